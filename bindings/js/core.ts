@@ -1,0 +1,159 @@
+/**
+ * The WASM module as Embind exposes it (bindings/wasm/module.cc), and nothing more. Everything here is
+ * internal: errors come back as values (`CoreError`), bytes as places in the heap.
+ */
+
+/** An error of the core: `error` is the name of its JavaScript class (errors.ts). */
+export interface CoreError {
+  error: string;
+  message: string;
+  tensor?: string;
+  offset?: number;
+}
+export type CoreResult<T> = T | CoreError;
+
+/** Bytes in the heap; valid until the next call into the core. */
+export interface HeapBytes {
+  ptr: number;
+  size: number;
+}
+
+/** Mirrors `Scheme` of src/quantize/scheme.h. */
+export interface CoreScheme {
+  type: string;
+  granularity: "tensor" | "axis" | "block";
+  rule: "onnx-linear" | "onnx-blockwise";
+  axis: number;
+  blockSize: number;
+  symmetric: boolean;
+  transposed: boolean;
+  nonFinite: "error" | "zero";
+}
+
+/** Mirrors `TensorSpec` of src/formats/layout.h. */
+export interface CoreTensorSpec {
+  keep: boolean;
+  type: string;
+  granularity: "tensor" | "axis" | "block";
+  blockSize: number;
+  symmetric: boolean;
+  mode: "storage" | "dynamic" | "lowmem";
+  nonFinite: "error" | "zero";
+}
+
+/** Mirrors `Step` of src/pipeline/step.h; offsets are exact integers below 2^53. */
+export type CoreStep =
+  | { kind: "read"; input: number; offset: number; size: number }
+  | { kind: "copy"; offset: number; size: number; outputOffset: number }
+  | { kind: "write"; outputOffset: number; bytes: HeapBytes }
+  | { kind: "tensor"; tensor: number }
+  | { kind: "done" };
+
+export interface CoreTensorInfo {
+  name: string;
+  shape: number[];
+  type: string;
+  quantized: boolean;
+  storedBytes: number;
+  isWeight: boolean;
+  axis: number;
+  consumer: string;
+  note: string;
+}
+
+export interface CoreModelInfo {
+  format: string;
+  sizeBytes: number;
+  metadata: Record<string, string>;
+  tensors: CoreTensorInfo[];
+}
+
+export interface CoreTensorReport {
+  name: string;
+  shape: number[];
+  from: string;
+  to: string;
+  inputBytes: number;
+  outputBytes: number;
+  note?: string;
+  sqnr?: number;
+  maxAbsError?: number;
+  meanAbsError?: number;
+  cosine?: number;
+  sparsity?: number;
+}
+
+export interface CoreReport {
+  format: string;
+  inputBytes: number;
+  outputBytes: number;
+  tensors: CoreTensorReport[];
+}
+
+/** Anything that is advanced by steps: `next()`, and `feed()` after a "read" step. */
+export interface CoreSteps {
+  next(): CoreResult<CoreStep>;
+  /** Room for the bytes of a "read" step: copy them there, then call feed(size). */
+  input(size: number): CoreResult<HeapBytes>;
+  feed(size: number): CoreResult<Record<string, never>>;
+  delete(): void;
+}
+
+/** A model being read (steps: "read", "done"), then asked. */
+export interface CoreModel extends CoreSteps {
+  info(): CoreModelInfo;
+  /** One spec for each tensor of info(). */
+  plan(specs: CoreTensorSpec[]): CoreResult<CoreReport>;
+  /** The model must outlive the run. Steps: all kinds. */
+  shrink(specs: CoreTensorSpec[]): CoreResult<CoreRun>;
+}
+
+/** A shrink or a comparison; report() is complete after "done". */
+export interface CoreRun extends CoreSteps {
+  report(): CoreReport;
+}
+
+export interface CoreQuantized {
+  codes: HeapBytes;
+  scales: HeapBytes;
+  zeroPoints: HeapBytes;
+}
+
+export interface CoreErrorStats {
+  sqnr: number;
+  maxAbsError: number;
+  meanAbsError: number;
+  cosine: number;
+  sparsity: number;
+}
+
+export interface CoreModule {
+  HEAPU8: Uint8Array;
+  _malloc(size: number): number;
+  _free(ptr: number): void;
+  /** "WASM" or "EMU128"/"SCALAR": the Highway target this binary was built for. */
+  simdTarget(): string;
+
+  quantize(ptr: number, count: number, shape: number[], scheme: CoreScheme): CoreResult<CoreQuantized>;
+  dequantize(
+    shape: number[],
+    scheme: CoreScheme,
+    codes: HeapBytes,
+    scales: HeapBytes,
+    zeroPoints: HeapBytes,
+    out: number,
+  ): CoreResult<Record<string, never>>;
+  /** Prunes the floats at `ptr` in place and writes `count` mask bytes at `mask`; importance 0: none. */
+  pruneMagnitude(
+    ptr: number,
+    count: number,
+    importance: number,
+    pruneCount: number,
+    mask: number,
+  ): CoreResult<Record<string, never>>;
+  errorStats(a: number, b: number, count: number): CoreErrorStats;
+
+  /** `head`: the first bytes of the file, up to 64. */
+  openModel(sizeBytes: number, head: Uint8Array): CoreResult<CoreModel>;
+  compareModels(original: CoreModel, other: CoreModel): CoreResult<CoreRun>;
+}

@@ -1,0 +1,68 @@
+// What is to be written: the output file as a list of segments with known sizes. Made from the
+// headers alone, before any weight is read, so its size is the plan's promise.
+#ifndef MODELSHRINK_FORMATS_LAYOUT_H_
+#define MODELSHRINK_FORMATS_LAYOUT_H_
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "formats/model.h"
+#include "quantize/scheme.h"
+
+namespace modelshrink {
+
+// How quantized weights are written into a graph (ONNX; RUNTIMES.md has the measurements).
+enum class Mode : uint8_t {
+  kStorage,  // dequantized at load: any runtime, fp32 speed, saves download and storage
+  kDynamic,  // integer matmul with activations quantized on the fly: fast on wasm, saves memory
+  kLowmem,   // MatMulNBits / GatherBlockQuantized: 4 and 8 bits in memory
+};
+
+// What the user asks for one tensor. A writer may do less (and says so in the outcome's note), never
+// more.
+struct TensorSpec {
+  bool keep = true;
+  DType type = DType::kFloat32;
+  Granularity granularity = Granularity::kAxis;
+  uint32_t block_size = 32;
+  bool symmetric = true;
+  Mode mode = Mode::kStorage;
+  NonFinite non_finite = NonFinite::kError;
+};
+
+// One tensor to quantize.
+struct Job {
+  size_t tensor = 0;  // index in Model::tensors; its parts[kCodes] and scheme.type say what to read
+  Shape shape;        // as the scheme sees it (a writer may flatten or merge axes)
+  Scheme scheme;
+};
+
+struct Segment {
+  enum class Kind : uint8_t { kLiteral, kCopy, kPart };
+  Kind kind = Kind::kLiteral;
+  uint64_t size = 0;
+  uint64_t source_offset = 0;  // kLiteral: in Layout::literals; kCopy: in the input file
+  size_t job = 0;              // kPart
+  Part part = Part::kCodes;    // kPart
+};
+
+// What became of each tensor of the model.
+struct Outcome {
+  std::string to;             // "int8", "uint4 block 32", "float32" when kept, …
+  uint64_t output_bytes = 0;  // with the nodes and tensors that it needs
+  std::string note;           // why it was kept, or done otherwise than asked
+};
+
+struct Layout {
+  std::vector<Segment> segments;  // the output is their concatenation
+  std::vector<uint8_t> literals;
+  std::vector<Job> jobs;          // each has all its parts in `segments`, once
+  std::vector<Outcome> outcomes;  // one for each tensor of the model
+  uint64_t size_bytes = 0;        // never more than the input
+};
+
+}  // namespace modelshrink
+
+#endif  // MODELSHRINK_FORMATS_LAYOUT_H_

@@ -1,0 +1,39 @@
+// What a run did to each tensor.
+#ifndef MODELSHRINK_PIPELINE_REPORT_H_
+#define MODELSHRINK_PIPELINE_REPORT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "quantize/scheme.h"
+
+namespace modelshrink {
+
+struct TensorReport {
+  std::string name;
+  Shape shape;
+  std::string from;
+  std::string to;
+  uint64_t input_bytes = 0;
+  uint64_t output_bytes = 0;
+  std::string note;
+  // Below: only when has_stats.
+  bool has_stats = false;
+  double sqnr_db = 0;
+  double max_abs_error = 0;
+  double mean_abs_error = 0;
+  double cosine = 0;
+  double sparsity = 0;
+};
+
+struct Report {
+  std::string format;
+  uint64_t input_bytes = 0;
+  uint64_t output_bytes = 0;
+  std::vector<TensorReport> tensors;
+};
+
+}  // namespace modelshrink
+
+#endif  // MODELSHRINK_PIPELINE_REPORT_H_

@@ -1,0 +1,30 @@
+// The core never does I/O: it hands its host one step at a time.
+#ifndef MODELSHRINK_PIPELINE_STEP_H_
+#define MODELSHRINK_PIPELINE_STEP_H_
+
+#include <cstdint>
+#include <span>
+
+#include "formats/model.h"
+
+namespace modelshrink {
+
+struct Step {
+  enum class Kind : uint8_t {
+    kRead,    // feed the bytes of `range` of input file `input`
+    kCopy,    // copy `range` of the input to `output_offset` of the output
+    kWrite,   // write `bytes` at `output_offset`; they are valid until the next call
+    kTensor,  // tensor number `tensor` is complete: a moment for progress
+    kDone,
+  };
+  Kind kind = Kind::kDone;
+  uint32_t input = 0;
+  ByteRange range;
+  uint64_t output_offset = 0;
+  std::span<const uint8_t> bytes;
+  size_t tensor = 0;
+};
+
+}  // namespace modelshrink
+
+#endif  // MODELSHRINK_PIPELINE_STEP_H_

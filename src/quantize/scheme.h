@@ -1,0 +1,75 @@
+// What a quantized tensor is: its number format, how its elements share parameters, and by which
+// reference's formulas those are found. Plain data; formats and pipeline pass it around.
+#ifndef MODELSHRINK_QUANTIZE_SCHEME_H_
+#define MODELSHRINK_QUANTIZE_SCHEME_H_
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/dtype.h"
+#include "base/status.h"
+
+namespace modelshrink {
+
+using Shape = std::vector<uint64_t>;
+
+// Which elements share one scale (and zero point).
+enum class Granularity : uint8_t {
+  kTensor,  // all
+  kAxis,    // those with the same index along `Scheme::axis`
+  kBlock,   // runs of `block_size` along the last axis; the last run of a row may be shorter
+};
+
+// Whose arithmetic finds scale, zero point and code.
+enum class LinearRule : uint8_t {
+  // onnxruntime's python quantization tool: float64 scale rounded to float32, division, half to
+  // even.
+  kOnnxLinear,
+  // onnxruntime's MatMulNBits "default" algorithm: signed extremum / -2^(bits-1), reciprocal
+  // multiply, half away from zero.
+  kOnnxBlockwise,
+};
+
+enum class NonFinite : uint8_t {
+  kError,  // a NaN or an infinity is an ArgumentError that names its index
+  kZero,   // it is quantized as if it were 0
+};
+
+struct Scheme {
+  // kFloat32: not quantized. Other floats: converted element by element, no scales. Integers up to
+  // 16 bits: linear, x ≈ (code - zero_point) * scale.
+  DType type = DType::kFloat32;
+  Granularity granularity = Granularity::kTensor;
+  LinearRule rule = LinearRule::kOnnxLinear;
+  uint32_t axis = 0;        // kAxis only
+  uint32_t block_size = 0;  // kBlock only
+  // Symmetric: the zero point is the middle of the code range (0 for signed types) for all
+  // elements and is not stored.
+  bool symmetric = true;
+  // The codes are stored transposed: a [K, N] matrix in blocks along K, as [N, ceil(K/block_size),
+  // block_size*bits/8] bytes (the layout of MatMulNBits, K zero-padded). kBlock and
+  // kOnnxBlockwise only.
+  bool transposed = false;
+  NonFinite non_finite = NonFinite::kError;
+
+  bool operator==(const Scheme&) const = default;
+};
+
+bool IsLinear(DType type);     // int4 … uint16
+bool IsNarrowFloat(DType type);  // float16, bfloat16, float8*
+
+// A quantized tensor is stored in up to three pieces.
+enum class Part : uint8_t { kCodes, kScales, kZeroPoints };
+inline constexpr size_t kNumParts = 3;
+
+// The exact size of each part in bytes, 0 for a part that the scheme does not have. Scales are
+// float32; zero points have the codes' type and are packed like them (transposed: each of the N
+// rows is padded to a byte). An ArgumentError says which option does not fit the shape.
+using PartSizes = std::array<uint64_t, kNumParts>;
+StatusOr<PartSizes> PartSizesOf(const Scheme& scheme, std::span<const uint64_t> shape);
+
+}  // namespace modelshrink
+
+#endif  // MODELSHRINK_QUANTIZE_SCHEME_H_

@@ -1,0 +1,80 @@
+// Quantizes one tensor in bounded memory, and gives it back. Both sides are sans-IO: they say which
+// slice of elements they need next and are fed its values; a tensor may be visited more than once.
+#ifndef MODELSHRINK_QUANTIZE_TENSOR_CODEC_H_
+#define MODELSHRINK_QUANTIZE_TENSOR_CODEC_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "base/status.h"
+#include "quantize/error_stats.h"
+#include "quantize/scheme.h"
+
+namespace modelshrink {
+
+// Elements [first, first + count) of a row-major tensor.
+struct ElementRange {
+  uint64_t first = 0;
+  uint64_t count = 0;
+  bool operator==(const ElementRange&) const = default;
+};
+
+// Bytes for one part of the output, at an offset within that part.
+struct PartWrite {
+  Part part = Part::kCodes;
+  uint64_t offset = 0;
+  std::span<const uint8_t> bytes;
+};
+
+// float32 → codes. Use:
+//   while (auto slice = encoder->NextSlice()) {
+//     RETURN_IF_ERROR(encoder->Feed(values of *slice));
+//     for (const PartWrite& w : encoder->writes()) …   // valid until the next call
+//   }
+// Every byte of every part is written exactly once. The bytes do not depend on the slicing nor on
+// the SIMD target.
+class TensorEncoder {
+ public:
+  // At most this many elements are asked for at once (4 MiB of float32).
+  static constexpr uint64_t kMaxSliceElements = uint64_t{1} << 20;
+
+  static StatusOr<std::unique_ptr<TensorEncoder>> Create(const Scheme& scheme, const Shape& shape);
+
+  virtual ~TensorEncoder() = default;
+  // The next slice, or nullopt when all is written.
+  virtual std::optional<ElementRange> NextSlice() const = 0;
+  // The values of NextSlice(). A non-finite value is an ArgumentError that names its element
+  // index, unless the scheme says otherwise.
+  virtual Status Feed(std::span<const float> values) = 0;
+  virtual std::span<const PartWrite> writes() const = 0;
+  // Of the original against what a decoder would give; complete when NextSlice() is nullopt.
+  // Non-finite originals count as what they were quantized as.
+  virtual const ErrorStats& error_stats() const = 0;
+  // How many finite values became infinite (float16, …); 0 for linear types.
+  virtual uint64_t num_overflows() const = 0;
+};
+
+// codes → float32, any slice at any time: x = (code - zero_point) * scale in float32.
+class TensorDecoder {
+ public:
+  static StatusOr<std::unique_ptr<TensorDecoder>> Create(const Scheme& scheme, const Shape& shape);
+
+  virtual ~TensorDecoder() = default;
+  // The bytes of each part that Decode() needs for a slice, as [offset, size) within the part
+  // (size 0: none). A slice may start and end anywhere.
+  struct PartRange {
+    uint64_t offset = 0;
+    uint64_t size = 0;
+  };
+  virtual std::array<PartRange, kNumParts> RangesOf(ElementRange slice) const = 0;
+  // `parts[p]` holds exactly the bytes of RangesOf(slice)[p]; `out` holds slice.count floats.
+  // Any bytes decode to something: codes may be hostile, their number may not be.
+  virtual Status Decode(ElementRange slice, const std::array<std::span<const uint8_t>, kNumParts>& parts,
+                        std::span<float> out) const = 0;
+};
+
+}  // namespace modelshrink
+
+#endif  // MODELSHRINK_QUANTIZE_TENSOR_CODEC_H_

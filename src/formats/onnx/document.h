@@ -1,0 +1,109 @@
+// An ONNX file taken apart as far as shrinking needs: where every graph, node and constant lies in the
+// file, and who consumes what. Filled by the reader, used by the writer; holds no weights.
+#ifndef MODELSHRINK_FORMATS_ONNX_DOCUMENT_H_
+#define MODELSHRINK_FORMATS_ONNX_DOCUMENT_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "formats/model.h"
+
+namespace modelshrink::onnx {
+
+inline constexpr size_t kNone = SIZE_MAX;
+
+// The names that the writer gives to what replaces the tensor W, and by which the reader knows
+// it again: W_quantized, W_scale, W_zero_point.
+inline constexpr std::string_view kCodesSuffix = "_quantized";
+inline constexpr std::string_view kScaleSuffix = "_scale";
+inline constexpr std::string_view kZeroPointSuffix = "_zero_point";
+
+// A half-open range of the file: [begin, end).
+struct Extent {
+  uint64_t begin = 0;
+  uint64_t end = 0;
+};
+
+// A message on the way from the root to a graph (ModelProto, GraphProto, NodeProto with
+// subgraphs, AttributeProto with a graph): when something within it changes, its length prefix
+// is written anew. Message 0 is the ModelProto, the whole file without tag and length.
+struct Message {
+  size_t parent = kNone;
+  Extent field;  // tag, length and body
+  Extent body;
+  uint32_t field_number = 0;
+};
+
+struct Attribute {
+  std::string name;
+  int32_t type = 0;  // AttributeProto.AttributeType
+  int64_t i = 0;
+  float f = 0;
+  std::string s;
+  std::vector<int64_t> ints;
+};
+
+struct Node {
+  size_t graph = 0;
+  Extent field;  // in its graph's message
+  std::string op_type, domain, name;
+  std::vector<std::string> inputs, outputs;
+  std::vector<Attribute> attributes;   // all but tensors and graphs
+  std::vector<size_t> subgraphs;
+};
+
+struct GraphInput {
+  std::string name;
+  Extent field;
+};
+
+struct Graph {
+  size_t message = 0;         // in Document::messages
+  size_t parent = kNone;      // the enclosing graph
+  size_t parent_node = kNone;
+  std::vector<size_t> nodes;      // in file order
+  std::vector<size_t> constants;  // its initializers and Constant nodes, in file order
+  std::vector<GraphInput> inputs;
+  std::vector<std::string> outputs;
+};
+
+struct Use {
+  size_t node = 0;
+  size_t input = 0;  // index in Node::inputs
+};
+
+// A tensor in an initializer or in a Constant node.
+struct Constant {
+  size_t graph = 0;
+  size_t node = kNone;  // the Constant node; kNone: an initializer
+  Extent field;         // what goes when it is replaced: the initializer's or the node's field
+  std::string name;     // the value's name (an initializer's name, a Constant node's output)
+  int32_t data_type = 0;  // TensorProto.DataType
+  Shape dims;
+  ByteRange data;       // contiguous little-endian elements (raw_data or packed); size 0: none such
+  bool external = false;
+  std::vector<Use> uses;          // in any graph that sees it, in file order
+  bool is_graph_output = false;   // of its own graph or a nested one
+};
+
+struct Document {
+  uint64_t size_bytes = 0;
+  int64_t ir_version = 0;
+  int64_t opset = 0;            // of the default domain
+  int64_t microsoft_opset = 0;  // of com.microsoft; 0: not imported
+  std::vector<Message> messages;
+  std::vector<Graph> graphs;  // graphs[0] is the main graph
+  std::vector<Node> nodes;
+  std::vector<Constant> constants;
+  std::unordered_set<std::string> names;  // every value name in any graph
+  // model().tensors[i] is constants[constant_of_tensor[i]]; kNone: a quantized tensor made of
+  // several constants.
+  std::vector<size_t> constant_of_tensor;
+};
+
+}  // namespace modelshrink::onnx
+
+#endif  // MODELSHRINK_FORMATS_ONNX_DOCUMENT_H_

@@ -1,0 +1,21 @@
+// ONNX out: a Document and what is asked for each tensor → the Layout of a smaller file.
+#ifndef MODELSHRINK_FORMATS_ONNX_WRITER_H_
+#define MODELSHRINK_FORMATS_ONNX_WRITER_H_
+
+#include <span>
+
+#include "base/status.h"
+#include "formats/layout.h"
+#include "formats/onnx/document.h"
+
+namespace modelshrink::onnx {
+
+// One spec for each tensor of `model`. Everything that is not rewritten is copied byte for byte,
+// unknown fields included. A tensor that would not shrink, or that the asked mode or opset cannot
+// hold, is kept, with the reason in its outcome's note.
+StatusOr<Layout> WriteOnnx(const Document& document, const Model& model,
+                           std::span<const TensorSpec> specs);
+
+}  // namespace modelshrink::onnx
+
+#endif  // MODELSHRINK_FORMATS_ONNX_WRITER_H_

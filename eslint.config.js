@@ -1,0 +1,27 @@
+import js from "@eslint/js";
+import globals from "globals";
+import ts from "typescript-eslint";
+
+export default ts.config(
+  { ignores: ["build/", "dist/", "node_modules/", "web/dist/", "tests/vectors/"] },
+  js.configs.recommended,
+  {
+    files: ["**/*.ts"],
+    extends: [ts.configs.strictTypeChecked],
+    languageOptions: {
+      parserOptions: {
+        project: ["tsconfig.json", "web/tsconfig.json"],
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
+    rules: {
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+      // In the core's code `!` states what a length check has just shown.
+      "@typescript-eslint/no-non-null-assertion": "off",
+    },
+  },
+  {
+    files: ["**/*.{js,mjs}"],
+    languageOptions: { globals: { ...globals.node, ...globals.browser } },
+  },
+);

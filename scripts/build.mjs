@@ -1,0 +1,50 @@
+// Both WASM binaries, then TypeScript, into dist/. Ninja and tsc are incremental, so an unchanged tree costs
+// seconds.
+import { existsSync } from "node:fs";
+import { copyFile, mkdir, readFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { root, runOrExit } from "./run.mjs";
+
+const dist = join(root, "dist");
+
+function emscriptenEnv() {
+  const where = execFileSync("sh", ["-c", "command -v em++"], { encoding: "utf8" }).trim();
+  // Debian's Emscripten looks for acorn where Debian's Node.js would.
+  return where === "/usr/bin/em++" ? { NODE_PATH: "/usr/share/nodejs" } : {};
+}
+
+async function buildWasm(variant) {
+  const preset = `wasm-${variant}`;
+  const env = emscriptenEnv();
+  if (!existsSync(join(root, "build", preset, "build.ninja"))) {
+    await runOrExit("emcmake", ["cmake", "--preset", preset], { env });
+  }
+  await runOrExit("cmake", ["--build", "--preset", preset, "--parallel", "2"], { env });
+  return join(root, "build", preset, "bindings/wasm");
+}
+
+/** Writes only what changed, so that what is built from dist stays up to date too. */
+async function install(from, to) {
+  const bytes = await readFile(from);
+  if (existsSync(to) && bytes.equals(await readFile(to))) return;
+  await copyFile(from, to);
+}
+
+const simd = await buildWasm("simd");
+const baseline = await buildWasm("baseline");
+const glue = await readFile(join(simd, "modelshrink.mjs"), "utf8");
+if (glue !== (await readFile(join(baseline, "modelshrink.mjs"), "utf8"))) {
+  process.stderr.write(
+    "The SIMD and the baseline build need different glue; dist/ ships one for both.\n",
+  );
+  process.exit(1);
+}
+await mkdir(join(dist, "wasm"), { recursive: true });
+await install(join(simd, "modelshrink.mjs"), join(dist, "wasm/modelshrink.mjs"));
+await install(join(simd, "modelshrink.wasm"), join(dist, "wasm/modelshrink-simd.wasm"));
+await install(join(baseline, "modelshrink.wasm"), join(dist, "wasm/modelshrink-baseline.wasm"));
+
+// tsc trusts its build info even when the files it wrote are gone.
+const stamp = existsSync(join(dist, "index.js")) ? [] : ["--force"];
+await runOrExit(process.execPath, ["node_modules/typescript/bin/tsc", "--build", ...stamp]);

@@ -5,7 +5,12 @@ import { fileURLToPath } from "node:url";
 import { countMatches, detectionInput, textBoxes } from "./detection.mjs";
 import { crop, decodeGray, paste } from "./images.mjs";
 import { packageFile } from "./packages.mjs";
-import { characterErrorRate, decodeCtc, recognitionClasses, recognitionInput } from "./recognition.mjs";
+import {
+  characterErrorRate,
+  decodeCtc,
+  recognitionClasses,
+  recognitionInput,
+} from "./recognition.mjs";
 import { decodeWav, quietNoise, speechProbabilities } from "./speech.mjs";
 
 const fixture = (name) => readFileSync(new URL(`fixtures/${name}`, import.meta.url));
@@ -34,7 +39,10 @@ export function composePages(lines, { width = 736, height = 736, gap = 22 } = {}
   let top;
   for (const line of lines.filter(({ style }) => style !== "inverted")) {
     if (page === undefined || top + line.height + gap > height) {
-      page = { image: { width, height, pixels: new Uint8Array(width * height).fill(255) }, boxes: [] };
+      page = {
+        image: { width, height, pixels: new Uint8Array(width * height).fill(255) },
+        boxes: [],
+      };
       pages.push(page);
       top = gap;
     }
@@ -46,7 +54,7 @@ export function composePages(lines, { width = 736, height = 736, gap = 22 } = {}
   return pages;
 }
 
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+export const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
 /** Runs `work` for each item in order; {results, runMs: the median time of one}. */
 async function timed(items, work) {
@@ -68,10 +76,17 @@ export async function recognizeLines(session, lines) {
   const { results, runMs } = await timed(inputs, async (x) => (await session.run({ x }))[output]);
   // A blank at an end is the crop's margin, not text.
   const texts = results.map((probabilities) => decodeCtc(probabilities, classes).trim());
-  return { texts, runMs, cer: characterErrorRate(lines.map(({ text }) => text), texts) };
+  return {
+    texts,
+    runMs,
+    cer: characterErrorRate(
+      lines.map(({ text }) => text),
+      texts,
+    ),
+  };
 }
 
-/** {f1, runMs} of a detector session over `pages`; runMs is for one page. */
+/** {f1, maps, runMs} of a detector session over `pages`; runMs is for one page. */
 export async function detectPages(session, pages) {
   const inputs = pages.map(({ image }) => detectionInput(image));
   const [output] = session.outputNames;
@@ -83,7 +98,7 @@ export async function detectPages(session, pages) {
     found += boxes.length;
     matches += countMatches(pages[i].boxes, boxes);
   });
-  return { f1: (2 * matches) / (known + found), runMs };
+  return { f1: (2 * matches) / (known + found), maps: results, runMs };
 }
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -6,10 +6,16 @@ const CONTEXT = 64;
 /** Float32Array in [-1, 1) of a 16 kHz mono 16-bit WAV file with the plain 44-byte header. */
 export function decodeWav(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const [channels, rate, bits] = [view.getUint16(22, true), view.getUint32(24, true), view.getUint16(34, true)];
-  if (channels !== 1 || rate !== SAMPLE_RATE || bits !== 16) throw new Error("not a 16 kHz mono 16-bit WAV");
-  return Float32Array.from({ length: view.getUint32(40, true) >> 1 }, (_, i) =>
-    view.getInt16(44 + 2 * i, true) / 32768,
+  const [channels, rate, bits] = [
+    view.getUint16(22, true),
+    view.getUint32(24, true),
+    view.getUint16(34, true),
+  ];
+  if (channels !== 1 || rate !== SAMPLE_RATE || bits !== 16)
+    throw new Error("not a 16 kHz mono 16-bit WAV");
+  return Float32Array.from(
+    { length: view.getUint32(40, true) >> 1 },
+    (_, i) => view.getInt16(44 + 2 * i, true) / 32768,
   );
 }
 

@@ -75,18 +75,18 @@ class [[nodiscard]] StatusOr {
 #define MODELSHRINK_CONCAT(a, b) MODELSHRINK_CONCAT_INNER(a, b)
 
 // Return the error of `expr`, if it has one.
-#define RETURN_IF_ERROR(expr)                           \
-  do {                                                  \
-    ::modelshrink::Status status_of_expr = (expr);      \
-    if (!status_of_expr.ok()) return status_of_expr;    \
+#define RETURN_IF_ERROR(expr)                        \
+  do {                                               \
+    ::modelshrink::Status status_of_expr = (expr);   \
+    if (!status_of_expr.ok()) return status_of_expr; \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto x, F()): x is F's value, or return F's error.
 #define ASSIGN_OR_RETURN(lhs, expr) \
   ASSIGN_OR_RETURN_INNER(MODELSHRINK_CONCAT(status_or_, __LINE__), lhs, expr)
-#define ASSIGN_OR_RETURN_INNER(temp, lhs, expr)     \
-  auto temp = (expr);                               \
-  if (!temp.ok()) return std::move(temp).status();  \
+#define ASSIGN_OR_RETURN_INNER(temp, lhs, expr)    \
+  auto temp = (expr);                              \
+  if (!temp.ok()) return std::move(temp).status(); \
   lhs = std::move(temp).value()
 
 #endif  // MODELSHRINK_BASE_STATUS_H_

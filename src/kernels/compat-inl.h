@@ -1,0 +1,106 @@
+// Substitutes for what Highway 1.0.3 lacks, and remedies for what compilers make of it. Included
+// once a target.
+#if defined(MODELSHRINK_KERNELS_COMPAT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef MODELSHRINK_KERNELS_COMPAT_INL_H_
+#undef MODELSHRINK_KERNELS_COMPAT_INL_H_
+#else
+#define MODELSHRINK_KERNELS_COMPAT_INL_H_
+#endif
+
+#include <cstdint>
+#include <type_traits>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace modelshrink {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Set(d, value) for a loop constant. V8 rebuilds v128 constants in every iteration; a value that
+// comes from memory stays in its register.
+template <class D, typename T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> SetOpaque(D d, T value) {
+#if HWY_ARCH_WASM
+  volatile T opaque = value;
+  return hn::Set(d, opaque);
+#else
+  return hn::Set(d, value);
+#endif
+}
+
+// Stores the lanes of two vectors, all in [0, 65535], as 2 * Lanes(d) uint16_t.
+template <class DI, class VI = hn::Vec<DI>>
+HWY_INLINE void StoreAsU16(DI di, VI v0, VI v1, uint16_t* HWY_RESTRICT to) {
+#if HWY_TARGET == HWY_WASM
+  (void)di;
+  wasm_v128_store(to, wasm_u16x8_narrow_i32x4(v0.raw, v1.raw));
+#else
+  const hn::Rebind<uint16_t, DI> du16;
+  hn::StoreU(hn::DemoteTo(du16, v0), du16, to);
+  hn::StoreU(hn::DemoteTo(du16, v1), du16, to + hn::Lanes(di));
+#endif
+}
+
+// Stores the lanes of four vectors, all in [0, 255], as 4 * Lanes(d) uint8_t.
+template <class DI, class VI = hn::Vec<DI>>
+HWY_INLINE void StoreAsU8(DI di, VI v0, VI v1, VI v2, VI v3, uint8_t* HWY_RESTRICT to) {
+#if HWY_TARGET == HWY_WASM
+  (void)di;
+  wasm_v128_store(to, wasm_u8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(v0.raw, v1.raw),
+                                              wasm_i16x8_narrow_i32x4(v2.raw, v3.raw)));
+#else
+  const hn::Rebind<uint8_t, DI> du8;
+  const size_t lanes = hn::Lanes(di);
+  hn::StoreU(hn::DemoteTo(du8, v0), du8, to);
+  hn::StoreU(hn::DemoteTo(du8, v1), du8, to + lanes);
+  hn::StoreU(hn::DemoteTo(du8, v2), du8, to + 2 * lanes);
+  hn::StoreU(hn::DemoteTo(du8, v3), du8, to + 3 * lanes);
+#endif
+}
+
+// Stores the lanes of two uint16 vectors, all at most 255, as 2 * Lanes(d) bytes.
+template <class D16, class V16 = hn::Vec<D16>>
+HWY_INLINE void StoreLowBytes(D16 d16, V16 v0, V16 v1, uint8_t* HWY_RESTRICT to) {
+#if HWY_TARGET == HWY_WASM
+  (void)d16;
+  wasm_v128_store(to, wasm_u8x16_narrow_i16x8(v0.raw, v1.raw));
+#else
+  const hn::RebindToSigned<D16> di16;
+  const hn::Rebind<uint8_t, D16> du8;
+  hn::StoreU(hn::DemoteTo(du8, hn::BitCast(di16, v0)), du8, to);
+  hn::StoreU(hn::DemoteTo(du8, hn::BitCast(di16, v1)), du8, to + hn::Lanes(d16));
+#endif
+}
+
+// Stores four int32 vectors as 4 * Lanes(d) of T (int8_t or uint8_t), saturated to T and then, if
+// kClamp, to [lo, hi].
+template <bool kClamp, typename T, class DI, class VI = hn::Vec<DI>>
+HWY_INLINE void StoreSaturated(DI di, VI v0, VI v1, VI v2, VI v3, T lo, T hi, T* HWY_RESTRICT to) {
+#if HWY_TARGET == HWY_WASM
+  (void)di;
+  const hn::Full128<T> d8;
+  const auto low = wasm_i16x8_narrow_i32x4(v0.raw, v1.raw);
+  const auto high = wasm_i16x8_narrow_i32x4(v2.raw, v3.raw);
+  hn::Vec<decltype(d8)> v{std::is_signed<T>::value ? wasm_i8x16_narrow_i16x8(low, high)
+                                                   : wasm_u8x16_narrow_i16x8(low, high)};
+  if (kClamp) v = hn::Min(hn::Max(v, hn::Set(d8, lo)), hn::Set(d8, hi));
+  hn::StoreU(v, d8, to);
+#else
+  const hn::Rebind<T, DI> d8;
+  const size_t lanes = hn::Lanes(di);
+  const VI all[4] = {v0, v1, v2, v3};
+  for (size_t j = 0; j < 4; ++j) {
+    auto v = hn::DemoteTo(d8, all[j]);
+    if (kClamp) v = hn::Min(hn::Max(v, hn::Set(d8, lo)), hn::Set(d8, hi));
+    hn::StoreU(v, d8, to + j * lanes);
+  }
+#endif
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace modelshrink
+HWY_AFTER_NAMESPACE();
+
+#endif  // MODELSHRINK_KERNELS_COMPAT_INL_H_

@@ -1,0 +1,132 @@
+#include "kernels/mask.h"
+
+#include <cmath>
+#include <cstring>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/mask.cc"
+#include "hwy/foreach_target.h"
+// After foreach_target.
+#include "hwy/highway.h"
+#include "kernels/compat-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace modelshrink {
+namespace HWY_NAMESPACE {
+namespace {
+
+using DF = hn::ScalableTag<float>;
+using DI = hn::ScalableTag<int32_t>;
+using DU = hn::ScalableTag<uint32_t>;
+using VI = hn::Vec<DI>;
+
+void ApplyMask(const float* values, const uint8_t* mask, size_t size, float* out) {
+  const DF df;
+  const DU du;
+  const hn::Rebind<uint8_t, DU> du8;
+  const size_t lanes = hn::Lanes(df);
+  size_t i = 0;
+  for (; i + lanes <= size; i += lanes) {
+    const auto is_pruned = hn::Eq(hn::PromoteTo(du, hn::LoadU(du8, mask + i)), hn::Zero(du));
+    const auto bits = hn::BitCast(du, hn::LoadU(df, values + i));
+    hn::StoreU(hn::BitCast(df, hn::IfThenZeroElse(is_pruned, bits)), df, out + i);
+  }
+  for (; i < size; ++i) out[i] = mask[i] != 0 ? values[i] : 0.0f;
+}
+
+void ScoreByImportance(const float* values, const float* importance, size_t size, float* out) {
+  const DF df;
+  const size_t lanes = hn::Lanes(df);
+  size_t i = 0;
+  for (; i + lanes <= size; i += lanes) {
+    const auto product = hn::Mul(hn::LoadU(df, values + i), hn::LoadU(df, importance + i));
+    hn::StoreU(hn::Abs(product), df, out + i);
+  }
+  for (; i < size; ++i) out[i] = std::fabs(values[i] * importance[i]);
+}
+
+// One element; true if it was a pruned tie.
+HWY_INLINE bool PruneOne(float value, float score, uint32_t magnitude_bits, bool prune_tie,
+                         float* pruned, uint8_t* mask) {
+  uint32_t magnitude;
+  std::memcpy(&magnitude, &score, sizeof(magnitude));
+  magnitude &= INT32_MAX;
+  const bool is_pruned_tie = prune_tie && magnitude == magnitude_bits;
+  const bool is_kept = magnitude >= magnitude_bits && !is_pruned_tie;
+  *pruned = is_kept ? value : 0.0f;
+  *mask = is_kept;
+  return is_pruned_tie;
+}
+
+void PruneBelow(const float* values, const float* scores, size_t size, uint32_t magnitude_bits,
+                uint64_t num_ties, float* pruned, uint8_t* mask) {
+  const DF df;
+  const DI di;
+  const size_t lanes = hn::Lanes(df);
+  const size_t step = 4 * lanes;
+  const VI magnitude_mask = SetOpaque(di, INT32_MAX);
+  const VI threshold = SetOpaque(di, static_cast<int32_t>(magnitude_bits));
+  const VI one = SetOpaque(di, 1);
+  size_t i = 0;
+  for (; i + step <= size; i += step) {
+    VI kept[4];
+    VI is_tie = hn::Zero(di);
+    for (size_t j = 0; j < 4; ++j) {
+      const VI score =
+          hn::And(hn::BitCast(di, hn::LoadU(df, scores + i + j * lanes)), magnitude_mask);
+      is_tie = hn::Or(is_tie, hn::VecFromMask(di, hn::Eq(score, threshold)));
+      kept[j] = hn::AndNot(hn::VecFromMask(di, hn::Lt(score, threshold)), one);
+    }
+    if (HWY_UNLIKELY(num_ties != 0 && !hn::AllFalse(di, hn::MaskFromVec(is_tie)))) {
+      for (size_t j = i; j < i + step; ++j) {
+        num_ties -=
+            PruneOne(values[j], scores[j], magnitude_bits, num_ties != 0, pruned + j, mask + j);
+      }
+      continue;
+    }
+    for (size_t j = 0; j < 4; ++j) {
+      const VI value = hn::BitCast(di, hn::LoadU(df, values + i + j * lanes));
+      const VI all_bits_if_pruned = hn::Sub(kept[j], one);
+      const VI result = hn::AndNot(all_bits_if_pruned, value);
+      hn::StoreU(hn::BitCast(df, result), df, pruned + i + j * lanes);
+    }
+    StoreAsU8(di, kept[0], kept[1], kept[2], kept[3], mask + i);
+  }
+  for (; i < size; ++i) {
+    num_ties -= PruneOne(values[i], scores[i], magnitude_bits, num_ties != 0, pruned + i, mask + i);
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace modelshrink
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace modelshrink {
+namespace {
+HWY_EXPORT(ApplyMask);
+HWY_EXPORT(ScoreByImportance);
+HWY_EXPORT(PruneBelow);
+}  // namespace
+
+void ApplyMask(std::span<const float> values, std::span<const uint8_t> mask, std::span<float> out) {
+  HWY_DYNAMIC_DISPATCH(ApplyMask)(values.data(), mask.data(), values.size(), out.data());
+}
+
+void ScoreByImportance(std::span<const float> values, std::span<const float> importance,
+                       std::span<float> out) {
+  HWY_DYNAMIC_DISPATCH(ScoreByImportance)
+  (values.data(), importance.data(), values.size(), out.data());
+}
+
+void PruneBelow(std::span<const float> values, std::span<const float> scores,
+                uint32_t magnitude_bits, uint64_t num_ties, std::span<float> pruned,
+                std::span<uint8_t> mask) {
+  HWY_DYNAMIC_DISPATCH(PruneBelow)
+  (values.data(), scores.data(), values.size(), magnitude_bits, num_ties, pruned.data(),
+   mask.data());
+}
+
+}  // namespace modelshrink
+#endif  // HWY_ONCE

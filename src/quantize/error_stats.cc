@@ -1,0 +1,43 @@
+#include "quantize/error_stats.h"
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/stats.h"
+
+namespace modelshrink {
+
+void ErrorStats::Add(std::span<const float> original, std::span<const float> approximation) {
+  const ErrorSums sums = SumErrors(original, approximation);
+  num_elements_ += original.size();
+  num_zeros_ += static_cast<uint64_t>(sums.y_zeros);
+  sum_xx_ += sums.xx;
+  sum_yy_ += sums.yy;
+  sum_xy_ += sums.xy;
+  sum_ee_ += sums.ee;
+  sum_abs_ += sums.abs_e;
+  if (sums.max_abs_e > max_abs_error_) max_abs_error_ = sums.max_abs_e;
+}
+
+double ErrorStats::Sqnr() const {
+  if (sum_ee_ == 0) return std::numeric_limits<double>::infinity();
+  return 10 * std::log10(sum_xx_ / sum_ee_);
+}
+
+double ErrorStats::MeanAbsError() const {
+  return num_elements_ == 0 ? 0 : sum_abs_ / static_cast<double>(num_elements_);
+}
+
+double ErrorStats::Cosine() const {
+  if (sum_xx_ == 0 && sum_yy_ == 0) return 1;
+  if (sum_xx_ == 0 || sum_yy_ == 0) return 0;
+  // Two roots, because the product of the sums can overflow.
+  return sum_xy_ / (std::sqrt(sum_xx_) * std::sqrt(sum_yy_));
+}
+
+double ErrorStats::Sparsity() const {
+  if (num_elements_ == 0) return 0;
+  return static_cast<double>(num_zeros_) / static_cast<double>(num_elements_);
+}
+
+}  // namespace modelshrink

@@ -64,10 +64,12 @@ struct Graph {
   size_t message = 0;         // in Document::messages
   size_t parent = kNone;      // the enclosing graph
   size_t parent_node = kNone;
+  std::string attribute_name;     // of parent_node that holds it: "then_branch"
   std::vector<size_t> nodes;      // in file order
   std::vector<size_t> constants;  // its initializers and Constant nodes, in file order
   std::vector<GraphInput> inputs;
   std::vector<std::string> outputs;
+  std::vector<std::string> sparse_initializers;  // only their names: they are left alone
 };
 
 struct Use {

@@ -1,0 +1,109 @@
+#include "formats/onnx/analyze.h"
+
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "formats/onnx/builder.h"
+#include "formats/onnx/graph.h"
+
+namespace modelshrink::onnx {
+namespace {
+
+// "If_0.then_branch/" for a graph within a graph, "" for the main one.
+std::string PathOf(const Document& document, size_t graph) {
+  std::string path;
+  for (; document.graphs[graph].parent != kNone; graph = document.graphs[graph].parent) {
+    const size_t n = document.graphs[graph].parent_node;
+    const Node& node = document.nodes[n];
+    const std::string name = node.name.empty() ? node.op_type + "_" + std::to_string(n) : node.name;
+    path = name + "." + document.graphs[graph].attribute_name + "/" + path;
+  }
+  return path;
+}
+
+// Names for the model's tensors, unique whatever the file says.
+class Namer {
+ public:
+  explicit Namer(const Document& document) : document_(document) {
+    for (const Constant& constant : document.constants) ++count_[constant.name];
+  }
+
+  std::string NameOf(const Constant& constant) {
+    std::string name = constant.name;
+    if (count_[constant.name] > 1) name = PathOf(document_, constant.graph) + name;
+    for (size_t i = 2; !taken_.insert(name).second; ++i) {
+      name = constant.name + "#" + std::to_string(i);
+    }
+    return name;
+  }
+
+ private:
+  const Document& document_;
+  std::unordered_map<std::string_view, size_t> count_;
+  std::unordered_set<std::string> taken_;
+};
+
+bool IsFloat(DType type) {
+  return type == DType::kFloat32 || type == DType::kFloat16 || type == DType::kBFloat16;
+}
+
+// Why a constant cannot be a weight whatever consumes it; "" when it can.
+std::string ReasonAgainst(const Constant& constant, DType type) {
+  if (constant.external) return "its values are in another file";
+  if (!IsFloat(type)) return "not float32, float16 or bfloat16";
+  if (constant.dims.size() < 2) return "rank below 2";
+  if (constant.data.size == 0) return "its values are not stored in one piece";
+  return "";
+}
+
+Tensor Describe(const Document& document, const ValueGraph& graph, size_t index) {
+  const Constant& constant = document.constants[index];
+  Tensor tensor;
+  tensor.shape = constant.dims;
+  tensor.scheme.type = DTypeOf(constant.data_type);
+  tensor.parts[static_cast<size_t>(Part::kCodes)] = constant.data;
+  tensor.stored_bytes = constant.field.end - constant.field.begin;
+  if (!constant.uses.empty()) tensor.consumer = document.nodes[constant.uses[0].node].op_type;
+  tensor.note = ReasonAgainst(constant, tensor.scheme.type);
+  if (!tensor.note.empty()) return tensor;
+  const std::optional<WeightRole> role = FindWeightRole(document, graph, index);
+  if (!role) {
+    tensor.note = constant.uses.empty() ? "nothing consumes it" : "not consumed as a weight";
+    return tensor;
+  }
+  tensor.is_weight = true;
+  tensor.axis = role->axis;
+  tensor.consumer = document.nodes[role->consumer].op_type;
+  const Value& value = graph.value(graph.ValueOfConstant(index));
+  if (value.is_input && document.ir_version >= 4) {
+    tensor.note = "also a graph input: a caller may give another value";
+  }
+  return tensor;
+}
+
+}  // namespace
+
+StatusOr<Model> Analyze(Document& document) {
+  ASSIGN_OR_RETURN(const ValueGraph graph, ValueGraph::Build(document));
+  for (size_t c = 0; c < document.constants.size(); ++c) {
+    const size_t index = graph.ValueOfConstant(c);
+    if (index == kNone) continue;
+    document.constants[c].uses = graph.value(index).uses;
+    document.constants[c].is_graph_output = graph.value(index).is_graph_output;
+  }
+  Model model;
+  model.format = "onnx";
+  model.size_bytes = document.size_bytes;
+  Namer namer(document);
+  for (size_t c = 0; c < document.constants.size(); ++c) {
+    Tensor tensor = Describe(document, graph, c);
+    tensor.name = namer.NameOf(document.constants[c]);
+    model.tensors.push_back(std::move(tensor));
+    document.constant_of_tensor.push_back(c);
+  }
+  return model;
+}
+
+}  // namespace modelshrink::onnx

@@ -1,0 +1,519 @@
+#include "formats/onnx/builder.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/checked.h"
+#include "formats/onnx/schema.h"
+
+namespace modelshrink::onnx {
+namespace {
+
+// TensorProto.DataType.
+enum DataType : int32_t {
+  kFloat = 1,
+  kString = 8,
+  kDouble = 11,
+  kUint32Type = 12,
+  kUint64Type = 13,
+  kComplex64 = 14,
+  kComplex128 = 15,
+  kLastKnown = 22,
+};
+
+std::string TextOf(const Event& event) {
+  return {reinterpret_cast<const char*>(event.bytes.data()), event.bytes.size()};
+}
+
+// The domain "ai.onnx" is another name of the default one.
+std::string NormalizedDomain(std::string domain) {
+  return domain == "ai.onnx" ? std::string() : domain;
+}
+
+// The typed data field that values of this type belong in.
+uint32_t DataFieldOf(int32_t data_type) {
+  switch (data_type) {
+    case kFloat:
+    case kComplex64:
+      return kTensorFloatData;
+    case kDouble:
+    case kComplex128:
+      return kTensorDoubleData;
+    case kString:
+      return kTensorStringData;
+    case 7:
+      return kTensorInt64Data;
+    case kUint32Type:
+    case kUint64Type:
+      return kTensorUint64Data;
+    default:
+      return kTensorInt32Data;
+  }
+}
+
+const char* NameOfDataField(uint32_t field) {
+  for (const FieldRule& rule : OnnxSchema()[kTensorProto].fields) {
+    if (rule.number == field) return rule.name;
+  }
+  return "";
+}
+
+}  // namespace
+
+DType DTypeOf(int32_t data_type) {
+  static constexpr DType kTypes[] = {
+      DType::kOther,   DType::kFloat32,  DType::kUint8,      DType::kInt8,   DType::kUint16,
+      DType::kInt16,   DType::kInt32,    DType::kInt64,      DType::kOther,  DType::kBool,
+      DType::kFloat16, DType::kFloat64,  DType::kUint32,     DType::kUint64, DType::kOther,
+      DType::kOther,   DType::kBFloat16, DType::kFloat8E4M3, DType::kOther,  DType::kFloat8E5M2,
+      DType::kOther,   DType::kUint4,    DType::kInt4,
+  };
+  if (data_type < 0 || data_type > kLastKnown) return DType::kOther;
+  return kTypes[data_type];
+}
+
+Builder::Builder(uint64_t size_bytes) {
+  document_.size_bytes = size_bytes;
+  document_.messages.push_back({.field = {0, size_bytes}, .body = {0, size_bytes}});
+}
+
+Status Builder::Charge(uint64_t size_bytes) {
+  metadata_bytes_ += size_bytes;
+  if (metadata_bytes_ <= kMaxMetadataBytes) return {};
+  return UnsupportedError("the model's graph without its weights needs over " +
+                          std::to_string(kMaxMetadataBytes >> 20) + " MiB of memory");
+}
+
+Status Builder::TakeName(const Event& event, std::string* name) {
+  *name = TextOf(event);
+  // Held by its node and by the set of names, with their tables.
+  return Charge(2 * (sizeof(std::string) + event.bytes.size()) + 64);
+}
+
+StatusOr<Event> Builder::Next(Scanner& scanner) {
+  StatusOr<Event> event = scanner.Next();
+  if (event.ok() || scanner.frames().back().kind != kTensorProto) return event;
+  return std::move(event).status().WithTensor(tensor_.name);
+}
+
+Status Builder::Handle(const Event& event, Scanner& scanner) {
+  switch (event.kind) {
+    case Event::Kind::kEnter:
+      return Enter(event, scanner).AtOffset(event.field.begin);
+    case Event::Kind::kLeave:
+      return Leave(event, scanner).AtOffset(event.field.begin);
+    case Event::Kind::kField: {
+      const uint32_t kind = scanner.frames().back().kind;
+      Status status = Field(event, kind).AtOffset(event.field.begin);
+      if (kind == kTensorProto) return std::move(status).WithTensor(tensor_.name);
+      return status;
+    }
+    case Event::Kind::kNeedBytes:
+    case Event::Kind::kDone:
+      return {};
+  }
+  return {};
+}
+
+Status Builder::Enter(const Event& event, Scanner& scanner) {
+  switch (event.rule->child) {
+    case kOperatorSetIdProto:
+      opset_ = {};
+      return {};
+    case kGraphProto:
+      return EnterGraph(scanner);
+    case kNodeProto:
+      nodes_.push_back({.node = document_.nodes.size(), .value = std::nullopt});
+      document_.nodes.emplace_back();
+      document_.nodes.back().graph = graphs_.back();
+      document_.nodes.back().field = event.field;
+      document_.graphs[graphs_.back()].nodes.push_back(nodes_.back().node);
+      return Charge(2 * sizeof(Node));
+    case kAttributeProto:
+      attributes_.emplace_back();
+      attributes_.back().first_subgraph = document_.nodes[nodes_.back().node].subgraphs.size();
+      return {};
+    case kTensorProto:
+      tensor_ = {};
+      return {};
+    case kValueInfoProto:
+      value_name_.clear();
+      return {};
+    default:
+      return {};
+  }
+}
+
+Status Builder::EnterGraph(Scanner& scanner) {
+  size_t parent = 0;
+  std::vector<Scanner::Frame>& frames = scanner.frames();
+  frames.front().message = 0;
+  for (Scanner::Frame& frame : frames) {
+    if (frame.message == kNone) {
+      frame.message = document_.messages.size();
+      document_.messages.push_back({.parent = parent,
+                                    .field = frame.field,
+                                    .body = frame.body,
+                                    .field_number = frame.rule->number});
+    }
+    parent = frame.message;
+  }
+  const size_t index = document_.graphs.size();
+  Graph graph;
+  graph.message = parent;
+  if (!graphs_.empty()) {
+    graph.parent = graphs_.back();
+    graph.parent_node = nodes_.back().node;
+    document_.nodes[graph.parent_node].subgraphs.push_back(index);
+    attributes_.back().is_plain = false;
+  }
+  document_.graphs.push_back(std::move(graph));
+  graphs_.push_back(index);
+  return Charge(2 * sizeof(Graph) + 6 * sizeof(Message));
+}
+
+Status Builder::Field(const Event& event, uint32_t message_kind) {
+  switch (message_kind) {
+    case kModelProto:
+      return ModelField(event);
+    case kOperatorSetIdProto:
+      return OpsetField(event);
+    case kNodeProto:
+      return NodeField(event);
+    case kAttributeProto:
+      return AttributeField(event);
+    case kTensorProto:
+      return TensorField(event);
+    case kValueInfoProto:
+      return TakeName(event, &value_name_);
+    default:
+      return {};
+  }
+}
+
+Status Builder::ModelField(const Event& event) {
+  if (event.rule->number == kModelIrVersion) {
+    document_.ir_version = static_cast<int64_t>(event.value);
+  } else if (event.has_bytes) {
+    metadata_.emplace_back(event.rule->name, TextOf(event));
+  }
+  return {};
+}
+
+Status Builder::OpsetField(const Event& event) {
+  if (event.rule->number == kOpsetVersion) {
+    opset_.version = event.value;
+    return {};
+  }
+  opset_.domain = NormalizedDomain(TextOf(event));
+  return {};
+}
+
+Status Builder::NodeField(const Event& event) {
+  Node& node = document_.nodes[nodes_.back().node];
+  std::string text;
+  RETURN_IF_ERROR(TakeName(event, &text));
+  switch (event.rule->number) {
+    case kNodeInput:
+      node.inputs.push_back(std::move(text));
+      break;
+    case kNodeOutput:
+      node.outputs.push_back(std::move(text));
+      break;
+    case kNodeName:
+      node.name = std::move(text);
+      break;
+    case kNodeOpType:
+      node.op_type = std::move(text);
+      break;
+    default:
+      node.domain = NormalizedDomain(std::move(text));
+  }
+  return {};
+}
+
+Status Builder::AttributeField(const Event& event) {
+  PendingAttribute& pending = attributes_.back();
+  Attribute& attribute = pending.attribute;
+  switch (event.rule->number) {
+    case kAttributeName:
+      return TakeName(event, &attribute.name);
+    case kAttributeF:
+      attribute.f = std::bit_cast<float>(static_cast<uint32_t>(event.value));
+      return {};
+    case kAttributeI:
+      attribute.i = static_cast<int64_t>(event.value);
+      return {};
+    case kAttributeType:
+      attribute.type = static_cast<int32_t>(event.value);
+      return {};
+    case kAttributeS:
+      if (!event.has_bytes) pending.is_complete = false;
+      return TakeName(event, &attribute.s);
+    default:
+      break;
+  }
+  if (event.wire == Wire::kVarint) {
+    attribute.ints.push_back(static_cast<int64_t>(event.value));
+  } else if (!event.has_bytes) {
+    pending.is_complete = false;
+  }
+  for (size_t pos = 0; event.wire == Wire::kBytes && pos < event.bytes.size();) {
+    uint64_t value = 0;
+    if (!DecodeVarint(event.bytes, &pos, &value)) {
+      return FormatError("a packed integer of attribute \"" + attribute.name +
+                         "\" is a truncated or over-long varint");
+    }
+    attribute.ints.push_back(static_cast<int64_t>(value));
+  }
+  if (attribute.ints.size() > kMaxInts) {
+    pending.is_complete = false;
+    attribute.ints.clear();
+  }
+  return {};
+}
+
+Status Builder::AddDim(uint64_t value) {
+  if (static_cast<int64_t>(value) < 0) {
+    return FormatError("dimension " + std::to_string(tensor_.dims.size()) +
+                       " is negative: " + std::to_string(static_cast<int64_t>(value)));
+  }
+  if (tensor_.dims.size() == kMaxRank) {
+    return UnsupportedError("the rank is over " + std::to_string(kMaxRank));
+  }
+  tensor_.dims.push_back(value);
+  return {};
+}
+
+Status Builder::AddData(const Event& event) {
+  const uint32_t number = event.rule->number;
+  if (number == kTensorRawData && event.wire != Wire::kBytes) {
+    return FormatError("raw_data is not of wire type 2");
+  }
+  const uint64_t size = event.body.end - event.body.begin;
+  if (size == 0 && event.wire == Wire::kBytes && number != kTensorStringData) return {};
+  if (tensor_.data_field != 0 && tensor_.data_field != number) {
+    return FormatError(std::string("values are given in both ") +
+                       NameOfDataField(tensor_.data_field) + " and " + event.rule->name);
+  }
+  tensor_.data_field = number;
+  tensor_.data_bytes += size;
+  ++tensor_.num_extents;
+  tensor_.is_packed = event.wire == Wire::kBytes;
+  tensor_.data = event.body;
+  return {};
+}
+
+Status Builder::TensorField(const Event& event) {
+  switch (event.rule->number) {
+    case kTensorName:
+      return TakeName(event, &tensor_.name);
+    case kTensorDataType:
+      tensor_.data_type = event.value <= INT32_MAX ? static_cast<int32_t>(event.value) : -1;
+      return {};
+    case kTensorDataLocation:
+      tensor_.external = event.value == 1;
+      return {};
+    case kTensorDims:
+      break;
+    default:
+      return AddData(event);
+  }
+  if (event.wire == Wire::kVarint) return AddDim(event.value);
+  if (!event.has_bytes) return UnsupportedError("the rank is over " + std::to_string(kMaxRank));
+  for (size_t pos = 0; pos < event.bytes.size();) {
+    uint64_t value = 0;
+    if (!DecodeVarint(event.bytes, &pos, &value)) {
+      return FormatError("a packed dimension is a truncated or over-long varint");
+    }
+    RETURN_IF_ERROR(AddDim(value));
+  }
+  return {};
+}
+
+Status Builder::Leave(const Event& event, Scanner& scanner) {
+  if (event.rule == nullptr) return {};
+  switch (event.rule->child) {
+    case kOperatorSetIdProto:
+      return LeaveOpset();
+    case kGraphProto:
+      graphs_.pop_back();
+      return {};
+    case kNodeProto:
+      return LeaveNode(event);
+    case kAttributeProto:
+      LeaveAttribute();
+      return {};
+    case kTensorProto:
+      return LeaveTensor(event, scanner.frames().back().kind);
+    case kValueInfoProto:
+      return LeaveValueInfo(event);
+    default:
+      return {};
+  }
+}
+
+Status Builder::LeaveOpset() {
+  const int64_t version = static_cast<int64_t>(opset_.version);
+  if (version <= 0) {
+    return FormatError("the operator set \"" + opset_.domain + "\" has version " +
+                       std::to_string(version));
+  }
+  const bool is_default = opset_.domain.empty();
+  if (is_default || opset_.domain == "com.microsoft") {
+    int64_t& opset = is_default ? document_.opset : document_.microsoft_opset;
+    if (opset != 0) {
+      return FormatError("the operator set \"" + opset_.domain + "\" is imported twice");
+    }
+    opset = version;
+  }
+  const std::string key = is_default ? "opset" : "opset " + opset_.domain;
+  metadata_.emplace_back(key, std::to_string(version));
+  return Charge(256 + 2 * opset_.domain.size());
+}
+
+Status Builder::LeaveNode(const Event& event) {
+  PendingNode pending = std::move(nodes_.back());
+  nodes_.pop_back();
+  const Node& node = document_.nodes[pending.node];
+  if (node.op_type.empty()) return FormatError("node \"" + node.name + "\" has no op_type");
+  for (const std::string& name : node.inputs) document_.names.insert(name);
+  for (const std::string& name : node.outputs) document_.names.insert(name);
+  // With subgraphs it is something else that only calls itself Constant.
+  const bool is_constant =
+      node.op_type == "Constant" && node.domain.empty() && pending.value && node.subgraphs.empty();
+  if (!is_constant) return {};
+  if (node.outputs.size() != 1 || node.outputs[0].empty()) {
+    return FormatError("a Constant node has no output, or more than one");
+  }
+  return AddConstant(*pending.value, node.outputs[0], pending.node, event.field);
+}
+
+void Builder::LeaveAttribute() {
+  PendingAttribute pending = std::move(attributes_.back());
+  attributes_.pop_back();
+  if (pending.tensor) {
+    if (pending.attribute.name == "value") nodes_.back().value = std::move(pending.tensor);
+    return;
+  }
+  Node& node = document_.nodes[nodes_.back().node];
+  for (size_t i = pending.first_subgraph; i < node.subgraphs.size(); ++i) {
+    document_.graphs[node.subgraphs[i]].attribute_name = pending.attribute.name;
+  }
+  if (!pending.is_plain || !pending.is_complete) return;
+  // Charged late: an attribute takes at least its message's few bytes.
+  metadata_bytes_ += sizeof(Attribute) + 2 * sizeof(int64_t) * pending.attribute.ints.size();
+  node.attributes.push_back(std::move(pending.attribute));
+}
+
+Status Builder::LeaveTensor(const Event& event, uint32_t parent_kind) {
+  if (parent_kind == kAttributeProto) {
+    attributes_.back().is_plain = false;
+    if (event.rule->number == kAttributeT) attributes_.back().tensor = std::move(tensor_);
+    return {};
+  }
+  if (tensor_.name.empty()) return FormatError("an initializer has no name");
+  if (parent_kind == kSparseTensorProto) {
+    document_.names.insert(tensor_.name);
+    document_.graphs[graphs_.back()].sparse_initializers.push_back(tensor_.name);
+    return {};
+  }
+  return AddConstant(tensor_, tensor_.name, kNone, event.field);
+}
+
+Status Builder::LeaveValueInfo(const Event& event) {
+  if (value_name_.empty()) {
+    return FormatError(std::string("an element of GraphProto.") + event.rule->name +
+                       " has no name");
+  }
+  document_.names.insert(value_name_);
+  Graph& graph = document_.graphs[graphs_.back()];
+  if (event.rule->number == kGraphInput) {
+    graph.inputs.push_back({value_name_, event.field});
+  } else if (event.rule->number == kGraphOutput) {
+    graph.outputs.push_back(value_name_);
+  }
+  return {};
+}
+
+namespace {
+
+// The one contiguous little-endian range of a tensor's values, empty when there is none.
+StatusOr<ByteRange> LocateData(int32_t data_type, uint64_t num_elements, uint32_t field,
+                               uint64_t size, bool is_one_extent, Extent data) {
+  const DType type = DTypeOf(data_type);
+  uint64_t expected = 0;
+  if (field == kTensorRawData) {
+    if (data_type == kString) return FormatError("strings are given in raw_data");
+    if (type == DType::kOther) return ByteRange{};
+    if (!CheckedBytesOf(type, num_elements, &expected)) {
+      return FormatError("the size of the values overflows 64 bits");
+    }
+  } else if (type == DType::kOther) {
+    return ByteRange{};
+  } else if (field == 0 || field != DataFieldOf(data_type)) {
+    if (field == 0 && num_elements == 0) return ByteRange{};
+    return FormatError(field == 0 ? std::string("the values are missing")
+                                  : std::string("values of type ") + std::string(NameOf(type)) +
+                                        " are given in " + NameOfDataField(field));
+  } else if (field != kTensorFloatData && field != kTensorDoubleData) {
+    return ByteRange{};
+  } else if (!CheckedBytesOf(type, num_elements, &expected)) {
+    return FormatError("the size of the values overflows 64 bits");
+  }
+  if (size != expected) {
+    return FormatError(std::string(NameOfDataField(field)) + " is " + std::to_string(size) +
+                       " bytes long, but the shape and type need " + std::to_string(expected));
+  }
+  if (!is_one_extent) return ByteRange{};
+  return ByteRange{data.begin, size};
+}
+
+}  // namespace
+
+Status Builder::AddConstant(const PendingTensor& tensor, std::string name, size_t node,
+                            Extent field) {
+  uint64_t num_elements = 0;
+  if (!CheckedNumElements(tensor.dims, &num_elements)) {
+    return FormatError("the number of elements overflows 64 bits").WithTensor(name);
+  }
+  Constant constant;
+  if (!tensor.external) {
+    const bool is_one_extent = tensor.num_extents == 1 && (tensor.is_packed || num_elements == 1);
+    StatusOr<ByteRange> data = LocateData(tensor.data_type, num_elements, tensor.data_field,
+                                          tensor.data_bytes, is_one_extent, tensor.data);
+    if (!data.ok()) return std::move(data).status().WithTensor(name);
+    constant.data = data.value();
+  }
+  document_.names.insert(name);
+  constant.graph = graphs_.back();
+  constant.node = node;
+  constant.field = field;
+  constant.name = std::move(name);
+  constant.data_type = tensor.data_type;
+  constant.dims = tensor.dims;
+  constant.external = tensor.external;
+  document_.graphs[constant.graph].constants.push_back(document_.constants.size());
+  document_.constants.push_back(std::move(constant));
+  return Charge(2 * (sizeof(Constant) + sizeof(Tensor)));
+}
+
+Status Builder::Finish() {
+  if (document_.graphs.empty()) {
+    return FormatError("the file has no graph: it is not an ONNX model, or is cut off");
+  }
+  if (document_.ir_version <= 0) {
+    return FormatError("the file has no ir_version: it is not an ONNX model, or is cut off");
+  }
+  if (document_.opset == 0) {
+    // Before IR version 3 there was no opset_import; such models mean version 1.
+    if (document_.ir_version >= 3) {
+      return FormatError("the file does not say which operator set it uses, or is cut off");
+    }
+    document_.opset = 1;
+  }
+  metadata_.emplace_back("ir_version", std::to_string(document_.ir_version));
+  return {};
+}
+
+}  // namespace modelshrink::onnx

@@ -1,0 +1,106 @@
+// Turns the scanner's events into a Document.
+#ifndef MODELSHRINK_FORMATS_ONNX_BUILDER_H_
+#define MODELSHRINK_FORMATS_ONNX_BUILDER_H_
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "formats/onnx/document.h"
+#include "formats/onnx/scanner.h"
+
+namespace modelshrink::onnx {
+
+// DataType of TensorProto → DType; kOther for strings, complex numbers and types unknown here.
+DType DTypeOf(int32_t data_type);
+
+class Builder {
+ public:
+  // Names, nodes and tables of a real model are a few MB at most.
+  static constexpr uint64_t kMaxMetadataBytes = uint64_t{256} << 20;
+  static constexpr size_t kMaxRank = 64;
+  static constexpr size_t kMaxInts = 4096;
+
+  explicit Builder(uint64_t size_bytes);
+
+  // The scanner's next event; its error gets the name of the tensor that it lies in.
+  StatusOr<Event> Next(Scanner& scanner);
+  // A broken rule is a FormatError with the tensor's name and the byte offset.
+  Status Handle(const Event& event, Scanner& scanner);
+  // After the last event: what only the whole file can tell.
+  Status Finish();
+
+  Document& document() { return document_; }
+  const Document& document() const { return document_; }
+  const std::vector<std::pair<std::string, std::string>>& metadata() const { return metadata_; }
+
+ private:
+  struct PendingTensor {
+    std::string name;
+    Shape dims;
+    int32_t data_type = 0;
+    bool external = false;
+    uint32_t data_field = 0;  // the data field that holds something
+    uint64_t data_bytes = 0;  // of all its occurrences
+    uint64_t num_extents = 0;
+    bool is_packed = false;
+    Extent data;  // of the last occurrence
+  };
+  struct PendingAttribute {
+    Attribute attribute;
+    bool is_complete = true;    // false: something was too long to hold
+    bool is_plain = true;       // false: it holds tensors or graphs
+    size_t first_subgraph = 0;  // in its node's subgraphs
+    std::optional<PendingTensor> tensor;
+  };
+  struct PendingNode {
+    size_t node = 0;
+    std::optional<PendingTensor> value;
+  };
+  struct PendingOpset {
+    std::string domain;
+    uint64_t version = 0;
+  };
+
+  Status Enter(const Event& event, Scanner& scanner);
+  Status Leave(const Event& event, Scanner& scanner);
+  Status Field(const Event& event, uint32_t message_kind);
+  Status EnterGraph(Scanner& scanner);
+
+  Status ModelField(const Event& event);
+  Status OpsetField(const Event& event);
+  Status NodeField(const Event& event);
+  Status AttributeField(const Event& event);
+  Status TensorField(const Event& event);
+
+  Status LeaveOpset();
+  Status LeaveNode(const Event& event);
+  void LeaveAttribute();
+  Status LeaveTensor(const Event& event, uint32_t parent_kind);
+  Status LeaveValueInfo(const Event& event);
+
+  Status AddConstant(const PendingTensor& tensor, std::string name, size_t node, Extent field);
+  // Adds an occurrence of a data field to tensor_.
+  Status AddData(const Event& event);
+  Status AddDim(uint64_t value);
+  // Counts memory that the file makes us hold.
+  Status Charge(uint64_t size_bytes);
+  Status TakeName(const Event& event, std::string* name);
+
+  Document document_;
+  std::vector<std::pair<std::string, std::string>> metadata_;
+  uint64_t metadata_bytes_ = 0;
+
+  std::vector<size_t> graphs_;  // the open ones, outermost first; likewise below
+  std::vector<PendingNode> nodes_;
+  std::vector<PendingAttribute> attributes_;
+  PendingTensor tensor_;
+  PendingOpset opset_;
+  std::string value_name_;
+};
+
+}  // namespace modelshrink::onnx
+
+#endif  // MODELSHRINK_FORMATS_ONNX_BUILDER_H_

@@ -1,0 +1,120 @@
+#include "formats/onnx/schema.h"
+
+namespace modelshrink::onnx {
+namespace {
+
+constexpr FieldRule Number(uint32_t number, const char* name, Wire wire = Wire::kVarint) {
+  return {.number = number, .name = name, .action = Action::kScalar, .wire = wire};
+}
+
+constexpr FieldRule Numbers(uint32_t number, const char* name) {
+  return {.number = number,
+          .name = name,
+          .action = Action::kScalars,
+          .wire = Wire::kVarint,
+          .repeated = true};
+}
+
+constexpr FieldRule Text(uint32_t number, const char* name, bool repeated = false) {
+  return {.number = number, .name = name, .action = Action::kTake, .repeated = repeated};
+}
+
+constexpr FieldRule ShortText(uint32_t number, const char* name) {
+  return {.number = number, .name = name, .action = Action::kTakeIfShort};
+}
+
+constexpr FieldRule One(uint32_t number, const char* name, MessageKind child) {
+  return {.number = number, .name = name, .action = Action::kEnter, .child = child};
+}
+
+constexpr FieldRule Many(uint32_t number, const char* name, MessageKind child) {
+  return {
+      .number = number, .name = name, .action = Action::kEnter, .repeated = true, .child = child};
+}
+
+constexpr FieldRule Payload(uint32_t number, const char* name, bool repeated) {
+  return {.number = number, .name = name, .action = Action::kLocate, .repeated = repeated};
+}
+
+constexpr FieldRule kModelRules[] = {
+    Number(kModelIrVersion, "ir_version"),
+    ShortText(kModelProducerName, "producer_name"),
+    ShortText(kModelProducerVersion, "producer_version"),
+    One(kModelGraph, "graph", kGraphProto),
+    Many(kModelOpsetImport, "opset_import", kOperatorSetIdProto),
+};
+
+constexpr FieldRule kOpsetRules[] = {
+    Text(kOpsetDomain, "domain"),
+    Number(kOpsetVersion, "version"),
+};
+
+constexpr FieldRule kGraphRules[] = {
+    Many(kGraphNode, "node", kNodeProto),
+    Many(kGraphInitializer, "initializer", kTensorProto),
+    Many(kGraphInput, "input", kValueInfoProto),
+    Many(kGraphOutput, "output", kValueInfoProto),
+    Many(kGraphValueInfo, "value_info", kValueInfoProto),
+    Many(kGraphSparseInitializer, "sparse_initializer", kSparseTensorProto),
+};
+
+constexpr FieldRule kNodeRules[] = {
+    Text(kNodeInput, "input", true),
+    Text(kNodeOutput, "output", true),
+    Text(kNodeName, "name"),
+    Text(kNodeOpType, "op_type"),
+    Many(kNodeAttribute, "attribute", kAttributeProto),
+    Text(kNodeDomain, "domain"),
+};
+
+constexpr FieldRule kAttributeRules[] = {
+    Text(kAttributeName, "name"),
+    Number(kAttributeF, "f", Wire::kFixed32),
+    Number(kAttributeI, "i"),
+    ShortText(kAttributeS, "s"),
+    One(kAttributeT, "t", kTensorProto),
+    One(kAttributeG, "g", kGraphProto),
+    Numbers(kAttributeInts, "ints"),
+    Many(kAttributeTensors, "tensors", kTensorProto),
+    Many(kAttributeGraphs, "graphs", kGraphProto),
+    Number(kAttributeType, "type"),
+};
+
+constexpr FieldRule kTensorRules[] = {
+    Numbers(kTensorDims, "dims"),
+    Number(kTensorDataType, "data_type"),
+    Payload(kTensorFloatData, "float_data", true),
+    Payload(kTensorInt32Data, "int32_data", true),
+    Payload(kTensorStringData, "string_data", true),
+    Payload(kTensorInt64Data, "int64_data", true),
+    Text(kTensorName, "name"),
+    Payload(kTensorRawData, "raw_data", false),
+    Payload(kTensorDoubleData, "double_data", true),
+    Payload(kTensorUint64Data, "uint64_data", true),
+    Number(kTensorDataLocation, "data_location"),
+};
+
+constexpr FieldRule kSparseTensorRules[] = {
+    One(kSparseValues, "values", kTensorProto),
+};
+
+constexpr FieldRule kValueInfoRules[] = {
+    Text(kValueInfoName, "name"),
+};
+
+constexpr MessageRule kSchema[] = {
+    {"ModelProto", kModelRules},
+    {"OperatorSetIdProto", kOpsetRules},
+    {"GraphProto", kGraphRules},
+    {"NodeProto", kNodeRules},
+    {"AttributeProto", kAttributeRules},
+    {"TensorProto", kTensorRules},
+    {"SparseTensorProto", kSparseTensorRules},
+    {"ValueInfoProto", kValueInfoRules},
+};
+
+}  // namespace
+
+std::span<const MessageRule> OnnxSchema() { return kSchema; }
+
+}  // namespace modelshrink::onnx

@@ -1,0 +1,81 @@
+// The fields of onnx.proto that the reader looks at. All others are skipped and survive by being
+// copied.
+#ifndef MODELSHRINK_FORMATS_ONNX_SCHEMA_H_
+#define MODELSHRINK_FORMATS_ONNX_SCHEMA_H_
+
+#include <span>
+
+#include "formats/onnx/scanner.h"
+
+namespace modelshrink::onnx {
+
+enum MessageKind : uint32_t {
+  kModelProto,
+  kOperatorSetIdProto,
+  kGraphProto,
+  kNodeProto,
+  kAttributeProto,
+  kTensorProto,
+  kSparseTensorProto,
+  kValueInfoProto,
+};
+
+// Field numbers, as in onnx.proto.
+enum ModelField : uint32_t {
+  kModelIrVersion = 1,
+  kModelProducerName = 2,
+  kModelProducerVersion = 3,
+  kModelGraph = 7,
+  kModelOpsetImport = 8,
+};
+enum OpsetField : uint32_t { kOpsetDomain = 1, kOpsetVersion = 2 };
+enum GraphField : uint32_t {
+  kGraphNode = 1,
+  kGraphInitializer = 5,
+  kGraphInput = 11,
+  kGraphOutput = 12,
+  kGraphValueInfo = 13,
+  kGraphSparseInitializer = 15,
+};
+enum NodeField : uint32_t {
+  kNodeInput = 1,
+  kNodeOutput = 2,
+  kNodeName = 3,
+  kNodeOpType = 4,
+  kNodeAttribute = 5,
+  kNodeDomain = 7,
+};
+enum AttributeField : uint32_t {
+  kAttributeName = 1,
+  kAttributeF = 2,
+  kAttributeI = 3,
+  kAttributeS = 4,
+  kAttributeT = 5,
+  kAttributeG = 6,
+  kAttributeInts = 8,
+  kAttributeTensors = 10,
+  kAttributeGraphs = 11,
+  kAttributeType = 20,
+};
+enum TensorField : uint32_t {
+  kTensorDims = 1,
+  kTensorDataType = 2,
+  kTensorFloatData = 4,
+  kTensorInt32Data = 5,
+  kTensorStringData = 6,
+  kTensorInt64Data = 7,
+  kTensorName = 8,
+  kTensorRawData = 9,
+  kTensorDoubleData = 10,
+  kTensorUint64Data = 11,
+  kTensorDataLocation = 14,
+};
+enum SparseTensorField : uint32_t { kSparseValues = 1 };
+enum ValueInfoField : uint32_t { kValueInfoName = 1 };
+
+// Rules by MessageKind.
+std::span<const MessageRule> OnnxSchema();
+
+}  // namespace modelshrink::onnx
+
+#endif  // MODELSHRINK_FORMATS_ONNX_SCHEMA_H_

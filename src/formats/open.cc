@@ -1,0 +1,74 @@
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "formats/format.h"
+#include "formats/onnx/reader.h"
+
+namespace modelshrink {
+namespace {
+
+struct Magic {
+  size_t offset;
+  std::string_view bytes;
+  const char* name;
+};
+
+// None of these begins an ONNX file: there each first byte is a tag that does not exist, or the
+// field that it starts would be too odd to be real.
+constexpr Magic kMagics[] = {
+    {0, "GGUF", "a GGUF model"},
+    {0, "{", "a JSON file (a TensorFlow.js model.json?)"},
+    {4, "ORTM", "an ONNX Runtime .ort model"},
+    {0, std::string_view("PK\x03\x04", 4), "a zip archive (a PyTorch or Keras file?)"},
+    {0, "\x89HDF", "an HDF5 file (a Keras model?)"},
+    {0, "\x1F\x8B", "a gzip archive"},
+};
+
+bool Has(std::string_view head, size_t offset, std::string_view bytes) {
+  return head.size() >= offset && head.substr(offset).starts_with(bytes);
+}
+
+// A little-endian header length under 2^40, then JSON.
+bool LooksLikeSafetensors(std::string_view head) {
+  return Has(head, 5, std::string_view("\0\0\0{", 4));
+}
+
+// A flatbuffer whose root offset is below 2^16; ONNX has a non-zero field number there.
+bool LooksLikeTflite(std::string_view head) {
+  return Has(head, 2, std::string_view("\0\0TFL3", 6));
+}
+
+bool LooksLikeHtml(std::string_view head) {
+  const size_t begin = head.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  return begin != std::string_view::npos && head[begin] == '<';
+}
+
+Status WrongFormat(std::string_view head) {
+  if (head.starts_with("version https://git-lfs")) {
+    return FormatError(
+        "this is a Git LFS pointer, not the model itself: fetch it with \"git lfs pull\"");
+  }
+  if (LooksLikeHtml(head)) {
+    return FormatError(
+        "this is an HTML or XML page, not a model: the download probably failed (an error page?)");
+  }
+  const char* name = nullptr;
+  if (LooksLikeSafetensors(head)) name = "a safetensors file";
+  if (LooksLikeTflite(head)) name = "a TensorFlow Lite model";
+  for (const Magic& magic : kMagics) {
+    if (name == nullptr && Has(head, magic.offset, magic.bytes)) name = magic.name;
+  }
+  if (name == nullptr) return {};
+  return UnsupportedError(std::string("this looks like ") + name + "; only ONNX can be read");
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Format>> OpenFormat(uint64_t size_bytes, std::span<const uint8_t> head) {
+  if (size_bytes == 0) return FormatError("the file is empty");
+  RETURN_IF_ERROR(WrongFormat({reinterpret_cast<const char*>(head.data()), head.size()}));
+  return std::unique_ptr<Format>(std::make_unique<onnx::OnnxFormat>(size_bytes));
+}
+
+}  // namespace modelshrink

@@ -134,7 +134,12 @@ export interface CoreModule {
   /** "WASM" or "EMU128"/"SCALAR": the Highway target this binary was built for. */
   simdTarget(): string;
 
-  quantize(ptr: number, count: number, shape: number[], scheme: CoreScheme): CoreResult<CoreQuantized>;
+  quantize(
+    ptr: number,
+    count: number,
+    shape: number[],
+    scheme: CoreScheme,
+  ): CoreResult<CoreQuantized>;
   dequantize(
     shape: number[],
     scheme: CoreScheme,

@@ -1,0 +1,135 @@
+/** The command line → what to do. Everything wrong with it is a UsageError. */
+import { readFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { ModelShrinkError } from "../errors.js";
+import { checkRecipe, presets, type Recipe, type Rule } from "../recipe.js";
+import { suggestion } from "./suggest.js";
+
+export class UsageError extends Error {}
+
+const recipeOptions = {
+  recipe: { type: "string" },
+  mode: { type: "string" },
+  keep: { type: "string", multiple: true },
+  rule: { type: "string", multiple: true },
+} as const;
+const commonOptions = {
+  json: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+  version: { type: "boolean" },
+} as const;
+const allOptions = {
+  ...recipeOptions,
+  ...commonOptions,
+  output: { type: "string", short: "o" },
+} as const;
+
+type OptionName = keyof typeof allOptions;
+
+const common = Object.keys(commonOptions) as OptionName[];
+const forRecipes = Object.keys(recipeOptions) as OptionName[];
+
+/** What each command takes. */
+export const commands = {
+  inspect: { operands: ["model"], options: common },
+  plan: { operands: ["model"], options: [...forRecipes, ...common] },
+  shrink: { operands: ["model"], options: [...forRecipes, "output", ...common] },
+  compare: { operands: ["original", "other"], options: common },
+} as const satisfies Record<string, { operands: string[]; options: OptionName[] }>;
+
+export type CommandName = keyof typeof commands;
+
+export interface Arguments {
+  command: CommandName;
+  operands: string[];
+  json: boolean;
+  help: boolean;
+  version: boolean;
+  output?: string;
+  recipe?: string;
+  mode?: string;
+  keep: string[];
+  rule: string[];
+}
+
+function isCommand(word: string): word is CommandName {
+  return Object.hasOwn(commands, word);
+}
+
+function parse(command: CommandName, args: string[]) {
+  const allowed: readonly OptionName[] = commands[command].options;
+  const options = Object.fromEntries(
+    Object.entries(allOptions).filter(([name]) => allowed.includes(name as OptionName)),
+  ) as typeof allOptions;
+  try {
+    return parseArgs({ args, options, allowPositionals: true });
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const unknown = /^Unknown option '(-[^']*)'/.exec(message)?.[1];
+    if (unknown === undefined) throw new UsageError(message.split(". ")[0]);
+    const known = allowed.map((name) => `--${name}`);
+    throw new UsageError(`"${command}" has no option ${unknown}.${suggestion(unknown, known)}`);
+  }
+}
+
+/** `args` without "node" and the script; the command comes first. */
+export function parseCommand([word = "", ...rest]: string[]): Arguments {
+  if (!isCommand(word)) {
+    throw new UsageError(
+      word.startsWith("-")
+        ? `The command comes first, then ${word}.`
+        : `There is no command "${word}".${suggestion(word, Object.keys(commands))}`,
+    );
+  }
+  const { values, positionals } = parse(word, rest);
+  const { help = false, version = false, json = false, keep = [], rule = [], ...named } = values;
+  const { operands } = commands[word];
+  if (!help && !version && positionals.length !== operands.length) {
+    const wanted = operands.map((name) => `<${name}>`).join(" ");
+    throw new UsageError(`"${word}" takes ${wanted}; ${positionals.length} given.`);
+  }
+  return { command: word, operands: positionals, json, help, version, keep, rule, ...named };
+}
+
+async function namedRecipe(name: string): Promise<unknown> {
+  if (Object.hasOwn(presets, name)) return presets[name]!.recipe;
+  if (!/\.json$/i.test(name)) {
+    const known = Object.keys(presets);
+    throw new UsageError(
+      `There is no preset "${name}"; there are ${known.join(", ")}, and .json files.` +
+        suggestion(name, known),
+    );
+  }
+  try {
+    return JSON.parse(await readFile(name, "utf8")) as unknown;
+  } catch (error) {
+    throw new UsageError(`The recipe "${name}" cannot be read: ${String(error)}`);
+  }
+}
+
+function parseRule(text: string): Rule {
+  // Names may contain "=", types do not.
+  const at = text.lastIndexOf("=");
+  if (at < 1) throw new UsageError(`--rule is "${text}"; it must be <glob>=<type>.`);
+  return { match: text.slice(0, at), weights: text.slice(at + 1) } as Rule;
+}
+
+/** The recipe that the options make: rules of the command line come before the recipe's own. */
+export async function recipeFrom(args: Arguments): Promise<Recipe> {
+  const base = await namedRecipe(args.recipe ?? "int8");
+  const rules = [
+    ...args.keep.map((match): Rule => ({ match, keep: true })),
+    ...args.rule.map(parseRule),
+  ];
+  try {
+    checkRecipe(base);
+    const { rules: own = [], ...rest } = base as Recipe;
+    const mode = args.mode === undefined ? {} : { mode: args.mode };
+    const recipe = { ...rest, ...mode, rules: [...rules, ...own] } as Recipe;
+    checkRecipe(recipe);
+    return recipe;
+  } catch (error) {
+    if (error instanceof ModelShrinkError) throw new UsageError(error.message);
+    throw error;
+  }
+}

@@ -1,0 +1,75 @@
+import { presets } from "../recipe.js";
+import type { CommandName } from "./args.js";
+
+const synopses: Record<CommandName, string> = {
+  inspect: "modelshrink inspect <model>                 show what is in a model",
+  plan: "modelshrink plan <model> [recipe options]   show what shrink would do, exact sizes",
+  shrink: "modelshrink shrink <model> [-o <output>] [recipe options]",
+  compare: "modelshrink compare <original> <other>      errors and sizes, tensor by tensor",
+};
+
+const examples: Record<CommandName, string[]> = {
+  inspect: ["modelshrink inspect model.onnx"],
+  plan: ["modelshrink plan https://example.com/model.onnx --recipe q4"],
+  shrink: [
+    "modelshrink shrink model.onnx",
+    "modelshrink shrink model.onnx -o small.onnx --recipe fp16",
+    "modelshrink shrink model.onnx --recipe int8 --mode dynamic --keep '*embed*'",
+    "modelshrink shrink model.onnx --rule '/layers\\.[0-3]\\./=float16' --json > report.json",
+  ],
+  compare: ["modelshrink compare model.onnx model.int8.onnx"],
+};
+
+const recipeHelp = () => `Recipe options:
+  --recipe <name|file.json>  a preset (below; int8 when left out) or a recipe file
+  --mode <mode>              how quantized weights are written:
+                               storage  loads everywhere, runs at float speed (default)
+                               dynamic  integer arithmetic, fast on WebAssembly
+                               lowmem   4 or 8 bits in memory too
+  --keep <glob>              leave these tensors alone; may be given again
+  --rule <glob>=<type>       another type for these tensors; may be given again
+A glob's * is any text and ? one character; /…/ is a regular expression. The first match decides.
+
+Presets:
+${Object.entries(presets)
+  .map(([name, { description }]) => `  ${name.padEnd(8)} ${description}`)
+  .join("\n")}`;
+
+const outputHelp = `  -o, --output <file>        by default <model>.<recipe>.onnx beside the model`;
+
+const otherHelp = `Other options:
+  --json       print the result as JSON, and nothing else, on standard output
+  -h, --help   this text; modelshrink <command> --help for one command
+  --version    the version of modelshrink
+
+A model is a file or an http(s) URL. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`;
+
+const indent = (lines: string[]) => lines.map((line) => `  ${line}`).join("\n");
+
+export function generalHelp(): string {
+  return `modelshrink makes ONNX models small.
+
+Usage:
+${indent(Object.values(synopses))}
+
+${outputHelp}
+
+${recipeHelp()}
+
+${otherHelp}
+
+Examples:
+${indent(Object.values(examples).flat())}
+`;
+}
+
+export function commandHelp(command: CommandName): string {
+  const takesRecipe = command === "plan" || command === "shrink";
+  return [
+    `Usage:\n${indent([synopses[command]])}`,
+    ...(command === "shrink" ? [outputHelp] : []),
+    ...(takesRecipe ? [recipeHelp()] : []),
+    otherHelp,
+    `Examples:\n${indent(examples[command])}\n`,
+  ].join("\n\n");
+}

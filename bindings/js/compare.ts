@@ -1,0 +1,21 @@
+import { compareArrays, type ErrorStats } from "./arrays.js";
+import { ArgumentError } from "./errors.js";
+import { compareModels, type Report, type RunOptions } from "./models.js";
+import type { Source } from "./source.js";
+
+/** Two arrays: how far `b` is from `a`, at once. */
+export function compare(a: Float32Array, b: Float32Array): ErrorStats;
+/** Two models: tensor by tensor, by name, whatever each is stored as. */
+export function compare(a: Source, b: Source, options?: RunOptions): Promise<Report>;
+export function compare(
+  a: Source | Float32Array,
+  b: Source | Float32Array,
+  options?: RunOptions,
+): ErrorStats | Promise<Report> {
+  const arrays = [a instanceof Float32Array, b instanceof Float32Array];
+  if (a instanceof Float32Array && b instanceof Float32Array) return compareArrays(a, b);
+  if (arrays.includes(true)) {
+    throw new ArgumentError("Compare two Float32Arrays or two models, not one of each.");
+  }
+  return compareModels(a as Source, b as Source, options);
+}

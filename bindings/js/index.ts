@@ -1,0 +1,55 @@
+/**
+ * modelshrink: makes neural-network weights small, exactly and in bounded memory.
+ * Array functions are synchronous and need `await init()` first; model functions load the core
+ * themselves.
+ */
+export { init, type InitInfo, type InitOptions } from "./load.js";
+export {
+  dequantize,
+  prune,
+  quantize,
+  type ErrorStats,
+  type NonFinite,
+  type PrunedArray,
+  type PruneOptions,
+  type QuantizedTensor,
+  type QuantizeOptions,
+} from "./arrays.js";
+export type { Codes, FloatType, IntegerType, QuantizedType } from "./types.js";
+export {
+  inspect,
+  plan,
+  shrink,
+  type ModelInfo,
+  type Plan,
+  type PlannedTensor,
+  type Progress,
+  type Report,
+  type ReportedTensor,
+  type RunOptions,
+  type ShrinkOptions,
+  type ShrinkResult,
+  type TensorInfo,
+} from "./models.js";
+export { compare } from "./compare.js";
+export {
+  presets,
+  type Granularity,
+  type Mode,
+  type Preset,
+  type Recipe,
+  type Rule,
+} from "./recipe.js";
+export type { OneSource, RandomAccess, Source } from "./source.js";
+export type { Sink } from "./sink.js";
+export { formatBytes, formatModelInfo, formatPlan, formatReport } from "./format.js";
+export {
+  ArgumentError,
+  FormatError,
+  IntegrityError,
+  ModelShrinkError,
+  OutOfMemoryError,
+  UnsupportedError,
+  type ErrorCode,
+  type ErrorDetails,
+} from "./errors.js";

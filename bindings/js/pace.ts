@@ -1,0 +1,39 @@
+/** Keeps long work interruptible: other tasks get their turn, aborts get through. */
+
+/** At 60 frames a second a frame lasts 17 ms. */
+const maxBusyMilliseconds = 12;
+
+const nextTask: () => Promise<void> =
+  typeof setImmediate === "function"
+    ? () =>
+        new Promise((resolve) => {
+          setImmediate(resolve);
+        })
+    : () =>
+        new Promise((resolve) => {
+          // Timers are clamped to 4 ms when they follow one another; messages are not.
+          const { port1, port2 } = new MessageChannel();
+          port1.onmessage = () => {
+            port1.close();
+            resolve();
+          };
+          port2.postMessage(null);
+        });
+
+export class Pacer {
+  readonly #signal: AbortSignal | undefined;
+  #turnStarted = performance.now();
+
+  constructor(signal?: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /** Call between pieces of work; throws the signal's reason once it is aborted. */
+  async pause(): Promise<void> {
+    this.#signal?.throwIfAborted();
+    if (performance.now() - this.#turnStarted < maxBusyMilliseconds) return;
+    await nextTask();
+    this.#turnStarted = performance.now();
+    this.#signal?.throwIfAborted();
+  }
+}

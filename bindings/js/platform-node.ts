@@ -1,0 +1,16 @@
+/** Node.js. */
+import { readFile } from "node:fs/promises";
+import { ModelShrinkError } from "./errors.js";
+import type { Platform } from "./platform.js";
+
+export { openFile } from "./node/file-source.js";
+export { fileSink } from "./node/file-sink.js";
+
+export const compileUrl: Platform["compileUrl"] = async (url) => {
+  if (url.protocol === "file:") return WebAssembly.compile(await readFile(url));
+  const response = await fetch(url);
+  if (!response.ok) {
+    throw new ModelShrinkError(`${url.href} gave HTTP status ${response.status}.`, "io");
+  }
+  return WebAssembly.compile(await response.arrayBuffer());
+};

@@ -1,0 +1,219 @@
+/** What to do with each tensor: presets, recipes, rules → one specification a tensor. */
+import type { NonFinite } from "./arrays.js";
+import type { CoreTensorInfo, CoreTensorSpec } from "./core.js";
+import { ArgumentError } from "./errors.js";
+import {
+  checkBoolean,
+  checkInteger,
+  checkKeys,
+  checkObject,
+  checkOneOf,
+  optional,
+  show,
+} from "./options.js";
+import { checkType, isFloatType, isSymmetricByDefault, type QuantizedType } from "./types.js";
+
+export type Mode = "storage" | "dynamic" | "lowmem";
+export type Granularity = "tensor" | "axis" | "block";
+
+/** Which tensors: a glob (`*` is any text, `?` one character) or a "/regular expression/". */
+export type Rule =
+  | { match: string; weights: QuantizedType }
+  | {
+      match: string;
+      /** Leave these tensors as they are. */
+      keep: true;
+    };
+
+export interface Recipe {
+  /** The number format of the weights. */
+  weights: QuantizedType;
+  /**
+   * How quantized weights are written into the graph: "storage" (the default) loads everywhere and
+   * runs at float speed; "dynamic" computes in integers, fast on WebAssembly; "lowmem" keeps 4 or
+   * 8 bits in memory.
+   */
+  mode?: Mode;
+  /** What shares a scale; by default the output channel, and blocks for 4 bits and "lowmem". */
+  granularity?: Granularity;
+  /** For blocks; 32 by default. */
+  blockSize?: number;
+  symmetric?: boolean;
+  /** Smaller tensors stay as they are unless a rule names them; 1024 by default. */
+  minElements?: number;
+  nonFinite?: NonFinite;
+  /** The first rule that matches a tensor's name decides. */
+  rules?: readonly Rule[];
+}
+
+export interface Preset {
+  description: string;
+  recipe: Recipe;
+}
+
+export const presets: Readonly<Record<string, Preset>> = {
+  int8: {
+    description: "8 bit, one scale a channel: a quarter of the size, runs anywhere",
+    recipe: { weights: "int8" },
+  },
+  uint8: {
+    description: "8 bit with zero points, one scale a channel",
+    recipe: { weights: "uint8" },
+  },
+  int16: {
+    description: "16 bit integers, one scale a channel: half the size, nearly lossless",
+    recipe: { weights: "int16" },
+  },
+  int4: {
+    description: "4 bit in blocks of 32, for opset 21 and later",
+    recipe: { weights: "int4" },
+  },
+  uint4: {
+    description: "4 bit with zero points in blocks of 32, for opset 21 and later",
+    recipe: { weights: "uint4" },
+  },
+  fp16: {
+    description: "half precision: half the size",
+    recipe: { weights: "float16" },
+  },
+  bf16: {
+    description: "bfloat16: half the size, float32's range, for opset 13 and later",
+    recipe: { weights: "bfloat16" },
+  },
+  fp8: {
+    description: "float8 e4m3, for opset 19 and later",
+    recipe: { weights: "float8e4m3" },
+  },
+  dynamic: {
+    description: "8 bit integer arithmetic: the fastest on WebAssembly, saves memory",
+    recipe: { weights: "uint8", mode: "dynamic" },
+  },
+  q8: {
+    description: "8 bit in memory too (MatMulNBits), blocks of 32; onnxruntime 1.30",
+    recipe: { weights: "uint8", mode: "lowmem", symmetric: true },
+  },
+  q4: {
+    description: "4 bit in memory too (MatMulNBits), blocks of 32; onnxruntime 1.21",
+    recipe: { weights: "uint4", mode: "lowmem", symmetric: true },
+  },
+};
+
+const modes = ["storage", "dynamic", "lowmem"] as const;
+const granularities = ["tensor", "axis", "block"] as const;
+const recipeKeys = [
+  "weights",
+  "mode",
+  "granularity",
+  "blockSize",
+  "symmetric",
+  "minElements",
+  "nonFinite",
+  "rules",
+] as const;
+const ruleKeys = ["match", "weights", "keep"] as const;
+const maxBlockSize = 2 ** 31;
+
+function matcher(where: string, match: unknown): RegExp {
+  if (typeof match !== "string" || match === "") {
+    throw new ArgumentError(`${where}.match is ${show(match)}; it must be a glob or "/regex/".`);
+  }
+  const regex = /^\/(.+)\/(i?)$/.exec(match);
+  try {
+    if (regex) return new RegExp(regex[1]!, `${regex[2]!}u`);
+  } catch (cause) {
+    throw new ArgumentError(`${where}.match is no regular expression: ${String(cause)}.`, {
+      cause,
+    });
+  }
+  const literal = match.replace(/[\\^$.+()[\]{}|/]/g, "\\$&");
+  return new RegExp(`^${literal.replaceAll("*", "[^]*").replaceAll("?", "[^]")}$`, "u");
+}
+
+interface CheckedRule {
+  pattern: RegExp;
+  /** undefined: keep. */
+  weights: QuantizedType | undefined;
+}
+
+function checkRule(value: unknown, i: number): CheckedRule {
+  const where = `rules[${i}]`;
+  const rule = checkObject(where, value);
+  checkKeys(where, rule, ruleKeys);
+  const pattern = matcher(where, rule.match);
+  if ((rule.weights === undefined) === (rule.keep === undefined)) {
+    throw new ArgumentError(`${where} must have either weights or keep.`);
+  }
+  if (rule.keep !== undefined && rule.keep !== true) {
+    throw new ArgumentError(`${where}.keep is ${show(rule.keep)}; it must be true.`);
+  }
+  return {
+    pattern,
+    weights: optional(rule.weights, (weights) => checkType(`${where}.weights`, weights)),
+  };
+}
+
+function presetNamed(name: string): Recipe {
+  if (Object.hasOwn(presets, name)) return presets[name]!.recipe;
+  throw new ArgumentError(
+    `There is no preset ${show(name)}; there are ${Object.keys(presets).join(", ")}.`,
+  );
+}
+
+/** A recipe whose values are known to be right. */
+export interface CheckedRecipe {
+  weights: QuantizedType;
+  rules: CheckedRule[];
+  minElements: number;
+  specFor(weights: QuantizedType): CoreTensorSpec;
+}
+
+export function checkRecipe(value: unknown): CheckedRecipe {
+  const recipe = checkObject("recipe", typeof value === "string" ? presetNamed(value) : value);
+  checkKeys("recipe", recipe, recipeKeys);
+  const weights = checkType("weights", recipe.weights);
+  const mode = checkOneOf("mode", recipe.mode ?? "storage", modes);
+  const granularity = optional(recipe.granularity, (it) =>
+    checkOneOf("granularity", it, granularities),
+  );
+  const blockSize = checkInteger("blockSize", recipe.blockSize ?? 32, 1, maxBlockSize);
+  const symmetric = optional(recipe.symmetric, (it) => checkBoolean("symmetric", it));
+  const minElements = checkInteger("minElements", recipe.minElements ?? 1024, 0, 2 ** 53);
+  const nonFinite = checkOneOf("nonFinite", recipe.nonFinite ?? "error", ["error", "zero"]);
+  const rules = recipe.rules ?? [];
+  if (!Array.isArray(rules)) {
+    throw new ArgumentError(`rules is ${show(rules)}; it must be an array.`);
+  }
+  const inBlocks = (type: QuantizedType) => mode === "lowmem" || type.endsWith("int4");
+  return {
+    weights,
+    rules: rules.map(checkRule),
+    minElements,
+    specFor: (type) => ({
+      keep: false,
+      type,
+      granularity: isFloatType(type)
+        ? "tensor"
+        : (granularity ?? (inBlocks(type) ? "block" : "axis")),
+      blockSize,
+      symmetric: symmetric ?? isSymmetricByDefault(type),
+      mode,
+      nonFinite,
+    }),
+  };
+}
+
+const elementsOf = ({ shape }: CoreTensorInfo) => shape.reduce((all, size) => all * size, 1);
+
+/** One specification for each tensor. What is no weight stays, whatever the rules say. */
+export function specsOf(
+  recipe: CheckedRecipe,
+  tensors: readonly CoreTensorInfo[],
+): CoreTensorSpec[] {
+  return tensors.map((tensor) => {
+    const rule = recipe.rules.find(({ pattern }) => pattern.test(tensor.name));
+    const weights = rule ? rule.weights : recipe.weights;
+    const isSmall = !rule && elementsOf(tensor) < recipe.minElements;
+    const spec = recipe.specFor(weights ?? recipe.weights);
+    return { ...spec, keep: weights === undefined || isSmall || !tensor.isWeight };
+  });
+}

@@ -1,0 +1,49 @@
+#include "formats/onnx/edits.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace modelshrink::onnx {
+namespace {
+
+struct Change {
+  Extent range;
+  Fragment replacement;
+};
+
+Fragment Render(const Extent& body, std::vector<Change> changes) {
+  std::stable_sort(changes.begin(), changes.end(), [](const Change& a, const Change& b) {
+    return std::pair(a.range.begin, a.range.end) < std::pair(b.range.begin, b.range.end);
+  });
+  Fragment out;
+  uint64_t position = body.begin;
+  for (Change& change : changes) {
+    out.AppendCopy({position, change.range.begin});
+    out.Append(std::move(change.replacement));
+    position = change.range.end;
+  }
+  out.AppendCopy({position, body.end});
+  return out;
+}
+
+}  // namespace
+
+Fragment ApplyEdits(const Document& document, std::vector<Edit> edits) {
+  std::vector<std::vector<Change>> changes(document.messages.size());
+  for (Edit& edit : edits) {
+    changes[edit.message].push_back({edit.range, std::move(edit.replacement)});
+  }
+  // Innermost first: a changed message is one change of its parent.
+  for (size_t i = document.messages.size(); i-- > 1;) {
+    if (changes[i].empty()) continue;
+    const Message& message = document.messages[i];
+    Change change;
+    change.range = message.field;
+    change.replacement.AppendMessageField(message.field_number,
+                                          Render(message.body, std::move(changes[i])));
+    changes[message.parent].push_back(std::move(change));
+  }
+  return Render(document.messages[0].body, std::move(changes[0]));
+}
+
+}  // namespace modelshrink::onnx

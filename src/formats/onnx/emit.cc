@@ -1,0 +1,241 @@
+#include "formats/onnx/emit.h"
+
+#include <bit>
+#include <utility>
+
+namespace modelshrink::onnx {
+namespace {
+
+constexpr uint32_t kWireVarint = 0;
+constexpr uint32_t kWireLengthDelimited = 2;
+constexpr uint32_t kWireFixed32 = 5;
+
+// AttributeProto.AttributeType.
+constexpr int32_t kTypeOfFloat = 1;
+constexpr int32_t kTypeOfInt = 2;
+constexpr int32_t kTypeOfString = 3;
+constexpr int32_t kTypeOfTensor = 4;
+constexpr int32_t kTypeOfInts = 7;
+
+void AppendLittleEndian(uint64_t value, size_t num_bytes, std::string* out) {
+  for (size_t i = 0; i < num_bytes; ++i) out->push_back(static_cast<char>(value >> (8 * i)));
+}
+
+Fragment NamedAttribute(std::string_view name) {
+  Fragment attribute;
+  attribute.AppendBytesField(kAttributeName, name);
+  return attribute;
+}
+
+}  // namespace
+
+int32_t OnnxTypeOf(DType type) {
+  switch (type) {
+    case DType::kFloat32:
+      return kTypeFloat;
+    case DType::kUint8:
+      return kTypeUint8;
+    case DType::kInt8:
+      return 3;
+    case DType::kUint16:
+      return 4;
+    case DType::kInt16:
+      return 5;
+    case DType::kInt32:
+      return 6;
+    case DType::kInt64:
+      return kTypeInt64;
+    case DType::kBool:
+      return 9;
+    case DType::kFloat16:
+      return kTypeFloat16;
+    case DType::kFloat64:
+      return kTypeDouble;
+    case DType::kUint32:
+      return 12;
+    case DType::kUint64:
+      return 13;
+    case DType::kBFloat16:
+      return kTypeBFloat16;
+    case DType::kFloat8E4M3:
+      return 17;
+    case DType::kFloat8E5M2:
+      return 19;
+    case DType::kUint4:
+      return 21;
+    case DType::kInt4:
+      return 22;
+    case DType::kOther:
+      return 0;
+  }
+  return 0;
+}
+
+void Fragment::AppendLiteral(std::string_view bytes) {
+  if (bytes.empty()) return;
+  if (pieces_.empty() || pieces_.back().kind != Segment::Kind::kLiteral) pieces_.emplace_back();
+  pieces_.back().literal.append(bytes);
+  pieces_.back().size += bytes.size();
+  size_bytes_ += bytes.size();
+}
+
+void Fragment::AppendCopy(Extent range) {
+  const uint64_t size = range.end - range.begin;
+  if (size == 0) return;
+  size_bytes_ += size;
+  if (!pieces_.empty()) {
+    Piece& last = pieces_.back();
+    if (last.kind == Segment::Kind::kCopy && last.source_offset + last.size == range.begin) {
+      last.size += size;
+      return;
+    }
+  }
+  Piece piece;
+  piece.kind = Segment::Kind::kCopy;
+  piece.size = size;
+  piece.source_offset = range.begin;
+  pieces_.push_back(std::move(piece));
+}
+
+void Fragment::AppendPart(size_t job, Part part, uint64_t size_bytes) {
+  Piece piece;
+  piece.kind = Segment::Kind::kPart;
+  piece.size = size_bytes;
+  piece.job = job;
+  piece.part = part;
+  pieces_.push_back(std::move(piece));
+  size_bytes_ += size_bytes;
+}
+
+void Fragment::Append(Fragment other) {
+  for (Piece& piece : other.pieces_) {
+    switch (piece.kind) {
+      case Segment::Kind::kLiteral:
+        AppendLiteral(piece.literal);
+        break;
+      case Segment::Kind::kCopy:
+        AppendCopy({piece.source_offset, piece.source_offset + piece.size});
+        break;
+      case Segment::Kind::kPart:
+        AppendPart(piece.job, piece.part, piece.size);
+        break;
+    }
+  }
+}
+
+void Fragment::AppendVarint(uint64_t value) {
+  char bytes[10];
+  size_t n = 0;
+  for (; value >= 0x80; value >>= 7) bytes[n++] = static_cast<char>(value | 0x80);
+  bytes[n++] = static_cast<char>(value);
+  AppendLiteral({bytes, n});
+}
+
+void Fragment::AppendTag(uint32_t field, uint32_t wire_type) {
+  AppendVarint((uint64_t{field} << 3) | wire_type);
+}
+
+void Fragment::AppendVarintField(uint32_t field, uint64_t value) {
+  AppendTag(field, kWireVarint);
+  AppendVarint(value);
+}
+
+void Fragment::AppendFloatField(uint32_t field, float value) {
+  AppendTag(field, kWireFixed32);
+  AppendLiteral(BytesOf(value));
+}
+
+void Fragment::AppendBytesField(uint32_t field, std::string_view bytes) {
+  AppendTag(field, kWireLengthDelimited);
+  AppendVarint(bytes.size());
+  AppendLiteral(bytes);
+}
+
+void Fragment::AppendMessageField(uint32_t field, Fragment body) {
+  AppendTag(field, kWireLengthDelimited);
+  AppendVarint(body.size_bytes());
+  Append(std::move(body));
+}
+
+Fragment IntAttribute(std::string_view name, int64_t value) {
+  Fragment attribute = NamedAttribute(name);
+  attribute.AppendVarintField(kAttributeI, static_cast<uint64_t>(value));
+  attribute.AppendVarintField(kAttributeType, kTypeOfInt);
+  return attribute;
+}
+
+Fragment IntsAttribute(std::string_view name, const std::vector<int64_t>& values) {
+  Fragment attribute = NamedAttribute(name);
+  for (int64_t value : values)
+    attribute.AppendVarintField(kAttributeInts, static_cast<uint64_t>(value));
+  attribute.AppendVarintField(kAttributeType, kTypeOfInts);
+  return attribute;
+}
+
+Fragment TensorAttribute(std::string_view name, Fragment tensor) {
+  Fragment attribute = NamedAttribute(name);
+  attribute.AppendVarintField(kAttributeType, kTypeOfTensor);
+  attribute.AppendMessageField(kAttributeT, std::move(tensor));
+  return attribute;
+}
+
+bool CanCopyAttribute(const Attribute& attribute) {
+  return attribute.type == kTypeOfFloat || attribute.type == kTypeOfInt ||
+         attribute.type == kTypeOfString || attribute.type == kTypeOfInts;
+}
+
+Fragment CopyOfAttribute(const Attribute& attribute) {
+  if (attribute.type == kTypeOfInt) return IntAttribute(attribute.name, attribute.i);
+  if (attribute.type == kTypeOfInts) return IntsAttribute(attribute.name, attribute.ints);
+  Fragment copy = NamedAttribute(attribute.name);
+  if (attribute.type == kTypeOfFloat) {
+    copy.AppendFloatField(kAttributeF, attribute.f);
+  } else {
+    copy.AppendBytesField(kAttributeS, attribute.s);
+  }
+  copy.AppendVarintField(kAttributeType, static_cast<uint64_t>(attribute.type));
+  return copy;
+}
+
+Fragment TensorProto(std::string_view name, int32_t data_type, const Shape& dims, Fragment raw) {
+  Fragment tensor;
+  for (uint64_t dim : dims) tensor.AppendVarintField(kTensorDims, dim);
+  tensor.AppendVarintField(kTensorDataType, static_cast<uint64_t>(data_type));
+  if (!name.empty()) tensor.AppendBytesField(kTensorName, name);
+  tensor.AppendMessageField(kTensorRawData, std::move(raw));
+  return tensor;
+}
+
+Fragment NodeProto(NodeSpec node) {
+  Fragment proto;
+  for (const std::string& input : node.inputs) proto.AppendBytesField(kNodeInput, input);
+  for (const std::string& output : node.outputs) proto.AppendBytesField(kNodeOutput, output);
+  if (!node.name.empty()) proto.AppendBytesField(kNodeName, node.name);
+  proto.AppendBytesField(kNodeOpType, node.op_type);
+  for (Fragment& attribute : node.attributes)
+    proto.AppendMessageField(kNodeAttribute, std::move(attribute));
+  if (!node.domain.empty()) proto.AppendBytesField(kNodeDomain, node.domain);
+  return proto;
+}
+
+Fragment ConstantNodeProto(const std::string& name, int32_t data_type, const Shape& dims,
+                           Fragment raw) {
+  NodeSpec node{.op_type = "Constant", .inputs = {}, .outputs = {name}};
+  node.attributes.push_back(
+      TensorAttribute("value", TensorProto("", data_type, dims, std::move(raw))));
+  return NodeProto(std::move(node));
+}
+
+std::string BytesOf(const std::vector<int64_t>& values) {
+  std::string bytes;
+  for (int64_t value : values) AppendLittleEndian(static_cast<uint64_t>(value), 8, &bytes);
+  return bytes;
+}
+
+std::string BytesOf(float value) {
+  std::string bytes;
+  AppendLittleEndian(std::bit_cast<uint32_t>(value), 4, &bytes);
+  return bytes;
+}
+
+}  // namespace modelshrink::onnx

@@ -1,0 +1,310 @@
+#include "formats/onnx/rewrite.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace modelshrink::onnx {
+namespace {
+
+constexpr std::string_view kMicrosoftDomain = "com.microsoft";
+// IR version 4 was the first in which an initializer need not be a graph input too.
+constexpr int64_t kFirstIrWithFreeInitializers = 4;
+
+Fragment AsField(uint32_t field, Fragment body) {
+  Fragment out;
+  out.AppendMessageField(field, std::move(body));
+  return out;
+}
+
+Fragment OfLiteral(std::string_view bytes) {
+  Fragment out;
+  out.AppendLiteral(bytes);
+  return out;
+}
+
+Fragment FieldOf(const SharedConstant& constant) {
+  return AsField(kGraphNode, ConstantNodeProto(constant.name, constant.data_type, constant.dims,
+                                               OfLiteral(constant.bytes)));
+}
+
+Fragment FieldOf(const ActivationQuantizer& quantizer) {
+  return AsField(kGraphNode,
+                 NodeProto({.op_type = "DynamicQuantizeLinear",
+                            .inputs = {quantizer.input},
+                            .outputs = {quantizer.codes, quantizer.scale, quantizer.zero_point}}));
+}
+
+Fragment FieldsOf(std::vector<NodeSpec> nodes) {
+  Fragment out;
+  for (NodeSpec& node : nodes) out.AppendMessageField(kGraphNode, NodeProto(std::move(node)));
+  return out;
+}
+
+Fragment MicrosoftImport() {
+  Fragment import;
+  import.AppendBytesField(kOpsetDomain, kMicrosoftDomain);
+  import.AppendVarintField(kOpsetVersion, 1);
+  return AsField(kModelOpsetImport, std::move(import));
+}
+
+Extent Before(const Extent& field) { return {field.begin, field.begin}; }
+
+const SharedConstant* Find(const std::vector<SharedConstant>& constants, int32_t data_type,
+                           const Shape& dims, std::string_view bytes) {
+  for (const SharedConstant& constant : constants) {
+    if (constant.data_type == data_type && constant.dims == dims && constant.bytes == bytes) {
+      return &constant;
+    }
+  }
+  return nullptr;
+}
+
+const ActivationQuantizer* Find(const std::vector<ActivationQuantizer>& quantizers, size_t graph,
+                                const std::string& input) {
+  for (const ActivationQuantizer& quantizer : quantizers) {
+    if (quantizer.graph == graph && quantizer.input == input) return &quantizer;
+  }
+  return nullptr;
+}
+
+uint64_t SizeOf(const Extent& extent) { return extent.end - extent.begin; }
+
+}  // namespace
+
+bool IsOnnxOp(const Node& node, std::string_view op_type) {
+  return node.op_type == op_type && (node.domain.empty() || node.domain == "ai.onnx");
+}
+
+int64_t IntOf(const Node& node, std::string_view attribute, int64_t fallback) {
+  for (const Attribute& a : node.attributes) {
+    if (a.name == attribute) return a.i;
+  }
+  return fallback;
+}
+
+bool IsPlainGemm(const Node& node) {
+  if (!IsOnnxOp(node, "Gemm") || IntOf(node, "transA", 0) != 0) return false;
+  const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].empty();
+  for (const Attribute& attribute : node.attributes) {
+    if (attribute.name == "alpha" && attribute.f != 1.0f) return false;
+    if (attribute.name == "beta" && has_bias && attribute.f != 1.0f) return false;
+  }
+  return true;
+}
+
+const SharedConstant* Rewriter::FindShared(int32_t data_type, const Shape& dims,
+                                           std::string_view bytes) const {
+  return Find(shared_, data_type, dims, bytes);
+}
+
+const ActivationQuantizer* Rewriter::FindQuantizer(size_t graph, const std::string& input) const {
+  return Find(quantizers_, graph, input);
+}
+
+void Rewriter::MergeQuantizer(ActivationQuantizer quantizer) {
+  for (ActivationQuantizer& known : quantizers_) {
+    if (known.graph == quantizer.graph && known.input == quantizer.input) {
+      const auto position = [this](size_t node) { return document_.nodes[node].field.begin; };
+      if (position(quantizer.first_user) < position(known.first_user)) {
+        known.first_user = quantizer.first_user;
+      }
+      return;
+    }
+  }
+  quantizers_.push_back(std::move(quantizer));
+}
+
+void Rewriter::Commit(Replacement replacement) {
+  names_.merge(replacement.names_);
+  for (SharedConstant& constant : replacement.shared_) shared_.push_back(std::move(constant));
+  for (ActivationQuantizer& quantizer : replacement.quantizers_) {
+    MergeQuantizer(std::move(quantizer));
+  }
+  for (Edit& edit : replacement.edits_) edits_.push_back(std::move(edit));
+  jobs_.push_back(std::move(replacement.job_));
+  imports_microsoft_ |= replacement.needs_microsoft_;
+}
+
+Fragment Rewriter::Finish(std::vector<Job>* jobs) && {
+  *jobs = std::move(jobs_);
+  std::vector<Edit> edits;
+  if (!shared_.empty()) {
+    // First of all, since anything may use them.
+    const Graph& main = document_.graphs[0];
+    Edit edit{main.message, Before(document_.nodes[main.nodes[0]].field), {}};
+    for (const SharedConstant& constant : shared_) edit.replacement.Append(FieldOf(constant));
+    edits.push_back(std::move(edit));
+  }
+  for (Edit& edit : edits_) edits.push_back(std::move(edit));
+  // Last among what is inserted at one place: the activation may be a dequantized weight.
+  for (const ActivationQuantizer& quantizer : quantizers_) {
+    edits.push_back({document_.graphs[quantizer.graph].message,
+                     Before(document_.nodes[quantizer.first_user].field), FieldOf(quantizer)});
+  }
+  if (imports_microsoft_ && document_.microsoft_opset == 0) {
+    edits.push_back(
+        {0, Before(document_.messages[document_.graphs[0].message].field), MicrosoftImport()});
+  }
+  return ApplyEdits(document_, std::move(edits));
+}
+
+Replacement::Replacement(const Rewriter& rewriter, size_t tensor)
+    : rewriter_(rewriter),
+      constant_(rewriter.document().constants[rewriter.document().constant_of_tensor[tensor]]),
+      tensor_(tensor) {}
+
+std::string Replacement::NewName(const std::string& base) {
+  std::string name = base;
+  for (size_t i = 1; rewriter_.HasName(name) || names_.contains(name); ++i) {
+    name = base + "_" + std::to_string(i);
+  }
+  names_.insert(name);
+  return name;
+}
+
+std::string Replacement::NewNameAt(size_t node, std::string_view suffix) {
+  return NewName(document().nodes[node].outputs[0] + std::string(suffix));
+}
+
+std::string Replacement::Shared(int32_t data_type, const Shape& dims, const std::string& bytes) {
+  const SharedConstant* found = rewriter_.FindShared(data_type, dims, bytes);
+  if (found == nullptr) found = Find(shared_, data_type, dims, bytes);
+  if (found != nullptr) return found->name;
+  shared_.push_back({NewName("shared_constant"), data_type, dims, bytes});
+  return shared_.back().name;
+}
+
+Status Replacement::SetJob(Shape shape, const Scheme& scheme) {
+  job_.tensor = tensor_;
+  job_.shape = std::move(shape);
+  job_.scheme = scheme;
+  ASSIGN_OR_RETURN(part_sizes_, PartSizesOf(scheme, job_.shape));
+  return {};
+}
+
+std::string Replacement::AddPart(Part part, int32_t data_type, const Shape& dims,
+                                 uint64_t padded_size_bytes, bool as_initializer) {
+  constexpr std::string_view kSuffixes[kNumParts] = {kCodesSuffix, kScaleSuffix, kZeroPointSuffix};
+  const size_t index = static_cast<size_t>(part);
+  PartTensor tensor;
+  tensor.name = NewName(constant_.name + std::string(kSuffixes[index]));
+  tensor.data_type = data_type;
+  tensor.dims = dims;
+  tensor.as_initializer = as_initializer;
+  tensor.raw.AppendPart(rewriter_.num_jobs(), part, part_sizes_[index]);
+  if (padded_size_bytes > part_sizes_[index]) {
+    tensor.raw.AppendLiteral(
+        std::string(static_cast<size_t>(padded_size_bytes - part_sizes_[index]), '\0'));
+  }
+  parts_.push_back(std::move(tensor));
+  return parts_.back().name;
+}
+
+std::string Replacement::AddNode(std::string_view op_type, std::vector<std::string> inputs,
+                                 std::vector<Fragment> attributes) {
+  std::string suffix = "_";
+  for (char c : op_type) suffix.push_back(static_cast<char>(std::tolower(c)));
+  nodes_.push_back({.op_type = std::string(op_type),
+                    .inputs = std::move(inputs),
+                    .outputs = {NewName(constant_.name + suffix)},
+                    .attributes = std::move(attributes)});
+  return nodes_.back().outputs[0];
+}
+
+ActivationQuantizer Replacement::QuantizeActivation(size_t node) {
+  const size_t graph = document().nodes[node].graph;
+  const std::string& input = document().nodes[node].inputs[0];
+  const ActivationQuantizer* known = rewriter_.FindQuantizer(graph, input);
+  if (known == nullptr) known = Find(quantizers_, graph, input);
+  ActivationQuantizer quantizer;
+  if (known != nullptr) {
+    quantizer = *known;
+  } else {
+    quantizer = {graph,
+                 input,
+                 NewName(input + "_dynamic"),
+                 NewName(input + "_dynamic_scale"),
+                 NewName(input + "_dynamic_zero_point"),
+                 0};
+  }
+  quantizer.first_user = node;
+  quantizers_.push_back(quantizer);
+  return quantizer;
+}
+
+void Replacement::ReplaceUser(size_t node, std::vector<NodeSpec> nodes) {
+  users_.emplace_back(node, std::move(nodes));
+}
+
+void Replacement::AddNote(std::string_view note) {
+  if (note.empty()) return;
+  if (!note_.empty()) note_ += "; ";
+  note_ += note;
+}
+
+void Replacement::AddEdit(size_t graph, Extent range, Fragment fragment) {
+  old_size_bytes_ += SizeOf(range);
+  new_size_bytes_ += fragment.size_bytes();
+  edits_.push_back({document().graphs[graph].message, range, std::move(fragment)});
+}
+
+void Replacement::SealConstants(Fragment* at_constant, Fragment* at_first_node) {
+  const bool was_initializer = constant_.node == kNone;
+  const bool initializers_allowed = document().ir_version >= kFirstIrWithFreeInitializers;
+  for (PartTensor& part : parts_) {
+    if (initializers_allowed && (was_initializer || part.as_initializer)) {
+      at_constant->AppendMessageField(
+          kGraphInitializer,
+          TensorProto(part.name, part.data_type, part.dims, std::move(part.raw)));
+    } else {
+      Fragment* place = was_initializer ? at_first_node : at_constant;
+      place->AppendMessageField(
+          kGraphNode, ConstantNodeProto(part.name, part.data_type, part.dims, std::move(part.raw)));
+    }
+  }
+}
+
+void Replacement::DropGraphInput() {
+  if (constant_.node != kNone) return;
+  for (const GraphInput& input : document().graphs[constant_.graph].inputs) {
+    if (input.name != constant_.name) continue;
+    AddEdit(constant_.graph, input.field, {});
+    if (document().ir_version >= kFirstIrWithFreeInitializers) {
+      AddNote("was an overridable graph input");
+    }
+  }
+}
+
+void Replacement::Seal() {
+  const Graph& graph = document().graphs[constant_.graph];
+  Fragment at_constant, at_first_node;
+  SealConstants(&at_constant, &at_first_node);
+  const bool in_place = constant_.node != kNone || graph.nodes.empty();
+  Fragment nodes = FieldsOf(std::move(nodes_));
+  if (in_place) {
+    at_constant.Append(std::move(at_first_node));
+    at_constant.Append(std::move(nodes));
+  } else {
+    at_first_node.Append(std::move(nodes));
+    AddEdit(constant_.graph, Before(document().nodes[graph.nodes[0]].field),
+            std::move(at_first_node));
+  }
+  AddEdit(constant_.graph, constant_.field, std::move(at_constant));
+  DropGraphInput();
+  for (auto& [node, specs] : users_) {
+    AddEdit(document().nodes[node].graph, document().nodes[node].field, FieldsOf(std::move(specs)));
+  }
+  for (const SharedConstant& constant : shared_) new_size_bytes_ += FieldOf(constant).size_bytes();
+  for (size_t i = 0; i < quantizers_.size(); ++i) {
+    const ActivationQuantizer& quantizer = quantizers_[i];
+    const ActivationQuantizer* first = Find(quantizers_, quantizer.graph, quantizer.input);
+    const bool is_new =
+        first == &quantizer && rewriter_.FindQuantizer(quantizer.graph, quantizer.input) == nullptr;
+    if (is_new) new_size_bytes_ += FieldOf(quantizer).size_bytes();
+  }
+  if (needs_microsoft_ && !rewriter_.imports_microsoft()) {
+    new_size_bytes_ += MicrosoftImport().size_bytes();
+  }
+}
+
+}  // namespace modelshrink::onnx

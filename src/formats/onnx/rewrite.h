@@ -1,0 +1,177 @@
+// The writer's working state: what replaces each tensor, and what they share.
+#ifndef MODELSHRINK_FORMATS_ONNX_REWRITE_H_
+#define MODELSHRINK_FORMATS_ONNX_REWRITE_H_
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "formats/layout.h"
+#include "formats/onnx/document.h"
+#include "formats/onnx/edits.h"
+#include "formats/onnx/emit.h"
+
+namespace modelshrink::onnx {
+
+// A small constant of the main graph, visible in every subgraph and made once for each value.
+struct SharedConstant {
+  std::string name;
+  int32_t data_type = 0;
+  Shape dims;
+  std::string bytes;
+};
+
+// A DynamicQuantizeLinear node: one for each activation and graph, before its first user.
+struct ActivationQuantizer {
+  size_t graph = 0;
+  std::string input;
+  std::string codes, scale, zero_point;
+  size_t first_user = 0;  // in Document::nodes
+};
+
+class Replacement;
+
+// Collects the replacements that are worth it.
+class Rewriter {
+ public:
+  Rewriter(const Document& document, const Model& model) : document_(document), model_(model) {}
+
+  const Document& document() const { return document_; }
+  const Model& model() const { return model_; }
+  bool HasName(const std::string& name) const {
+    return document_.names.contains(name) || names_.contains(name);
+  }
+  const SharedConstant* FindShared(int32_t data_type, const Shape& dims,
+                                   std::string_view bytes) const;
+  const ActivationQuantizer* FindQuantizer(size_t graph, const std::string& input) const;
+  bool imports_microsoft() const { return imports_microsoft_ || document_.microsoft_opset > 0; }
+  size_t num_jobs() const { return jobs_.size(); }
+
+  void Commit(Replacement replacement);
+  // The whole new file and its jobs.
+  Fragment Finish(std::vector<Job>* jobs) &&;
+
+ private:
+  void MergeQuantizer(ActivationQuantizer quantizer);
+
+  const Document& document_;
+  const Model& model_;
+  std::unordered_set<std::string> names_;
+  std::vector<SharedConstant> shared_;
+  std::vector<ActivationQuantizer> quantizers_;
+  std::vector<Edit> edits_;
+  std::vector<Job> jobs_;
+  bool imports_microsoft_ = false;
+};
+
+// Everything that replaces one tensor, built up and then committed or dropped as a whole.
+class Replacement {
+ public:
+  // `tensor` (in Model::tensors) is made of one constant. The rewriter must not change while a
+  // Replacement is being made.
+  Replacement(const Rewriter& rewriter, size_t tensor);
+
+  const Constant& constant() const { return constant_; }
+  const Document& document() const { return rewriter_.document(); }
+
+  // Names that occur nowhere else: `base`, or with _1, _2, … behind it.
+  std::string NewName(const std::string& base);
+  // The name of a constant of the main graph with this value.
+  std::string Shared(int32_t data_type, const Shape& dims, const std::string& bytes);
+  std::string SharedFloat(float value) { return Shared(kTypeFloat, {}, BytesOf(value)); }
+  std::string SharedInts(const std::vector<int64_t>& values) {
+    return Shared(kTypeInt64, {values.size()}, BytesOf(values));
+  }
+
+  // What is quantized. Call it first, and once.
+  Status SetJob(Shape shape, const Scheme& scheme);
+  const PartSizes& part_sizes() const { return part_sizes_; }
+  // A constant, named after the tensor, that holds a part of the job, zero-padded to
+  // `padded_size_bytes` (0: not padded). `as_initializer`: even where the tensor was a Constant
+  // node.
+  std::string AddPart(Part part, int32_t data_type, const Shape& dims,
+                      uint64_t padded_size_bytes = 0, bool as_initializer = false);
+
+  // Adds a node where the tensor was (before the graph's first node, for an initializer), with
+  // one new output named after the tensor; returns that name.
+  std::string AddNode(std::string_view op_type, std::vector<std::string> inputs,
+                      std::vector<Fragment> attributes = {});
+  // The last node's output becomes the tensor itself.
+  void NameLastNodeAfterTensor() { nodes_.back().outputs = {constant_.name}; }
+
+  // Where a user's activation is quantized (DynamicQuantizeLinear).
+  ActivationQuantizer QuantizeActivation(size_t node);
+  // A new value name for the replacement of a user, after its output.
+  std::string NewNameAt(size_t node, std::string_view suffix);
+  // Replaces a user of the tensor by nodes.
+  void ReplaceUser(size_t node, std::vector<NodeSpec> nodes);
+  void ImportMicrosoft() { needs_microsoft_ = true; }
+
+  void AddNote(std::string_view note);
+  void SetDescription(std::string to) { to_ = std::move(to); }
+  const std::string& note() const { return note_; }
+  const std::string& description() const { return to_; }
+
+  // Call once, when all is added. Afterwards the sizes are known.
+  void Seal();
+  // What the replaced fields took, and what comes instead, in bytes (length prefixes of enclosing
+  // messages aside).
+  uint64_t old_size_bytes() const { return old_size_bytes_; }
+  uint64_t new_size_bytes() const { return new_size_bytes_; }
+
+ private:
+  friend class Rewriter;
+  struct PartTensor {
+    std::string name;
+    int32_t data_type = 0;
+    Shape dims;
+    Fragment raw;
+    bool as_initializer = false;
+  };
+
+  void SealConstants(Fragment* at_constant, Fragment* at_first_node);
+  void DropGraphInput();
+  void AddEdit(size_t graph, Extent range, Fragment fragment);
+
+  const Rewriter& rewriter_;
+  const Constant& constant_;
+  size_t tensor_;
+  std::unordered_set<std::string> names_;
+  std::vector<SharedConstant> shared_;
+  std::vector<ActivationQuantizer> quantizers_;
+  std::vector<PartTensor> parts_;
+  std::vector<NodeSpec> nodes_;
+  std::vector<std::pair<size_t, std::vector<NodeSpec>>> users_;
+  std::vector<Edit> edits_;
+  Job job_;
+  PartSizes part_sizes_ = {};
+  bool needs_microsoft_ = false;
+  std::string to_;
+  std::string note_;
+  uint64_t old_size_bytes_ = 0;
+  uint64_t new_size_bytes_ = 0;
+};
+
+// The three ways to write. Each gives an obstacle, or a Replacement that is not sealed yet.
+// An obstacle is a phrase for the outcome's note; "" when there is none.
+std::string StorageObstacle(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
+StatusOr<Replacement> MakeStorage(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
+std::string DynamicObstacle(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
+StatusOr<Replacement> MakeDynamic(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
+std::string LowmemObstacle(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
+StatusOr<Replacement> MakeLowmem(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
+
+// Whether `use` is of an operator of ONNX's own domain.
+bool IsOnnxOp(const Node& node, std::string_view op_type);
+// The attribute's integer, or `fallback` when the node lacks it.
+int64_t IntOf(const Node& node, std::string_view attribute, int64_t fallback);
+// Whether Y = A·W + C and nothing more: alpha = 1, beta = 1 (or no C), transA = 0.
+bool IsPlainGemm(const Node& node);
+
+}  // namespace modelshrink::onnx
+
+#endif  // MODELSHRINK_FORMATS_ONNX_REWRITE_H_

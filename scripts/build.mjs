@@ -21,7 +21,7 @@ async function buildWasm(variant) {
     await runOrExit("emcmake", ["cmake", "--preset", preset], { env });
   }
   await runOrExit("cmake", ["--build", "--preset", preset, "--parallel", "2"], { env });
-  return join(root, "build", preset, "bindings/wasm");
+  return join(root, "build", preset);
 }
 
 /** Writes only what changed, so that what is built from dist stays up to date too. */

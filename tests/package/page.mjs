@@ -1,0 +1,3 @@
+import { run } from "./app.mjs";
+
+globalThis.result = run().catch((error) => ({ error: String(error?.stack ?? error) }));

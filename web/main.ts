@@ -71,7 +71,8 @@ interface Choice {
 
 function choice(): Choice {
   const data = new FormData(ui.options);
-  const preset = String(data.get("preset"));
+  const preset = data.get("preset");
+  if (typeof preset !== "string") throw new Error("No recipe is chosen.");
   const { recipe } = presetNamed(preset);
   const chosen = data.get("mode");
   const mode = isMode(chosen) ? chosen : modeOf(recipe);

@@ -174,23 +174,6 @@ uint64_t CountFiniteFrom(const float* values, size_t size, uint32_t magnitude_bi
   return count;
 }
 
-size_t IndexOfNonFinite(const float* values, size_t size) {
-  const DI di;
-  const size_t lanes = hn::Lanes(di);
-  const VI mask = SetOpaque(di, kMagnitudeMask);
-  const VI max_finite = SetOpaque(di, kInfinityBits - 1);
-  size_t i = 0;
-  for (; i + 4 * lanes <= size; i += 4 * lanes) {
-    const VI m0 =
-        hn::Max(hn::And(LoadBits(values + i), mask), hn::And(LoadBits(values + i + lanes), mask));
-    const VI m1 = hn::Max(hn::And(LoadBits(values + i + 2 * lanes), mask),
-                          hn::And(LoadBits(values + i + 3 * lanes), mask));
-    if (HWY_UNLIKELY(!hn::AllFalse(di, hn::Gt(hn::Max(m0, m1), max_finite)))) break;
-  }
-  while (i < size && std::isfinite(values[i])) ++i;
-  return i;
-}
-
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace modelshrink
@@ -201,7 +184,6 @@ namespace modelshrink {
 namespace {
 HWY_EXPORT(GatherBracket);
 HWY_EXPORT(CountFiniteFrom);
-HWY_EXPORT(IndexOfNonFinite);
 
 constexpr uint32_t kMaxMagnitude = INT32_MAX;
 
@@ -344,10 +326,6 @@ StatusOr<MagnitudeRank> SelectMagnitude(std::span<const float> values, uint64_t 
 
 uint64_t CountFiniteFrom(std::span<const float> values, uint32_t magnitude_bits) {
   return HWY_DYNAMIC_DISPATCH(CountFiniteFrom)(values.data(), values.size(), magnitude_bits);
-}
-
-size_t IndexOfNonFinite(std::span<const float> values) {
-  return HWY_DYNAMIC_DISPATCH(IndexOfNonFinite)(values.data(), values.size());
 }
 
 }  // namespace modelshrink

@@ -25,9 +25,6 @@ StatusOr<MagnitudeRank> SelectMagnitude(std::span<const float> values, uint64_t 
 // The number of finite elements whose |x| has these bits or more.
 uint64_t CountFiniteFrom(std::span<const float> values, uint32_t magnitude_bits);
 
-// The index of the first NaN or infinity; values.size() if there is none.
-size_t IndexOfNonFinite(std::span<const float> values);
-
 }  // namespace modelshrink
 
 #endif  // MODELSHRINK_KERNELS_SELECT_H_

@@ -5,13 +5,14 @@
 
 #include "base/buffer.h"
 #include "kernels/mask.h"
+#include "kernels/range.h"
 #include "kernels/select.h"
 
 namespace modelshrink {
 namespace {
 
 Status CheckFinite(std::span<const float> values, const char* what) {
-  const size_t index = IndexOfNonFinite(values);
+  const size_t index = FirstNonFinite(values.data(), values.size());
   if (index == values.size()) return Status();
   return ArgumentError(std::string(what) + " of element " + std::to_string(index) +
                        " is NaN or infinite: magnitude pruning needs finite numbers");

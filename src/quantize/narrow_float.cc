@@ -1,7 +1,6 @@
 #include "quantize/narrow_float.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <new>
 #include <string>
@@ -9,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/checked.h"
 #include "kernels/float_convert.h"
+#include "kernels/range.h"
 #include "kernels/select.h"
 
 namespace modelshrink {
@@ -88,7 +88,7 @@ class NarrowFloatEncoder final : public TensorEncoder {
                            "NextSlice()");
     }
     if (non_finite_ == NonFinite::kError) {
-      const size_t index = IndexOfNonFinite(values);
+      const size_t index = FirstNonFinite(values.data(), values.size());
       if (index != values.size()) {
         return ArgumentError("element " + std::to_string(next_ + index) +
                              " is NaN or infinite; set nonFinite to \"zero\" to write it as 0");
@@ -113,10 +113,8 @@ class NarrowFloatEncoder final : public TensorEncoder {
  private:
   void EncodeChunk(std::span<const float> values, uint8_t* codes) {
     float replaced[kChunkElements];
-    if (non_finite_ == NonFinite::kZero && IndexOfNonFinite(values) != values.size()) {
-      for (size_t i = 0; i < values.size(); ++i) {
-        replaced[i] = std::isfinite(values[i]) ? values[i] : 0.0f;
-      }
+    if (non_finite_ == NonFinite::kZero) {
+      ReplaceNonFinite(values.data(), values.size(), replaced);
       values = {replaced, values.size()};
     }
     num_overflows_ += CountFiniteFrom(values, OverflowBitsOf(type_));

@@ -1,0 +1,23 @@
+// Magnitude pruning by a stable sort.
+#ifndef MODELSHRINK_TESTS_REFERENCE_PRUNE_REFERENCE_H_
+#define MODELSHRINK_TESTS_REFERENCE_PRUNE_REFERENCE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace reference {
+
+// 0 for the `count` elements of smallest |score|, the lowest index first among equals; else 1.
+std::vector<uint8_t> MagnitudeMask(const std::vector<float>& scores, size_t count);
+
+// The k-th smallest |value| from 0, and how many are smaller.
+struct Rank {
+  float magnitude;
+  size_t num_below;
+};
+Rank SelectMagnitude(const std::vector<float>& values, size_t k);
+
+}  // namespace reference
+
+#endif  // MODELSHRINK_TESTS_REFERENCE_PRUNE_REFERENCE_H_

@@ -24,7 +24,6 @@ const ui = {
   name: element("model-name", HTMLElement),
   bars: element("bars", HTMLElement),
   beforeBytes: element("before-bytes", HTMLElement),
-  afterLabel: element("after-label", HTMLElement),
   afterBytes: element("after-bytes", HTMLElement),
   shrink: element("shrink", HTMLButtonElement),
   cancel: element("cancel", HTMLButtonElement),
@@ -84,12 +83,11 @@ function showError(message: string): void {
   ui.error.hidden = false;
 }
 
-function showSizes(report: Plan | Report, planned: boolean): void {
+function showSizes(report: Plan | Report): void {
   shown = report;
   const share = report.outputBytes / report.inputBytes;
   ui.bars.style.setProperty("--size-before", "1");
   ui.bars.style.setProperty("--size-after", String(share));
-  ui.afterLabel.textContent = planned ? "After (planned)" : "After";
   ui.beforeBytes.textContent = formatBytes(report.inputBytes);
   ui.afterBytes.textContent = `${formatBytes(report.outputBytes)} · ${formatPercent(share)}`;
   showTensors(ui.tensors, report.tensors, ui.changedOnly.checked);
@@ -130,7 +128,7 @@ function describeChoice(): void {
   const { preset, mode } = choice();
   const { description, recipe } = presetNamed(preset);
   const sentence = `${preset}: ${description}.`;
-  ui.hint.textContent = hasModes(recipe) ? `${sentence} ${modeHints[mode]}` : sentence;
+  ui.hint.textContent = hasModes(recipe) ? `${sentence}\n${modeHints[mode]}` : sentence;
 }
 
 function openModel(file: Blob, name: string): void {
@@ -177,15 +175,15 @@ function receive(answer: Answer): void {
   switch (answer.kind) {
     case "planned":
       ui.work.hidden = false;
-      showSizes(answer.plan, true);
-      ui.status.textContent = "This size is exact; nothing has been computed yet.";
+      showSizes(answer.plan);
+      ui.status.textContent = "Planned from the structure alone; this size is exact.";
       break;
     case "progress":
       ui.progress.value = answer.fraction;
       break;
     case "shrunk":
       setRunning(false);
-      showSizes(answer.report, false);
+      showSizes(answer.report);
       ui.status.textContent = `Done in ${answer.seconds.toFixed(1)} s.`;
       offerDownload(answer.model);
       break;

@@ -59,7 +59,7 @@ async function download(page) {
 test("shrinks the OCR model to the bytes that Node.js gives, and stays responsive", async (t) => {
   const page = await visit(t);
   await open(page, ocrModel);
-  await status(page, "This size is exact");
+  await status(page, "this size is exact");
   const planned = await page.locator("#after-bytes").textContent();
   await shoot(page, "planned");
   await page.evaluate(() => {
@@ -83,9 +83,9 @@ test("shrinks the OCR model to the bytes that Node.js gives, and stays responsiv
 test("shows each tensor's numbers, and the unchanged ones on request", async (t) => {
   const page = await visit(t, { colorScheme: "dark" });
   await page.getByRole("button", { name: "Voice detection" }).click();
-  await status(page, "This size is exact");
+  await status(page, "this size is exact");
   await page.getByText("fp16", { exact: true }).click();
-  await status(page, "This size is exact");
+  await status(page, "this size is exact");
   await page.getByRole("button", { name: "Shrink" }).click();
   await status(page, "Done in");
   const changed = await page.locator("#tensors tr").count();
@@ -109,14 +109,14 @@ test("says what is wrong with a bad file, and takes the next one", async (t) => 
     await shoot(page, "bad-file");
   }
   await open(page, ocrModel);
-  await status(page, "This size is exact");
+  await status(page, "this size is exact");
   assert.equal(await page.getByRole("alert").isVisible(), false);
 });
 
 test("a cancelled run stops and can be started again", async (t) => {
   const page = await visit(t);
   await open(page, ocrModel);
-  await status(page, "This size is exact");
+  await status(page, "this size is exact");
   await page.getByRole("button", { name: "Shrink" }).click();
   await page.getByRole("button", { name: "Cancel" }).click();
   await status(page, "Cancelled.");
@@ -136,7 +136,7 @@ test("works by keyboard alone, on a narrow screen", async (t) => {
   };
   await press("Tab", "Voice detection, 2.3 MB");
   await page.keyboard.press("Enter");
-  await status(page, "This size is exact");
+  await status(page, "this size is exact");
   await press("Tab", "Shrink");
   await page.keyboard.press("Enter");
   await status(page, "Done in");
@@ -154,5 +154,5 @@ test("runs from the development server", async (t) => {
   t.after(() => server.close());
   const page = await visit(t, {}, server.resolvedUrls.local[0]);
   await page.getByRole("button", { name: "Voice detection" }).click();
-  await status(page, "This size is exact");
+  await status(page, "this size is exact");
 });

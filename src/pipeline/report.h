@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "quantize/scheme.h"
+#include "formats/model.h"
+#include "quantize/error_stats.h"
 
 namespace modelshrink {
 
@@ -33,6 +34,14 @@ struct Report {
   uint64_t output_bytes = 0;
   std::vector<TensorReport> tensors;
 };
+
+// "float32", "int8", "uint4 block 32": how the file stores it.
+std::string StoredAs(const Tensor& tensor);
+
+void SetStats(const ErrorStats& stats, TensorReport* report);
+
+// Appends to what the note says already.
+void AddNote(const std::string& note, TensorReport* report);
 
 }  // namespace modelshrink
 

@@ -1,0 +1,20 @@
+// Whole arrays in the heap: quantize, dequantize, prune, compare.
+#ifndef MODELSHRINK_BINDINGS_WASM_ARRAYS_H_
+#define MODELSHRINK_BINDINGS_WASM_ARRAYS_H_
+
+#include <emscripten/val.h>
+
+#include "values.h"
+
+namespace modelshrink::wasm {
+
+// All as in core.ts; pointers and counts are checked against the heap.
+val Quantize(double ptr, double count, const val& shape, const val& scheme);
+val Dequantize(const val& shape, const val& scheme, const val& codes, const val& scales,
+               const val& zero_points, double out);
+val PruneMagnitude(double ptr, double count, double importance, double prune_count, double mask);
+val ErrorStatsOf(double a, double b, double count);
+
+}  // namespace modelshrink::wasm
+
+#endif  // MODELSHRINK_BINDINGS_WASM_ARRAYS_H_

@@ -1,0 +1,117 @@
+#include "models.h"
+
+#include <optional>
+#include <utility>
+
+namespace modelshrink::wasm {
+namespace {
+
+constexpr uint64_t kMaxFileBytes = uint64_t{1} << 53;
+
+}  // namespace
+
+val InputBuffer::Reserve(double size) {
+  auto checked = IntegerFrom(size, "size", SIZE_MAX / 2);
+  if (!checked.ok()) return ErrorOf(checked.status());
+  if (buffer_.size() < checked.value()) {
+    // Freed first, so that growing never holds both.
+    buffer_ = {};
+    auto buffer = Buffer<uint8_t>::Allocate(checked.value());
+    if (!buffer.ok()) return ErrorOf(buffer.status());
+    buffer_ = std::move(buffer).value();
+  }
+  return HeapBytesOf(buffer_.span().first(static_cast<size_t>(checked.value())));
+}
+
+StatusOr<std::span<const uint8_t>> InputBuffer::Bytes(double size) const {
+  ASSIGN_OR_RETURN(const uint64_t checked, IntegerFrom(size, "size", buffer_.size()));
+  return buffer_.span().first(static_cast<size_t>(checked));
+}
+
+val CoreRun::Next() {
+  auto step = shrinker_ ? shrinker_->Next() : comparer_->Next();
+  if (!step.ok()) return ErrorOf(step.status());
+  if (step.value().kind == Step::Kind::kDone) input_.Free();
+  return StepOf(step.value());
+}
+
+val CoreRun::Feed(double size) {
+  auto bytes = input_.Bytes(size);
+  if (!bytes.ok()) return ErrorOf(bytes.status());
+  return ResultOf(shrinker_ ? shrinker_->Feed(bytes.value()) : comparer_->Feed(bytes.value()));
+}
+
+val CoreRun::Report() const {
+  return ReportOf(shrinker_ ? shrinker_->report() : comparer_->report());
+}
+
+val CoreModel::Next() {
+  auto range = format_->NextRead();
+  if (!range.ok()) return ErrorOf(range.status());
+  if (range.value()) return StepOf({.kind = Step::Kind::kRead, .range = *range.value()});
+  is_complete_ = true;
+  input_.Free();
+  return StepOf({.kind = Step::Kind::kDone});
+}
+
+val CoreModel::Feed(double size) {
+  auto bytes = input_.Bytes(size);
+  if (!bytes.ok()) return ErrorOf(bytes.status());
+  return ResultOf(format_->Feed(bytes.value()));
+}
+
+Status CoreModel::CheckComplete() const {
+  if (is_complete_) return {};
+  return ArgumentError("the model has not been read to its end");
+}
+
+StatusOr<Layout> CoreModel::LayoutFor(const val& specs) const {
+  RETURN_IF_ERROR(CheckComplete());
+  ASSIGN_OR_RETURN(const std::vector<TensorSpec> checked,
+                   SpecsFrom(specs, format_->model().tensors.size()));
+  return format_->Write(checked);
+}
+
+val CoreModel::Info() const {
+  const Status status = CheckComplete();
+  return status.ok() ? InfoOf(format_->model()) : ErrorOf(status);
+}
+
+val CoreModel::Plan(const val& specs) const {
+  auto layout = LayoutFor(specs);
+  if (!layout.ok()) return ErrorOf(layout.status());
+  return ReportOf(PlanOf(format_->model(), layout.value()));
+}
+
+val CoreModel::Shrink(const val& specs) const {
+  auto layout = LayoutFor(specs);
+  if (!layout.ok()) return ErrorOf(layout.status());
+  auto shrinker = Shrinker::Create(*format_, std::move(layout).value());
+  if (!shrinker.ok()) return ErrorOf(shrinker.status());
+  return val(CoreRun({format_}, std::move(shrinker).value()));
+}
+
+val CoreModel::CompareWith(const CoreModel& other) const {
+  for (const CoreModel* model : {this, &other}) {
+    const Status status = model->CheckComplete();
+    if (!status.ok()) return ErrorOf(status);
+  }
+  auto comparer = Comparer::Create(*format_, *other.format_);
+  if (!comparer.ok()) return ErrorOf(comparer.status());
+  return val(CoreRun({format_, other.format_}, std::move(comparer).value()));
+}
+
+val OpenModel(double size_bytes, const std::string& head) {
+  auto checked = IntegerFrom(size_bytes, "sizeBytes", kMaxFileBytes);
+  if (!checked.ok()) return ErrorOf(checked.status());
+  auto format =
+      OpenFormat(checked.value(), {reinterpret_cast<const uint8_t*>(head.data()), head.size()});
+  if (!format.ok()) return ErrorOf(format.status());
+  return val(CoreModel(std::move(format).value()));
+}
+
+val CompareModels(const CoreModel& original, const CoreModel& other) {
+  return original.CompareWith(other);
+}
+
+}  // namespace modelshrink::wasm

@@ -1,0 +1,43 @@
+// The WASM module's surface: bindings/js/core.ts says what each of these means.
+#include <emscripten/bind.h>
+#include <hwy/detect_targets.h>
+#include <hwy/targets.h>
+
+#include <string>
+
+#include "arrays.h"
+#include "models.h"
+
+namespace modelshrink::wasm {
+namespace {
+
+std::string SimdTarget() { return hwy::TargetName(HWY_STATIC_TARGET); }
+
+EMSCRIPTEN_BINDINGS(modelshrink) {
+  using emscripten::class_;
+  using emscripten::function;
+
+  function("simdTarget", &SimdTarget);
+  function("quantize", &Quantize);
+  function("dequantize", &Dequantize);
+  function("pruneMagnitude", &PruneMagnitude);
+  function("errorStats", &ErrorStatsOf);
+  function("openModel", &OpenModel);
+  function("compareModels", &CompareModels);
+
+  class_<CoreModel>("CoreModel")
+      .function("next", &CoreModel::Next)
+      .function("input", &CoreModel::Input)
+      .function("feed", &CoreModel::Feed)
+      .function("info", &CoreModel::Info)
+      .function("plan", &CoreModel::Plan)
+      .function("shrink", &CoreModel::Shrink);
+  class_<CoreRun>("CoreRun")
+      .function("next", &CoreRun::Next)
+      .function("input", &CoreRun::Input)
+      .function("feed", &CoreRun::Feed)
+      .function("report", &CoreRun::Report);
+}
+
+}  // namespace
+}  // namespace modelshrink::wasm

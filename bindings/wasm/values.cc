@@ -1,0 +1,296 @@
+#include "values.h"
+
+#include <cmath>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/checked.h"
+
+namespace modelshrink::wasm {
+namespace {
+
+constexpr uint64_t kMaxInteger = uint64_t{1} << 53;
+constexpr uint64_t kMaxRank = 64;
+
+template <typename E>
+struct Word {
+  std::string_view word;
+  E value;
+};
+
+constexpr Word<Granularity> kGranularities[] = {
+    {"tensor", Granularity::kTensor}, {"axis", Granularity::kAxis}, {"block", Granularity::kBlock}};
+constexpr Word<LinearRule> kRules[] = {{"onnx-linear", LinearRule::kOnnxLinear},
+                                       {"onnx-blockwise", LinearRule::kOnnxBlockwise}};
+constexpr Word<NonFinite> kNonFinites[] = {{"error", NonFinite::kError},
+                                           {"zero", NonFinite::kZero}};
+constexpr Word<Mode> kModes[] = {
+    {"storage", Mode::kStorage}, {"dynamic", Mode::kDynamic}, {"lowmem", Mode::kLowmem}};
+// A value in an error message.
+std::string TextOf(const val& value) {
+  if (value.isString()) return '"' + value.as<std::string>() + '"';
+  if (value.isNumber()) {
+    const double number = value.as<double>();
+    if (std::isnan(number)) return "NaN";
+    if (std::isinf(number)) return number > 0 ? "Infinity" : "-Infinity";
+    if (number == std::trunc(number) && std::abs(number) < static_cast<double>(kMaxInteger)) {
+      return std::to_string(static_cast<int64_t>(number));
+    }
+    return std::to_string(number);
+  }
+  if (value.isNull()) return "null";
+  if (value.isUndefined()) return "undefined";
+  const std::string type = value.typeOf().as<std::string>();
+  return (type == "object" ? "an " : "a ") + type;
+}
+
+Status WrongValue(const std::string& name, const std::string& allowed, const std::string& got) {
+  return ArgumentError(name + " must be " + allowed + ", not " + got);
+}
+
+bool IsObject(const val& value) {
+  return !value.isNull() && value.typeOf().as<std::string>() == "object";
+}
+
+Status CheckObject(const val& value, const char* name) {
+  if (IsObject(value)) return {};
+  return WrongValue(name, "an object", TextOf(value));
+}
+
+template <typename E, size_t N>
+StatusOr<E> WordFrom(const val& object, const char* name, const Word<E> (&words)[N]) {
+  const val value = object[name];
+  std::string allowed;
+  for (const Word<E>& word : words) {
+    if (value.isString() && value.as<std::string>() == word.word) return word.value;
+    if (!allowed.empty()) allowed += ", ";
+    allowed += '"' + std::string(word.word) + '"';
+  }
+  return WrongValue(name, "one of " + allowed, TextOf(value));
+}
+
+StatusOr<uint64_t> IntegerFrom(const val& value, const char* name, uint64_t max) {
+  if (!value.isNumber()) {
+    return WrongValue(name, "an integer from 0 to " + std::to_string(max), TextOf(value));
+  }
+  return wasm::IntegerFrom(value.as<double>(), name, max);
+}
+
+StatusOr<uint32_t> Uint32From(const val& object, const char* name) {
+  ASSIGN_OR_RETURN(const uint64_t value, IntegerFrom(object[name], name, UINT32_MAX));
+  return static_cast<uint32_t>(value);
+}
+
+StatusOr<bool> BoolFrom(const val& object, const char* name) {
+  const val value = object[name];
+  if (value.isTrue()) return true;
+  if (value.isFalse()) return false;
+  return WrongValue(name, "true or false", TextOf(value));
+}
+
+StatusOr<DType> TypeFrom(const val& object) {
+  const val value = object["type"];
+  std::string allowed;
+  for (uint8_t i = 0; i < static_cast<uint8_t>(DType::kOther); ++i) {
+    const DType type = static_cast<DType>(i);
+    if (type != DType::kFloat32 && !IsNarrowFloat(type) && !IsLinear(type)) continue;
+    if (value.isString() && value.as<std::string>() == NameOf(type)) return type;
+    if (!allowed.empty()) allowed += ", ";
+    allowed += '"' + std::string(NameOf(type)) + '"';
+  }
+  return WrongValue("type", "one of " + allowed, TextOf(value));
+}
+
+StatusOr<TensorSpec> SpecFrom(const val& object) {
+  RETURN_IF_ERROR(CheckObject(object, "spec"));
+  TensorSpec spec;
+  ASSIGN_OR_RETURN(spec.keep, BoolFrom(object, "keep"));
+  // Most tensors of most models are kept; what they would become does not matter.
+  if (spec.keep) return spec;
+  ASSIGN_OR_RETURN(spec.type, TypeFrom(object));
+  ASSIGN_OR_RETURN(spec.granularity, WordFrom(object, "granularity", kGranularities));
+  ASSIGN_OR_RETURN(spec.block_size, Uint32From(object, "blockSize"));
+  ASSIGN_OR_RETURN(spec.symmetric, BoolFrom(object, "symmetric"));
+  ASSIGN_OR_RETURN(spec.mode, WordFrom(object, "mode", kModes));
+  ASSIGN_OR_RETURN(spec.non_finite, WordFrom(object, "nonFinite", kNonFinites));
+  return spec;
+}
+
+val ShapeOf(const Shape& shape) {
+  val array = val::array();
+  for (size_t i = 0; i < shape.size(); ++i) array.set(i, NumberOf(shape[i]));
+  return array;
+}
+
+val TensorInfoOf(const Tensor& tensor) {
+  val info = val::object();
+  info.set("name", tensor.name);
+  info.set("shape", ShapeOf(tensor.shape));
+  info.set("type", std::string(NameOf(tensor.scheme.type)));
+  info.set("quantized", tensor.quantized);
+  info.set("storedBytes", NumberOf(tensor.stored_bytes));
+  info.set("isWeight", tensor.is_weight);
+  info.set("axis", tensor.axis);
+  info.set("consumer", tensor.consumer);
+  info.set("note", tensor.note);
+  return info;
+}
+
+val TensorReportOf(const TensorReport& report) {
+  val entry = val::object();
+  entry.set("name", report.name);
+  entry.set("shape", ShapeOf(report.shape));
+  entry.set("from", report.from);
+  entry.set("to", report.to);
+  entry.set("inputBytes", NumberOf(report.input_bytes));
+  entry.set("outputBytes", NumberOf(report.output_bytes));
+  if (!report.note.empty()) entry.set("note", report.note);
+  if (!report.has_stats) return entry;
+  entry.set("sqnr", report.sqnr_db);
+  entry.set("maxAbsError", report.max_abs_error);
+  entry.set("meanAbsError", report.mean_abs_error);
+  entry.set("cosine", report.cosine);
+  entry.set("sparsity", report.sparsity);
+  return entry;
+}
+
+}  // namespace
+
+val ErrorOf(const Status& status) {
+  val error = val::object();
+  error.set("error", std::string(ErrorClassOf(status.code())));
+  error.set("message", status.message());
+  if (!status.tensor().empty()) error.set("tensor", status.tensor());
+  if (status.offset()) error.set("offset", NumberOf(*status.offset()));
+  return error;
+}
+
+val ResultOf(const Status& status) { return status.ok() ? val::object() : ErrorOf(status); }
+
+StatusOr<uint64_t> IntegerFrom(double value, const char* name, uint64_t max) {
+  // Negated, so that NaN is refused too.
+  if (!(value >= 0 && value <= static_cast<double>(max) && value == std::trunc(value))) {
+    return WrongValue(name, "an integer from 0 to " + std::to_string(max), TextOf(val(value)));
+  }
+  return static_cast<uint64_t>(value);
+}
+
+StatusOr<Shape> ShapeFrom(const val& shape) {
+  if (!shape.isArray()) return WrongValue("shape", "an array of integers", TextOf(shape));
+  ASSIGN_OR_RETURN(const uint64_t rank, IntegerFrom(shape["length"], "shape.length", kMaxRank));
+  Shape result(static_cast<size_t>(rank));
+  for (size_t i = 0; i < result.size(); ++i) {
+    ASSIGN_OR_RETURN(result[i], IntegerFrom(shape[i], "shape", kMaxInteger));
+  }
+  return result;
+}
+
+StatusOr<Scheme> SchemeFrom(const val& object) {
+  RETURN_IF_ERROR(CheckObject(object, "scheme"));
+  Scheme scheme;
+  ASSIGN_OR_RETURN(scheme.type, TypeFrom(object));
+  ASSIGN_OR_RETURN(scheme.granularity, WordFrom(object, "granularity", kGranularities));
+  ASSIGN_OR_RETURN(scheme.rule, WordFrom(object, "rule", kRules));
+  ASSIGN_OR_RETURN(scheme.axis, Uint32From(object, "axis"));
+  ASSIGN_OR_RETURN(scheme.block_size, Uint32From(object, "blockSize"));
+  ASSIGN_OR_RETURN(scheme.symmetric, BoolFrom(object, "symmetric"));
+  ASSIGN_OR_RETURN(scheme.transposed, BoolFrom(object, "transposed"));
+  ASSIGN_OR_RETURN(scheme.non_finite, WordFrom(object, "nonFinite", kNonFinites));
+  return scheme;
+}
+
+StatusOr<std::vector<TensorSpec>> SpecsFrom(const val& specs, size_t count) {
+  if (!specs.isArray()) return WrongValue("specs", "an array", TextOf(specs));
+  if (!specs["length"].strictlyEquals(NumberOf(count))) {
+    return WrongValue("specs.length", std::to_string(count), TextOf(specs["length"]));
+  }
+  std::vector<TensorSpec> result(count);
+  for (size_t i = 0; i < count; ++i) {
+    ASSIGN_OR_RETURN(result[i], SpecFrom(specs[i]));
+  }
+  return result;
+}
+
+Status CheckHeapRange(double ptr, double count, size_t element_bytes, const char* name) {
+  const uint64_t heap_bytes = uint64_t{__builtin_wasm_memory_size(0)} << 16;
+  ASSIGN_OR_RETURN(const uint64_t begin, IntegerFrom(ptr, name, heap_bytes));
+  ASSIGN_OR_RETURN(const uint64_t size, IntegerFrom(count, name, heap_bytes / element_bytes));
+  if (begin % element_bytes != 0 || !RangeFits(begin, size * element_bytes, heap_bytes)) {
+    return ArgumentError(std::string(name) + " does not lie within the heap");
+  }
+  return {};
+}
+
+StatusOr<std::span<const uint8_t>> HeapBytesFrom(const val& bytes, const char* name) {
+  RETURN_IF_ERROR(CheckObject(bytes, name));
+  const val ptr = bytes["ptr"];
+  const val size = bytes["size"];
+  if (!ptr.isNumber() || !size.isNumber()) {
+    return ArgumentError(std::string(name) + " must have a ptr and a size");
+  }
+  return HeapSpanFrom<const uint8_t>(ptr.as<double>(), size.as<double>(), name);
+}
+
+val HeapBytesOf(std::span<const uint8_t> bytes) {
+  val result = val::object();
+  result.set("ptr", NumberOf(reinterpret_cast<uintptr_t>(bytes.data())));
+  result.set("size", NumberOf(bytes.size()));
+  return result;
+}
+
+val StepOf(const Step& step) {
+  static constexpr const char* kKinds[] = {"read", "copy", "write", "tensor", "done"};
+  val result = val::object();
+  result.set("kind", kKinds[static_cast<size_t>(step.kind)]);
+  switch (step.kind) {
+    case Step::Kind::kRead:
+      result.set("input", step.input);
+      result.set("offset", NumberOf(step.range.offset));
+      result.set("size", NumberOf(step.range.size));
+      break;
+    case Step::Kind::kCopy:
+      result.set("offset", NumberOf(step.range.offset));
+      result.set("size", NumberOf(step.range.size));
+      result.set("outputOffset", NumberOf(step.output_offset));
+      break;
+    case Step::Kind::kWrite:
+      result.set("outputOffset", NumberOf(step.output_offset));
+      result.set("bytes", HeapBytesOf(step.bytes));
+      break;
+    case Step::Kind::kTensor:
+      result.set("tensor", NumberOf(step.tensor));
+      break;
+    case Step::Kind::kDone:
+      break;
+  }
+  return result;
+}
+
+val InfoOf(const Model& model) {
+  val info = val::object();
+  info.set("format", model.format);
+  info.set("sizeBytes", NumberOf(model.size_bytes));
+  val metadata = val::object();
+  for (const auto& [key, value] : model.metadata) metadata.set(key, value);
+  info.set("metadata", metadata);
+  val tensors = val::array();
+  for (size_t i = 0; i < model.tensors.size(); ++i) tensors.set(i, TensorInfoOf(model.tensors[i]));
+  info.set("tensors", tensors);
+  return info;
+}
+
+val ReportOf(const Report& report) {
+  val result = val::object();
+  result.set("format", report.format);
+  result.set("inputBytes", NumberOf(report.input_bytes));
+  result.set("outputBytes", NumberOf(report.output_bytes));
+  val tensors = val::array();
+  for (size_t i = 0; i < report.tensors.size(); ++i) {
+    tensors.set(i, TensorReportOf(report.tensors[i]));
+  }
+  result.set("tensors", tensors);
+  return result;
+}
+
+}  // namespace modelshrink::wasm

@@ -1,0 +1,28 @@
+#include "pipeline/report.h"
+
+namespace modelshrink {
+
+std::string StoredAs(const Tensor& tensor) {
+  std::string text(NameOf(tensor.scheme.type));
+  if (tensor.quantized && tensor.scheme.granularity == Granularity::kBlock) {
+    text += " block " + std::to_string(tensor.scheme.block_size);
+  }
+  return text;
+}
+
+void SetStats(const ErrorStats& stats, TensorReport* report) {
+  report->has_stats = true;
+  report->sqnr_db = stats.Sqnr();
+  report->max_abs_error = stats.MaxAbsError();
+  report->mean_abs_error = stats.MeanAbsError();
+  report->cosine = stats.Cosine();
+  report->sparsity = stats.Sparsity();
+}
+
+void AddNote(const std::string& note, TensorReport* report) {
+  if (note.empty()) return;
+  if (!report->note.empty()) report->note += "; ";
+  report->note += note;
+}
+
+}  // namespace modelshrink

@@ -1,0 +1,118 @@
+#include "pipeline/tensor_reader.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/checked.h"
+
+namespace modelshrink {
+namespace {
+
+// At least `size` elements; what it held is lost.
+template <typename T>
+Status EnsureSize(uint64_t size, Buffer<T>* buffer) {
+  if (buffer->size() >= size) return {};
+  // Freed first, so that growing never holds both.
+  *buffer = Buffer<T>();
+  ASSIGN_OR_RETURN(*buffer, Buffer<T>::Allocate(size));
+  return {};
+}
+
+}  // namespace
+
+bool IsReadable(const Tensor& tensor) {
+  uint64_t num_elements;
+  if (!CheckedNumElements(tensor.shape, &num_elements)) return false;
+  // Size 0: the values lie in another file or are spread over several fields.
+  if (num_elements > 0 && tensor.parts[0].size == 0) return false;
+  const DType type = tensor.scheme.type;
+  if (tensor.quantized) return IsLinear(type);
+  return type == DType::kFloat32 || IsNarrowFloat(type);
+}
+
+Status TensorReader::Open(const Tensor& tensor) {
+  tensor_ = nullptr;
+  decoder_.reset();
+  slice_ = {};
+  decoded_ = true;
+  for (Piece& piece : pieces_) piece.range = {};
+  if (!IsReadable(tensor)) {
+    return UnsupportedError("values stored as " + std::string(NameOf(tensor.scheme.type)) +
+                            " cannot be read as float32");
+  }
+  ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(tensor.scheme, tensor.shape));
+  for (size_t p = 0; p < kNumParts; ++p) {
+    if (sizes[p] != tensor.parts[p].size) {
+      return FormatError("its shape and type need " + std::to_string(sizes[p]) +
+                         " bytes, but the file has " + std::to_string(tensor.parts[p].size))
+          .AtOffset(tensor.parts[p].offset);
+    }
+  }
+  ASSIGN_OR_RETURN(decoder_, TensorDecoder::Create(tensor.scheme, tensor.shape));
+  tensor_ = &tensor;
+  return {};
+}
+
+Status TensorReader::Select(ElementRange slice) {
+  if (slice == slice_ && decoded_) return {};
+  slice_ = slice;
+  decoded_ = slice.count == 0;
+  if (decoded_) return {};
+  RETURN_IF_ERROR(EnsureSize(slice.count, &values_));
+  const auto ranges = decoder_->RangesOf(slice);
+  for (size_t p = 0; p < kNumParts; ++p) {
+    if (!RangeFits(ranges[p].offset, ranges[p].size, tensor_->parts[p].size)) {
+      return IntegrityError("a slice lies outside the tensor's bytes");
+    }
+    const ByteRange range = {tensor_->parts[p].offset + ranges[p].offset, ranges[p].size};
+    // Scales that serve one slice often serve the next.
+    if (pieces_[p].range == range && pieces_[p].loaded) continue;
+    pieces_[p].range = range;
+    pieces_[p].loaded = range.size == 0;
+  }
+  return MissingPiece() == kNumParts ? Decode(pieces_[0].bytes.span()) : Status();
+}
+
+size_t TensorReader::MissingPiece() const {
+  // The codes come last: they are the most bytes and are decoded from where they were fed.
+  for (size_t p = kNumParts; p-- > 0;) {
+    if (!pieces_[p].loaded) return p;
+  }
+  return kNumParts;
+}
+
+std::optional<ByteRange> TensorReader::NextRead() const {
+  if (decoded_) return std::nullopt;
+  return pieces_[MissingPiece()].range;
+}
+
+Status TensorReader::Feed(std::span<const uint8_t> bytes) {
+  const size_t p = MissingPiece();
+  if (decoded_ || p == kNumParts) return ArgumentError("no bytes were asked for");
+  Piece& piece = pieces_[p];
+  if (bytes.size() != piece.range.size) {
+    return ArgumentError("fed " + std::to_string(bytes.size()) + " bytes instead of " +
+                         std::to_string(piece.range.size));
+  }
+  // Rows of transposed codes lie far apart: every slice needs nearly all of them, so they are kept.
+  const bool keep = p != 0 || tensor_->scheme.transposed;
+  if (!keep) return Decode(bytes);
+  RETURN_IF_ERROR(EnsureSize(bytes.size(), &piece.bytes));
+  std::memcpy(piece.bytes.data(), bytes.data(), bytes.size());
+  piece.loaded = true;
+  return MissingPiece() == kNumParts ? Decode(pieces_[0].bytes.span()) : Status();
+}
+
+Status TensorReader::Decode(std::span<const uint8_t> codes) {
+  std::array<std::span<const uint8_t>, kNumParts> parts;
+  for (size_t p = 0; p < kNumParts; ++p) {
+    const std::span<const uint8_t> bytes = p == 0 ? codes : pieces_[p].bytes.span();
+    parts[p] = bytes.first(static_cast<size_t>(pieces_[p].range.size));
+  }
+  RETURN_IF_ERROR(
+      decoder_->Decode(slice_, parts, values_.span().first(static_cast<size_t>(slice_.count))));
+  decoded_ = true;
+  return {};
+}
+
+}  // namespace modelshrink

@@ -1,0 +1,60 @@
+// Slices of one stored tensor as float32 values, whatever it is stored as. Sans-IO.
+#ifndef MODELSHRINK_PIPELINE_TENSOR_READER_H_
+#define MODELSHRINK_PIPELINE_TENSOR_READER_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "base/buffer.h"
+#include "base/status.h"
+#include "formats/model.h"
+#include "quantize/tensor_codec.h"
+
+namespace modelshrink {
+
+// Whether its elements are real numbers that TensorReader gives as float32: floats up to 32 bits
+// and quantized integers, lying in the file.
+bool IsReadable(const Tensor& tensor);
+
+// Use: Open(); then for each slice Select(), Feed() what NextRead() asks for until it is nullopt,
+// and values(). The buffers are kept from one tensor to the next.
+class TensorReader {
+ public:
+  // `tensor` must outlive its use here. An UnsupportedError when it is not IsReadable().
+  Status Open(const Tensor& tensor);
+  // Selecting the same slice again costs no reads. At most TensorEncoder::kMaxSliceElements.
+  Status Select(ElementRange slice);
+  // The bytes of the input file needed next for the selected slice.
+  std::optional<ByteRange> NextRead() const;
+  // Exactly those bytes.
+  Status Feed(std::span<const uint8_t> bytes);
+  // The selected slice, when NextRead() is nullopt.
+  std::span<const float> values() const {
+    return values_.span().first(static_cast<size_t>(slice_.count));
+  }
+
+ private:
+  struct Piece {
+    ByteRange range;  // in the input file
+    bool loaded = false;
+    Buffer<uint8_t> bytes;
+  };
+
+  // The piece to read next; kNumParts when all are loaded.
+  size_t MissingPiece() const;
+  Status Decode(std::span<const uint8_t> codes);
+
+  const Tensor* tensor_ = nullptr;
+  std::unique_ptr<TensorDecoder> decoder_;
+  ElementRange slice_;
+  bool decoded_ = false;
+  std::array<Piece, kNumParts> pieces_;
+  Buffer<float> values_;
+};
+
+}  // namespace modelshrink
+
+#endif  // MODELSHRINK_PIPELINE_TENSOR_READER_H_

@@ -1,8 +1,8 @@
 #include "formats/onnx/builder.h"
 
 #include <algorithm>
-#include <bit>
 
+#include "base/bits.h"
 #include "base/checked.h"
 #include "formats/onnx/schema.h"
 
@@ -239,7 +239,7 @@ Status Builder::AttributeField(const Event& event) {
     case kAttributeName:
       return TakeName(event, &attribute.name);
     case kAttributeF:
-      attribute.f = std::bit_cast<float>(static_cast<uint32_t>(event.value));
+      attribute.f = BitCast<float>(static_cast<uint32_t>(event.value));
       return {};
     case kAttributeI:
       attribute.i = static_cast<int64_t>(event.value);

@@ -33,15 +33,16 @@ class Namer {
   std::string NameOf(const Constant& constant) {
     std::string name = constant.name;
     if (count_[constant.name] > 1) name = PathOf(document_, constant.graph) + name;
-    for (size_t i = 2; !taken_.insert(name).second; ++i) {
-      name = constant.name + "#" + std::to_string(i);
+    // The counter goes on where it stopped, or a file full of one name would cost its square.
+    while (!taken_.insert(name).second) {
+      name = constant.name + "#" + std::to_string(++suffix_[constant.name] + 1);
     }
     return name;
   }
 
  private:
   const Document& document_;
-  std::unordered_map<std::string_view, size_t> count_;
+  std::unordered_map<std::string_view, size_t> count_, suffix_;
   std::unordered_set<std::string> taken_;
 };
 

@@ -287,9 +287,6 @@ Status Builder::AddDim(uint64_t value) {
 
 Status Builder::AddData(const Event& event) {
   const uint32_t number = event.rule->number;
-  if (number == kTensorRawData && event.wire != Wire::kBytes) {
-    return FormatError("raw_data is not of wire type 2");
-  }
   const uint64_t size = event.body.end - event.body.begin;
   if (size == 0 && event.wire == Wire::kBytes && number != kTensorStringData) return {};
   if (tensor_.data_field != 0 && tensor_.data_field != number) {
@@ -301,6 +298,27 @@ Status Builder::AddData(const Event& event) {
   ++tensor_.num_extents;
   tensor_.is_packed = event.wire == Wire::kBytes;
   tensor_.data = event.body;
+  return TakeValue(event);
+}
+
+Status Builder::TakeValue(const Event& event) {
+  std::string& value = tensor_.value;
+  const auto append = [&value](uint64_t number) {
+    for (size_t i = 0; i < 8; ++i) value.push_back(static_cast<char>(number >> (8 * i)));
+  };
+  if (event.rule->number == kTensorRawData) {
+    if (event.bytes.size() <= kMaxValueBytes) value = TextOf(event);
+    return {};
+  }
+  if (event.rule->number != kTensorInt64Data) return {};
+  if (event.wire == Wire::kVarint && value.size() <= kMaxValueBytes) append(event.value);
+  for (size_t pos = 0; event.has_bytes && pos < event.bytes.size();) {
+    uint64_t number = 0;
+    if (!DecodeVarint(event.bytes, &pos, &number)) {
+      return FormatError("a packed integer is a truncated or over-long varint");
+    }
+    if (value.size() <= kMaxValueBytes) append(number);
+  }
   return {};
 }
 
@@ -493,6 +511,7 @@ Status Builder::AddConstant(const PendingTensor& tensor, std::string name, size_
   constant.data_type = tensor.data_type;
   constant.dims = tensor.dims;
   constant.external = tensor.external;
+  if (!tensor.external && tensor.value.size() <= kMaxValueBytes) constant.value = tensor.value;
   document_.graphs[constant.graph].constants.push_back(document_.constants.size());
   document_.constants.push_back(std::move(constant));
   return Charge(2 * (sizeof(Constant) + sizeof(Tensor)));

@@ -22,6 +22,8 @@ class Builder {
   static constexpr uint64_t kMaxMetadataBytes = uint64_t{256} << 20;
   static constexpr size_t kMaxRank = 64;
   static constexpr size_t kMaxInts = 4096;
+  // Enough for the axes and shapes of any real rank and for a scalar.
+  static constexpr size_t kMaxValueBytes = 64;
 
   explicit Builder(uint64_t size_bytes);
 
@@ -46,7 +48,8 @@ class Builder {
     uint64_t data_bytes = 0;  // of all its occurrences
     uint64_t num_extents = 0;
     bool is_packed = false;
-    Extent data;  // of the last occurrence
+    Extent data;        // of the last occurrence
+    std::string value;  // little-endian, cut off just over kMaxValueBytes
   };
   struct PendingAttribute {
     Attribute attribute;
@@ -84,6 +87,7 @@ class Builder {
   Status AddConstant(const PendingTensor& tensor, std::string name, size_t node, Extent field);
   // Adds an occurrence of a data field to tensor_.
   Status AddData(const Event& event);
+  Status TakeValue(const Event& event);
   Status AddDim(uint64_t value);
   // Counts memory that the file makes us hold.
   Status Charge(uint64_t size_bytes);

@@ -86,6 +86,7 @@ struct Constant {
   int32_t data_type = 0;  // TensorProto.DataType
   Shape dims;
   ByteRange data;       // contiguous little-endian elements (raw_data or packed); size 0: none such
+  std::string value;    // the data's bytes, when they are few (Builder::kMaxValueBytes)
   bool external = false;
   std::vector<Use> uses;          // in any graph that sees it, in file order
   bool is_graph_output = false;   // of its own graph or a nested one

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "formats/onnx/builder.h"
+
 namespace modelshrink::onnx {
 namespace {
-
-// A cyclic graph could be followed for ever; real chains have one or two links.
-constexpr size_t kMaxChain = 8;
 
 // The axis that `input` of `node` has its output channels on when it is a constant of this rank.
 std::optional<uint32_t> WeightAxis(const Node& node, size_t input, size_t rank) {
@@ -44,28 +43,99 @@ std::optional<uint32_t> AxisBeforeTranspose(const Node& node, uint32_t axis, siz
   return static_cast<uint32_t>(source);
 }
 
-std::optional<WeightRole> FindRoleOf(const Document& document, const ValueGraph& graph,
-                                     size_t value, size_t rank, size_t chain) {
-  for (const Use& use : graph.value(value).uses) {
-    const Node& node = document.nodes[use.node];
-    if (const std::optional<uint32_t> axis = WeightAxis(node, use.input, rank)) {
-      return WeightRole{.axis = *axis, .consumer = use.node};
-    }
-    const bool is_transpose = node.op_type == "Transpose";
-    if (!node.domain.empty() || (!is_transpose && node.op_type != "Identity")) continue;
-    if (chain == kMaxChain || node.outputs.size() != 1) continue;
-    const size_t output = graph.Find(node.graph, node.outputs[0]);
-    if (output == kNone) continue;
-    std::optional<WeightRole> role = FindRoleOf(document, graph, output, rank, chain + 1);
-    if (role && is_transpose) {
-      const std::optional<uint32_t> axis = AxisBeforeTranspose(node, role->axis, rank);
-      if (!axis) continue;
-      role->axis = *axis;
-    }
-    if (role) return role;
+// The int64 values of a small constant that is input 1 of `node`, or of the attribute that older
+// operator sets had instead.
+std::optional<std::vector<int64_t>> AxesOf(const Document& document, const ValueGraph& graph,
+                                           const Node& node) {
+  if (const Attribute* axes = FindAttribute(node, "axes")) return axes->ints;
+  const size_t value = graph.FindInput(node, 1);
+  if (value == kNone || graph.value(value).constant == kNone) return std::nullopt;
+  const Constant& constant = document.constants[graph.value(value).constant];
+  if (DTypeOf(constant.data_type) != DType::kInt64 || constant.value.empty()) return std::nullopt;
+  std::vector<int64_t> axes(constant.value.size() / sizeof(int64_t));
+  for (size_t i = 0; i < axes.size() * sizeof(int64_t); ++i) {
+    const uint64_t byte = static_cast<uint8_t>(constant.value[i]);
+    axes[i / 8] |= static_cast<int64_t>(byte << (8 * (i % 8)));
   }
-  return std::nullopt;
+  return axes;
 }
+
+// Where each axis of Unsqueeze's output comes from; nullopt for a new one.
+std::vector<std::optional<uint32_t>> UnsqueezeSources(const std::vector<int64_t>& axes,
+                                                      size_t rank) {
+  std::vector<std::optional<uint32_t>> sources;
+  const int64_t out_rank = static_cast<int64_t>(rank + axes.size());
+  uint32_t next = 0;
+  for (int64_t i = 0; i < out_rank; ++i) {
+    const bool is_new = std::any_of(axes.begin(), axes.end(), [i, out_rank](int64_t axis) {
+      return (axis < 0 ? axis + out_rank : axis) == i;
+    });
+    sources.push_back(is_new ? std::nullopt : std::optional(next++));
+  }
+  return sources;
+}
+
+// Follows a constant through nodes that only move its elements.
+class RoleFinder {
+ public:
+  RoleFinder(const Document& document, const ValueGraph& graph)
+      : document_(document), graph_(graph) {}
+
+  std::optional<WeightRole> Find(size_t value, size_t rank, size_t chain = 0) {
+    for (const Use& use : graph_.value(value).uses) {
+      if (budget_ == 0) return std::nullopt;
+      --budget_;
+      const Node& node = document_.nodes[use.node];
+      if (const std::optional<uint32_t> axis = WeightAxis(node, use.input, rank)) {
+        return WeightRole{.axis = *axis, .consumer = use.node};
+      }
+      if (chain == kMaxChain) continue;
+      if (std::optional<WeightRole> role = FindBehind(node, use.input, rank, chain)) return role;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  // Cyclic and heavily branched graphs would otherwise be followed for ever; real chains have a
+  // few links.
+  static constexpr size_t kMaxChain = 8;
+  static constexpr size_t kMaxUses = 1024;
+
+  std::optional<WeightRole> FindBehind(const Node& node, size_t input, size_t rank, size_t chain) {
+    const std::string& op = node.op_type;
+    if (!node.domain.empty() || node.outputs.empty()) return std::nullopt;
+    const size_t output = graph_.Find(node.graph, node.outputs[0]);
+    if (output == kNone) return std::nullopt;
+    const bool keeps_axes =
+        ((op == "Identity" || op == "Slice" || op == "Split") && input == 0) || op == "Concat";
+    if (keeps_axes) return Find(output, rank, chain + 1);
+    if (input != 0) return std::nullopt;
+    if (op == "Transpose") {
+      std::optional<WeightRole> role = Find(output, rank, chain + 1);
+      if (!role) return std::nullopt;
+      const std::optional<uint32_t> axis = AxisBeforeTranspose(node, role->axis, rank);
+      if (!axis) return std::nullopt;
+      role->axis = *axis;
+      return role;
+    }
+    return op == "Unsqueeze" ? FindBehindUnsqueeze(node, output, rank, chain) : std::nullopt;
+  }
+
+  std::optional<WeightRole> FindBehindUnsqueeze(const Node& node, size_t output, size_t rank,
+                                                size_t chain) {
+    const std::optional<std::vector<int64_t>> axes = AxesOf(document_, graph_, node);
+    if (!axes || axes->size() > kMaxChain) return std::nullopt;
+    const auto sources = UnsqueezeSources(*axes, rank);
+    std::optional<WeightRole> role = Find(output, sources.size(), chain + 1);
+    if (!role || !sources[role->axis] || *sources[role->axis] >= rank) return std::nullopt;
+    role->axis = *sources[role->axis];
+    return role;
+  }
+
+  const Document& document_;
+  const ValueGraph& graph_;
+  size_t budget_ = kMaxUses;
+};
 
 }  // namespace
 
@@ -178,7 +248,7 @@ std::optional<WeightRole> FindWeightRole(const Document& document, const ValueGr
                                          size_t constant) {
   const size_t value = graph.ValueOfConstant(constant);
   if (value == kNone) return std::nullopt;
-  return FindRoleOf(document, graph, value, document.constants[constant].dims.size(), 0);
+  return RoleFinder(document, graph).Find(value, document.constants[constant].dims.size());
 }
 
 }  // namespace modelshrink::onnx

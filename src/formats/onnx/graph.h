@@ -58,8 +58,8 @@ struct WeightRole {
   size_t consumer = 0;  // the node
 };
 
-// The first use, in file order, that makes a constant a weight: directly, or through Identity and
-// Transpose nodes.
+// The first use, in file order, that makes a constant a weight: directly, or through nodes that
+// only move its elements (Identity, Transpose, Slice, Split, Concat, Unsqueeze).
 std::optional<WeightRole> FindWeightRole(const Document& document, const ValueGraph& graph,
                                          size_t constant);
 

@@ -32,8 +32,8 @@ constexpr FieldRule Many(uint32_t number, const char* name, MessageKind child) {
       .number = number, .name = name, .action = Action::kEnter, .repeated = true, .child = child};
 }
 
-constexpr FieldRule Payload(uint32_t number, const char* name, bool repeated) {
-  return {.number = number, .name = name, .action = Action::kLocate, .repeated = repeated};
+constexpr FieldRule Payload(uint32_t number, const char* name) {
+  return {.number = number, .name = name, .action = Action::kLocate, .repeated = true};
 }
 
 constexpr FieldRule kModelRules[] = {
@@ -83,14 +83,14 @@ constexpr FieldRule kAttributeRules[] = {
 constexpr FieldRule kTensorRules[] = {
     Numbers(kTensorDims, "dims"),
     Number(kTensorDataType, "data_type"),
-    Payload(kTensorFloatData, "float_data", true),
-    Payload(kTensorInt32Data, "int32_data", true),
-    Payload(kTensorStringData, "string_data", true),
-    Payload(kTensorInt64Data, "int64_data", true),
+    Payload(kTensorFloatData, "float_data"),
+    Payload(kTensorInt32Data, "int32_data"),
+    Payload(kTensorStringData, "string_data"),
+    Numbers(kTensorInt64Data, "int64_data"),
     Text(kTensorName, "name"),
-    Payload(kTensorRawData, "raw_data", false),
-    Payload(kTensorDoubleData, "double_data", true),
-    Payload(kTensorUint64Data, "uint64_data", true),
+    ShortText(kTensorRawData, "raw_data"),
+    Payload(kTensorDoubleData, "double_data"),
+    Payload(kTensorUint64Data, "uint64_data"),
     Number(kTensorDataLocation, "data_location"),
 };
 

@@ -38,8 +38,6 @@ std::optional<uint32_t> OutputAxisOf(const Node& node, const Use& use, size_t ra
   return std::nullopt;
 }
 
-bool HasBias(const Node& node) { return node.inputs.size() > 2 && !node.inputs[2].empty(); }
-
 // What a user is replaced by. `weights` are codes as the integer operator takes them.
 std::vector<NodeSpec> IntegerNodes(size_t node_index, const std::string& weights,
                                    const std::string& scale, Replacement* r) {
@@ -89,9 +87,9 @@ std::string DynamicObstacle(const Rewriter& rewriter, size_t tensor, const Tenso
   const Document& document = rewriter.document();
   const Constant& constant = document.constants[document.constant_of_tensor[tensor]];
   if (BitsOf(spec.type) != 8) return "only for 8 bits";
-  if (document.opset < kFirstOpsetWithDynamicQuantize) {
-    return "needs opset 11, the model has " + std::to_string(document.opset);
-  }
+  const std::string needs_opset =
+      NeedsOpset("DynamicQuantizeLinear", kFirstOpsetWithDynamicQuantize, document);
+  if (!needs_opset.empty()) return needs_opset;
   if (constant.data_type != kTypeFloat) return "only for float32 weights";
   if (constant.is_graph_output) return "the weight is an output too";
   std::optional<uint32_t> common_axis;

@@ -1,7 +1,8 @@
 #include "formats/onnx/emit.h"
 
-#include <bit>
 #include <utility>
+
+#include "base/bits.h"
 
 namespace modelshrink::onnx {
 namespace {
@@ -48,15 +49,15 @@ int32_t OnnxTypeOf(DType type) {
     case DType::kBool:
       return 9;
     case DType::kFloat16:
-      return kTypeFloat16;
+      return 10;
     case DType::kFloat64:
-      return kTypeDouble;
+      return 11;
     case DType::kUint32:
       return 12;
     case DType::kUint64:
       return 13;
     case DType::kBFloat16:
-      return kTypeBFloat16;
+      return 16;
     case DType::kFloat8E4M3:
       return 17;
     case DType::kFloat8E5M2:
@@ -234,7 +235,7 @@ std::string BytesOf(const std::vector<int64_t>& values) {
 
 std::string BytesOf(float value) {
   std::string bytes;
-  AppendLittleEndian(std::bit_cast<uint32_t>(value), 4, &bytes);
+  AppendLittleEndian(BitCast<uint32_t>(value), 4, &bytes);
   return bytes;
 }
 

@@ -18,9 +18,6 @@ namespace modelshrink::onnx {
 inline constexpr int32_t kTypeFloat = 1;
 inline constexpr int32_t kTypeUint8 = 2;
 inline constexpr int32_t kTypeInt64 = 7;
-inline constexpr int32_t kTypeFloat16 = 10;
-inline constexpr int32_t kTypeDouble = 11;
-inline constexpr int32_t kTypeBFloat16 = 16;
 
 // TensorProto.DataType of `type`; 0 (UNDEFINED) for kOther.
 int32_t OnnxTypeOf(DType type);

@@ -18,8 +18,6 @@ namespace {
 constexpr uint32_t kMinBlockSize = 16;
 constexpr uint32_t kMaxBlockSize = 256;
 constexpr char kMicrosoft[] = "com.microsoft";
-// 4-bit constants are written as initializers: Constant takes them only since opset 21.
-constexpr int64_t kFirstIrWithFreeInitializers = 4;
 
 enum class Form : uint8_t {
   kNone,
@@ -55,6 +53,7 @@ std::string ShapeObstacle(Form form, const Document& document, const Constant& c
   }
   if (form == Form::kGather && bits == 4) {
     if (row % 2 != 0) return "rows end within a byte";
+    // 4-bit constants are written as initializers: Constant takes them only since opset 21.
     if (document.ir_version < kFirstIrWithFreeInitializers) return "needs IR version 4";
   }
   return "";
@@ -88,7 +87,7 @@ Status AddMatMuls(bool transposed_gemm, const TensorSpec& spec, Replacement* r) 
   }
   for (const Use& use : r->constant().uses) {
     const Node& node = r->document().nodes[use.node];
-    const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].empty();
+    const bool has_bias = HasBias(node);
     const std::string product = has_bias ? r->NewNameAt(use.node, "_product") : node.outputs[0];
     std::vector<NodeSpec> nodes;
     nodes.push_back({.op_type = "MatMulNBits",

@@ -7,8 +7,6 @@ namespace modelshrink::onnx {
 namespace {
 
 constexpr std::string_view kMicrosoftDomain = "com.microsoft";
-// IR version 4 was the first in which an initializer need not be a graph input too.
-constexpr int64_t kFirstIrWithFreeInitializers = 4;
 
 Fragment AsField(uint32_t field, Fragment body) {
   Fragment out;
@@ -82,12 +80,19 @@ int64_t IntOf(const Node& node, std::string_view attribute, int64_t fallback) {
   return fallback;
 }
 
+bool HasBias(const Node& node) { return node.inputs.size() > 2 && !node.inputs[2].empty(); }
+
+std::string NeedsOpset(std::string_view what, int64_t needed, const Document& document) {
+  if (document.opset >= needed) return "";
+  return std::string(what) + " needs opset " + std::to_string(needed) + ", the model has " +
+         std::to_string(document.opset);
+}
+
 bool IsPlainGemm(const Node& node) {
   if (!IsOnnxOp(node, "Gemm") || IntOf(node, "transA", 0) != 0) return false;
-  const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].empty();
   for (const Attribute& attribute : node.attributes) {
     if (attribute.name == "alpha" && attribute.f != 1.0f) return false;
-    if (attribute.name == "beta" && has_bias && attribute.f != 1.0f) return false;
+    if (attribute.name == "beta" && HasBias(node) && attribute.f != 1.0f) return false;
   }
   return true;
 }

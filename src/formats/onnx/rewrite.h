@@ -17,6 +17,9 @@
 
 namespace modelshrink::onnx {
 
+// IR version 4 was the first in which an initializer need not be a graph input too.
+inline constexpr int64_t kFirstIrWithFreeInitializers = 4;
+
 // A small constant of the main graph, visible in every subgraph and made once for each value.
 struct SharedConstant {
   std::string name;
@@ -71,8 +74,8 @@ class Rewriter {
 // Everything that replaces one tensor, built up and then committed or dropped as a whole.
 class Replacement {
  public:
-  // `tensor` (in Model::tensors) is made of one constant. The rewriter must not change while a
-  // Replacement is being made.
+  // `tensor` (in Model::tensors) is a weight made of one constant. The rewriter must not change
+  // while a Replacement is being made.
   Replacement(const Rewriter& rewriter, size_t tensor);
 
   const Constant& constant() const { return constant_; }
@@ -165,10 +168,14 @@ StatusOr<Replacement> MakeDynamic(const Rewriter& rewriter, size_t tensor, const
 std::string LowmemObstacle(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
 StatusOr<Replacement> MakeLowmem(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
 
-// Whether `use` is of an operator of ONNX's own domain.
+// Whether `node` is an operator of ONNX's own domain.
 bool IsOnnxOp(const Node& node, std::string_view op_type);
 // The attribute's integer, or `fallback` when the node lacks it.
 int64_t IntOf(const Node& node, std::string_view attribute, int64_t fallback);
+// Whether a Conv or Gemm has its third input.
+bool HasBias(const Node& node);
+// An obstacle that says so when the model's opset is below `needed`; "" otherwise.
+std::string NeedsOpset(std::string_view what, int64_t needed, const Document& document);
 // Whether Y = A·W + C and nothing more: alpha = 1, beta = 1 (or no C), transA = 0.
 bool IsPlainGemm(const Node& node);
 

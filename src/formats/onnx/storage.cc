@@ -27,12 +27,6 @@ constexpr int64_t kFirstOpsetForFloat8 = 19;
 // Slice takes its bounds as inputs.
 constexpr int64_t kFirstOpsetWithSliceInputs = 10;
 
-std::string NeedsOpset(std::string_view what, int64_t needed, int64_t opset) {
-  if (opset >= needed) return "";
-  return std::string(what) + " needs opset " + std::to_string(needed) + ", the model has " +
-         std::to_string(opset);
-}
-
 std::string CastTo(int32_t data_type, const std::string& value, Replacement* r) {
   return r->AddNode("Cast", {value}, {IntAttribute("to", data_type)});
 }
@@ -215,8 +209,7 @@ Status AddBlockNodes(const TensorSpec& spec, Replacement* r) {
 
 std::string StorageObstacle(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec) {
   const Document& document = rewriter.document();
-  if (IsLinear(spec.type))
-    return NeedsOpset(NameOf(spec.type), kFirstOpsetForLinear, document.opset);
+  if (IsLinear(spec.type)) return NeedsOpset(NameOf(spec.type), kFirstOpsetForLinear, document);
   if (!IsNarrowFloat(spec.type)) return "weights cannot be " + std::string(NameOf(spec.type));
   if (spec.type == rewriter.model().tensors[tensor].scheme.type) {
     return "is " + std::string(NameOf(spec.type)) + " already";
@@ -224,7 +217,7 @@ std::string StorageObstacle(const Rewriter& rewriter, size_t tensor, const Tenso
   int64_t needed = kFirstOpsetForCast;
   if (spec.type == DType::kBFloat16) needed = kFirstOpsetForBFloat16;
   if (BitsOf(spec.type) == 8) needed = kFirstOpsetForFloat8;
-  return NeedsOpset(NameOf(spec.type), needed, document.opset);
+  return NeedsOpset(NameOf(spec.type), needed, document);
 }
 
 StatusOr<Replacement> MakeStorage(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec) {

@@ -14,13 +14,6 @@ std::string ObstacleOf(const Rewriter& rewriter, size_t index) {
   const Tensor& tensor = rewriter.model().tensors[index];
   if (tensor.quantized || document.constant_of_tensor[index] == kNone) return "already quantized";
   if (!tensor.is_weight) return tensor.note.empty() ? "not a weight" : tensor.note;
-  const Constant& constant = document.constants[document.constant_of_tensor[index]];
-  if (constant.external) return "its data is in another file";
-  if (constant.data.size == 0) return "its data is not one run of bytes";
-  if (constant.data_type != kTypeFloat && constant.data_type != kTypeFloat16 &&
-      constant.data_type != kTypeBFloat16 && constant.data_type != kTypeDouble) {
-    return "not a floating-point tensor";
-  }
   return "";
 }
 

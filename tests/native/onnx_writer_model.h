@@ -1,0 +1,137 @@
+// Hand-made ONNX files for the writer's tests, and the file that a Layout describes.
+#ifndef MODELSHRINK_TESTS_NATIVE_ONNX_WRITER_MODEL_H_
+#define MODELSHRINK_TESTS_NATIVE_ONNX_WRITER_MODEL_H_
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "formats/layout.h"
+#include "formats/onnx/reader.h"
+
+namespace modelshrink::onnx {
+
+using Strings = std::vector<std::string>;
+
+inline std::string Varint(uint64_t value) {
+  std::string bytes;
+  for (; value >= 128; value /= 128) bytes.push_back(static_cast<char>(value % 128 + 128));
+  bytes.push_back(static_cast<char>(value));
+  return bytes;
+}
+inline std::string Number(uint32_t field, uint64_t value) {
+  return Varint(field * 8) + Varint(value);
+}
+inline std::string Bytes(uint32_t field, const std::string& body) {
+  return Varint(field * 8 + 2) + Varint(body.size()) + body;
+}
+
+inline std::string IntAttr(const std::string& name, uint64_t value) {
+  return Bytes(5, Bytes(1, name) + Number(3, value) + Number(20, 2));
+}
+inline std::string FloatAttr(const std::string& name, const std::string& four_bytes) {
+  return Bytes(5, Bytes(1, name) + Varint(2 * 8 + 5) + four_bytes + Number(20, 1));
+}
+inline std::string GraphAttr(const std::string& name, const std::string& graph) {
+  return Bytes(5, Bytes(1, name) + Bytes(6, graph) + Number(20, 5));
+}
+
+// A GraphProto's node field. `more` is any further fields of the NodeProto.
+inline std::string NodeField(const std::string& op_type, const Strings& inputs,
+                             const Strings& outputs, const std::string& more = "") {
+  std::string node;
+  for (const std::string& input : inputs) node += Bytes(1, input);
+  for (const std::string& output : outputs) node += Bytes(2, output);
+  return Bytes(1, node + Bytes(4, op_type) + more);
+}
+
+// A TensorProto of float32 (1) or float16 (10) whose bytes are all 0x3c.
+inline std::string TensorBody(const std::string& name, const Shape& dims, int32_t data_type = 1) {
+  std::string tensor;
+  uint64_t size = data_type == 1 ? 4 : 2;
+  for (uint64_t dim : dims) {
+    tensor += Number(1, dim);
+    size *= dim;
+  }
+  return tensor + Number(2, data_type) + Bytes(8, name) + Bytes(9, std::string(size, '\x3c'));
+}
+inline std::string Initializer(const std::string& name, const Shape& dims, int32_t data_type = 1) {
+  return Bytes(5, TensorBody(name, dims, data_type));
+}
+inline std::string ConstantNode(const std::string& name, const Shape& dims) {
+  const std::string value = Bytes(1, "value") + Number(20, 4) + Bytes(5, TensorBody("", dims));
+  return NodeField("Constant", {}, {name}, Bytes(5, value));
+}
+inline std::string GraphInputField(const std::string& name) { return Bytes(11, Bytes(1, name)); }
+inline std::string GraphOutputField(const std::string& name) { return Bytes(12, Bytes(1, name)); }
+
+inline std::string ModelFile(const std::string& graph, uint64_t opset = 13, uint64_t ir = 8) {
+  return Number(1, ir) + Bytes(7, graph + GraphInputField("x") + GraphOutputField("y")) +
+         Bytes(8, Number(2, opset));
+}
+// y = op(x, w) with the initializer w.
+inline std::string OneOp(const std::string& op_type, const Shape& dims, uint64_t opset = 13,
+                         uint64_t ir = 8, const std::string& attributes = "") {
+  return ModelFile(NodeField(op_type, {"x", "w"}, {"y"}, attributes) + Initializer("w", dims),
+                   opset, ir);
+}
+
+// A file that must be valid, read.
+inline std::unique_ptr<OnnxFormat> Read(const std::string& file) {
+  auto format = std::make_unique<OnnxFormat>(file.size());
+  for (;;) {
+    auto range = format->NextRead();
+    EXPECT_TRUE(range.ok()) << range.status().message();
+    if (!range.ok() || !range.value()) return format;
+    const auto* bytes = reinterpret_cast<const uint8_t*>(file.data()) + range.value()->offset;
+    const Status fed = format->Feed({bytes, static_cast<size_t>(range.value()->size)});
+    EXPECT_TRUE(fed.ok()) << fed.message();
+  }
+}
+
+// The same spec for every weight.
+inline Layout WriteAll(const OnnxFormat& format, TensorSpec spec) {
+  spec.keep = false;
+  auto layout = format.Write(std::vector<TensorSpec>(format.model().tensors.size(), spec));
+  EXPECT_TRUE(layout.ok()) << layout.status().message();
+  return layout.ok() ? std::move(layout).value() : Layout{};
+}
+
+// The bytes that a Layout describes; codes are 0x11, scales 0x22, zero points 0x33.
+inline std::string Render(const Layout& layout, const std::string& input) {
+  std::string out;
+  for (const Segment& segment : layout.segments) {
+    const auto offset = static_cast<size_t>(segment.source_offset);
+    const auto size = static_cast<size_t>(segment.size);
+    if (segment.kind == Segment::Kind::kLiteral) {
+      out.append(reinterpret_cast<const char*>(layout.literals.data()) + offset, size);
+    } else if (segment.kind == Segment::Kind::kCopy) {
+      out.append(input, offset, size);
+    } else {
+      out.append(size, static_cast<char>(0x11 * (1 + static_cast<int>(segment.part))));
+    }
+  }
+  EXPECT_EQ(out.size(), layout.size_bytes);
+  EXPECT_LE(out.size(), input.size());
+  return out;
+}
+
+inline Strings OpsOf(const Document& document, size_t graph = 0) {
+  Strings ops;
+  for (size_t node : document.graphs[graph].nodes) ops.push_back(document.nodes[node].op_type);
+  return ops;
+}
+
+inline const Constant* FindConstant(const Document& document, const std::string& name) {
+  for (const Constant& constant : document.constants) {
+    if (constant.name == name) return &constant;
+  }
+  return nullptr;
+}
+
+}  // namespace modelshrink::onnx
+
+#endif  // MODELSHRINK_TESTS_NATIVE_ONNX_WRITER_MODEL_H_

@@ -28,6 +28,11 @@ struct PartWrite {
   std::span<const uint8_t> bytes;
 };
 
+struct EncoderOptions {
+  // Whether error_stats() is wanted; it costs a decoding of every code.
+  bool error_stats = true;
+};
+
 // float32 → codes. Use:
 //   while (auto slice = encoder->NextSlice()) {
 //     RETURN_IF_ERROR(encoder->Feed(values of *slice));
@@ -40,7 +45,10 @@ class TensorEncoder {
   // At most this many elements are asked for at once (4 MiB of float32).
   static constexpr uint64_t kMaxSliceElements = uint64_t{1} << 20;
 
-  static StatusOr<std::unique_ptr<TensorEncoder>> Create(const Scheme& scheme, const Shape& shape);
+  // An ArgumentError if the scheme does not fit the shape (PartSizesOf). A tensor without elements
+  // has no slices and no parts.
+  static StatusOr<std::unique_ptr<TensorEncoder>> Create(const Scheme& scheme, const Shape& shape,
+                                                         const EncoderOptions& options = {});
 
   virtual ~TensorEncoder() = default;
   // The next slice, or nullopt when all is written.
@@ -49,8 +57,8 @@ class TensorEncoder {
   // index, unless the scheme says otherwise.
   virtual Status Feed(std::span<const float> values) = 0;
   virtual std::span<const PartWrite> writes() const = 0;
-  // Of the original against what a decoder would give; complete when NextSlice() is nullopt.
-  // Non-finite originals count as what they were quantized as.
+  // Of the original against what a decoder would give, if EncoderOptions ask for it; complete when
+  // NextSlice() is nullopt. Non-finite originals count as what they were quantized as.
   virtual const ErrorStats& error_stats() const = 0;
   // How many finite values became infinite (float16, …); 0 for linear types.
   virtual uint64_t num_overflows() const = 0;
@@ -71,7 +79,8 @@ class TensorDecoder {
   virtual std::array<PartRange, kNumParts> RangesOf(ElementRange slice) const = 0;
   // `parts[p]` holds exactly the bytes of RangesOf(slice)[p]; `out` holds slice.count floats.
   // Any bytes decode to something: codes may be hostile, their number may not be.
-  virtual Status Decode(ElementRange slice, const std::array<std::span<const uint8_t>, kNumParts>& parts,
+  virtual Status Decode(ElementRange slice,
+                        const std::array<std::span<const uint8_t>, kNumParts>& parts,
                         std::span<float> out) const = 0;
 };
 

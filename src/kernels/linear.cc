@@ -1,0 +1,341 @@
+#include "kernels/linear.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/linear.cc"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+#include "kernels/compat-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace modelshrink {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using DF = hn::ScalableTag<float>;
+using DF1 = hn::CappedTag<float, 1>;
+
+// Adding 1.5 * 2^23 to |x| < 2^22 leaves rint(x), half to even, in the low bits of the sum.
+constexpr float kMagic = 12582912.0f;
+constexpr int32_t kMagicBits = 0x4B400000;
+
+// The parameters of one vector of values.
+template <class DF>
+struct LaneParams {
+  hn::Vec<DF> scale;
+  hn::Vec<DF> reciprocal;
+  hn::Vec<hn::RebindToSigned<DF>> bias;  // of the magic sum's bits: kMagicBits - zero_point
+};
+
+// Where the parameters of the values at an index come from: one set for all …
+template <class DF>
+class Uniform {
+ public:
+  Uniform(DF d, const LinearParams& params)
+      : lanes_{hn::Set(d, params.scale), hn::Set(d, params.reciprocal),
+               hn::Set(hn::RebindToSigned<DF>(), kMagicBits - params.zero_point)} {}
+  HWY_INLINE LaneParams<DF> At(DF, size_t) const { return lanes_; }
+
+ private:
+  LaneParams<DF> lanes_;
+};
+
+// … or one for each column.
+template <class DF>
+class PerColumn {
+ public:
+  PerColumn(DF, const LinearColumns& columns) : columns_(columns) {}
+  HWY_INLINE LaneParams<DF> At(DF d, size_t i) const {
+    const hn::RebindToSigned<DF> di;
+    return {hn::LoadU(d, columns_.scales + i), hn::LoadU(d, columns_.reciprocals + i),
+            hn::Sub(hn::Set(di, kMagicBits), hn::LoadU(di, columns_.zero_points + i))};
+  }
+
+ private:
+  LinearColumns columns_;
+};
+
+struct DivideHalfEven {
+  // Whether Code() by division is slow enough to try QuickCode() first.
+  static constexpr bool kHasQuick = true;
+
+  template <class DF>
+  static HWY_INLINE hn::Vec<hn::RebindToSigned<DF>> Code(DF d, hn::Vec<DF> x,
+                                                         const LaneParams<DF>& lanes) {
+    const hn::RebindToSigned<DF> di;
+    const auto sum = hn::Add(hn::Div(x, lanes.scale), hn::Set(d, kMagic));
+    return hn::Sub(hn::BitCast(di, sum), lanes.bias);
+  }
+
+  // The same by the reciprocal, unless `max_fraction` comes near 0.5; see kQuickLimit.
+  template <class DF>
+  static HWY_INLINE hn::Vec<hn::RebindToSigned<DF>> QuickCode(DF d, hn::Vec<DF> x,
+                                                              const LaneParams<DF>& lanes,
+                                                              hn::Vec<DF>& max_fraction) {
+    const hn::RebindToSigned<DF> di;
+    const auto magic = hn::Set(d, kMagic);
+    const auto product = hn::Mul(x, lanes.reciprocal);
+    const auto sum = hn::Add(product, magic);
+    const auto fraction = hn::Abs(hn::Sub(product, hn::Sub(sum, magic)));
+    max_fraction = hn::Max(max_fraction, fraction);
+    return hn::Sub(hn::BitCast(di, sum), lanes.bias);
+  }
+};
+
+struct ReciprocalHalfAway {
+  static constexpr bool kHasQuick = false;
+
+  template <class DF>
+  static HWY_INLINE hn::Vec<hn::RebindToSigned<DF>> Code(DF d, hn::Vec<DF> x,
+                                                         const LaneParams<DF>& lanes) {
+    const hn::RebindToSigned<DF> di;
+    const auto magic = hn::Set(d, kMagic);
+    const auto zero_point = hn::ConvertTo(d, hn::Sub(hn::Set(di, kMagicBits), lanes.bias));
+    const auto shifted = hn::Add(hn::Mul(x, lanes.reciprocal), zero_point);
+    const auto sum = hn::Add(shifted, magic);
+    const auto code = hn::Sub(hn::BitCast(di, sum), hn::Set(di, kMagicBits));
+    // Half to even went down where half away from zero goes up. Below zero both are clipped to 0
+    // (codes are unsigned under this rule), so the sign does not matter.
+    const auto went_down = hn::Eq(hn::Sub(shifted, hn::Sub(sum, magic)), hn::Set(d, 0.5f));
+    return hn::Sub(code, hn::VecFromMask(di, hn::RebindMask(di, went_down)));
+  }
+};
+
+// QuickCode() differs from Code() only if a half-integer lies between p = fl(x * fl(1 / s)) and
+// q = fl(x / s), or is one of them. Every rounding errs by at most 2^-24 of its result, so
+// |p - x/s| <= (2^-23 + 2^-48) |x/s| and |q - x/s| <= 2^-24 |x/s|, hence |p - q| < 2^-22 |x/s|.
+// A code that is not clipped has |x/s| <= 257 (one byte types only). (|p - rint(p)| is exact;
+// results below 2^-126 err by less than 2^-149 instead, far from any half.) So p decides alone if
+// its distance to the nearest integer is under 0.5 - 2^-22 * 258.
+constexpr float kQuickLimit = 0.5f - 258.0f / 4194304.0f;
+
+template <class Rule, bool kClamp, typename T, class Source>
+HWY_INLINE size_t QuantizeQuads(DF d, const float* HWY_RESTRICT x, size_t n, const Source& source,
+                                T lo, T hi, T* HWY_RESTRICT codes) {
+  const hn::RebindToSigned<DF> di;
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    const auto exact = [&](size_t j) HWY_ATTR {
+      return Rule::Code(d, hn::LoadU(d, x + i + j * lanes), source.At(d, i + j * lanes));
+    };
+    if constexpr (Rule::kHasQuick) {
+      auto max_fraction = hn::Zero(d);
+      const auto quick = [&](size_t j) HWY_ATTR {
+        return Rule::QuickCode(d, hn::LoadU(d, x + i + j * lanes), source.At(d, i + j * lanes),
+                               max_fraction);
+      };
+      const auto c0 = quick(0), c1 = quick(1), c2 = quick(2), c3 = quick(3);
+      if (HWY_LIKELY(hn::AllTrue(d, hn::Lt(max_fraction, hn::Set(d, kQuickLimit))))) {
+        StoreSaturated<kClamp>(di, c0, c1, c2, c3, lo, hi, codes + i);
+        continue;
+      }
+    }
+    StoreSaturated<kClamp>(di, exact(0), exact(1), exact(2), exact(3), lo, hi, codes + i);
+  }
+  return i;
+}
+
+template <class Rule, typename T, class DF, class Source>
+HWY_INLINE size_t QuantizeSingles(DF d, const float* HWY_RESTRICT x, size_t i, size_t n,
+                                  const Source& source, T lo, T hi, T* HWY_RESTRICT codes) {
+  const hn::RebindToSigned<DF> di;
+  const hn::Rebind<T, DF> dt;
+  for (; i + hn::Lanes(d) <= n; i += hn::Lanes(d)) {
+    const auto code = Rule::Code(d, hn::LoadU(d, x + i), source.At(d, i));
+    const auto clipped = hn::Min(hn::Max(code, hn::Set(di, lo)), hn::Set(di, hi));
+    hn::StoreU(hn::DemoteTo(dt, clipped), dt, codes + i);
+  }
+  return i;
+}
+
+template <class Rule, bool kClamp, typename T, template <class> class Source, class Params>
+HWY_INLINE void QuantizeRun(const float* x, size_t n, const Params& params, T lo, T hi, T* codes) {
+  const DF d;
+  const Source<DF> source(d, params);
+  size_t i = 0;
+  if constexpr (sizeof(T) == 1) i = QuantizeQuads<Rule, kClamp>(d, x, n, source, lo, hi, codes);
+  i = QuantizeSingles<Rule>(d, x, i, n, source, lo, hi, codes);
+  if (i < n) {
+    const DF1 d1;
+    QuantizeSingles<Rule>(d1, x, i, n, Source<DF1>(d1, params), lo, hi, codes);
+  }
+}
+
+// Calls `kernel.operator()<T, kClamp>(lo, hi)` for the C++ type that holds codes of `type`.
+template <class Kernel>
+HWY_INLINE void WithCodeType(DType type, const Kernel& kernel) {
+  switch (type) {
+    case DType::kInt4:
+      return kernel.template operator()<int8_t, true>(int8_t{-8}, int8_t{7});
+    case DType::kUint4:
+      return kernel.template operator()<uint8_t, true>(uint8_t{0}, uint8_t{15});
+    case DType::kInt8:
+      return kernel.template operator()<int8_t, false>(int8_t{-128}, int8_t{127});
+    case DType::kUint8:
+      return kernel.template operator()<uint8_t, false>(uint8_t{0}, uint8_t{255});
+    case DType::kInt16:
+      return kernel.template operator()<int16_t, false>(int16_t{-32768}, int16_t{32767});
+    default:
+      return kernel.template operator()<uint16_t, false>(uint16_t{0}, uint16_t{65535});
+  }
+}
+
+template <class Rule>
+struct QuantizeRunsKernel {
+  const float* values;
+  size_t num_runs, run_length;
+  const LinearParams* params;
+  uint8_t* codes;
+
+  template <typename T, bool kClamp>
+  HWY_INLINE void operator()(T lo, T hi) const {
+    for (size_t r = 0; r < num_runs; ++r) {
+      QuantizeRun<Rule, kClamp, T, Uniform>(values + r * run_length, run_length, params[r], lo, hi,
+                                            reinterpret_cast<T*>(codes) + r * run_length);
+    }
+  }
+};
+
+template <class Rule>
+struct QuantizeRowsKernel {
+  const float* values;
+  size_t num_rows, stride, num_columns;
+  const LinearColumns& columns;
+  uint8_t* codes;
+
+  template <typename T, bool kClamp>
+  HWY_INLINE void operator()(T lo, T hi) const {
+    for (size_t r = 0; r < num_rows; ++r) {
+      QuantizeRun<Rule, kClamp, T, PerColumn>(values + r * stride, num_columns, columns, lo, hi,
+                                              reinterpret_cast<T*>(codes) + r * num_columns);
+    }
+  }
+};
+
+void QuantizeRuns(DType type, LinearRounding rounding, const float* values, size_t num_runs,
+                  size_t run_length, const LinearParams* params, uint8_t* codes) {
+  if (rounding == LinearRounding::kDivideHalfEven) {
+    WithCodeType(type,
+                 QuantizeRunsKernel<DivideHalfEven>{values, num_runs, run_length, params, codes});
+  } else {
+    WithCodeType(
+        type, QuantizeRunsKernel<ReciprocalHalfAway>{values, num_runs, run_length, params, codes});
+  }
+}
+
+void QuantizeRows(DType type, LinearRounding rounding, const float* values, size_t num_rows,
+                  size_t stride, size_t num_columns, const LinearColumns& columns, uint8_t* codes) {
+  if (rounding == LinearRounding::kDivideHalfEven) {
+    WithCodeType(type, QuantizeRowsKernel<DivideHalfEven>{values, num_rows, stride, num_columns,
+                                                          columns, codes});
+  } else {
+    WithCodeType(type, QuantizeRowsKernel<ReciprocalHalfAway>{values, num_rows, stride, num_columns,
+                                                              columns, codes});
+  }
+}
+
+template <typename T, class DF, class Source>
+HWY_INLINE size_t DequantizeIn(DF d, const T* HWY_RESTRICT codes, size_t i, size_t n,
+                               const Source& source, float* HWY_RESTRICT out) {
+  const hn::RebindToSigned<DF> di;
+  const hn::Rebind<T, DF> dt;
+  for (; i + hn::Lanes(d) <= n; i += hn::Lanes(d)) {
+    const LaneParams<DF> lanes = source.At(d, i);
+    const auto code = hn::PromoteTo(di, hn::LoadU(dt, codes + i));
+    const auto zero_point = hn::Sub(hn::Set(di, kMagicBits), lanes.bias);
+    hn::StoreU(hn::Mul(hn::ConvertTo(d, hn::Sub(code, zero_point)), lanes.scale), d, out + i);
+  }
+  return i;
+}
+
+template <typename T, template <class> class Source, class Params>
+HWY_INLINE void DequantizeRun(const T* codes, size_t n, const Params& params, float* out) {
+  const DF d;
+  const size_t i = DequantizeIn(d, codes, 0, n, Source<DF>(d, params), out);
+  if (i < n) {
+    const DF1 d1;
+    DequantizeIn(d1, codes, i, n, Source<DF1>(d1, params), out);
+  }
+}
+
+struct DequantizeRunsKernel {
+  const uint8_t* codes;
+  size_t num_runs, run_length;
+  const LinearParams* params;
+  float* out;
+
+  template <typename T, bool kClamp>
+  HWY_INLINE void operator()(T, T) const {
+    for (size_t r = 0; r < num_runs; ++r) {
+      DequantizeRun<T, Uniform>(reinterpret_cast<const T*>(codes) + r * run_length, run_length,
+                                params[r], out + r * run_length);
+    }
+  }
+};
+
+struct DequantizeRowsKernel {
+  const uint8_t* codes;
+  size_t num_rows, num_columns;
+  const LinearColumns& columns;
+  float* out;
+
+  template <typename T, bool kClamp>
+  HWY_INLINE void operator()(T, T) const {
+    for (size_t r = 0; r < num_rows; ++r) {
+      DequantizeRun<T, PerColumn>(reinterpret_cast<const T*>(codes) + r * num_columns, num_columns,
+                                  columns, out + r * num_columns);
+    }
+  }
+};
+
+void DequantizeRuns(DType type, const uint8_t* codes, size_t num_runs, size_t run_length,
+                    const LinearParams* params, float* out) {
+  WithCodeType(type, DequantizeRunsKernel{codes, num_runs, run_length, params, out});
+}
+
+void DequantizeRows(DType type, const uint8_t* codes, size_t num_rows, size_t num_columns,
+                    const LinearColumns& columns, float* out) {
+  WithCodeType(type, DequantizeRowsKernel{codes, num_rows, num_columns, columns, out});
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace modelshrink
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace modelshrink {
+
+HWY_EXPORT(QuantizeRuns);
+HWY_EXPORT(QuantizeRows);
+HWY_EXPORT(DequantizeRuns);
+HWY_EXPORT(DequantizeRows);
+
+size_t CodeBytes(DType type) { return BitsOf(type) <= 8 ? 1 : 2; }
+
+int32_t MinCode(DType type) {
+  const bool is_signed = type == DType::kInt4 || type == DType::kInt8 || type == DType::kInt16;
+  return is_signed ? -(1 << (BitsOf(type) - 1)) : 0;
+}
+
+int32_t MaxCode(DType type) { return MinCode(type) + (1 << BitsOf(type)) - 1; }
+
+void QuantizeRuns(DType type, LinearRounding rounding, const float* values, size_t num_runs,
+                  size_t run_length, const LinearParams* params, uint8_t* codes) {
+  HWY_DYNAMIC_DISPATCH(QuantizeRuns)(type, rounding, values, num_runs, run_length, params, codes);
+}
+void QuantizeRows(DType type, LinearRounding rounding, const float* values, size_t num_rows,
+                  size_t stride, size_t num_columns, const LinearColumns& columns, uint8_t* codes) {
+  HWY_DYNAMIC_DISPATCH(QuantizeRows)
+  (type, rounding, values, num_rows, stride, num_columns, columns, codes);
+}
+void DequantizeRuns(DType type, const uint8_t* codes, size_t num_runs, size_t run_length,
+                    const LinearParams* params, float* out) {
+  HWY_DYNAMIC_DISPATCH(DequantizeRuns)(type, codes, num_runs, run_length, params, out);
+}
+void DequantizeRows(DType type, const uint8_t* codes, size_t num_rows, size_t num_columns,
+                    const LinearColumns& columns, float* out) {
+  HWY_DYNAMIC_DISPATCH(DequantizeRows)(type, codes, num_rows, num_columns, columns, out);
+}
+
+}  // namespace modelshrink
+#endif  // HWY_ONCE

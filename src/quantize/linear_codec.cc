@@ -1,0 +1,196 @@
+#include "quantize/linear_codec.h"
+
+#include <cstring>
+
+#include "kernels/nibble.h"
+#include "quantize/linear_encoder.h"
+
+namespace modelshrink {
+namespace {
+
+constexpr size_t kCodes = static_cast<size_t>(Part::kCodes);
+constexpr size_t kScales = static_cast<size_t>(Part::kScales);
+constexpr size_t kZeroPoints = static_cast<size_t>(Part::kZeroPoints);
+
+float LoadScale(std::span<const uint8_t> bytes, size_t index) {
+  float scale;
+  std::memcpy(&scale, bytes.data() + index * sizeof(float), sizeof(float));
+  return scale;
+}
+
+// Elements [first, first + count) of a packed part.
+TensorDecoder::PartRange PackedRange(DType type, uint64_t first, uint64_t count) {
+  const uint64_t begin = first * BitsOf(type) / 8;
+  return {begin, DivideRoundingUp((first + count) * BitsOf(type), 8) - begin};
+}
+
+class LinearDecoder final : public TensorDecoder {
+ public:
+  LinearDecoder(const Scheme& scheme, const Shape& shape) : scheme_(scheme) {
+    has_runs_ = HasRuns(scheme, shape, &runs_, &channels_);
+    num_elements_ = has_runs_ ? runs_.num_elements : channels_.num_elements;
+  }
+  Status Init() { return Status(); }
+
+  std::array<PartRange, kNumParts> RangesOf(ElementRange slice) const override {
+    std::array<PartRange, kNumParts> ranges;
+    if (slice.count == 0) return ranges;
+    const Groups groups = GroupsOf(slice);
+    ranges[kCodes] = PackedRange(scheme_.type, slice.first, slice.count);
+    ranges[kScales] = PackedRange(DType::kFloat32, groups.first, groups.count);
+    if (!scheme_.symmetric) {
+      ranges[kZeroPoints] = PackedRange(scheme_.type, groups.first, groups.count);
+    }
+    return ranges;
+  }
+
+  Status Decode(ElementRange slice, const std::array<std::span<const uint8_t>, kNumParts>& parts,
+                std::span<float> out) const override {
+    if (!RangeFits(slice.first, slice.count, num_elements_) || out.size() != slice.count) {
+      return ArgumentError("the slice, the tensor and the output do not have matching sizes");
+    }
+    const auto ranges = RangesOf(slice);
+    for (size_t p = 0; p < kNumParts; ++p) {
+      if (parts[p].size() != ranges[p].size) {
+        return ArgumentError("a part of the slice does not have the size it needs");
+      }
+    }
+    if (slice.count == 0) return Status();
+    const Groups groups = GroupsOf(slice);
+    ASSIGN_OR_RETURN(auto params, Buffer<LinearParams>::Allocate(groups.count));
+    LoadParams(groups, parts, params.span());
+    if (!has_runs_ && channels_.inner < kMinRun) {
+      return DecodeColumns(slice, parts[kCodes].data(), groups.first, params.span(), out.data());
+    }
+    DecodePieces(slice, parts[kCodes].data(), groups.first, params.data(), out.data());
+    return Status();
+  }
+
+ private:
+  struct Groups {
+    uint64_t first;
+    uint64_t count;
+  };
+
+  Groups GroupsOf(ElementRange slice) const {
+    const uint64_t last = slice.first + slice.count - 1;
+    if (has_runs_) {
+      const uint64_t first = runs_.RunOf(slice.first);
+      return {first, runs_.RunOf(last) - first + 1};
+    }
+    if (slice.first / channels_.Period() != last / channels_.Period()) {
+      return {0, channels_.channels};
+    }
+    const uint64_t first = channels_.ChannelOf(slice.first);
+    return {first, channels_.ChannelOf(last) - first + 1};
+  }
+
+  void LoadParams(const Groups& groups,
+                  const std::array<std::span<const uint8_t>, kNumParts>& parts,
+                  std::span<LinearParams> params) const {
+    // A packed zero point may share its byte with one of the group before.
+    const size_t skip = BitsOf(scheme_.type) == 4 ? static_cast<size_t>(groups.first % 2) : 0;
+    for (size_t i = 0; i < params.size(); ++i) {
+      params[i].scale = LoadScale(parts[kScales], i);
+      params[i].zero_point = scheme_.symmetric
+                                 ? SymmetricZeroPoint(scheme_.type)
+                                 : LoadCode(scheme_.type, parts[kZeroPoints].data(), skip + i);
+    }
+  }
+
+  // `codes` starts with the byte of element slice.first, `params` with those of first_group.
+  void DecodePieces(ElementRange slice, const uint8_t* codes, uint64_t first_group,
+                    const LinearParams* params, float* out) const {
+    const uint64_t end = slice.first + slice.count;
+    for (uint64_t at = slice.first; at != end;) {
+      uint64_t length, num_runs = 1, group;
+      if (has_runs_) {
+        group = runs_.RunOf(at);
+        length = std::min(runs_.EndOfRun(at), end) - at;
+        const bool at_start = at % runs_.row_length % runs_.run_length == 0;
+        if (at_start && length <= kChunkElements) {
+          num_runs = std::min(runs_.EqualRunElements(at), end - at) / length;
+        }
+      } else {
+        group = channels_.ChannelOf(at);
+        length = std::min(channels_.inner - at % channels_.inner, end - at);
+        // The channels up to the end of this row follow each other.
+        if (length == channels_.inner && length <= kChunkElements) {
+          num_runs = std::min(channels_.channels - group, (end - at) / length);
+        }
+      }
+      length = std::min(length, kChunkElements);
+      num_runs = std::min(num_runs, kChunkElements / length);
+      const size_t count = static_cast<size_t>(num_runs * length);
+      uint8_t unpacked[kChunkElements + 2];
+      DequantizeRuns(scheme_.type, CodesAt(codes, slice.first, at, count, unpacked),
+                     static_cast<size_t>(num_runs), static_cast<size_t>(length),
+                     params + (group - first_group), out + (at - slice.first));
+      at += count;
+    }
+  }
+
+  // Short runs of one channel: every element of a row is a column with its own parameters.
+  Status DecodeColumns(ElementRange slice, const uint8_t* codes, uint64_t first_group,
+                       std::span<const LinearParams> params, float* out) const {
+    const size_t inner = static_cast<size_t>(channels_.inner);
+    ASSIGN_OR_RETURN(auto scales, Buffer<float>::Allocate(params.size() * inner));
+    ASSIGN_OR_RETURN(auto zero_points, Buffer<int32_t>::Allocate(params.size() * inner));
+    for (size_t i = 0; i < params.size(); ++i) {
+      std::fill_n(scales.data() + i * inner, inner, params[i].scale);
+      std::fill_n(zero_points.data() + i * inner, inner, params[i].zero_point);
+    }
+    const uint64_t period = channels_.Period();
+    const uint64_t end = slice.first + slice.count;
+    for (uint64_t at = slice.first; at != end;) {
+      const uint64_t column = at % period;
+      const size_t width =
+          static_cast<size_t>(std::min({period - column, end - at, kChunkElements}));
+      const size_t rows =
+          width == period ? static_cast<size_t>(std::min((end - at), kChunkElements) / period) : 1;
+      const size_t skip = static_cast<size_t>(column - first_group * inner);
+      // Dequantization does not read reciprocals.
+      const LinearColumns columns{scales.data() + skip, scales.data() + skip,
+                                  zero_points.data() + skip};
+      uint8_t unpacked[kChunkElements + 2];
+      DequantizeRows(scheme_.type, CodesAt(codes, slice.first, at, rows * width, unpacked), rows,
+                     width, columns, out + (at - slice.first));
+      at += rows * width;
+    }
+    return Status();
+  }
+
+  // The unpacked codes of `count` elements from `at` on; `codes` starts with the byte of `first`.
+  const uint8_t* CodesAt(const uint8_t* codes, uint64_t first, uint64_t at, size_t count,
+                         uint8_t (&unpacked)[kChunkElements + 2]) const {
+    if (BitsOf(scheme_.type) != 4) return codes + (at - first) * CodeBytes(scheme_.type);
+    const size_t odd = static_cast<size_t>(at % 2);
+    UnpackNibbles(codes + (at / 2 - first / 2), (count + odd + 1) / 2, scheme_.type == DType::kInt4,
+                  unpacked);
+    return unpacked + odd;
+  }
+
+  const Scheme scheme_;
+  bool has_runs_;
+  uint64_t num_elements_;
+  RunGeometry runs_;
+  ChannelGeometry channels_;
+};
+
+}  // namespace
+
+StatusOr<std::unique_ptr<TensorEncoder>> CreateLinearEncoder(const Scheme& scheme,
+                                                             const Shape& shape,
+                                                             const EncoderOptions& options) {
+  RunGeometry runs;
+  ChannelGeometry channels;
+  return HasRuns(scheme, shape, &runs, &channels) ? CreateRunEncoder(scheme, runs, options)
+                                                  : CreateChannelEncoder(scheme, channels, options);
+}
+
+StatusOr<std::unique_ptr<TensorDecoder>> CreateLinearDecoder(const Scheme& scheme,
+                                                             const Shape& shape) {
+  return Make<TensorDecoder, LinearDecoder>(scheme, shape);
+}
+
+}  // namespace modelshrink

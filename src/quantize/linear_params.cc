@@ -1,0 +1,72 @@
+#include "quantize/linear_params.h"
+
+#include <cfloat>
+#include <cmath>
+
+namespace modelshrink {
+namespace {
+
+// max - min rounded to float32 as the references do, in float64 where that overflows.
+double Difference(float max, float min) {
+  const float difference = max - min;
+  return std::isfinite(difference) ? double{difference} : double{max} - double{min};
+}
+
+LinearParams OnnxLinearParams(const Scheme& scheme, const BitRange& range) {
+  float min = range.Min();
+  float max = range.Max();
+  int32_t min_code = MinCode(scheme.type);
+  if (scheme.symmetric) {
+    max = range.AbsMax();
+    min = -max;
+    // int8 and int16 leave out their lowest code, int4 does not.
+    if (min_code < -8) ++min_code;
+  }
+  const int32_t max_code = MaxCode(scheme.type);
+  const double scale = Difference(max, min) / (max_code - min_code);
+  LinearParams params;
+  if (scheme.symmetric) params.zero_point = SymmetricZeroPoint(scheme.type);
+  if (scale < double{FLT_MIN}) return params;
+  if (!scheme.symmetric) {
+    params.zero_point = static_cast<int32_t>(std::nearbyint(min_code - double{min} / scale));
+  }
+  params.scale = static_cast<float>(scale);
+  params.reciprocal = 1.0f / params.scale;
+  return params;
+}
+
+LinearParams OnnxBlockwiseParams(const Scheme& scheme, const BitRange& range) {
+  const float min = range.Min();
+  const float max = range.Max();
+  const int32_t max_code = MaxCode(scheme.type);
+  LinearParams params;
+  if (scheme.symmetric) {
+    params.zero_point = SymmetricZeroPoint(scheme.type);
+    params.scale = -(max > -min ? max : min) / static_cast<float>(params.zero_point);
+  } else {
+    params.scale = static_cast<float>(Difference(max, min) / max_code);
+    const float zero_point = params.scale == 0.0f ? 0.0f : 0.0f - min / params.scale;
+    params.zero_point = zero_point > static_cast<float>(max_code)
+                            ? max_code
+                            : static_cast<int32_t>(std::round(zero_point));
+  }
+  const float reciprocal = 1.0f / params.scale;
+  params.reciprocal = std::isfinite(reciprocal) ? reciprocal : 0.0f;
+  return params;
+}
+
+}  // namespace
+
+int32_t SymmetricZeroPoint(DType type) { return MinCode(type) < 0 ? 0 : (MaxCode(type) + 1) / 2; }
+
+LinearRounding RoundingOf(LinearRule rule) {
+  return rule == LinearRule::kOnnxLinear ? LinearRounding::kDivideHalfEven
+                                         : LinearRounding::kReciprocalHalfAway;
+}
+
+LinearParams ParamsOf(const Scheme& scheme, const BitRange& range) {
+  return scheme.rule == LinearRule::kOnnxLinear ? OnnxLinearParams(scheme, range)
+                                                : OnnxBlockwiseParams(scheme, range);
+}
+
+}  // namespace modelshrink

@@ -1,0 +1,26 @@
+// Scale and zero point from a range.
+#ifndef MODELSHRINK_QUANTIZE_LINEAR_PARAMS_H_
+#define MODELSHRINK_QUANTIZE_LINEAR_PARAMS_H_
+
+#include "kernels/linear.h"
+#include "kernels/range.h"
+#include "quantize/scheme.h"
+
+namespace modelshrink {
+
+// The zero point that a symmetric scheme does not store: 0 for signed types, the middle for others.
+int32_t SymmetricZeroPoint(DType type);
+
+// How codes are rounded under `rule`.
+LinearRounding RoundingOf(LinearRule rule);
+
+// `range` is finite. Sources: onnxruntime's quant_utils.compute_scale_zp (kOnnxLinear) and mlas
+// q4_dq (kOnnxBlockwise). Where the reference's result would be unusable, ours differs:
+// - a range wider than float32 holds is subtracted in float64, instead of an infinite scale;
+// - a block so tiny that 1/scale is infinite gets the code of 0, instead of a conversion of NaN;
+// - symmetric unsigned codes keep their middle zero point for a range of (almost) 0.
+LinearParams ParamsOf(const Scheme& scheme, const BitRange& range);
+
+}  // namespace modelshrink
+
+#endif  // MODELSHRINK_QUANTIZE_LINEAR_PARAMS_H_

@@ -1,0 +1,125 @@
+#include "quantize/scheme.h"
+
+#include <string>
+
+#include "base/checked.h"
+
+namespace modelshrink {
+
+bool IsLinear(DType type) {
+  switch (type) {
+    case DType::kInt4:
+    case DType::kUint4:
+    case DType::kInt8:
+    case DType::kUint8:
+    case DType::kInt16:
+    case DType::kUint16:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool IsNarrowFloat(DType type) {
+  return type == DType::kFloat16 || type == DType::kBFloat16 || type == DType::kFloat8E4M3 ||
+         type == DType::kFloat8E5M2;
+}
+
+namespace {
+
+Status TooLarge() {
+  return ArgumentError("the shape describes a tensor whose size does not fit 64 bits");
+}
+
+Status CheckGranularity(const Scheme& scheme, std::span<const uint64_t> shape) {
+  if (scheme.granularity == Granularity::kAxis && scheme.axis >= shape.size()) {
+    return ArgumentError("axis " + std::to_string(scheme.axis) + " does not exist in a tensor of " +
+                         std::to_string(shape.size()) + " dimensions");
+  }
+  if (scheme.granularity == Granularity::kBlock) {
+    if (scheme.block_size == 0) return ArgumentError("blockSize must be at least 1");
+    if (shape.empty()) return ArgumentError("a scalar cannot be quantized in blocks");
+  }
+  return Status();
+}
+
+Status CheckBlockwise(const Scheme& scheme, std::span<const uint64_t> shape) {
+  if (scheme.rule != LinearRule::kOnnxBlockwise) {
+    if (!scheme.transposed) return Status();
+    return ArgumentError("only the onnx-blockwise rule has a transposed layout");
+  }
+  if (scheme.type != DType::kUint4 && scheme.type != DType::kUint8) {
+    return ArgumentError("the onnx-blockwise rule quantizes to uint4 or uint8, not to " +
+                         std::string(NameOf(scheme.type)));
+  }
+  if (scheme.granularity != Granularity::kBlock) {
+    return ArgumentError("the onnx-blockwise rule needs a blockSize");
+  }
+  if (!scheme.transposed) return Status();
+  if (shape.size() != 2) {
+    return ArgumentError("the transposed layout needs a matrix, not a tensor of " +
+                         std::to_string(shape.size()) + " dimensions");
+  }
+  if (scheme.type == DType::kUint4 && scheme.block_size % 2 != 0) {
+    return ArgumentError("blockSize must be even in the transposed layout of uint4");
+  }
+  return Status();
+}
+
+StatusOr<PartSizes> TransposedSizes(const Scheme& scheme, std::span<const uint64_t> shape) {
+  const uint64_t blocks = DivideRoundingUp(shape[0], scheme.block_size);
+  uint64_t row_elements, row_bytes, zero_point_row_bytes, row_scale_bytes;
+  PartSizes sizes{};
+  if (!CheckedMul(blocks, scheme.block_size, &row_elements) ||
+      !CheckedBytesOf(scheme.type, row_elements, &row_bytes) ||
+      !CheckedBytesOf(scheme.type, blocks, &zero_point_row_bytes) ||
+      !CheckedMul(blocks, sizeof(float), &row_scale_bytes) ||
+      !CheckedMul(shape[1], row_bytes, &sizes[0]) ||
+      !CheckedMul(shape[1], row_scale_bytes, &sizes[1]) ||
+      !CheckedMul(shape[1], zero_point_row_bytes, &sizes[2])) {
+    return TooLarge();
+  }
+  if (scheme.symmetric) sizes[2] = 0;
+  return sizes;
+}
+
+uint64_t NumGroups(const Scheme& scheme, std::span<const uint64_t> shape, uint64_t num_elements) {
+  switch (scheme.granularity) {
+    case Granularity::kAxis:
+      return shape[scheme.axis];
+    case Granularity::kBlock:
+      return num_elements / shape.back() * DivideRoundingUp(shape.back(), scheme.block_size);
+    default:
+      return 1;
+  }
+}
+
+}  // namespace
+
+StatusOr<PartSizes> PartSizesOf(const Scheme& scheme, std::span<const uint64_t> shape) {
+  const bool is_linear = IsLinear(scheme.type);
+  if (!is_linear && !IsNarrowFloat(scheme.type) && scheme.type != DType::kFloat32) {
+    return ArgumentError("there is no quantization to " + std::string(NameOf(scheme.type)));
+  }
+  if (is_linear) {
+    RETURN_IF_ERROR(CheckGranularity(scheme, shape));
+    RETURN_IF_ERROR(CheckBlockwise(scheme, shape));
+  }
+  uint64_t num_elements;
+  PartSizes sizes{};
+  if (!CheckedNumElements(shape, &num_elements) ||
+      !CheckedBytesOf(scheme.type, num_elements, &sizes[0])) {
+    return TooLarge();
+  }
+  if (!is_linear || num_elements == 0) return sizes;
+  if (scheme.transposed) return TransposedSizes(scheme, shape);
+  const uint64_t num_groups = NumGroups(scheme, shape, num_elements);
+  if (!CheckedMul(num_groups, sizeof(float), &sizes[1]) ||
+      !CheckedBytesOf(scheme.type, num_groups, &sizes[2])) {
+    return TooLarge();
+  }
+  if (scheme.symmetric) sizes[2] = 0;
+  return sizes;
+}
+
+}  // namespace modelshrink

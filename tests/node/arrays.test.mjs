@@ -1,0 +1,265 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Worker } from "node:worker_threads";
+import {
+  ArgumentError,
+  compare,
+  dequantize,
+  init,
+  ModelShrinkError,
+  prune,
+  quantize,
+} from "modelshrink";
+import { wave } from "./onnx.mjs";
+
+const float32 = Math.fround;
+const types = ["int8", "uint8", "int4", "uint4", "int16", "uint16"];
+const floatTypes = ["float16", "bfloat16", "float8e4m3", "float8e5m2"];
+
+function roundHalfEven(x) {
+  const floor = Math.floor(x);
+  if (x - floor !== 0.5) return Math.round(x);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+/** onnxruntime's python tool, written down again: scale, zero point and codes of one group. */
+function linear(values, { min, max, low, high, symmetric }) {
+  let rmin = Math.min(0, ...values);
+  let rmax = Math.max(0, ...values);
+  if (symmetric) {
+    rmax = Math.max(-rmin, rmax);
+    rmin = -rmax;
+  }
+  const scale = float32(float32(rmax) - float32(rmin)) / (max - min);
+  const zero = symmetric ? roundHalfEven((min + max) / 2) : roundHalfEven(min - rmin / scale);
+  const code = (x) => roundHalfEven(float32(x / float32(scale))) + zero;
+  const clip = (q) => Math.min(high, Math.max(low, q));
+  return { scale: float32(scale), zero, codes: values.map((x) => clip(code(x))) };
+}
+
+const int8 = { min: -127, max: 127, low: -128, high: 127, symmetric: true };
+const uint8 = { min: 0, max: 255, low: 0, high: 255, symmetric: false };
+const int4 = { min: -8, max: 7, low: -8, high: 7, symmetric: true };
+
+test("array functions before init() say what to do", () => {
+  for (const call of [
+    () => quantize(wave(4), { type: "int8" }),
+    () => prune(wave(4), { method: "magnitude", amount: 1 }),
+    () => compare(wave(4), wave(4)),
+  ]) {
+    assert.throws(call, (error) => {
+      assert.ok(error instanceof ModelShrinkError);
+      assert.match(error.message, /await init\(\)/);
+      return true;
+    });
+  }
+});
+
+test("init() picks SIMD, and again changes nothing", async () => {
+  const [first, second] = await Promise.all([init(), init()]);
+  assert.deepEqual(first, { simd: true });
+  assert.deepEqual(second, first);
+  assert.deepEqual(await init({ simd: false }), first);
+  await assert.rejects(init({ simd: "no" }), /simd is no; it may be "auto", true or false/);
+  await assert.rejects(init({ wasm: 7 }), ArgumentError);
+});
+
+test("int8 has onnxruntime's scale and codes", () => {
+  const x = wave(1000);
+  const { scale, codes } = linear([...x], int8);
+  const q = quantize(x, { type: "int8" });
+  assert.deepEqual(q, {
+    type: "int8",
+    shape: [1000],
+    data: Int8Array.from(codes),
+    scale: Float32Array.of(scale),
+  });
+});
+
+test("uint8 is asymmetric by default and has onnxruntime's zero point", () => {
+  const x = wave(1000).map((value) => value + 0.2);
+  const { scale, zero, codes } = linear([...x], uint8);
+  const q = quantize(x, { type: "uint8" });
+  assert.deepEqual(q.data, Uint8Array.from(codes));
+  assert.deepEqual(q.scale, Float32Array.of(scale));
+  assert.deepEqual(q.zeroPoint, Uint8Array.of(zero));
+  const symmetric = quantize(x, { type: "uint8", symmetric: true });
+  assert.equal(symmetric.zeroPoint, undefined);
+});
+
+test("one scale for each index of an axis, counted from either end", () => {
+  const x = wave(2 * 3 * 5);
+  const columns = [0, 1, 2].map((j) =>
+    [...x.keys()].filter((i) => Math.floor(i / 5) % 3 === j).map((i) => x[i]),
+  );
+  const q = quantize(x, { type: "int8", shape: [2, 3, 5], axis: 1 });
+  assert.deepEqual(
+    [...q.scale],
+    columns.map((column) => linear(column, int8).scale),
+  );
+  assert.equal(q.axis, 1);
+  assert.deepEqual(quantize(x, { type: "int8", shape: [2, 3, 5], axis: -2 }), q);
+});
+
+test("blocks run along the last axis and may end ragged; low nibbles come first", () => {
+  const x = wave(2 * 7);
+  const rows = [x.slice(0, 4), x.slice(4, 7), x.slice(7, 11), x.slice(11)];
+  const groups = rows.map((row) => linear([...row], int4));
+  const q = quantize(x, { type: "int4", shape: [2, 7], blockSize: 4 });
+  assert.deepEqual(
+    [...q.scale],
+    groups.map(({ scale }) => scale),
+  );
+  const codes = groups.flatMap(({ codes }) => codes);
+  const packed = Uint8Array.from({ length: 7 }, (_, i) => {
+    return (codes[2 * i] & 15) | ((codes[2 * i + 1] & 15) << 4);
+  });
+  assert.deepEqual(q.data, packed);
+  assert.equal(q.blockSize, 4);
+});
+
+test("narrow floats are bit patterns", () => {
+  const x = Float32Array.of(1, -2, 0.5, 0, -0);
+  const expected = {
+    float16: Uint16Array.of(0x3c00, 0xc000, 0x3800, 0, 0x8000),
+    bfloat16: Uint16Array.of(0x3f80, 0xc000, 0x3f00, 0, 0x8000),
+    float8e4m3: Uint8Array.of(0x38, 0xc0, 0x30, 0, 0x80),
+    float8e5m2: Uint8Array.of(0x3c, 0xc0, 0x38, 0, 0x80),
+  };
+  for (const type of floatTypes) {
+    const q = quantize(x, { type });
+    assert.deepEqual(q.data, expected[type], type);
+    assert.equal(q.scale.length, 0);
+    assert.deepEqual(dequantize(q), x, type);
+  }
+});
+
+test("dequantize() is within half a step for every integer type and granularity", () => {
+  const x = wave(3 * 33);
+  const shape = [3, 33];
+  for (const type of types) {
+    for (const sharing of [{}, { axis: 0 }, { blockSize: 16 }]) {
+      for (const symmetric of [true, false]) {
+        const q = quantize(x, { type, shape, symmetric, ...sharing });
+        assert.equal(q.zeroPoint === undefined, symmetric);
+        const y = dequantize(structuredClone(q));
+        const step = Math.max(...q.scale);
+        y.forEach((value, i) => {
+          assert.ok(Math.abs(value - x[i]) <= step * 0.501, `${type} ${i}: ${value} for ${x[i]}`);
+        });
+      }
+    }
+  }
+});
+
+test("results are copies: no view of the heap, unharmed by its growth", () => {
+  const x = wave(100);
+  const q = quantize(x, { type: "int8" });
+  const copy = structuredClone(q);
+  assert.equal(q.data.buffer.byteLength, 100);
+  assert.equal(q.scale.buffer.byteLength, 4);
+  const large = new Float32Array(8_000_000).fill(1);
+  assert.equal(quantize(large, { type: "int16" }).data.length, large.length);
+  assert.deepEqual(q, copy);
+  const pruned = prune(x, { method: "magnitude", amount: 3 });
+  assert.equal(pruned.values.buffer.byteLength, 400);
+  assert.equal(pruned.mask.buffer.byteLength, 100);
+  assert.notEqual(pruned.values.buffer, x.buffer);
+});
+
+test("a view into a larger buffer is read as that view", () => {
+  const x = wave(64);
+  const view = x.subarray(7, 23);
+  assert.deepEqual(quantize(view, { type: "int8" }), quantize(view.slice(), { type: "int8" }));
+});
+
+test("empty arrays and single elements", () => {
+  for (const type of [...types, ...floatTypes]) {
+    assert.equal(quantize(new Float32Array(0), { type }).data.length, 0, type);
+    const one = quantize(Float32Array.of(2), { type });
+    assert.ok(Math.abs(dequantize(one)[0] - 2) < 0.01, type);
+  }
+  assert.deepEqual(prune(new Float32Array(0), { method: "magnitude", sparsity: 1 }), {
+    values: new Float32Array(0),
+    mask: new Uint8Array(0),
+    sparsity: 0,
+  });
+});
+
+test("NaN and infinities are errors with their index, or count as zero", () => {
+  for (const bad of [NaN, Infinity, -Infinity]) {
+    const x = wave(50);
+    x[31] = bad;
+    assert.throws(
+      () => quantize(x, { type: "int8" }),
+      (error) => {
+        assert.ok(error instanceof ArgumentError);
+        assert.match(error.message, /31/);
+        return true;
+      },
+    );
+    const zeroed = x.slice();
+    zeroed[31] = 0;
+    const q = quantize(x, { type: "int8", nonFinite: "zero" });
+    assert.deepEqual(q, quantize(zeroed, { type: "int8" }));
+    assert.throws(() => prune(x, { method: "magnitude", amount: 1 }), /31/);
+  }
+});
+
+test("prune() zeroes exactly as many as asked; the lowest index wins ties", () => {
+  const x = Float32Array.of(3, -1, 1, 2, -1, 1);
+  assert.deepEqual(prune(x, { method: "magnitude", amount: 2 }), {
+    values: Float32Array.of(3, 0, 0, 2, -1, 1),
+    mask: Uint8Array.of(1, 0, 0, 1, 1, 1),
+    sparsity: 2 / 6,
+  });
+});
+
+test("sparsity and fractional amounts round half to even", () => {
+  const pruned = (options, count = 10) =>
+    prune(wave(count), { method: "magnitude", ...options }).mask.filter((bit) => bit === 0).length;
+  assert.equal(pruned({ sparsity: 0.25 }), 2);
+  assert.equal(pruned({ sparsity: 0.35 }), 4);
+  assert.equal(pruned({ amount: 0.25 }), 2);
+  assert.equal(pruned({ amount: 1 }), 1);
+  assert.equal(pruned({ sparsity: 1 }), 10);
+  assert.equal(pruned({ sparsity: 0 }), 0);
+  assert.equal(pruned({ sparsity: 0.5 }, 5), 2);
+});
+
+test("importance decides what goes", () => {
+  const x = Float32Array.of(1, 2, 3, 4);
+  const importance = Float32Array.of(9, 1, 1, 0);
+  const { values } = prune(x, { method: "magnitude", amount: 2, importance });
+  assert.deepEqual(values, Float32Array.of(1, 0, 3, 0));
+});
+
+test("compare() measures the error of arrays", () => {
+  const a = Float32Array.of(3, 4, 0, 0);
+  const b = Float32Array.of(3, 3, 0, 1);
+  const stats = compare(a, b);
+  assert.ok(Math.abs(stats.sqnr - 10 * Math.log10(25 / 2)) < 1e-9);
+  assert.equal(stats.maxAbsError, 1);
+  assert.equal(stats.meanAbsError, 0.5);
+  assert.ok(Math.abs(stats.cosine - 21 / Math.sqrt(25 * 19)) < 1e-12);
+  assert.equal(stats.sparsity, 0.25);
+  assert.equal(compare(a, a).sqnr, Infinity);
+  assert.deepEqual(structuredClone(stats), stats);
+});
+
+/** All results of one binary, from a thread of its own. */
+function resultsWith(simd) {
+  const worker = new Worker(new URL("./all-types-worker.mjs", import.meta.url), {
+    workerData: { simd },
+  });
+  return new Promise((resolve, reject) => {
+    worker.once("message", resolve).once("error", reject);
+  });
+}
+
+test("the SIMD and the baseline binary give the same bytes, in workers too", async () => {
+  const [simd, baseline] = await Promise.all([resultsWith(true), resultsWith(false)]);
+  assert.deepEqual([simd.info, baseline.info], [{ simd: true }, { simd: false }]);
+  assert.deepEqual(baseline.results, simd.results);
+  assert.equal(simd.results.length, 2 * 22 + 1);
+});

@@ -1,0 +1,141 @@
+// What happens when the core itself fails: no memory, or a trap.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { init, inspect, ModelShrinkError, OutOfMemoryError, quantize, shrink } from "modelshrink";
+import { chainModel, wave } from "./onnx.mjs";
+
+const pageBytes = 65536;
+const memorySection = 5;
+
+function readVarint(bytes, at) {
+  let value = 0;
+  let shift = 0;
+  let byte;
+  do {
+    byte = bytes[at++];
+    value += (byte & 127) * 2 ** shift;
+    shift += 7;
+  } while (byte & 128);
+  return [value, at];
+}
+
+function varint(value) {
+  const bytes = [];
+  for (; value > 127; value = Math.floor(value / 128)) bytes.push((value % 128) | 128);
+  return [...bytes, value];
+}
+
+/** The same module, whose memory may grow by no more than `extraBytes`. */
+function withMemoryLimit(binary, extraBytes) {
+  for (let at = 8; at < binary.length;) {
+    const id = binary[at];
+    const [size, content] = readVarint(binary, at + 1);
+    const end = content + size;
+    if (id === memorySection) {
+      const [initial] = readVarint(binary, content + 2);
+      const limits = [...varint(initial), ...varint(initial + Math.ceil(extraBytes / pageBytes))];
+      const section = [1, 1, ...limits];
+      const head = [...binary.subarray(0, at), id, ...varint(section.length), ...section];
+      return Uint8Array.from([...head, ...binary.subarray(end)]);
+    }
+    at = end;
+  }
+  throw new Error("the module has no memory");
+}
+
+/** Makes the next call into the core trap with this message. */
+let nextTrap;
+const { Instance } = WebAssembly;
+WebAssembly.Instance = function (module, imports) {
+  const { exports } = new Instance(module, imports);
+  const wrap = (work) =>
+    function (...args) {
+      if (nextTrap) {
+        const message = nextTrap;
+        nextTrap = undefined;
+        throw new WebAssembly.RuntimeError(message);
+      }
+      return work(...args);
+    };
+  const wrapped = Object.entries(exports).map(([name, value]) => [
+    name,
+    typeof value === "function" ? wrap(value) : value,
+  ]);
+  return { exports: Object.fromEntries(wrapped) };
+};
+
+const wasm = await readFile(new URL("../../dist/wasm/modelshrink-simd.wasm", import.meta.url));
+const model = chainModel([{ name: "w", size: 64 }]);
+
+test("an array that does not fit is an OutOfMemoryError, and the next call works", async () => {
+  await init({ wasm: withMemoryLimit(wasm, 8e6) });
+  const large = new Float32Array(4_000_000);
+  for (let i = 0; i < 3; i++) {
+    assert.throws(
+      () => quantize(large, { type: "int8" }),
+      (error) => {
+        assert.ok(error instanceof OutOfMemoryError, String(error));
+        assert.equal(error.code, "out-of-memory");
+        return true;
+      },
+    );
+  }
+  assert.equal(quantize(wave(1000), { type: "int8" }).data.length, 1000);
+});
+
+test("a model whose header does not fit is an OutOfMemoryError", async () => {
+  const manyNodes = chainModel(
+    Array.from({ length: 60_000 }, (_, i) => ({ name: `w${i}`, size: 1 })),
+  );
+  await assert.rejects(inspect(manyNodes), OutOfMemoryError);
+  assert.equal((await inspect(model)).tensors.length > 0, true);
+});
+
+test("after a trap the next call finds a new core", async () => {
+  const expected = quantize(wave(100), { type: "int8" });
+  nextTrap = "unreachable";
+  assert.throws(
+    () => quantize(wave(100), { type: "int8" }),
+    (error) => {
+      assert.equal(error.constructor, ModelShrinkError);
+      assert.equal(error.code, "internal");
+      assert.ok(error.cause instanceof WebAssembly.RuntimeError);
+      return true;
+    },
+  );
+  assert.deepEqual(quantize(wave(100), { type: "int8" }), expected);
+});
+
+test("an abort inside the C++ library is an OutOfMemoryError", () => {
+  nextTrap = "Aborted(OOM)";
+  assert.throws(() => quantize(wave(100), { type: "int8" }), OutOfMemoryError);
+  assert.equal(quantize(wave(100), { type: "int8" }).data.length, 100);
+});
+
+test("a trap during a model run rejects it; the next run works", async () => {
+  const expected = await (await shrink(model, "int8")).bytes();
+  let trapped = false;
+  const onProgress = ({ phase }) => {
+    if (phase !== "write" || trapped) return;
+    trapped = true;
+    nextTrap = "memory access out of bounds";
+  };
+  await assert.rejects(shrink(model, "int8", { onProgress }), (error) => {
+    assert.equal(error.code, "internal");
+    return true;
+  });
+  assert.deepEqual(await (await shrink(model, "int8")).bytes(), expected);
+});
+
+test("a run that another call's trap cut off says so", async () => {
+  let trapped = false;
+  const onProgress = ({ phase }) => {
+    if (phase !== "write" || trapped) return;
+    trapped = true;
+    nextTrap = "unreachable";
+    assert.throws(() => quantize(wave(10), { type: "int8" }), ModelShrinkError);
+  };
+  await assert.rejects(shrink(model, "int8", { onProgress }), /restarted after a failure/);
+  assert.ok((await shrink(model, "int8")).report.outputBytes > 0);
+});

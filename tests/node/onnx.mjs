@@ -1,0 +1,63 @@
+// Small ONNX models made by hand (field numbers of onnx.proto3), without sharing code with src.
+
+const text = new TextEncoder();
+
+function varint(value) {
+  const bytes = [];
+  for (; value > 127; value = Math.floor(value / 128)) bytes.push((value % 128) | 128);
+  return Buffer.from([...bytes, value]);
+}
+
+const concat = (parts) => Buffer.concat(parts);
+const number = (field, value) => concat([varint(field * 8), varint(value)]);
+const bytes = (field, content) => concat([varint(field * 8 + 2), varint(content.length), content]);
+const string = (field, value) => bytes(field, text.encode(value));
+
+/** Numbers that look random and are the same in every run. */
+export function wave(count, seed = 1) {
+  return Float32Array.from({ length: count }, (_, i) => Math.sin((i + seed) * 12.9898) * 0.5);
+}
+
+const rawOf = (values) => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+
+function initializer({ name, shape, values }) {
+  const dims = shape.map((size) => number(1, size));
+  return concat([...dims, number(2, 1), string(8, name), bytes(9, rawOf(values))]);
+}
+
+function valueInfo(name, shape) {
+  const dims = concat(shape.map((size) => bytes(1, number(1, size))));
+  return concat([string(1, name), bytes(2, bytes(1, concat([number(1, 1), bytes(2, dims)])))]);
+}
+
+/**
+ * A chain of MatMuls, one for each square weight `{ name, size, values? }`, each followed by an
+ * Add with a bias of `size` elements named `<name>.bias`.
+ */
+export function chainModel(weights, { opset = 13 } = {}) {
+  const nodes = [];
+  const initializers = [];
+  let previous = "X";
+  weights.forEach(({ name, size, values = wave(size * size, name.length) }, i) => {
+    const product = `product${i}`;
+    const output = i === weights.length - 1 ? "Y" : `sum${i}`;
+    const inputs = (...names) => names.map((it) => string(1, it));
+    nodes.push(
+      concat([...inputs(previous, name), string(2, product), string(4, "MatMul")]),
+      concat([...inputs(product, `${name}.bias`), string(2, output), string(4, "Add")]),
+    );
+    const bias = { name: `${name}.bias`, shape: [size], values: wave(size) };
+    initializers.push({ name, shape: [size, size], values }, bias);
+    previous = output;
+  });
+  const { size } = weights[0];
+  const graph = concat([
+    ...nodes.map((node) => bytes(1, node)),
+    string(2, "chain"),
+    ...initializers.map((it) => bytes(5, initializer(it))),
+    bytes(11, valueInfo("X", [1, size])),
+    bytes(12, valueInfo("Y", [1, size])),
+  ]);
+  const model = concat([number(1, 8), bytes(7, graph), bytes(8, number(2, opset))]);
+  return new Uint8Array(model);
+}

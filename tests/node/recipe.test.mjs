@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ArgumentError, presets, UnsupportedError } from "modelshrink";
+import { checkRecipe, specsOf } from "../../dist/recipe.js";
+
+const tensor = (name, shape = [64, 64], isWeight = true) => ({ name, shape, isWeight });
+
+/** The type that each named tensor gets, or "keep". */
+function typesOf(recipe, ...tensors) {
+  return specsOf(checkRecipe(recipe), tensors).map(({ keep, type }) => (keep ? "keep" : type));
+}
+
+const specOf = (recipe) => specsOf(checkRecipe(recipe), [tensor("w")])[0];
+
+test("every preset is a valid recipe with a one-line description", () => {
+  assert.ok(Object.keys(presets).length >= 10);
+  for (const [name, { description, recipe }] of Object.entries(presets)) {
+    assert.match(description, /^[^\n]{10,80}$/, name);
+    assert.deepEqual(specOf(name), specOf(recipe), name);
+    assert.equal(specOf(name).keep, false, name);
+  }
+});
+
+test("presets say what they promise", () => {
+  const shared = { keep: false, blockSize: 32, nonFinite: "error" };
+  const int8 = { type: "int8", granularity: "axis", symmetric: true, mode: "storage" };
+  assert.deepEqual(specOf("int8"), { ...shared, ...int8 });
+  assert.deepEqual(specOf("uint8").symmetric, false);
+  assert.equal(specOf("int4").granularity, "block");
+  assert.equal(specOf("fp16").type, "float16");
+  assert.equal(specOf("bf16").type, "bfloat16");
+  assert.equal(specOf("dynamic").mode, "dynamic");
+  const q4 = { type: "uint4", granularity: "block", symmetric: true, mode: "lowmem" };
+  assert.deepEqual(specOf("q4"), { ...shared, ...q4 });
+  assert.equal(specOf("q8").type, "uint8");
+});
+
+test("the first rule that matches decides", () => {
+  const recipe = {
+    weights: "int8",
+    rules: [
+      { match: "head.*", keep: true },
+      { match: "*.weight", weights: "float16" },
+      { match: "head.weight", weights: "int4" },
+    ],
+  };
+  const names = ["head.weight", "body.weight", "body.other"].map((name) => tensor(name));
+  assert.deepEqual(typesOf(recipe, ...names), ["keep", "float16", "int8"]);
+});
+
+test("globs match whole names, and their other characters stand for themselves", () => {
+  const matches = (match, name) =>
+    typesOf({ weights: "int8", rules: [{ match, keep: true }] }, tensor(name))[0] === "keep";
+  for (const [glob, name, expected] of [
+    ["a.b", "a.b", true],
+    ["a.b", "axb", false],
+    ["a*", "a/b/c", true],
+    ["*b*", "abc", true],
+    ["a?c", "abc", true],
+    ["a?c", "abbc", false],
+    ["b", "abc", false],
+    ["/model/w+[0](1)", "/model/w+[0](1)", true],
+    ["/^a[0-9]$/", "a7", true],
+    ["/^a[0-9]$/", "ab", false],
+    ["/ABC/i", "xabcx", true],
+    ["/ABC/", "xabcx", false],
+  ]) {
+    assert.equal(matches(glob, name), expected, `${glob} on ${name}`);
+  }
+});
+
+test("small tensors stay unless a rule names them; what is no weight always stays", () => {
+  const small = tensor("small", [31, 33]);
+  const enough = tensor("enough", [32, 32]);
+  const constant = tensor("constant", [64, 64], false);
+  const all = [small, enough, constant];
+  assert.deepEqual(typesOf("int8", ...all), ["keep", "int8", "keep"]);
+  assert.deepEqual(typesOf({ weights: "int8", minElements: 0 }, ...all), ["int8", "int8", "keep"]);
+  const rules = [{ match: "*", weights: "uint8" }];
+  assert.deepEqual(typesOf({ weights: "int8", rules }, ...all), ["uint8", "uint8", "keep"]);
+});
+
+test("each wrong value is refused with its name, itself and what is allowed", () => {
+  const int8 = { weights: "int8" };
+  for (const [recipe, ...patterns] of [
+    ["int9", /"int9"/, /q4/],
+    ["__proto__", /"__proto__"/],
+    [undefined, /recipe is undefined/],
+    [["int8"], /recipe is \["int8"\]/],
+    [{}, /weights is undefined/, /"int8"/],
+    [{ weights: "int7" }, /weights is "int7"/, /"uint16"/],
+    [{ weights: "int8", wieghts: "int8" }, /unknown key "wieghts"/, /"weights"/],
+    [{ ...int8, prune: "x" }, /unknown key "prune"/],
+    [{ ...int8, mode: "fast" }, /mode is "fast"/, /"lowmem"/],
+    [{ ...int8, granularity: "row" }, /granularity is "row"/, /"axis"/],
+    [{ ...int8, blockSize: 0 }, /blockSize is 0/, /whole number from 1/],
+    [{ ...int8, blockSize: "32" }, /blockSize is "32"/],
+    [{ ...int8, symmetric: 1 }, /symmetric is 1/, /true or false/],
+    [{ ...int8, minElements: -1 }, /minElements is -1/],
+    [{ ...int8, minElements: NaN }, /minElements is NaN/],
+    [{ ...int8, nonFinite: "skip" }, /nonFinite is "skip"/, /"zero"/],
+    [{ ...int8, rules: {} }, /rules is {}/, /array/],
+    [{ ...int8, rules: ["*"] }, /rules\[0\] is "\*"/],
+    [{ ...int8, rules: [{ match: "", keep: true }] }, /rules\[0\]\.match is ""/],
+    [{ ...int8, rules: [{ match: "/(/", keep: true }] }, /rules\[0\]\.match/, /regular/],
+    [{ ...int8, rules: [{ match: "*" }] }, /rules\[0\]/, /weights or keep/],
+    [{ ...int8, rules: [{ match: "*", keep: true, weights: "int8" }] }, /weights or keep/],
+    [{ ...int8, rules: [{ match: "*", keep: false }] }, /keep is false/],
+    [{ ...int8, rules: [{ match: "*", weights: "x" }] }, /rules\[0\]\.weights is "x"/],
+    [{ ...int8, rules: [{ match: "*", typ: "int8" }] }, /rules\[0\] has an unknown key "typ"/],
+  ]) {
+    assert.throws(
+      () => checkRecipe(recipe),
+      (error) => {
+        assert.ok(error instanceof ArgumentError, String(error));
+        for (const pattern of patterns) assert.match(error.message, pattern);
+        return true;
+      },
+      JSON.stringify(recipe),
+    );
+  }
+});
+
+test("formats that are to come are unsupported, not unknown", () => {
+  for (const weights of ["nf4", "q4_K", "Q8_0", "iq4_nl", "mxfp4"]) {
+    assert.throws(() => checkRecipe({ weights }), UnsupportedError, weights);
+  }
+});

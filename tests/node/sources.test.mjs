@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import {
+  ArgumentError,
+  inspect,
+  IntegrityError,
+  ModelShrinkError,
+  shrink,
+  UnsupportedError,
+} from "modelshrink";
+import { chainModel } from "./onnx.mjs";
+
+const model = chainModel([{ name: "w", size: 64 }]);
+let folder;
+let path;
+let server;
+let base;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "modelshrink-sources-"));
+  path = join(folder, "chain.onnx");
+  await writeFile(path, model);
+  server = createServer((request, response) => {
+    if (request.url === "/missing.onnx") response.writeHead(404).end("<html>");
+    else if (request.url === "/never.onnx") response.writeHead(200).write("x");
+    else response.end(model);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  base = `http://127.0.0.1:${server.address().port}`;
+});
+
+after(async () => {
+  server.closeAllConnections();
+  server.close();
+  await rm(folder, { recursive: true });
+});
+
+const randomAccess = (bytes, read) => ({
+  size: bytes.length,
+  read: read ?? ((offset, length) => bytes.slice(offset, offset + length)),
+});
+
+test("every kind of source gives the same", async () => {
+  const expected = await inspect(model);
+  assert.equal(expected.inputBytes, model.length);
+  const kinds = {
+    arrayBuffer: model.buffer.slice(0),
+    view: new Uint8Array([0, 0, ...model]).subarray(2),
+    buffer: Buffer.from(model),
+    blob: new Blob([model]),
+    file: new File([model], "my.onnx"),
+    response: new Response(model),
+    path,
+    fileUrl: pathToFileURL(path),
+    url: new URL(`${base}/remote.onnx`),
+    urlText: `${base}/remote.onnx`,
+    synchronous: randomAccess(model),
+    asynchronous: randomAccess(model, async (offset, length) => {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      return model.slice(offset, offset + length);
+    }),
+    record: { "model.onnx": new Blob([model]) },
+    recordOfPath: { "model.onnx": path },
+  };
+  for (const [kind, source] of Object.entries(kinds)) {
+    assert.deepEqual(await inspect(source), expected, kind);
+  }
+});
+
+test("the output has the source's name", async () => {
+  const nameOf = async (source) => Object.keys((await shrink(source, "int8")).files)[0];
+  assert.equal(await nameOf(path), "chain.onnx");
+  assert.equal(await nameOf(model), "model.onnx");
+  assert.equal(await nameOf(new File([model], "my.onnx")), "my.onnx");
+  assert.equal(await nameOf({ "other.onnx": model }), "other.onnx");
+  assert.equal(await nameOf(`${base}/remote.onnx?x=1`), "remote.onnx");
+});
+
+test("walking a header takes few reads", async () => {
+  const weights = Array.from({ length: 300 }, (_, i) => ({ name: `w${i}`, size: 4 }));
+  const many = chainModel(weights);
+  let reads = 0;
+  const source = randomAccess(many, (offset, length) => {
+    reads++;
+    return many.slice(offset, offset + length);
+  });
+  assert.equal((await inspect(source)).tensors.length, 600);
+  assert.ok(reads <= 4 + many.length / 32768, `${reads} reads of ${many.length} bytes`);
+});
+
+test("reads stay within the file", async () => {
+  const source = randomAccess(model, (offset, length) => {
+    assert.ok(offset >= 0 && length >= 0 && offset + length <= model.length);
+    return model.slice(offset, offset + length);
+  });
+  await shrink(source, "int8");
+});
+
+test("a source that gives fewer bytes than it promised is an IntegrityError with the place", async () => {
+  for (const bytes of [
+    randomAccess(model, (offset, length) => model.slice(offset, offset + length - 1)),
+    { size: model.length + 1000, read: randomAccess(model).read },
+  ]) {
+    await assert.rejects(inspect(bytes), (error) => {
+      assert.ok(error instanceof IntegrityError, String(error));
+      assert.equal(error.offset, 0);
+      assert.match(error.message, /bytes where \d+ were asked at byte 0/);
+      return true;
+    });
+  }
+  const wrongKind = randomAccess(model, () => "text");
+  await assert.rejects(inspect(wrongKind), /Uint8Array/);
+});
+
+test("an error of the source's own reaches the caller", async () => {
+  const failure = new Error("tape torn");
+  const source = randomAccess(model, () => Promise.reject(failure));
+  await assert.rejects(inspect(source), (error) => error === failure);
+});
+
+test("what no model can be read from is refused", async () => {
+  for (const [source, pattern] of [
+    [undefined, /undefined/],
+    [7, /number/],
+    [null, /may be a Blob/],
+    [{}, /neither/],
+    [[], /neither/],
+    [{ size: -1, read: () => model }, /size is -1/],
+    [{ size: 1.5, read: () => model }, /size is 1.5/],
+    [{ "model.onnx": 7 }, /number/],
+    [folder, /not a regular file/],
+  ]) {
+    await assert.rejects(inspect(source), (error) => {
+      assert.ok(error instanceof ArgumentError, String(error));
+      assert.match(error.message, pattern);
+      return true;
+    });
+  }
+  const two = { "model.onnx": model, "model.onnx_data": model };
+  await assert.rejects(inspect(two), UnsupportedError);
+});
+
+test("files and addresses that are not there", async () => {
+  for (const [source, pattern] of [
+    [join(folder, "missing.onnx"), /missing\.onnx": no such file/],
+    [new URL(`${base}/missing.onnx`), /HTTP status 404/],
+    [new Response("", { status: 500 }), /HTTP status 500/],
+    ["http://127.0.0.1:1/model.onnx", /Cannot fetch http:\/\/127\.0\.0\.1:1\/model\.onnx/],
+  ]) {
+    await assert.rejects(inspect(source), (error) => {
+      assert.ok(error instanceof ModelShrinkError, String(error));
+      assert.equal(error.code, "io");
+      assert.match(error.message, pattern);
+      return true;
+    });
+  }
+  const used = new Response(model);
+  await used.arrayBuffer();
+  await assert.rejects(inspect(used), /already used/);
+});
+
+test("an abort ends a download", async () => {
+  const signal = AbortSignal.timeout(30);
+  await assert.rejects(inspect(`${base}/never.onnx`, { signal }), { name: "TimeoutError" });
+});

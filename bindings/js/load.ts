@@ -95,12 +95,14 @@ function instantiate(module: WebAssembly.Module): Promise<CoreModule> {
       print: () => undefined,
       printErr: () => undefined,
     };
+    let isReady = false;
     createModule(overrides).then((core) => {
-      current = core;
+      if (!isReady) current = core;
       resolve(core);
     }, reject);
     // Emscripten fills in the very object that it was given.
-    if ("simdTarget" in overrides) current = overrides as unknown as CoreModule;
+    isReady = "simdTarget" in overrides;
+    if (isReady) current = overrides as unknown as CoreModule;
   });
 }
 
@@ -157,7 +159,11 @@ function fromTrap(cause: unknown): ModelShrinkError {
 function restart(dead: CoreModule): void {
   if (!isAlive(dead) || !binary) return;
   current = undefined;
-  instantiate(binary).catch(() => undefined);
+  const restarted = instantiate(binary).finally(() => {
+    loading = undefined;
+  });
+  restarted.catch(() => undefined);
+  loading = restarted;
 }
 
 /** Runs one synchronous piece of work in the core; a trap in it becomes one of our errors. */

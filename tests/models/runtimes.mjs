@@ -3,15 +3,17 @@ import { readFileSync } from "node:fs";
 
 import { packageFile } from "./packages.mjs";
 
+const tensorTypes = { Float32Array: "float32", BigInt64Array: "int64", Uint8Array: "uint8" };
+
 function adapt(name, ort, options) {
   const toTensor = ({ data, dims }) =>
-    new ort.Tensor(data instanceof BigInt64Array ? "int64" : "float32", data, dims);
+    new ort.Tensor(tensorTypes[data.constructor.name], data, dims);
   return {
     name,
     version: JSON.parse(readFileSync(packageFile(`${name}/package.json`))).version,
     /** Resolves to {run(feeds), release()}; feeds and outputs are {name: {data, dims}}. */
-    async open(bytes) {
-      const session = await ort.InferenceSession.create(bytes, options);
+    async open(bytes, more = {}) {
+      const session = await ort.InferenceSession.create(bytes, { ...options, ...more });
       return {
         inputNames: session.inputNames,
         outputNames: session.outputNames,

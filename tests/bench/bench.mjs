@@ -1,0 +1,304 @@
+// `npm run bench`: our kernels, memory.copy, plain JavaScript and both onnxruntimes on the same data, in one
+// process and in interleaved rounds; then the native benchmark. Writes README.md's table and build/bench.json.
+import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { init, quantize } from "../../dist/index.js";
+import { machineName, markdownTable, writeReadmeSection } from "../../scripts/readme.mjs";
+import { root, runOrExit } from "../../scripts/run.mjs";
+import { packageFile } from "../models/packages.mjs";
+import { nodeRuntime, webRuntime } from "../models/runtimes.mjs";
+import * as js from "./js-kernels.mjs";
+import { operatorModel } from "./onnx-models.mjs";
+
+const COUNT = 2 ** 24;
+const BYTES = COUNT * 4;
+const ROUNDS = 9;
+const ROW = 4096;
+const SCALE = 0.25 / 255;
+const ARRAYS = "JS array in, array out, uint8";
+/** How many copies of an operator a peer's model has; see peerKernel(). */
+const REPEATS = 4;
+
+/** (import "env" "memory") copy(to, from, size): memory.copy. */
+const copyModule = Uint8Array.of(
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 3, 127, 127, 127, 0],
+  ...[2, 15, 1, 3, 101, 110, 118, 6, 109, 101, 109, 111, 114, 121, 2, 0, 1],
+  ...[3, 2, 1, 0, 7, 8, 1, 4, 99, 111, 112, 121, 0, 0],
+  ...[10, 14, 1, 12, 0, 32, 0, 32, 1, 32, 2, 252, 10, 0, 0, 11],
+);
+
+/** Weights like a layer's: |x| < 0.125, close to normal. */
+function makeData() {
+  let state = 1;
+  const uniform = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state >>> 8) / 2 ** 24 - 0.5;
+  };
+  const values = new Float32Array(COUNT);
+  const others = new Float32Array(COUNT);
+  const mask = new Uint8Array(COUNT);
+  const codes = new Uint8Array(COUNT);
+  for (let i = 0; i < COUNT; ++i) {
+    values[i] = (uniform() + uniform() + uniform() + uniform()) * 0.0625;
+    others[i] = values[i] + uniform() * 0.001;
+    mask[i] = state >>> 31;
+    codes[i] = state >>> 16;
+  }
+  return { values, others, mask, codes };
+}
+
+/** The WASM benchmark module, its memory filled: {target, names, run(i), copy()}. */
+async function wasmKernels({ values, others, mask, codes }) {
+  const folder = join(root, "build/wasm-simd/tests/bench");
+  const env = process.env.NODE_PATH ? {} : { NODE_PATH: "/usr/share/nodejs" };
+  await runOrExit("cmake", ["--preset", "wasm-simd", "-DMODELSHRINK_BENCH=ON"], { env });
+  const build = ["--build", "--preset", "wasm-simd", "--target", "modelshrink_wasm_bench"];
+  await runOrExit("cmake", build, { env });
+
+  const glue = pathToFileURL(join(folder, "modelshrink_wasm_bench.mjs")).href;
+  const { default: createModule } = await import(glue);
+  let memory;
+  const module = await createModule({
+    async instantiateWasm(imports, receive) {
+      const bytes = await readFile(join(folder, "modelshrink_wasm_bench.wasm"));
+      const { instance, module: compiled } = await WebAssembly.instantiate(bytes, imports);
+      memory = Object.values(instance.exports).find((e) => e instanceof WebAssembly.Memory);
+      receive(instance, compiled);
+    },
+  });
+  const place = (array) => {
+    const ptr = module._malloc(array.byteLength) >>> 0;
+    module.HEAPU8.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength), ptr);
+    return ptr;
+  };
+  const [valuesAt, othersAt, maskAt] = [values, others, mask].map(place);
+  const [outAt, codesAt, outMaskAt] = [new Float32Array(COUNT), codes, mask].map(place);
+  const { instance: copier } = await WebAssembly.instantiate(copyModule, { env: { memory } });
+  const names = Array.from({ length: module._NumKernels() }, (_, i) =>
+    module.UTF8ToString(module._KernelName(i)),
+  );
+  return {
+    copy: () => copier.exports.copy(outAt, valuesAt, BYTES),
+    kernels: Object.fromEntries(
+      names.map((name, i) => [
+        name,
+        () => module._RunKernel(i, COUNT, valuesAt, othersAt, maskAt, outAt, codesAt, outMaskAt),
+      ]),
+    ),
+  };
+}
+
+function jsKernels({ values, others, mask, codes }) {
+  const bits = new Uint32Array(values.buffer);
+  const out = new Float32Array(COUNT);
+  const outBits = new Uint32Array(out.buffer);
+  const outMask = new Uint8Array(COUNT);
+  const halves = new Uint16Array(COUNT);
+  const outCodes = new Uint8Array(COUNT);
+  const signedCodes = new Int8Array(COUNT);
+  const scales = new Float32Array(COUNT / 128);
+  return {
+    "absmax, min/max": () => js.minMax(values),
+    "uint8 affine": () => js.quantizeUint8(values, SCALE, 128, outCodes),
+    "int8 affine": () => js.quantizeInt8(values, 0.25 / 254, signedCodes),
+    "min/max + quantize uint8": () => js.minMaxQuantizeUint8(values, outCodes),
+    "int8 per row": () => js.quantizeRowsInt8(values, ROW, signedCodes),
+    "int4 block 128": () => js.quantizeBlocksInt4(values, 128, scales, outCodes),
+    "dequantize uint8": () => js.dequantizeUint8(codes, SCALE, 128, out),
+    "f32 to f16": () => js.toFloat16(bits, halves),
+    "f32 to bf16": () => js.toBfloat16(bits, halves),
+    "magnitude threshold": () => js.selectMagnitude(bits, COUNT / 2),
+    "magnitude prune": () => js.pruneMagnitude(bits, COUNT / 2, outBits, outMask),
+    "mask apply": () => js.applyMask(bits, mask, outBits),
+    "error statistics": () => js.errorStats(values, others),
+    [ARRAYS]: () => js.minMaxQuantizeUint8(values, new Uint8Array(COUNT)),
+  };
+}
+
+const dynamicQuantize = { operator: "DynamicQuantizeLinear", outputs: 3 };
+const operators = {
+  "uint8 affine": {
+    operator: "QuantizeLinear",
+    scale: SCALE,
+    zeroPoint: { type: "uint8", value: 128 },
+  },
+  "int8 affine": {
+    operator: "QuantizeLinear",
+    scale: 0.25 / 254,
+    zeroPoint: { type: "int8", value: 0 },
+  },
+  "min/max + quantize uint8": dynamicQuantize,
+  "dequantize uint8": {
+    operator: "DequantizeLinear",
+    inputType: "uint8",
+    scale: SCALE,
+    zeroPoint: { type: "uint8", value: 128 },
+  },
+  "f32 to f16": { operator: "Cast", attributes: { to: 10 } },
+  "f32 to bf16": { operator: "Cast", attributes: { to: 16 } },
+};
+
+/**
+ * Milliseconds of one run of an operator, without the copies into and out of the runtime: the difference
+ * of a model with 1 + REPEATS copies of it and one with 1, whose outputs are only shapes.
+ */
+async function peerKernel(runtime, options, { values, codes }) {
+  const model = { inputType: "float32", count: COUNT, ...options };
+  const x = { data: model.inputType === "uint8" ? codes : values, dims: [COUNT] };
+  const one = await runtime.open(operatorModel({ ...model, repeats: 1 }), unoptimized);
+  const more = await runtime.open(operatorModel({ ...model, repeats: 1 + REPEATS }), unoptimized);
+  const time = async (session) => {
+    const start = performance.now();
+    await session.run({ x });
+    return performance.now() - start;
+  };
+  return async () => ((await time(more)) - (await time(one))) / REPEATS;
+}
+
+/** Without optimization the copies are not merged into one. */
+const unoptimized = { graphOptimizationLevel: "disabled" };
+
+async function peerArrays(runtime, { values }) {
+  const model = { ...dynamicQuantize, inputType: "float32", count: COUNT };
+  const session = await runtime.open(operatorModel({ ...model, repeats: 0, outputType: "uint8" }));
+  const x = { data: values, dims: [COUNT] };
+  return () => session.run({ x });
+}
+
+async function peerKernels(runtime, data) {
+  const kernels = {};
+  for (const [name, options] of Object.entries(operators)) {
+    kernels[name] = await peerKernel(runtime, options, data);
+  }
+  kernels[ARRAYS] = timed(await peerArrays(runtime, data));
+  return kernels;
+}
+
+/** Of a function its run time in milliseconds. */
+const timed = (work) => async () => {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+};
+
+const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+
+/** Every contestant once a round; {contestant: {kernel: median milliseconds}}. The first round warms up. */
+async function race(contestants) {
+  const times = {};
+  for (let round = 0; round <= ROUNDS; ++round) {
+    for (const [contestant, kernels] of Object.entries(contestants)) {
+      for (const [name, measure] of Object.entries(kernels)) {
+        const milliseconds = await measure();
+        if (round > 0) ((times[contestant] ??= {})[name] ??= []).push(milliseconds);
+      }
+    }
+  }
+  const medians = (kernels) =>
+    Object.fromEntries(Object.entries(kernels).map(([name, list]) => [name, median(list)]));
+  return Object.fromEntries(Object.entries(times).map(([key, kernels]) => [key, medians(kernels)]));
+}
+
+/** Goals as multiples of the speed of memory.copy of the same float32 bytes. */
+const goals = {
+  "absmax, min/max": 2.1,
+  "uint8 affine": 1.7,
+  "int8 affine": 1.7,
+  "min/max + quantize uint8": 0.95,
+  "int8 per row": 1.6,
+  "int4 block 128": 1.3,
+  "dequantize uint8": 1.7,
+  "f32 to f16": 1.2,
+  "f32 to bf16": 1.35,
+  "magnitude threshold": 1.5,
+  "mask apply": 1.3,
+  [ARRAYS]: 1.0,
+};
+
+async function nativeBenchmark() {
+  if (!existsSync(join(root, "build/native/build.ninja"))) {
+    await runOrExit("cmake", ["--preset", "native"]);
+  }
+  const target = "modelshrink_native_bench";
+  await runOrExit("cmake", ["--build", "--preset", "native", "--target", target]);
+  const path = join(root, "build/native-bench.json");
+  await runOrExit(join(root, "build/native/tests/bench", target), [
+    "--benchmark_min_time=0.05",
+    `--benchmark_repetitions=${ROUNDS}`,
+    "--benchmark_enable_random_interleaving=true",
+    "--benchmark_report_aggregates_only=true",
+    `--benchmark_out=${path}`,
+  ]);
+  const { context, benchmarks } = JSON.parse(await readFile(path, "utf8"));
+  const medians = benchmarks.filter(({ aggregate_name: kind }) => kind === "median");
+  const times = Object.fromEntries(medians.map((b) => [b.run_name, b.real_time / 1e6]));
+  return { target: context.highway_target, times };
+}
+
+const ratio = (value) => (value === undefined ? "–" : value.toFixed(2));
+
+function rowsOf({ ours, copy, js: plain, web, node }, native) {
+  return Object.keys(ours).map((name) => {
+    const slower = (peer) => ratio(peer[name] === undefined ? undefined : peer[name] / ours[name]);
+    const speed = copy.copy / ours[name];
+    const nativeMs = native.times[name];
+    return [
+      name,
+      (BYTES / ours[name] / 1e6).toFixed(1),
+      ratio(speed),
+      ratio(goals[name]),
+      slower(plain),
+      slower(web),
+      slower(node),
+      ratio(nativeMs && native.times.memcpy / nativeMs),
+    ];
+  });
+}
+
+const data = makeData();
+const { simd } = await init();
+const wasm = await wasmKernels(data);
+const [web, node] = [await webRuntime(), await nodeRuntime()];
+const timedAll = (kernels) =>
+  Object.fromEntries(Object.entries(kernels).map(([name, work]) => [name, timed(work)]));
+const results = await race({
+  copy: timedAll({ copy: wasm.copy }),
+  ours: timedAll({
+    ...wasm.kernels,
+    [ARRAYS]: () => quantize(data.values, { type: "uint8", symmetric: false }),
+  }),
+  js: timedAll(jsKernels(data)),
+  web: await peerKernels(web, data),
+  node: await peerKernels(node, data),
+});
+const native = await nativeBenchmark();
+
+const version = async (name) =>
+  JSON.parse(await readFile(packageFile(`${name}/package.json`))).version;
+const machine =
+  `Measured on ${machineName()}, onnxruntime-node ${await version("onnxruntime-node")}, ` +
+  `onnxruntime-web ${await version("onnxruntime-web")} (wasm), Highway target WASM${simd ? "" : " off"} / ` +
+  `native ${native.target}: ${COUNT / 2 ** 20} Mi float32 (64 MiB), one thread, medians of ` +
+  `${ROUNDS} interleaved rounds. memory.copy: ${(BYTES / results.copy.copy / 1e6).toFixed(1)} GB/s; ` +
+  `native memcpy: ${(BYTES / native.times.memcpy / 1e6).toFixed(1)} GB/s.`;
+const header = [
+  "kernel (WASM)",
+  "GB/s",
+  "× memory.copy",
+  "goal",
+  "× JS",
+  "× ort-web",
+  "× ort-node",
+];
+const table = markdownTable([...header, "native × memcpy"], rowsOf(results, native));
+const markdown = `${machine}\n\n${table}`;
+console.log(markdown);
+await mkdir(join(root, "build"), { recursive: true });
+await writeFile(
+  join(root, "build/bench.json"),
+  `${JSON.stringify({ machine, goals, milliseconds: results, native }, undefined, 2)}\n`,
+);
+await writeReadmeSection("bench", markdown);
+process.exit();

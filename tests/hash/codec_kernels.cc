@@ -1,0 +1,117 @@
+#include "hash.h"
+#include "quantize/arrays.h"
+
+namespace modelshrink::hash {
+namespace {
+
+constexpr DType kTypes[] = {
+    DType::kInt8,   DType::kUint8,   DType::kInt4,     DType::kUint4,      DType::kInt16,
+    DType::kUint16, DType::kFloat16, DType::kBFloat16, DType::kFloat8E4M3, DType::kFloat8E5M2};
+
+// Shapes whose last axis is a whole vector, a ragged one, and one element.
+std::vector<Shape> ShapesOf(size_t size) {
+  std::vector<Shape> shapes = {{size}};
+  for (const size_t columns : {1, 7, 64}) {
+    if (size % columns == 0) shapes.push_back({size / columns, columns});
+  }
+  if (size % 6 == 0) shapes.push_back({2, size / 6, 3});
+  return shapes;
+}
+
+void HashArray(const Scheme& scheme, std::span<const float> values, Hasher& hasher) {
+  for (const Shape& shape : ShapesOf(values.size())) {
+    if (scheme.granularity == Granularity::kAxis && scheme.axis >= shape.size()) continue;
+    if (scheme.transposed && shape.size() != 2) continue;
+    const StatusOr<QuantizedArray> array = QuantizeArray(values, shape, scheme);
+    hasher.Add(array.status());
+    if (!array.ok()) continue;
+    std::array<std::span<const uint8_t>, kNumParts> parts;
+    for (size_t i = 0; i < kNumParts; ++i) {
+      parts[i] = array.value().parts[i].span();
+      hasher.Add(parts[i]);
+    }
+    std::vector<float> decoded(values.size());
+    hasher.Add(DequantizeArray(scheme, shape, parts, decoded));
+    hasher.Add(decoded);
+  }
+}
+
+std::string NameOfScheme(const Scheme& scheme) {
+  std::string name = "array-" + std::string(NameOf(scheme.type));
+  if (IsNarrowFloat(scheme.type)) return name;
+  name += scheme.symmetric ? "-symmetric" : "-asymmetric";
+  if (scheme.rule == LinearRule::kOnnxBlockwise) name += "-blockwise";
+  if (scheme.transposed) name += "-transposed";
+  if (scheme.granularity == Granularity::kAxis) name += "-axis" + std::to_string(scheme.axis);
+  if (scheme.granularity == Granularity::kBlock) {
+    name += "-block" + std::to_string(scheme.block_size);
+  }
+  return name;
+}
+
+// Two kernels: one that refuses non-finite values, one that takes them as zeros.
+void AppendScheme(Scheme scheme, std::vector<Kernel>& kernels) {
+  for (const NonFinite non_finite : {NonFinite::kError, NonFinite::kZero}) {
+    scheme.non_finite = non_finite;
+    const char* suffix = non_finite == NonFinite::kZero ? "-zero" : "";
+    kernels.push_back({NameOfScheme(scheme) + suffix, false,
+                       [scheme](std::span<const float> values, Hasher& hasher) {
+                         HashArray(scheme, values, hasher);
+                       }});
+  }
+}
+
+void AppendLinearSchemes(DType type, std::vector<Kernel>& kernels) {
+  for (const bool symmetric : {true, false}) {
+    Scheme scheme;
+    scheme.type = type;
+    scheme.symmetric = symmetric;
+    AppendScheme(scheme, kernels);
+    scheme.granularity = Granularity::kAxis;
+    for (const uint32_t axis : {0, 1, 2}) {
+      scheme.axis = axis;
+      AppendScheme(scheme, kernels);
+    }
+    scheme.axis = 0;
+    scheme.granularity = Granularity::kBlock;
+    for (const uint32_t block_size : {16, 32, 5}) {
+      scheme.block_size = block_size;
+      AppendScheme(scheme, kernels);
+    }
+  }
+}
+
+void AppendBlockwiseSchemes(DType type, std::vector<Kernel>& kernels) {
+  for (const bool symmetric : {true, false}) {
+    for (const bool transposed : {true, false}) {
+      Scheme scheme;
+      scheme.type = type;
+      scheme.granularity = Granularity::kBlock;
+      scheme.rule = LinearRule::kOnnxBlockwise;
+      scheme.symmetric = symmetric;
+      scheme.transposed = transposed;
+      for (const uint32_t block_size : {16, 32}) {
+        scheme.block_size = block_size;
+        AppendScheme(scheme, kernels);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void AppendCodecKernels(std::vector<Kernel>& kernels) {
+  for (const DType type : kTypes) {
+    if (IsNarrowFloat(type)) {
+      Scheme scheme;
+      scheme.type = type;
+      AppendScheme(scheme, kernels);
+    } else {
+      AppendLinearSchemes(type, kernels);
+    }
+  }
+  AppendBlockwiseSchemes(DType::kUint4, kernels);
+  AppendBlockwiseSchemes(DType::kUint8, kernels);
+}
+
+}  // namespace modelshrink::hash

@@ -30,6 +30,16 @@ HWY_INLINE hn::Vec<D> SetOpaque(D d, T value) {
 #endif
 }
 
+// a / b. LLVM 14's WASM backend never ends on a division of two one-lane loads: it scalarises and
+// rebuilds the pair for ever. It must not see where the divisor comes from.
+template <class V>
+HWY_INLINE V DivOpaque(V a, V b) {
+#if HWY_TARGET == HWY_WASM
+  asm("" : "+r"(b.raw));
+#endif
+  return hn::Div(a, b);
+}
+
 // Stores the lanes of two vectors, all in [0, 65535], as 2 * Lanes(d) uint16_t.
 template <class DI, class VI = hn::Vec<DI>>
 HWY_INLINE void StoreAsU16(DI di, VI v0, VI v1, uint16_t* HWY_RESTRICT to) {

@@ -62,7 +62,7 @@ struct DivideHalfEven {
   static HWY_INLINE hn::Vec<hn::RebindToSigned<DF>> Code(DF d, hn::Vec<DF> x,
                                                          const LaneParams<DF>& lanes) {
     const hn::RebindToSigned<DF> di;
-    const auto sum = hn::Add(hn::Div(x, lanes.scale), hn::Set(d, kMagic));
+    const auto sum = hn::Add(DivOpaque(x, lanes.scale), hn::Set(d, kMagic));
     return hn::Sub(hn::BitCast(di, sum), lanes.bias);
   }
 

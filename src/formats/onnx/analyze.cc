@@ -1,5 +1,6 @@
 #include "formats/onnx/analyze.h"
 
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -7,6 +8,7 @@
 
 #include "formats/onnx/builder.h"
 #include "formats/onnx/graph.h"
+#include "formats/onnx/recognize.h"
 
 namespace modelshrink::onnx {
 namespace {
@@ -30,19 +32,21 @@ class Namer {
     for (const Constant& constant : document.constants) ++count_[constant.name];
   }
 
-  std::string NameOf(const Constant& constant) {
-    std::string name = constant.name;
-    if (count_[constant.name] > 1) name = PathOf(document_, constant.graph) + name;
+  // A name for the value `base` of `graph`.
+  std::string NameOf(const std::string& base, size_t graph) {
+    const auto count = count_.find(base);
+    std::string name = base;
+    if (count != count_.end() && count->second > 1) name = PathOf(document_, graph) + name;
     // The counter goes on where it stopped, or a file full of one name would cost its square.
     while (!taken_.insert(name).second) {
-      name = constant.name + "#" + std::to_string(++suffix_[constant.name] + 1);
+      name = base + "#" + std::to_string(++suffix_[base] + 1);
     }
     return name;
   }
 
  private:
   const Document& document_;
-  std::unordered_map<std::string_view, size_t> count_, suffix_;
+  std::unordered_map<std::string, size_t> count_, suffix_;
   std::unordered_set<std::string> taken_;
 };
 
@@ -84,6 +88,34 @@ Tensor Describe(const Document& document, const ValueGraph& graph, size_t index)
   return tensor;
 }
 
+Tensor DescribeQuantized(const Document& document, const Quantized& quantized) {
+  Tensor tensor;
+  tensor.shape = quantized.shape;
+  tensor.scheme = quantized.scheme;
+  tensor.quantized = true;
+  tensor.consumer = quantized.consumer;
+  tensor.note = "already quantized";
+  for (size_t p = 0; p < kNumParts; ++p) {
+    if (quantized.constants[p] == kNone) continue;
+    const Constant& constant = document.constants[quantized.constants[p]];
+    tensor.parts[p] = constant.data;
+    tensor.stored_bytes += constant.field.end - constant.field.begin;
+  }
+  // Padding of a last block is not part of the codes.
+  const StatusOr<PartSizes> sizes = PartSizesOf(tensor.scheme, tensor.shape);
+  for (size_t p = 0; sizes.ok() && p < kNumParts; ++p) tensor.parts[p].size = sizes.value()[p];
+  return tensor;
+}
+
+std::vector<std::optional<Quantized>> RecognizeAll(const Document& document,
+                                                   const ValueGraph& graph) {
+  std::vector<std::optional<Quantized>> quantized(document.constants.size());
+  for (size_t c = 0; c < document.constants.size(); ++c) {
+    quantized[c] = RecognizeQuantized(document, graph, c);
+  }
+  return quantized;
+}
+
 }  // namespace
 
 StatusOr<Model> Analyze(Document& document) {
@@ -94,15 +126,25 @@ StatusOr<Model> Analyze(Document& document) {
     document.constants[c].uses = graph.value(index).uses;
     document.constants[c].is_graph_output = graph.value(index).is_graph_output;
   }
+  const std::vector<std::optional<Quantized>> quantized = RecognizeAll(document, graph);
+  std::vector<bool> is_part(document.constants.size());
+  for (const std::optional<Quantized>& q : quantized) {
+    for (size_t p = 1; q && p < kNumParts; ++p) {
+      if (q->constants[p] != kNone) is_part[q->constants[p]] = true;
+    }
+  }
   Model model;
   model.format = "onnx";
   model.size_bytes = document.size_bytes;
   Namer namer(document);
   for (size_t c = 0; c < document.constants.size(); ++c) {
-    Tensor tensor = Describe(document, graph, c);
-    tensor.name = namer.NameOf(document.constants[c]);
+    if (is_part[c]) continue;
+    const Constant& constant = document.constants[c];
+    Tensor tensor =
+        quantized[c] ? DescribeQuantized(document, *quantized[c]) : Describe(document, graph, c);
+    tensor.name = namer.NameOf(quantized[c] ? quantized[c]->name : constant.name, constant.graph);
     model.tensors.push_back(std::move(tensor));
-    document.constant_of_tensor.push_back(c);
+    document.constant_of_tensor.push_back(quantized[c] ? kNone : c);
   }
   return model;
 }

@@ -283,6 +283,12 @@ TEST(OnnxWriter, ActivationIsQuantizedBeforeItsFirstUser) {
   EXPECT_EQ(OpsOf(w.document()),
             (Strings{"Constant", "DynamicQuantizeLinear", "MatMulInteger", "Cast", "Mul", "Mul",
                      "MatMulInteger", "Cast", "Mul", "Mul", "Add"}));
+  const auto& nodes = w.document().nodes;
+  const auto& order = w.document().graphs[0].nodes;
+  for (size_t user : {order[2], order[6]}) {
+    EXPECT_EQ(nodes[user].inputs[0], nodes[order[1]].outputs[0]);
+    EXPECT_EQ(nodes[user].inputs[2], nodes[order[1]].outputs[2]);
+  }
 }
 
 TEST(OnnxWriter, DynamicConvKeepsItsAttributesAndBias) {
@@ -388,6 +394,12 @@ TEST(OnnxWriter, LowmemGather) {
   EXPECT_EQ(odd.OutcomeOf("w").note, "storage, not lowmem: rows end within a byte");
   const Written old = Write(file(70, 3), kLowmem4);
   EXPECT_EQ(old.OutcomeOf("w").note, "storage, not lowmem: needs IR version 4");
+}
+
+TEST(OnnxWriter, GatherWithoutIndicesIsLeftToTheRuntime) {
+  const Written w =
+      Write(ModelFile(NodeField("Gather", {"w"}, {"y"}) + Initializer("w", {50, 70})), kLowmem8);
+  EXPECT_EQ(OpsOf(w.document()).back(), "Gather");
 }
 
 TEST(OnnxWriter, LowmemFallsBackToStorageOfTheSameBits) {

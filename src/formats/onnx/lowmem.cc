@@ -28,8 +28,9 @@ enum class Form : uint8_t {
 
 Form FormOf(const Node& node, const Use& use) {
   if (node.outputs.size() != 1) return Form::kNone;
-  if (IsOnnxOp(node, "Gather") && use.input == 0 && IntOf(node, "axis", 0) == 0) {
-    return Form::kGather;
+  if (IsOnnxOp(node, "Gather")) {
+    const bool rows = use.input == 0 && node.inputs.size() == 2 && IntOf(node, "axis", 0) == 0;
+    return rows ? Form::kGather : Form::kNone;
   }
   if (use.input != 1 || node.inputs[0] == node.inputs[1]) return Form::kNone;
   if (IsOnnxOp(node, "MatMul")) return Form::kMatMul;

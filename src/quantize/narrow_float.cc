@@ -68,8 +68,10 @@ void Decode(DType type, const uint8_t* codes, std::span<float> values) {
 
 class NarrowFloatEncoder final : public TensorEncoder {
  public:
-  NarrowFloatEncoder(const Scheme& scheme, uint64_t num_elements, Buffer<uint8_t> codes)
-      : type_(scheme.type),
+  NarrowFloatEncoder(const Scheme& scheme, const EncoderOptions& options, uint64_t num_elements,
+                     Buffer<uint8_t> codes)
+      : options_(options),
+        type_(scheme.type),
         non_finite_(scheme.non_finite),
         code_bytes_(BitsOf(scheme.type) / 8),
         num_elements_(num_elements),
@@ -119,11 +121,13 @@ class NarrowFloatEncoder final : public TensorEncoder {
     }
     num_overflows_ += CountFiniteFrom(values, OverflowBitsOf(type_));
     Encode(type_, values, codes);
+    if (!options_.error_stats) return;
     float decoded[kChunkElements];
     Decode(type_, codes, {decoded, values.size()});
     error_stats_.Add(values, {decoded, values.size()});
   }
 
+  EncoderOptions options_;
   DType type_;
   NonFinite non_finite_;
   uint32_t code_bytes_;
@@ -181,7 +185,8 @@ bool CheckedNumCodes(DType type, const Shape& shape, uint64_t* num_elements) {
 }  // namespace
 
 StatusOr<std::unique_ptr<TensorEncoder>> CreateNarrowFloatEncoder(const Scheme& scheme,
-                                                                  const Shape& shape) {
+                                                                  const Shape& shape,
+                                                                  const EncoderOptions& options) {
   uint64_t num_elements;
   if (!CheckedNumCodes(scheme.type, shape, &num_elements)) {
     return ArgumentError("the shape has more elements than 64 bits can count");
@@ -190,7 +195,7 @@ StatusOr<std::unique_ptr<TensorEncoder>> CreateNarrowFloatEncoder(const Scheme& 
   ASSIGN_OR_RETURN(Buffer<uint8_t> codes,
                    Buffer<uint8_t>::Allocate(slice * BitsOf(scheme.type) / 8));
   std::unique_ptr<TensorEncoder> encoder(
-      new (std::nothrow) NarrowFloatEncoder(scheme, num_elements, std::move(codes)));
+      new (std::nothrow) NarrowFloatEncoder(scheme, options, num_elements, std::move(codes)));
   if (!encoder) return OutOfMemoryError(sizeof(NarrowFloatEncoder));
   return encoder;
 }

@@ -14,8 +14,8 @@ namespace modelshrink {
 // `scheme.type` is one of the four. float16 and bfloat16 overflow to infinity, float8 saturates as
 // ONNX Cast does by default; num_overflows() counts the finite values of either kind. NaN and
 // infinities of the original follow scheme.non_finite.
-StatusOr<std::unique_ptr<TensorEncoder>> CreateNarrowFloatEncoder(const Scheme& scheme,
-                                                                  const Shape& shape);
+StatusOr<std::unique_ptr<TensorEncoder>> CreateNarrowFloatEncoder(
+    const Scheme& scheme, const Shape& shape, const EncoderOptions& options = {});
 
 // `scheme.type` is one of the four, or kFloat32, whose codes are the values themselves.
 StatusOr<std::unique_ptr<TensorDecoder>> CreateNarrowFloatDecoder(const Scheme& scheme,

@@ -27,7 +27,7 @@ StatusOr<std::unique_ptr<TensorEncoder>> TensorEncoder::Create(const Scheme& sch
                                                                const EncoderOptions& options) {
   ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, shape));
   (void)sizes;
-  if (!IsLinear(scheme.type)) return CreateNarrowFloatEncoder(scheme, shape);
+  if (!IsLinear(scheme.type)) return CreateNarrowFloatEncoder(scheme, shape, options);
   if (IsEmpty(shape)) return CreateRunEncoder(EmptyScheme(), RunGeometry(), options);
   if (scheme.transposed) return CreateTransposedEncoder(scheme, shape, options);
   return CreateLinearEncoder(scheme, shape, options);

@@ -50,7 +50,7 @@ std::vector<Input> MakeInputs() {
   // Around every vector width and, in select.cc, around the smallest array that is sampled.
   for (size_t size = 0; size <= 130; ++size) finite("lengths", Normal(size, 0.1f));
   for (const size_t size : {4095, 4097, 65535, 65537}) finite("lengths", Normal(size, 0.1f));
-  finite("random", Normal(100003, 0.05f));
+  finite("random", Normal(70003, 0.05f));
   // Halves of a code, as with 255 steps over [-127.5, 127.5].
   finite("ties",
          Generate(2003, [](size_t i) { return static_cast<float>(i % 511) * 0.5f - 127.5f; }));
@@ -62,7 +62,7 @@ std::vector<Input> MakeInputs() {
   finite("extremes", Choices(1013, {kMax, -kMax, kMinSubnormal, -kMinSubnormal, 0.0f, 1.0f,
                                     65504.0f, 65520.0f, -448.0f, 464.0f, 57344.0f, 61440.0f}));
   finite("spike", Generate(3001, [](size_t i) { return i == 1500 ? -1e30f : 1e-3f; }));
-  any("random-bits", RandomBits(100003));
+  any("random-bits", RandomBits(70003));
   any("non-finite",
       Choices(1021, {kInfinity, -kInfinity, FloatOf(0x7FC00000u), FloatOf(0xFFC00000u),
                      FloatOf(0x7F800001u), FloatOf(0xFFFFFFFFu), 1.0f, -0.0f}));

@@ -24,18 +24,24 @@ template <class D, typename T = hn::TFromD<D>>
 HWY_INLINE hn::Vec<D> SetOpaque(D d, T value) {
 #if HWY_ARCH_WASM
   volatile T opaque = value;
-  return hn::Set(d, opaque);
+  T loaded = opaque;
+  // LLVM 14 would make one load-and-splat of both, and moves that before the store.
+  asm("" : "+r"(loaded));
+  return hn::Set(d, loaded);
 #else
   return hn::Set(d, value);
 #endif
 }
 
-// a / b. LLVM 14's WASM backend never ends on a division of two one-lane loads: it scalarises and
-// rebuilds the pair for ever. It must not see where the divisor comes from.
+// a / b. LLVM 14's WASM backend never ends on a vector division of two one-lane loads (it
+// scalarises and rebuilds the pair for ever), so one lane is divided as a scalar.
 template <class V>
-HWY_INLINE V DivOpaque(V a, V b) {
+HWY_INLINE V DivLanes(V a, V b) {
 #if HWY_TARGET == HWY_WASM
-  asm("" : "+r"(b.raw));
+  const hn::DFromV<V> d;
+  if constexpr (hn::MaxLanes(hn::DFromV<V>()) == 1) {
+    return hn::Set(d, hn::GetLane(a) / hn::GetLane(b));
+  }
 #endif
   return hn::Div(a, b);
 }

@@ -31,8 +31,8 @@ template <class DF>
 class Uniform {
  public:
   Uniform(DF d, const LinearParams& params)
-      : lanes_{hn::Set(d, params.scale), hn::Set(d, params.reciprocal),
-               hn::Set(hn::RebindToSigned<DF>(), kMagicBits - params.zero_point)} {}
+      : lanes_{SetOpaque(d, params.scale), SetOpaque(d, params.reciprocal),
+               SetOpaque(hn::RebindToSigned<DF>(), kMagicBits - params.zero_point)} {}
   HWY_INLINE LaneParams<DF> At(DF, size_t) const { return lanes_; }
 
  private:
@@ -55,40 +55,22 @@ class PerColumn {
 };
 
 struct DivideHalfEven {
-  // Whether Code() by division is slow enough to try QuickCode() first.
-  static constexpr bool kHasQuick = true;
-
   template <class DF>
-  static HWY_INLINE hn::Vec<hn::RebindToSigned<DF>> Code(DF d, hn::Vec<DF> x,
-                                                         const LaneParams<DF>& lanes) {
+  static HWY_INLINE hn::Vec<hn::RebindToSigned<DF>> Code(DF /*d*/, hn::Vec<DF> x,
+                                                         const LaneParams<DF>& lanes,
+                                                         hn::Vec<DF> magic) {
     const hn::RebindToSigned<DF> di;
-    const auto sum = hn::Add(DivOpaque(x, lanes.scale), hn::Set(d, kMagic));
-    return hn::Sub(hn::BitCast(di, sum), lanes.bias);
-  }
-
-  // The same by the reciprocal, unless `max_fraction` comes near 0.5; see kQuickLimit.
-  template <class DF>
-  static HWY_INLINE hn::Vec<hn::RebindToSigned<DF>> QuickCode(DF d, hn::Vec<DF> x,
-                                                              const LaneParams<DF>& lanes,
-                                                              hn::Vec<DF>& max_fraction) {
-    const hn::RebindToSigned<DF> di;
-    const auto magic = hn::Set(d, kMagic);
-    const auto product = hn::Mul(x, lanes.reciprocal);
-    const auto sum = hn::Add(product, magic);
-    const auto fraction = hn::Abs(hn::Sub(product, hn::Sub(sum, magic)));
-    max_fraction = hn::Max(max_fraction, fraction);
+    const auto sum = hn::Add(DivLanes(x, lanes.scale), magic);
     return hn::Sub(hn::BitCast(di, sum), lanes.bias);
   }
 };
 
 struct ReciprocalHalfAway {
-  static constexpr bool kHasQuick = false;
-
   template <class DF>
   static HWY_INLINE hn::Vec<hn::RebindToSigned<DF>> Code(DF d, hn::Vec<DF> x,
-                                                         const LaneParams<DF>& lanes) {
+                                                         const LaneParams<DF>& lanes,
+                                                         hn::Vec<DF> magic) {
     const hn::RebindToSigned<DF> di;
-    const auto magic = hn::Set(d, kMagic);
     const auto zero_point = hn::ConvertTo(d, hn::Sub(hn::Set(di, kMagicBits), lanes.bias));
     const auto shifted = hn::Add(hn::Mul(x, lanes.reciprocal), zero_point);
     const auto sum = hn::Add(shifted, magic);
@@ -100,37 +82,18 @@ struct ReciprocalHalfAway {
   }
 };
 
-// QuickCode() differs from Code() only if a half-integer lies between p = fl(x * fl(1 / s)) and
-// q = fl(x / s), or is one of them. Every rounding errs by at most 2^-24 of its result, so
-// |p - x/s| <= (2^-23 + 2^-48) |x/s| and |q - x/s| <= 2^-24 |x/s|, hence |p - q| < 2^-22 |x/s|.
-// A code that is not clipped has |x/s| <= 257 (one byte types only). (|p - rint(p)| is exact;
-// results below 2^-126 err by less than 2^-149 instead, far from any half.) So p decides alone if
-// its distance to the nearest integer is under 0.5 - 2^-22 * 258.
-constexpr float kQuickLimit = 0.5f - 258.0f / 4194304.0f;
-
 template <class Rule, bool kClamp, typename T, class Source>
 HWY_INLINE size_t QuantizeQuads(DF d, const float* HWY_RESTRICT x, size_t n, const Source& source,
                                 T lo, T hi, T* HWY_RESTRICT codes) {
   const hn::RebindToSigned<DF> di;
+  const auto magic = SetOpaque(d, kMagic);
   const size_t lanes = hn::Lanes(d);
   size_t i = 0;
   for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    const auto exact = [&](size_t j) HWY_ATTR {
-      return Rule::Code(d, hn::LoadU(d, x + i + j * lanes), source.At(d, i + j * lanes));
+    const auto code = [&](size_t j) HWY_ATTR {
+      return Rule::Code(d, hn::LoadU(d, x + i + j * lanes), source.At(d, i + j * lanes), magic);
     };
-    if constexpr (Rule::kHasQuick) {
-      auto max_fraction = hn::Zero(d);
-      const auto quick = [&](size_t j) HWY_ATTR {
-        return Rule::QuickCode(d, hn::LoadU(d, x + i + j * lanes), source.At(d, i + j * lanes),
-                               max_fraction);
-      };
-      const auto c0 = quick(0), c1 = quick(1), c2 = quick(2), c3 = quick(3);
-      if (HWY_LIKELY(hn::AllTrue(d, hn::Lt(max_fraction, hn::Set(d, kQuickLimit))))) {
-        StoreSaturated<kClamp>(di, c0, c1, c2, c3, lo, hi, codes + i);
-        continue;
-      }
-    }
-    StoreSaturated<kClamp>(di, exact(0), exact(1), exact(2), exact(3), lo, hi, codes + i);
+    StoreSaturated<kClamp>(di, code(0), code(1), code(2), code(3), lo, hi, codes + i);
   }
   return i;
 }
@@ -140,8 +103,9 @@ HWY_INLINE size_t QuantizeSingles(DF d, const float* HWY_RESTRICT x, size_t i, s
                                   const Source& source, T lo, T hi, T* HWY_RESTRICT codes) {
   const hn::RebindToSigned<DF> di;
   const hn::Rebind<T, DF> dt;
+  const auto magic = SetOpaque(d, kMagic);
   for (; i + hn::Lanes(d) <= n; i += hn::Lanes(d)) {
-    const auto code = Rule::Code(d, hn::LoadU(d, x + i), source.At(d, i));
+    const auto code = Rule::Code(d, hn::LoadU(d, x + i), source.At(d, i), magic);
     const auto clipped = hn::Min(hn::Max(code, hn::Set(di, lo)), hn::Set(di, hi));
     hn::StoreU(hn::DemoteTo(dt, clipped), dt, codes + i);
   }

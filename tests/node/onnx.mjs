@@ -9,9 +9,10 @@ function varint(value) {
 }
 
 const concat = (parts) => Buffer.concat(parts);
-const number = (field, value) => concat([varint(field * 8), varint(value)]);
-const bytes = (field, content) => concat([varint(field * 8 + 2), varint(content.length), content]);
-const string = (field, value) => bytes(field, text.encode(value));
+export const number = (field, value) => concat([varint(field * 8), varint(value)]);
+export const bytes = (field, content) =>
+  concat([varint(field * 8 + 2), varint(content.length), content]);
+export const string = (field, value) => bytes(field, text.encode(value));
 
 /** Numbers that look random and are the same in every run. */
 export function wave(count, seed = 1) {
@@ -20,14 +21,17 @@ export function wave(count, seed = 1) {
 
 const rawOf = (values) => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
 
-function initializer({ name, shape, values }) {
+export function initializer({ name, shape, values }) {
   const dims = shape.map((size) => number(1, size));
   return concat([...dims, number(2, 1), string(8, name), bytes(9, rawOf(values))]);
 }
 
-function valueInfo(name, shape) {
+export function valueInfo(name, shape, elementType = 1) {
   const dims = concat(shape.map((size) => bytes(1, number(1, size))));
-  return concat([string(1, name), bytes(2, bytes(1, concat([number(1, 1), bytes(2, dims)])))]);
+  return concat([
+    string(1, name),
+    bytes(2, bytes(1, concat([number(1, elementType), bytes(2, dims)]))),
+  ]);
 }
 
 /**

@@ -70,7 +70,7 @@ const model = chainModel([{ name: "w", size: 64 }]);
 
 test("an array that does not fit is an OutOfMemoryError, and the next call works", async () => {
   await init({ wasm: withMemoryLimit(wasm, 8e6) });
-  const large = new Float32Array(4_000_000);
+  const large = new Float32Array(8_000_000);
   for (let i = 0; i < 3; i++) {
     assert.throws(
       () => quantize(large, { type: "int8" }),

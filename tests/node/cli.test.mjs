@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, beforeEach, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { presets, shrink } from "modelshrink";
+import { ProgressBar } from "../../dist/cli/progress-bar.js";
+import { chainModel, wave } from "./onnx.mjs";
+
+const cli = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
+const faults = new URL("./disk-faults.mjs", import.meta.url).href;
+const model = chainModel([
+  { name: "first", size: 64 },
+  { name: "second", size: 64 },
+]);
+let folder;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "modelshrink-cli-"));
+});
+
+after(() => rm(folder, { recursive: true }));
+
+beforeEach(async () => {
+  for (const name of await readdir(folder)) await rm(join(folder, name));
+  await writeFile(join(folder, "model.onnx"), model);
+});
+
+const files = async () => (await readdir(folder)).sort();
+
+function start(args, { fault } = {}) {
+  const flags = fault ? ["--import", faults] : [];
+  const env = { ...process.env, ...(fault ? { DISK_FAULT: fault } : {}) };
+  return spawn(process.execPath, [...flags, cli, ...args], { cwd: folder, env });
+}
+
+async function finish(child) {
+  const output = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"]) {
+    child[name].setEncoding("utf8").on("data", (text) => (output[name] += text));
+  }
+  const [code] = await once(child, "close");
+  return { code, ...output };
+}
+
+const run = (...args) => finish(start(args));
+
+test("--help shows commands, presets and examples; --version the version", async () => {
+  const { code, stdout, stderr } = await run("--help");
+  assert.deepEqual([code, stderr], [0, ""]);
+  for (const word of ["inspect", "plan", "shrink", "compare", ...Object.keys(presets)]) {
+    assert.ok(stdout.includes(word), word);
+  }
+  assert.match(stdout, /Examples:\n {2}modelshrink inspect/);
+  assert.ok(stdout.split("\n").every((line) => line.length <= 100));
+  const own = await run("shrink", "--help");
+  assert.match(own.stdout, /--output/);
+  assert.doesNotMatch((await run("inspect", "-h")).stdout, /--recipe/);
+  const manifest = await readFile(new URL("../../package.json", import.meta.url), "utf8");
+  assert.equal((await run("--version")).stdout.trim(), JSON.parse(manifest).version);
+});
+
+test("inspect prints a table, or JSON and nothing else", async () => {
+  const { code, stdout, stderr } = await run("inspect", "model.onnx");
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.match(stdout, /first +64×64 +float32 +16\.4 kB +MatMul/);
+  const json = JSON.parse((await run("inspect", "model.onnx", "--json")).stdout);
+  assert.equal(json.tensors.length, 4);
+});
+
+test("plan prints exact sizes and writes nothing", async () => {
+  const { code, stdout } = await run("plan", "model.onnx", "--recipe", "fp16");
+  assert.equal(code, 0);
+  assert.match(stdout, /first +64×64 +float32 → float16/);
+  assert.match(stdout, /2 tensors changed/);
+  assert.deepEqual(await files(), ["model.onnx"]);
+});
+
+test("shrink writes what the library writes, named after the recipe by default", async () => {
+  const { code, stdout, stderr } = await run("shrink", "model.onnx");
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.match(stdout, /SQNR dB/);
+  assert.match(stdout, /Lowest SQNR:/);
+  assert.match(stdout, /Written to model\.int8\.onnx/);
+  const expected = await (await shrink(model, "int8")).bytes();
+  assert.ok(Buffer.from(expected).equals(await readFile(join(folder, "model.int8.onnx"))));
+  await run("shrink", "model.onnx", "--mode", "dynamic");
+  assert.deepEqual(await files(), ["model.int8-dynamic.onnx", "model.int8.onnx", "model.onnx"]);
+});
+
+test("shrink -o --json prints the report alone", async () => {
+  const { code, stdout } = await run("shrink", "model.onnx", "-o", "small.onnx", "--json");
+  assert.equal(code, 0);
+  const report = JSON.parse(stdout);
+  assert.equal(report.outputBytes, (await stat(join(folder, "small.onnx"))).size);
+});
+
+test("--keep, --rule and a recipe file decide tensor by tensor", async () => {
+  const types = async (...args) => {
+    const { stdout } = await run("plan", "model.onnx", "--json", ...args);
+    const { tensors } = JSON.parse(stdout);
+    return ["first", "second"].map((name) => tensors.find((it) => it.name === name).to);
+  };
+  assert.deepEqual(await types("--recipe", "fp16", "--keep", "f*"), ["float32", "float16"]);
+  assert.deepEqual(await types("--recipe", "fp16", "--keep", "second", "--rule", "*=float16"), [
+    "float16",
+    "float32",
+  ]);
+  const recipe = { weights: "float16", rules: [{ match: "first", keep: true }] };
+  await writeFile(join(folder, "recipe.json"), JSON.stringify(recipe));
+  assert.deepEqual(await types("--recipe", "recipe.json"), ["float32", "float16"]);
+});
+
+test("compare prints the errors", async () => {
+  await run("shrink", "model.onnx", "-o", "small.onnx");
+  const { code, stdout } = await run("compare", "model.onnx", "small.onnx");
+  assert.equal(code, 0);
+  assert.match(stdout, /first .* \d\d\.\d /);
+});
+
+test("an address can be shrunk", async () => {
+  const server = createServer((_, response) => response.end(model));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { code } = await run("shrink", `http://127.0.0.1:${server.address().port}/remote.onnx`);
+  server.close();
+  assert.equal(code, 0);
+  assert.deepEqual(await files(), ["model.onnx", "remote.int8.onnx"]);
+});
+
+test("wrong usage exits with 2 and says what would be right", async () => {
+  await writeFile(join(folder, "bad.json"), "{");
+  for (const [args, pattern] of [
+    [[], /Usage:/],
+    [["shrnk", "model.onnx"], /no command "shrnk".*"shrink"/],
+    [["--json", "inspect", "model.onnx"], /command comes first/],
+    [["shrink"], /takes <model>; 0 given/],
+    [["compare", "model.onnx"], /takes <original> <other>; 1 given/],
+    [["shrink", "model.onnx", "--recipie", "int8"], /no option --recipie.*"--recipe"/],
+    [["inspect", "model.onnx", "--recipe", "int8"], /no option --recipe/],
+    [["shrink", "model.onnx", "--recipe", "int88"], /no preset "int88".*"int8"/],
+    [["shrink", "model.onnx", "--recipe", "bad.json"], /"bad\.json" cannot be read/],
+    [["shrink", "model.onnx", "--recipe", "none.json"], /"none\.json" cannot be read/],
+    [["shrink", "model.onnx", "--mode", "fast"], /mode is "fast"/],
+    [["shrink", "model.onnx", "--rule", "abc"], /<glob>=<type>/],
+    [["shrink", "model.onnx", "--rule", "*=int7"], /"int7"/],
+    [["shrink", "model.onnx", "-o"], /output/],
+    [["shrink", "model.onnx", "-o", "model.onnx"], /is the model itself/],
+  ]) {
+    const { code, stdout, stderr } = await run(...args);
+    assert.deepEqual([code, stdout], [2, ""], args.join(" "));
+    assert.match(stderr, pattern);
+  }
+  assert.deepEqual(await files(), ["bad.json", "model.onnx"]);
+});
+
+test("the input is not overwritten through a link either", async () => {
+  await symlink("model.onnx", join(folder, "link.onnx"));
+  const { code } = await run("shrink", "link.onnx", "-o", "model.onnx");
+  assert.equal(code, 2);
+  assert.ok(Buffer.from(model).equals(await readFile(join(folder, "model.onnx"))));
+});
+
+test("a failure exits with 1, one sentence, and nothing written", async () => {
+  const values = wave(64 * 64);
+  values[5] = NaN;
+  await writeFile(join(folder, "nan.onnx"), chainModel([{ name: "broken", size: 64, values }]));
+  await writeFile(join(folder, "page.onnx"), "<!doctype html><html></html>");
+  for (const [name, pattern] of [
+    ["missing.onnx", /missing\.onnx": no such file/],
+    ["nan.onnx", /broken/],
+    ["page.onnx", /./],
+  ]) {
+    const { code, stdout, stderr } = await run("shrink", name, "--json");
+    assert.deepEqual([code, stdout], [1, ""], name);
+    assert.match(stderr, /^modelshrink: [^\n]+\n$/);
+    assert.match(stderr, pattern);
+  }
+  assert.deepEqual(await files(), ["model.onnx", "nan.onnx", "page.onnx"]);
+  const nowhere = await run("shrink", "model.onnx", "-o", "no/such/folder/out.onnx");
+  assert.equal(nowhere.code, 1);
+  assert.match(nowhere.stderr, /no such file or folder/);
+});
+
+test("a full disk exits with 1 and leaves nothing", async () => {
+  const { code, stderr } = await finish(start(["shrink", "model.onnx"], { fault: "full" }));
+  assert.equal(code, 1);
+  assert.match(stderr, /^modelshrink: Cannot write "model\.int8\.onnx": the disk is full\.\n$/);
+  assert.deepEqual(await files(), ["model.onnx"]);
+});
+
+test("an interrupt exits with 130 and removes the temporary file", async () => {
+  const weights = Array.from({ length: 40 }, (_, i) => ({ name: `w${i}`, size: 64 }));
+  await writeFile(join(folder, "model.onnx"), chainModel(weights));
+  const child = start(["shrink", "model.onnx"], { fault: "slow" });
+  const finished = finish(child);
+  while ((await files()).length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  child.kill("SIGINT");
+  const { code, stdout, stderr } = await finished;
+  assert.deepEqual([code, stdout], [130, ""]);
+  assert.match(stderr, /interrupted/);
+  assert.deepEqual(await files(), ["model.onnx"]);
+});
+
+test("the progress bar is one line, throttled, and only on a terminal", async () => {
+  const lines = [];
+  const terminal = { isTTY: true, columns: 40, write: (text) => lines.push(text) };
+  const bar = new ProgressBar(terminal);
+  for (let done = 0; done <= 1000; done++) {
+    bar.update({ phase: "write", done, total: 1000, tensor: "a".repeat(200) });
+  }
+  assert.ok(lines.length >= 1 && lines.length < 20, `${lines.length} lines`);
+  assert.ok(lines.every((line) => line.startsWith("\r\u001b[K") && line.length <= 4 + 39));
+  bar.clear();
+  assert.equal(lines.at(-1), "\r\u001b[K");
+  const silent = [];
+  const plain = new ProgressBar({ isTTY: false, write: (text) => silent.push(text) });
+  plain.update({ phase: "write", done: 1, total: 2 });
+  plain.clear();
+  assert.deepEqual(silent, []);
+});

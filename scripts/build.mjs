@@ -1,7 +1,7 @@
 // Both WASM binaries, then TypeScript, into dist/. Ninja and tsc are incremental, so an unchanged tree costs
 // seconds.
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, readFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { root, runOrExit } from "./run.mjs";
@@ -25,10 +25,24 @@ async function buildWasm(variant) {
 }
 
 /** Writes only what changed, so that what is built from dist stays up to date too. */
-async function install(from, to) {
-  const bytes = await readFile(from);
+async function install(bytes, name) {
+  const to = join(dist, "wasm", name);
   if (existsSync(to) && bytes.equals(await readFile(to))) return;
-  await copyFile(from, to);
+  await writeFile(to, bytes);
+}
+
+/**
+ * The glue names a default binary, which no package holds: the loader brings its own. Bundlers would look
+ * for that file.
+ */
+function withoutDefaultBinary(glue) {
+  const url = /new URL\((["'])modelshrink\.wasm\1, ?import\.meta\.url\)\.(toString\(\)|href)/g;
+  const changed = glue.replace(url, '"modelshrink.wasm"');
+  if (!/new URL\(["']modelshrink\.wasm/.test(changed)) return Buffer.from(changed);
+  process.stderr.write(
+    "Emscripten's glue names its binary in a way that build.mjs does not know.\n",
+  );
+  process.exit(1);
 }
 
 const simd = await buildWasm("simd");
@@ -41,9 +55,9 @@ if (glue !== (await readFile(join(baseline, "modelshrink.mjs"), "utf8"))) {
   process.exit(1);
 }
 await mkdir(join(dist, "wasm"), { recursive: true });
-await install(join(simd, "modelshrink.mjs"), join(dist, "wasm/modelshrink.mjs"));
-await install(join(simd, "modelshrink.wasm"), join(dist, "wasm/modelshrink-simd.wasm"));
-await install(join(baseline, "modelshrink.wasm"), join(dist, "wasm/modelshrink-baseline.wasm"));
+await install(withoutDefaultBinary(glue), "modelshrink.mjs");
+await install(await readFile(join(simd, "modelshrink.wasm")), "modelshrink-simd.wasm");
+await install(await readFile(join(baseline, "modelshrink.wasm")), "modelshrink-baseline.wasm");
 
 // tsc trusts its build info even when the files it wrote are gone.
 const stamp = existsSync(join(dist, "index.js")) ? [] : ["--force"];

@@ -195,7 +195,7 @@ function receive(answer: Answer): void {
     case "failed":
       setRunning(false);
       ui.status.textContent = "";
-      showError(answer.message);
+      showError(`${model?.name ?? "The model"}: ${answer.message}`);
       break;
   }
 }

@@ -17,6 +17,7 @@ import {
   presets,
   shrink,
 } from "modelshrink";
+import { CheckedSink } from "../../dist/sink.js";
 import { setDiskFault } from "./disk-faults.mjs";
 import { chainModel, wave } from "./onnx.mjs";
 
@@ -227,6 +228,16 @@ test("a sink that fails is aborted with its own error", async () => {
     assert.equal(sink.calls.at(-1), "abort");
     assert.equal(sink.reason, failure);
   }
+});
+
+test("too few bytes are never committed, bytes outside the plan never written", async () => {
+  const sink = recordingSink();
+  const checked = new CheckedSink(sink, 10);
+  await checked.open();
+  await checked.write(0, new Uint8Array(9));
+  await assert.rejects(checked.close(), IntegrityError);
+  await assert.rejects(checked.write(9, new Uint8Array(2)), IntegrityError);
+  assert.deepEqual(sink.calls, ["open", "write"]);
 });
 
 test("an output that no memory can hold asks for a sink", async () => {

@@ -15,12 +15,12 @@ const char* ErrorClassOf(StatusCode code) {
   return "";
 }
 
-Status&& Status::WithTensor(const std::string& name) && {
+Status Status::WithTensor(const std::string& name) && {
   if (!ok() && tensor_.empty()) tensor_ = name;
   return std::move(*this);
 }
 
-Status&& Status::AtOffset(uint64_t offset) && {
+Status Status::AtOffset(uint64_t offset) && {
   if (!ok() && !offset_) offset_ = offset;
   return std::move(*this);
 }

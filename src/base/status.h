@@ -34,8 +34,8 @@ class [[nodiscard]] Status {
   std::optional<uint64_t> offset() const { return offset_; }
 
   // Add a place to an error that has none yet; the innermost place wins.
-  Status&& WithTensor(const std::string& name) &&;
-  Status&& AtOffset(uint64_t offset) &&;
+  Status WithTensor(const std::string& name) &&;
+  Status AtOffset(uint64_t offset) &&;
 
  private:
   StatusCode code_ = StatusCode::kOk;

@@ -68,7 +68,15 @@ TEST(StatusTest, TheInnermostPlaceWins) {
   const Status outer = Status(status).WithTensor("outer").AtOffset(9);
   EXPECT_EQ(outer.tensor(), "inner");
   EXPECT_EQ(*outer.offset(), 5u);
+  EXPECT_EQ(outer.message(), "bad");
   EXPECT_STREQ(ErrorClassOf(outer.code()), "FormatError");
+}
+
+TEST(StatusTest, APlaceCanBeAddedInPlace) {
+  Status status = FormatError("bad");
+  status = std::move(status).WithTensor("w");
+  EXPECT_EQ(status.message(), "bad");
+  EXPECT_EQ(status.tensor(), "w");
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 import type { Mode, Plan, Preset, Recipe, Report } from "modelshrink";
-import { presets } from "modelshrink";
-import { formatBytes, formatPercent } from "./format.js";
+import { formatBytes, presets } from "modelshrink";
+import { formatPercent } from "./format.js";
 import type { Answer, Request } from "./protocol.js";
 import { samples } from "./samples.js";
 import { showTensors } from "./table.js";

@@ -1,5 +1,6 @@
 import type { Plan, Report } from "modelshrink";
-import { formatBytes, formatError, formatSqnr } from "./format.js";
+import { formatBytes } from "modelshrink";
+import { formatError, formatSqnr } from "./format.js";
 
 type Row = Plan["tensors"][number] & Partial<Report["tensors"][number]>;
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "formats/onnx/reader.h"
+#include "formats/onnx/scanner.h"
 
 namespace modelshrink {
 namespace {
@@ -143,6 +144,40 @@ TEST(OnnxReader, FollowsCyclesToAnEnd) {
                    Bytes(1, NodeOf("Identity", {"a"}, "b")) + Initializer(Weight("w"))));
   ASSERT_TRUE(result.status.ok());
   EXPECT_FALSE(Only(result).is_weight);
+}
+
+TEST(OnnxReader, FollowsBranchesThatMultiplyToAnEnd) {
+  // 64 paths at each link: 64^8 in all.
+  std::string graph = Initializer(Weight("v0"));
+  for (int link = 0; link < 8; ++link) {
+    const std::vector<std::string> inputs(64, "v" + std::to_string(link));
+    graph += Bytes(1, NodeOf("Concat", inputs, "v" + std::to_string(link + 1)));
+  }
+  const Result result = Read(ModelOf(graph));
+  ASSERT_TRUE(result.status.ok());
+  EXPECT_FALSE(Only(result).is_weight);
+}
+
+TEST(OnnxReader, VarintsAre64Bits) {
+  const auto decoded = [](const std::string& text, uint64_t* value) {
+    size_t pos = 0;
+    return onnx::DecodeVarint({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, &pos,
+                              value) &&
+           pos == text.size();
+  };
+  uint64_t value = 0;
+  EXPECT_TRUE(decoded(std::string(9, '\xFF') + '\x01', &value));
+  EXPECT_EQ(value, UINT64_MAX);
+  EXPECT_FALSE(decoded(std::string(9, '\xFF') + '\x02', &value));
+  EXPECT_FALSE(decoded(std::string(10, '\x80') + '\x01', &value));
+}
+
+TEST(OnnxReader, ValuesHaveExactlyTheSizeOfTheirShape) {
+  for (size_t n : {5, 6, 7}) {
+    const Result result =
+        Read(ModelOf(MatMul("w") + Initializer(TensorOf("w", {2, 3}, 1, Floats(n)))));
+    EXPECT_EQ(result.status.ok(), n == 6) << n;
+  }
 }
 
 struct Hostile {

@@ -16,8 +16,10 @@ namespace modelshrink::onnx {
 inline constexpr size_t kNone = SIZE_MAX;
 
 // The names that the writer gives to what replaces the tensor W, and by which the reader knows
-// it again: W_quantized, W_scale, W_zero_point.
+// it again: W_quantized, W_scale, W_zero_point. W_quantized_rows: codes of MatMulNBits that are
+// those of W's rows; nothing else tells them from those of its columns.
 inline constexpr std::string_view kCodesSuffix = "_quantized";
+inline constexpr std::string_view kRowsSuffix = "_rows";
 inline constexpr std::string_view kScaleSuffix = "_scale";
 inline constexpr std::string_view kZeroPointSuffix = "_zero_point";
 

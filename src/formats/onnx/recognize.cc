@@ -17,15 +17,25 @@ constexpr size_t kScalesPart = static_cast<size_t>(Part::kScales);
 constexpr size_t kMaxSteps = 8;
 constexpr size_t kZeroPointsPart = static_cast<size_t>(Part::kZeroPoints);
 
-// "W_quantized" and "W_quantized_1" → "W".
-std::string BaseName(const std::string& codes) {
+// What the name of codes says about their tensor.
+struct CodesName {
+  std::string base;
+  bool is_rows = false;
+};
+
+// "W_quantized", "W_quantized_1", "W_quantized_rows", "W_quantized_rows_1" → "W".
+CodesName ParseCodesName(const std::string& codes) {
   const size_t at = codes.rfind(kCodesSuffix);
-  if (at == std::string::npos || at == 0) return codes;
-  const std::string_view rest = std::string_view(codes).substr(at + kCodesSuffix.size());
+  if (at == std::string::npos || at == 0) return {codes};
+  std::string_view rest = std::string_view(codes).substr(at + kCodesSuffix.size());
+  const bool is_rows = rest.starts_with(kRowsSuffix);
+  if (is_rows) rest.remove_prefix(kRowsSuffix.size());
   const bool is_ours =
       rest.empty() || (rest[0] == '_' && rest.find_first_not_of("0123456789", 1) == rest.npos);
-  return is_ours ? codes.substr(0, at) : codes;
+  return is_ours ? CodesName{codes.substr(0, at), is_rows} : CodesName{codes};
 }
+
+std::string BaseName(const std::string& codes) { return ParseCodesName(codes).base; }
 
 // What is subtracted from the codes when no zero points are stored.
 float MiddleOf(DType type) {
@@ -365,8 +375,8 @@ class Recognizer {
     if (k <= 0 || n <= 0 || (bits != 4 && bits != 8) || type_ != DType::kUint8) return false;
     result_.scheme.type = bits == 4 ? DType::kUint4 : DType::kUint8;
     result_.scheme.rule = LinearRule::kOnnxBlockwise;
-    result_.scheme.transposed = true;
-    result_.shape = {static_cast<uint64_t>(k), static_cast<uint64_t>(n)};
+    const int64_t block_size = IntAttribute(node, "block_size", 0);
+    if (!TakeBlocks(ConstantOfInput(node, 2), block_size)) return false;
     const size_t zero_points = ConstantOfInput(node, 3);
     if (node.inputs.size() > 3 && !node.inputs[3].empty()) {
       if (zero_points == kNone) return false;
@@ -375,7 +385,13 @@ class Recognizer {
       result_.constants[kZeroPointsPart] = zero_points;
       result_.scheme.symmetric = false;
     }
-    return TakeBlocks(ConstantOfInput(node, 2), IntAttribute(node, "block_size", 0));
+    const uint64_t rows = static_cast<uint64_t>(k), columns = static_cast<uint64_t>(n);
+    // Codes and zero points without padding are those of the transpose, in plain order.
+    const bool is_padded =
+        k % block_size != 0 || (!result_.scheme.symmetric && bits == 4 && k / block_size % 2 != 0);
+    result_.scheme.transposed = is_padded || !ParseCodesName(codes_.name).is_rows;
+    result_.shape = result_.scheme.transposed ? Shape{rows, columns} : Shape{columns, rows};
+    return true;
   }
 
   bool BlockGather(const Node& node) {

@@ -192,7 +192,10 @@ std::string Replacement::AddPart(Part part, int32_t data_type, const Shape& dims
   constexpr std::string_view kSuffixes[kNumParts] = {kCodesSuffix, kScaleSuffix, kZeroPointSuffix};
   const size_t index = static_cast<size_t>(part);
   PartTensor tensor;
-  tensor.name = NewName(constant_.name + std::string(kSuffixes[index]));
+  std::string suffix(kSuffixes[index]);
+  const bool is_rows = job_.scheme.rule == LinearRule::kOnnxBlockwise && !job_.scheme.transposed;
+  if (part == Part::kCodes && is_rows) suffix += kRowsSuffix;
+  tensor.name = NewName(constant_.name + suffix);
   tensor.data_type = data_type;
   tensor.dims = dims;
   tensor.as_initializer = as_initializer;

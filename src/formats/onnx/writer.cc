@@ -1,5 +1,6 @@
 #include "formats/onnx/writer.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -53,7 +54,10 @@ StatusOr<Outcome> WriteTensor(size_t index, const TensorSpec& spec, Rewriter* re
     return Kept(tensor, "would not shrink (" + std::to_string(made.old_size_bytes()) + " → " +
                             std::to_string(made.new_size_bytes()) + " bytes)");
   }
-  Outcome outcome{made.description(), made.new_size_bytes(), made.note()};
+  // Replaced users and graph inputs are not the tensor's own bytes; what they grow by is.
+  const uint64_t saved = made.old_size_bytes() - made.new_size_bytes();
+  const uint64_t output_bytes = tensor.stored_bytes - std::min(saved, tensor.stored_bytes);
+  Outcome outcome{made.description(), output_bytes, made.note()};
   rewriter->Commit(std::move(made));
   return outcome;
 }

@@ -46,6 +46,17 @@ HWY_INLINE V DivLanes(V a, V b) {
   return hn::Div(a, b);
 }
 
+// Whether a lane of a full vector's mask is true. Highway 1.0.3 moves the mask to scalars.
+template <class D, class M>
+HWY_INLINE bool AnyTrue(D d, M mask) {
+#if HWY_TARGET == HWY_WASM
+  (void)d;
+  return wasm_v128_any_true(mask.raw);
+#else
+  return !hn::AllFalse(d, mask);
+#endif
+}
+
 // Stores the lanes of two vectors, all in [0, 65535], as 2 * Lanes(d) uint16_t.
 template <class DI, class VI = hn::Vec<DI>>
 HWY_INLINE void StoreAsU16(DI di, VI v0, VI v1, uint16_t* HWY_RESTRICT to) {

@@ -57,6 +57,16 @@ struct Float8E4M3 {
   static constexpr int32_t kMaxCode = 0x7E;
 };
 
+HWY_INLINE void StoreCodes(VI v0, VI v1, VI v2, VI v3, uint8_t* HWY_RESTRICT to) {
+  StoreAsU8(DI(), v0, v1, v2, v3, to);
+}
+
+HWY_INLINE void StoreCodes(VI v0, VI v1, VI v2, VI v3, uint16_t* HWY_RESTRICT to) {
+  const DI di;
+  StoreAsU16(di, v0, v1, to);
+  StoreAsU16(di, v2, v3, to + 2 * hn::Lanes(di));
+}
+
 // Rounds to a format by one float32 addition: the sum of |x| and a power of two whose last bit is
 // the last bit that the format keeps is rounded by the adder itself, to nearest even.
 template <class Format>
@@ -79,19 +89,29 @@ class NarrowEncoder {
   HWY_INLINE VI Encode(VI bits) const {
     const VI magnitude = hn::And(bits, magnitude_mask_);
     const VI clamped = hn::Min(magnitude, clamp_);
-    const VI power = hn::Add(hn::Max(hn::And(clamped, infinity_), min_power_), shift_power_);
-    const VI sum = hn::BitCast(di_, hn::Add(hn::BitCast(df_, clamped), hn::BitCast(df_, power)));
+    const VI power = PowerFor(clamped);
     // sum - power is the rounded significand with its leading one, which carries into the exponent.
-    const VI code = hn::Sub(hn::Add(hn::Sub(sum, power), hn::ShiftRight<kShift>(power)), rebias_);
+    const VI significand = hn::Sub(SumOf(clamped, power), power);
+    const VI code = hn::Sub(hn::Add(significand, hn::ShiftRight<kShift>(power)), rebias_);
     const VI nan = hn::VecFromMask(di_, hn::Gt(magnitude, infinity_));
     const VI sign =
         hn::And(hn::BitCast(di_, hn::ShiftRight<kSignShift>(hn::BitCast(du_, bits))), sign_code_);
     return hn::Or(hn::Or(hn::Min(code, max_code_), hn::And(nan, nan_code_)), sign);
   }
 
- private:
+  // Stores the codes of four vectors and returns true, if that is easier for these than Encode().
+  HWY_INLINE bool EncodeCommon(const VI (&)[4], Code* HWY_RESTRICT) const { return false; }
+
+ protected:
   static constexpr int kShift = 23 - Format::kMantissaBits;
   static constexpr int kSignShift = 32 - 8 * static_cast<int>(sizeof(Code));
+
+  HWY_INLINE VI PowerFor(VI magnitude) const {
+    return hn::Add(hn::Max(hn::And(magnitude, infinity_), min_power_), shift_power_);
+  }
+  HWY_INLINE VI SumOf(VI magnitude, VI power) const {
+    return hn::BitCast(di_, hn::Add(hn::BitCast(df_, magnitude), hn::BitCast(df_, power)));
+  }
 
   DF df_;
   DI di_;
@@ -99,6 +119,49 @@ class NarrowEncoder {
   VI magnitude_mask_, clamp_, infinity_, min_power_, shift_power_, rebias_, max_code_, nan_code_,
       sign_code_;
 };
+
+#if HWY_TARGET == HWY_WASM
+// WASM has no instruction for half floats, but short forms for magnitudes that do not overflow.
+class Float16Encoder : public NarrowEncoder<Float16> {
+ public:
+  Float16Encoder()
+      : NarrowEncoder(/*saturate=*/false),
+        sign_bits_(SetOpaque(di_, INT32_MIN | 0x8000)),
+        multipliers_(SetOpaque(di_, (8 << 16) + 1)) {}
+
+  HWY_INLINE bool EncodeCommon(const VI (&bits)[4], uint16_t* HWY_RESTRICT to) const {
+    VI magnitude[4];
+    for (size_t j = 0; j < 4; ++j) magnitude[j] = hn::And(bits[j], magnitude_mask_);
+    const VI largest =
+        hn::Max(hn::Max(magnitude[0], magnitude[1]), hn::Max(magnitude[2], magnitude[3]));
+    if (HWY_UNLIKELY(AnyTrue(di_, hn::Gt(largest, clamp_)))) return false;
+    for (size_t j = 0; j < 4; j += 2) {
+      const auto codes =
+          wasm_i16x8_narrow_i32x4(CommonCode(magnitude[j]).raw, CommonCode(magnitude[j + 1]).raw);
+      const auto high_halves = wasm_i16x8_narrow_i32x4(wasm_i32x4_shr(bits[j].raw, 16),
+                                                       wasm_i32x4_shr(bits[j + 1].raw, 16));
+      wasm_v128_store(to + 4 * j, wasm_v128_or(codes, wasm_v128_and(high_halves, sign_bits_.raw)));
+    }
+    return true;
+  }
+
+ private:
+  HWY_INLINE VI CommonCode(VI magnitude) const {
+    // The low half of the sum is the significand with its leading one, at most 2^11; the high half
+    // is the power's exponent times 2^7. Pairs of halves are multiplied by (1, 8) and added.
+    const VI sum = SumOf(magnitude, PowerFor(magnitude));
+    return hn::Sub(VI{wasm_i32x4_dot_i16x8(sum.raw, multipliers_.raw)}, rebias_);
+  }
+
+  VI sign_bits_, multipliers_;
+};
+
+HWY_INLINE Float16Encoder MakeFloat16Encoder() { return Float16Encoder(); }
+#else
+HWY_INLINE NarrowEncoder<Float16> MakeFloat16Encoder() {
+  return NarrowEncoder<Float16>(/*saturate=*/false);
+}
+#endif
 
 class BFloat16Encoder {
  public:
@@ -122,21 +185,28 @@ class BFloat16Encoder {
     return hn::BitCast(di_, hn::ShiftRight<16>(hn::BitCast(du_, code)));
   }
 
+  HWY_INLINE bool EncodeCommon(const VI (&bits)[4], uint16_t* HWY_RESTRICT to) const {
+    // A NaN or both infinities make the sum a NaN.
+    const auto sum = hn::Add(hn::Add(hn::BitCast(df_, bits[0]), hn::BitCast(df_, bits[1])),
+                             hn::Add(hn::BitCast(df_, bits[2]), hn::BitCast(df_, bits[3])));
+    if (HWY_UNLIKELY(AnyTrue(df_, hn::IsNaN(sum)))) return false;
+    StoreCodes(CommonCode(bits[0]), CommonCode(bits[1]), CommonCode(bits[2]), CommonCode(bits[3]),
+               to);
+    return true;
+  }
+
  private:
+  HWY_INLINE VI CommonCode(VI bits) const {
+    const VI is_odd = hn::And(hn::ShiftRight<16>(bits), one_);
+    const VI rounded = hn::Add(hn::Add(bits, half_), is_odd);
+    return hn::BitCast(di_, hn::ShiftRight<16>(hn::BitCast(du_, rounded)));
+  }
+
+  DF df_;
   DI di_;
   hn::RebindToUnsigned<DI> du_;
   VI magnitude_mask_, infinity_, one_, half_, quiet_;
 };
-
-HWY_INLINE void StoreCodes(VI v0, VI v1, VI v2, VI v3, uint8_t* HWY_RESTRICT to) {
-  StoreAsU8(DI(), v0, v1, v2, v3, to);
-}
-
-HWY_INLINE void StoreCodes(VI v0, VI v1, VI v2, VI v3, uint16_t* HWY_RESTRICT to) {
-  const DI di;
-  StoreAsU16(di, v0, v1, to);
-  StoreAsU16(di, v2, v3, to + 2 * hn::Lanes(di));
-}
 
 template <class Encoder, typename Code>
 HWY_INLINE void EncodeFourVectors(const Encoder& encoder, const float* HWY_RESTRICT from,
@@ -144,11 +214,13 @@ HWY_INLINE void EncodeFourVectors(const Encoder& encoder, const float* HWY_RESTR
   const DF df;
   const DI di;
   const size_t lanes = hn::Lanes(df);
-  const VI v0 = encoder.Encode(hn::BitCast(di, hn::LoadU(df, from)));
-  const VI v1 = encoder.Encode(hn::BitCast(di, hn::LoadU(df, from + lanes)));
-  const VI v2 = encoder.Encode(hn::BitCast(di, hn::LoadU(df, from + 2 * lanes)));
-  const VI v3 = encoder.Encode(hn::BitCast(di, hn::LoadU(df, from + 3 * lanes)));
-  StoreCodes(v0, v1, v2, v3, to);
+  const VI bits[4] = {hn::BitCast(di, hn::LoadU(df, from)),
+                      hn::BitCast(di, hn::LoadU(df, from + lanes)),
+                      hn::BitCast(di, hn::LoadU(df, from + 2 * lanes)),
+                      hn::BitCast(di, hn::LoadU(df, from + 3 * lanes))};
+  if (HWY_LIKELY(encoder.EncodeCommon(bits, to))) return;
+  StoreCodes(encoder.Encode(bits[0]), encoder.Encode(bits[1]), encoder.Encode(bits[2]),
+             encoder.Encode(bits[3]), to);
 }
 
 template <class Encoder, typename Code>
@@ -259,7 +331,7 @@ HWY_INLINE void DecodeAll(const Decoder& decoder, const Code* HWY_RESTRICT from,
 }
 
 void EncodeFloat16(const float* from, size_t size, uint16_t* to) {
-  EncodeAll(NarrowEncoder<Float16>(/*saturate=*/false), from, size, to);
+  EncodeAll(MakeFloat16Encoder(), from, size, to);
 }
 void EncodeBFloat16(const float* from, size_t size, uint16_t* to) {
   EncodeAll(BFloat16Encoder(), from, size, to);

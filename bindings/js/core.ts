@@ -41,6 +41,11 @@ export interface CoreTensorSpec {
   nonFinite: "error" | "zero";
 }
 
+/** Mirrors `WriteOptions` of src/formats/layout.h. */
+export interface CoreWriteOptions {
+  strip: boolean;
+}
+
 /** Mirrors `Step` of src/pipeline/step.h; offsets are exact integers below 2^53. */
 export type CoreStep =
   | { kind: "read"; input: number; offset: number; size: number }
@@ -103,9 +108,9 @@ export interface CoreSteps {
 export interface CoreModel extends CoreSteps {
   info(): CoreModelInfo;
   /** One spec for each tensor of info(). */
-  plan(specs: CoreTensorSpec[]): CoreResult<CoreReport>;
+  plan(specs: CoreTensorSpec[], options: CoreWriteOptions): CoreResult<CoreReport>;
   /** The model must outlive the run. Steps: all kinds. */
-  shrink(specs: CoreTensorSpec[]): CoreResult<CoreRun>;
+  shrink(specs: CoreTensorSpec[], options: CoreWriteOptions): CoreResult<CoreRun>;
 }
 
 /** A shrink or a comparison; report() is complete after "done". */

@@ -206,7 +206,7 @@ export async function inspect(source: Source, options: RunOptions = {}): Promise
 function planOf({ core, model }: OpenModel, recipe: CheckedRecipe) {
   return callLive(core, () => {
     const specs = specsOf(recipe, model.info().tensors);
-    return { specs, planned: unwrap(model.plan(specs)) };
+    return { specs, planned: unwrap(model.plan(specs, recipe.options)) };
   });
 }
 
@@ -233,7 +233,7 @@ async function writeModel(
   const { specs, planned } = planOf(opened, recipe);
   const checked = new CheckedSink(sink, planned.outputBytes);
   const meter = new Meter(options, "write", planned.outputBytes);
-  const run = callLive(core, () => unwrap(model.shrink(specs)));
+  const run = callLive(core, () => unwrap(model.shrink(specs, recipe.options)));
   try {
     await checked.open();
     await runSteps(run, {

@@ -1,6 +1,6 @@
 /** What to do with each tensor: presets, recipes, rules → one specification a tensor. */
 import type { NonFinite } from "./arrays.js";
-import type { CoreTensorInfo, CoreTensorSpec } from "./core.js";
+import type { CoreTensorInfo, CoreTensorSpec, CoreWriteOptions } from "./core.js";
 import { ArgumentError } from "./errors.js";
 import {
   checkBoolean,
@@ -42,6 +42,11 @@ export interface Recipe {
   /** Smaller tensors stay as they are unless a rule names them; 1024 by default. */
   minElements?: number;
   nonFinite?: NonFinite;
+  /**
+   * Leaves out names of nodes and documentation, and shortens names of values, but for inputs,
+   * outputs and weights; false by default.
+   */
+  strip?: boolean;
   /** The first rule that matches a tensor's name decides. */
   rules?: readonly Rule[];
 }
@@ -108,6 +113,7 @@ const recipeKeys = [
   "symmetric",
   "minElements",
   "nonFinite",
+  "strip",
   "rules",
 ] as const;
 const ruleKeys = ["match", "weights", "keep"] as const;
@@ -164,6 +170,7 @@ export interface CheckedRecipe {
   weights: QuantizedType;
   rules: CheckedRule[];
   minElements: number;
+  options: CoreWriteOptions;
   specFor(weights: QuantizedType): CoreTensorSpec;
 }
 
@@ -179,6 +186,7 @@ export function checkRecipe(value: unknown): CheckedRecipe {
   const symmetric = optional(recipe.symmetric, (it) => checkBoolean("symmetric", it));
   const minElements = checkInteger("minElements", recipe.minElements ?? 1024, 0, 2 ** 53);
   const nonFinite = checkOneOf("nonFinite", recipe.nonFinite ?? "error", ["error", "zero"]);
+  const strip = checkBoolean("strip", recipe.strip ?? false);
   const rules = recipe.rules ?? [];
   if (!Array.isArray(rules)) {
     throw new ArgumentError(`rules is ${show(rules)}; it must be an array.`);
@@ -188,6 +196,7 @@ export function checkRecipe(value: unknown): CheckedRecipe {
     weights,
     rules: rules.map(checkRule),
     minElements,
+    options: { strip },
     specFor: (type) => ({
       keep: false,
       type,

@@ -65,11 +65,12 @@ Status CoreModel::CheckComplete() const {
   return ArgumentError("the model has not been read to its end");
 }
 
-StatusOr<Layout> CoreModel::LayoutFor(const val& specs) const {
+StatusOr<Layout> CoreModel::LayoutFor(const val& specs, const val& options) const {
   RETURN_IF_ERROR(CheckComplete());
   ASSIGN_OR_RETURN(const std::vector<TensorSpec> checked,
                    SpecsFrom(specs, format_->model().tensors.size()));
-  return format_->Write(checked);
+  ASSIGN_OR_RETURN(const WriteOptions checked_options, WriteOptionsFrom(options));
+  return format_->Write(checked, checked_options);
 }
 
 val CoreModel::Info() const {
@@ -77,14 +78,14 @@ val CoreModel::Info() const {
   return status.ok() ? InfoOf(format_->model()) : ErrorOf(status);
 }
 
-val CoreModel::Plan(const val& specs) const {
-  auto layout = LayoutFor(specs);
+val CoreModel::Plan(const val& specs, const val& options) const {
+  auto layout = LayoutFor(specs, options);
   if (!layout.ok()) return ErrorOf(layout.status());
   return ReportOf(PlanOf(format_->model(), layout.value()));
 }
 
-val CoreModel::Shrink(const val& specs) const {
-  auto layout = LayoutFor(specs);
+val CoreModel::Shrink(const val& specs, const val& options) const {
+  auto layout = LayoutFor(specs, options);
   if (!layout.ok()) return ErrorOf(layout.status());
   auto shrinker = Shrinker::Create(*format_, std::move(layout).value());
   if (!shrinker.ok()) return ErrorOf(shrinker.status());

@@ -58,13 +58,13 @@ class CoreModel {
   val Input(double size) { return input_.Reserve(size); }
   val Feed(double size);
   val Info() const;
-  val Plan(const val& specs) const;
-  val Shrink(const val& specs) const;
+  val Plan(const val& specs, const val& options) const;
+  val Shrink(const val& specs, const val& options) const;
   val CompareWith(const CoreModel& other) const;
 
  private:
   Status CheckComplete() const;
-  StatusOr<Layout> LayoutFor(const val& specs) const;
+  StatusOr<Layout> LayoutFor(const val& specs, const val& options) const;
 
   std::shared_ptr<Format> format_;
   bool is_complete_ = false;

@@ -212,6 +212,13 @@ StatusOr<std::vector<TensorSpec>> SpecsFrom(const val& specs, size_t count) {
   return result;
 }
 
+StatusOr<WriteOptions> WriteOptionsFrom(const val& object) {
+  RETURN_IF_ERROR(CheckObject(object, "options"));
+  WriteOptions options;
+  ASSIGN_OR_RETURN(options.strip, BoolFrom(object, "strip"));
+  return options;
+}
+
 Status CheckHeapRange(double ptr, double count, size_t element_bytes, const char* name) {
   const uint64_t heap_bytes = uint64_t{__builtin_wasm_memory_size(0)} << 16;
   ASSIGN_OR_RETURN(const uint64_t begin, IntegerFrom(ptr, name, heap_bytes));

@@ -38,6 +38,7 @@ StatusOr<Shape> ShapeFrom(const val& shape);
 StatusOr<Scheme> SchemeFrom(const val& scheme);
 // Exactly `count` of them.
 StatusOr<std::vector<TensorSpec>> SpecsFrom(const val& specs, size_t count);
+StatusOr<WriteOptions> WriteOptionsFrom(const val& object);
 
 // `count` elements of T at `ptr`, which must be aligned and lie within the heap.
 Status CheckHeapRange(double ptr, double count, size_t element_bytes, const char* name);

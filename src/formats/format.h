@@ -28,7 +28,8 @@ class Format {
   // Complete when NextRead() gave nullopt.
   virtual const Model& model() const = 0;
   // One spec for each tensor of model().
-  virtual StatusOr<Layout> Write(std::span<const TensorSpec> specs) const = 0;
+  virtual StatusOr<Layout> Write(std::span<const TensorSpec> specs,
+                                 const WriteOptions& options) const = 0;
 };
 
 // A reader for a file of `size_bytes` bytes, chosen by its first bytes (up to 64 of them).

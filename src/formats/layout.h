@@ -20,8 +20,8 @@ enum class Mode : uint8_t {
   kLowmem,   // MatMulNBits / GatherBlockQuantized: 4 and 8 bits in memory
 };
 
-// What the user asks for one tensor. A writer may do less (and says so in the outcome's note), never
-// more.
+// What the user asks for one tensor. A writer may do less (and says so in the outcome's note),
+// never more.
 struct TensorSpec {
   bool keep = true;
   DType type = DType::kFloat32;
@@ -30,6 +30,13 @@ struct TensorSpec {
   bool symmetric = true;
   Mode mode = Mode::kStorage;
   NonFinite non_finite = NonFinite::kError;
+};
+
+// What is asked for the file as a whole.
+struct WriteOptions {
+  // Leaves out what no runtime needs: names of nodes, doc_strings, and the length of names of
+  // values that are neither the model's inputs or outputs nor weights.
+  bool strip = false;
 };
 
 // One tensor to quantize.

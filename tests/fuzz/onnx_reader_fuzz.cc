@@ -67,7 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
   }
   const std::vector<TensorSpec> specs(format.model().tensors.size(), SpecOf(data[0]));
-  const auto layout = format.Write(specs);
+  const auto layout = format.Write(specs, {.strip = data[0] >= 144});
   if (layout.ok()) CheckLayout(layout.value(), bytes.size());
   return 0;
 }

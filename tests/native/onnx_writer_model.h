@@ -93,9 +93,10 @@ inline std::unique_ptr<OnnxFormat> Read(const std::string& file) {
 }
 
 // The same spec for every weight.
-inline Layout WriteAll(const OnnxFormat& format, TensorSpec spec) {
+inline Layout WriteAll(const OnnxFormat& format, TensorSpec spec, WriteOptions options = {}) {
   spec.keep = false;
-  auto layout = format.Write(std::vector<TensorSpec>(format.model().tensors.size(), spec));
+  const std::vector<TensorSpec> specs(format.model().tensors.size(), spec);
+  auto layout = format.Write(specs, options);
   EXPECT_TRUE(layout.ok()) << layout.status().message();
   return layout.ok() ? std::move(layout).value() : Layout{};
 }

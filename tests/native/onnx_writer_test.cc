@@ -68,7 +68,7 @@ TEST(OnnxWriter, KeepingEverythingIsOneCopy) {
 
 TEST(OnnxWriter, NumberOfSpecsMustMatch) {
   const auto format = Read(OneOp("MatMul", {64, 64}));
-  const auto layout = format->Write({});
+  const auto layout = format->Write({}, {});
   ASSERT_FALSE(layout.ok());
   EXPECT_STREQ(ErrorClassOf(layout.status().code()), "ArgumentError");
 }
@@ -76,7 +76,7 @@ TEST(OnnxWriter, NumberOfSpecsMustMatch) {
 TEST(OnnxWriter, BlockSizeZeroIsAnErrorWithTheTensorsName) {
   const auto format = Read(OneOp("MatMul", {64, 64}));
   const std::vector<TensorSpec> specs = {{.keep = false, .type = DType::kInt4, .block_size = 0}};
-  const auto layout = format->Write(specs);
+  const auto layout = format->Write(specs, {});
   ASSERT_FALSE(layout.ok());
   EXPECT_EQ(layout.status().tensor(), "w");
 }

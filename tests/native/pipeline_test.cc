@@ -21,7 +21,9 @@ class FakeFormat final : public Format {
   StatusOr<std::optional<ByteRange>> NextRead() override { return std::optional<ByteRange>(); }
   Status Feed(std::span<const uint8_t>) override { return {}; }
   const Model& model() const override { return model_; }
-  StatusOr<Layout> Write(std::span<const TensorSpec>) const override { return layout; }
+  StatusOr<Layout> Write(std::span<const TensorSpec>, const WriteOptions&) const override {
+    return layout;
+  }
 
   // Appends a float32 tensor to the file.
   void Add(const std::string& name, const Shape& shape, const std::vector<float>& values) {

@@ -10,6 +10,7 @@ export class UsageError extends Error {}
 const recipeOptions = {
   recipe: { type: "string" },
   mode: { type: "string" },
+  strip: { type: "boolean" },
   keep: { type: "string", multiple: true },
   rule: { type: "string", multiple: true },
 } as const;
@@ -48,6 +49,7 @@ export interface Arguments {
   output?: string;
   recipe?: string;
   mode?: string;
+  strip?: boolean;
   keep: string[];
   rule: string[];
 }
@@ -125,7 +127,8 @@ export async function recipeFrom(args: Arguments): Promise<Recipe> {
     checkRecipe(base);
     const { rules: own = [], ...rest } = base as Recipe;
     const mode = args.mode === undefined ? {} : { mode: args.mode };
-    const recipe = { ...rest, ...mode, rules: [...rules, ...own] } as Recipe;
+    const strip = args.strip === undefined ? {} : { strip: args.strip };
+    const recipe = { ...rest, ...mode, ...strip, rules: [...rules, ...own] } as Recipe;
     checkRecipe(recipe);
     return recipe;
   } catch (error) {

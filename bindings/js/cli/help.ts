@@ -26,6 +26,7 @@ const recipeHelp = () => `Recipe options:
                                storage  loads everywhere, runs at float speed (default)
                                dynamic  integer arithmetic, fast on WebAssembly
                                lowmem   4 or 8 bits in memory too
+  --strip                    leave out names and texts that no runtime needs
   --keep <glob>              leave these tensors alone; may be given again
   --rule <glob>=<type>       another type for these tensors; may be given again
 A glob's * is any text and ? one character; /…/ is a regular expression. The first match decides.

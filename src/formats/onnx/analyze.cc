@@ -1,6 +1,7 @@
 #include "formats/onnx/analyze.h"
 
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -88,6 +89,19 @@ Tensor Describe(const Document& document, const ValueGraph& graph, size_t index)
   return tensor;
 }
 
+// `name` and those of its parts, where they are values' names.
+void AddWeightNames(const std::string& name, std::span<const size_t> constants,
+                    Document& document) {
+  const auto add = [&document](const std::string& known) {
+    const auto it = document.names.find(known);
+    if (it != document.names.end()) document.weight_names.push_back(it->second);
+  };
+  add(name);
+  for (const size_t constant : constants) {
+    if (constant != kNone) add(document.constants[constant].name);
+  }
+}
+
 Tensor DescribeQuantized(const Document& document, const Quantized& quantized) {
   Tensor tensor;
   tensor.shape = quantized.shape;
@@ -142,7 +156,13 @@ StatusOr<Model> Analyze(Document& document) {
     const Constant& constant = document.constants[c];
     Tensor tensor =
         quantized[c] ? DescribeQuantized(document, *quantized[c]) : Describe(document, graph, c);
-    tensor.name = namer.NameOf(quantized[c] ? quantized[c]->name : constant.name, constant.graph);
+    const std::string& name = quantized[c] ? quantized[c]->name : constant.name;
+    tensor.name = namer.NameOf(name, constant.graph);
+    if (quantized[c]) {
+      AddWeightNames(name, quantized[c]->constants, document);
+    } else if (tensor.is_weight) {
+      AddWeightNames(name, {}, document);
+    }
     model.tensors.push_back(std::move(tensor));
     document.constant_of_tensor.push_back(quantized[c] ? kNone : c);
   }

@@ -51,6 +51,45 @@ uint32_t DataFieldOf(int32_t data_type) {
   }
 }
 
+bool IsDocString(uint32_t message_kind, uint32_t field) {
+  switch (message_kind) {
+    case kModelProto:
+      return field == kModelDocString;
+    case kGraphProto:
+      return field == kGraphDocString;
+    case kNodeProto:
+      return field == kNodeDocString;
+    case kAttributeProto:
+      return field == kAttributeDocString;
+    case kTensorProto:
+      return field == kTensorDocString;
+    case kValueInfoProto:
+      return field == kValueInfoDocString;
+    default:
+      return false;
+  }
+}
+
+bool HidesReferences(uint32_t message_kind, uint32_t field) {
+  return (message_kind == kModelProto && field == kModelTrainingInfo) ||
+         (message_kind == kGraphProto && field == kGraphQuantizationAnnotation) ||
+         (message_kind == kNodeProto && field == kNodeDeviceConfigurations);
+}
+
+// Whether a field is the name of a value; tensors have such names only in initializers.
+bool IsValueName(uint32_t parent_kind, uint32_t message_kind, uint32_t field) {
+  switch (message_kind) {
+    case kNodeProto:
+      return field == kNodeInput || field == kNodeOutput;
+    case kTensorProto:
+      return field == kTensorName && parent_kind == kGraphProto;
+    case kValueInfoProto:
+      return field == kValueInfoName;
+    default:
+      return false;
+  }
+}
+
 const char* NameOfDataField(uint32_t field) {
   for (const FieldRule& rule : OnnxSchema()[kTensorProto].fields) {
     if (rule.number == field) return rule.name;
@@ -104,7 +143,9 @@ Status Builder::Handle(const Event& event, Scanner& scanner) {
       return Leave(event, scanner).AtOffset(event.field.begin);
     case Event::Kind::kField: {
       const uint32_t kind = scanner.frames().back().kind;
-      Status status = Field(event, kind).AtOffset(event.field.begin);
+      Status status = AddStripField(event, scanner);
+      if (status.ok()) status = Field(event, kind);
+      status = std::move(status).AtOffset(event.field.begin);
       if (kind == kTensorProto) return std::move(status).WithTensor(tensor_.name);
       return status;
     }
@@ -145,22 +186,10 @@ Status Builder::Enter(const Event& event, Scanner& scanner) {
 }
 
 Status Builder::EnterGraph(Scanner& scanner) {
-  size_t parent = 0;
-  std::vector<Scanner::Frame>& frames = scanner.frames();
-  frames.front().message = 0;
-  for (Scanner::Frame& frame : frames) {
-    if (frame.message == kNone) {
-      frame.message = document_.messages.size();
-      document_.messages.push_back({.parent = parent,
-                                    .field = frame.field,
-                                    .body = frame.body,
-                                    .field_number = frame.rule->number});
-    }
-    parent = frame.message;
-  }
+  ASSIGN_OR_RETURN(const size_t message, OpenMessage(scanner));
   const size_t index = document_.graphs.size();
   Graph graph;
-  graph.message = parent;
+  graph.message = message;
   if (!graphs_.empty()) {
     graph.parent = graphs_.back();
     graph.parent_node = nodes_.back().node;
@@ -169,10 +198,55 @@ Status Builder::EnterGraph(Scanner& scanner) {
   }
   document_.graphs.push_back(std::move(graph));
   graphs_.push_back(index);
-  return Charge(2 * sizeof(Graph) + 6 * sizeof(Message));
+  return Charge(2 * sizeof(Graph));
+}
+
+StatusOr<size_t> Builder::OpenMessage(Scanner& scanner) {
+  size_t parent = 0;
+  std::vector<Scanner::Frame>& frames = scanner.frames();
+  frames.front().message = 0;
+  for (Scanner::Frame& frame : frames) {
+    if (frame.message == kNone) {
+      frame.message = document_.messages.size();
+      RETURN_IF_ERROR(Charge(2 * sizeof(Message)));
+      document_.messages.push_back({.parent = parent,
+                                    .field = frame.field,
+                                    .body = frame.body,
+                                    .field_number = frame.rule->number});
+    }
+    parent = frame.message;
+  }
+  return parent;
+}
+
+uint32_t Builder::NumberOf(const std::string& name) {
+  const uint32_t next = static_cast<uint32_t>(document_.names.size());
+  return document_.names.try_emplace(name, next).first->second;
+}
+
+Status Builder::AddStripField(const Event& event, Scanner& scanner) {
+  const std::vector<Scanner::Frame>& frames = scanner.frames();
+  const uint32_t kind = frames.back().kind;
+  const uint32_t parent_kind = frames.size() > 1 ? frames[frames.size() - 2].kind : kModelProto;
+  const uint32_t number = event.rule->number;
+  const bool is_name = IsValueName(parent_kind, kind, number);
+  const bool is_text = IsDocString(kind, number) || (kind == kNodeProto && number == kNodeName);
+  if (!is_name && !is_text) return {};
+  RETURN_IF_ERROR(Charge(2 * sizeof(StripField)));
+  ASSIGN_OR_RETURN(const size_t message, OpenMessage(scanner));
+  document_.strip_fields.push_back({.message = message,
+                                    .field = event.field,
+                                    .field_number = number,
+                                    .name = is_name ? NumberOf(TextOf(event)) : kNoName});
+  return {};
 }
 
 Status Builder::Field(const Event& event, uint32_t message_kind) {
+  if (IsDocString(message_kind, event.rule->number)) return {};
+  if (HidesReferences(message_kind, event.rule->number)) {
+    document_.has_hidden_references = true;
+    return {};
+  }
   switch (message_kind) {
     case kModelProto:
       return ModelField(event);
@@ -395,8 +469,6 @@ Status Builder::LeaveNode(const Event& event) {
   nodes_.pop_back();
   const Node& node = document_.nodes[pending.node];
   if (node.op_type.empty()) return FormatError("node \"" + node.name + "\" has no op_type");
-  for (const std::string& name : node.inputs) document_.names.insert(name);
-  for (const std::string& name : node.outputs) document_.names.insert(name);
   // With subgraphs it is something else that only calls itself Constant.
   const bool is_constant =
       node.op_type == "Constant" && node.domain.empty() && pending.value && node.subgraphs.empty();
@@ -432,7 +504,7 @@ Status Builder::LeaveTensor(const Event& event, uint32_t parent_kind) {
   }
   if (tensor_.name.empty()) return FormatError("an initializer has no name");
   if (parent_kind == kSparseTensorProto) {
-    document_.names.insert(tensor_.name);
+    NumberOf(tensor_.name);
     document_.graphs[graphs_.back()].sparse_initializers.push_back(tensor_.name);
     return {};
   }
@@ -444,7 +516,6 @@ Status Builder::LeaveValueInfo(const Event& event) {
     return FormatError(std::string("an element of GraphProto.") + event.rule->name +
                        " has no name");
   }
-  document_.names.insert(value_name_);
   Graph& graph = document_.graphs[graphs_.back()];
   if (event.rule->number == kGraphInput) {
     graph.inputs.push_back({value_name_, event.field});
@@ -503,7 +574,6 @@ Status Builder::AddConstant(const PendingTensor& tensor, std::string name, size_
     if (!data.ok()) return std::move(data).status().WithTensor(name);
     constant.data = data.value();
   }
-  document_.names.insert(name);
   constant.graph = graphs_.back();
   constant.node = node;
   constant.field = field;

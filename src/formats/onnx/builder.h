@@ -71,6 +71,11 @@ class Builder {
   Status Leave(const Event& event, Scanner& scanner);
   Status Field(const Event& event, uint32_t message_kind);
   Status EnterGraph(Scanner& scanner);
+  // The innermost open message, in Document::messages; those around it are added when missing.
+  StatusOr<size_t> OpenMessage(Scanner& scanner);
+  Status AddStripField(const Event& event, Scanner& scanner);
+  // The number of a value's name.
+  uint32_t NumberOf(const std::string& name);
 
   Status ModelField(const Event& event);
   Status OpsetField(const Event& event);

@@ -1,12 +1,12 @@
-// An ONNX file taken apart as far as shrinking needs: where every graph, node and constant lies in the
-// file, and who consumes what. Filled by the reader, used by the writer; holds no weights.
+// An ONNX file taken apart as far as shrinking needs: where every graph, node and constant lies in
+// the file, and who consumes what. Filled by the reader, used by the writer; holds no weights.
 #ifndef MODELSHRINK_FORMATS_ONNX_DOCUMENT_H_
 #define MODELSHRINK_FORMATS_ONNX_DOCUMENT_H_
 
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "formats/model.h"
@@ -29,14 +29,25 @@ struct Extent {
   uint64_t end = 0;
 };
 
-// A message on the way from the root to a graph (ModelProto, GraphProto, NodeProto with
-// subgraphs, AttributeProto with a graph): when something within it changes, its length prefix
-// is written anew. Message 0 is the ModelProto, the whole file without tag and length.
+// A message that something may change in (a graph, what holds a StripField, and all around those):
+// then its length prefix is written anew. Message 0 is the ModelProto, the whole file without tag
+// and length.
 struct Message {
   size_t parent = kNone;
   Extent field;  // tag, length and body
   Extent body;
   uint32_t field_number = 0;
+};
+
+inline constexpr uint32_t kNoName = UINT32_MAX;
+
+// What a file can do without: a value's name, which may be another one, or a text that only people
+// read (a node's name, a doc_string).
+struct StripField {
+  size_t message = 0;  // in Document::messages; the one whose field it is
+  Extent field;
+  uint32_t field_number = 0;
+  uint32_t name = kNoName;  // of the value, as numbered in Document::names; kNoName: a text
 };
 
 struct Attribute {
@@ -53,7 +64,7 @@ struct Node {
   Extent field;  // in its graph's message
   std::string op_type, domain, name;
   std::vector<std::string> inputs, outputs;
-  std::vector<Attribute> attributes;   // all but tensors and graphs
+  std::vector<Attribute> attributes;  // all but tensors and graphs
   std::vector<size_t> subgraphs;
 };
 
@@ -63,8 +74,8 @@ struct GraphInput {
 };
 
 struct Graph {
-  size_t message = 0;         // in Document::messages
-  size_t parent = kNone;      // the enclosing graph
+  size_t message = 0;     // in Document::messages
+  size_t parent = kNone;  // the enclosing graph
   size_t parent_node = kNone;
   std::string attribute_name;     // of parent_node that holds it: "then_branch"
   std::vector<size_t> nodes;      // in file order
@@ -82,16 +93,16 @@ struct Use {
 // A tensor in an initializer or in a Constant node.
 struct Constant {
   size_t graph = 0;
-  size_t node = kNone;  // the Constant node; kNone: an initializer
-  Extent field;         // what goes when it is replaced: the initializer's or the node's field
-  std::string name;     // the value's name (an initializer's name, a Constant node's output)
+  size_t node = kNone;    // the Constant node; kNone: an initializer
+  Extent field;           // what goes when it is replaced: the initializer's or the node's field
+  std::string name;       // the value's name (an initializer's name, a Constant node's output)
   int32_t data_type = 0;  // TensorProto.DataType
   Shape dims;
-  ByteRange data;       // contiguous little-endian elements (raw_data or packed); size 0: none such
-  std::string value;    // the data's bytes, when they are few (Builder::kMaxValueBytes)
+  ByteRange data;     // contiguous little-endian elements (raw_data or packed); size 0: none such
+  std::string value;  // the data's bytes, when they are few (Builder::kMaxValueBytes)
   bool external = false;
-  std::vector<Use> uses;          // in any graph that sees it, in file order
-  bool is_graph_output = false;   // of its own graph or a nested one
+  std::vector<Use> uses;         // in any graph that sees it, in file order
+  bool is_graph_output = false;  // of its own graph or a nested one
 };
 
 struct Document {
@@ -103,7 +114,13 @@ struct Document {
   std::vector<Graph> graphs;  // graphs[0] is the main graph
   std::vector<Node> nodes;
   std::vector<Constant> constants;
-  std::unordered_set<std::string> names;  // every value name in any graph
+  // Every value name in any graph, numbered in the order of their first places in the file.
+  std::unordered_map<std::string, uint32_t> names;
+  std::vector<StripField> strip_fields;
+  std::vector<uint32_t> weight_names;  // numbers of names that weights are known by
+  // Whether value names also occur where the reader does not look (quantization_annotation,
+  // training_info, device_configurations).
+  bool has_hidden_references = false;
   // model().tensors[i] is constants[constant_of_tensor[i]]; kNone: a quantized tensor made of
   // several constants.
   std::vector<size_t> constant_of_tensor;

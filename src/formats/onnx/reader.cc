@@ -34,8 +34,9 @@ Status OnnxFormat::Feed(std::span<const uint8_t> bytes) {
   return {};
 }
 
-StatusOr<Layout> OnnxFormat::Write(std::span<const TensorSpec> specs) const {
-  return WriteOnnx(document(), model_, specs);
+StatusOr<Layout> OnnxFormat::Write(std::span<const TensorSpec> specs,
+                                   const WriteOptions& options) const {
+  return WriteOnnx(document(), model_, specs, options);
 }
 
 }  // namespace modelshrink::onnx

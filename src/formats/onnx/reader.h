@@ -20,7 +20,8 @@ class OnnxFormat : public Format {
   StatusOr<std::optional<ByteRange>> NextRead() override;
   Status Feed(std::span<const uint8_t> bytes) override;
   const Model& model() const override { return model_; }
-  StatusOr<Layout> Write(std::span<const TensorSpec> specs) const override;
+  StatusOr<Layout> Write(std::span<const TensorSpec> specs,
+                         const WriteOptions& options) const override;
 
   const Document& document() const { return builder_.document(); }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 
 namespace modelshrink::onnx {
 namespace {
@@ -20,22 +21,9 @@ Fragment OfLiteral(std::string_view bytes) {
   return out;
 }
 
-Fragment FieldOf(const SharedConstant& constant) {
+Fragment FieldOfConstant(const SharedConstant& constant) {
   return AsField(kGraphNode, ConstantNodeProto(constant.name, constant.data_type, constant.dims,
                                                OfLiteral(constant.bytes)));
-}
-
-Fragment FieldOf(const ActivationQuantizer& quantizer) {
-  return AsField(kGraphNode,
-                 NodeProto({.op_type = "DynamicQuantizeLinear",
-                            .inputs = {quantizer.input},
-                            .outputs = {quantizer.codes, quantizer.scale, quantizer.zero_point}}));
-}
-
-Fragment FieldsOf(std::vector<NodeSpec> nodes) {
-  Fragment out;
-  for (NodeSpec& node : nodes) out.AppendMessageField(kGraphNode, NodeProto(std::move(node)));
-  return out;
 }
 
 Fragment MicrosoftImport() {
@@ -66,6 +54,25 @@ const ActivationQuantizer* Find(const std::vector<ActivationQuantizer>& quantize
 }
 
 uint64_t SizeOf(const Extent& extent) { return extent.end - extent.begin; }
+
+// What the edits replace, in file order.
+std::vector<Extent> ReplacedBy(const std::vector<Edit>& edits) {
+  std::vector<Extent> replaced;
+  for (const Edit& edit : edits) {
+    if (SizeOf(edit.range) > 0) replaced.push_back(edit.range);
+  }
+  std::sort(replaced.begin(), replaced.end(),
+            [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
+  return replaced;
+}
+
+// Whether one of `extents`, in file order and apart from each other, contains `field`.
+bool IsWithin(const Extent& field, const std::vector<Extent>& extents) {
+  const auto next =
+      std::upper_bound(extents.begin(), extents.end(), field.begin,
+                       [](uint64_t begin, const Extent& extent) { return begin < extent.begin; });
+  return next != extents.begin() && field.end <= std::prev(next)->end;
+}
 
 }  // namespace
 
@@ -119,7 +126,27 @@ void Rewriter::MergeQuantizer(ActivationQuantizer quantizer) {
   quantizers_.push_back(std::move(quantizer));
 }
 
+Fragment Rewriter::FieldsOf(std::vector<NodeSpec> nodes) const {
+  Fragment out;
+  for (NodeSpec& node : nodes) {
+    if (short_names_) {
+      node.name.clear();
+      for (std::string& input : node.inputs) input = short_names_->Of(input);
+      for (std::string& output : node.outputs) output = short_names_->Of(output);
+    }
+    out.AppendMessageField(kGraphNode, NodeProto(std::move(node)));
+  }
+  return out;
+}
+
+Fragment Rewriter::FieldOf(const ActivationQuantizer& quantizer) const {
+  return FieldsOf({{.op_type = "DynamicQuantizeLinear",
+                    .inputs = {quantizer.input},
+                    .outputs = {quantizer.codes, quantizer.scale, quantizer.zero_point}}});
+}
+
 void Rewriter::Commit(Replacement replacement) {
+  next_short_name_ = replacement.next_short_name_;
   names_.merge(replacement.names_);
   for (SharedConstant& constant : replacement.shared_) shared_.push_back(std::move(constant));
   for (ActivationQuantizer& quantizer : replacement.quantizers_) {
@@ -130,6 +157,20 @@ void Rewriter::Commit(Replacement replacement) {
   imports_microsoft_ |= replacement.needs_microsoft_;
 }
 
+void Rewriter::AddStripEdits(std::vector<Edit>* edits) const {
+  const std::vector<Extent> replaced = ReplacedBy(*edits);
+  for (const StripField& strip : document_.strip_fields) {
+    const bool is_text = strip.name == kNoName;
+    if (!is_text && !short_names_->IsRenamed(strip.name)) continue;
+    if (IsWithin(strip.field, replaced)) continue;
+    Edit edit{strip.message, strip.field, {}};
+    if (!is_text) {
+      edit.replacement.AppendBytesField(strip.field_number, short_names_->NewName(strip.name));
+    }
+    edits->push_back(std::move(edit));
+  }
+}
+
 Fragment Rewriter::Finish(std::vector<Job>* jobs) && {
   *jobs = std::move(jobs_);
   std::vector<Edit> edits;
@@ -137,7 +178,8 @@ Fragment Rewriter::Finish(std::vector<Job>* jobs) && {
     // First of all, since anything may use them.
     const Graph& main = document_.graphs[0];
     Edit edit{main.message, Before(document_.nodes[main.nodes[0]].field), {}};
-    for (const SharedConstant& constant : shared_) edit.replacement.Append(FieldOf(constant));
+    for (const SharedConstant& constant : shared_)
+      edit.replacement.Append(FieldOfConstant(constant));
     edits.push_back(std::move(edit));
   }
   for (Edit& edit : edits_) edits.push_back(std::move(edit));
@@ -150,13 +192,15 @@ Fragment Rewriter::Finish(std::vector<Job>* jobs) && {
     edits.push_back(
         {0, Before(document_.messages[document_.graphs[0].message].field), MicrosoftImport()});
   }
+  if (short_names_) AddStripEdits(&edits);
   return ApplyEdits(document_, std::move(edits));
 }
 
 Replacement::Replacement(const Rewriter& rewriter, size_t tensor)
     : rewriter_(rewriter),
       constant_(rewriter.document().constants[rewriter.document().constant_of_tensor[tensor]]),
-      tensor_(tensor) {}
+      tensor_(tensor),
+      next_short_name_(rewriter.next_short_name()) {}
 
 std::string Replacement::NewName(const std::string& base) {
   std::string name = base;
@@ -167,15 +211,22 @@ std::string Replacement::NewName(const std::string& base) {
   return name;
 }
 
+std::string Replacement::NewInternalName(const std::string& base) {
+  const ShortNames* short_names = rewriter_.short_names();
+  if (short_names == nullptr) return NewName(base);
+  // Far shorter than any name with a suffix behind it, so none of those can be the same.
+  return short_names->TakeUnused(&next_short_name_);
+}
+
 std::string Replacement::NewNameAt(size_t node, std::string_view suffix) {
-  return NewName(document().nodes[node].outputs[0] + std::string(suffix));
+  return NewInternalName(document().nodes[node].outputs[0] + std::string(suffix));
 }
 
 std::string Replacement::Shared(int32_t data_type, const Shape& dims, const std::string& bytes) {
   const SharedConstant* found = rewriter_.FindShared(data_type, dims, bytes);
   if (found == nullptr) found = Find(shared_, data_type, dims, bytes);
   if (found != nullptr) return found->name;
-  shared_.push_back({NewName("shared_constant"), data_type, dims, bytes});
+  shared_.push_back({NewInternalName("shared_constant"), data_type, dims, bytes});
   return shared_.back().name;
 }
 
@@ -214,7 +265,7 @@ std::string Replacement::AddNode(std::string_view op_type, std::vector<std::stri
   for (char c : op_type) suffix.push_back(static_cast<char>(std::tolower(c)));
   nodes_.push_back({.op_type = std::string(op_type),
                     .inputs = std::move(inputs),
-                    .outputs = {NewName(constant_.name + suffix)},
+                    .outputs = {NewInternalName(constant_.name + suffix)},
                     .attributes = std::move(attributes)});
   return nodes_.back().outputs[0];
 }
@@ -230,9 +281,9 @@ ActivationQuantizer Replacement::QuantizeActivation(size_t node) {
   } else {
     quantizer = {graph,
                  input,
-                 NewName(input + "_dynamic"),
-                 NewName(input + "_dynamic_scale"),
-                 NewName(input + "_dynamic_zero_point"),
+                 NewInternalName(input + "_dynamic"),
+                 NewInternalName(input + "_dynamic_scale"),
+                 NewInternalName(input + "_dynamic_zero_point"),
                  0};
   }
   quantizer.first_user = node;
@@ -288,7 +339,7 @@ void Replacement::Seal() {
   Fragment at_constant, at_first_node;
   SealConstants(&at_constant, &at_first_node);
   const bool in_place = constant_.node != kNone || graph.nodes.empty();
-  Fragment nodes = FieldsOf(std::move(nodes_));
+  Fragment nodes = rewriter_.FieldsOf(std::move(nodes_));
   if (in_place) {
     at_constant.Append(std::move(at_first_node));
     at_constant.Append(std::move(nodes));
@@ -300,15 +351,17 @@ void Replacement::Seal() {
   AddEdit(constant_.graph, constant_.field, std::move(at_constant));
   DropGraphInput();
   for (auto& [node, specs] : users_) {
-    AddEdit(document().nodes[node].graph, document().nodes[node].field, FieldsOf(std::move(specs)));
+    AddEdit(document().nodes[node].graph, document().nodes[node].field,
+            rewriter_.FieldsOf(std::move(specs)));
   }
-  for (const SharedConstant& constant : shared_) new_size_bytes_ += FieldOf(constant).size_bytes();
+  for (const SharedConstant& constant : shared_)
+    new_size_bytes_ += FieldOfConstant(constant).size_bytes();
   for (size_t i = 0; i < quantizers_.size(); ++i) {
     const ActivationQuantizer& quantizer = quantizers_[i];
     const ActivationQuantizer* first = Find(quantizers_, quantizer.graph, quantizer.input);
     const bool is_new =
         first == &quantizer && rewriter_.FindQuantizer(quantizer.graph, quantizer.input) == nullptr;
-    if (is_new) new_size_bytes_ += FieldOf(quantizer).size_bytes();
+    if (is_new) new_size_bytes_ += rewriter_.FieldOf(quantizer).size_bytes();
   }
   if (needs_microsoft_ && !rewriter_.imports_microsoft()) {
     new_size_bytes_ += MicrosoftImport().size_bytes();

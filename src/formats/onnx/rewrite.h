@@ -2,7 +2,7 @@
 #ifndef MODELSHRINK_FORMATS_ONNX_REWRITE_H_
 #define MODELSHRINK_FORMATS_ONNX_REWRITE_H_
 
-#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -14,6 +14,7 @@
 #include "formats/onnx/document.h"
 #include "formats/onnx/edits.h"
 #include "formats/onnx/emit.h"
+#include "formats/onnx/short_names.h"
 
 namespace modelshrink::onnx {
 
@@ -41,18 +42,30 @@ class Replacement;
 // Collects the replacements that are worth it.
 class Rewriter {
  public:
-  Rewriter(const Document& document, const Model& model) : document_(document), model_(model) {}
+  Rewriter(const Document& document, const Model& model, const WriteOptions& options)
+      : document_(document), model_(model) {
+    if (!options.strip) return;
+    short_names_.emplace(document);
+    next_short_name_ = short_names_->num_counted();
+  }
 
   const Document& document() const { return document_; }
   const Model& model() const { return model_; }
   bool HasName(const std::string& name) const {
     return document_.names.contains(name) || names_.contains(name);
   }
+  // Null when nothing is stripped.
+  const ShortNames* short_names() const { return short_names_ ? &*short_names_ : nullptr; }
+  size_t next_short_name() const { return next_short_name_; }
   const SharedConstant* FindShared(int32_t data_type, const Shape& dims,
                                    std::string_view bytes) const;
   const ActivationQuantizer* FindQuantizer(size_t graph, const std::string& input) const;
   bool imports_microsoft() const { return imports_microsoft_ || document_.microsoft_opset > 0; }
   size_t num_jobs() const { return jobs_.size(); }
+
+  // Nodes as fields of a graph, with the names that values have in the new file.
+  Fragment FieldsOf(std::vector<NodeSpec> nodes) const;
+  Fragment FieldOf(const ActivationQuantizer& quantizer) const;
 
   void Commit(Replacement replacement);
   // The whole new file and its jobs.
@@ -60,9 +73,13 @@ class Rewriter {
 
  private:
   void MergeQuantizer(ActivationQuantizer quantizer);
+  // Shortens and drops what the edits leave of Document::strip_fields.
+  void AddStripEdits(std::vector<Edit>* edits) const;
 
   const Document& document_;
   const Model& model_;
+  std::optional<ShortNames> short_names_;
+  size_t next_short_name_ = 0;  // in their count
   std::unordered_set<std::string> names_;
   std::vector<SharedConstant> shared_;
   std::vector<ActivationQuantizer> quantizers_;
@@ -83,6 +100,8 @@ class Replacement {
 
   // Names that occur nowhere else: `base`, or with _1, _2, … behind it.
   std::string NewName(const std::string& base);
+  // The same for a value that nobody needs to know: a short one when the file is stripped.
+  std::string NewInternalName(const std::string& base);
   // The name of a constant of the main graph with this value.
   std::string Shared(int32_t data_type, const Shape& dims, const std::string& bytes);
   std::string SharedFloat(float value) { return Shared(kTypeFloat, {}, BytesOf(value)); }
@@ -143,6 +162,7 @@ class Replacement {
   const Rewriter& rewriter_;
   const Constant& constant_;
   size_t tensor_;
+  size_t next_short_name_;
   std::unordered_set<std::string> names_;
   std::vector<SharedConstant> shared_;
   std::vector<ActivationQuantizer> quantizers_;

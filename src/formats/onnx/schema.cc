@@ -42,6 +42,8 @@ constexpr FieldRule kModelRules[] = {
     ShortText(kModelProducerVersion, "producer_version"),
     One(kModelGraph, "graph", kGraphProto),
     Many(kModelOpsetImport, "opset_import", kOperatorSetIdProto),
+    Payload(kModelDocString, "doc_string"),
+    Payload(kModelTrainingInfo, "training_info"),
 };
 
 constexpr FieldRule kOpsetRules[] = {
@@ -56,6 +58,8 @@ constexpr FieldRule kGraphRules[] = {
     Many(kGraphOutput, "output", kValueInfoProto),
     Many(kGraphValueInfo, "value_info", kValueInfoProto),
     Many(kGraphSparseInitializer, "sparse_initializer", kSparseTensorProto),
+    Payload(kGraphDocString, "doc_string"),
+    Payload(kGraphQuantizationAnnotation, "quantization_annotation"),
 };
 
 constexpr FieldRule kNodeRules[] = {
@@ -65,6 +69,8 @@ constexpr FieldRule kNodeRules[] = {
     Text(kNodeOpType, "op_type"),
     Many(kNodeAttribute, "attribute", kAttributeProto),
     Text(kNodeDomain, "domain"),
+    Payload(kNodeDocString, "doc_string"),
+    Payload(kNodeDeviceConfigurations, "device_configurations"),
 };
 
 constexpr FieldRule kAttributeRules[] = {
@@ -78,6 +84,7 @@ constexpr FieldRule kAttributeRules[] = {
     Many(kAttributeTensors, "tensors", kTensorProto),
     Many(kAttributeGraphs, "graphs", kGraphProto),
     Number(kAttributeType, "type"),
+    Payload(kAttributeDocString, "doc_string"),
 };
 
 constexpr FieldRule kTensorRules[] = {
@@ -92,6 +99,7 @@ constexpr FieldRule kTensorRules[] = {
     Payload(kTensorDoubleData, "double_data"),
     Payload(kTensorUint64Data, "uint64_data"),
     Number(kTensorDataLocation, "data_location"),
+    Payload(kTensorDocString, "doc_string"),
 };
 
 constexpr FieldRule kSparseTensorRules[] = {
@@ -100,6 +108,7 @@ constexpr FieldRule kSparseTensorRules[] = {
 
 constexpr FieldRule kValueInfoRules[] = {
     Text(kValueInfoName, "name"),
+    Payload(kValueInfoDocString, "doc_string"),
 };
 
 constexpr MessageRule kSchema[] = {

@@ -25,16 +25,20 @@ enum ModelField : uint32_t {
   kModelIrVersion = 1,
   kModelProducerName = 2,
   kModelProducerVersion = 3,
+  kModelDocString = 6,
   kModelGraph = 7,
   kModelOpsetImport = 8,
+  kModelTrainingInfo = 20,
 };
 enum OpsetField : uint32_t { kOpsetDomain = 1, kOpsetVersion = 2 };
 enum GraphField : uint32_t {
   kGraphNode = 1,
   kGraphInitializer = 5,
+  kGraphDocString = 10,
   kGraphInput = 11,
   kGraphOutput = 12,
   kGraphValueInfo = 13,
+  kGraphQuantizationAnnotation = 14,
   kGraphSparseInitializer = 15,
 };
 enum NodeField : uint32_t {
@@ -43,7 +47,9 @@ enum NodeField : uint32_t {
   kNodeName = 3,
   kNodeOpType = 4,
   kNodeAttribute = 5,
+  kNodeDocString = 6,
   kNodeDomain = 7,
+  kNodeDeviceConfigurations = 10,
 };
 enum AttributeField : uint32_t {
   kAttributeName = 1,
@@ -55,6 +61,7 @@ enum AttributeField : uint32_t {
   kAttributeInts = 8,
   kAttributeTensors = 10,
   kAttributeGraphs = 11,
+  kAttributeDocString = 13,
   kAttributeType = 20,
 };
 enum TensorField : uint32_t {
@@ -68,10 +75,11 @@ enum TensorField : uint32_t {
   kTensorRawData = 9,
   kTensorDoubleData = 10,
   kTensorUint64Data = 11,
+  kTensorDocString = 12,
   kTensorDataLocation = 14,
 };
 enum SparseTensorField : uint32_t { kSparseValues = 1 };
-enum ValueInfoField : uint32_t { kValueInfoName = 1 };
+enum ValueInfoField : uint32_t { kValueInfoName = 1, kValueInfoDocString = 3 };
 
 // Rules by MessageKind.
 std::span<const MessageRule> OnnxSchema();

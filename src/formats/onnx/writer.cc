@@ -74,13 +74,13 @@ void AppendSegment(const Fragment::Piece& piece, Layout* layout) {
 }  // namespace
 
 StatusOr<Layout> WriteOnnx(const Document& document, const Model& model,
-                           std::span<const TensorSpec> specs) {
+                           std::span<const TensorSpec> specs, const WriteOptions& options) {
   if (specs.size() != model.tensors.size()) {
     return ArgumentError("There are " + std::to_string(specs.size()) + " specs for " +
                          std::to_string(model.tensors.size()) + " tensors.");
   }
   Layout layout;
-  Rewriter rewriter(document, model);
+  Rewriter rewriter(document, model, options);
   for (size_t i = 0; i < specs.size(); ++i) {
     ASSIGN_OR_RETURN(Outcome outcome, WriteTensor(i, specs[i], &rewriter));
     layout.outcomes.push_back(std::move(outcome));

@@ -44,7 +44,7 @@ struct Tensor {
 struct Model {
   std::string format;  // "onnx"
   uint64_t size_bytes = 0;
-  std::vector<Tensor> tensors;  // in the order of the file
+  std::vector<Tensor> tensors;                                // in the order of the file
   std::vector<std::pair<std::string, std::string>> metadata;  // "opset", "producer", …
 };
 

@@ -57,7 +57,7 @@ struct Scheme {
   bool operator==(const Scheme&) const = default;
 };
 
-bool IsLinear(DType type);     // int4 … uint16
+bool IsLinear(DType type);       // int4 … uint16
 bool IsNarrowFloat(DType type);  // float16, bfloat16, float8*
 
 // A quantized tensor is stored in up to three pieces.

@@ -38,11 +38,11 @@ test("OCR: int8 storage stays within 0.025 of fp32's character error rate, in 2.
   assert.ok(Math.abs(cer - before.cer) <= 0.025, `${before.cer} -> ${cer}`);
 });
 
-test("speech: int8 storage stays within 0.01 of fp32's probabilities, in 0.65 MB", async (t) => {
+test("speech: stripped int8 storage stays within 0.01 of fp32's probabilities, in 0.65 MB", async (t) => {
   const before = await measure(source("speech"), detectSpeech);
   assert.ok(before.speech > 0.75 && before.silence < 0.1, JSON.stringify(before));
 
-  const bytes = await shrunk("speech", "int8");
+  const bytes = await shrunk("speech", { weights: "int8", strip: true });
   const result = await measure(bytes, detectSpeech);
   t.diagnostic(`${bytes.length} bytes, speech ${before.speech} -> ${result.speech}`);
   assert.ok(bytes.length <= 0.65e6, `${bytes.length} bytes`);

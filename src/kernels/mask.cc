@@ -20,12 +20,37 @@ using DI = hn::ScalableTag<int32_t>;
 using DU = hn::ScalableTag<uint32_t>;
 using VI = hn::Vec<DI>;
 
+#if HWY_TARGET == HWY_WASM
+// Sixteen values at a time: one comparison of bytes instead of four of widened ones.
+HWY_INLINE size_t ApplyMaskInSixteens(const float* values, const uint8_t* mask, size_t size,
+                                      float* out) {
+  const auto zero = SetOpaque(DI(), 0);
+  const auto store = [&](size_t i, v128_t is_pruned) {
+    wasm_v128_store(out + i, wasm_v128_andnot(wasm_v128_load(values + i), is_pruned));
+  };
+  size_t i = 0;
+  for (; i + 16 <= size; i += 16) {
+    const auto is_pruned = wasm_i8x16_eq(wasm_v128_load(mask + i), zero.raw);
+    const auto low = wasm_i16x8_extend_low_i8x16(is_pruned);
+    const auto high = wasm_i16x8_extend_high_i8x16(is_pruned);
+    store(i, wasm_i32x4_extend_low_i16x8(low));
+    store(i + 4, wasm_i32x4_extend_high_i16x8(low));
+    store(i + 8, wasm_i32x4_extend_low_i16x8(high));
+    store(i + 12, wasm_i32x4_extend_high_i16x8(high));
+  }
+  return i;
+}
+#endif
+
 void ApplyMask(const float* values, const uint8_t* mask, size_t size, float* out) {
   const DF df;
   const DU du;
   const hn::Rebind<uint8_t, DU> du8;
   const size_t lanes = hn::Lanes(df);
   size_t i = 0;
+#if HWY_TARGET == HWY_WASM
+  i = ApplyMaskInSixteens(values, mask, size, out);
+#endif
   for (; i + lanes <= size; i += lanes) {
     const auto is_pruned = hn::Eq(hn::PromoteTo(du, hn::LoadU(du8, mask + i)), hn::Zero(du));
     const auto bits = hn::BitCast(du, hn::LoadU(df, values + i));
@@ -77,7 +102,7 @@ void PruneBelow(const float* values, const float* scores, size_t size, uint32_t 
       is_tie = hn::Or(is_tie, hn::VecFromMask(di, hn::Eq(score, threshold)));
       kept[j] = hn::AndNot(hn::VecFromMask(di, hn::Lt(score, threshold)), one);
     }
-    if (HWY_UNLIKELY(num_ties != 0 && !hn::AllFalse(di, hn::MaskFromVec(is_tie)))) {
+    if (HWY_UNLIKELY(num_ties != 0 && AnyTrue(di, hn::MaskFromVec(is_tie)))) {
       for (size_t j = i; j < i + step; ++j) {
         num_ties -=
             PruneOne(values[j], scores[j], magnitude_bits, num_ties != 0, pruned + j, mask + j);

@@ -53,6 +53,9 @@ HWY_INLINE VI LoadBits(const float* from) {
 // The 32-bit lanes of a counter hold as many counts as a lane can see in this many elements.
 constexpr size_t kElementsPerFlush = size_t{1} << 20;
 
+// Groups of four vectors; these should still be in the level 1 cache when they are listed.
+constexpr size_t kGroupsPerBlock = 64;
+
 HWY_INLINE uint64_t SumOfCounts(VI counts) {
   HWY_ALIGN int32_t lanes[hn::MaxLanes(DI())];
   const DI di;
@@ -69,9 +72,8 @@ class BracketScan {
         low_(SetOpaque(di_, static_cast<int32_t>(low))),
         width_(SetOpaque(du_, high - low)) {}
 
-  // Scans four vectors: adds to `below` and appends the magnitudes inside to `inside`.
-  HWY_INLINE void Scan(const float* HWY_RESTRICT from, VI& below, uint32_t* HWY_RESTRICT inside,
-                       size_t& num_inside) const {
+  // Scans four vectors: adds to `below`; returns whether a magnitude is inside.
+  HWY_INLINE bool Scan(const float* HWY_RESTRICT from, VI& below) const {
     const size_t lanes = hn::Lanes(di_);
     const VI d0 = Distance(from);
     const VI d1 = Distance(from + lanes);
@@ -82,11 +84,32 @@ class BracketScan {
     // As unsigned numbers, distances below the bracket are larger than any inside it.
     const VU nearest = hn::Min(hn::Min(hn::BitCast(du_, d0), hn::BitCast(du_, d1)),
                                hn::Min(hn::BitCast(du_, d2), hn::BitCast(du_, d3)));
-    if (HWY_LIKELY(hn::AllTrue(du_, hn::Gt(nearest, width_)))) return;
-    Append(d0, inside, num_inside);
-    Append(d1, inside, num_inside);
-    Append(d2, inside, num_inside);
-    Append(d3, inside, num_inside);
+    return !hn::AllTrue(du_, hn::Gt(nearest, width_));
+  }
+
+  // Appends the magnitudes inside, of four vectors, to `inside`.
+  HWY_INLINE void Append(const float* HWY_RESTRICT from, uint32_t* HWY_RESTRICT inside,
+                         size_t& num_inside) const {
+#if HWY_TARGET == HWY_WASM
+    // Mostly one of the sixteen is inside, and there is no cheap Compress.
+    const auto outside = wasm_i8x16_narrow_i16x8(
+        wasm_i16x8_narrow_i32x4(IsOutside(from).raw, IsOutside(from + 4).raw),
+        wasm_i16x8_narrow_i32x4(IsOutside(from + 8).raw, IsOutside(from + 12).raw));
+    for (uint32_t bits = wasm_i8x16_bitmask(outside) ^ 0xFFFFu; bits != 0; bits &= bits - 1) {
+      uint32_t magnitude;
+      std::memcpy(&magnitude, from + hwy::Num0BitsBelowLS1Bit_Nonzero32(bits), sizeof(magnitude));
+      inside[num_inside++] = magnitude & kMagnitudeMask;
+    }
+#else
+    const size_t lanes = hn::Lanes(di_);
+    for (size_t j = 0; j < 4; ++j) {
+      const auto is_inside = hn::Not(IsOutside(from + j * lanes));
+      const VU magnitude = hn::BitCast(du_, hn::And(LoadBits(from + j * lanes), magnitude_mask_));
+      // Not CompressStore: its masked store is microcoded on some AVX-512 machines.
+      hn::StoreU(hn::Compress(magnitude, is_inside), du_, inside + num_inside);
+      num_inside += hn::CountTrue(du_, is_inside);
+    }
+#endif
   }
 
  private:
@@ -96,13 +119,8 @@ class BracketScan {
   // -1 for a distance below the bracket.
   static HWY_INLINE VI SignOf(VI distance) { return hn::ShiftRight<31>(distance); }
 
-  HWY_INLINE void Append(VI distance, uint32_t* HWY_RESTRICT inside, size_t& num_inside) const {
-    const VU unsigned_distance = hn::BitCast(du_, distance);
-    const auto is_inside = hn::Not(hn::Gt(unsigned_distance, width_));
-    const VU magnitude = hn::BitCast(du_, hn::Add(distance, low_));
-    // Not CompressStore: its masked store is microcoded on some AVX-512 machines.
-    hn::StoreU(hn::Compress(magnitude, is_inside), du_, inside + num_inside);
-    num_inside += hn::CountTrue(du_, is_inside);
+  HWY_INLINE hn::Mask<DU> IsOutside(const float* from) const {
+    return hn::Gt(hn::BitCast(du_, Distance(from)), width_);
   }
 
   DI di_;
@@ -123,11 +141,21 @@ void GatherBracket(const float* values, size_t size, uint32_t* inside, size_t ca
   while (i + step <= size) {
     const size_t end = i + std::min(size - i, kElementsPerFlush) / step * step;
     VI below = hn::Zero(di);
-    for (; i < end; i += step) {
-      scan.Scan(values + i, below, inside, num_inside);
-      if (HWY_UNLIKELY(num_inside > capacity)) {
-        bracket->overflowed = true;
-        return;
+    while (i < end) {
+      // Which groups have a magnitude inside cannot be predicted, so they are only listed at first.
+      size_t hits[kGroupsPerBlock];
+      size_t num_hits = 0;
+      const size_t block_end = std::min(end, i + kGroupsPerBlock * step);
+      for (; i < block_end; i += step) {
+        hits[num_hits] = i;
+        num_hits += scan.Scan(values + i, below);
+      }
+      for (size_t h = 0; h < num_hits; ++h) {
+        scan.Append(values + hits[h], inside, num_inside);
+        if (HWY_UNLIKELY(num_inside > capacity)) {
+          bracket->overflowed = true;
+          return;
+        }
       }
     }
     bracket->num_below += SumOfCounts(below);
@@ -254,7 +282,7 @@ constexpr size_t kRunLength = 16;
 constexpr size_t kMinForSampling = size_t{1} << 16;
 
 size_t SampleSizeFor(size_t num_values) {
-  const size_t size = std::clamp<size_t>(num_values / 64, size_t{1} << 10, size_t{1} << 20);
+  const size_t size = std::clamp<size_t>(num_values / 128, size_t{1} << 10, size_t{1} << 20);
   return size / kRunLength * kRunLength;
 }
 

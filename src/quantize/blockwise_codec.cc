@@ -150,7 +150,7 @@ class TransposedEncoder final : public LinearEncoder {
       tile_scales_[c] = params.scale;
       tile_reciprocals_[c] = params.reciprocal;
       tile_zero_points_[c] = params.zero_point;
-      scales_[(column + c) * geometry_.blocks + block] = params.scale;
+      scales_[static_cast<size_t>((column + c) * geometry_.blocks + block)] = params.scale;
       if (!scheme_.symmetric) StoreZeroPoint(column + c, block, params.zero_point);
     }
     const LinearColumns columns{tile_scales_.data(), tile_reciprocals_.data(),
@@ -215,14 +215,15 @@ class TransposedEncoder final : public LinearEncoder {
     RepeatLastPairedCode();
     const size_t width = static_cast<size_t>(GroupWidth());
     AddWrite({Part::kCodes, first_column_ * geometry_.column_bytes,
-              codes_.span().first(width * geometry_.column_bytes)});
+              codes_.span().first(static_cast<size_t>(width * geometry_.column_bytes))});
     AddWrite({Part::kScales,
               first_column_ * geometry_.blocks * sizeof(float),
               {reinterpret_cast<const uint8_t*>(scales_.data()),
                static_cast<size_t>(width * geometry_.blocks * sizeof(float))}});
     if (!scheme_.symmetric) {
-      AddWrite({Part::kZeroPoints, first_column_ * geometry_.zero_point_bytes,
-                zero_points_.span().first(width * geometry_.zero_point_bytes)});
+      AddWrite(
+          {Part::kZeroPoints, first_column_ * geometry_.zero_point_bytes,
+           zero_points_.span().first(static_cast<size_t>(width * geometry_.zero_point_bytes))});
     }
     first_column_ += width;
     row_ = 0;
@@ -277,7 +278,7 @@ class TransposedDecoder final : public TensorDecoder {
     }
     if (slice.count == 0) return Status();
     const uint64_t first_column = ColumnsOf(slice).first;
-    for (uint64_t i = 0; i < slice.count; ++i) {
+    for (size_t i = 0; i < out.size(); ++i) {
       const uint64_t at = slice.first + i;
       out[i] = ValueAt(parts, at % geometry_.columns - first_column, at / geometry_.columns);
     }

@@ -131,7 +131,8 @@ Status Scanner::ReadHeader(uint64_t limit, uint32_t* number, Event* event) {
   event->wire = static_cast<Wire>(wire);
   event->field = {position_, body + length};
   event->body = {body, body + length};
-  if (wire == 1 || wire == 5) event->value = DecodeFixed(bytes.subspan(pos, length));
+  if (wire == 1 || wire == 5)
+    event->value = DecodeFixed(bytes.subspan(pos, static_cast<size_t>(length)));
   return {};
 }
 

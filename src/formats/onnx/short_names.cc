@@ -27,8 +27,6 @@ std::vector<bool> FindKnown(const Document& document) {
     const auto it = document.names.find(name);
     if (it != document.names.end()) is_known[it->second] = true;
   };
-  // The name of an input or output that is not there.
-  mark("");
   for (const uint32_t number : document.weight_names) is_known[number] = true;
   for (const Graph& graph : document.graphs) {
     for (const std::string& name : graph.sparse_initializers) mark(name);

@@ -13,7 +13,7 @@ namespace modelshrink::onnx {
 // Gives each name of a Document that may change one other name, the same in every graph, so that
 // what a name means in each scope cannot change. The new names are C identifiers that occur nowhere
 // in the Document, counted up in the order of Document::names: the same file always gets the same
-// ones. A name is never replaced by one that is not shorter.
+// ones. A name is never replaced by one that is not shorter, so "" (an input left out) stays.
 class ShortNames {
  public:
   // `document` must outlive it.

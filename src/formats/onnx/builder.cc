@@ -26,7 +26,7 @@ std::string TextOf(const Event& event) {
 }
 
 // The domain "ai.onnx" is another name of the default one.
-std::string NormalizedDomain(std::string domain) {
+std::string NormalizedDomain(const std::string& domain) {
   return domain == "ai.onnx" ? std::string() : domain;
 }
 
@@ -301,7 +301,7 @@ Status Builder::NodeField(const Event& event) {
       node.op_type = std::move(text);
       break;
     default:
-      node.domain = NormalizedDomain(std::move(text));
+      node.domain = NormalizedDomain(text);
   }
   return {};
 }

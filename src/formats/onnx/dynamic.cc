@@ -87,7 +87,7 @@ std::string DynamicObstacle(const Rewriter& rewriter, size_t tensor, const Tenso
   const Document& document = rewriter.document();
   const Constant& constant = document.constants[document.constant_of_tensor[tensor]];
   if (BitsOf(spec.type) != 8) return "only for 8 bits";
-  const std::string needs_opset =
+  std::string needs_opset =
       NeedsOpset("DynamicQuantizeLinear", kFirstOpsetWithDynamicQuantize, document);
   if (!needs_opset.empty()) return needs_opset;
   if (constant.data_type != kTypeFloat) return "only for float32 weights";

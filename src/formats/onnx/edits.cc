@@ -19,7 +19,7 @@ Fragment Render(const Extent& body, std::vector<Change> changes) {
   uint64_t position = body.begin;
   for (Change& change : changes) {
     out.AppendCopy({position, change.range.begin});
-    out.Append(std::move(change.replacement));
+    out.Append(change.replacement);
     position = change.range.end;
   }
   out.AppendCopy({position, body.end});

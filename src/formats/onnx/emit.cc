@@ -108,8 +108,8 @@ void Fragment::AppendPart(size_t job, Part part, uint64_t size_bytes) {
   size_bytes_ += size_bytes;
 }
 
-void Fragment::Append(Fragment other) {
-  for (Piece& piece : other.pieces_) {
+void Fragment::Append(const Fragment& other) {
+  for (const Piece& piece : other.pieces_) {
     switch (piece.kind) {
       case Segment::Kind::kLiteral:
         AppendLiteral(piece.literal);
@@ -155,7 +155,7 @@ void Fragment::AppendBytesField(uint32_t field, std::string_view bytes) {
 void Fragment::AppendMessageField(uint32_t field, Fragment body) {
   AppendTag(field, kWireLengthDelimited);
   AppendVarint(body.size_bytes());
-  Append(std::move(body));
+  Append(body);
 }
 
 Fragment IntAttribute(std::string_view name, int64_t value) {

@@ -41,7 +41,7 @@ class Fragment {
   void AppendLiteral(std::string_view bytes);
   void AppendCopy(Extent range);
   void AppendPart(size_t job, Part part, uint64_t size_bytes);
-  void Append(Fragment other);
+  void Append(const Fragment& other);
 
   // A protobuf field; a negative int64 is passed as its two's complement.
   void AppendVarintField(uint32_t field, uint64_t value);

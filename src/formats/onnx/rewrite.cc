@@ -341,10 +341,10 @@ void Replacement::Seal() {
   const bool in_place = constant_.node != kNone || graph.nodes.empty();
   Fragment nodes = rewriter_.FieldsOf(std::move(nodes_));
   if (in_place) {
-    at_constant.Append(std::move(at_first_node));
-    at_constant.Append(std::move(nodes));
+    at_constant.Append(at_first_node);
+    at_constant.Append(nodes);
   } else {
-    at_first_node.Append(std::move(nodes));
+    at_first_node.Append(nodes);
     AddEdit(constant_.graph, Before(document().nodes[graph.nodes[0]].field),
             std::move(at_first_node));
   }

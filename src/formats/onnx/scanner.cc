@@ -86,7 +86,7 @@ StatusOr<Event> Scanner::Next() {
     const size_t index = static_cast<size_t>(rule - rules.begin());
     RETURN_IF_ERROR(CheckRule(*rule, index, frame, event));
     if (!rule->repeated) frame.seen |= uint64_t{1} << index;
-    return Deliver(*rule, std::move(event));
+    return Deliver(*rule, event);
   }
   return Event{.kind = Event::Kind::kDone};
 }

@@ -162,8 +162,10 @@ TEST(FloatConvertTest, EveryLength) {
       for (size_t i = 0; i < size; ++i) Float32ToFloat16({&values[i], 1}, {&single[i], 1});
       ASSERT_EQ(std::memcmp(codes.data(), single.data(), size * 2), 0) << size;
       ASSERT_EQ(codes[size], 0xABCD) << size;
-      std::vector<float> decoded(size + 1, 7.0f);
+      std::vector<float> decoded(size + 1, 7.0f), one_by_one(size);
       Float16ToFloat32({codes.data(), size}, {decoded.data(), size});
+      for (size_t i = 0; i < size; ++i) Float16ToFloat32({&codes[i], 1}, {&one_by_one[i], 1});
+      ASSERT_EQ(std::memcmp(decoded.data(), one_by_one.data(), size * 4), 0) << size;
       ASSERT_EQ(decoded[size], 7.0f) << size;
     }
   });

@@ -43,7 +43,7 @@ TEST(SelectTest, EveryRankOfSmallArrays) {
 
 // From here on the sampled path: the smallest size that takes it, and odd ones.
 TEST(SelectTest, Sampled) {
-  for (const size_t size : {65536, 65537, 300001}) {
+  for (const size_t size : {65536, 65537, 300001, (1 << 20) + 12345}) {
     const std::vector<float> values = Normal(size, 4);
     for (const size_t k :
          {size_t{0}, size_t{1}, size / 100, size / 2, size * 9 / 10, size - 2, size - 1}) {
@@ -52,21 +52,24 @@ TEST(SelectTest, Sampled) {
   }
 }
 
-// Sorted data misleads a sampler, ties overflow its candidates: both must stay exact.
+// Sorted data and long pieces of one value mislead a sampler, ties overflow its candidates: all
+// must stay exact.
 TEST(SelectTest, Adversarial) {
   constexpr size_t kSize = 200003;
-  std::vector<float> sorted(kSize), few(kSize), half_zero = Normal(kSize, 5), hidden(kSize, 1.0f);
+  std::vector<float> sorted(kSize), few(kSize), pieces(kSize), half_zero = Normal(kSize, 5),
+                                                               hidden(kSize, 1.0f);
+  const std::vector<float> heights = Normal(kSize / 64 + 1, 8);
   for (size_t i = 0; i < kSize; ++i) {
     sorted[i] = static_cast<float>(i) - 1000.0f;
     few[i] = static_cast<float>(i % 3) * (i % 2 == 0 ? 1.0f : -1.0f);
+    pieces[i] = heights[i / 64];
     if (i % 2 == 0) half_zero[i] = i % 4 == 0 ? 0.0f : -0.0f;
   }
   for (size_t i = 0; i < 40; ++i) hidden[kSize - 1 - i] = static_cast<float>(i);
   const std::vector<float> constant(kSize, -2.5f);
-  for (const auto& values : {sorted, few, half_zero, hidden, constant}) {
-    for (const size_t k : {size_t{0}, size_t{30}, kSize / 3, kSize / 2, kSize - 30, kSize - 1}) {
-      ExpectSelected(values, k);
-    }
+  for (const auto& values : {sorted, few, pieces, half_zero, hidden, constant}) {
+    for (const size_t k : {size_t{0}, size_t{30}, kSize - 30, kSize - 1}) ExpectSelected(values, k);
+    for (size_t tenth = 1; tenth < 10; ++tenth) ExpectSelected(values, kSize * tenth / 10);
   }
 }
 
@@ -81,12 +84,12 @@ TEST(SelectTest, SubnormalsAndExtremes) {
 }
 
 TEST(SelectTest, CountsFiniteFrom) {
-  for (size_t size = 0; size <= 130; ++size) {
+  for (size_t size = 0; size <= (1 << 20) + 300; size += size <= 130 ? 1 : 1 << 20) {
     std::vector<float> values = Normal(size, 7);
     if (size > 4) {
       values[1] = std::numeric_limits<float>::infinity();
       values[size - 1] = std::numeric_limits<float>::quiet_NaN();
-      values[size / 2] = -0.5f;
+      values[size - 2] = values[size / 2] = -0.5f;
     }
     uint64_t expected = 0;
     for (const float value : values) expected += std::isfinite(value) && std::fabs(value) >= 0.5f;

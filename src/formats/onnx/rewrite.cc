@@ -21,8 +21,8 @@ Fragment OfLiteral(std::string_view bytes) {
   return out;
 }
 
-Fragment FieldOfConstant(const SharedConstant& constant) {
-  return AsField(kGraphNode, ConstantNodeProto(constant.name, constant.data_type, constant.dims,
+Fragment FieldOfConstant(const std::string& name, const SharedConstant& constant) {
+  return AsField(kGraphNode, ConstantNodeProto(name, constant.data_type, constant.dims,
                                                OfLiteral(constant.bytes)));
 }
 
@@ -35,22 +35,13 @@ Fragment MicrosoftImport() {
 
 Extent Before(const Extent& field) { return {field.begin, field.begin}; }
 
-const SharedConstant* Find(const std::vector<SharedConstant>& constants, int32_t data_type,
-                           const Shape& dims, std::string_view bytes) {
-  for (const SharedConstant& constant : constants) {
-    if (constant.data_type == data_type && constant.dims == dims && constant.bytes == bytes) {
-      return &constant;
-    }
-  }
-  return nullptr;
-}
-
-const ActivationQuantizer* Find(const std::vector<ActivationQuantizer>& quantizers, size_t graph,
-                                const std::string& input) {
-  for (const ActivationQuantizer& quantizer : quantizers) {
-    if (quantizer.graph == graph && quantizer.input == input) return &quantizer;
-  }
-  return nullptr;
+// Adds a quantizer, or lets the one that is there serve this user too.
+void Merge(ActivationQuantizer quantizer, const Document& document, ActivationQuantizers* all) {
+  const size_t user = quantizer.first_user;
+  const std::pair key(quantizer.graph, quantizer.input);
+  ActivationQuantizer& known = all->try_emplace(key, std::move(quantizer)).first->second;
+  const auto position = [&document](size_t node) { return document.nodes[node].field.begin; };
+  if (position(user) < position(known.first_user)) known.first_user = user;
 }
 
 uint64_t SizeOf(const Extent& extent) { return extent.end - extent.begin; }
@@ -104,28 +95,6 @@ bool IsPlainGemm(const Node& node) {
   return true;
 }
 
-const SharedConstant* Rewriter::FindShared(int32_t data_type, const Shape& dims,
-                                           std::string_view bytes) const {
-  return Find(shared_, data_type, dims, bytes);
-}
-
-const ActivationQuantizer* Rewriter::FindQuantizer(size_t graph, const std::string& input) const {
-  return Find(quantizers_, graph, input);
-}
-
-void Rewriter::MergeQuantizer(ActivationQuantizer quantizer) {
-  for (ActivationQuantizer& known : quantizers_) {
-    if (known.graph == quantizer.graph && known.input == quantizer.input) {
-      const auto position = [this](size_t node) { return document_.nodes[node].field.begin; };
-      if (position(quantizer.first_user) < position(known.first_user)) {
-        known.first_user = quantizer.first_user;
-      }
-      return;
-    }
-  }
-  quantizers_.push_back(std::move(quantizer));
-}
-
 Fragment Rewriter::FieldsOf(std::vector<NodeSpec> nodes) const {
   Fragment out;
   for (NodeSpec& node : nodes) {
@@ -148,9 +117,9 @@ Fragment Rewriter::FieldOf(const ActivationQuantizer& quantizer) const {
 void Rewriter::Commit(Replacement replacement) {
   next_short_name_ = replacement.next_short_name_;
   names_.merge(replacement.names_);
-  for (SharedConstant& constant : replacement.shared_) shared_.push_back(std::move(constant));
-  for (ActivationQuantizer& quantizer : replacement.quantizers_) {
-    MergeQuantizer(std::move(quantizer));
+  shared_.merge(replacement.shared_);
+  for (auto& [key, quantizer] : replacement.quantizers_) {
+    Merge(std::move(quantizer), document_, &quantizers_);
   }
   for (Edit& edit : replacement.edits_) edits_.push_back(std::move(edit));
   jobs_.push_back(std::move(replacement.job_));
@@ -178,13 +147,14 @@ Fragment Rewriter::Finish(std::vector<Job>* jobs) && {
     // First of all, since anything may use them.
     const Graph& main = document_.graphs[0];
     Edit edit{main.message, Before(document_.nodes[main.nodes[0]].field), {}};
-    for (const SharedConstant& constant : shared_)
-      edit.replacement.Append(FieldOfConstant(constant));
+    for (const auto& [constant, name] : shared_) {
+      edit.replacement.Append(FieldOfConstant(name, constant));
+    }
     edits.push_back(std::move(edit));
   }
   for (Edit& edit : edits_) edits.push_back(std::move(edit));
   // Last among what is inserted at one place: the activation may be a dequantized weight.
-  for (const ActivationQuantizer& quantizer : quantizers_) {
+  for (const auto& [key, quantizer] : quantizers_) {
     edits.push_back({document_.graphs[quantizer.graph].message,
                      Before(document_.nodes[quantizer.first_user].field), FieldOf(quantizer)});
   }
@@ -223,11 +193,11 @@ std::string Replacement::NewNameAt(size_t node, std::string_view suffix) {
 }
 
 std::string Replacement::Shared(int32_t data_type, const Shape& dims, const std::string& bytes) {
-  const SharedConstant* found = rewriter_.FindShared(data_type, dims, bytes);
-  if (found == nullptr) found = Find(shared_, data_type, dims, bytes);
-  if (found != nullptr) return found->name;
-  shared_.push_back({NewInternalName("shared_constant"), data_type, dims, bytes});
-  return shared_.back().name;
+  SharedConstant constant{data_type, dims, bytes};
+  for (const SharedConstants* known : {&rewriter_.shared(), &std::as_const(shared_)}) {
+    if (const auto found = known->find(constant); found != known->end()) return found->second;
+  }
+  return shared_[std::move(constant)] = NewInternalName("shared_constant");
 }
 
 Status Replacement::SetJob(Shape shape, const Scheme& scheme) {
@@ -273,12 +243,12 @@ std::string Replacement::AddNode(std::string_view op_type, std::vector<std::stri
 ActivationQuantizer Replacement::QuantizeActivation(size_t node) {
   const size_t graph = document().nodes[node].graph;
   const std::string& input = document().nodes[node].inputs[0];
-  const ActivationQuantizer* known = rewriter_.FindQuantizer(graph, input);
-  if (known == nullptr) known = Find(quantizers_, graph, input);
   ActivationQuantizer quantizer;
-  if (known != nullptr) {
-    quantizer = *known;
-  } else {
+  const std::pair key(graph, input);
+  for (const ActivationQuantizers* known : {&rewriter_.quantizers(), &std::as_const(quantizers_)}) {
+    if (const auto found = known->find(key); found != known->end()) quantizer = found->second;
+  }
+  if (quantizer.codes.empty()) {
     quantizer = {graph,
                  input,
                  NewInternalName(input + "_dynamic"),
@@ -287,7 +257,7 @@ ActivationQuantizer Replacement::QuantizeActivation(size_t node) {
                  0};
   }
   quantizer.first_user = node;
-  quantizers_.push_back(quantizer);
+  Merge(quantizer, document(), &quantizers_);
   return quantizer;
 }
 
@@ -354,13 +324,11 @@ void Replacement::Seal() {
     AddEdit(document().nodes[node].graph, document().nodes[node].field,
             rewriter_.FieldsOf(std::move(specs)));
   }
-  for (const SharedConstant& constant : shared_)
-    new_size_bytes_ += FieldOfConstant(constant).size_bytes();
-  for (size_t i = 0; i < quantizers_.size(); ++i) {
-    const ActivationQuantizer& quantizer = quantizers_[i];
-    const ActivationQuantizer* first = Find(quantizers_, quantizer.graph, quantizer.input);
-    const bool is_new =
-        first == &quantizer && rewriter_.FindQuantizer(quantizer.graph, quantizer.input) == nullptr;
+  for (const auto& [constant, name] : shared_) {
+    new_size_bytes_ += FieldOfConstant(name, constant).size_bytes();
+  }
+  for (const auto& [key, quantizer] : quantizers_) {
+    const bool is_new = !rewriter_.quantizers().contains(key);
     if (is_new) new_size_bytes_ += rewriter_.FieldOf(quantizer).size_bytes();
   }
   if (needs_microsoft_ && !rewriter_.imports_microsoft()) {

@@ -2,9 +2,11 @@
 #ifndef MODELSHRINK_FORMATS_ONNX_REWRITE_H_
 #define MODELSHRINK_FORMATS_ONNX_REWRITE_H_
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -23,11 +25,15 @@ inline constexpr int64_t kFirstIrWithFreeInitializers = 4;
 
 // A small constant of the main graph, visible in every subgraph and made once for each value.
 struct SharedConstant {
-  std::string name;
   int32_t data_type = 0;
   Shape dims;
   std::string bytes;
+
+  bool operator<(const SharedConstant& other) const {
+    return std::tie(data_type, dims, bytes) < std::tie(other.data_type, other.dims, other.bytes);
+  }
 };
+using SharedConstants = std::map<SharedConstant, std::string>;  // → its name
 
 // A DynamicQuantizeLinear node: one for each activation and graph, before its first user.
 struct ActivationQuantizer {
@@ -36,6 +42,7 @@ struct ActivationQuantizer {
   std::string codes, scale, zero_point;
   size_t first_user = 0;  // in Document::nodes
 };
+using ActivationQuantizers = std::map<std::pair<size_t, std::string>, ActivationQuantizer>;
 
 class Replacement;
 
@@ -57,9 +64,8 @@ class Rewriter {
   // Null when nothing is stripped.
   const ShortNames* short_names() const { return short_names_ ? &*short_names_ : nullptr; }
   size_t next_short_name() const { return next_short_name_; }
-  const SharedConstant* FindShared(int32_t data_type, const Shape& dims,
-                                   std::string_view bytes) const;
-  const ActivationQuantizer* FindQuantizer(size_t graph, const std::string& input) const;
+  const SharedConstants& shared() const { return shared_; }
+  const ActivationQuantizers& quantizers() const { return quantizers_; }
   bool imports_microsoft() const { return imports_microsoft_ || document_.microsoft_opset > 0; }
   size_t num_jobs() const { return jobs_.size(); }
 
@@ -72,7 +78,6 @@ class Rewriter {
   Fragment Finish(std::vector<Job>* jobs) &&;
 
  private:
-  void MergeQuantizer(ActivationQuantizer quantizer);
   // Shortens and drops what the edits leave of Document::strip_fields.
   void AddStripEdits(std::vector<Edit>* edits) const;
 
@@ -81,8 +86,8 @@ class Rewriter {
   std::optional<ShortNames> short_names_;
   size_t next_short_name_ = 0;  // in their count
   std::unordered_set<std::string> names_;
-  std::vector<SharedConstant> shared_;
-  std::vector<ActivationQuantizer> quantizers_;
+  SharedConstants shared_;
+  ActivationQuantizers quantizers_;
   std::vector<Edit> edits_;
   std::vector<Job> jobs_;
   bool imports_microsoft_ = false;
@@ -164,8 +169,8 @@ class Replacement {
   size_t tensor_;
   size_t next_short_name_;
   std::unordered_set<std::string> names_;
-  std::vector<SharedConstant> shared_;
-  std::vector<ActivationQuantizer> quantizers_;
+  SharedConstants shared_;
+  ActivationQuantizers quantizers_;
   std::vector<PartTensor> parts_;
   std::vector<NodeSpec> nodes_;
   std::vector<std::pair<size_t, std::vector<NodeSpec>>> users_;

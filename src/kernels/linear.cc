@@ -31,8 +31,8 @@ template <class DF>
 class Uniform {
  public:
   Uniform(DF d, const LinearParams& params)
-      : lanes_{SetOpaque(d, params.scale), SetOpaque(d, params.reciprocal),
-               SetOpaque(hn::RebindToSigned<DF>(), kMagicBits - params.zero_point)} {}
+      : lanes_{hn::Set(d, params.scale), hn::Set(d, params.reciprocal),
+               hn::Set(hn::RebindToSigned<DF>(), kMagicBits - params.zero_point)} {}
   HWY_INLINE LaneParams<DF> At(DF, size_t) const { return lanes_; }
 
  private:
@@ -43,15 +43,17 @@ class Uniform {
 template <class DF>
 class PerColumn {
  public:
-  PerColumn(DF, const LinearColumns& columns) : columns_(columns) {}
+  PerColumn(DF, const LinearColumns& columns)
+      : columns_(columns), magic_bits_(SetOpaque(hn::RebindToSigned<DF>(), kMagicBits)) {}
   HWY_INLINE LaneParams<DF> At(DF d, size_t i) const {
     const hn::RebindToSigned<DF> di;
     return {hn::LoadU(d, columns_.scales + i), hn::LoadU(d, columns_.reciprocals + i),
-            hn::Sub(hn::Set(di, kMagicBits), hn::LoadU(di, columns_.zero_points + i))};
+            hn::Sub(magic_bits_, hn::LoadU(di, columns_.zero_points + i))};
   }
 
  private:
   LinearColumns columns_;
+  hn::Vec<hn::RebindToSigned<DF>> magic_bits_;
 };
 
 struct DivideHalfEven {
@@ -84,9 +86,8 @@ struct ReciprocalHalfAway {
 
 template <class Rule, bool kClamp, typename T, class Source>
 HWY_INLINE size_t QuantizeQuads(DF d, const float* HWY_RESTRICT x, size_t n, const Source& source,
-                                T lo, T hi, T* HWY_RESTRICT codes) {
+                                hn::Vec<DF> magic, T lo, T hi, T* HWY_RESTRICT codes) {
   const hn::RebindToSigned<DF> di;
-  const auto magic = SetOpaque(d, kMagic);
   const size_t lanes = hn::Lanes(d);
   size_t i = 0;
   for (; i + 4 * lanes <= n; i += 4 * lanes) {
@@ -100,10 +101,10 @@ HWY_INLINE size_t QuantizeQuads(DF d, const float* HWY_RESTRICT x, size_t n, con
 
 template <class Rule, typename T, class DF, class Source>
 HWY_INLINE size_t QuantizeSingles(DF d, const float* HWY_RESTRICT x, size_t i, size_t n,
-                                  const Source& source, T lo, T hi, T* HWY_RESTRICT codes) {
+                                  const Source& source, hn::Vec<DF> magic, T lo, T hi,
+                                  T* HWY_RESTRICT codes) {
   const hn::RebindToSigned<DF> di;
   const hn::Rebind<T, DF> dt;
-  const auto magic = SetOpaque(d, kMagic);
   for (; i + hn::Lanes(d) <= n; i += hn::Lanes(d)) {
     const auto code = Rule::Code(d, hn::LoadU(d, x + i), source.At(d, i), magic);
     const auto clipped = hn::Min(hn::Max(code, hn::Set(di, lo)), hn::Set(di, hi));
@@ -113,15 +114,17 @@ HWY_INLINE size_t QuantizeSingles(DF d, const float* HWY_RESTRICT x, size_t i, s
 }
 
 template <class Rule, bool kClamp, typename T, template <class> class Source, class Params>
-HWY_INLINE void QuantizeRun(const float* x, size_t n, const Params& params, T lo, T hi, T* codes) {
+HWY_INLINE void QuantizeRun(const float* x, size_t n, const Params& params, hn::Vec<DF> magic, T lo,
+                            T hi, T* codes) {
   const DF d;
   const Source<DF> source(d, params);
   size_t i = 0;
-  if constexpr (sizeof(T) == 1) i = QuantizeQuads<Rule, kClamp>(d, x, n, source, lo, hi, codes);
-  i = QuantizeSingles<Rule>(d, x, i, n, source, lo, hi, codes);
+  if constexpr (sizeof(T) == 1)
+    i = QuantizeQuads<Rule, kClamp>(d, x, n, source, magic, lo, hi, codes);
+  i = QuantizeSingles<Rule>(d, x, i, n, source, magic, lo, hi, codes);
   if (i < n) {
     const DF1 d1;
-    QuantizeSingles<Rule>(d1, x, i, n, Source<DF1>(d1, params), lo, hi, codes);
+    QuantizeSingles<Rule>(d1, x, i, n, Source<DF1>(d1, params), hn::Set(d1, kMagic), lo, hi, codes);
   }
 }
 
@@ -153,9 +156,10 @@ struct QuantizeRunsKernel {
 
   template <typename T, bool kClamp>
   HWY_INLINE void operator()(T lo, T hi) const {
+    const auto magic = SetOpaque(DF(), kMagic);
     for (size_t r = 0; r < num_runs; ++r) {
-      QuantizeRun<Rule, kClamp, T, Uniform>(values + r * run_length, run_length, params[r], lo, hi,
-                                            reinterpret_cast<T*>(codes) + r * run_length);
+      QuantizeRun<Rule, kClamp, T, Uniform>(values + r * run_length, run_length, params[r], magic,
+                                            lo, hi, reinterpret_cast<T*>(codes) + r * run_length);
     }
   }
 };
@@ -169,9 +173,10 @@ struct QuantizeRowsKernel {
 
   template <typename T, bool kClamp>
   HWY_INLINE void operator()(T lo, T hi) const {
+    const auto magic = SetOpaque(DF(), kMagic);
     for (size_t r = 0; r < num_rows; ++r) {
-      QuantizeRun<Rule, kClamp, T, PerColumn>(values + r * stride, num_columns, columns, lo, hi,
-                                              reinterpret_cast<T*>(codes) + r * num_columns);
+      QuantizeRun<Rule, kClamp, T, PerColumn>(values + r * stride, num_columns, columns, magic, lo,
+                                              hi, reinterpret_cast<T*>(codes) + r * num_columns);
     }
   }
 };

@@ -4,6 +4,7 @@
 #define HWY_TARGET_INCLUDE "kernels/range.cc"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+#include "kernels/compat-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace modelshrink {
@@ -125,9 +126,16 @@ size_t FirstNonFinite(const float* values, size_t num_elements) {
   const DU du;
   const size_t lanes = hn::Lanes(du);
   const uint32_t* bits = reinterpret_cast<const uint32_t*>(values);
+  const auto magnitude_mask = SetOpaque(du, 0x7FFFFFFFu);
+  const auto max_finite = SetOpaque(DI(), 0x7F7FFFFF);
+  const auto magnitude = [&](size_t at) HWY_ATTR {
+    return hn::BitCast(DI(), hn::And(hn::LoadU(du, bits + at), magnitude_mask));
+  };
   size_t i = 0;
-  while (i + lanes <= num_elements && hn::AllFalse(du, IsNonFinite(du, hn::LoadU(du, bits + i)))) {
-    i += lanes;
+  for (; i + 4 * lanes <= num_elements; i += 4 * lanes) {
+    const auto largest = hn::Max(hn::Max(magnitude(i), magnitude(i + lanes)),
+                                 hn::Max(magnitude(i + 2 * lanes), magnitude(i + 3 * lanes)));
+    if (HWY_UNLIKELY(AnyTrue(DI(), hn::Gt(largest, max_finite)))) break;
   }
   const hn::CappedTag<uint32_t, 1> d1;
   while (i < num_elements && hn::AllFalse(d1, IsNonFinite(d1, hn::LoadU(d1, bits + i)))) ++i;

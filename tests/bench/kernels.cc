@@ -19,7 +19,9 @@ namespace {
 
 constexpr size_t kRowLength = 4096;
 constexpr size_t kBlockSize = 128;
-constexpr size_t kBlocksPerRow = kRowLength / kBlockSize;
+// As many values at once as the encoders take.
+constexpr size_t kChunk = 2048;
+constexpr size_t kBlocksPerChunk = kChunk / kBlockSize;
 
 // Results that nothing else reads.
 volatile float sink;
@@ -61,17 +63,34 @@ void Int8Rows(const Workspace& w) {
 }
 
 void Int4Blocks(const Workspace& w) {
-  std::array<BitRange, kBlocksPerRow> ranges;
-  std::array<LinearParams, kBlocksPerRow> params;
-  std::array<uint8_t, kRowLength> unpacked;
-  for (size_t start = 0; start < w.count; start += kRowLength) {
-    const float* row = w.values + start;
-    RangesOfRuns(row, kBlocksPerRow, kBlockSize, ranges.data());
-    for (size_t i = 0; i < kBlocksPerRow; ++i) params[i] = ParamsOf(2 * ranges[i].AbsMax() / 15, 0);
-    QuantizeRuns(DType::kInt4, LinearRounding::kDivideHalfEven, row, kBlocksPerRow, kBlockSize,
+  std::array<BitRange, kBlocksPerChunk> ranges;
+  std::array<LinearParams, kBlocksPerChunk> params;
+  std::array<uint8_t, kChunk> unpacked;
+  for (size_t start = 0; start < w.count; start += kChunk) {
+    const float* chunk = w.values + start;
+    RangesOfRuns(chunk, kBlocksPerChunk, kBlockSize, ranges.data());
+    for (size_t i = 0; i < kBlocksPerChunk; ++i)
+      params[i] = ParamsOf(2 * ranges[i].AbsMax() / 15, 0);
+    QuantizeRuns(DType::kInt4, LinearRounding::kDivideHalfEven, chunk, kBlocksPerChunk, kBlockSize,
                  params.data(), unpacked.data());
-    PackNibbles(unpacked.data(), kRowLength / 2, w.codes + start / 2);
+    PackNibbles(unpacked.data(), kChunk / 2, w.codes + start / 2);
   }
+}
+
+void Int8Columns(const Workspace& w) {
+  static std::array<float, kRowLength> scales, reciprocals;
+  static std::array<int32_t, kRowLength> zero_points;
+  static std::array<uint32_t, kRowLength> max_signed, max_unsigned;
+  max_signed.fill(0);
+  max_unsigned.fill(0);
+  const size_t num_rows = w.count / kRowLength;
+  IncludeRows(w.values, num_rows, kRowLength, kRowLength, max_signed.data(), max_unsigned.data());
+  for (size_t c = 0; c < kRowLength; ++c) {
+    scales[c] = 2 * BitRange{max_signed[c], max_unsigned[c]}.AbsMax() / 254;
+    reciprocals[c] = 1.0f / scales[c];
+  }
+  QuantizeRows(DType::kInt8, LinearRounding::kDivideHalfEven, w.values, num_rows, kRowLength,
+               kRowLength, {scales.data(), reciprocals.data(), zero_points.data()}, w.codes);
 }
 
 void DequantizeUint8(const Workspace& w) {
@@ -107,6 +126,7 @@ std::span<const Kernel> Kernels() {
       {"int8 affine", Int8Affine},
       {"min/max + quantize uint8", Uint8MinMax},
       {"int8 per row", Int8Rows},
+      {"int8 per column", Int8Columns},
       {"int4 block 128", Int4Blocks},
       {"dequantize uint8", DequantizeUint8},
       {"f32 to f16", ToFloat16},

@@ -87,8 +87,8 @@ const classes = {
 /** The error that a value of the core stands for; its message says where. */
 export function fromCoreError({ error, message, tensor, offset }: CoreError): ModelShrinkError {
   const place = [];
-  if (tensor !== undefined && !message.includes(tensor)) place.push(`tensor "${tensor}"`);
-  if (offset !== undefined && !message.includes(String(offset))) place.push(`byte ${offset}`);
+  if (tensor !== undefined && !message.includes(`"${tensor}"`)) place.push(`tensor "${tensor}"`);
+  if (offset !== undefined) place.push(`byte ${offset}`);
   const text = place.length > 0 ? `${message} (${place.join(", ")})` : message;
   if (Object.hasOwn(classes, error)) {
     return new classes[error as keyof typeof classes](text, { tensor, offset });

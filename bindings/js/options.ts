@@ -1,13 +1,25 @@
 /** Checks of option objects: every complaint names the option, its value and what is allowed. */
 import { ArgumentError } from "./errors.js";
 
+/** Cycles and BigInts have no JSON. */
+function jsonOf(value: object): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return className(value);
+  }
+}
+
+const className = (value: object): string =>
+  typeof value.constructor === "function" ? value.constructor.name : "an object";
+
 /** A value in a message: short, and never "[object Object]". */
 export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "object" && value !== null) {
     return Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype
-      ? JSON.stringify(value).slice(0, 80)
-      : value.constructor.name;
+      ? jsonOf(value).slice(0, 80)
+      : className(value);
   }
   return String(value);
 }

@@ -103,7 +103,12 @@ export class CheckedSink {
     await this.#sink.close();
   }
 
+  /** Never fails: `reason` is what the caller has to hear. */
   async abort(reason: unknown): Promise<void> {
-    await this.#sink.abort(reason);
+    try {
+      await this.#sink.abort(reason);
+    } catch {
+      // What went wrong before matters more than what could not be cleaned up.
+    }
   }
 }

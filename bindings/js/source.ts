@@ -161,7 +161,8 @@ export async function openSource(source: unknown, signal?: AbortSignal): Promise
       if (offset < cachedAt || offset + length > cachedAt + cached.length) {
         cached = new Uint8Array(0);
         const ahead = Math.max(length, Math.min(windowBytes, raw.size - offset));
-        cached = (await readExactly(raw, offset, ahead)) as Uint8Array<ArrayBuffer>;
+        // Copied: a source may read into the same buffer again.
+        cached = new Uint8Array(await readExactly(raw, offset, ahead));
         cachedAt = offset;
       }
       return cached.subarray(offset - cachedAt, offset - cachedAt + length);

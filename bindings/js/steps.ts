@@ -72,7 +72,8 @@ async function copyRange(
   const source = inputOf(host, 0);
   for (let done = 0; done < size; done += copyBytes) {
     const bytes = await source.read(offset + done, Math.min(copyBytes, size - done));
-    await sinkOf(host).write(outputOffset + done, bytes);
+    // The sink may keep, change or transfer what it gets; the source's bytes may be the user's own.
+    await sinkOf(host).write(outputOffset + done, bytes.slice());
     host.onWrite?.();
     await host.pacer.pause();
   }

@@ -48,6 +48,24 @@ test("each line of errors.def has its class and code", async () => {
   }
 });
 
+test("a message says where, even when it has the same letters and digits already", () => {
+  const made = fromCoreError({
+    error: "FormatError",
+    message: "Wrong size 40",
+    tensor: "W",
+    offset: 4,
+  });
+  assert.equal(made.message, 'Wrong size 40 (tensor "W", byte 4)');
+});
+
+test("values without JSON are named in messages too", () => {
+  const cyclic = {};
+  cyclic.self = cyclic;
+  assert.throws(() => quantize(x, { type: cyclic }), ArgumentError);
+  assert.throws(() => quantize(x, { type: "int8", shape: [12n] }), ArgumentError);
+  assert.throws(() => quantize(x, { type: [12n] }), ArgumentError);
+});
+
 test("an error that the table does not know is internal", () => {
   for (const error of ["NewError", "constructor", "__proto__"]) {
     const made = fromCoreError({ error, message: "Odd" });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
@@ -228,6 +228,41 @@ test("a sink that fails is aborted with its own error", async () => {
     assert.equal(sink.calls.at(-1), "abort");
     assert.equal(sink.reason, failure);
   }
+});
+
+test("a failed abort does not hide why the run failed", async () => {
+  const failure = new Error("no write");
+  const sink = recordingSink((now) => (now === "write" ? Promise.reject(failure) : undefined));
+  sink.abort = () => {
+    throw new Error("no abort");
+  };
+  await assert.rejects(shrink(model, "int8", { sink }), (error) => error === failure);
+});
+
+test("a sink may transfer what it gets: neither the source nor the output suffers", async () => {
+  const source = model.slice();
+  const sink = recordingSink();
+  const write = sink.write;
+  sink.write = (offset, bytes) =>
+    write(offset, structuredClone(bytes, { transfer: [bytes.buffer] }));
+  await shrink(source, "int8", { sink });
+  assert.deepEqual(source, model);
+  assert.deepEqual(sink.bytes, await (await shrink(model, "int8")).bytes());
+});
+
+test("only a regular file is replaced, whatever its name's length", async () => {
+  const refused = { code: "io", message: /it is a folder|it is not a regular file/ };
+  // A pipe of our own: a real device would be lost if this test ever failed.
+  const pipe = join(folder, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  for (const sink of [folder, pipe]) {
+    await assert.rejects(shrink(model, "int8", { sink }), refused);
+  }
+  assert.ok((await stat(pipe)).isFIFO());
+  await rm(pipe);
+  const longest = join(folder, "é".repeat(127));
+  await shrink(model, "int8", { sink: longest });
+  await rm(longest);
 });
 
 test("too few bytes are never committed, bytes outside the plan never written", async () => {

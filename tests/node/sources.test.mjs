@@ -13,6 +13,7 @@ import {
   shrink,
   UnsupportedError,
 } from "modelshrink";
+import { openSource } from "../../dist/source.js";
 import { chainModel } from "./onnx.mjs";
 
 const model = chainModel([{ name: "w", size: 64 }]);
@@ -43,6 +44,17 @@ after(async () => {
 const randomAccess = (bytes, read) => ({
   size: bytes.length,
   read: read ?? ((offset, length) => bytes.slice(offset, offset + length)),
+});
+
+test("a source may read into the same buffer again and again", async () => {
+  const source = await openSource({
+    size: 200_000,
+    read: (offset, length) => shared.fill(offset === 0 ? 1 : 2).subarray(0, length),
+  });
+  const shared = new Uint8Array(100_000);
+  assert.equal((await source.read(0, 4))[0], 1);
+  await source.read(100_000, 100_000);
+  assert.equal((await source.read(4, 4))[0], 1);
 });
 
 test("every kind of source gives the same", async () => {

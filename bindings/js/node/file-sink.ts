@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
-import { open, rename, rm, type FileHandle } from "node:fs/promises";
+import { open, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { IntegrityError } from "../errors.js";
+import { IntegrityError, ModelShrinkError } from "../errors.js";
 import type { Sink } from "../sink.js";
 import { ioError } from "./io-error.js";
 import { readFully } from "./read-fully.js";
@@ -12,6 +12,9 @@ interface Piece {
   length: number;
   hash: string;
 }
+
+/** In UTF-16 units, of at most three bytes each. */
+const maxNameLength = 64;
 
 const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("base64");
 
@@ -30,11 +33,14 @@ class FileSink implements Sink {
   constructor(path: string) {
     this.#path = path;
     const unique = `${process.pid}-${randomBytes(4).toString("hex")}`;
-    this.#temporary = join(dirname(path), `.${basename(path)}.${unique}.tmp`);
+    // Shortened: a file name may have 255 bytes.
+    const name = basename(path).slice(0, maxNameLength);
+    this.#temporary = join(dirname(path), `.${name}.${unique}.tmp`);
   }
 
   async open(size: number): Promise<void> {
     this.#size = size;
+    await this.#checkTarget();
     await this.#attempt(async () => {
       this.#handle = await open(this.#temporary, "wx+");
     });
@@ -71,6 +77,14 @@ class FileSink implements Sink {
     await this.#handle?.close().catch(() => undefined);
     this.#handle = undefined;
     await rm(this.#temporary, { force: true });
+  }
+
+  /** The rename would replace a device, or fail on a folder after all the work. */
+  async #checkTarget(): Promise<void> {
+    const target = await stat(this.#path).catch(() => undefined);
+    if (!target || target.isFile()) return;
+    const reason = target.isDirectory() ? "it is a folder" : "it is not a regular file";
+    throw new ModelShrinkError(`Cannot write "${this.#path}": ${reason}.`, "io");
   }
 
   #file(): FileHandle {

@@ -30,6 +30,8 @@ TEST(CheckedTest, NumElementsRefusesOverflowEvenBesideAZero) {
                                   &num_elements));
   EXPECT_FALSE(CheckedNumElements(std::array<uint64_t, 3>{uint64_t{1} << 40, uint64_t{1} << 40, 0},
                                   &num_elements));
+  EXPECT_FALSE(CheckedNumElements(std::array<uint64_t, 3>{0, uint64_t{1} << 40, uint64_t{1} << 40},
+                                  &num_elements));
 }
 
 TEST(DTypeTest, NamesGoBothWays) {
@@ -54,9 +56,12 @@ TEST(DTypeTest, BytesRoundAnOddNibbleUp) {
 }
 
 TEST(BufferTest, ImpossibleSizesAreAStatus) {
-  const auto too_large = Buffer<float>::Allocate(UINT64_MAX / 2);
-  ASSERT_FALSE(too_large.ok());
-  EXPECT_EQ(too_large.status().code(), StatusCode::kOutOfMemory);
+  // The second one's bytes wrap to 4.
+  for (const uint64_t num_elements : {UINT64_MAX / 2, (uint64_t{1} << 62) + 1}) {
+    const auto too_large = Buffer<float>::Allocate(num_elements);
+    ASSERT_FALSE(too_large.ok());
+    EXPECT_EQ(too_large.status().code(), StatusCode::kOutOfMemory);
+  }
   auto buffer = Buffer<float>::Allocate(3);
   ASSERT_TRUE(buffer.ok());
   EXPECT_EQ(buffer.value().size(), 3u);

@@ -322,10 +322,13 @@ TEST(LinearTest, LargeTransposedMatchesReference) {
                              Shape{1500, 12000}, Shape{9000, 2000}}) {
     ExpectAsReference(Random(static_cast<size_t>(shape[0] * shape[1]), 6), shape, scheme);
   }
+  // Blocks longer than a slice, collected for one group of columns from whole rows.
+  scheme.block_size = 4096;
+  ExpectAsReference(Random(2100 * 2100, 7), {2100, 2100}, scheme);
 }
 
 TEST(LinearTest, ErrorStatsAreThoseOfTheDecodedTensor) {
-  for (const Shape& shape : {Shape{33, 65}, Shape{33, 200, 3}}) {
+  for (const Shape& shape : {Shape{33, 65}, Shape{33, 200, 3}, Shape{3, 5, 90}}) {
     for (uint32_t axis : {0u, 1u}) {
       uint64_t n = 1;
       for (uint64_t dim : shape) n *= dim;
@@ -413,15 +416,21 @@ TEST(LinearTest, TransposedDecodesToWithinHalfAStep) {
   }
   auto decoder = TensorDecoder::Create(scheme, shape);
   ASSERT_TRUE(decoder.ok());
-  const ElementRange slice{5 * 11 + 3, 4};
-  const auto ranges = decoder.value()->RangesOf(slice);
-  std::array<std::span<const uint8_t>, kNumParts> bytes;
-  for (size_t p = 0; p < kNumParts; ++p) {
-    bytes[p] = {parts[p].data() + ranges[p].offset, static_cast<size_t>(ranges[p].size)};
+  // Within a row, across the end of one, over several.
+  for (const ElementRange slice :
+       {ElementRange{58, 4}, ElementRange{64, 4}, ElementRange{17, 30}}) {
+    const auto ranges = decoder.value()->RangesOf(slice);
+    std::array<std::span<const uint8_t>, kNumParts> bytes;
+    for (size_t p = 0; p < kNumParts; ++p) {
+      ASSERT_LE(ranges[p].offset + ranges[p].size, parts[p].size());
+      bytes[p] = {parts[p].data() + ranges[p].offset, static_cast<size_t>(ranges[p].size)};
+    }
+    std::vector<float> out(slice.count);
+    ASSERT_TRUE(decoder.value()->Decode(slice, bytes, out).ok());
+    EXPECT_EQ(std::memcmp(out.data(), decoded.data() + slice.first, slice.count * 4), 0);
+    bytes[1] = bytes[1].first(bytes[1].size() - 1);
+    EXPECT_EQ(decoder.value()->Decode(slice, bytes, out).code(), StatusCode::kArgument);
   }
-  std::vector<float> out(4);
-  ASSERT_TRUE(decoder.value()->Decode(slice, bytes, out).ok());
-  EXPECT_EQ(std::memcmp(out.data(), decoded.data() + slice.first, 16), 0);
 }
 
 TEST(LinearTest, NonFiniteValuesAreErrorsOrZeros) {
@@ -468,7 +477,23 @@ TEST(LinearTest, ArraysCheckTheirSizes) {
   const auto& parts = array.value().parts;
   EXPECT_TRUE(DequantizeArray(scheme, {6}, {parts[0].span(), parts[1].span(), {}}, out).ok());
   for (float x : out) EXPECT_FLOAT_EQ(x, 1.0f);
-  EXPECT_EQ(DequantizeArray(scheme, {6}, {parts[0].span(), {}, {}}, out).code(),
+  const auto message = [&](std::span<const uint8_t> codes, std::span<const uint8_t> scales,
+                           std::span<const uint8_t> zero_points) {
+    return DequantizeArray(scheme, {6}, {codes, scales, zero_points}, out).message();
+  };
+  const std::span<const uint8_t> codes = parts[0].span(), scales = parts[1].span();
+  EXPECT_EQ(message(codes.first(5), scales, {}),
+            "the codes have 5 bytes, not the 6 that the shape needs");
+  EXPECT_EQ(message(codes, {}, {}), "the scales have 0 bytes, not the 4 that the shape needs");
+  EXPECT_EQ(message(codes, scales, codes),
+            "the zero points have 6 bytes, not the 0 that the shape needs");
+  const auto decoder = TensorDecoder::Create(scheme, {6});
+  ASSERT_TRUE(decoder.ok());
+  EXPECT_EQ(decoder.value()->Decode({0, 6}, {codes.first(5), scales, {}}, out).code(),
+            StatusCode::kArgument);
+  // Past the end, with as many bytes as that would need.
+  const Bytes two_scales(8);
+  EXPECT_EQ(decoder.value()->Decode({1, 6}, {codes, two_scales, {}}, out).code(),
             StatusCode::kArgument);
 }
 

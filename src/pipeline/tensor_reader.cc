@@ -26,8 +26,8 @@ bool IsReadable(const Tensor& tensor) {
   // Size 0: the values lie in another file or are spread over several fields.
   if (num_elements > 0 && tensor.parts[0].size == 0) return false;
   const DType type = tensor.scheme.type;
-  if (tensor.quantized) return IsLinear(type);
-  return type == DType::kFloat32 || IsNarrowFloat(type);
+  // Integers of a tensor that is not quantized are no real numbers.
+  return type == DType::kFloat32 || IsNarrowFloat(type) || (tensor.quantized && IsLinear(type));
 }
 
 Status TensorReader::Open(const Tensor& tensor) {

@@ -192,6 +192,26 @@ TEST(ShrinkerTest, RefusesAnotherNumberOfBytes) {
   EXPECT_EQ(shrinker.value()->Feed(Bytes(15)).code(), StatusCode::kArgument);
 }
 
+TEST(ComparerTest, ReadsNarrowFloatsThatStandForAnotherTensor) {
+  FakeFormat original, other;
+  original.Add("w", {4}, {1, 2, 3, 4});
+  other.Add("w", {2}, {0, 0});
+  Tensor& narrow = other.model_.tensors[0];
+  narrow.shape = {4};
+  narrow.scheme.type = DType::kFloat16;
+  // As the ONNX reader describes a constant behind a Cast.
+  narrow.quantized = true;
+  other.file = {0x00, 0x3C, 0x00, 0x40, 0x00, 0x42, 0x00, 0x44};
+  auto comparer = Comparer::Create(original, other);
+  ASSERT_TRUE(comparer.ok());
+  const RunLog run = Execute(comparer.value().get(), 0, {&original.file, &other.file});
+  ASSERT_TRUE(run.status.ok()) << run.status.message();
+  const TensorReport& entry = comparer.value()->report().tensors.at(0);
+  EXPECT_TRUE(entry.has_stats);
+  EXPECT_EQ(entry.note, "");
+  EXPECT_EQ(entry.max_abs_error, 0);
+}
+
 TEST(ComparerTest, ComparesByNameAndSaysWhatItCannot) {
   FakeFormat original, other;
   original.Add("same", {2}, {3, 4});

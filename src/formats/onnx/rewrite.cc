@@ -117,6 +117,7 @@ Fragment Rewriter::FieldOf(const ActivationQuantizer& quantizer) const {
 void Rewriter::Commit(Replacement replacement) {
   next_short_name_ = replacement.next_short_name_;
   names_.merge(replacement.names_);
+  for (const auto& [base, next] : replacement.next_suffix_) next_suffix_[base] = next;
   shared_.merge(replacement.shared_);
   for (auto& [key, quantizer] : replacement.quantizers_) {
     Merge(std::move(quantizer), document_, &quantizers_);
@@ -173,10 +174,14 @@ Replacement::Replacement(const Rewriter& rewriter, size_t tensor)
       next_short_name_(rewriter.next_short_name()) {}
 
 std::string Replacement::NewName(const std::string& base) {
-  std::string name = base;
-  for (size_t i = 1; rewriter_.HasName(name) || names_.contains(name); ++i) {
-    name = base + "_" + std::to_string(i);
-  }
+  // The count goes on from the last use of the base: a file may hold one name in every subgraph.
+  const auto [next, is_new] = next_suffix_.try_emplace(base, 0);
+  if (is_new) next->second = rewriter_.next_suffix(base);
+  std::string name;
+  do {
+    name = next->second == 0 ? base : base + "_" + std::to_string(next->second);
+    ++next->second;
+  } while (rewriter_.HasName(name) || names_.contains(name));
   names_.insert(name);
   return name;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -61,6 +62,11 @@ class Rewriter {
   bool HasName(const std::string& name) const {
     return document_.names.contains(name) || names_.contains(name);
   }
+  // Where to go on counting suffixes of names with this base; 0: the base itself may be free.
+  size_t next_suffix(const std::string& base) const {
+    const auto found = next_suffix_.find(base);
+    return found == next_suffix_.end() ? 0 : found->second;
+  }
   // Null when nothing is stripped.
   const ShortNames* short_names() const { return short_names_ ? &*short_names_ : nullptr; }
   size_t next_short_name() const { return next_short_name_; }
@@ -86,6 +92,7 @@ class Rewriter {
   std::optional<ShortNames> short_names_;
   size_t next_short_name_ = 0;  // in their count
   std::unordered_set<std::string> names_;
+  std::unordered_map<std::string, size_t> next_suffix_;
   SharedConstants shared_;
   ActivationQuantizers quantizers_;
   std::vector<Edit> edits_;
@@ -169,6 +176,7 @@ class Replacement {
   size_t tensor_;
   size_t next_short_name_;
   std::unordered_set<std::string> names_;
+  std::unordered_map<std::string, size_t> next_suffix_;
   SharedConstants shared_;
   ActivationQuantizers quantizers_;
   std::vector<PartTensor> parts_;

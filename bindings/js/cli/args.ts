@@ -80,7 +80,8 @@ export function parseCommand([word = "", ...rest]: string[]): Arguments {
     throw new UsageError(
       word.startsWith("-")
         ? `The command comes first, then ${word}.`
-        : `There is no command "${word}".${suggestion(word, Object.keys(commands))}`,
+        : `There is no command "${word}"; there are ${Object.keys(commands).join(", ")}.` +
+            suggestion(word, Object.keys(commands)),
     );
   }
   const { values, positionals } = parse(word, rest);

@@ -4,7 +4,7 @@ import type { CommandName } from "./args.js";
 const synopses: Record<CommandName, string> = {
   inspect: "modelshrink inspect <model>                 show what is in a model",
   plan: "modelshrink plan <model> [recipe options]   show what shrink would do, exact sizes",
-  shrink: "modelshrink shrink <model> [-o <output>] [recipe options]",
+  shrink: "modelshrink shrink <model> [-o <output>] [recipe options]   write the small model",
   compare: "modelshrink compare <original> <other>      errors and sizes, tensor by tensor",
 };
 
@@ -28,7 +28,8 @@ const recipeHelp = () => `Recipe options:
                                lowmem   4 or 8 bits in memory too
   --strip                    leave out names and texts that no runtime needs
   --keep <glob>              leave these tensors alone; may be given again
-  --rule <glob>=<type>       another type for these tensors; may be given again
+  --rule <glob>=<type>       another type for these tensors, of any size; may be given again
+Types: int8 uint8 int16 uint16 int4 uint4 float16 bfloat16 float8e4m3 float8e5m2.
 A glob's * is any text and ? one character; /…/ is a regular expression. The first match decides.
 
 Presets:

@@ -128,6 +128,36 @@ HWY_INLINE void QuantizeRun(const float* x, size_t n, const Params& params, hn::
   }
 }
 
+// The parameters of more columns do not stay in the level 1 cache from one row to the next.
+constexpr size_t kManyColumns = 2048;
+
+// Four rows at a time, for many columns. Returns how many columns were quantized.
+template <class Rule, bool kClamp, typename T>
+HWY_INLINE size_t QuantizeFourRows(const float* x, size_t stride, size_t num_columns,
+                                   const LinearColumns& columns, hn::Vec<DF> magic, T lo, T hi,
+                                   T* codes) {
+  const DF d;
+  const hn::RebindToSigned<DF> di;
+  const size_t lanes = hn::Lanes(d);
+  const PerColumn<DF> source(d, columns);
+  size_t c = 0;
+  for (; c + 4 * lanes <= num_columns; c += 4 * lanes) {
+    const LaneParams<DF> p0 = source.At(d, c);
+    const LaneParams<DF> p1 = source.At(d, c + lanes);
+    const LaneParams<DF> p2 = source.At(d, c + 2 * lanes);
+    const LaneParams<DF> p3 = source.At(d, c + 3 * lanes);
+    for (size_t r = 0; r < 4; ++r) {
+      const float* from = x + r * stride + c;
+      StoreSaturated<kClamp>(di, Rule::Code(d, hn::LoadU(d, from), p0, magic),
+                             Rule::Code(d, hn::LoadU(d, from + lanes), p1, magic),
+                             Rule::Code(d, hn::LoadU(d, from + 2 * lanes), p2, magic),
+                             Rule::Code(d, hn::LoadU(d, from + 3 * lanes), p3, magic), lo, hi,
+                             codes + r * num_columns + c);
+    }
+  }
+  return c;
+}
+
 // Calls `kernel.operator()<T, kClamp>(lo, hi)` for the C++ type that holds codes of `type`.
 template <class Kernel>
 HWY_INLINE void WithCodeType(DType type, const Kernel& kernel) {
@@ -174,10 +204,25 @@ struct QuantizeRowsKernel {
   template <typename T, bool kClamp>
   HWY_INLINE void operator()(T lo, T hi) const {
     const auto magic = SetOpaque(DF(), kMagic);
-    for (size_t r = 0; r < num_rows; ++r) {
-      QuantizeRun<Rule, kClamp, T, PerColumn>(values + r * stride, num_columns, columns, magic, lo,
-                                              hi, reinterpret_cast<T*>(codes) + r * num_columns);
+    const auto quantize_rows = [&](size_t first, size_t count, size_t column) HWY_ATTR {
+      const LinearColumns rest{columns.scales + column, columns.reciprocals + column,
+                               columns.zero_points + column};
+      for (size_t r = first; r < first + count; ++r) {
+        QuantizeRun<Rule, kClamp, T, PerColumn>(
+            values + r * stride + column, num_columns - column, rest, magic, lo, hi,
+            reinterpret_cast<T*>(codes) + r * num_columns + column);
+      }
+    };
+    size_t r = 0;
+    if constexpr (sizeof(T) == 1) {
+      for (; num_columns > kManyColumns && r + 4 <= num_rows; r += 4) {
+        const size_t done =
+            QuantizeFourRows<Rule, kClamp>(values + r * stride, stride, num_columns, columns, magic,
+                                           lo, hi, reinterpret_cast<T*>(codes) + r * num_columns);
+        if (done != num_columns) quantize_rows(r, 4, done);
+      }
     }
+    quantize_rows(r, num_rows - r, 0);
   }
 };
 

@@ -10,6 +10,8 @@ namespace {
 
 // Columns are repeated up to about this many, so that narrow rows fill vectors.
 constexpr uint64_t kMinColumns = 512;
+// Rows too wide for a chunk are quantized so many at once, to use loaded parameters again.
+constexpr uint64_t kWideRows = 4;
 
 // Groups are interleaved, so the whole tensor is visited twice: for the ranges of all channels and
 // for the codes (a tensor that fits one slice: once).
@@ -37,7 +39,7 @@ class ChannelEncoder final : public LinearEncoder {
     }
     ASSIGN_OR_RETURN(params_, Buffer<LinearParams>::Allocate(channels));
     ASSIGN_OR_RETURN(codes_, PartStream::Create(Part::kCodes, scheme_.type, geometry_.num_elements,
-                                                kMaxSliceElements, kChunkElements));
+                                                kMaxSliceElements, MaxStaged()));
     ASSIGN_OR_RETURN(scale_part_, PartStream::Create(Part::kScales, DType::kFloat32, channels,
                                                      channels, channels));
     ASSIGN_OR_RETURN(zero_point_part_, PartStream::Create(Part::kZeroPoints, scheme_.type, channels,
@@ -79,6 +81,9 @@ class ChannelEncoder final : public LinearEncoder {
   }
 
  private:
+  bool HasWideRows() const { return has_columns_ && width_ > kChunkElements; }
+  uint64_t MaxStaged() const { return HasWideRows() ? kWideRows * width_ : kChunkElements; }
+
   // Calls visit(values, width, num_rows) for the full rows of `width_` and for what remains.
   template <class Visit>
   void ForRows(std::span<const float> values, const Visit& visit) const {
@@ -157,6 +162,12 @@ class ChannelEncoder final : public LinearEncoder {
 
   void QuantizeColumns(std::span<const float> values) {
     ForRows(values, [&](const float* rows, size_t width, size_t num_rows) {
+      if (HasWideRows() && !options_.error_stats) {
+        for (size_t r = 0; r < num_rows; r += kWideRows) {
+          QuantizeTile(rows + r * width, std::min<size_t>(kWideRows, num_rows - r), width, 0);
+        }
+        return;
+      }
       const size_t rows_at_once = std::max<size_t>(1, kChunkElements / width);
       for (size_t r = 0; r < num_rows; r += rows_at_once) {
         const size_t count = std::min(rows_at_once, num_rows - r);

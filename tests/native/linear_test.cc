@@ -46,9 +46,10 @@ Parts ReferenceParts(const std::vector<float>& values, const Shape& shape, const
   return {q.codes, q.scales, q.zero_points};
 }
 
-Parts Encode(const std::vector<float>& values, const Shape& shape, const Scheme& scheme) {
+Parts Encode(const std::vector<float>& values, const Shape& shape, const Scheme& scheme,
+             const EncoderOptions& options = {}) {
   const auto sizes = PartSizesOf(scheme, shape);
-  auto encoder = TensorEncoder::Create(scheme, shape);
+  auto encoder = TensorEncoder::Create(scheme, shape, options);
   EXPECT_TRUE(sizes.ok() && encoder.ok());
   Parts parts;
   std::array<std::vector<int>, kNumParts> num_writes;
@@ -96,6 +97,7 @@ void ExpectAsReference(const std::vector<float>& values, const Shape& shape, con
       ASSERT_EQ(actual[p][i], expected[p][i]) << "part " << p << " byte " << i;
     }
   }
+  EXPECT_TRUE(Encode(values, shape, scheme, {.error_stats = false}) == expected);
 }
 
 std::vector<float> Random(size_t n, uint32_t seed) {
@@ -198,7 +200,7 @@ TEST(LinearTest, LengthsAroundTheVectorWidth) {
 TEST(LinearTest, EveryAxisMatchesReference) {
   ForEachTarget([] {
     for (const Shape& shape : {Shape{5, 7, 9}, Shape{3, 700}, Shape{700, 3}, Shape{4, 3, 3, 3},
-                               Shape{2, 3, 80}, Shape{1, 5, 6}, Shape{6, 1, 5}}) {
+                               Shape{2, 3, 80}, Shape{1, 5, 6}, Shape{6, 1, 5}, Shape{10, 2601}}) {
       uint64_t n = 1;
       for (uint64_t dim : shape) n *= dim;
       const std::vector<float> values = Random(static_cast<size_t>(n), 3);

@@ -20,6 +20,7 @@ async function buildWasm(variant) {
   if (!existsSync(join(root, "build", preset, "build.ninja"))) {
     await runOrExit("emcmake", ["cmake", "--preset", preset], { env });
   }
+  console.log(`WebAssembly, ${variant} (the first build takes minutes)`);
   await runOrExit("cmake", ["--build", "--preset", preset, "--parallel", "2"], { env });
   return join(root, "build", preset);
 }

@@ -123,6 +123,7 @@ export function formatReport(report: Report): string {
     `${report.format}: ${formatBytes(inputBytes)} → ${formatBytes(outputBytes)} ` +
       `(${percent(outputBytes, inputBytes)}), ${plural(changed.length, "tensor")} changed`,
     ...worstLines(changed),
+    ...(report.warnings ?? []).map((warning) => `Warning: ${warning}`),
   ].join("\n");
 }
 

@@ -4,7 +4,7 @@ import { UnsupportedError } from "./errors.js";
 import { loadCore, unwrap } from "./load.js";
 import { checkKeys, checkObject } from "./options.js";
 import { Pacer } from "./pace.js";
-import { checkRecipe, specsOf, type CheckedRecipe, type Recipe } from "./recipe.js";
+import { checkRecipe, remarksOn, specsOf, type CheckedRecipe, type Recipe } from "./recipe.js";
 import { CheckedSink, MemorySink, sinkFromOption, type Sink } from "./sink.js";
 import { openSource, type OpenSource, type Source } from "./source.js";
 import { callLive, runSteps } from "./steps.js";
@@ -52,6 +52,8 @@ export interface Plan {
   /** Exactly what `shrink` will write. */
   outputBytes: number;
   tensors: PlannedTensor[];
+  /** What the recipe's author should know, such as a rule that matches no weight. */
+  warnings?: string[];
 }
 
 export interface ReportedTensor extends PlannedTensor {
@@ -205,9 +207,23 @@ export async function inspect(source: Source, options: RunOptions = {}): Promise
 
 function planOf({ core, model }: OpenModel, recipe: CheckedRecipe) {
   return callLive(core, () => {
-    const specs = specsOf(recipe, model.info().tensors);
-    return { specs, planned: unwrap(model.plan(specs, recipe.options)) };
+    const { tensors } = model.info();
+    const specs = specsOf(recipe, tensors);
+    const planned = unwrap(model.plan(specs, recipe.options));
+    return { specs, planned, remarks: remarksOn(recipe, tensors) };
   });
+}
+
+/** The core's report with what only the recipe knows. */
+function withRemarks<T extends CoreReport>(
+  report: T,
+  { notes, warnings }: ReturnType<typeof remarksOn>,
+): T & { warnings?: string[] } {
+  for (const [i, tensor] of report.tensors.entries()) {
+    const note = notes[i];
+    if (note !== undefined) tensor.note ??= note;
+  }
+  return warnings.length > 0 ? { ...report, warnings } : report;
 }
 
 /** What `shrink` would do, and the exact size of its output, without reading any weight. */
@@ -218,9 +234,10 @@ export async function plan(
 ): Promise<Plan> {
   checkRunOptions(options, runKeys);
   const checked = checkRecipe(recipe);
-  return withModel(source, options, (opened) =>
-    Promise.resolve(planOf(opened, checked).planned satisfies CoreReport),
-  );
+  return withModel(source, options, (opened) => {
+    const { planned, remarks } = planOf(opened, checked);
+    return Promise.resolve(withRemarks(planned, remarks));
+  });
 }
 
 async function writeModel(
@@ -230,7 +247,7 @@ async function writeModel(
   options: RunOptions,
 ): Promise<Report> {
   const { core, model, source, pacer } = opened;
-  const { specs, planned } = planOf(opened, recipe);
+  const { specs, planned, remarks } = planOf(opened, recipe);
   const checked = new CheckedSink(sink, planned.outputBytes);
   const meter = new Meter(options, "write", planned.outputBytes);
   const run = callLive(core, () => unwrap(model.shrink(specs, recipe.options)));
@@ -250,7 +267,10 @@ async function writeModel(
     });
     options.signal?.throwIfAborted();
     await checked.close();
-    return callLive(core, () => run.report());
+    return withRemarks(
+      callLive(core, () => run.report()),
+      remarks,
+    );
   } catch (error) {
     await checked.abort(error);
     throw error;

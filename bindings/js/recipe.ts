@@ -70,7 +70,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     recipe: { weights: "int16" },
   },
   int4: {
-    description: "4 bit in blocks of 32: an eighth of the size, runs anywhere",
+    description: "4 bit in blocks of 32: about a sixth of the size, runs anywhere",
     recipe: { weights: "int4" },
   },
   uint4: {
@@ -94,11 +94,11 @@ export const presets: Readonly<Record<string, Preset>> = {
     recipe: { weights: "uint8", mode: "dynamic", symmetric: true },
   },
   q8: {
-    description: "8 bit in memory too (MatMulNBits), blocks of 32; onnxruntime 1.30",
+    description: "8 bit in memory too (MatMulNBits), blocks of 32; onnxruntime 1.30 or newer",
     recipe: { weights: "uint8", mode: "lowmem", symmetric: true },
   },
   q4: {
-    description: "4 bit in memory too (MatMulNBits), blocks of 32; onnxruntime 1.21",
+    description: "4 bit in memory too (MatMulNBits), blocks of 32; onnxruntime 1.21 or newer",
     recipe: { weights: "uint4", mode: "lowmem", symmetric: true },
   },
 };
@@ -136,6 +136,7 @@ function matcher(where: string, match: unknown): RegExp {
 }
 
 interface CheckedRule {
+  match: string;
   pattern: RegExp;
   /** undefined: keep. */
   weights: QuantizedType | undefined;
@@ -153,6 +154,7 @@ function checkRule(value: unknown, i: number): CheckedRule {
     throw new ArgumentError(`${where}.keep is ${show(rule.keep)}; it must be true.`);
   }
   return {
+    match: rule.match as string,
     pattern,
     weights: optional(rule.weights, (weights) => checkType(`${where}.weights`, weights)),
   };
@@ -213,6 +215,14 @@ export function checkRecipe(value: unknown): CheckedRecipe {
 
 const elementsOf = ({ shape }: CoreTensorInfo) => shape.reduce((all, size) => all * size, 1);
 
+/** Why the recipe leaves a weight as it is; undefined when it does not. */
+function reasonToKeep(recipe: CheckedRecipe, tensor: CoreTensorInfo): string | undefined {
+  const rule = recipe.rules.find(({ pattern }) => pattern.test(tensor.name));
+  if (rule) return rule.weights === undefined ? "kept by a rule" : undefined;
+  const isSmall = elementsOf(tensor) < recipe.minElements;
+  return isSmall ? `fewer than ${recipe.minElements} elements` : undefined;
+}
+
 /** One specification for each tensor. What is no weight stays, whatever the rules say. */
 export function specsOf(
   recipe: CheckedRecipe,
@@ -220,9 +230,17 @@ export function specsOf(
 ): CoreTensorSpec[] {
   return tensors.map((tensor) => {
     const rule = recipe.rules.find(({ pattern }) => pattern.test(tensor.name));
-    const weights = rule ? rule.weights : recipe.weights;
-    const isSmall = !rule && elementsOf(tensor) < recipe.minElements;
-    const spec = recipe.specFor(weights ?? recipe.weights);
-    return { ...spec, keep: weights === undefined || isSmall || !tensor.isWeight };
+    const spec = recipe.specFor(rule?.weights ?? recipe.weights);
+    const keep = !tensor.isWeight || reasonToKeep(recipe, tensor) !== undefined;
+    return { ...spec, keep };
   });
+}
+
+/** What a recipe does to a model beyond its specifications: reasons by tensor, idle rules. */
+export function remarksOn(recipe: CheckedRecipe, tensors: readonly CoreTensorInfo[]) {
+  const notes = tensors.map((it) => (it.isWeight ? reasonToKeep(recipe, it) : undefined));
+  const warnings = recipe.rules
+    .filter(({ pattern }) => !tensors.some((it) => it.isWeight && pattern.test(it.name)))
+    .map(({ match }) => `The rule "${match}" matches no weight.`);
+  return { notes, warnings };
 }

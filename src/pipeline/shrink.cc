@@ -270,7 +270,8 @@ Report PlanOf(const Model& model, const Layout& layout) {
     report.tensors.push_back({.name = tensor.name,
                               .shape = tensor.shape,
                               .from = StoredAs(tensor),
-                              .to = outcome.to,
+                              // Never rewritten, and only the reader knows its block size.
+                              .to = tensor.quantized ? StoredAs(tensor) : outcome.to,
                               .input_bytes = tensor.stored_bytes,
                               .output_bytes = outcome.output_bytes,
                               .note = outcome.note});

@@ -383,3 +383,13 @@ test("wrong options are refused before anything is opened", async () => {
     });
   }
 });
+
+test("a rule that matches no weight is a warning; what the recipe keeps says why", async () => {
+  const recipe = { weights: "int8", minElements: 1e9, rules: [{ match: "nowhere*", keep: true }] };
+  const planned = await plan(model, recipe);
+  assert.deepEqual(planned.warnings, ['The rule "nowhere*" matches no weight.']);
+  assert.ok(planned.tensors.some(({ note }) => note === "fewer than 1000000000 elements"));
+  const { report } = await shrink(model, recipe);
+  assert.deepEqual(report.warnings, planned.warnings);
+  assert.equal((await plan(model, "int8")).warnings, undefined);
+});

@@ -152,7 +152,7 @@ void Fragment::AppendBytesField(uint32_t field, std::string_view bytes) {
   AppendLiteral(bytes);
 }
 
-void Fragment::AppendMessageField(uint32_t field, Fragment body) {
+void Fragment::AppendMessageField(uint32_t field, const Fragment& body) {
   AppendTag(field, kWireLengthDelimited);
   AppendVarint(body.size_bytes());
   Append(body);
@@ -173,10 +173,10 @@ Fragment IntsAttribute(std::string_view name, const std::vector<int64_t>& values
   return attribute;
 }
 
-Fragment TensorAttribute(std::string_view name, Fragment tensor) {
+Fragment TensorAttribute(std::string_view name, const Fragment& tensor) {
   Fragment attribute = NamedAttribute(name);
   attribute.AppendVarintField(kAttributeType, kTypeOfTensor);
-  attribute.AppendMessageField(kAttributeT, std::move(tensor));
+  attribute.AppendMessageField(kAttributeT, tensor);
   return attribute;
 }
 
@@ -198,33 +198,33 @@ Fragment CopyOfAttribute(const Attribute& attribute) {
   return copy;
 }
 
-Fragment TensorProto(std::string_view name, int32_t data_type, const Shape& dims, Fragment raw) {
+Fragment TensorProto(std::string_view name, int32_t data_type, const Shape& dims,
+                     const Fragment& raw) {
   Fragment tensor;
   for (uint64_t dim : dims) tensor.AppendVarintField(kTensorDims, dim);
   tensor.AppendVarintField(kTensorDataType, static_cast<uint64_t>(data_type));
   if (!name.empty()) tensor.AppendBytesField(kTensorName, name);
-  tensor.AppendMessageField(kTensorRawData, std::move(raw));
+  tensor.AppendMessageField(kTensorRawData, raw);
   return tensor;
 }
 
-Fragment NodeProto(NodeSpec node) {
+Fragment NodeProto(const NodeSpec& node) {
   Fragment proto;
   for (const std::string& input : node.inputs) proto.AppendBytesField(kNodeInput, input);
   for (const std::string& output : node.outputs) proto.AppendBytesField(kNodeOutput, output);
   if (!node.name.empty()) proto.AppendBytesField(kNodeName, node.name);
   proto.AppendBytesField(kNodeOpType, node.op_type);
-  for (Fragment& attribute : node.attributes)
-    proto.AppendMessageField(kNodeAttribute, std::move(attribute));
+  for (const Fragment& attribute : node.attributes)
+    proto.AppendMessageField(kNodeAttribute, attribute);
   if (!node.domain.empty()) proto.AppendBytesField(kNodeDomain, node.domain);
   return proto;
 }
 
 Fragment ConstantNodeProto(const std::string& name, int32_t data_type, const Shape& dims,
-                           Fragment raw) {
+                           const Fragment& raw) {
   NodeSpec node{.op_type = "Constant", .inputs = {}, .outputs = {name}};
-  node.attributes.push_back(
-      TensorAttribute("value", TensorProto("", data_type, dims, std::move(raw))));
-  return NodeProto(std::move(node));
+  node.attributes.push_back(TensorAttribute("value", TensorProto("", data_type, dims, raw)));
+  return NodeProto(node);
 }
 
 std::string BytesOf(const std::vector<int64_t>& values) {

@@ -47,7 +47,7 @@ class Fragment {
   void AppendVarintField(uint32_t field, uint64_t value);
   void AppendFloatField(uint32_t field, float value);
   void AppendBytesField(uint32_t field, std::string_view bytes);
-  void AppendMessageField(uint32_t field, Fragment body);
+  void AppendMessageField(uint32_t field, const Fragment& body);
 
  private:
   void AppendTag(uint32_t field, uint32_t wire_type);
@@ -60,13 +60,14 @@ class Fragment {
 // AttributeProto messages.
 Fragment IntAttribute(std::string_view name, int64_t value);
 Fragment IntsAttribute(std::string_view name, const std::vector<int64_t>& values);
-Fragment TensorAttribute(std::string_view name, Fragment tensor);
+Fragment TensorAttribute(std::string_view name, const Fragment& tensor);
 // Only for the types of Attribute that hold a value of their own (FLOAT, INT, STRING, INTS).
 Fragment CopyOfAttribute(const Attribute& attribute);
 bool CanCopyAttribute(const Attribute& attribute);
 
 // A TensorProto whose little-endian elements are `raw`. An empty name is left out.
-Fragment TensorProto(std::string_view name, int32_t data_type, const Shape& dims, Fragment raw);
+Fragment TensorProto(std::string_view name, int32_t data_type, const Shape& dims,
+                     const Fragment& raw);
 
 struct NodeSpec {
   std::string op_type;
@@ -76,11 +77,11 @@ struct NodeSpec {
   std::string domain = {};
   std::string name = {};
 };
-Fragment NodeProto(NodeSpec node);
+Fragment NodeProto(const NodeSpec& node);
 
 // A Constant node whose output is `name`.
 Fragment ConstantNodeProto(const std::string& name, int32_t data_type, const Shape& dims,
-                           Fragment raw);
+                           const Fragment& raw);
 
 // Little-endian bytes.
 std::string BytesOf(const std::vector<int64_t>& values);

@@ -9,9 +9,9 @@ namespace {
 
 constexpr std::string_view kMicrosoftDomain = "com.microsoft";
 
-Fragment AsField(uint32_t field, Fragment body) {
+Fragment AsField(uint32_t field, const Fragment& body) {
   Fragment out;
-  out.AppendMessageField(field, std::move(body));
+  out.AppendMessageField(field, body);
   return out;
 }
 
@@ -30,16 +30,17 @@ Fragment MicrosoftImport() {
   Fragment import;
   import.AppendBytesField(kOpsetDomain, kMicrosoftDomain);
   import.AppendVarintField(kOpsetVersion, 1);
-  return AsField(kModelOpsetImport, std::move(import));
+  return AsField(kModelOpsetImport, import);
 }
 
 Extent Before(const Extent& field) { return {field.begin, field.begin}; }
 
 // Adds a quantizer, or lets the one that is there serve this user too.
-void Merge(ActivationQuantizer quantizer, const Document& document, ActivationQuantizers* all) {
+void Merge(const ActivationQuantizer& quantizer, const Document& document,
+           ActivationQuantizers* all) {
   const size_t user = quantizer.first_user;
   const std::pair key(quantizer.graph, quantizer.input);
-  ActivationQuantizer& known = all->try_emplace(key, std::move(quantizer)).first->second;
+  ActivationQuantizer& known = all->try_emplace(key, quantizer).first->second;
   const auto position = [&document](size_t node) { return document.nodes[node].field.begin; };
   if (position(user) < position(known.first_user)) known.first_user = user;
 }
@@ -103,7 +104,7 @@ Fragment Rewriter::FieldsOf(std::vector<NodeSpec> nodes) const {
       for (std::string& input : node.inputs) input = short_names_->Of(input);
       for (std::string& output : node.outputs) output = short_names_->Of(output);
     }
-    out.AppendMessageField(kGraphNode, NodeProto(std::move(node)));
+    out.AppendMessageField(kGraphNode, NodeProto(node));
   }
   return out;
 }
@@ -119,8 +120,8 @@ void Rewriter::Commit(Replacement replacement) {
   names_.merge(replacement.names_);
   for (const auto& [base, next] : replacement.next_suffix_) next_suffix_[base] = next;
   shared_.merge(replacement.shared_);
-  for (auto& [key, quantizer] : replacement.quantizers_) {
-    Merge(std::move(quantizer), document_, &quantizers_);
+  for (const auto& [key, quantizer] : replacement.quantizers_) {
+    Merge(quantizer, document_, &quantizers_);
   }
   for (Edit& edit : replacement.edits_) edits_.push_back(std::move(edit));
   jobs_.push_back(std::move(replacement.job_));
@@ -287,13 +288,12 @@ void Replacement::SealConstants(Fragment* at_constant, Fragment* at_first_node) 
   const bool initializers_allowed = document().ir_version >= kFirstIrWithFreeInitializers;
   for (PartTensor& part : parts_) {
     if (initializers_allowed && (was_initializer || part.as_initializer)) {
-      at_constant->AppendMessageField(
-          kGraphInitializer,
-          TensorProto(part.name, part.data_type, part.dims, std::move(part.raw)));
+      at_constant->AppendMessageField(kGraphInitializer,
+                                      TensorProto(part.name, part.data_type, part.dims, part.raw));
     } else {
       Fragment* place = was_initializer ? at_first_node : at_constant;
-      place->AppendMessageField(
-          kGraphNode, ConstantNodeProto(part.name, part.data_type, part.dims, std::move(part.raw)));
+      place->AppendMessageField(kGraphNode,
+                                ConstantNodeProto(part.name, part.data_type, part.dims, part.raw));
     }
   }
 }

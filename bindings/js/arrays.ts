@@ -286,11 +286,8 @@ export function compareArrays(a: Float32Array, b: Float32Array): ErrorStats {
   return withScratch((core, scratch) => {
     const first = scratch.copyIn(a);
     const second = scratch.copyIn(b);
-    const { sqnr, maxAbsError, meanAbsError, cosine, sparsity }: CoreErrorStats = core.errorStats(
-      first.ptr,
-      second.ptr,
-      a.length,
-    );
+    const stats: CoreErrorStats = unwrap(core.errorStats(first.ptr, second.ptr, a.length));
+    const { sqnr, maxAbsError, meanAbsError, cosine, sparsity } = stats;
     return { sqnr, maxAbsError, meanAbsError, cosine, sparsity };
   });
 }

@@ -106,7 +106,7 @@ export interface CoreSteps {
 
 /** A model being read (steps: "read", "done"), then asked. */
 export interface CoreModel extends CoreSteps {
-  info(): CoreModelInfo;
+  info(): CoreResult<CoreModelInfo>;
   /** One spec for each tensor of info(). */
   plan(specs: CoreTensorSpec[], options: CoreWriteOptions): CoreResult<CoreReport>;
   /** The model must outlive the run. Steps: all kinds. */
@@ -161,7 +161,7 @@ export interface CoreModule {
     pruneCount: number,
     mask: number,
   ): CoreResult<Record<string, never>>;
-  errorStats(a: number, b: number, count: number): CoreErrorStats;
+  errorStats(a: number, b: number, count: number): CoreResult<CoreErrorStats>;
 
   /** `head`: the first bytes of the file, up to 64. */
   openModel(sizeBytes: number, head: Uint8Array): CoreResult<CoreModel>;

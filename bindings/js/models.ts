@@ -195,7 +195,7 @@ function toTensorInfo({ note, ...tensor }: CoreTensorInfo): TensorInfo {
 export async function inspect(source: Source, options: RunOptions = {}): Promise<ModelInfo> {
   checkRunOptions(options, runKeys);
   return withModel(source, options, ({ core, model }) => {
-    const { format, sizeBytes, metadata, tensors } = callLive(core, () => model.info());
+    const { format, sizeBytes, metadata, tensors } = callLive(core, () => unwrap(model.info()));
     return Promise.resolve({
       format,
       inputBytes: sizeBytes,
@@ -207,7 +207,7 @@ export async function inspect(source: Source, options: RunOptions = {}): Promise
 
 function planOf({ core, model }: OpenModel, recipe: CheckedRecipe) {
   return callLive(core, () => {
-    const { tensors } = model.info();
+    const { tensors } = unwrap(model.info());
     const specs = specsOf(recipe, tensors);
     const planned = unwrap(model.plan(specs, recipe.options));
     return { specs, planned, remarks: remarksOn(recipe, tensors) };
@@ -324,7 +324,7 @@ async function compareOpened(
   options: RunOptions,
 ): Promise<Report> {
   const { core, pacer } = original;
-  const { tensors } = callLive(core, () => original.model.info());
+  const { tensors } = callLive(core, () => unwrap(original.model.info()));
   const meter = new Meter(options, "compare", original.source.size + other.source.size);
   const run = callLive(core, () => unwrap(core.compareModels(original.model, other.model)));
   try {

@@ -215,12 +215,16 @@ export function checkRecipe(value: unknown): CheckedRecipe {
 
 const elementsOf = ({ shape }: CoreTensorInfo) => shape.reduce((all, size) => all * size, 1);
 
-/** Why the recipe leaves a weight as it is; undefined when it does not. */
-function reasonToKeep(recipe: CheckedRecipe, tensor: CoreTensorInfo): string | undefined {
+/** The type that the recipe gives a weight, or why it leaves it as it is. */
+function decide(
+  recipe: CheckedRecipe,
+  tensor: CoreTensorInfo,
+): { weights: QuantizedType } | { reason: string } {
   const rule = recipe.rules.find(({ pattern }) => pattern.test(tensor.name));
-  if (rule) return rule.weights === undefined ? "kept by a rule" : undefined;
-  const isSmall = elementsOf(tensor) < recipe.minElements;
-  return isSmall ? `fewer than ${recipe.minElements} elements` : undefined;
+  if (rule) return rule.weights ? { weights: rule.weights } : { reason: "kept by a rule" };
+  return elementsOf(tensor) < recipe.minElements
+    ? { reason: `fewer than ${recipe.minElements} elements` }
+    : { weights: recipe.weights };
 }
 
 /** One specification for each tensor. What is no weight stays, whatever the rules say. */
@@ -229,16 +233,20 @@ export function specsOf(
   tensors: readonly CoreTensorInfo[],
 ): CoreTensorSpec[] {
   return tensors.map((tensor) => {
-    const rule = recipe.rules.find(({ pattern }) => pattern.test(tensor.name));
-    const spec = recipe.specFor(rule?.weights ?? recipe.weights);
-    const keep = !tensor.isWeight || reasonToKeep(recipe, tensor) !== undefined;
-    return { ...spec, keep };
+    const decision = decide(recipe, tensor);
+    const isKept = !tensor.isWeight || "reason" in decision;
+    return isKept
+      ? { ...recipe.specFor(recipe.weights), keep: true }
+      : recipe.specFor(decision.weights);
   });
 }
 
 /** What a recipe does to a model beyond its specifications: reasons by tensor, idle rules. */
 export function remarksOn(recipe: CheckedRecipe, tensors: readonly CoreTensorInfo[]) {
-  const notes = tensors.map((it) => (it.isWeight ? reasonToKeep(recipe, it) : undefined));
+  const notes = tensors.map((tensor) => {
+    const decision = decide(recipe, tensor);
+    return tensor.isWeight && "reason" in decision ? decision.reason : undefined;
+  });
   const warnings = recipe.rules
     .filter(({ pattern }) => !tensors.some((it) => it.isWeight && pattern.test(it.name)))
     .map(({ match }) => `The rule "${match}" matches no weight.`);

@@ -1,6 +1,7 @@
 import { compareArrays, type ErrorStats } from "./arrays.js";
 import { ArgumentError } from "./errors.js";
-import { compareModels, type Report, type RunOptions } from "./models.js";
+import { compareModels, type Report } from "./models.js";
+import type { RunOptions } from "./open-model.js";
 import type { Source } from "./source.js";
 
 /** Two arrays: how far `b` is from `a`, at once. */

@@ -44,13 +44,38 @@ export interface CoreTensorSpec {
 /** Mirrors `WriteOptions` of src/formats/layout.h. */
 export interface CoreWriteOptions {
   strip: boolean;
+  /** Empty: as the input's. */
+  mainName: string;
 }
+
+/** Mirrors `ByteRange` of src/formats/model.h: it may run over the end of `file` into the next ones. */
+export interface CoreRange {
+  file: number;
+  offset: number;
+  size: number;
+}
+
+/** Mirrors `InputFile` of src/formats/model.h. */
+export interface CoreFile {
+  name: string;
+  sizeBytes: number;
+}
+
+/** Mirrors `Unit` of src/pipeline/shrink.h. */
+export interface CoreUnit {
+  tensor?: number;
+  outputBytes: number;
+}
+
+/** What a model being read asks for; mirrors `Request` of src/formats/format.h. */
+export type CoreRequest =
+  { kind: "open"; name: string } | Extract<CoreStep, { kind: "read" | "done" }>;
 
 /** Mirrors `Step` of src/pipeline/step.h; offsets are exact integers below 2^53. */
 export type CoreStep =
-  | { kind: "read"; input: number; offset: number; size: number }
-  | { kind: "copy"; offset: number; size: number; outputOffset: number }
-  | { kind: "write"; outputOffset: number; bytes: HeapBytes }
+  | ({ kind: "read"; input: number } & CoreRange)
+  | ({ kind: "copy"; outputFile: number; outputOffset: number } & CoreRange)
+  | { kind: "write"; outputFile: number; outputOffset: number; bytes: HeapBytes }
   | { kind: "tensor"; tensor: number }
   | { kind: "done" };
 
@@ -59,6 +84,8 @@ export interface CoreTensorInfo {
   shape: number[];
   type: string;
   quantized: boolean;
+  /** The float type that restoring gives; only when it is quantized. */
+  restoredType?: string;
   storedBytes: number;
   isWeight: boolean;
   axis: number;
@@ -68,6 +95,7 @@ export interface CoreTensorInfo {
 
 export interface CoreModelInfo {
   format: string;
+  files: CoreFile[];
   sizeBytes: number;
   metadata: Record<string, string>;
   tensors: CoreTensorInfo[];
@@ -92,30 +120,38 @@ export interface CoreReport {
   format: string;
   inputBytes: number;
   outputBytes: number;
+  files: CoreFile[];
   tensors: CoreTensorReport[];
 }
 
 /** Anything that is advanced by steps: `next()`, and `feed()` after a "read" step. */
-export interface CoreSteps {
-  next(): CoreResult<CoreStep>;
+export interface CoreSteps<S = CoreStep> {
+  next(): CoreResult<S>;
   /** Room for the bytes of a "read" step: copy them there, then call feed(size). */
   input(size: number): CoreResult<HeapBytes>;
   feed(size: number): CoreResult<Record<string, never>>;
   delete(): void;
 }
 
-/** A model being read (steps: "read", "done"), then asked. */
-export interface CoreModel extends CoreSteps {
+/** A model being read, then asked. */
+export interface CoreModel extends CoreSteps<CoreRequest> {
+  /** After an "open" request: the file's size, -1 when there is none. */
+  opened(sizeBytes: number): CoreResult<Record<string, never>>;
   info(): CoreResult<CoreModelInfo>;
   /** One spec for each tensor of info(). */
   plan(specs: CoreTensorSpec[], options: CoreWriteOptions): CoreResult<CoreReport>;
-  /** The model must outlive the run. Steps: all kinds. */
-  shrink(specs: CoreTensorSpec[], options: CoreWriteOptions): CoreResult<CoreRun>;
+  shrink(specs: CoreTensorSpec[], options: CoreWriteOptions): CoreResult<CoreShrink>;
 }
 
 /** A shrink or a comparison; report() is complete after "done". */
 export interface CoreRun extends CoreSteps {
   report(): CoreReport;
+}
+
+/** Steps are those of the started unit; report() has the statistics of the units that ran here. */
+export interface CoreShrink extends CoreRun {
+  units(): CoreUnit[];
+  start(unit: number): CoreResult<Record<string, never>>;
 }
 
 export interface CoreQuantized {
@@ -164,6 +200,6 @@ export interface CoreModule {
   errorStats(a: number, b: number, count: number): CoreResult<CoreErrorStats>;
 
   /** `head`: the first bytes of the file, up to 64. */
-  openModel(sizeBytes: number, head: Uint8Array): CoreResult<CoreModel>;
+  openModel(name: string, sizeBytes: number, head: Uint8Array): CoreResult<CoreModel>;
   compareModels(original: CoreModel, other: CoreModel): CoreResult<CoreRun>;
 }

@@ -19,18 +19,20 @@ export type { Codes, FloatType, IntegerType, QuantizedType } from "./types.js";
 export {
   inspect,
   plan,
+  restore,
   shrink,
+  type FileInfo,
   type ModelInfo,
   type Plan,
   type PlannedTensor,
-  type Progress,
   type Report,
   type ReportedTensor,
-  type RunOptions,
   type ShrinkOptions,
   type ShrinkResult,
   type TensorInfo,
 } from "./models.js";
+export type { Progress } from "./meter.js";
+export type { RunOptions } from "./open-model.js";
 export { compare } from "./compare.js";
 export {
   presets,
@@ -41,7 +43,7 @@ export {
   type Rule,
 } from "./recipe.js";
 export type { OneSource, RandomAccess, Source } from "./source.js";
-export type { Sink } from "./sink.js";
+export type { Sink, SinkFor } from "./sink.js";
 export { formatBytes, formatModelInfo, formatPlan, formatReport } from "./format.js";
 export {
   ArgumentError,

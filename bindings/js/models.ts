@@ -1,12 +1,20 @@
 /** Whole models: bytes in, a plan, bytes out. */
-import type { CoreModel, CoreModule, CoreReport, CoreTensorInfo } from "./core.js";
+import type { CoreReport, CoreTensorInfo } from "./core.js";
 import { UnsupportedError } from "./errors.js";
-import { loadCore, unwrap } from "./load.js";
+import { unwrap } from "./load.js";
+import { Meter } from "./meter.js";
+import { release, withModel, type OpenModel, type RunOptions } from "./open-model.js";
 import { checkKeys, checkObject } from "./options.js";
-import { Pacer } from "./pace.js";
-import { checkRecipe, remarksOn, specsOf, type CheckedRecipe, type Recipe } from "./recipe.js";
-import { CheckedSink, MemorySink, sinkFromOption, type Sink } from "./sink.js";
-import { openSource, type OpenSource, type Source } from "./source.js";
+import {
+  checkRecipe,
+  orderFor,
+  restoringOrder,
+  type Recipe,
+  type RemarkedOrder,
+} from "./recipe.js";
+import { runOrder } from "./run.js";
+import { MemorySink, sinkFromOption, type Sink, type SinkFor } from "./sink.js";
+import type { Source } from "./source.js";
 import { callLive, runSteps } from "./steps.js";
 
 export interface TensorInfo {
@@ -17,6 +25,8 @@ export interface TensorInfo {
   type: string;
   /** Whether it is already quantized. */
   quantized: boolean;
+  /** The float type that `restore` gives it; only when it is quantized. */
+  restoredType?: string;
   /** What the file spends on it, in bytes. */
   storedBytes: number;
   /** Whether it is a weight that can be quantized; `note` says why not. */
@@ -28,9 +38,16 @@ export interface TensorInfo {
   note?: string;
 }
 
+export interface FileInfo {
+  name: string;
+  bytes: number;
+}
+
 export interface ModelInfo {
   format: string;
   inputBytes: number;
+  /** The main file comes first. */
+  files: FileInfo[];
   metadata: Record<string, string>;
   tensors: TensorInfo[];
 }
@@ -51,6 +68,8 @@ export interface Plan {
   inputBytes: number;
   /** Exactly what `shrink` will write. */
   outputBytes: number;
+  /** Of the output; the main file comes first. */
+  files: FileInfo[];
   tensors: PlannedTensor[];
   /** What the recipe's author should know, such as a rule that matches no weight. */
   warnings?: string[];
@@ -70,24 +89,12 @@ export interface Report extends Plan {
   tensors: ReportedTensor[];
 }
 
-export interface Progress {
-  phase: "read" | "write" | "compare";
-  /** Bytes; never decreases within a phase. */
-  done: number;
-  total: number;
-  /** The tensor that was just finished. */
-  tensor?: string;
-}
-
-export interface RunOptions {
-  /** Rejects with the signal's reason; nothing is left behind. */
-  signal?: AbortSignal;
-  onProgress?: (progress: Progress) => void;
-}
-
 export interface ShrinkOptions extends RunOptions {
-  /** Where the output goes: a file path (Node.js) or a Sink; by default memory. */
-  sink?: string | Sink;
+  /**
+   * Where the output goes: a path (Node.js), a Sink for an output of one file, or what gives a Sink
+   * for each file's name; by default memory.
+   */
+  sink?: string | Sink | SinkFor;
 }
 
 export interface ShrinkResult {
@@ -98,90 +105,7 @@ export interface ShrinkResult {
   report: Report;
 }
 
-/** How much of a file is enough to know its format. */
-const headBytes = 64;
-
 const runKeys = ["signal", "onProgress"] as const;
-
-/** Reports progress that never goes back. */
-class Meter {
-  readonly #report: ((progress: Progress) => void) | undefined;
-  readonly #phase: Progress["phase"];
-  readonly #total: number;
-  #done = 0;
-
-  constructor(options: RunOptions, phase: Progress["phase"], total: number) {
-    this.#report = options.onProgress;
-    this.#phase = phase;
-    this.#total = total;
-  }
-
-  get done(): number {
-    return this.#done;
-  }
-
-  advanceTo(done: number, tensor?: string): void {
-    this.#done = Math.max(this.#done, Math.min(done, this.#total));
-    const name = tensor === undefined ? {} : { tensor };
-    this.#report?.({ phase: this.#phase, done: this.#done, total: this.#total, ...name });
-  }
-}
-
-/** A model whose structure is read. */
-interface OpenModel {
-  core: CoreModule;
-  model: CoreModel;
-  source: OpenSource;
-  pacer: Pacer;
-}
-
-async function readStructure(opened: OpenModel, options: RunOptions): Promise<void> {
-  const { core, model, source, pacer } = opened;
-  const meter = new Meter(options, "read", source.size);
-  await runSteps(model, {
-    core,
-    pacer,
-    inputs: [source],
-    onRead: (_, end) => {
-      meter.advanceTo(end);
-    },
-  });
-  meter.advanceTo(source.size);
-}
-
-/** Opens and reads a model, does `work`, and closes everything whatever happens. */
-async function withModel<T>(
-  source: Source,
-  options: RunOptions,
-  work: (opened: OpenModel) => Promise<T>,
-): Promise<T> {
-  options.signal?.throwIfAborted();
-  const core = await loadCore();
-  const opened = await openSource(source, options.signal);
-  let model: CoreModel | undefined;
-  try {
-    const head = await opened.read(0, Math.min(headBytes, opened.size));
-    model = callLive(core, () => unwrap(core.openModel(opened.size, head)));
-    const all = { core, model, source: opened, pacer: new Pacer(options.signal) };
-    await readStructure(all, options);
-    return await work(all);
-  } finally {
-    release(core, model);
-    await opened.close();
-  }
-}
-
-/** Objects of an instance that has trapped are gone with it. */
-function release(core: CoreModule, object: { delete(): void } | undefined): void {
-  try {
-    if (object)
-      callLive(core, () => {
-        object.delete();
-      });
-  } catch {
-    // Nothing to free.
-  }
-}
 
 function checkRunOptions(options: object, keys: readonly string[]): void {
   checkKeys("options", checkObject("options", options), keys);
@@ -191,38 +115,45 @@ function toTensorInfo({ note, ...tensor }: CoreTensorInfo): TensorInfo {
   return { ...tensor, ...(note ? { note } : {}) };
 }
 
+const toFiles = (files: readonly { name: string; sizeBytes: number }[]): FileInfo[] =>
+  files.map(({ name, sizeBytes }) => ({ name, bytes: sizeBytes }));
+
 /** What is in a model, from its headers alone. */
 export async function inspect(source: Source, options: RunOptions = {}): Promise<ModelInfo> {
   checkRunOptions(options, runKeys);
   return withModel(source, options, ({ core, model }) => {
-    const { format, sizeBytes, metadata, tensors } = callLive(core, () => unwrap(model.info()));
+    const { format, sizeBytes, files, metadata, tensors } = callLive(core, () =>
+      unwrap(model.info()),
+    );
     return Promise.resolve({
       format,
       inputBytes: sizeBytes,
+      files: toFiles(files),
       metadata,
       tensors: tensors.map(toTensorInfo),
     });
   });
 }
 
-function planOf({ core, model }: OpenModel, recipe: CheckedRecipe) {
+/** What makes an order of the tensors that a model has. */
+type Chooser = (tensors: readonly CoreTensorInfo[]) => RemarkedOrder;
+
+function planOf({ core, model }: OpenModel, choose: Chooser) {
   return callLive(core, () => {
     const { tensors } = unwrap(model.info());
-    const specs = specsOf(recipe, tensors);
-    const planned = unwrap(model.plan(specs, recipe.options));
-    return { specs, planned, remarks: remarksOn(recipe, tensors) };
+    const order = choose(tensors);
+    return { order, planned: unwrap(model.plan(order.specs, order.options)) };
   });
 }
 
 /** The core's report with what only the recipe knows. */
-function withRemarks<T extends CoreReport>(
-  report: T,
-  { notes, warnings }: ReturnType<typeof remarksOn>,
-): T & { warnings?: string[] } {
-  for (const [i, tensor] of report.tensors.entries()) {
+function toReport(core: CoreReport, { notes, warnings }: RemarkedOrder): Report {
+  const { files, tensors, ...rest } = core;
+  for (const [i, tensor] of tensors.entries()) {
     const note = notes[i];
     if (note !== undefined) tensor.note ??= note;
   }
+  const report = { ...rest, files: toFiles(files), tensors };
   return warnings.length > 0 ? { ...report, warnings } : report;
 }
 
@@ -235,48 +166,43 @@ export async function plan(
   checkRunOptions(options, runKeys);
   const checked = checkRecipe(recipe);
   return withModel(source, options, (opened) => {
-    const { planned, remarks } = planOf(opened, checked);
-    return Promise.resolve(withRemarks(planned, remarks));
+    const { planned, order } = planOf(opened, (tensors) => orderFor(checked, tensors));
+    return Promise.resolve(toReport(planned, order));
   });
 }
 
-async function writeModel(
-  opened: OpenModel,
-  recipe: CheckedRecipe,
-  sink: Sink,
-  options: RunOptions,
-): Promise<Report> {
-  const { core, model, source, pacer } = opened;
-  const { specs, planned, remarks } = planOf(opened, recipe);
-  const checked = new CheckedSink(sink, planned.outputBytes);
-  const meter = new Meter(options, "write", planned.outputBytes);
-  const run = callLive(core, () => unwrap(model.shrink(specs, recipe.options)));
-  try {
-    await checked.open();
-    await runSteps(run, {
-      core,
-      pacer,
-      inputs: [source],
-      sink: checked,
-      onWrite: () => {
-        meter.advanceTo(checked.written);
-      },
-      onTensor: (tensor) => {
-        meter.advanceTo(checked.written, planned.tensors[tensor]?.name);
-      },
-    });
-    options.signal?.throwIfAborted();
-    await checked.close();
-    return withRemarks(
-      callLive(core, () => run.report()),
-      remarks,
+/** Reads, plans and writes. */
+async function write(
+  source: Source,
+  choose: Chooser,
+  options: ShrinkOptions,
+): Promise<ShrinkResult> {
+  checkRunOptions(options, [...runKeys, "sink"]);
+  const given = sinkFromOption(options.sink);
+  return withModel(source, options, async (opened) => {
+    const { order, planned } = planOf(opened, choose);
+    const memory = new MemorySink();
+    const report = toReport(
+      await runOrder(opened, order, planned, given ?? memory, options),
+      order,
     );
-  } catch (error) {
-    await checked.abort(error);
-    throw error;
-  } finally {
-    release(core, run);
-  }
+    if (given) {
+      const message = "The output went to the sink that was given, not into memory.";
+      return { files: {}, bytes: () => Promise.reject(new UnsupportedError(message)), report };
+    }
+    const blobs = memory.blobs();
+    return {
+      files: blobs,
+      bytes: async () => {
+        const [blob, ...others] = Object.values(blobs);
+        if (!blob || others.length > 0) {
+          throw new UnsupportedError("The output has several files: use `files`.");
+        }
+        return new Uint8Array(await blob.arrayBuffer());
+      },
+      report,
+    };
+  });
 }
 
 /** Writes a smaller model of the same format. */
@@ -285,23 +211,13 @@ export async function shrink(
   recipe: string | Recipe,
   options: ShrinkOptions = {},
 ): Promise<ShrinkResult> {
-  checkRunOptions(options, [...runKeys, "sink"]);
   const checked = checkRecipe(recipe);
-  const given = sinkFromOption(options.sink);
-  return withModel(source, options, async (opened) => {
-    const memory = new MemorySink();
-    const report = await writeModel(opened, checked, given ?? memory, options);
-    if (given) {
-      const message = "The output went to the sink that shrink() was given, not into memory.";
-      return { files: {}, bytes: () => Promise.reject(new UnsupportedError(message)), report };
-    }
-    const blob = memory.blob();
-    return {
-      files: { [opened.source.name]: blob },
-      bytes: async () => new Uint8Array(await blob.arrayBuffer()),
-      report,
-    };
-  });
+  return write(source, (tensors) => orderFor(checked, tensors), options);
+}
+
+/** Writes the model with its quantized weights as floats again, of the types that they once had. */
+export async function restore(source: Source, options: ShrinkOptions = {}): Promise<ShrinkResult> {
+  return write(source, restoringOrder, options);
 }
 
 /** How far the tensors of `b` are from those of `a`, by name, whatever each is stored as. */
@@ -318,6 +234,8 @@ export async function compareModels(
   );
 }
 
+const sizeOf = ({ files }: OpenModel) => files.reduce((bytes, { size }) => bytes + size, 0);
+
 async function compareOpened(
   original: OpenModel,
   other: OpenModel,
@@ -325,14 +243,14 @@ async function compareOpened(
 ): Promise<Report> {
   const { core, pacer } = original;
   const { tensors } = callLive(core, () => unwrap(original.model.info()));
-  const meter = new Meter(options, "compare", original.source.size + other.source.size);
+  const meter = new Meter(options, "compare", sizeOf(original) + sizeOf(other));
   const run = callLive(core, () => unwrap(core.compareModels(original.model, other.model)));
   try {
     await runSteps(run, {
       core,
       pacer,
-      inputs: [original.source, other.source],
-      onRead: (_, __, size) => {
+      inputs: [original.files, other.files],
+      onRead: (size) => {
         meter.advanceTo(meter.done + size);
       },
       onTensor: (tensor) => {
@@ -340,7 +258,8 @@ async function compareOpened(
       },
     });
     meter.advanceTo(Infinity);
-    return callLive(core, () => run.report());
+    const { files, ...report } = callLive(core, () => run.report());
+    return { ...report, files: toFiles(files) };
   } finally {
     release(core, run);
   }

@@ -1,6 +1,7 @@
 /** What to do with each tensor: presets, recipes, rules → one specification a tensor. */
 import type { NonFinite } from "./arrays.js";
 import type { CoreTensorInfo, CoreTensorSpec, CoreWriteOptions } from "./core.js";
+import type { Order } from "./run.js";
 import { ArgumentError } from "./errors.js";
 import {
   checkBoolean,
@@ -47,6 +48,8 @@ export interface Recipe {
    * outputs and weights; false by default.
    */
   strip?: boolean;
+  /** Whether weights that are quantized already may be quantized again; false by default. */
+  requantize?: boolean;
   /** The first rule that matches a tensor's name decides. */
   rules?: readonly Rule[];
 }
@@ -114,6 +117,7 @@ const recipeKeys = [
   "minElements",
   "nonFinite",
   "strip",
+  "requantize",
   "rules",
 ] as const;
 const ruleKeys = ["match", "weights", "keep"] as const;
@@ -172,6 +176,7 @@ export interface CheckedRecipe {
   weights: QuantizedType;
   rules: CheckedRule[];
   minElements: number;
+  requantize: boolean;
   options: CoreWriteOptions;
   specFor(weights: QuantizedType): CoreTensorSpec;
 }
@@ -189,6 +194,7 @@ export function checkRecipe(value: unknown): CheckedRecipe {
   const minElements = checkInteger("minElements", recipe.minElements ?? 1024, 0, 2 ** 53);
   const nonFinite = checkOneOf("nonFinite", recipe.nonFinite ?? "error", ["error", "zero"]);
   const strip = checkBoolean("strip", recipe.strip ?? false);
+  const requantize = checkBoolean("requantize", recipe.requantize ?? false);
   const rules = recipe.rules ?? [];
   if (!Array.isArray(rules)) {
     throw new ArgumentError(`rules is ${show(rules)}; it must be an array.`);
@@ -198,7 +204,8 @@ export function checkRecipe(value: unknown): CheckedRecipe {
     weights,
     rules: rules.map(checkRule),
     minElements,
-    options: { strip },
+    requantize,
+    options: { strip, mainName: "" },
     specFor: (type) => ({
       keep: false,
       type,
@@ -220,6 +227,7 @@ function decide(
   recipe: CheckedRecipe,
   tensor: CoreTensorInfo,
 ): { weights: QuantizedType } | { reason: string } {
+  if (tensor.quantized && !recipe.requantize) return { reason: "already quantized" };
   const rule = recipe.rules.find(({ pattern }) => pattern.test(tensor.name));
   if (rule) return rule.weights ? { weights: rule.weights } : { reason: "kept by a rule" };
   return elementsOf(tensor) < recipe.minElements
@@ -227,28 +235,45 @@ function decide(
     : { weights: recipe.weights };
 }
 
-/** One specification for each tensor. What is no weight stays, whatever the rules say. */
-export function specsOf(
-  recipe: CheckedRecipe,
-  tensors: readonly CoreTensorInfo[],
-): CoreTensorSpec[] {
-  return tensors.map((tensor) => {
-    const decision = decide(recipe, tensor);
-    const isKept = !tensor.isWeight || "reason" in decision;
-    return isKept
-      ? { ...recipe.specFor(recipe.weights), keep: true }
-      : recipe.specFor(decision.weights);
-  });
+/** An order, and what the recipe has to say beyond it: reasons by tensor, idle rules. */
+export interface RemarkedOrder extends Order {
+  notes: (string | undefined)[];
+  warnings: string[];
 }
 
-/** What a recipe does to a model beyond its specifications: reasons by tensor, idle rules. */
-export function remarksOn(recipe: CheckedRecipe, tensors: readonly CoreTensorInfo[]) {
-  const notes = tensors.map((tensor) => {
-    const decision = decide(recipe, tensor);
-    return tensor.isWeight && "reason" in decision ? decision.reason : undefined;
-  });
-  const warnings = recipe.rules
-    .filter(({ pattern }) => !tensors.some((it) => it.isWeight && pattern.test(it.name)))
-    .map(({ match }) => `The rule "${match}" matches no weight.`);
-  return { notes, warnings };
+/** One specification for each tensor. What is no weight stays, whatever the rules say. */
+export function orderFor(recipe: CheckedRecipe, tensors: readonly CoreTensorInfo[]): RemarkedOrder {
+  const decisions = tensors.map((tensor) =>
+    tensor.isWeight ? decide(recipe, tensor) : { reason: undefined },
+  );
+  return {
+    specs: decisions.map((decision) =>
+      "weights" in decision
+        ? recipe.specFor(decision.weights)
+        : { ...recipe.specFor(recipe.weights), keep: true },
+    ),
+    options: recipe.options,
+    notes: decisions.map((decision) => ("reason" in decision ? decision.reason : undefined)),
+    warnings: recipe.rules
+      .filter(({ pattern }) => !tensors.some((it) => it.isWeight && pattern.test(it.name)))
+      .map(({ match }) => `The rule "${match}" matches no weight.`),
+  };
+}
+
+/** Every quantized weight as the floats that it stands for. */
+export function restoringOrder(tensors: readonly CoreTensorInfo[]): RemarkedOrder {
+  const { specFor, options } = checkRecipe("int8");
+  return {
+    specs: tensors.map(({ isWeight, quantized, restoredType }) => ({
+      ...specFor("int8"),
+      keep: !isWeight || !quantized,
+      type: restoredType ?? "float32",
+      granularity: "tensor",
+    })),
+    options,
+    notes: tensors.map(() => undefined),
+    warnings: tensors.some(({ isWeight, quantized }) => isWeight && quantized)
+      ? []
+      : ["No weight of this model can be restored."],
+  };
 }

@@ -1,25 +1,14 @@
 /** Advances the core: it says what it needs next, this does the reading and writing. */
-import type { CoreModule, CoreStep, CoreSteps } from "./core.js";
+import type { CoreModel, CoreModule, CoreRange, CoreResult, CoreStep, CoreSteps } from "./core.js";
 import { ModelShrinkError, OutOfMemoryError } from "./errors.js";
 import { copyOut, writeHeap } from "./heap.js";
 import { callCore, isAlive, unwrap } from "./load.js";
 import type { Pacer } from "./pace.js";
 import type { CheckedSink } from "./sink.js";
-import type { OpenSource } from "./source.js";
+import type { OpenFile, OpenFileSet } from "./source.js";
 
 /** Ranges that are copied unchanged pass through in pieces of this size. */
 const copyBytes = 1 << 20;
-
-export interface StepHost {
-  core: CoreModule;
-  pacer: Pacer;
-  /** Input 0, 1, … of "read" steps. */
-  inputs: readonly OpenSource[];
-  sink?: CheckedSink;
-  onRead?(input: number, end: number, size: number): void;
-  onWrite?(): void;
-  onTensor?(tensor: number): void;
-}
 
 /** A call into an instance that a trap of someone else's call may have ended meanwhile. */
 export function callLive<T>(core: CoreModule, work: (core: CoreModule) => T): T {
@@ -31,49 +20,121 @@ export function callLive<T>(core: CoreModule, work: (core: CoreModule) => T): T 
   return callCore(core, work);
 }
 
+/** The pieces of single files that `range` is made of: it may run over the end of a file. */
+function* piecesOf(
+  files: readonly OpenFile[],
+  range: CoreRange,
+): Generator<[OpenFile, number, number]> {
+  let { file: index, offset, size } = range;
+  while (size > 0) {
+    const file = files[index];
+    if (!file) throw new ModelShrinkError("The core asked for bytes past the end.", "internal");
+    const piece = Math.min(size, Math.max(file.size - offset, 0));
+    if (piece > 0) yield [file, offset, piece];
+    offset = Math.max(offset - file.size, 0);
+    size -= piece;
+    index++;
+  }
+}
+
+export async function readRange(files: readonly OpenFile[], range: CoreRange): Promise<Uint8Array> {
+  const pieces = [...piecesOf(files, range)];
+  const [first] = pieces;
+  if (first && pieces.length === 1) return first[0].read(first[1], first[2]);
+  const bytes = new Uint8Array(range.size);
+  let done = 0;
+  for (const [file, offset, size] of pieces) {
+    bytes.set(await file.read(offset, size), done);
+    done += size;
+  }
+  return bytes;
+}
+
 /** A step whose bytes, if any, are out of the heap: they are valid only until the next call. */
-type OwnedStep = Exclude<CoreStep, { kind: "write" }> | OwnedWrite;
+export type OwnedStep = Exclude<CoreStep, { kind: "write" }> | OwnedWrite;
 interface OwnedWrite {
   kind: "write";
+  outputFile: number;
   outputOffset: number;
   bytes: Uint8Array;
 }
 
-function nextStep(core: CoreModule, steps: CoreSteps): OwnedStep {
+export function nextStep(core: CoreModule, steps: CoreSteps): OwnedStep {
   return callLive(core, () => {
     const step = unwrap(steps.next());
     return step.kind === "write" ? { ...step, bytes: copyOut(core, step.bytes) } : step;
   });
 }
 
-function feed(core: CoreModule, steps: CoreSteps, bytes: Uint8Array): void {
+interface Fed {
+  input(size: number): CoreResult<{ ptr: number; size: number }>;
+  feed(size: number): CoreResult<unknown>;
+}
+
+export function feed(core: CoreModule, steps: Fed, bytes: Uint8Array): void {
   callLive(core, () => {
     writeHeap(core, unwrap(steps.input(bytes.length)), bytes);
     unwrap(steps.feed(bytes.length));
   });
 }
 
-function inputOf(host: StepHost, input: number): OpenSource {
-  const source = host.inputs[input];
-  if (!source) throw new ModelShrinkError(`The core asked for input ${input}.`, "internal");
-  return source;
+/** Reads a model's structure; gives its files as the core numbers them. */
+export async function readModel(
+  model: CoreModel,
+  source: OpenFileSet,
+  {
+    core,
+    pacer,
+    onRead,
+  }: { core: CoreModule; pacer: Pacer; onRead(files: OpenFile[], end: CoreRange): void },
+): Promise<OpenFile[]> {
+  const files = [source.main];
+  for (;;) {
+    await pacer.pause();
+    const request = callLive(core, () => unwrap(model.next()));
+    if (request.kind === "done") return files;
+    if (request.kind === "open") {
+      const file = await source.open(request.name);
+      if (file) files.push(file);
+      callLive(core, () => unwrap(model.opened(file ? file.size : -1)));
+      continue;
+    }
+    feed(core, model, await readRange(files, request));
+    onRead(files, request);
+  }
+}
+
+export interface StepHost {
+  core: CoreModule;
+  pacer: Pacer;
+  /** The files of input 0, 1, … */
+  inputs: readonly (readonly OpenFile[])[];
+  sink?: CheckedSink;
+  onRead?(size: number): void;
+  onWrite?(): void;
+  onTensor?(tensor: number): void;
+}
+
+function filesOf(host: StepHost, input: number): readonly OpenFile[] {
+  const files = host.inputs[input];
+  if (!files) throw new ModelShrinkError(`The core asked for input ${input}.`, "internal");
+  return files;
 }
 
 function sinkOf(host: StepHost): CheckedSink {
-  if (!host.sink)
+  if (!host.sink) {
     throw new ModelShrinkError("The core wrote where nothing is written.", "internal");
+  }
   return host.sink;
 }
 
-async function copyRange(
-  host: StepHost,
-  { offset, size, outputOffset }: { offset: number; size: number; outputOffset: number },
-): Promise<void> {
-  const source = inputOf(host, 0);
-  for (let done = 0; done < size; done += copyBytes) {
-    const bytes = await source.read(offset + done, Math.min(copyBytes, size - done));
+async function copyRange(host: StepHost, step: Extract<CoreStep, { kind: "copy" }>): Promise<void> {
+  for (let done = 0; done < step.size; done += copyBytes) {
+    const size = Math.min(copyBytes, step.size - done);
+    const range = { file: step.file, offset: step.offset + done, size };
+    const bytes = await readRange(filesOf(host, 0), range);
     // The sink may keep, change or transfer what it gets; the source's bytes may be the user's own.
-    await sinkOf(host).write(outputOffset + done, bytes.slice());
+    await sinkOf(host).write(step.outputFile, step.outputOffset + done, bytes.slice());
     host.onWrite?.();
     await host.pacer.pause();
   }
@@ -85,17 +146,15 @@ export async function runSteps(steps: CoreSteps, host: StepHost): Promise<void> 
     await host.pacer.pause();
     const step = nextStep(host.core, steps);
     switch (step.kind) {
-      case "read": {
-        const bytes = await inputOf(host, step.input).read(step.offset, step.size);
-        feed(host.core, steps, bytes);
-        host.onRead?.(step.input, step.offset + step.size, step.size);
+      case "read":
+        feed(host.core, steps, await readRange(filesOf(host, step.input), step));
+        host.onRead?.(step.size);
         break;
-      }
       case "copy":
         await copyRange(host, step);
         break;
       case "write":
-        await sinkOf(host).write(step.outputOffset, step.bytes);
+        await sinkOf(host).write(step.outputFile, step.outputOffset, step.bytes);
         host.onWrite?.();
         break;
       case "tensor":

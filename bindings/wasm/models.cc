@@ -28,10 +28,17 @@ StatusOr<std::span<const uint8_t>> InputBuffer::Bytes(double size) const {
   return buffer_.span().first(static_cast<size_t>(checked));
 }
 
+val CoreRun::Units() const { return UnitsOf(shrinker_->units()); }
+
+val CoreRun::Start(double unit) {
+  auto checked = IntegerFrom(unit, "unit", SIZE_MAX);
+  if (!checked.ok()) return ErrorOf(checked.status());
+  return ResultOf(shrinker_->Start(static_cast<size_t>(checked.value())));
+}
+
 val CoreRun::Next() {
   auto step = shrinker_ ? shrinker_->Next() : comparer_->Next();
   if (!step.ok()) return ErrorOf(step.status());
-  if (step.value().kind == Step::Kind::kDone) input_.Free();
   return StepOf(step.value());
 }
 
@@ -46,12 +53,19 @@ val CoreRun::Report() const {
 }
 
 val CoreModel::Next() {
-  auto range = format_->NextRead();
-  if (!range.ok()) return ErrorOf(range.status());
-  if (range.value()) return StepOf({.kind = Step::Kind::kRead, .range = *range.value()});
+  auto request = format_->Next();
+  if (!request.ok()) return ErrorOf(request.status());
+  if (request.value()) return RequestOf(*request.value());
   is_complete_ = true;
   input_.Free();
   return StepOf({.kind = Step::Kind::kDone});
+}
+
+val CoreModel::Opened(double size_bytes) {
+  if (size_bytes < 0) return ResultOf(format_->Opened(std::nullopt));
+  auto checked = IntegerFrom(size_bytes, "sizeBytes", kMaxFileBytes);
+  if (!checked.ok()) return ErrorOf(checked.status());
+  return ResultOf(format_->Opened(checked.value()));
 }
 
 val CoreModel::Feed(double size) {
@@ -102,11 +116,11 @@ val CoreModel::CompareWith(const CoreModel& other) const {
   return val(CoreRun({format_, other.format_}, std::move(comparer).value()));
 }
 
-val OpenModel(double size_bytes, const std::string& head) {
+val OpenModel(const std::string& name, double size_bytes, const std::string& head) {
   auto checked = IntegerFrom(size_bytes, "sizeBytes", kMaxFileBytes);
   if (!checked.ok()) return ErrorOf(checked.status());
-  auto format =
-      OpenFormat(checked.value(), {reinterpret_cast<const uint8_t*>(head.data()), head.size()});
+  auto format = OpenFormat({name, checked.value()},
+                           {reinterpret_cast<const uint8_t*>(head.data()), head.size()});
   if (!format.ok()) return ErrorOf(format.status());
   return val(CoreModel(std::move(format).value()));
 }

@@ -28,7 +28,7 @@ class InputBuffer {
   Buffer<uint8_t> buffer_;
 };
 
-// What a CoreRun runs. Holds its models, so JavaScript may delete those first.
+// A shrink or a comparison. Holds its models, so JavaScript may delete those first.
 class CoreRun {
  public:
   CoreRun(std::vector<std::shared_ptr<Format>> formats, std::unique_ptr<Shrinker> shrinker)
@@ -36,6 +36,9 @@ class CoreRun {
   CoreRun(std::vector<std::shared_ptr<Format>> formats, std::unique_ptr<Comparer> comparer)
       : formats_(std::move(formats)), comparer_(std::move(comparer)) {}
 
+  // Of a shrink: Unit[] and what runs next.
+  val Units() const;
+  val Start(double unit);
   val Next();
   val Input(double size) { return input_.Reserve(size); }
   val Feed(double size);
@@ -55,6 +58,7 @@ class CoreModel {
   explicit CoreModel(std::unique_ptr<Format> format) : format_(std::move(format)) {}
 
   val Next();
+  val Opened(double size_bytes);
   val Input(double size) { return input_.Reserve(size); }
   val Feed(double size);
   val Info() const;
@@ -72,7 +76,7 @@ class CoreModel {
 };
 
 // A CoreModel or a CoreError. `head`: bytes in a std::string, as Embind passes a Uint8Array.
-val OpenModel(double size_bytes, const std::string& head);
+val OpenModel(const std::string& name, double size_bytes, const std::string& head);
 val CompareModels(const CoreModel& original, const CoreModel& other);
 
 }  // namespace modelshrink::wasm

@@ -27,12 +27,15 @@ EMSCRIPTEN_BINDINGS(modelshrink) {
 
   class_<CoreModel>("CoreModel")
       .function("next", &CoreModel::Next)
+      .function("opened", &CoreModel::Opened)
       .function("input", &CoreModel::Input)
       .function("feed", &CoreModel::Feed)
       .function("info", &CoreModel::Info)
       .function("plan", &CoreModel::Plan)
       .function("shrink", &CoreModel::Shrink);
   class_<CoreRun>("CoreRun")
+      .function("units", &CoreRun::Units)
+      .function("start", &CoreRun::Start)
       .function("next", &CoreRun::Next)
       .function("input", &CoreRun::Input)
       .function("feed", &CoreRun::Feed)

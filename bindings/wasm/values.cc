@@ -89,12 +89,21 @@ StatusOr<bool> BoolFrom(const val& object, const char* name) {
   return WrongValue(name, "true or false", TextOf(value));
 }
 
+StatusOr<std::string> StringFrom(const val& object, const char* name) {
+  const val value = object[name];
+  if (value.isString()) return value.as<std::string>();
+  return WrongValue(name, "a string", TextOf(value));
+}
+
 StatusOr<DType> TypeFrom(const val& object) {
   const val value = object["type"];
   std::string allowed;
   for (uint8_t i = 0; i < static_cast<uint8_t>(DType::kOther); ++i) {
     const DType type = static_cast<DType>(i);
-    if (type != DType::kFloat32 && !IsNarrowFloat(type) && !IsLinear(type)) continue;
+    if (type != DType::kFloat32 && !IsNarrowFloat(type) && !IsLinear(type) &&
+        !IsGgmlBlock(type)) {
+      continue;
+    }
     if (value.isString() && value.as<std::string>() == NameOf(type)) return type;
     if (!allowed.empty()) allowed += ", ";
     allowed += '"' + std::string(NameOf(type)) + '"';
@@ -117,18 +126,36 @@ StatusOr<TensorSpec> SpecFrom(const val& object) {
   return spec;
 }
 
+val FilesOf(std::span<const InputFile> files) {
+  val array = val::array();
+  for (size_t i = 0; i < files.size(); ++i) {
+    val file = val::object();
+    file.set("name", files[i].name);
+    file.set("sizeBytes", NumberOf(files[i].size_bytes));
+    array.set(i, file);
+  }
+  return array;
+}
+
 val ShapeOf(const Shape& shape) {
   val array = val::array();
   for (size_t i = 0; i < shape.size(); ++i) array.set(i, NumberOf(shape[i]));
   return array;
 }
 
+void SetRange(const ByteRange& range, val* object) {
+  object->set("file", range.file);
+  object->set("offset", NumberOf(range.offset));
+  object->set("size", NumberOf(range.size));
+}
+
 val TensorInfoOf(const Tensor& tensor) {
   val info = val::object();
   info.set("name", tensor.name);
   info.set("shape", ShapeOf(tensor.shape));
-  info.set("type", std::string(NameOf(tensor.scheme.type)));
+  info.set("type", StoredAs(tensor));
   info.set("quantized", tensor.quantized);
+  if (tensor.quantized) info.set("restoredType", std::string(NameOf(tensor.restored_type)));
   info.set("storedBytes", NumberOf(tensor.stored_bytes));
   info.set("isWeight", tensor.is_weight);
   info.set("axis", tensor.axis);
@@ -216,6 +243,7 @@ StatusOr<WriteOptions> WriteOptionsFrom(const val& object) {
   RETURN_IF_ERROR(CheckObject(object, "options"));
   WriteOptions options;
   ASSIGN_OR_RETURN(options.strip, BoolFrom(object, "strip"));
+  ASSIGN_OR_RETURN(options.main_name, StringFrom(object, "mainName"));
   return options;
 }
 
@@ -246,6 +274,25 @@ val HeapBytesOf(std::span<const uint8_t> bytes) {
   return result;
 }
 
+val RequestOf(const Request& request) {
+  if (request.open.empty()) return StepOf({.kind = Step::Kind::kRead, .range = request.range});
+  val result = val::object();
+  result.set("kind", "open");
+  result.set("name", request.open);
+  return result;
+}
+
+val UnitsOf(std::span<const Unit> units) {
+  val array = val::array();
+  for (size_t i = 0; i < units.size(); ++i) {
+    val unit = val::object();
+    if (units[i].tensor) unit.set("tensor", NumberOf(*units[i].tensor));
+    unit.set("outputBytes", NumberOf(units[i].output_bytes));
+    array.set(i, unit);
+  }
+  return array;
+}
+
 val StepOf(const Step& step) {
   static constexpr const char* kKinds[] = {"read", "copy", "write", "tensor", "done"};
   val result = val::object();
@@ -253,15 +300,15 @@ val StepOf(const Step& step) {
   switch (step.kind) {
     case Step::Kind::kRead:
       result.set("input", step.input);
-      result.set("offset", NumberOf(step.range.offset));
-      result.set("size", NumberOf(step.range.size));
+      SetRange(step.range, &result);
       break;
     case Step::Kind::kCopy:
-      result.set("offset", NumberOf(step.range.offset));
-      result.set("size", NumberOf(step.range.size));
+      SetRange(step.range, &result);
+      result.set("outputFile", step.output_file);
       result.set("outputOffset", NumberOf(step.output_offset));
       break;
     case Step::Kind::kWrite:
+      result.set("outputFile", step.output_file);
       result.set("outputOffset", NumberOf(step.output_offset));
       result.set("bytes", HeapBytesOf(step.bytes));
       break;
@@ -277,6 +324,7 @@ val StepOf(const Step& step) {
 val InfoOf(const Model& model) {
   val info = val::object();
   info.set("format", model.format);
+  info.set("files", FilesOf(model.files));
   info.set("sizeBytes", NumberOf(model.size_bytes));
   val metadata = val::object();
   for (const auto& [key, value] : model.metadata) metadata.set(key, value);
@@ -292,6 +340,7 @@ val ReportOf(const Report& report) {
   result.set("format", report.format);
   result.set("inputBytes", NumberOf(report.input_bytes));
   result.set("outputBytes", NumberOf(report.output_bytes));
+  result.set("files", FilesOf(report.files));
   val tensors = val::array();
   for (size_t i = 0; i < report.tensors.size(); ++i) {
     tensors.set(i, TensorReportOf(report.tensors[i]));

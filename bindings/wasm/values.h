@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "base/status.h"
+#include "formats/format.h"
 #include "formats/layout.h"
 #include "formats/model.h"
 #include "pipeline/report.h"
+#include "pipeline/shrink.h"
 #include "pipeline/step.h"
 #include "quantize/scheme.h"
 
@@ -53,6 +55,8 @@ StatusOr<std::span<const uint8_t>> HeapBytesFrom(const val& bytes, const char* n
 
 val HeapBytesOf(std::span<const uint8_t> bytes);
 val StepOf(const Step& step);
+val RequestOf(const Request& request);
+val UnitsOf(std::span<const Unit> units);
 val InfoOf(const Model& model);
 val ReportOf(const Report& report);
 

@@ -8,28 +8,33 @@ namespace {
 struct Entry {
   DType type;
   std::string_view name;
-  uint32_t bits;
+  TypeBlock block;
 };
 
 constexpr Entry kEntries[] = {
-    {DType::kFloat32, "float32", 32},
-    {DType::kFloat64, "float64", 64},
-    {DType::kFloat16, "float16", 16},
-    {DType::kBFloat16, "bfloat16", 16},
-    {DType::kFloat8E4M3, "float8e4m3", 8},
-    {DType::kFloat8E5M2, "float8e5m2", 8},
-    {DType::kInt4, "int4", 4},
-    {DType::kUint4, "uint4", 4},
-    {DType::kInt8, "int8", 8},
-    {DType::kUint8, "uint8", 8},
-    {DType::kInt16, "int16", 16},
-    {DType::kUint16, "uint16", 16},
-    {DType::kInt32, "int32", 32},
-    {DType::kUint32, "uint32", 32},
-    {DType::kInt64, "int64", 64},
-    {DType::kUint64, "uint64", 64},
-    {DType::kBool, "bool", 8},
-    {DType::kOther, "other", 0},
+    {DType::kFloat32, "float32", {1, 4}},
+    {DType::kFloat64, "float64", {1, 8}},
+    {DType::kFloat16, "float16", {1, 2}},
+    {DType::kBFloat16, "bfloat16", {1, 2}},
+    {DType::kFloat8E4M3, "float8e4m3", {1, 1}},
+    {DType::kFloat8E5M2, "float8e5m2", {1, 1}},
+    {DType::kInt4, "int4", {2, 1}},
+    {DType::kUint4, "uint4", {2, 1}},
+    {DType::kInt8, "int8", {1, 1}},
+    {DType::kUint8, "uint8", {1, 1}},
+    {DType::kInt16, "int16", {1, 2}},
+    {DType::kUint16, "uint16", {1, 2}},
+    {DType::kInt32, "int32", {1, 4}},
+    {DType::kUint32, "uint32", {1, 4}},
+    {DType::kInt64, "int64", {1, 8}},
+    {DType::kUint64, "uint64", {1, 8}},
+    {DType::kBool, "bool", {1, 1}},
+    {DType::kQ4_0, "Q4_0", {32, 18}},
+    {DType::kQ4_1, "Q4_1", {32, 20}},
+    {DType::kQ5_0, "Q5_0", {32, 22}},
+    {DType::kQ5_1, "Q5_1", {32, 24}},
+    {DType::kQ8_0, "Q8_0", {32, 34}},
+    {DType::kOther, "other", {0, 0}},
 };
 
 }  // namespace
@@ -43,16 +48,17 @@ std::optional<DType> DTypeFromName(std::string_view name) {
   return std::nullopt;
 }
 
-uint32_t BitsOf(DType type) { return kEntries[static_cast<size_t>(type)].bits; }
+uint32_t BitsOf(DType type) {
+  const TypeBlock block = BlockOf(type);
+  return block.elements == 1 || block.elements == 2 ? block.bytes * 8 / block.elements : 0;
+}
+
+TypeBlock BlockOf(DType type) { return kEntries[static_cast<size_t>(type)].block; }
 
 bool CheckedBytesOf(DType type, uint64_t num_elements, uint64_t* size_bytes) {
-  const uint32_t bits = BitsOf(type);
-  if (bits == 0) return false;
-  if (bits == 4) {
-    *size_bytes = DivideRoundingUp(num_elements, 2);
-    return true;
-  }
-  return CheckedMul(num_elements, bits / 8, size_bytes);
+  const TypeBlock block = BlockOf(type);
+  if (block.elements == 0) return false;
+  return CheckedMul(DivideRoundingUp(num_elements, block.elements), block.bytes, size_bytes);
 }
 
 }  // namespace modelshrink

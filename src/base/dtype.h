@@ -26,6 +26,12 @@ enum class DType : uint8_t {
   kInt64,
   kUint64,
   kBool,
+  // ggml's block formats: 32 elements of a row share one scale (FORMULAS of scheme.h).
+  kQ4_0,
+  kQ4_1,
+  kQ5_0,
+  kQ5_1,
+  kQ8_0,
   kOther,  // a type that modelshrink only copies (strings, complex, …)
 };
 
@@ -33,11 +39,19 @@ enum class DType : uint8_t {
 std::string_view NameOf(DType type);
 std::optional<DType> DTypeFromName(std::string_view name);
 
-// Bits of one element; 0 for kOther.
+// Bits of one element; 0 for kOther and for types that are stored in blocks.
 uint32_t BitsOf(DType type);
 
-// The size of `num_elements` packed elements, a last odd nibble padded to a byte. False when it
-// does not fit 64 bits or the type is kOther.
+// The smallest number of elements that occupies whole bytes, and those bytes: {2, 1} for int4,
+// {32, 18} for Q4_0; {0, 0} for kOther.
+struct TypeBlock {
+  uint32_t elements = 0;
+  uint32_t bytes = 0;
+};
+TypeBlock BlockOf(DType type);
+
+// The size of `num_elements` packed elements, a last block that is not full padded (int4: to a
+// byte). False when it does not fit 64 bits or the type is kOther.
 [[nodiscard]] bool CheckedBytesOf(DType type, uint64_t num_elements, uint64_t* size_bytes);
 
 }  // namespace modelshrink

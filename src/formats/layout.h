@@ -1,4 +1,4 @@
-// What is to be written: the output file as a list of segments with known sizes. Made from the
+// What is to be written: each output file as a list of segments with known sizes. Made from the
 // headers alone, before any weight is read, so its size is the plan's promise.
 #ifndef MODELSHRINK_FORMATS_LAYOUT_H_
 #define MODELSHRINK_FORMATS_LAYOUT_H_
@@ -37,6 +37,9 @@ struct WriteOptions {
   // Leaves out what no runtime needs: names of nodes, doc_strings, and the length of names of
   // values that are neither the model's inputs or outputs nor weights.
   bool strip = false;
+  // The name of the main output file; empty: as the input's. Further files that carry the main
+  // one's name in theirs (shards, external data) follow it.
+  std::string main_name;
 };
 
 // One tensor to quantize.
@@ -46,13 +49,28 @@ struct Job {
   Scheme scheme;
 };
 
+// A float64 as JSON text: at most this many characters, padded with spaces.
+inline constexpr uint64_t kNumberChars = 24;
+
 struct Segment {
-  enum class Kind : uint8_t { kLiteral, kCopy, kPart };
+  enum class Kind : uint8_t {
+    kLiteral,
+    kCopy,
+    kPart,
+    kNumber,  // a part that is one float64, as kNumberChars of JSON text
+  };
   Kind kind = Kind::kLiteral;
   uint64_t size = 0;
   uint64_t source_offset = 0;  // kLiteral: in Layout::literals; kCopy: in the input file
-  size_t job = 0;              // kPart
-  Part part = Part::kCodes;    // kPart
+  size_t job = 0;              // kPart, kNumber
+  Part part = Part::kCodes;    // kPart, kNumber
+  uint32_t source_file = 0;    // kCopy: in Model::files
+};
+
+struct OutputFile {
+  std::string name;               // as InputFile::name
+  std::vector<Segment> segments;  // the file is their concatenation
+  uint64_t size_bytes = 0;
 };
 
 // What became of each tensor of the model.
@@ -63,11 +81,11 @@ struct Outcome {
 };
 
 struct Layout {
-  std::vector<Segment> segments;  // the output is their concatenation
+  std::vector<OutputFile> files;  // the main file comes first; names are unique
   std::vector<uint8_t> literals;
-  std::vector<Job> jobs;          // each has all its parts in `segments`, once
+  std::vector<Job> jobs;          // each has all its parts in the files' segments, once
   std::vector<Outcome> outcomes;  // one for each tensor of the model
-  uint64_t size_bytes = 0;        // never more than the input
+  uint64_t size_bytes = 0;        // of all files; more than the input only where types were widened
 };
 
 }  // namespace modelshrink

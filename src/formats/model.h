@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,9 +14,13 @@
 
 namespace modelshrink {
 
+// Bytes of the model's files. The files count as one after the other: a range may run over the end
+// of `file` into those that follow (a TensorFlow.js tensor lies in several shards), and an offset
+// past the end of `file` lies in one of them. The host splits what it reads.
 struct ByteRange {
   uint64_t offset = 0;
   uint64_t size = 0;
+  uint32_t file = 0;  // in Model::files
   bool operator==(const ByteRange&) const = default;
 };
 
@@ -29,11 +34,16 @@ struct Tensor {
   // integers are just integers: then `quantized` is false).
   Scheme scheme;
   bool quantized = false;
-  // Where each part lies in the file; size 0 where there is none.
+  // How its type is called where `scheme.type` is kOther: "Q4_K", "float8e8m0", "string".
+  std::string type_name;
+  // Where each part lies in its file; size 0 where there is none.
   std::array<ByteRange, kNumParts> parts;
   // What the file spends on this tensor, its wrapping included.
   uint64_t stored_bytes = 0;
-  // Whether it is a weight that may be quantized, by what consumes it; `note` says why not.
+  // For a quantized tensor: the float type that restoring gives back.
+  DType restored_type = DType::kFloat32;
+  // Whether it is a weight that may be quantized (again, if it is `quantized`), by what consumes
+  // it; `note` says why not.
   bool is_weight = false;
   // The axis of output channels, by its consumer (Conv 0, ConvTranspose 1, MatMul last, …).
   uint32_t axis = 0;
@@ -41,10 +51,22 @@ struct Tensor {
   std::string note;
 };
 
-struct Model {
-  std::string format;  // "onnx"
+struct InputFile {
+  std::string name;  // relative to the main file's folder, with "/" between folders
   uint64_t size_bytes = 0;
-  std::vector<Tensor> tensors;                                // in the order of the file
+};
+
+// "float32", "int8", "uint4 block 32", "Q4_K": how the file stores it.
+std::string StoredAs(const Tensor& tensor);
+
+// Whether `range` lies within the files, from `range.file` on.
+bool RangeFitsFiles(const ByteRange& range, std::span<const InputFile> files);
+
+struct Model {
+  std::string format;            // "onnx", "safetensors", "gguf", "tfjs"
+  std::vector<InputFile> files;  // the main file comes first
+  uint64_t size_bytes = 0;       // of all files
+  std::vector<Tensor> tensors;   // in the order of the file
   std::vector<std::pair<std::string, std::string>> metadata;  // "opset", "producer", …
 };
 

@@ -65,10 +65,10 @@ Status WrongFormat(std::string_view head) {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Format>> OpenFormat(uint64_t size_bytes, std::span<const uint8_t> head) {
-  if (size_bytes == 0) return FormatError("the file is empty");
+StatusOr<std::unique_ptr<Format>> OpenFormat(const InputFile& main, std::span<const uint8_t> head) {
+  if (main.size_bytes == 0) return FormatError("the file is empty");
   RETURN_IF_ERROR(WrongFormat({reinterpret_cast<const char*>(head.data()), head.size()}));
-  return std::unique_ptr<Format>(std::make_unique<onnx::OnnxFormat>(size_bytes));
+  return std::unique_ptr<Format>(std::make_unique<onnx::OnnxFormat>(main));
 }
 
 }  // namespace modelshrink

@@ -40,6 +40,7 @@ class ComparerImpl final : public Comparer {
     report_.format = original.format;
     report_.input_bytes = original.size_bytes;
     report_.output_bytes = other.size_bytes;
+    report_.files = other.files;
     std::unordered_map<std::string_view, size_t> others;
     for (size_t i = 0; i < other.tensors.size(); ++i) others.emplace(other.tensors[i].name, i);
     for (size_t i = 0; i < original.tensors.size(); ++i) {

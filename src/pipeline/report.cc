@@ -2,14 +2,6 @@
 
 namespace modelshrink {
 
-std::string StoredAs(const Tensor& tensor) {
-  std::string text(NameOf(tensor.scheme.type));
-  if (tensor.quantized && tensor.scheme.granularity == Granularity::kBlock) {
-    text += " block " + std::to_string(tensor.scheme.block_size);
-  }
-  return text;
-}
-
 void SetStats(const ErrorStats& stats, TensorReport* report) {
   report->has_stats = true;
   report->sqnr_db = stats.Sqnr();

@@ -32,11 +32,9 @@ struct Report {
   std::string format;
   uint64_t input_bytes = 0;
   uint64_t output_bytes = 0;
+  std::vector<InputFile> files;  // of the output (compare: of the other model)
   std::vector<TensorReport> tensors;
 };
-
-// "float32", "int8", "uint4 block 32": how the file stores it.
-std::string StoredAs(const Tensor& tensor);
 
 void SetStats(const ErrorStats& stats, TensorReport* report);
 

@@ -2,7 +2,9 @@
 #ifndef MODELSHRINK_PIPELINE_SHRINK_H_
 #define MODELSHRINK_PIPELINE_SHRINK_H_
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/status.h"
@@ -15,15 +17,28 @@ namespace modelshrink {
 // The Plan: the Report without statistics, from the headers alone.
 Report PlanOf(const Model& model, const Layout& layout);
 
-// Use: call Next() until kDone; after a kRead, Feed() the bytes. Output offsets ascend within each
-// part but not over the whole file. `format` must outlive it.
+// A piece of a layout that is written on its own: a job with all its parts, or neighbouring literal
+// and copied segments of one file. Units write disjoint bytes and together all of them, so they may
+// run in any order, in several Shrinkers made from the same layout, or in a later run.
+struct Unit {
+  std::optional<size_t> tensor;  // of a job
+  uint64_t output_bytes = 0;
+};
+
+// Use: for each unit Start(), then Next() until kDone; after a kRead, Feed() the bytes. `format`
+// must outlive it.
 class Shrinker {
  public:
   static StatusOr<std::unique_ptr<Shrinker>> Create(const Format& format, Layout layout);
   virtual ~Shrinker() = default;
+  // In the order of their first bytes in the output. The same layout has the same units.
+  virtual std::span<const Unit> units() const = 0;
+  // What ran before, complete or not, is over.
+  virtual Status Start(size_t unit) = 0;
+  // Of the started unit; a job ends with kTensor before kDone.
   virtual StatusOr<Step> Next() = 0;
   virtual Status Feed(std::span<const uint8_t> bytes) = 0;
-  // Complete after kDone.
+  // Has the statistics of the jobs that were run here to their ends.
   virtual const Report& report() const = 0;
 };
 

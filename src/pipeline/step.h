@@ -11,15 +11,16 @@ namespace modelshrink {
 
 struct Step {
   enum class Kind : uint8_t {
-    kRead,    // feed the bytes of `range` of input file `input`
-    kCopy,    // copy `range` of the input to `output_offset` of the output
-    kWrite,   // write `bytes` at `output_offset`; they are valid until the next call
+    kRead,    // feed the bytes of `range` of input `input`
+    kCopy,    // copy `range` of the input to `output_offset` of output file `output_file`
+    kWrite,   // write `bytes` at `output_offset` of it; they are valid until the next call
     kTensor,  // tensor number `tensor` is complete: a moment for progress
     kDone,
   };
   Kind kind = Kind::kDone;
-  uint32_t input = 0;
+  uint32_t input = 0;  // which model
   ByteRange range;
+  uint32_t output_file = 0;
   uint64_t output_offset = 0;
   std::span<const uint8_t> bytes;
   size_t tensor = 0;

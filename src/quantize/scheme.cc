@@ -25,6 +25,8 @@ bool IsNarrowFloat(DType type) {
          type == DType::kFloat8E5M2;
 }
 
+bool IsGgmlBlock(DType type) { return type >= DType::kQ4_0 && type <= DType::kQ8_0; }
+
 namespace {
 
 Status TooLarge() {
@@ -83,6 +85,26 @@ StatusOr<PartSizes> TransposedSizes(const Scheme& scheme, std::span<const uint64
   return sizes;
 }
 
+Status CheckTfjs(const Scheme& scheme) {
+  if (scheme.rule != LinearRule::kTfjs) return Status();
+  if (scheme.type != DType::kUint8 && scheme.type != DType::kUint16) {
+    return ArgumentError("the tfjs rule quantizes to uint8 or uint16, not to " +
+                         std::string(NameOf(scheme.type)));
+  }
+  if (scheme.granularity != Granularity::kTensor || scheme.symmetric) {
+    return ArgumentError("the tfjs rule has one scale and one minimum a tensor");
+  }
+  return Status();
+}
+
+Status CheckGgmlBlock(const Scheme& scheme, std::span<const uint64_t> shape) {
+  const uint64_t row = shape.empty() ? 1 : shape.back();
+  const uint32_t block = BlockOf(scheme.type).elements;
+  if (row % block == 0) return Status();
+  return ArgumentError(std::string(NameOf(scheme.type)) + " needs rows of a multiple of " +
+                       std::to_string(block) + " elements, not " + std::to_string(row));
+}
+
 uint64_t NumGroups(const Scheme& scheme, std::span<const uint64_t> shape, uint64_t num_elements) {
   switch (scheme.granularity) {
     case Granularity::kAxis:
@@ -98,13 +120,16 @@ uint64_t NumGroups(const Scheme& scheme, std::span<const uint64_t> shape, uint64
 
 StatusOr<PartSizes> PartSizesOf(const Scheme& scheme, std::span<const uint64_t> shape) {
   const bool is_linear = IsLinear(scheme.type);
-  if (!is_linear && !IsNarrowFloat(scheme.type) && scheme.type != DType::kFloat32) {
+  const bool is_ggml = IsGgmlBlock(scheme.type);
+  if (!is_linear && !is_ggml && !IsNarrowFloat(scheme.type) && scheme.type != DType::kFloat32) {
     return ArgumentError("there is no quantization to " + std::string(NameOf(scheme.type)));
   }
   if (is_linear) {
     RETURN_IF_ERROR(CheckGranularity(scheme, shape));
     RETURN_IF_ERROR(CheckBlockwise(scheme, shape));
+    RETURN_IF_ERROR(CheckTfjs(scheme));
   }
+  if (is_ggml) RETURN_IF_ERROR(CheckGgmlBlock(scheme, shape));
   uint64_t num_elements;
   PartSizes sizes{};
   if (!CheckedNumElements(shape, &num_elements) ||
@@ -113,6 +138,10 @@ StatusOr<PartSizes> PartSizesOf(const Scheme& scheme, std::span<const uint64_t> 
   }
   if (!is_linear || num_elements == 0) return sizes;
   if (scheme.transposed) return TransposedSizes(scheme, shape);
+  if (scheme.rule == LinearRule::kTfjs) {
+    sizes[1] = sizes[2] = sizeof(double);
+    return sizes;
+  }
   const uint64_t num_groups = NumGroups(scheme, shape, num_elements);
   if (!CheckedMul(num_groups, sizeof(float), &sizes[1]) ||
       !CheckedBytesOf(scheme.type, num_groups, &sizes[2])) {

@@ -27,6 +27,9 @@ enum class LinearRule : uint8_t {
   // onnxruntime's python quantization tool: float64 scale rounded to float32, division, half to
   // even.
   kOnnxLinear,
+  // tensorflowjs: everything in float64, x ≈ code * scale + min, half to even. kTensor, uint8 and
+  // uint16 only.
+  kTfjs,
   // onnxruntime's MatMulNBits "default" algorithm: signed extremum / -2^(bits-1), reciprocal
   // multiply, half away from zero.
   kOnnxBlockwise,
@@ -39,7 +42,8 @@ enum class NonFinite : uint8_t {
 
 struct Scheme {
   // kFloat32: not quantized. Other floats: converted element by element, no scales. Integers up to
-  // 16 bits: linear, x ≈ (code - zero_point) * scale.
+  // 16 bits: linear, x ≈ (code - zero_point) * scale. ggml's block types (Q4_0 …): kBlock along the
+  // last axis, block_size 32; the whole block is one record in kCodes.
   DType type = DType::kFloat32;
   Granularity granularity = Granularity::kTensor;
   LinearRule rule = LinearRule::kOnnxLinear;
@@ -59,14 +63,16 @@ struct Scheme {
 
 bool IsLinear(DType type);       // int4 … uint16
 bool IsNarrowFloat(DType type);  // float16, bfloat16, float8*
+bool IsGgmlBlock(DType type);    // Q4_0 …
 
 // A quantized tensor is stored in up to three pieces.
 enum class Part : uint8_t { kCodes, kScales, kZeroPoints };
 inline constexpr size_t kNumParts = 3;
 
-// The exact size of each part in bytes, 0 for a part that the scheme does not have. Scales are
-// float32; zero points have the codes' type and are packed like them (transposed: each of the N
-// rows is padded to a byte). An ArgumentError says which option does not fit the shape.
+// The exact size of each part in bytes, 0 for a part that the scheme does not have. kTfjs: kScales
+// is the scale and kZeroPoints the minimum, one float64 each. Otherwise scales are float32; zero
+// points have the codes' type and are packed like them (transposed: each of the N rows is padded to
+// a byte). An ArgumentError says which option does not fit the shape.
 using PartSizes = std::array<uint64_t, kNumParts>;
 StatusOr<PartSizes> PartSizesOf(const Scheme& scheme, std::span<const uint64_t> shape);
 

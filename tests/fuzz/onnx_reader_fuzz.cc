@@ -17,12 +17,13 @@ void Require(bool condition) {
 
 bool Read(std::span<const uint8_t> bytes, Format& format) {
   for (;;) {
-    const auto range = format.NextRead();
-    if (!range.ok()) return false;
-    if (!range.value()) return true;
-    Require(range.value()->size > 0 && range.value()->size <= 1 << 20);
-    Require(RangeFits(range.value()->offset, range.value()->size, bytes.size()));
-    Require(format.Feed(bytes.subspan(range.value()->offset, range.value()->size)).ok());
+    const auto request = format.Next();
+    if (!request.ok()) return false;
+    if (!request.value()) return true;
+    const ByteRange range = request.value()->range;
+    Require(range.size > 0 && range.size <= 1 << 20);
+    Require(RangeFits(range.offset, range.size, bytes.size()));
+    Require(format.Feed(bytes.subspan(range.offset, range.size)).ok());
   }
 }
 
@@ -41,7 +42,7 @@ TensorSpec SpecOf(uint8_t choice) {
 
 void CheckLayout(const Layout& layout, uint64_t size_bytes) {
   uint64_t total = 0;
-  for (const Segment& segment : layout.segments) {
+  for (const Segment& segment : layout.files[0].segments) {
     total += segment.size;
     if (segment.kind == Segment::Kind::kCopy) {
       Require(RangeFits(segment.source_offset, segment.size, size_bytes));
@@ -59,7 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace modelshrink;
   if (size < 2) return 0;
   const std::span<const uint8_t> bytes(data + 1, size - 1);
-  onnx::OnnxFormat format(bytes.size());
+  onnx::OnnxFormat format({"model.onnx", bytes.size()});
   if (!Read(bytes, format)) return 0;
   for (const Tensor& tensor : format.model().tensors) {
     for (const ByteRange& part : tensor.parts) {

@@ -58,16 +58,17 @@ struct Result {
 
 Result Read(const std::string& file) {
   const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(file.data()), file.size());
-  auto format = OpenFormat(bytes.size(), bytes.first(std::min<size_t>(64, bytes.size())));
+  auto format =
+      OpenFormat({"model.onnx", bytes.size()}, bytes.first(std::min<size_t>(64, bytes.size())));
   if (!format.ok()) return {format.status(), nullptr};
   Result result;
   for (;;) {
-    auto range = format.value()->NextRead();
-    if (!range.ok()) return {range.status(), nullptr, result.bytes_read};
-    if (!range.value()) break;
-    result.bytes_read += range.value()->size;
-    const Status fed =
-        format.value()->Feed(bytes.subspan(range.value()->offset, range.value()->size));
+    auto request = format.value()->Next();
+    if (!request.ok()) return {request.status(), nullptr, result.bytes_read};
+    if (!request.value()) break;
+    const ByteRange range = request.value()->range;
+    result.bytes_read += range.size;
+    const Status fed = format.value()->Feed(bytes.subspan(range.offset, range.size));
     if (!fed.ok()) return {fed, nullptr, result.bytes_read};
   }
   result.format = std::move(format).value();

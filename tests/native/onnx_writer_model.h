@@ -81,13 +81,14 @@ inline std::string OneOp(const std::string& op_type, const Shape& dims, uint64_t
 
 // A file that must be valid, read.
 inline std::unique_ptr<OnnxFormat> Read(const std::string& file) {
-  auto format = std::make_unique<OnnxFormat>(file.size());
+  auto format = std::make_unique<OnnxFormat>(InputFile{"model.onnx", file.size()});
   for (;;) {
-    auto range = format->NextRead();
-    EXPECT_TRUE(range.ok()) << range.status().message();
-    if (!range.ok() || !range.value()) return format;
-    const auto* bytes = reinterpret_cast<const uint8_t*>(file.data()) + range.value()->offset;
-    const Status fed = format->Feed({bytes, static_cast<size_t>(range.value()->size)});
+    auto request = format->Next();
+    EXPECT_TRUE(request.ok()) << request.status().message();
+    if (!request.ok() || !request.value()) return format;
+    const ByteRange range = request.value()->range;
+    const auto* bytes = reinterpret_cast<const uint8_t*>(file.data()) + range.offset;
+    const Status fed = format->Feed({bytes, static_cast<size_t>(range.size)});
     EXPECT_TRUE(fed.ok()) << fed.message();
   }
 }
@@ -104,7 +105,7 @@ inline Layout WriteAll(const OnnxFormat& format, TensorSpec spec, WriteOptions o
 // The bytes that a Layout describes; codes are 0x11, scales 0x22, zero points 0x33.
 inline std::string Render(const Layout& layout, const std::string& input) {
   std::string out;
-  for (const Segment& segment : layout.segments) {
+  for (const Segment& segment : layout.files.at(0).segments) {
     const auto offset = static_cast<size_t>(segment.source_offset);
     const auto size = static_cast<size_t>(segment.size);
     if (segment.kind == Segment::Kind::kLiteral) {

@@ -59,8 +59,8 @@ TEST(OnnxWriter, KeepingEverythingIsOneCopy) {
   const std::string file = OneOp("MatMul", {64, 64});
   const Written w =
       Write(file, {.type = DType::kInt16, .granularity = Granularity::kBlock, .block_size = 1});
-  ASSERT_EQ(w.layout.segments.size(), 1u);
-  EXPECT_EQ(w.layout.segments[0].kind, Segment::Kind::kCopy);
+  ASSERT_EQ(w.layout.files[0].segments.size(), 1u);
+  EXPECT_EQ(w.layout.files[0].segments[0].kind, Segment::Kind::kCopy);
   EXPECT_EQ(w.output, file);
   EXPECT_EQ(w.OutcomeOf("w").to, "float32");
   EXPECT_EQ(w.OutcomeOf("w").note.substr(0, 16), "would not shrink");
@@ -85,7 +85,7 @@ TEST(OnnxWriter, EachPartIsWrittenOnce) {
   const Written w = Write(OneOp("MatMul", {64, 64}), {.type = DType::kInt8, .symmetric = false});
   ASSERT_EQ(w.layout.jobs.size(), 1u);
   std::vector<std::pair<Part, uint64_t>> parts;
-  for (const Segment& s : w.layout.segments) {
+  for (const Segment& s : w.layout.files[0].segments) {
     if (s.kind == Segment::Kind::kPart) parts.emplace_back(s.part, s.size);
   }
   const std::vector<std::pair<Part, uint64_t>> expected = {

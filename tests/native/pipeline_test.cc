@@ -18,7 +18,8 @@ using Bytes = std::vector<uint8_t>;
 
 class FakeFormat final : public Format {
  public:
-  StatusOr<std::optional<ByteRange>> NextRead() override { return std::optional<ByteRange>(); }
+  StatusOr<std::optional<Request>> Next() override { return std::optional<Request>(); }
+  Status Opened(std::optional<uint64_t>) override { return {}; }
   Status Feed(std::span<const uint8_t>) override { return {}; }
   const Model& model() const override { return model_; }
   StatusOr<Layout> Write(std::span<const TensorSpec>, const WriteOptions&) const override {
@@ -34,6 +35,7 @@ class FakeFormat final : public Format {
     std::memcpy(file.data() + tensor.parts[0].offset, values.data(), tensor.parts[0].size);
     model_.tensors.push_back(tensor);
     model_.size_bytes = file.size();
+    model_.files = {{"model", file.size()}};
     layout.outcomes.push_back({.to = "float32"});
   }
 
@@ -42,10 +44,11 @@ class FakeFormat final : public Format {
     const Tensor& source = model_.tensors[tensor];
     layout.literals = {1, 2, 3};
     layout.jobs = {{.tensor = tensor, .shape = source.shape, .scheme = {.type = DType::kFloat16}}};
-    layout.segments = {{.kind = Segment::Kind::kLiteral, .size = 3},
-                       {.kind = Segment::Kind::kPart, .size = source.parts[0].size / 2},
-                       {.kind = Segment::Kind::kCopy, .size = 4}};
-    layout.size_bytes = 3 + source.parts[0].size / 2 + 4;
+    layout.files = {{.name = "small"}};
+    layout.files[0].segments = {{.kind = Segment::Kind::kLiteral, .size = 3},
+                                {.kind = Segment::Kind::kPart, .size = source.parts[0].size / 2},
+                                {.kind = Segment::Kind::kCopy, .size = 4}};
+    layout.size_bytes = layout.files[0].size_bytes = 3 + source.parts[0].size / 2 + 4;
   }
 
   Layout layout;
@@ -73,28 +76,41 @@ std::span<const uint8_t> At(const Bytes& file, ByteRange range) {
   return std::span<const uint8_t>(file).subspan(range.offset, range.size);
 }
 
-// Runs to the end or the first error. `files`: input files by number.
+// Until kDone or the first error. `files`: input files by number.
 template <typename Steps>
-RunLog Execute(Steps* steps, uint64_t output_size, const std::vector<const Bytes*>& files) {
-  RunLog run;
-  run.output.resize(output_size);
-  run.written.resize(output_size);
-  for (;;) {
+void Continue(Steps* steps, const std::vector<const Bytes*>& files, RunLog* run) {
+  while (run->status.ok()) {
     auto step = steps->Next();
-    if (!step.ok()) {
-      run.status = step.status();
-      return run;
-    }
+    run->status = step.status();
+    if (!step.ok()) return;
     const Step& s = step.value();
-    if (s.kind == Step::Kind::kDone) return run;
-    if (s.kind == Step::Kind::kCopy) Put(At(*files[0], s.range), s.output_offset, &run);
-    if (s.kind == Step::Kind::kWrite) Put(s.bytes, s.output_offset, &run);
-    if (s.kind == Step::Kind::kTensor) run.tensors.push_back(s.tensor);
+    if (s.kind == Step::Kind::kDone) return;
+    if (s.kind == Step::Kind::kCopy) Put(At(*files[0], s.range), s.output_offset, run);
+    if (s.kind == Step::Kind::kWrite) Put(s.bytes, s.output_offset, run);
+    if (s.kind == Step::Kind::kTensor) run->tensors.push_back(s.tensor);
     if (s.kind != Step::Kind::kRead) continue;
-    ++run.num_reads;
-    run.status = steps->Feed(At(*files[s.input], s.range));
-    if (!run.status.ok()) return run;
+    ++run->num_reads;
+    run->status = steps->Feed(At(*files[s.input], s.range));
   }
+}
+
+// Runs all units, or those of `order`, to the first error.
+RunLog Execute(Shrinker* shrinker, const FakeFormat& format, std::vector<size_t> order = {}) {
+  RunLog run;
+  run.output.resize(format.layout.size_bytes);
+  run.written.resize(format.layout.size_bytes);
+  for (size_t i = 0; order.size() < shrinker->units().size(); ++i) order.push_back(i);
+  for (const size_t unit : order) {
+    if (run.status.ok()) run.status = shrinker->Start(unit);
+    if (run.status.ok()) Continue(shrinker, {&format.file}, &run);
+  }
+  return run;
+}
+
+RunLog Execute(Comparer* comparer, const std::vector<const Bytes*>& files) {
+  RunLog run;
+  Continue(comparer, files, &run);
+  return run;
 }
 
 std::vector<float> Ramp(size_t size) {
@@ -110,7 +126,7 @@ TEST(ShrinkerTest, WritesEveryByteOnce) {
   format.PlanFloat16(1);
   auto shrinker = Shrinker::Create(format, format.layout);
   ASSERT_TRUE(shrinker.ok()) << shrinker.status().message();
-  const RunLog run = Execute(shrinker.value().get(), format.layout.size_bytes, {&format.file});
+  const RunLog run = Execute(shrinker.value().get(), format);
   ASSERT_TRUE(run.status.ok()) << run.status.message();
   const Bytes expected = {1,    2,    3,                                   // the literal
                           0x00, 0x3C, 0x00, 0xC0, 0x00, 0x00, 0xFF, 0x7B,  // float16
@@ -123,6 +139,71 @@ TEST(ShrinkerTest, WritesEveryByteOnce) {
   EXPECT_EQ(shrinker.value()->report().tensors[1].max_abs_error, 0);
 }
 
+TEST(ShrinkerTest, UnitsRunInAnyOrder) {
+  FakeFormat format;
+  format.Add("a", {2}, {5, 6});
+  format.Add("w", {4}, {1, -2, 0, 65504});
+  format.PlanFloat16(1);
+  auto forwards = Shrinker::Create(format, format.layout);
+  auto backwards = Shrinker::Create(format, format.layout);
+  ASSERT_TRUE(forwards.ok() && backwards.ok());
+  ASSERT_EQ(forwards.value()->units().size(), 3u);
+  EXPECT_EQ(forwards.value()->units()[0].output_bytes, 3u);
+  EXPECT_EQ(forwards.value()->units()[1].tensor, std::optional<size_t>(1));
+  EXPECT_EQ(forwards.value()->units()[2].output_bytes, 4u);
+  const RunLog expected = Execute(forwards.value().get(), format);
+  const RunLog run = Execute(backwards.value().get(), format, {2, 1, 0});
+  ASSERT_TRUE(run.status.ok()) << run.status.message();
+  EXPECT_EQ(run.output, expected.output);
+  EXPECT_EQ(run.written, std::vector<int>(run.output.size(), 1));
+}
+
+TEST(ShrinkerTest, AUnitMayBeStartedAgain) {
+  FakeFormat format;
+  format.Add("w", {4}, {1, 2, 3, 4});
+  format.PlanFloat16(0);
+  auto shrinker = Shrinker::Create(format, format.layout);
+  ASSERT_TRUE(shrinker.ok());
+  ASSERT_TRUE(shrinker.value()->Start(1).ok());
+  ASSERT_EQ(shrinker.value()->Next().value().kind, Step::Kind::kRead);
+  const RunLog run = Execute(shrinker.value().get(), format);
+  ASSERT_TRUE(run.status.ok()) << run.status.message();
+  EXPECT_EQ(run.written, std::vector<int>(run.output.size(), 1));
+  EXPECT_EQ(shrinker.value()->Start(3).code(), StatusCode::kArgument);
+}
+
+TEST(ShrinkerTest, LongCopiesAreSeveralUnits) {
+  FakeFormat format;
+  const uint64_t size = (uint64_t{600} << 20) + 1;
+  format.model_.files = {{"model", size}};
+  format.model_.size_bytes = size;
+  format.layout.literals = {7};
+  format.layout.files = {{.name = "small", .size_bytes = size + 2}};
+  format.layout.files[0].segments = {
+      {.size = 1}, {.kind = Segment::Kind::kCopy, .size = size}, {.size = 1}};
+  format.layout.size_bytes = size + 2;
+  auto shrinker = Shrinker::Create(format, format.layout);
+  ASSERT_TRUE(shrinker.ok()) << shrinker.status().message();
+  uint64_t total = 0;
+  for (size_t i = 0; i < shrinker.value()->units().size(); ++i) {
+    ASSERT_TRUE(shrinker.value()->Start(i).ok());
+    uint64_t in_unit = 0;
+    for (;;) {
+      const Step step = shrinker.value()->Next().value();
+      if (step.kind == Step::Kind::kDone) break;
+      EXPECT_EQ(step.output_offset, total + in_unit);
+      in_unit += step.kind == Step::Kind::kCopy ? step.range.size : step.bytes.size();
+      if (step.kind == Step::Kind::kCopy) {
+        EXPECT_EQ(step.range.offset + 1, step.output_offset);
+      }
+    }
+    EXPECT_EQ(in_unit, shrinker.value()->units()[i].output_bytes);
+    EXPECT_LE(in_unit, uint64_t{256} << 20);
+    total += in_unit;
+  }
+  EXPECT_EQ(total, size + 2);
+}
+
 TEST(ShrinkerTest, ReadsInBoundedSlices) {
   FakeFormat format;
   const std::vector<float> values = Ramp((size_t{5} << 19) + 3);
@@ -130,7 +211,7 @@ TEST(ShrinkerTest, ReadsInBoundedSlices) {
   format.PlanFloat16(0);
   auto shrinker = Shrinker::Create(format, format.layout);
   ASSERT_TRUE(shrinker.ok());
-  const RunLog run = Execute(shrinker.value().get(), format.layout.size_bytes, {&format.file});
+  const RunLog run = Execute(shrinker.value().get(), format);
   ASSERT_TRUE(run.status.ok()) << run.status.message();
   EXPECT_EQ(run.num_reads, 3u);
   EXPECT_EQ(run.written, std::vector<int>(run.output.size(), 1));
@@ -142,8 +223,7 @@ TEST(ShrinkerTest, NotesOverflows) {
   format.PlanFloat16(0);
   auto shrinker = Shrinker::Create(format, format.layout);
   ASSERT_TRUE(shrinker.ok());
-  ASSERT_TRUE(
-      Execute(shrinker.value().get(), format.layout.size_bytes, {&format.file}).status.ok());
+  ASSERT_TRUE(Execute(shrinker.value().get(), format).status.ok());
   EXPECT_EQ(shrinker.value()->report().tensors[0].note, "1 value overflowed to infinity");
 }
 
@@ -154,7 +234,7 @@ TEST(ShrinkerTest, NamesTensorAndOffsetOfNonFiniteValue) {
   format.PlanFloat16(1);
   auto shrinker = Shrinker::Create(format, format.layout);
   ASSERT_TRUE(shrinker.ok());
-  const RunLog run = Execute(shrinker.value().get(), format.layout.size_bytes, {&format.file});
+  const RunLog run = Execute(shrinker.value().get(), format);
   EXPECT_EQ(run.status.code(), StatusCode::kArgument);
   EXPECT_EQ(run.status.tensor(), "w");
   EXPECT_EQ(run.status.offset(), std::optional<uint64_t>(12));
@@ -173,9 +253,10 @@ TEST(ShrinkerTest, RefusesBrokenLayouts) {
   EXPECT_EQ(code_of([](Layout&) {}), StatusCode::kOk);
   EXPECT_EQ(code_of([](Layout& l) { ++l.size_bytes; }), StatusCode::kIntegrity);
   EXPECT_EQ(code_of([](Layout& l) { l.literals.pop_back(); }), StatusCode::kIntegrity);
-  EXPECT_EQ(code_of([](Layout& l) { l.segments[2].source_offset = 13; }), StatusCode::kIntegrity);
-  EXPECT_EQ(code_of([](Layout& l) { l.segments[1].job = 1; }), StatusCode::kIntegrity);
-  EXPECT_EQ(code_of([](Layout& l) { l.segments.push_back(l.segments[1]); }),
+  EXPECT_EQ(code_of([](Layout& l) { l.files[0].segments[2].source_offset = 13; }),
+            StatusCode::kIntegrity);
+  EXPECT_EQ(code_of([](Layout& l) { l.files[0].segments[1].job = 1; }), StatusCode::kIntegrity);
+  EXPECT_EQ(code_of([](Layout& l) { l.files[0].segments.push_back(l.files[0].segments[1]); }),
             StatusCode::kIntegrity);
   EXPECT_EQ(code_of([](Layout& l) { l.jobs[0].shape = {3}; }), StatusCode::kIntegrity);
   EXPECT_EQ(code_of([](Layout& l) { l.outcomes.clear(); }), StatusCode::kIntegrity);
@@ -187,7 +268,7 @@ TEST(ShrinkerTest, RefusesAnotherNumberOfBytes) {
   format.PlanFloat16(0);
   auto shrinker = Shrinker::Create(format, format.layout);
   ASSERT_TRUE(shrinker.ok());
-  ASSERT_EQ(shrinker.value()->Next().value().kind, Step::Kind::kWrite);
+  ASSERT_TRUE(shrinker.value()->Start(1).ok());
   ASSERT_EQ(shrinker.value()->Next().value().kind, Step::Kind::kRead);
   EXPECT_EQ(shrinker.value()->Feed(Bytes(15)).code(), StatusCode::kArgument);
 }
@@ -204,7 +285,7 @@ TEST(ComparerTest, ReadsNarrowFloatsThatStandForAnotherTensor) {
   other.file = {0x00, 0x3C, 0x00, 0x40, 0x00, 0x42, 0x00, 0x44};
   auto comparer = Comparer::Create(original, other);
   ASSERT_TRUE(comparer.ok());
-  const RunLog run = Execute(comparer.value().get(), 0, {&original.file, &other.file});
+  const RunLog run = Execute(comparer.value().get(), {&original.file, &other.file});
   ASSERT_TRUE(run.status.ok()) << run.status.message();
   const TensorReport& entry = comparer.value()->report().tensors.at(0);
   EXPECT_TRUE(entry.has_stats);
@@ -223,7 +304,7 @@ TEST(ComparerTest, ComparesByNameAndSaysWhatItCannot) {
   other.Add("shape", {2}, {1, 2});
   auto comparer = Comparer::Create(original, other);
   ASSERT_TRUE(comparer.ok());
-  const RunLog run = Execute(comparer.value().get(), 0, {&original.file, &other.file});
+  const RunLog run = Execute(comparer.value().get(), {&original.file, &other.file});
   ASSERT_TRUE(run.status.ok()) << run.status.message();
   EXPECT_EQ(run.tensors, (std::vector<size_t>{0, 1}));
   const std::vector<TensorReport>& tensors = comparer.value()->report().tensors;

@@ -1,5 +1,5 @@
 import { formatBytes } from "../format.js";
-import type { Progress } from "../models.js";
+import type { Progress } from "../meter.js";
 
 const barWidth = 24;
 const minMilliseconds = 80;

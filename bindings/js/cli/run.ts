@@ -10,8 +10,8 @@ import {
   type ModelInfo,
   type Plan,
   type Report,
-  type RunOptions,
 } from "../models.js";
+import type { RunOptions } from "../open-model.js";
 import { recipeFrom, UsageError, type Arguments } from "./args.js";
 
 /** What a command found: `text` for people, `json` for programs. */

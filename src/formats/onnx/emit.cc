@@ -66,10 +66,9 @@ int32_t OnnxTypeOf(DType type) {
       return 21;
     case DType::kInt4:
       return 22;
-    case DType::kOther:
+    default:
       return 0;
   }
-  return 0;
 }
 
 void Fragment::AppendLiteral(std::string_view bytes) {
@@ -120,6 +119,8 @@ void Fragment::Append(const Fragment& other) {
       case Segment::Kind::kPart:
         AppendPart(piece.job, piece.part, piece.size);
         break;
+      case Segment::Kind::kNumber:
+        break;  // only in JSON
     }
   }
 }

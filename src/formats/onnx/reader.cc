@@ -8,21 +8,23 @@
 
 namespace modelshrink::onnx {
 
-OnnxFormat::OnnxFormat(uint64_t size_bytes)
-    : scanner_(size_bytes, OnnxSchema()), builder_(size_bytes) {}
+OnnxFormat::OnnxFormat(const InputFile& main)
+    : main_(main), scanner_(main.size_bytes, OnnxSchema()), builder_(main.size_bytes) {}
 
-StatusOr<std::optional<ByteRange>> OnnxFormat::NextRead() {
+StatusOr<std::optional<Request>> OnnxFormat::Next() {
   while (!is_done_) {
     ASSIGN_OR_RETURN(const Event event, builder_.Next(scanner_));
-    if (event.kind == Event::Kind::kNeedBytes) return std::optional(scanner_.wanted());
+    if (event.kind == Event::Kind::kNeedBytes)
+      return std::optional(Request{.range = scanner_.wanted()});
     RETURN_IF_ERROR(builder_.Handle(event, scanner_));
     if (event.kind != Event::Kind::kDone) continue;
     RETURN_IF_ERROR(builder_.Finish());
     ASSIGN_OR_RETURN(model_, Analyze(builder_.document()));
     model_.metadata = builder_.metadata();
+    model_.files = {main_};
     is_done_ = true;
   }
-  return std::optional<ByteRange>();
+  return std::optional<Request>();
 }
 
 Status OnnxFormat::Feed(std::span<const uint8_t> bytes) {
@@ -32,6 +34,10 @@ Status OnnxFormat::Feed(std::span<const uint8_t> bytes) {
   }
   scanner_.Feed(bytes);
   return {};
+}
+
+Status OnnxFormat::Opened(std::optional<uint64_t> /*size_bytes*/) {
+  return ArgumentError("no file was asked for");
 }
 
 StatusOr<Layout> OnnxFormat::Write(std::span<const TensorSpec> specs,

@@ -14,11 +14,12 @@ namespace modelshrink::onnx {
 
 class OnnxFormat : public Format {
  public:
-  // `size_bytes` must not be 0.
-  explicit OnnxFormat(uint64_t size_bytes);
+  // The file must not be empty.
+  explicit OnnxFormat(const InputFile& main);
 
-  StatusOr<std::optional<ByteRange>> NextRead() override;
+  StatusOr<std::optional<Request>> Next() override;
   Status Feed(std::span<const uint8_t> bytes) override;
+  Status Opened(std::optional<uint64_t> size_bytes) override;
   const Model& model() const override { return model_; }
   StatusOr<Layout> Write(std::span<const TensorSpec> specs,
                          const WriteOptions& options) const override;
@@ -26,6 +27,7 @@ class OnnxFormat : public Format {
   const Document& document() const { return builder_.document(); }
 
  private:
+  const InputFile main_;
   Scanner scanner_;
   Builder builder_;
   Model model_;

@@ -36,7 +36,7 @@ StatusOr<Replacement> MakeReplacement(const Rewriter& rewriter, size_t tensor, T
 }
 
 Outcome Kept(const Tensor& tensor, std::string note) {
-  return {std::string(NameOf(tensor.scheme.type)), tensor.stored_bytes, std::move(note)};
+  return {StoredAs(tensor), tensor.stored_bytes, std::move(note)};
 }
 
 StatusOr<Outcome> WriteTensor(size_t index, const TensorSpec& spec, Rewriter* rewriter) {
@@ -68,7 +68,7 @@ void AppendSegment(const Fragment::Piece& piece, Layout* layout) {
     segment.source_offset = layout->literals.size();
     layout->literals.insert(layout->literals.end(), piece.literal.begin(), piece.literal.end());
   }
-  layout->segments.push_back(segment);
+  layout->files[0].segments.push_back(segment);
 }
 
 }  // namespace
@@ -88,6 +88,9 @@ StatusOr<Layout> WriteOnnx(const Document& document, const Model& model,
   // Each replacement is smaller than what it replaces, and no length prefix grows: neither can the
   // file.
   const Fragment file = std::move(rewriter).Finish(&layout.jobs);
+  layout.files.push_back(
+      {.name = options.main_name.empty() ? model.files[0].name : options.main_name,
+       .size_bytes = file.size_bytes()});
   for (const Fragment::Piece& piece : file.pieces()) AppendSegment(piece, &layout);
   layout.size_bytes = file.size_bytes();
   return layout;

@@ -1,0 +1,27 @@
+#include "formats/model.h"
+
+#include "base/checked.h"
+
+namespace modelshrink {
+
+std::string StoredAs(const Tensor& tensor) {
+  const DType type = tensor.scheme.type;
+  if (type == DType::kOther && !tensor.type_name.empty()) return tensor.type_name;
+  std::string text(NameOf(type));
+  if (tensor.quantized && IsLinear(type) && tensor.scheme.granularity == Granularity::kBlock) {
+    text += " block " + std::to_string(tensor.scheme.block_size);
+  }
+  return text;
+}
+
+bool RangeFitsFiles(const ByteRange& range, std::span<const InputFile> files) {
+  if (range.file >= files.size()) return false;
+  uint64_t num_bytes = 0;
+  for (const InputFile& file : files.subspan(range.file)) {
+    // Sizes that do not fit 64 bits together are larger than any range.
+    if (!CheckedAdd(num_bytes, file.size_bytes, &num_bytes)) return true;
+  }
+  return RangeFits(range.offset, range.size, num_bytes);
+}
+
+}  // namespace modelshrink

@@ -1,0 +1,94 @@
+#include "pipeline/job_run.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "base/checked.h"
+
+namespace modelshrink {
+
+Status JobRun::Start(const Tensor& tensor, const Job& job, const PartPlaces& places) {
+  encoder_.reset();
+  tensor_ = &tensor;
+  job_ = &job;
+  places_ = &places;
+  RETURN_IF_ERROR(reader_.Open(tensor).WithTensor(tensor.name));
+  ASSIGN_OR_RETURN(part_sizes_, PartSizesOf(job.scheme, job.shape));
+  auto encoder = TensorEncoder::Create(job.scheme, job.shape);
+  if (!encoder.ok()) return std::move(encoder).status().WithTensor(tensor.name);
+  encoder_ = std::move(encoder).value();
+  num_written_.fill(0);
+  next_write_ = 0;
+  is_fed_ = false;
+  return {};
+}
+
+StatusOr<Step> JobRun::Next() {
+  for (;;) {
+    if (is_fed_ && next_write_ < encoder_->writes().size()) {
+      return StepOf(encoder_->writes()[next_write_++]);
+    }
+    const std::optional<ElementRange> slice = encoder_->NextSlice();
+    if (!slice) {
+      if (num_written_ == part_sizes_) return Step{.kind = Step::Kind::kTensor};
+      return IntegrityError("not every byte of the tensor was written").WithTensor(tensor_->name);
+    }
+    RETURN_IF_ERROR(reader_.Select(*slice).WithTensor(tensor_->name));
+    if (const std::optional<ByteRange> range = reader_.NextRead()) {
+      is_fed_ = false;
+      return Step{.kind = Step::Kind::kRead, .range = *range};
+    }
+    RETURN_IF_ERROR(Encode(*slice));
+  }
+}
+
+Status JobRun::Feed(std::span<const uint8_t> bytes) {
+  return reader_.Feed(bytes).WithTensor(tensor_->name);
+}
+
+Status JobRun::Encode(ElementRange slice) {
+  const std::span<const float> values = reader_.values();
+  next_write_ = 0;
+  is_fed_ = true;
+  Status status = encoder_->Feed(values);
+  if (status.ok()) return status;
+  const auto bad = std::find_if_not(values.begin(), values.end(),
+                                    [](float value) { return std::isfinite(value); });
+  if (bad != values.end() && !tensor_->quantized) {
+    const uint64_t element = slice.first + static_cast<uint64_t>(bad - values.begin());
+    const uint64_t element_bytes = BitsOf(tensor_->scheme.type) / 8;
+    status = std::move(status).AtOffset(tensor_->parts[0].offset + element * element_bytes);
+  }
+  return std::move(status).WithTensor(tensor_->name);
+}
+
+StatusOr<Step> JobRun::StepOf(const PartWrite& write) {
+  const size_t p = static_cast<size_t>(write.part);
+  const PartPlace& place = (*places_)[p];
+  if (!place.is_there || !RangeFits(write.offset, write.bytes.size(), part_sizes_[p])) {
+    return IntegrityError("bytes were written outside their place in the layout")
+        .WithTensor(tensor_->name);
+  }
+  num_written_[p] += write.bytes.size();
+  Step step = {.kind = Step::Kind::kWrite,
+               .output_file = place.file,
+               .output_offset = place.offset + write.offset,
+               .bytes = write.bytes};
+  if (!place.as_number) return step;
+  if (write.bytes.size() != sizeof(double)) {
+    return IntegrityError("a number was written in pieces").WithTensor(tensor_->name);
+  }
+  double value;
+  std::memcpy(&value, write.bytes.data(), sizeof(value));
+  // 17 digits give back every float64.
+  const int length = std::snprintf(number_.data(), number_.size(), "%.17g", value);
+  std::fill(number_.begin() + length, number_.end(), ' ');
+  step.bytes = {reinterpret_cast<const uint8_t*>(number_.data()), kNumberChars};
+  return step;
+}
+
+}  // namespace modelshrink

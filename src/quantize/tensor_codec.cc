@@ -5,6 +5,7 @@
 #include "quantize/blockwise_codec.h"
 #include "quantize/linear_codec.h"
 #include "quantize/narrow_float.h"
+#include "quantize/tfjs_codec.h"
 
 namespace modelshrink {
 namespace {
@@ -30,6 +31,7 @@ StatusOr<std::unique_ptr<TensorEncoder>> TensorEncoder::Create(const Scheme& sch
   if (!IsLinear(scheme.type)) return CreateNarrowFloatEncoder(scheme, shape, options);
   if (IsEmpty(shape)) return CreateRunEncoder(EmptyScheme(), RunGeometry(), options);
   if (scheme.transposed) return CreateTransposedEncoder(scheme, shape, options);
+  if (scheme.rule == LinearRule::kTfjs) return CreateTfjsEncoder(scheme, shape, options);
   return CreateLinearEncoder(scheme, shape, options);
 }
 
@@ -40,6 +42,7 @@ StatusOr<std::unique_ptr<TensorDecoder>> TensorDecoder::Create(const Scheme& sch
   if (!IsLinear(scheme.type)) return CreateNarrowFloatDecoder(scheme, shape);
   if (IsEmpty(shape)) return CreateLinearDecoder(EmptyScheme(), {0});
   if (scheme.transposed) return CreateTransposedDecoder(scheme, shape);
+  if (scheme.rule == LinearRule::kTfjs) return CreateTfjsDecoder(scheme, shape);
   return CreateLinearDecoder(scheme, shape);
 }
 

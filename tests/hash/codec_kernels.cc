@@ -45,6 +45,7 @@ std::string NameOfScheme(const Scheme& scheme) {
   if (IsNarrowFloat(scheme.type)) return name;
   name += scheme.symmetric ? "-symmetric" : "-asymmetric";
   if (scheme.rule == LinearRule::kOnnxBlockwise) name += "-blockwise";
+  if (scheme.rule == LinearRule::kTfjs) name += "-tfjs";
   if (scheme.transposed) name += "-transposed";
   if (scheme.granularity == Granularity::kAxis) name += "-axis" + std::to_string(scheme.axis);
   if (scheme.granularity == Granularity::kBlock) {
@@ -102,6 +103,16 @@ void AppendBlockwiseSchemes(DType type, std::vector<Kernel>& kernels) {
   }
 }
 
+void AppendTfjsSchemes(std::vector<Kernel>& kernels) {
+  for (const DType type : {DType::kUint8, DType::kUint16}) {
+    Scheme scheme;
+    scheme.type = type;
+    scheme.rule = LinearRule::kTfjs;
+    scheme.symmetric = false;
+    AppendScheme(scheme, kernels);
+  }
+}
+
 }  // namespace
 
 void AppendCodecKernels(std::vector<Kernel>& kernels) {
@@ -116,6 +127,7 @@ void AppendCodecKernels(std::vector<Kernel>& kernels) {
   }
   AppendBlockwiseSchemes(DType::kUint4, kernels);
   AppendBlockwiseSchemes(DType::kUint8, kernels);
+  AppendTfjsSchemes(kernels);
 }
 
 }  // namespace modelshrink::hash

@@ -38,6 +38,9 @@ struct Tensor {
   std::string type_name;
   // Where each part lies in its file; size 0 where there is none.
   std::array<ByteRange, kNumParts> parts;
+  // Where the file has the parts after kCodes in another form (TensorFlow.js: as JSON numbers):
+  // their bytes, one part after the other; `parts` has size 0 for them.
+  std::vector<uint8_t> parameters;
   // What the file spends on this tensor, its wrapping included.
   uint64_t stored_bytes = 0;
   // For a quantized tensor: the float type that restoring gives back.

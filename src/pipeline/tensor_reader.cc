@@ -40,10 +40,15 @@ Status TensorReader::Open(const Tensor& tensor) {
     return UnsupportedError("values stored as " + std::string(NameOf(tensor.scheme.type)) +
                             " cannot be read as float32");
   }
-  ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(tensor.scheme, tensor.shape));
+  ASSIGN_OR_RETURN(sizes_, PartSizesOf(tensor.scheme, tensor.shape));
+  const bool has_parameters = !tensor.parameters.empty();
+  if (has_parameters && tensor.parameters.size() != sizes_[1] + sizes_[2]) {
+    return IntegrityError("its parameters do not have the size that its type needs");
+  }
   for (size_t p = 0; p < kNumParts; ++p) {
-    if (sizes[p] != tensor.parts[p].size) {
-      return FormatError("its shape and type need " + std::to_string(sizes[p]) +
+    const uint64_t size_in_file = has_parameters && p > 0 ? 0 : sizes_[p];
+    if (size_in_file != tensor.parts[p].size) {
+      return FormatError("its shape and type need " + std::to_string(size_in_file) +
                          " bytes, but the file has " + std::to_string(tensor.parts[p].size))
           .AtOffset(tensor.parts[p].offset);
     }
@@ -61,16 +66,33 @@ Status TensorReader::Select(ElementRange slice) {
   RETURN_IF_ERROR(EnsureSize(slice.count, &values_));
   const auto ranges = decoder_->RangesOf(slice);
   for (size_t p = 0; p < kNumParts; ++p) {
-    if (!RangeFits(ranges[p].offset, ranges[p].size, tensor_->parts[p].size)) {
+    if (!RangeFits(ranges[p].offset, ranges[p].size, sizes_[p])) {
       return IntegrityError("a slice lies outside the tensor's bytes");
     }
-    const ByteRange range = {tensor_->parts[p].offset + ranges[p].offset, ranges[p].size};
+    if (p > 0 && !tensor_->parameters.empty()) {
+      RETURN_IF_ERROR(LoadParameters(p, ranges[p].offset, ranges[p].size));
+      continue;
+    }
+    const ByteRange range = {tensor_->parts[p].offset + ranges[p].offset, ranges[p].size,
+                             tensor_->parts[p].file};
     // Scales that serve one slice often serve the next.
     if (pieces_[p].range == range && pieces_[p].loaded) continue;
     pieces_[p].range = range;
     pieces_[p].loaded = range.size == 0;
   }
   return MissingPiece() == kNumParts ? Decode(pieces_[0].bytes.span()) : Status();
+}
+
+Status TensorReader::LoadParameters(size_t part, uint64_t offset, uint64_t size) {
+  Piece& piece = pieces_[part];
+  RETURN_IF_ERROR(EnsureSize(size, &piece.bytes));
+  const uint64_t begin = (part == 1 ? 0 : sizes_[1]) + offset;
+  if (size > 0) {
+    std::memcpy(piece.bytes.data(), tensor_->parameters.data() + begin, static_cast<size_t>(size));
+  }
+  piece.range = {.offset = offset, .size = size};
+  piece.loaded = true;
+  return {};
 }
 
 size_t TensorReader::MissingPiece() const {

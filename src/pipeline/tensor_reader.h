@@ -43,11 +43,14 @@ class TensorReader {
     Buffer<uint8_t> bytes;
   };
 
+  // Bytes [offset, offset + size) of a part that is in Tensor::parameters.
+  Status LoadParameters(size_t part, uint64_t offset, uint64_t size);
   // The piece to read next; kNumParts when all are loaded.
   size_t MissingPiece() const;
   Status Decode(std::span<const uint8_t> codes);
 
   const Tensor* tensor_ = nullptr;
+  PartSizes sizes_{};
   std::unique_ptr<TensorDecoder> decoder_;
   ElementRange slice_;
   bool decoded_ = false;

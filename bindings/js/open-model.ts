@@ -50,7 +50,7 @@ export async function readStructure(
     const files = await readModel(model, source, {
       core,
       pacer,
-      onRead: (_, range) => {
+      onRead: (range) => {
         if (range.file === 0) meter.advanceTo(range.offset + range.size);
       },
     });

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { ModelShrinkError } from "./errors.js";
 import type { Platform } from "./platform.js";
 
-export { openFile } from "./node/file-source.js";
+export { openPath } from "./node/file-source.js";
 export { fileSink } from "./node/file-sink.js";
 
 export const compileUrl: Platform["compileUrl"] = async (url) => {

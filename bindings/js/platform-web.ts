@@ -13,10 +13,10 @@ export const compileUrl: Platform["compileUrl"] = async (url) => {
     : WebAssembly.compile(await response.arrayBuffer());
 };
 
-export const openFile: Platform["openFile"] = (path) =>
+export const openPath: Platform["openPath"] = (path) =>
   Promise.reject(
     new ArgumentError(
-      `"${String(path)}" is a file path, which only Node.js can open: pass a URL, a Blob or bytes.`,
+      `"${String(path)}" is a path, which only Node.js can open: pass a URL, a Blob or bytes.`,
     ),
   );
 

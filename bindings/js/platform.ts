@@ -1,15 +1,10 @@
 /** What differs between Node.js and browsers; `#platform` (package.json) picks the module. */
-import type { RandomAccess } from "./source.js";
+import type { RawFileSet } from "./sources/raw.js";
 import type { Sink } from "./sink.js";
-
-export interface OpenFile extends RandomAccess {
-  /** The file's name without its folder. */
-  name: string;
-  close(): Promise<void>;
-}
 
 export interface Platform {
   compileUrl(url: URL): Promise<WebAssembly.Module>;
-  openFile(path: string | URL): Promise<OpenFile>;
+  /** A file, whose neighbours are found by their names, or a folder. */
+  openPath(path: string | URL): Promise<RawFileSet>;
   fileSink(path: string): Sink;
 }

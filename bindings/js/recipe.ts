@@ -262,15 +262,15 @@ export function orderFor(recipe: CheckedRecipe, tensors: readonly CoreTensorInfo
 
 /** Every quantized weight as the floats that it stands for. */
 export function restoringOrder(tensors: readonly CoreTensorInfo[]): RemarkedOrder {
-  const { specFor, options } = checkRecipe("int8");
+  const recipe = checkRecipe("int8");
   return {
     specs: tensors.map(({ isWeight, quantized, restoredType }) => ({
-      ...specFor("int8"),
+      ...recipe.specFor("int8"),
       keep: !isWeight || !quantized,
       type: restoredType ?? "float32",
       granularity: "tensor",
     })),
-    options,
+    options: recipe.options,
     notes: tensors.map(() => undefined),
     warnings: tensors.some(({ isWeight, quantized }) => isWeight && quantized)
       ? []

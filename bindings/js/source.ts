@@ -1,42 +1,52 @@
-/** Everything a model can be read from, as one thing: a size and random access. */
-import { openFile } from "#platform";
-import { ArgumentError, IntegrityError, ModelShrinkError, UnsupportedError } from "./errors.js";
+/** Everything a model can be read from, as one thing: files with a size and random access. */
+import { openPath } from "#platform";
+import { ArgumentError, ModelShrinkError } from "./errors.js";
+import { fromBlob } from "./sources/blob.js";
+import { openUrl } from "./sources/http.js";
+import { mainFileOf } from "./sources/main-file.js";
+import {
+  alone,
+  windowed,
+  type RandomAccess,
+  type RawFile,
+  type RawFileSet,
+} from "./sources/raw.js";
 
-/** Bytes that are read piece by piece, wherever they are. */
-export interface RandomAccess {
-  /** In bytes. */
-  size: number;
-  /** Exactly `length` bytes at `offset`; modelshrink never asks past `size`. */
-  read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
-}
+export type { RandomAccess } from "./sources/raw.js";
 
-/** A string is a file path (Node.js) or an http(s) URL. */
+/** A string is a path (Node.js) or an http(s) URL. */
 export type OneSource = Blob | ArrayBuffer | Uint8Array | Response | URL | string | RandomAccess;
 
-/** A model: one file, or a record of names and files. */
+/**
+ * A model: its file, its main file (a path's or a URL's neighbours are found), a folder's path, or a
+ * record of all its files by name.
+ */
 export type Source = OneSource | Record<string, OneSource>;
 
-/** An opened source; `read` gives exactly what is asked, or throws. */
-export interface OpenSource {
+/** An opened file; `read` gives exactly what is asked, or throws. */
+export interface OpenFile {
   name: string;
   size: number;
+  /** Changes when the content does, where the platform says so. */
+  version?: string;
   read(offset: number, length: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** A model's files: the main one, and those that it names. */
+export interface OpenFileSet {
+  main: OpenFile;
+  /**
+   * The file of this name, relative to the main file's folder; undefined when there is none. The core
+   * has refused absolute names, "..", "\\" and schemes.
+   */
+  open(name: string): Promise<OpenFile | undefined>;
   close(): Promise<void>;
 }
 
 const defaultName = "model.onnx";
 
-/** Headers are walked in small steps, so small reads are served from a window of this size. */
-const windowBytes = 65536;
-
-interface Raw extends RandomAccess {
-  name?: string;
-  /** Whether reading costs nothing, so that a window would only copy. */
-  inMemory?: boolean;
-  close?(): Promise<void>;
-}
-
-function fromBytes(bytes: Uint8Array): Raw {
+function fromBytes(bytes: Uint8Array): RawFile {
   return {
     size: bytes.length,
     inMemory: true,
@@ -44,19 +54,7 @@ function fromBytes(bytes: Uint8Array): Raw {
   };
 }
 
-function fromBlob(blob: Blob): Raw {
-  const name = "name" in blob && typeof blob.name === "string" ? { name: blob.name } : {};
-  return {
-    ...name,
-    size: blob.size,
-    read: async (offset, length) =>
-      new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer()),
-  };
-}
-
-const nameFromPath = (path: string) => path.split("/").at(-1);
-
-async function fromResponse(response: Response): Promise<Raw> {
+async function fromResponse(response: Response): Promise<RawFile> {
   const where = response.url || "The response";
   if (!response.ok) {
     throw new ModelShrinkError(`${where} gave HTTP status ${response.status}.`, "io");
@@ -64,109 +62,93 @@ async function fromResponse(response: Response): Promise<Raw> {
   if (response.bodyUsed) {
     throw new ArgumentError(`${where}: the response's body is already used.`);
   }
-  const name = response.url ? nameFromPath(new URL(response.url).pathname) : "";
+  const name = response.url ? new URL(response.url).pathname.split("/").at(-1) : "";
   return { ...fromBlob(await response.blob()), ...(name ? { name } : {}) };
-}
-
-async function fromUrl(url: URL, signal?: AbortSignal): Promise<Raw> {
-  if (url.protocol === "file:") return openFile(url);
-  let response;
-  try {
-    response = await fetch(url, signal ? { signal } : {});
-  } catch (cause) {
-    signal?.throwIfAborted();
-    throw new ModelShrinkError(`Cannot fetch ${url.href}: ${String(cause)}`, "io", { cause });
-  }
-  return fromResponse(response);
 }
 
 function isRandomAccess(value: object): value is RandomAccess {
   return "size" in value && "read" in value && typeof value.read === "function";
 }
 
-function isPlainRecord(value: object): boolean {
+function isPlainRecord(value: object): value is Record<string, unknown> {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }
 
-function checkSize(size: unknown): void {
-  if (typeof size === "number" && Number.isSafeInteger(size) && size >= 0) return;
-  throw new ArgumentError(
-    `A source's size is ${String(size)}; it must be a whole number of bytes.`,
-  );
+function fromRandomAccess(source: RandomAccess): RawFile {
+  if (!Number.isSafeInteger(source.size) || source.size < 0) {
+    throw new ArgumentError(
+      `A source's size is ${String(source.size)}; it must be a whole number of bytes.`,
+    );
+  }
+  return { size: source.size, read: (offset, length) => source.read(offset, length) };
 }
 
-async function openRaw(source: unknown, signal?: AbortSignal): Promise<Raw> {
+async function openAny(source: unknown, signal?: AbortSignal): Promise<RawFileSet> {
   if (typeof source === "string") {
-    return /^https?:\/\//i.test(source) ? fromUrl(new URL(source), signal) : openFile(source);
+    return /^https?:\/\//i.test(source) ? openUrl(new URL(source), signal) : openPath(source);
   }
-  if (source instanceof URL) return fromUrl(source, signal);
-  if (source instanceof Uint8Array) return fromBytes(source);
-  if (source instanceof ArrayBuffer) return fromBytes(new Uint8Array(source));
-  if (source instanceof Blob) return fromBlob(source);
-  if (source instanceof Response) return fromResponse(source);
+  if (source instanceof URL) {
+    return source.protocol === "file:" ? openPath(source) : openUrl(source, signal);
+  }
+  if (source instanceof Uint8Array) return alone(fromBytes(source));
+  if (source instanceof ArrayBuffer) return alone(fromBytes(new Uint8Array(source)));
+  if (source instanceof Blob) return alone(fromBlob(source));
+  if (source instanceof Response) return alone(await fromResponse(source));
   if (typeof source !== "object" || source === null) {
     throw new ArgumentError(
       `A model cannot be read from ${typeof source}; it may be a Blob, File, ArrayBuffer, ` +
-        "Uint8Array, Response, URL, file path (Node.js), { size, read } or a record of one of them.",
+        "Uint8Array, Response, URL, path (Node.js), { size, read } or a record of those.",
     );
   }
-  if (isRandomAccess(source)) {
-    checkSize(source.size);
-    return { size: source.size, read: (offset, length) => source.read(offset, length) };
-  }
+  if (isRandomAccess(source)) return alone(fromRandomAccess(source));
   return openRecord(source, signal);
 }
 
-async function openRecord(source: object, signal?: AbortSignal): Promise<Raw> {
-  const entries = isPlainRecord(source) ? Object.entries(source) : [];
-  const [first, second] = entries;
-  if (!first) {
+async function openRecord(source: object, signal?: AbortSignal): Promise<RawFileSet> {
+  const names = isPlainRecord(source) ? Object.keys(source) : [];
+  if (!isPlainRecord(source) || names.length === 0) {
     throw new ArgumentError(
       "A model cannot be read from this object: it is neither { size, read } nor a record of files.",
     );
   }
-  if (second) {
-    throw new UnsupportedError(
-      `Models of several files are not supported yet (${entries.map(([name]) => name).join(", ")}).`,
-    );
-  }
-  return { ...(await openRaw(first[1], signal)), name: first[0] };
-}
-
-async function readExactly(raw: Raw, offset: number, length: number): Promise<Uint8Array> {
-  const bytes: unknown = await raw.read(offset, length);
-  if (!(bytes instanceof Uint8Array)) {
-    throw new ArgumentError("A source's read() must give a Uint8Array.");
-  }
-  if (bytes.length !== length) {
-    throw new IntegrityError(
-      `The source gave ${bytes.length} bytes where ${length} were asked at byte ${offset} of ` +
-        `${raw.size}: it is shorter than it said, or changed.`,
-      { offset },
-    );
-  }
-  return bytes;
-}
-
-export async function openSource(source: unknown, signal?: AbortSignal): Promise<OpenSource> {
-  const raw = await openRaw(source, signal);
-  let cached = new Uint8Array(0);
-  let cachedAt = 0;
+  const main = mainFileOf(names);
+  const folder = main.slice(0, main.lastIndexOf("/") + 1);
+  const openOne = async (name: string) => {
+    const { main: file } = await openAny(source[folder + name], signal);
+    return { ...file, read: file.read.bind(file), name };
+  };
   return {
-    name: raw.name ?? defaultName,
+    main: await openOne(main.slice(folder.length)),
+    open: (name) =>
+      Object.hasOwn(source, folder + name) ? openOne(name) : Promise.resolve(undefined),
+  };
+}
+
+function toOpenFile(raw: RawFile, name: string): OpenFile {
+  return {
+    name,
     size: raw.size,
-    async read(offset, length) {
-      if (raw.inMemory || length >= windowBytes) return readExactly(raw, offset, length);
-      if (offset < cachedAt || offset + length > cachedAt + cached.length) {
-        cached = new Uint8Array(0);
-        const ahead = Math.max(length, Math.min(windowBytes, raw.size - offset));
-        // Copied: a source may read into the same buffer again.
-        cached = new Uint8Array(await readExactly(raw, offset, ahead));
-        cachedAt = offset;
-      }
-      return cached.subarray(offset - cachedAt, offset - cachedAt + length);
-    },
+    ...(raw.version === undefined ? {} : { version: raw.version }),
+    read: windowed(raw),
     close: () => raw.close?.() ?? Promise.resolve(),
+  };
+}
+
+export async function openSource(source: unknown, signal?: AbortSignal): Promise<OpenFileSet> {
+  const set = await openAny(source, signal);
+  const files = [toOpenFile(set.main, set.main.name || defaultName)];
+  return {
+    main: files[0]!,
+    async open(name) {
+      const raw = await set.open(name);
+      if (!raw) return undefined;
+      const file = toOpenFile(raw, name);
+      files.push(file);
+      return file;
+    },
+    async close() {
+      for (const file of files) await file.close();
+    },
   };
 }

@@ -82,12 +82,9 @@ export function feed(core: CoreModule, steps: Fed, bytes: Uint8Array): void {
 export async function readModel(
   model: CoreModel,
   source: OpenFileSet,
-  {
-    core,
-    pacer,
-    onRead,
-  }: { core: CoreModule; pacer: Pacer; onRead(files: OpenFile[], end: CoreRange): void },
+  host: { core: CoreModule; pacer: Pacer; onRead: (range: CoreRange) => void },
 ): Promise<OpenFile[]> {
+  const { core, pacer } = host;
   const files = [source.main];
   for (;;) {
     await pacer.pause();
@@ -100,7 +97,7 @@ export async function readModel(
       continue;
     }
     feed(core, model, await readRange(files, request));
-    onRead(files, request);
+    host.onRead(request);
   }
 }
 

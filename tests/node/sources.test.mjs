@@ -47,7 +47,7 @@ const randomAccess = (bytes, read) => ({
 });
 
 test("a source may read into the same buffer again and again", async () => {
-  const source = await openSource({
+  const { main: source } = await openSource({
     size: 200_000,
     read: (offset, length) => shared.fill(offset === 0 ? 1 : 2).subarray(0, length),
   });

@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(cmake ninja-build g++ libhwy-dev libprotozero-dev libgtest-dev libbenchmark-dev
-  clang-format clang-tidy chromium python3-onnx)
+packages=(cmake ninja-build g++ libhwy-dev libprotozero-dev rapidjson-dev libgtest-dev
+  libbenchmark-dev clang-format clang-tidy chromium python3-onnx)
 # An emsdk on the PATH is newer than the distribution's.
 if ! command -v em++ >/dev/null || [[ $(command -v em++) == /usr/bin/em++ ]]; then
   packages+=(emscripten)
@@ -52,9 +52,9 @@ check_tools() {
   done
   ((${#missing[@]})) || return 0
   say "Missing: ${missing[*]}"
-  say "Install CMake, Ninja, a C++20 compiler, Emscripten (emsdk), Google Highway, protozero, GoogleTest,"
-  say "Google Benchmark, clang-format, clang-tidy, Chromium and Python's onnx with this system's package"
-  say "manager (Debian's names: ${packages[*]}), then run again."
+  say "Install CMake, Ninja, a C++20 compiler, Emscripten (emsdk), Google Highway, protozero, RapidJSON,"
+  say "GoogleTest, Google Benchmark, clang-format, clang-tidy, Chromium and Python's onnx with this system's"
+  say "package manager (Debian's names: ${packages[*]}), then run again."
   exit 1
 }
 

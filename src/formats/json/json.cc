@@ -52,7 +52,6 @@ class Stream {
 // RapidJSON does not look at what an allocation returns, and address 0 is memory like any other in
 // WebAssembly.
 struct AbortingAllocator {
-  static const bool kNeedFree = true;
   void* Malloc(size_t size) { return Realloc(nullptr, 0, size); }
   void* Realloc(void* old, size_t /*old_size*/, size_t size) {
     void* memory = std::realloc(old, size);

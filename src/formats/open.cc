@@ -4,6 +4,7 @@
 
 #include "formats/format.h"
 #include "formats/onnx/reader.h"
+#include "formats/tfjs/reader.h"
 
 namespace modelshrink {
 namespace {
@@ -18,7 +19,6 @@ struct Magic {
 // field that it starts would be too odd to be real.
 constexpr Magic kMagics[] = {
     {0, "GGUF", "a GGUF model"},
-    {0, "{", "a JSON file (a TensorFlow.js model.json?)"},
     {4, "ORTM", "an ONNX Runtime .ort model"},
     {0, std::string_view("PK\x03\x04", 4), "a zip archive (a PyTorch or Keras file?)"},
     {0, "\x89HDF", "an HDF5 file (a Keras model?)"},
@@ -44,6 +44,12 @@ bool LooksLikeHtml(std::string_view head) {
   return begin != std::string_view::npos && head[begin] == '<';
 }
 
+// What is wrong with it (a byte order mark, say) is for the reader to tell.
+bool LooksLikeJsonObject(std::string_view head) {
+  const size_t begin = head.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  return begin != std::string_view::npos && head[begin] == '{';
+}
+
 Status WrongFormat(std::string_view head) {
   if (head.starts_with("version https://git-lfs")) {
     return FormatError(
@@ -67,7 +73,11 @@ Status WrongFormat(std::string_view head) {
 
 StatusOr<std::unique_ptr<Format>> OpenFormat(const InputFile& main, std::span<const uint8_t> head) {
   if (main.size_bytes == 0) return FormatError("the file is empty");
-  RETURN_IF_ERROR(WrongFormat({reinterpret_cast<const char*>(head.data()), head.size()}));
+  const std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());
+  if (LooksLikeJsonObject(text) && !main.name.ends_with("index.json")) {
+    return std::unique_ptr<Format>(std::make_unique<tfjs::TfjsFormat>(main));
+  }
+  RETURN_IF_ERROR(WrongFormat(text));
   return std::unique_ptr<Format>(std::make_unique<onnx::OnnxFormat>(main));
 }
 

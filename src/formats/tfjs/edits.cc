@@ -1,0 +1,105 @@
+#include "formats/tfjs/edits.h"
+
+#include <algorithm>
+
+namespace modelshrink::tfjs {
+namespace {
+
+// A copied range is a read and a write of its own: only long ones are worth it.
+constexpr uint32_t kMinCopy = 16 << 10;
+
+constexpr std::string_view kWhiteSpace = " \t\r\n";
+
+void AppendLiteral(std::string_view text, Layout* layout) {
+  if (text.empty()) return;
+  std::vector<Segment>& segments = layout->files[0].segments;
+  if (segments.empty() || segments.back().kind != Segment::Kind::kLiteral) {
+    segments.push_back({.source_offset = layout->literals.size()});
+  }
+  layout->literals.insert(layout->literals.end(), text.begin(), text.end());
+  segments.back().size += text.size();
+  layout->files[0].size_bytes += text.size();
+}
+
+void AppendText(const Document& document, Extent extent, Layout* layout) {
+  if (extent.size() < kMinCopy) return AppendLiteral(document.TextOf(extent), layout);
+  layout->files[0].segments.push_back(
+      {.kind = Segment::Kind::kCopy, .size = extent.size(), .source_offset = extent.begin});
+  layout->files[0].size_bytes += extent.size();
+}
+
+void AppendNumber(size_t job, Part part, Layout* layout) {
+  layout->files[0].segments.push_back(
+      {.kind = Segment::Kind::kNumber, .size = kNumberChars, .job = job, .part = part});
+  layout->files[0].size_bytes += kNumberChars;
+}
+
+void AppendMarked(std::string_view text, size_t job, Layout* layout) {
+  constexpr std::string_view kMarks = "\x01\x02";
+  for (;;) {
+    const size_t mark = std::min(text.find_first_of(kMarks), text.size());
+    AppendLiteral(text.substr(0, mark), layout);
+    if (mark == text.size()) return;
+    AppendNumber(job, text[mark] == kScaleMark ? Part::kScales : Part::kZeroPoints, layout);
+    text.remove_prefix(mark + 1);
+  }
+}
+
+// The extent with the comma behind it, or else the one before it: what to cut for an element, or
+// for a run of neighbours, to leave a well-formed array.
+Extent WithComma(std::string_view text, Extent extent) {
+  const size_t next = text.find_first_not_of(kWhiteSpace, extent.end);
+  if (next != std::string_view::npos && text[next] == ',') {
+    return {extent.begin, static_cast<uint32_t>(next + 1)};
+  }
+  const size_t last = extent.begin == 0 ? std::string_view::npos
+                                        : text.find_last_not_of(kWhiteSpace, extent.begin - 1);
+  if (last == std::string_view::npos || text[last] != ',') return extent;
+  return {static_cast<uint32_t>(last), extent.end};
+}
+
+// Whether only a comma and white space are between.
+bool AreNeighbours(std::string_view text, uint32_t end, uint32_t begin) {
+  return text.substr(end, begin - end).find_first_not_of(" \t\r\n,") == std::string_view::npos;
+}
+
+}  // namespace
+
+uint64_t SizeOfText(std::string_view text) {
+  const auto is_mark = [](char c) { return c == kScaleMark || c == kMinMark; };
+  const auto num_marks = std::count_if(text.begin(), text.end(), is_mark);
+  return text.size() + static_cast<uint64_t>(num_marks) * (kNumberChars - 1);
+}
+
+void Edits::MergeRemovals(std::string_view text) {
+  size_t kept = 0;
+  for (Edit& edit : edits_) {
+    if (kept > 0 && edit.job == kRemoved && edits_[kept - 1].job == kRemoved &&
+        AreNeighbours(text, edits_[kept - 1].extent.end, edit.extent.begin)) {
+      edits_[kept - 1].extent.end = edit.extent.end;
+    } else {
+      if (&edits_[kept] != &edit) edits_[kept] = std::move(edit);
+      ++kept;
+    }
+  }
+  edits_.resize(kept);
+  for (Edit& edit : edits_) {
+    if (edit.job == kRemoved) edit.extent = WithComma(text, edit.extent);
+  }
+}
+
+void Edits::Apply(const Document& document, Layout* layout) {
+  std::sort(edits_.begin(), edits_.end(),
+            [](const Edit& a, const Edit& b) { return a.extent.begin < b.extent.begin; });
+  const Extent all = {0, static_cast<uint32_t>(document.text.size())};
+  MergeRemovals(document.TextOf(all));
+  uint32_t done = 0;
+  for (const Edit& edit : edits_) {
+    AppendText(document, {done, edit.extent.begin}, layout);
+    AppendMarked(edit.text, edit.job, layout);
+    done = edit.extent.end;
+  }
+  AppendText(document, {done, all.end}, layout);
+}
+
+}  // namespace modelshrink::tfjs

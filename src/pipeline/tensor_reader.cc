@@ -27,7 +27,8 @@ bool IsReadable(const Tensor& tensor) {
   if (num_elements > 0 && tensor.parts[0].size == 0) return false;
   const DType type = tensor.scheme.type;
   // Integers of a tensor that is not quantized are no real numbers.
-  return type == DType::kFloat32 || IsNarrowFloat(type) || (tensor.quantized && IsLinear(type));
+  return type == DType::kFloat32 || IsNarrowFloat(type) || IsGgmlBlock(type) ||
+         (tensor.quantized && IsLinear(type));
 }
 
 Status TensorReader::Open(const Tensor& tensor) {

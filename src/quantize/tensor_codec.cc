@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "quantize/blockwise_codec.h"
+#include "quantize/ggml_codec.h"
 #include "quantize/linear_codec.h"
 #include "quantize/narrow_float.h"
 #include "quantize/tfjs_codec.h"
@@ -28,6 +29,7 @@ StatusOr<std::unique_ptr<TensorEncoder>> TensorEncoder::Create(const Scheme& sch
                                                                const EncoderOptions& options) {
   ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, shape));
   (void)sizes;
+  if (IsGgmlBlock(scheme.type)) return CreateGgmlEncoder(scheme, shape, options);
   if (!IsLinear(scheme.type)) return CreateNarrowFloatEncoder(scheme, shape, options);
   if (IsEmpty(shape)) return CreateRunEncoder(EmptyScheme(), RunGeometry(), options);
   if (scheme.transposed) return CreateTransposedEncoder(scheme, shape, options);
@@ -39,6 +41,7 @@ StatusOr<std::unique_ptr<TensorDecoder>> TensorDecoder::Create(const Scheme& sch
                                                                const Shape& shape) {
   ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, shape));
   (void)sizes;
+  if (IsGgmlBlock(scheme.type)) return CreateGgmlDecoder(scheme, shape);
   if (!IsLinear(scheme.type)) return CreateNarrowFloatDecoder(scheme, shape);
   if (IsEmpty(shape)) return CreateLinearDecoder(EmptyScheme(), {0});
   if (scheme.transposed) return CreateTransposedDecoder(scheme, shape);

@@ -113,9 +113,20 @@ void AppendTfjsSchemes(std::vector<Kernel>& kernels) {
   }
 }
 
+void AppendGgmlSchemes(std::vector<Kernel>& kernels) {
+  for (const DType type : {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0}) {
+    Scheme scheme;
+    scheme.type = type;
+    scheme.granularity = Granularity::kBlock;
+    scheme.block_size = 32;
+    AppendScheme(scheme, kernels);
+  }
+}
+
 }  // namespace
 
 void AppendCodecKernels(std::vector<Kernel>& kernels) {
+  AppendGgmlSchemes(kernels);
   for (const DType type : kTypes) {
     if (IsNarrowFloat(type)) {
       Scheme scheme;

@@ -24,6 +24,8 @@ uint32_t OverflowBitsOf(DType type) {
       return 0x477FF000;  // 65520, half a step above 65504, ties to even: up
     case DType::kBFloat16:
       return 0x7F7F8000;
+    case DType::kFloat32:
+      return 0x7F800000;  // none
     case DType::kFloat8E4M3:
       return 0x43E80001;  // 464, half a step above 448, ties to even: down
     default:
@@ -33,7 +35,9 @@ uint32_t OverflowBitsOf(DType type) {
 
 void Encode(DType type, std::span<const float> values, uint8_t* codes) {
   const size_t size = values.size();
-  if (type == DType::kFloat8E4M3) {
+  if (type == DType::kFloat32) {
+    std::memcpy(codes, values.data(), values.size_bytes());
+  } else if (type == DType::kFloat8E4M3) {
     Float32ToFloat8E4M3(values, /*saturate=*/true, {codes, size});
   } else if (type == DType::kFloat8E5M2) {
     Float32ToFloat8E5M2(values, /*saturate=*/true, {codes, size});
@@ -51,7 +55,9 @@ void Encode(DType type, std::span<const float> values, uint8_t* codes) {
 
 void Decode(DType type, const uint8_t* codes, std::span<float> values) {
   const size_t size = values.size();
-  if (type == DType::kFloat8E4M3) {
+  if (type == DType::kFloat32) {
+    std::memcpy(values.data(), codes, values.size_bytes());
+  } else if (type == DType::kFloat8E4M3) {
     Float8E4M3ToFloat32({codes, size}, values);
   } else if (type == DType::kFloat8E5M2) {
     Float8E5M2ToFloat32({codes, size}, values);
@@ -89,7 +95,7 @@ class NarrowFloatEncoder final : public TensorEncoder {
       return ArgumentError("Feed got " + std::to_string(values.size()) + " values, not those of " +
                            "NextSlice()");
     }
-    if (non_finite_ == NonFinite::kError) {
+    if (non_finite_ == NonFinite::kError && type_ != DType::kFloat32) {
       const size_t index = FirstNonFinite(values.data(), values.size());
       if (index != values.size()) {
         return ArgumentError("element " + std::to_string(next_ + index) +

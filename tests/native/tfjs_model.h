@@ -67,11 +67,14 @@ inline Files OneGroup(const std::string& weights, const std::string& bytes,
   return {{"model.json", ModelJson(GroupJson(R"("w.bin")", weights), nodes)}, {"w.bin", bytes}};
 }
 
-// A graph model with a convolution kernel [3,3,2,4] called "conv/w" in two shards, cut within an
-// element, and a bias.
+inline constexpr size_t kConvSize = 4096;
+
+// A graph model with a convolution kernel called "conv/w" in two shards, cut within an element, and
+// a bias.
 inline Files ConvModel() {
-  const std::string bytes = FloatBytes(Kernel(72, 4)) + FloatBytes({1, 2, 3, 4});
-  const std::string weights = EntryJson("conv/w", "[3,3,2,4]") + ",\n  " + EntryJson("bias", "[4]");
+  const std::string bytes = FloatBytes(Kernel(kConvSize, 4)) + FloatBytes({1, 2, 3, 4});
+  const std::string weights =
+      EntryJson("conv/w", "[8,8,16,4]") + ",\n  " + EntryJson("bias", "[4]");
   const std::string nodes = NodeJson("x", "Placeholder") + "," + NodeJson("conv/w", "Const") +
                             ",\n " + NodeJson("bias", "Const") + "," +
                             NodeJson("y", "_FusedConv2D", R"("x","conv/w","bias:0")");

@@ -156,9 +156,9 @@ TEST(TfjsReader, WalksOverStrings) {
 TEST(TfjsReader, ReadsNoWeights) {
   Files files = ConvModel();
   files["group1-shard2of2.bin"] += std::string(4000000, 'x');
-  files["model.json"] =
-      ModelJson(GroupJson(R"("group1-shard1of2.bin","group1-shard2of2.bin")",
-                          EntryJson("conv/w", "[3,3,2,4]") + "," + EntryJson("bias", "[1000004]")));
+  files["model.json"] = ModelJson(
+      GroupJson(R"("group1-shard1of2.bin","group1-shard2of2.bin")",
+                EntryJson("conv/w", "[8,8,16,4]") + "," + EntryJson("bias", "[1000004]")));
   uint64_t bytes_read = 0;
   ASSERT_TRUE(ReadFiles(files, "model.json", &bytes_read).ok());
   EXPECT_EQ(bytes_read, files["model.json"].size());

@@ -111,9 +111,8 @@ class GraphReader {
     FollowIdentities();
     for (const NodeId node : json::Elements(json_, nodes)) RETURN_IF_ERROR(FindConsumed(node));
     for (Tensor& tensor : model_.tensors) {
-      if (!tensor.is_weight && IsFloat(tensor) && tensor.note.empty() && tensor.shape.size() >= 2) {
-        tensor.note = "no operand of a weight's kind leads to it";
-      }
+      if (tensor.is_weight || !tensor.note.empty() || !CanBeWeight(&tensor)) continue;
+      tensor.note = "no operand of a weight's kind leads to it";
     }
     RemoveScales();
     ChooseSuffixes();

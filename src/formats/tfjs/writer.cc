@@ -191,7 +191,7 @@ class Writer {
     return form;
   }
 
-  // Codes, scales and a node that multiplies them. The codes are those of int8, 128 higher.
+  // Codes with zero point 128, scales, and a node that multiplies them.
   Form PerChannel(size_t index, const TensorSpec& spec) const {
     const Tensor& tensor = model_.tensors[index];
     const Product* product = ProductOf(index);
@@ -283,7 +283,38 @@ class Writer {
     return segments;
   }
 
+  bool IsUnchanged(size_t group) const {
+    const size_t begin = group == 0 ? 0 : document_.groups[group - 1].end_entry;
+    const size_t end = document_.groups[group].end_entry;
+    return std::all_of(changes_.begin() + static_cast<ptrdiff_t>(begin),
+                       changes_.begin() + static_cast<ptrdiff_t>(end),
+                       [](const Change& change) { return change.kind == Change::Kind::kNone; });
+  }
+
+  void CopyFile(uint32_t index) {
+    const uint64_t size = model_.files[index].size_bytes;
+    layout_.files.push_back({.size_bytes = size});
+    if (size == 0) return;
+    layout_.files.back().segments.push_back(
+        {.kind = Segment::Kind::kCopy, .size = size, .source_file = index});
+  }
+
   void WriteGroup(size_t index) {
+    const Group& group = document_.groups[index];
+    first_file_.push_back(layout_.files.size());
+    if (IsUnchanged(index)) {
+      for (uint32_t i = 0; i < group.num_files; ++i) CopyFile(group.first_file + i);
+    } else {
+      CutGroup(index);
+    }
+    const size_t first = first_file_.back();
+    const std::vector<std::string> names =
+        NameShards(std::span(model_.files).subspan(group.first_file, group.num_files),
+                   layout_.files.size() - first, index, model_.files[0].name, main_name_);
+    for (size_t i = 0; i < names.size(); ++i) layout_.files[first + i].name = names[i];
+  }
+
+  void CutGroup(size_t index) {
     const Group& group = document_.groups[index];
     uint64_t limit = group.num_files == 1 ? UINT64_MAX : kMinShardBytes;
     for (uint32_t i = 0; i < group.num_files; ++i) {
@@ -304,11 +335,6 @@ class Writer {
         AppendTo(&layout_.files.back(), limit, &segment);
       }
     }
-    const std::vector<std::string> names =
-        NameShards(std::span(model_.files).subspan(group.first_file, group.num_files),
-                   layout_.files.size() - first, index, model_.files[0].name, main_name_);
-    for (size_t i = 0; i < names.size(); ++i) layout_.files[first + i].name = names[i];
-    first_file_.push_back(first);
   }
 
   // As much of `segment` as fits, or all of a part.

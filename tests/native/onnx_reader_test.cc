@@ -241,7 +241,6 @@ std::vector<Hostile> HostileFiles() {
       {"GGUF", "GGUF\3\0\0\0", "a GGUF model"},
       {"safetensors", std::string("\x40\0\0\0\0\0\0\0{\"__meta", 15), "safetensors"},
       {"TFLite", std::string("\x1C\0\0\0TFL3\x14\0\0\0", 12), "TensorFlow Lite"},
-      {"JSON", "{\"format\": \"graph-model\"}", "JSON"},
   };
 }
 

@@ -14,9 +14,11 @@ import {
   show,
 } from "./options.js";
 import {
-  bitsOf,
   checkType,
   codeBytes,
+  codeBytesOf,
+  ggmlBlockSize,
+  isBlockType,
   isFloatType,
   isSymmetricByDefault,
   toCodes,
@@ -51,7 +53,7 @@ export interface QuantizedTensor {
   blockSize?: number;
   /** 4-bit codes are packed, low nibble first; float types are their bit patterns. */
   data: Codes;
-  /** Empty for float types. */
+  /** Empty for float types, and for ggml's, whose scales are in `data`. */
   scale: Float32Array;
   /** Of the codes' type, and packed like them. */
   zeroPoint?: Codes;
@@ -136,6 +138,21 @@ function refuseForFloats(type: QuantizedType, options: Record<string, unknown>):
   }
 }
 
+/** ggml's formats have their own blocks; a result that is handed back names their size. */
+function refuseForBlocks(type: QuantizedType, options: Record<string, unknown>): void {
+  const { axis, blockSize, symmetric } = options;
+  if (
+    axis === undefined &&
+    symmetric === undefined &&
+    (blockSize ?? ggmlBlockSize) === ggmlBlockSize
+  ) {
+    return;
+  }
+  throw new ArgumentError(
+    `type ${type} has blocks of ${ggmlBlockSize} and takes neither axis, symmetric nor another blockSize.`,
+  );
+}
+
 function schemeOf(
   type: QuantizedType,
   options: Record<string, unknown>,
@@ -144,9 +161,11 @@ function schemeOf(
   nonFinite: NonFinite = "error",
 ): CoreScheme {
   if (isFloatType(type)) refuseForFloats(type, options);
+  if (isBlockType(type)) refuseForBlocks(type, options);
+  const given = isBlockType(type) ? { blockSize: ggmlBlockSize } : options;
   return {
     type,
-    ...checkGranularity(options, rank),
+    ...checkGranularity(given, rank),
     rule: "onnx-linear",
     symmetric,
     transposed: false,
@@ -159,7 +178,7 @@ function sharing(scheme: CoreScheme): Pick<QuantizedTensor, "axis" | "blockSize"
   return scheme.granularity === "block" ? { blockSize: scheme.blockSize } : {};
 }
 
-/** Quantizes with onnxruntime's formulas, byte for byte. */
+/** Quantizes with onnxruntime's formulas, or ggml's for its types, byte for byte. */
 export function quantize(x: Float32Array, options: QuantizeOptions): QuantizedTensor {
   checkFloats("x", x);
   const given = checkObject("options", options);
@@ -188,7 +207,7 @@ export function quantize(x: Float32Array, options: QuantizeOptions): QuantizedTe
 }
 
 function checkCodes(type: QuantizedType, data: Uint8Array, count: number): void {
-  const expected = Math.ceil((count * bitsOf(type)) / 8);
+  const expected = codeBytesOf(type, count);
   if (data.length === expected) return;
   throw new ArgumentError(
     `data has ${data.length} bytes; ${count} elements of ${type} take ${expected}.`,

@@ -15,7 +15,7 @@ export {
   type QuantizedTensor,
   type QuantizeOptions,
 } from "./arrays.js";
-export type { Codes, FloatType, IntegerType, QuantizedType } from "./types.js";
+export type { BlockType, Codes, FloatType, IntegerType, QuantizedType } from "./types.js";
 export {
   inspect,
   plan,

@@ -12,7 +12,14 @@ import {
   optional,
   show,
 } from "./options.js";
-import { checkType, isFloatType, isSymmetricByDefault, type QuantizedType } from "./types.js";
+import {
+  checkType,
+  ggmlBlockSize,
+  isBlockType,
+  isFloatType,
+  isSymmetricByDefault,
+  type QuantizedType,
+} from "./types.js";
 
 export type Mode = "storage" | "dynamic" | "lowmem";
 export type Granularity = "tensor" | "axis" | "block";
@@ -103,6 +110,26 @@ export const presets: Readonly<Record<string, Preset>> = {
   q4: {
     description: "4 bit in memory too (MatMulNBits), blocks of 32; onnxruntime 1.21 or newer",
     recipe: { weights: "uint4", mode: "lowmem", symmetric: true },
+  },
+  Q8_0: {
+    description: "GGUF: 8.5 bits a weight, nearly lossless",
+    recipe: { weights: "Q8_0" },
+  },
+  Q5_1: {
+    description: "GGUF: 6 bits a weight",
+    recipe: { weights: "Q5_1" },
+  },
+  Q5_0: {
+    description: "GGUF: 5.5 bits a weight",
+    recipe: { weights: "Q5_0" },
+  },
+  Q4_1: {
+    description: "GGUF: 5 bits a weight",
+    recipe: { weights: "Q4_1" },
+  },
+  Q4_0: {
+    description: "GGUF: 4.5 bits a weight",
+    recipe: { weights: "Q4_0" },
   },
 };
 
@@ -200,6 +227,11 @@ export function checkRecipe(value: unknown): CheckedRecipe {
     throw new ArgumentError(`rules is ${show(rules)}; it must be an array.`);
   }
   const inBlocks = (type: QuantizedType) => mode === "lowmem" || type.endsWith("int4");
+  const granularityFor = (type: QuantizedType) => {
+    if (isFloatType(type)) return "tensor";
+    if (isBlockType(type)) return "block";
+    return granularity ?? (inBlocks(type) ? "block" : "axis");
+  };
   return {
     weights,
     rules: rules.map(checkRule),
@@ -209,10 +241,8 @@ export function checkRecipe(value: unknown): CheckedRecipe {
     specFor: (type) => ({
       keep: false,
       type,
-      granularity: isFloatType(type)
-        ? "tensor"
-        : (granularity ?? (inBlocks(type) ? "block" : "axis")),
-      blockSize,
+      granularity: granularityFor(type),
+      blockSize: isBlockType(type) ? ggmlBlockSize : blockSize,
       symmetric: symmetric ?? isSymmetricByDefault(type),
       mode,
       nonFinite,

@@ -4,7 +4,9 @@ import { checkOneOf, show } from "./options.js";
 
 export type IntegerType = "int8" | "uint8" | "int4" | "uint4" | "int16" | "uint16";
 export type FloatType = "float16" | "bfloat16" | "float8e4m3" | "float8e5m2";
-export type QuantizedType = IntegerType | FloatType;
+/** ggml's block formats: 32 elements of a row share a float16 scale inside the codes. */
+export type BlockType = "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0";
+export type QuantizedType = IntegerType | FloatType | BlockType;
 
 /** Codes of a quantized tensor; 4-bit ones are packed in bytes, low nibble first. */
 export type Codes = Int8Array | Uint8Array | Int16Array | Uint16Array;
@@ -26,7 +28,20 @@ const codeArrays: Record<QuantizedType, CodeArray> = {
   bfloat16: Uint16Array,
   float8e4m3: Uint8Array,
   float8e5m2: Uint8Array,
+  Q4_0: Uint8Array,
+  Q4_1: Uint8Array,
+  Q5_0: Uint8Array,
+  Q5_1: Uint8Array,
+  Q8_0: Uint8Array,
 };
+
+/** Elements of a block. */
+export const ggmlBlockSize = 32;
+
+const blockBytes: Record<BlockType, number> = { Q4_0: 18, Q4_1: 20, Q5_0: 22, Q5_1: 24, Q8_0: 34 };
+
+export const isBlockType = (type: QuantizedType): type is BlockType =>
+  Object.hasOwn(blockBytes, type);
 
 export const quantizedTypes = Object.keys(codeArrays) as QuantizedType[];
 
@@ -34,14 +49,17 @@ export const quantizedTypes = Object.keys(codeArrays) as QuantizedType[];
 const notYet = /^(nf4|fp4|bnb4|i?q\d.*|tq\d.*|mxfp4|nvfp4)$/i;
 
 export function checkType(name: string, value: unknown): QuantizedType {
-  if (typeof value === "string" && notYet.test(value)) {
+  const isKnown = quantizedTypes.includes(value as QuantizedType);
+  if (typeof value === "string" && !isKnown && notYet.test(value)) {
     throw new UnsupportedError(`${name} is ${show(value)}, which is not supported yet.`);
   }
   return checkOneOf(name, value, quantizedTypes);
 }
 
-export function bitsOf(type: QuantizedType): number {
-  return type.endsWith("int4") ? 4 : codeArrays[type].BYTES_PER_ELEMENT * 8;
+/** What `count` elements take; a last block that is not full is padded. */
+export function codeBytesOf(type: QuantizedType, count: number): number {
+  if (isBlockType(type)) return Math.ceil(count / ggmlBlockSize) * blockBytes[type];
+  return type.endsWith("int4") ? Math.ceil(count / 2) : count * codeArrays[type].BYTES_PER_ELEMENT;
 }
 
 export const isFloatType = (type: QuantizedType): type is FloatType => type.includes("float");

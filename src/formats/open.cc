@@ -4,6 +4,7 @@
 
 #include "formats/format.h"
 #include "formats/onnx/reader.h"
+#include "formats/safetensors/reader.h"
 #include "formats/tfjs/reader.h"
 
 namespace modelshrink {
@@ -27,11 +28,6 @@ constexpr Magic kMagics[] = {
 
 bool Has(std::string_view head, size_t offset, std::string_view bytes) {
   return head.size() >= offset && head.substr(offset).starts_with(bytes);
-}
-
-// A little-endian header length under 2^40, then JSON.
-bool LooksLikeSafetensors(std::string_view head) {
-  return Has(head, 5, std::string_view("\0\0\0{", 4));
 }
 
 // A flatbuffer whose root offset is below 2^16; ONNX has a non-zero field number there.
@@ -60,7 +56,6 @@ Status WrongFormat(std::string_view head) {
         "this is an HTML or XML page, not a model: the download probably failed (an error page?)");
   }
   const char* name = nullptr;
-  if (LooksLikeSafetensors(head)) name = "a safetensors file";
   if (LooksLikeTflite(head)) name = "a TensorFlow Lite model";
   for (const Magic& magic : kMagics) {
     if (name == nullptr && Has(head, magic.offset, magic.bytes)) name = magic.name;
@@ -74,10 +69,16 @@ Status WrongFormat(std::string_view head) {
 StatusOr<std::unique_ptr<Format>> OpenFormat(const InputFile& main, std::span<const uint8_t> head) {
   if (main.size_bytes == 0) return FormatError("the file is empty");
   const std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());
+  if (safetensors::IsSafetensors(text)) {
+    return std::unique_ptr<Format>(std::make_unique<safetensors::SafetensorsFormat>(main));
+  }
   if (LooksLikeJsonObject(text) && !main.name.ends_with("index.json")) {
     return std::unique_ptr<Format>(std::make_unique<tfjs::TfjsFormat>(main));
   }
   RETURN_IF_ERROR(WrongFormat(text));
+  if (safetensors::IsSafetensorsName(main.name)) {
+    return std::unique_ptr<Format>(std::make_unique<safetensors::SafetensorsFormat>(main));
+  }
   return std::unique_ptr<Format>(std::make_unique<onnx::OnnxFormat>(main));
 }
 

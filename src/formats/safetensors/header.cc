@@ -1,0 +1,198 @@
+#include "formats/safetensors/header.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/checked.h"
+
+namespace modelshrink::safetensors {
+namespace {
+
+using json::Kind;
+using json::NodeId;
+
+class Parser {
+ public:
+  Parser(Header* header, uint64_t data_bytes)
+      : header_(header), json_(header->json), data_bytes_(data_bytes) {}
+
+  Status Run() {
+    RETURN_IF_ERROR(json_.Expect(json_.root(), Kind::kObject));
+    const Status unique = json_.CheckUniqueKeys(json_.root());
+    if (!unique.ok()) {
+      return FormatError("two tensors have one name: " + unique.message())
+          .AtOffset(unique.offset().value_or(kLengthBytes));
+    }
+    size_t num_members = 0;
+    for (const json::Member& member : json::Members(json_, json_.root())) {
+      num_members += member.key != 0;
+    }
+    header_->entries.reserve(num_members);
+    for (const json::Member& member : json::Members(json_, json_.root())) {
+      if (json_.IsString(member.key, "__metadata__")) {
+        RETURN_IF_ERROR(ReadMetadata(member.value));
+      } else {
+        Status status = ReadTensor(member);
+        if (!status.ok()) return InTensor(member.key, std::move(status));
+      }
+    }
+    return CheckCoverage();
+  }
+
+ private:
+  Status Error(NodeId node, std::string message) const {
+    return FormatError(std::move(message)).AtOffset(json_.OffsetOf(node));
+  }
+
+  Status InTensor(NodeId key, Status status) const {
+    return std::move(status).WithTensor(json_.String(key).value());
+  }
+
+  Status ReadMetadata(NodeId node) {
+    RETURN_IF_ERROR(json_.Expect(node, Kind::kObject));
+    RETURN_IF_ERROR(json_.CheckUniqueKeys(node));
+    for (const json::Member& member : json::Members(json_, node)) {
+      if (json_.kind(member.value) != Kind::kString) {
+        return Error(member.value, "the values of __metadata__ must be strings");
+      }
+      header_->metadata.emplace_back(json_.String(member.key).value(),
+                                     json_.String(member.value).value());
+    }
+    return {};
+  }
+
+  Status ReadTensor(const json::Member& member) {
+    RETURN_IF_ERROR(json_.Expect(member.value, Kind::kObject));
+    RETURN_IF_ERROR(json_.CheckUniqueKeys(member.value));
+    const NodeId dtype = json_.Find(member.value, "dtype");
+    const NodeId shape = json_.Find(member.value, "shape");
+    const NodeId offsets = json_.Find(member.value, "data_offsets");
+    if (dtype == json_.root()) return Error(member.value, "a tensor has no \"dtype\"");
+    if (shape == json_.root()) return Error(member.value, "a tensor has no \"shape\"");
+    if (offsets == json_.root()) return Error(member.value, "a tensor has no \"data_offsets\"");
+
+    Entry entry;
+    entry.key = member.key;
+    ASSIGN_OR_RETURN(const std::string name, json_.String(dtype));
+    const std::optional<Dtype> known = DtypeFromName(name);
+    if (!known) return Error(dtype, "the dtype \"" + name.substr(0, 40) + "\" is unknown");
+    entry.dtype = *known;
+    ASSIGN_OR_RETURN(const uint64_t size_bytes, SizeOf(shape, InfoOf(entry.dtype).bits));
+    RETURN_IF_ERROR(ReadOffsets(offsets, &entry));
+    if (entry.end - entry.begin != size_bytes) {
+      return Error(offsets, "its shape and dtype need " + std::to_string(size_bytes) +
+                                " bytes, its data_offsets give " +
+                                std::to_string(entry.end - entry.begin));
+    }
+    header_->entries.push_back(entry);
+    return {};
+  }
+
+  StatusOr<uint64_t> SizeOf(NodeId node, uint32_t bits) const {
+    RETURN_IF_ERROR(json_.Expect(node, Kind::kArray));
+    Shape shape;
+    for (const NodeId element : json::Elements(json_, node)) {
+      ASSIGN_OR_RETURN(const uint64_t dim, json_.Unsigned(element));
+      if (shape.size() == kMaxRank) {
+        return UnsupportedError("a shape has more than 64 dimensions")
+            .AtOffset(json_.OffsetOf(element));
+      }
+      shape.push_back(dim);
+    }
+    uint64_t num_elements, num_bits;
+    if (!CheckedNumElements(shape, &num_elements) || !CheckedMul(num_elements, bits, &num_bits)) {
+      return Error(node, "the shape describes more elements than 64 bits can count");
+    }
+    if (num_bits % 8 != 0) {
+      return Error(
+          node, "elements of " + std::to_string(bits) + " bits do not fill the tensor's last byte");
+    }
+    return num_bits / 8;
+  }
+
+  Status ReadOffsets(NodeId node, Entry* entry) const {
+    RETURN_IF_ERROR(json_.Expect(node, Kind::kArray));
+    uint64_t values[2] = {};
+    size_t count = 0;
+    for (const NodeId element : json::Elements(json_, node)) {
+      if (count == 2) return Error(node, "data_offsets must be two numbers");
+      ASSIGN_OR_RETURN(values[count++], json_.Unsigned(element));
+    }
+    if (count != 2) return Error(node, "data_offsets must be two numbers");
+    entry->begin = values[0];
+    entry->end = values[1];
+    if (entry->end < entry->begin) return Error(node, "data_offsets end before they begin");
+    if (entry->end > data_bytes_) {
+      return Error(node, "its data ends at byte " + std::to_string(entry->end) +
+                             " of the data, of which the file has " + std::to_string(data_bytes_));
+    }
+    return {};
+  }
+
+  Status CheckCoverage() {
+    std::vector<Entry>& entries = header_->entries;
+    const auto is_before = [](const Entry& a, const Entry& b) {
+      return a.begin != b.begin ? a.begin < b.begin
+             : a.end != b.end   ? a.end < b.end
+                                : a.key < b.key;
+    };
+    if (!std::is_sorted(entries.begin(), entries.end(), is_before)) {
+      std::sort(entries.begin(), entries.end(), is_before);
+    }
+    uint64_t end = 0;
+    for (const Entry& entry : entries) {
+      if (entry.begin > end) {
+        return InTensor(entry.key, Error(entry.key, "the " + std::to_string(entry.begin - end) +
+                                                        " bytes before its data belong to no "
+                                                        "tensor"));
+      }
+      if (entry.begin < end) {
+        return InTensor(entry.key, Error(entry.key, "its data overlaps another tensor's"));
+      }
+      end = entry.end;
+    }
+    if (end == data_bytes_) return {};
+    return FormatError("the last " + std::to_string(data_bytes_ - end) +
+                       " bytes of the file belong to no tensor")
+        .AtOffset(kLengthBytes + json_.text().size() + end);
+  }
+
+  Header* header_;
+  const json::Document& json_;
+  uint64_t data_bytes_;
+};
+
+}  // namespace
+
+StatusOr<Header> ParseHeader(std::string_view text, uint64_t data_bytes) {
+  if (!text.starts_with('{')) {
+    return FormatError("the header does not begin with \"{\"").AtOffset(kLengthBytes);
+  }
+  Header header;
+  ASSIGN_OR_RETURN(header.json, json::Document::Parse(text, kLengthBytes));
+  RETURN_IF_ERROR(Parser(&header, data_bytes).Run());
+  return header;
+}
+
+Shape ShapeOf(const json::Document& json, json::NodeId key) {
+  Shape shape;
+  for (const NodeId element : json::Elements(json, json.Find(key + 1, "shape"))) {
+    shape.push_back(json.Unsigned(element).value());
+  }
+  return shape;
+}
+
+void AppendEntry(std::string_view name, Dtype dtype, const Shape& shape, uint64_t begin,
+                 uint64_t end, std::string* out) {
+  json::AppendQuoted(name, out);
+  *out += ":{\"dtype\":\"";
+  *out += InfoOf(dtype).name;
+  *out += "\",\"shape\":[";
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (i > 0) *out += ',';
+    *out += std::to_string(shape[i]);
+  }
+  *out += "],\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(end) + "]}";
+}
+
+}  // namespace modelshrink::safetensors

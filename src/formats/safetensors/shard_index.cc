@@ -1,0 +1,162 @@
+#include "formats/safetensors/shard_index.h"
+
+#include <algorithm>
+
+#include "formats/path.h"
+
+namespace modelshrink::safetensors {
+
+using json::NodeId;
+
+StatusOr<ShardIndex> ShardIndex::Parse(Buffer<uint8_t> text, const std::string& main_name) {
+  ShardIndex index;
+  index.text_ = std::move(text);
+  const std::string_view view(reinterpret_cast<const char*>(index.text_.data()),
+                              index.text_.size());
+  ASSIGN_OR_RETURN(index.json_, json::Document::Parse(view, 0));
+  RETURN_IF_ERROR(index.ReadWeightMap(main_name));
+  return index;
+}
+
+Status ShardIndex::ReadWeightMap(const std::string& main_name) {
+  RETURN_IF_ERROR(json_.Expect(json_.root(), json::Kind::kObject));
+  RETURN_IF_ERROR(json_.CheckUniqueKeys(json_.root()));
+  weight_map_ = json_.Find(json_.root(), "weight_map");
+  if (weight_map_ == json_.root()) {
+    return FormatError("the index has no \"weight_map\"").AtOffset(0);
+  }
+  RETURN_IF_ERROR(json_.Expect(weight_map_, json::Kind::kObject));
+  RETURN_IF_ERROR(json_.CheckUniqueKeys(weight_map_));
+
+  std::unordered_map<std::string, uint32_t> shard_of;
+  for (const json::Member& member : json::Members(json_, weight_map_)) {
+    ASSIGN_OR_RETURN(std::string shard, json_.String(member.value));
+    std::string wrong = WrongWithPath(shard);
+    if (shard == main_name) wrong = "is the index itself";
+    if (!wrong.empty()) {
+      return FormatError("the shard \"" + shard.substr(0, 200) + "\" " + wrong)
+          .AtOffset(json_.OffsetOf(member.value))
+          .WithTensor(json_.String(member.key).value());
+    }
+    const auto [place, is_new] = shard_of.emplace(shard, static_cast<uint32_t>(shards_.size()));
+    if (is_new) shards_.push_back(std::move(shard));
+    member_of_.emplace(json_.String(member.key).value(), static_cast<uint32_t>(members_.size()));
+    members_.push_back({.key = member.key, .shard = place->second});
+  }
+  // Sorted, and the members' numbers with them.
+  std::sort(shards_.begin(), shards_.end());
+  std::vector<uint32_t> new_number(shards_.size());
+  for (uint32_t i = 0; i < shards_.size(); ++i) new_number[shard_of[shards_[i]]] = i;
+  for (Member& member : members_) member.shard = new_number[member.shard];
+  return {};
+}
+
+StatusOr<bool> ShardIndex::Found(const std::string& tensor, uint32_t shard) {
+  const auto [place, is_new] = member_of_.emplace(tensor, static_cast<uint32_t>(members_.size()));
+  if (is_new) {
+    members_.push_back({.key = kUnlisted, .shard = shard, .is_found = true});
+    return false;
+  }
+  Member& member = members_[place->second];
+  if (member.key == kUnlisted) {
+    return FormatError("\"" + shards_[member.shard] + "\" and \"" + shards_[shard] +
+                       "\" both hold this tensor, which the index does not list")
+        .WithTensor(tensor);
+  }
+  if (member.shard != shard) {
+    return FormatError("\"" + shards_[shard] + "\" holds this tensor, but the index has it in \"" +
+                       shards_[member.shard] + "\"")
+        .WithTensor(tensor);
+  }
+  member.is_found = true;
+  return true;
+}
+
+Status ShardIndex::CheckAllFound() const {
+  for (const Member& member : members_) {
+    if (member.is_found) continue;
+    return FormatError("the index has this tensor in \"" + shards_[member.shard] +
+                       "\", which does not hold it")
+        .AtOffset(json_.OffsetOf(member.key))
+        .WithTensor(json_.String(member.key).value());
+  }
+  return {};
+}
+
+std::string_view ShardIndex::SpaceBefore(NodeId key) const {
+  const uint32_t end = json_.slice(key).begin;
+  uint32_t begin = end;
+  while (json_.text()[begin - 1] != ',' && json_.text()[begin - 1] != '{') --begin;
+  return json_.text().substr(begin, end - begin);
+}
+
+std::string ShardIndex::RewrittenMap(const Changes& changes) const {
+  std::vector<bool> is_removed(members_.size());
+  for (const std::string& name : changes.removed) is_removed[member_of_.at(name)] = true;
+  std::vector<std::pair<uint32_t, size_t>> added;  // member and its place in changes.added
+  for (size_t i = 0; i < changes.added.size(); ++i) {
+    added.emplace_back(member_of_.at(changes.added[i].first), i);
+  }
+  std::sort(added.begin(), added.end());
+
+  std::string out = "{";
+  size_t next_added = 0;
+  NodeId last_value = weight_map_;
+  for (uint32_t i = 0; i < members_.size() && members_[i].key != kUnlisted; ++i) {
+    const NodeId key = members_[i].key;
+    last_value = key + 1;
+    const std::string_view between = json_.text().substr(
+        json_.slice(key).end, json_.slice(key + 1).begin - json_.slice(key).end);
+    const auto append = [&, this] {
+      if (out.size() > 1) out += ',';
+      out += SpaceBefore(key);
+    };
+    if (!is_removed[i]) {
+      append();
+      out += json_.raw(key);
+      out += between;
+      out += json_.raw(key + 1);
+    }
+    for (; next_added < added.size() && added[next_added].first == i; ++next_added) {
+      append();
+      json::AppendQuoted(changes.added[added[next_added].second].second, &out);
+      out += between;
+      out += json_.raw(key + 1);
+    }
+  }
+  const uint32_t end = json_.slice(weight_map_).end;
+  const uint32_t rest =
+      last_value == weight_map_ ? json_.slice(weight_map_).begin + 1 : json_.slice(last_value).end;
+  out += json_.text().substr(rest, end - rest);
+  return out;
+}
+
+std::string ShardIndex::RewrittenTotal(NodeId total, const Changes& changes) const {
+  // Some writers count shared tensors or files otherwise: what they have beside the data stays.
+  const auto old_total = json_.Unsigned(total);
+  if (!old_total.ok() || old_total.value() < changes.old_data_bytes) {
+    return std::to_string(changes.new_data_bytes);
+  }
+  return std::to_string(old_total.value() - changes.old_data_bytes + changes.new_data_bytes);
+}
+
+std::string ShardIndex::Rewritten(const Changes& changes) const {
+  std::vector<std::pair<NodeId, std::string>> edits = {{weight_map_, RewrittenMap(changes)}};
+  const NodeId metadata = json_.Find(json_.root(), "metadata");
+  if (metadata != json_.root() && json_.kind(metadata) == json::Kind::kObject) {
+    const NodeId total = json_.Find(metadata, "total_size");
+    if (total != json_.root()) edits.emplace_back(total, RewrittenTotal(total, changes));
+  }
+  if (edits.back().first < edits[0].first) std::swap(edits[0], edits[1]);
+  std::string out;
+  uint32_t done = 0;
+  for (const auto& [node, text] : edits) {
+    out += json_.text().substr(done, json_.slice(node).begin - done);
+    out += text;
+    done = json_.slice(node).end;
+  }
+  out += json_.text().substr(done);
+  return out;
+}
+
+}  // namespace modelshrink::safetensors

@@ -1,0 +1,352 @@
+#include "formats/safetensors/writer.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "base/checked.h"
+#include "formats/json/json.h"
+#include "formats/safetensors/companions.h"
+#include "formats/safetensors/header.h"
+
+namespace modelshrink::safetensors {
+namespace {
+
+constexpr size_t kNone = SIZE_MAX;
+
+// What becomes of one tensor.
+struct Decision {
+  bool keep = true;
+  Scheme scheme;      // when it is not kept
+  StoredParts parts;  // when it is not kept
+  std::string note;
+};
+
+// A tensor of an output file.
+struct OutputTensor {
+  std::string name;
+  StoredPart stored;
+  size_t job = kNone;  // kNone: `source` is copied
+  Part part = Part::kCodes;
+  ByteRange source;
+};
+
+std::string PartName(const Tensor& tensor, size_t part) {
+  return tensor.name + std::string(kPartSuffixes[part]);
+}
+
+// As the metadata has it: key and value, with what surrounds them.
+void AppendScheme(const Tensor& tensor, const Scheme& scheme, std::string* out) {
+  json::AppendQuoted(std::string(kMetadataPrefix) + tensor.name, out);
+  *out += ':';
+  const DType restored_type = tensor.quantized ? tensor.restored_type : tensor.scheme.type;
+  json::AppendQuoted(SchemeText({scheme, tensor.shape, restored_type}), out);
+}
+
+// Makes room at the end of `file` for a segment that follows the last one where it can.
+void AddCopy(const ByteRange& source, OutputFile* file) {
+  if (source.size == 0) return;
+  if (!file->segments.empty()) {
+    Segment& last = file->segments.back();
+    if (last.kind == Segment::Kind::kCopy && last.source_file == source.file &&
+        last.source_offset + last.size == source.offset) {
+      last.size += source.size;
+      return;
+    }
+  }
+  file->segments.push_back({.kind = Segment::Kind::kCopy,
+                            .size = source.size,
+                            .source_offset = source.offset,
+                            .source_file = source.file});
+}
+
+class Writer {
+ public:
+  Writer(const Model& model, const Document& document, const WriteOptions& options)
+      : model_(model), document_(document), options_(options) {}
+
+  StatusOr<Layout> Run(std::span<const TensorSpec> specs) {
+    for (const Tensor& tensor : model_.tensors) names_.insert(tensor.name);
+    decisions_.reserve(specs.size());
+    for (size_t i = 0; i < specs.size(); ++i) {
+      auto decision = Decide(i, specs[i]);
+      if (!decision.ok()) {
+        return std::move(decision).status().WithTensor(model_.tensors[i].name);
+      }
+      decisions_.push_back(std::move(decision).value());
+      AddOutcome(i);
+    }
+    layout_.files.resize(model_.files.size());
+    for (uint32_t i = 0; i < model_.files.size(); ++i) {
+      layout_.files[i].name = model_.files[i].name;
+      // The index comes after the shards that it describes.
+      if (i > 0 || !document_.index) RETURN_IF_ERROR(WriteFile(i));
+    }
+    if (document_.index) WriteIndex();
+    if (!options_.main_name.empty()) layout_.files[0].name = options_.main_name;
+    for (OutputFile& file : layout_.files) {
+      for (const Segment& segment : file.segments) file.size_bytes += segment.size;
+      layout_.size_bytes += file.size_bytes;
+    }
+    return std::move(layout_);
+  }
+
+ private:
+  StatusOr<Decision> Decide(size_t index, const TensorSpec& spec) const {
+    const Tensor& tensor = model_.tensors[index];
+    Decision decision;
+    if (spec.keep || !tensor.is_weight) {
+      decision.note = tensor.note;
+      return decision;
+    }
+    decision.note = SetScheme(tensor, spec, &decision.scheme);
+    const bool is_float = spec.type == DType::kFloat32 || IsNarrowFloat(spec.type);
+    if (!is_float && !IsLinear(spec.type)) return decision;
+    if (decision.scheme == SchemeOf(tensor)) {
+      decision.note = "already " + StoredAs(tensor);
+      return decision;
+    }
+    decision.scheme.non_finite = spec.non_finite;
+    ASSIGN_OR_RETURN(decision.parts, StoredPartsOf(decision.scheme, tensor.shape));
+    const std::string obstacle = ObstacleOf(tensor, decision);
+    decision.keep = !obstacle.empty();
+    if (decision.keep) decision.note = obstacle;
+    return decision;
+  }
+
+  // Without what does not matter to a tensor that is stored.
+  static Scheme SchemeOf(const Tensor& tensor) {
+    Scheme scheme = tensor.scheme;
+    scheme.non_finite = NonFinite::kError;
+    return scheme;
+  }
+
+  // Returns a note.
+  static std::string SetScheme(const Tensor& tensor, const TensorSpec& spec, Scheme* scheme) {
+    scheme->type = spec.type;
+    if (!IsLinear(spec.type)) {
+      if (spec.type == DType::kFloat32 || IsNarrowFloat(spec.type)) return "";
+      return "safetensors has no " + std::string(NameOf(spec.type));
+    }
+    scheme->granularity = spec.granularity;
+    scheme->symmetric = spec.symmetric;
+    std::string note;
+    // The blocks of a convolution's kernel would be its few columns.
+    if (spec.granularity == Granularity::kBlock && tensor.shape.size() > 2 &&
+        tensor.shape.back() < spec.block_size) {
+      scheme->granularity = Granularity::kAxis;
+      note = "one scale for each output channel: its rows are shorter than a block";
+    }
+    if (scheme->granularity == Granularity::kAxis) scheme->axis = tensor.axis;
+    if (scheme->granularity == Granularity::kBlock) scheme->block_size = spec.block_size;
+    return note;
+  }
+
+  // Why it cannot be written so; "" when it can.
+  std::string ObstacleOf(const Tensor& tensor, const Decision& decision) const {
+    for (size_t p = 1; p < kNumParts; ++p) {
+      if (decision.parts[p].size_bytes > 0 && names_.contains(PartName(tensor, p))) {
+        return "another tensor is called \"" + PartName(tensor, p) + "\"";
+      }
+    }
+    const bool is_restored = tensor.quantized && !IsLinear(decision.scheme.type);
+    const uint64_t new_bytes = NewBytes(tensor, decision);
+    // From one 16-bit float to the other nothing shrinks.
+    const bool is_same_size =
+        decision.parts[0].size_bytes == tensor.parts[0].size && !IsLinear(decision.scheme.type);
+    if (is_restored || is_same_size || new_bytes < tensor.stored_bytes) return "";
+    return "would not shrink (" + std::to_string(tensor.stored_bytes) + " → " +
+           std::to_string(new_bytes) + " bytes)";
+  }
+
+  static uint64_t NewBytes(const Tensor& tensor, const Decision& decision) {
+    std::string wrapping;
+    uint64_t num_bytes = 0;
+    for (size_t p = 0; p < kNumParts; ++p) {
+      const StoredPart& part = decision.parts[p];
+      if (part.size_bytes == 0) continue;
+      // Offsets of about the length that they will have.
+      const uint64_t begin = tensor.parts[0].offset;
+      AppendEntry(PartName(tensor, p), part.dtype, part.shape, begin, begin + part.size_bytes,
+                  &wrapping);
+      wrapping += ',';
+      num_bytes += part.size_bytes;
+    }
+    if (IsLinear(decision.scheme.type)) AppendScheme(tensor, decision.scheme, &wrapping);
+    return num_bytes + wrapping.size();
+  }
+
+  void AddOutcome(size_t index) {
+    const Tensor& tensor = model_.tensors[index];
+    const Decision& decision = decisions_[index];
+    if (decision.keep) {
+      layout_.outcomes.push_back({StoredAs(tensor), tensor.stored_bytes, decision.note});
+      return;
+    }
+    Tensor made;
+    made.scheme = decision.scheme;
+    made.quantized = IsLinear(decision.scheme.type);
+    layout_.outcomes.push_back({StoredAs(made), NewBytes(tensor, decision), decision.note});
+  }
+
+  Status WriteFile(uint32_t index) {
+    const Document::File& source = document_.files[index];
+    OutputFile& file = layout_.files[index];
+    bool is_changed = false;
+    for (size_t i = source.first_tensor; i < source.end_tensor; ++i) {
+      is_changed |= !decisions_[i].keep;
+    }
+    changes_.old_data_bytes += source.data_bytes;
+    if (!is_changed) {
+      changes_.new_data_bytes += source.data_bytes;
+      AddCopy({0, model_.files[index].size_bytes, index}, &file);
+      return {};
+    }
+    std::vector<OutputTensor> tensors;
+    std::string schemes;
+    for (size_t i = source.first_tensor; i < source.end_tensor; ++i) {
+      AddTensor(i, &tensors, &schemes);
+    }
+    std::sort(tensors.begin(), tensors.end(), [](const OutputTensor& a, const OutputTensor& b) {
+      if (a.stored.dtype != b.stored.dtype) return a.stored.dtype > b.stored.dtype;
+      return a.name < b.name;
+    });
+    RETURN_IF_ERROR(AddHeader(source, tensors, schemes, &file));
+    for (const OutputTensor& tensor : tensors) {
+      changes_.new_data_bytes += tensor.stored.size_bytes;
+      if (tensor.job == kNone) {
+        AddCopy(tensor.source, &file);
+      } else if (tensor.stored.size_bytes > 0) {
+        file.segments.push_back({.kind = Segment::Kind::kPart,
+                                 .size = tensor.stored.size_bytes,
+                                 .job = tensor.job,
+                                 .part = tensor.part});
+      }
+    }
+    return {};
+  }
+
+  void AddTensor(size_t index, std::vector<OutputTensor>* tensors, std::string* schemes) {
+    const Tensor& tensor = model_.tensors[index];
+    const Decision& decision = decisions_[index];
+    StoredParts parts = decision.parts;
+    size_t job = kNone;
+    if (!decision.keep) {
+      job = layout_.jobs.size();
+      layout_.jobs.push_back({index, tensor.shape, decision.scheme});
+      NoteIndexChanges(tensor, decision);
+    } else if (tensor.quantized) {
+      // It was read by these rules.
+      parts = StoredPartsOf(tensor.scheme, tensor.shape).value();
+    } else {
+      parts[0] = {document_.dtypes[index], tensor.shape, tensor.parts[0].size};
+    }
+    for (size_t p = 0; p < kNumParts; ++p) {
+      if (p > 0 && parts[p].size_bytes == 0) continue;
+      tensors->push_back({.name = PartName(tensor, p),
+                          .stored = std::move(parts[p]),
+                          .job = job,
+                          .part = static_cast<Part>(p),
+                          .source = tensor.parts[p]});
+    }
+    const bool is_quantized = decision.keep ? tensor.quantized : IsLinear(decision.scheme.type);
+    if (!is_quantized) return;
+    if (!schemes->empty()) *schemes += ',';
+    AppendScheme(tensor, decision.keep ? tensor.scheme : decision.scheme, schemes);
+    has_scheme_.insert(tensor.name);
+  }
+
+  void NoteIndexChanges(const Tensor& tensor, const Decision& decision) {
+    for (size_t p = 1; p < kNumParts; ++p) {
+      const bool was_there = tensor.parts[p].size > 0;
+      const bool is_there = decision.parts[p].size_bytes > 0;
+      if (was_there && !is_there) changes_.removed.push_back(PartName(tensor, p));
+      if (is_there && !was_there) changes_.added.emplace_back(tensor.name, PartName(tensor, p));
+    }
+  }
+
+  Status AddHeader(const Document::File& source, const std::vector<OutputTensor>& tensors,
+                   const std::string& schemes, OutputFile* file) {
+    std::string header = "{";
+    AppendMetadata(source, schemes, &header);
+    uint64_t offset = 0;
+    for (const OutputTensor& tensor : tensors) {
+      if (header.size() > 1) header += ',';
+      const uint64_t end = offset + tensor.stored.size_bytes;
+      AppendEntry(tensor.name, tensor.stored.dtype, tensor.stored.shape, offset, end, &header);
+      offset = end;
+    }
+    header += '}';
+    header.resize((header.size() + 7) / 8 * 8, ' ');
+    if (header.size() > kMaxHeaderBytes) {
+      return UnsupportedError("the header of \"" + file->name +
+                              "\" would be larger than the 100 MB that safetensors allows");
+    }
+    const uint64_t begin = layout_.literals.size();
+    for (size_t i = 0; i < kLengthBytes; ++i) {
+      layout_.literals.push_back(static_cast<uint8_t>(uint64_t{header.size()} >> 8 * i));
+    }
+    layout_.literals.insert(layout_.literals.end(), header.begin(), header.end());
+    file->segments.push_back({.kind = Segment::Kind::kLiteral,
+                              .size = layout_.literals.size() - begin,
+                              .source_offset = begin});
+    return {};
+  }
+
+  void AppendMetadata(const Document::File& source, const std::string& schemes,
+                      std::string* header) const {
+    std::string entries;
+    for (const auto& [key, value] : source.metadata) {
+      // An entry that did not fit, of a tensor that has one now.
+      if (key.starts_with(kMetadataPrefix) &&
+          has_scheme_.contains(key.substr(kMetadataPrefix.size()))) {
+        continue;
+      }
+      if (!entries.empty()) entries += ',';
+      json::AppendQuoted(key, &entries);
+      entries += ':';
+      json::AppendQuoted(value, &entries);
+    }
+    if (!entries.empty() && !schemes.empty()) entries += ',';
+    entries += schemes;
+    if (!entries.empty()) *header += "\"__metadata__\":{" + entries + "}";
+  }
+
+  void WriteIndex() {
+    OutputFile& file = layout_.files[0];
+    if (layout_.jobs.empty()) {
+      AddCopy({0, model_.files[0].size_bytes, 0}, &file);
+      return;
+    }
+    const std::string text = document_.index->Rewritten(changes_);
+    file.segments.push_back({.kind = Segment::Kind::kLiteral,
+                             .size = text.size(),
+                             .source_offset = layout_.literals.size()});
+    layout_.literals.insert(layout_.literals.end(), text.begin(), text.end());
+  }
+
+  const Model& model_;
+  const Document& document_;
+  const WriteOptions& options_;
+  std::unordered_set<std::string> names_;       // of the model's tensors
+  std::unordered_set<std::string> has_scheme_;  // tensors written with one
+  std::vector<Decision> decisions_;
+  ShardIndex::Changes changes_;
+  Layout layout_;
+};
+
+}  // namespace
+
+StatusOr<Layout> WriteSafetensors(const Model& model, const Document& document,
+                                  std::span<const TensorSpec> specs, const WriteOptions& options) {
+  if (specs.size() != model.tensors.size()) {
+    return ArgumentError("There are " + std::to_string(specs.size()) + " specs for " +
+                         std::to_string(model.tensors.size()) + " tensors.");
+  }
+  return Writer(model, document, options).Run(specs);
+}
+
+}  // namespace modelshrink::safetensors

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "formats/format.h"
+#include "formats/gguf/gguf.h"
 #include "formats/onnx/reader.h"
 #include "formats/safetensors/reader.h"
 #include "formats/tfjs/reader.h"
@@ -19,7 +20,6 @@ struct Magic {
 // None of these begins an ONNX file: there each first byte is a tag that does not exist, or the
 // field that it starts would be too odd to be real.
 constexpr Magic kMagics[] = {
-    {0, "GGUF", "a GGUF model"},
     {4, "ORTM", "an ONNX Runtime .ort model"},
     {0, std::string_view("PK\x03\x04", 4), "a zip archive (a PyTorch or Keras file?)"},
     {0, "\x89HDF", "an HDF5 file (a Keras model?)"},
@@ -72,10 +72,14 @@ StatusOr<std::unique_ptr<Format>> OpenFormat(const InputFile& main, std::span<co
   if (safetensors::IsSafetensors(text)) {
     return std::unique_ptr<Format>(std::make_unique<safetensors::SafetensorsFormat>(main));
   }
+  if (text.starts_with("GGUF")) {
+    return std::unique_ptr<Format>(std::make_unique<gguf::GgufFormat>(main));
+  }
   if (LooksLikeJsonObject(text) && !main.name.ends_with("index.json")) {
     return std::unique_ptr<Format>(std::make_unique<tfjs::TfjsFormat>(main));
   }
   RETURN_IF_ERROR(WrongFormat(text));
+  if (main.name.ends_with(".gguf")) return FormatError("this is no GGUF file: it begins otherwise");
   if (safetensors::IsSafetensorsName(main.name)) {
     return std::unique_ptr<Format>(std::make_unique<safetensors::SafetensorsFormat>(main));
   }

@@ -1,0 +1,52 @@
+// The numbers of GGUF: tensor types, value types, file types. Source: ggml's gguf.h and ggml.h,
+// llama.cpp's llama.h.
+#ifndef MODELSHRINK_FORMATS_GGUF_TYPES_H_
+#define MODELSHRINK_FORMATS_GGUF_TYPES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/dtype.h"
+
+namespace modelshrink::gguf {
+
+// A tensor type: `elements` consecutive values of a row take `bytes` bytes.
+struct TensorType {
+  std::string_view name;  // as ggml's enum has it: "Q4_K"
+  uint32_t elements = 0;
+  uint32_t bytes = 0;
+  DType dtype = DType::kOther;
+};
+
+// nullptr: not known, or removed from ggml (IsRemovedType).
+const TensorType* TypeOf(uint32_t id);
+bool IsRemovedType(uint32_t id);
+// Of a type that tensors are written as: the floats and DType's block types.
+uint32_t IdOf(DType type);
+// "general.file_type" of a model whose weights are mostly of this type.
+uint32_t FileTypeOf(DType type);
+
+enum class ValueType : uint32_t {
+  kUint8,
+  kInt8,
+  kUint16,
+  kInt16,
+  kUint32,
+  kInt32,
+  kFloat32,
+  kBool,
+  kString,
+  kArray,
+  kUint64,
+  kInt64,
+  kFloat64,
+};
+inline constexpr uint32_t kNumValueTypes = 13;
+
+// Bytes of a value; 0 for strings and arrays.
+uint32_t SizeOf(ValueType type);
+
+}  // namespace modelshrink::gguf
+
+#endif  // MODELSHRINK_FORMATS_GGUF_TYPES_H_

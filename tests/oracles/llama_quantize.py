@@ -1,8 +1,9 @@
 """llama.cpp's own whole-file quantizer, from the shared libraries that node-llama-cpp ships.
 
-  llama_quantize.py <folder of the libraries> <input.gguf> <output.gguf> <file type> <threads> [pure]
+  llama_quantize.py <folder of the libraries> <input.gguf> <output.gguf> <file type> <threads>
 
-The output matrix becomes Q8_0 (tensor type 8), which is what modelshrink does without Q6_K.
+File types: 1 F16, 2 Q4_0, 3 Q4_1, 7 Q8_0, 8 Q5_0, 9 Q5_1, 32 BF16. With quantized ones the output
+matrix becomes Q8_0 (tensor type 8), which is what modelshrink does without Q6_K.
 """
 import ctypes
 import glob
@@ -47,7 +48,8 @@ llama.llama_backend_init()
 params = llama.llama_model_quantize_default_params()
 params.nthread = int(threads)
 params.ftype = int(file_type)
-params.output_tensor_type = 8
+if int(file_type) not in (1, 32):
+    params.output_tensor_type = 8
 params.allow_requantize = True
 failed = llama.llama_model_quantize(source.encode(), target.encode(), ctypes.byref(params))
 if failed:

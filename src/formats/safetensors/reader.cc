@@ -112,7 +112,7 @@ Status SafetensorsFormat::FeedStart(std::span<const uint8_t> bytes) {
   if (length == 0) return FormatError("the header is empty").AtOffset(0);
   ASSIGN_OR_RETURN(text_, Buffer<uint8_t>::Allocate(length));
   text_begin_ = kLengthBytes;
-  num_read_ = std::min(text_.size(), bytes.size() - kLengthBytes);
+  num_read_ = std::min<uint64_t>(text_.size(), bytes.size() - kLengthBytes);
   std::memcpy(text_.data(), bytes.data() + kLengthBytes, num_read_);
   stage_ = Stage::kHeader;
   return {};

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <optional>
 #include <utility>
 
 #include "base/checked.h"
+#include "base/decimal.h"
 
 namespace modelshrink {
 
@@ -84,9 +84,8 @@ StatusOr<Step> JobRun::StepOf(const PartWrite& write) {
   }
   double value;
   std::memcpy(&value, write.bytes.data(), sizeof(value));
-  // 17 digits give back every float64.
-  const int length = std::snprintf(number_.data(), number_.size(), "%.17g", value);
-  std::fill(number_.begin() + length, number_.end(), ' ');
+  number_ = DecimalOf(value);
+  number_.resize(kNumberChars, ' ');
   step.bytes = {reinterpret_cast<const uint8_t*>(number_.data()), kNumberChars};
   return step;
 }

@@ -2,10 +2,10 @@
 #ifndef MODELSHRINK_PIPELINE_JOB_RUN_H_
 #define MODELSHRINK_PIPELINE_JOB_RUN_H_
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "base/status.h"
 #include "formats/layout.h"
@@ -45,7 +45,7 @@ class JobRun {
   size_t next_write_ = 0;
   PartSizes part_sizes_{};
   PartSizes num_written_{};
-  std::array<char, kNumberChars + 1> number_{};
+  std::string number_;
 };
 
 }  // namespace modelshrink

@@ -10,6 +10,8 @@
 #define RAPIDJSON_ASSERT(x) ((x) ? static_cast<void>(0) : std::abort())
 #include <rapidjson/reader.h>
 
+#include "base/decimal.h"
+
 namespace modelshrink::json {
 namespace {
 
@@ -411,7 +413,7 @@ StatusOr<uint64_t> Document::Unsigned(NodeId node) const {
 
 StatusOr<double> Document::Number(NodeId node) const {
   RETURN_IF_ERROR(Expect(node, Kind::kNumber));
-  return std::strtod(std::string(raw(node)).c_str(), nullptr);
+  return ParseDecimal(raw(node));
 }
 
 StatusOr<bool> Document::Bool(NodeId node) const {

@@ -249,7 +249,7 @@ std::vector<BrokenCase> BrokenCases() {
       {"no_shape", WithWeights(R"({"name":"w","dtype":"float32"})"), "no \"shape\""},
       {"no_dtype", WithWeights(R"({"name":"w","shape":[1]})"), "no \"dtype\""},
       {"unknown_dtype", WithWeights(EntryJson("w", "[1]", "float64")), "\"dtype\" is unknown"},
-      {"proto", WithWeights(EntryJson("__proto__", "[1]")), "__proto__"},
+      {"proto", WithWeights(EntryJson("__proto__", "[1]")), "JavaScript loses"},
       {"duplicate_name", WithWeights(w + "," + w, 8), "two weights have this name"},
       {"negative_dim", WithWeights(EntryJson("w", "[-1]")), "negative"},
       {"fractional_dim", WithWeights(EntryJson("w", "[1.5]")), "fraction"},

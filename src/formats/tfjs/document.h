@@ -30,8 +30,7 @@ struct Node {
 // An entry of a group's `weights`.
 struct Entry {
   Extent json;
-  Extent name;   // with its quotes
-  Extent shape;  // with its brackets
+  Extent name;  // with its quotes
   // The member `quantization` and one of the commas beside it; empty when there is none.
   Extent quantization;
   ByteRange data;              // the size of strings is found by walking over them

@@ -71,33 +71,29 @@ uint64_t SizeOfText(std::string_view text) {
   return text.size() + static_cast<uint64_t>(num_marks) * (kNumberChars - 1);
 }
 
-void Edits::MergeRemovals(std::string_view text) {
-  size_t kept = 0;
-  for (Edit& edit : edits_) {
-    if (kept > 0 && edit.job == kRemoved && edits_[kept - 1].job == kRemoved &&
-        AreNeighbours(text, edits_[kept - 1].extent.end, edit.extent.begin)) {
-      edits_[kept - 1].extent.end = edit.extent.end;
-    } else {
-      if (&edits_[kept] != &edit) edits_[kept] = std::move(edit);
-      ++kept;
-    }
+void Edits::Apply(const Document& document, Layout* layout) const {
+  std::vector<uint64_t> order;  // the begin of an edit, and its place in edits_
+  for (size_t i = 0; i < edits_.size(); ++i) {
+    order.push_back(uint64_t{edits_[i].extent.begin} << 32 | i);
   }
-  edits_.resize(kept);
-  for (Edit& edit : edits_) {
-    if (edit.job == kRemoved) edit.extent = WithComma(text, edit.extent);
-  }
-}
-
-void Edits::Apply(const Document& document, Layout* layout) {
-  std::sort(edits_.begin(), edits_.end(),
-            [](const Edit& a, const Edit& b) { return a.extent.begin < b.extent.begin; });
+  std::sort(order.begin(), order.end());
+  const auto at = [&](size_t i) -> const Edit& { return edits_[order[i] & UINT32_MAX]; };
   const Extent all = {0, static_cast<uint32_t>(document.text.size())};
-  MergeRemovals(document.TextOf(all));
+  const std::string_view text = document.TextOf(all);
   uint32_t done = 0;
-  for (const Edit& edit : edits_) {
-    AppendText(document, {done, edit.extent.begin}, layout);
+  for (size_t i = 0; i < order.size(); ++i) {
+    const Edit& edit = at(i);
+    Extent extent = edit.extent;
+    if (edit.job == kRemoved) {
+      while (i + 1 < order.size() && at(i + 1).job == kRemoved &&
+             AreNeighbours(text, extent.end, at(i + 1).extent.begin)) {
+        extent.end = at(++i).extent.end;
+      }
+      extent = WithComma(text, extent);
+    }
+    AppendText(document, {done, extent.begin}, layout);
     AppendMarked(edit.text, edit.job, layout);
-    done = edit.extent.end;
+    done = extent.end;
   }
   AppendText(document, {done, all.end}, layout);
 }

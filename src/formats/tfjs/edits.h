@@ -31,8 +31,8 @@ class Edits {
   // Takes an element out of its array, with a comma.
   void Remove(Extent element) { edits_.push_back({element, "", kRemoved}); }
 
-  // Appends the changed text of `document` to layout->files[0]. Once.
-  void Apply(const Document& document, Layout* layout);
+  // Appends the changed text of `document` to layout->files[0].
+  void Apply(const Document& document, Layout* layout) const;
 
  private:
   static constexpr size_t kRemoved = SIZE_MAX;
@@ -41,8 +41,6 @@ class Edits {
     std::string text;
     size_t job;
   };
-
-  void MergeRemovals(std::string_view text);
 
   std::vector<Edit> edits_;
 };

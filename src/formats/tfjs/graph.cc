@@ -5,22 +5,26 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
+#include "base/concat.h"
 #include "formats/tfjs/manifest.h"
+#include "formats/tfjs/walker.h"
 
 namespace modelshrink::tfjs {
 namespace {
 
+using json::Kind;
 using json::NodeId;
 
 // An operator's operand that is a weight, and where its output channels are, counted from the last
 // axis.
 struct Consumer {
-  std::string_view op;
-  uint32_t operand;
-  uint32_t axis_from_last;
-  std::string_view transposed_by;  // this attribute swaps the last two axes
+  const char* op;
+  uint8_t operand;
+  uint8_t axis_from_last;
+  const char* transposed_by;  // this attribute swaps the last two axes
 };
 constexpr Consumer kConsumers[] = {
     {"Conv1D", 1, 0, ""},
@@ -40,8 +44,8 @@ constexpr Consumer kConsumers[] = {
     {"_FusedMatMul", 0, 1, "transpose_a"},
     {"BatchMatMul", 0, 1, "adj_x"},
     {"BatchMatMulV2", 0, 1, "adj_x"},
-    {"Gather", 0, UINT32_MAX, ""},
-    {"GatherV2", 0, UINT32_MAX, ""},
+    {"Gather", 0, UINT8_MAX, ""},
+    {"GatherV2", 0, UINT8_MAX, ""},
 };
 
 // Links from a weight to its consumer that are followed.
@@ -49,7 +53,7 @@ constexpr int kMaxLinks = 8;
 
 // What the converter's types become in a manifest.
 struct GraphType {
-  std::string_view name;
+  const char* name;
   DType type;
 };
 constexpr GraphType kGraphTypes[] = {
@@ -81,7 +85,6 @@ void FindWeightsByName(Model* model) {
     const std::string_view name = std::string_view(tensor.name).substr(tensor.name.rfind('/') + 1);
     const uint32_t rank = static_cast<uint32_t>(tensor.shape.size());
     tensor.is_weight = true;
-    tensor.consumer = name;
     tensor.axis = rank - 1;
     if (name == "embeddings") {
       tensor.axis = 0;
@@ -89,109 +92,105 @@ void FindWeightsByName(Model* model) {
       tensor.axis = rank - 2;
     } else if (name != "kernel" && name != "pointwise_kernel" && name != "recurrent_kernel") {
       tensor.is_weight = false;
-      tensor.consumer.clear();
       tensor.note = "its name is not that of a kernel or of embeddings";
     }
+    if (tensor.is_weight) tensor.consumer = name;
   }
 }
 
-class GraphReader {
+class GraphReader : private Walker {
  public:
   GraphReader(const json::Document& json, Document* document, Model* model)
-      : json_(json), document_(*document), model_(*model), num_uses_(model->tensors.size()) {}
+      : Walker(json), document_(*document), model_(*model), num_uses_(model->tensors.size()) {}
 
-  Status Run(NodeId nodes) {
+  Status Run(NodeId nodes) && {
+    if (Expect(nodes, Kind::kArray)) ReadNodes(nodes);
+    return std::move(status_);
+  }
+
+ private:
+  struct Multiplication {
+    NodeId node;
+    uint32_t codes, scales;  // tensors
+  };
+
+  bool ReadNodes(NodeId nodes) {
     for (size_t i = 0; i < model_.tensors.size(); ++i) {
       values_.emplace(model_.tensors[i].name, static_cast<uint32_t>(i));
       NoteSuffix(model_.tensors[i].name);
     }
-    for (const NodeId node : json::Elements(json_, nodes)) RETURN_IF_ERROR(ReadNode(node));
-    RETURN_IF_ERROR(CheckNodeNames());
+    for (const NodeId node : json::Elements(json_, nodes)) {
+      if (!ReadNode(node)) return false;
+    }
     FindProducts();
     FollowIdentities();
-    for (const NodeId node : json::Elements(json_, nodes)) RETURN_IF_ERROR(FindConsumed(node));
+    for (const NodeId node : json::Elements(json_, nodes)) FindConsumed(node);
     for (Tensor& tensor : model_.tensors) {
       if (tensor.is_weight || !tensor.note.empty() || !CanBeWeight(&tensor)) continue;
       tensor.note = "no operand of a weight's kind leads to it";
     }
     RemoveScales();
-    ChooseSuffixes();
-    return {};
+    const std::string digits = last_suffix_ == 0 ? "" : std::to_string(last_suffix_ + 1);
+    document_.codes_suffix = "__q" + digits;
+    document_.scales_suffix = "__s" + digits;
+    return true;
   }
 
- private:
-  struct Link {
+  // The tensors that a node's inputs name ("name", "name:0"); kNone for "^name" and other values.
+  bool GetInputs(NodeId node, std::vector<uint32_t>* tensors) {
+    tensors->clear();
+    const NodeId inputs = json_.Find(node, "input");
+    if (inputs == json_.root()) return true;
+    if (!Expect(inputs, Kind::kArray)) return false;
     std::string name;
-    uint32_t tensor;
-  };
-  struct Multiplication {
-    NodeId node;
-    uint32_t codes, scales;  // tensors
-  };
-  struct NodeName {
-    size_t hash;
-    NodeId node;
-  };
-
-  Status Error(NodeId node, std::string message) const {
-    return FormatError(std::move(message)).AtOffset(json_.OffsetOf(node));
+    for (const NodeId input : json::Elements(json_, inputs)) {
+      if (!GetString(input, &name)) return false;
+      tensors->push_back(TensorOf(name.substr(0, name.find(':'))));
+    }
+    return true;
   }
 
-  // The tensor that an input names ("name", "name:0"), kNone for other values and "^name".
-  uint32_t TensorOf(std::string_view input) const {
-    if (input.starts_with('^')) return kNone;
-    const auto found = values_.find(std::string(input.substr(0, input.find(':'))));
+  uint32_t TensorOf(const std::string& value) const {
+    const auto found = values_.find(value);
     return found == values_.end() ? kNone : found->second;
   }
 
-  // The tensors of a node's inputs in order; none for those that are no weights.
-  StatusOr<std::vector<uint32_t>> InputsOf(NodeId node) const {
-    std::vector<uint32_t> tensors;
-    const NodeId inputs = json_.Find(node, "input");
-    if (inputs == json_.root()) return tensors;
-    RETURN_IF_ERROR(json_.Expect(inputs, json::Kind::kArray));
-    for (const NodeId input : json::Elements(json_, inputs)) {
-      ASSIGN_OR_RETURN(const std::string name, json_.String(input));
-      tensors.push_back(TensorOf(name));
+  bool ReadNode(NodeId node) {
+    NodeId name_node, op;
+    std::string name;
+    if (!ExpectObject(node) || !Find(node, "a node", "name", &name_node) ||
+        !GetString(name_node, &name) || !Find(node, "a node", "op", Kind::kString, &op)) {
+      return false;
     }
-    return tensors;
-  }
-
-  Status ReadNode(NodeId node) {
-    RETURN_IF_ERROR(json_.Expect(node, json::Kind::kObject));
-    RETURN_IF_ERROR(json_.CheckUniqueKeys(node));
-    const NodeId name_node = json_.Find(node, "name");
-    const NodeId op = json_.Find(node, "op");
-    if (name_node == json_.root()) return Error(node, "a node has no \"name\"");
-    if (op == json_.root()) return Error(node, "a node has no \"op\"");
-    ASSIGN_OR_RETURN(const std::string name, json_.String(name_node));
-    RETURN_IF_ERROR(json_.Expect(op, json::Kind::kString));
-    names_.push_back({std::hash<std::string>()(name), name_node});
+    if (!node_names_.insert(name).second) {
+      return Fail(name_node, Concat({"two nodes are called \"", name.substr(0, 200), "\""}));
+    }
     NoteSuffix(name);
     if (json_.IsString(op, "Const")) return ReadConst(node, name_node, name);
-    ASSIGN_OR_RETURN(const std::vector<uint32_t> inputs, InputsOf(node));
-    for (const uint32_t input : inputs) {
+    if (!GetInputs(node, &inputs_)) return false;
+    for (const uint32_t input : inputs_) {
       if (input != kNone) ++num_uses_[input];
     }
-    if (json_.IsString(op, "Identity") && !inputs.empty()) {
+    if (json_.IsString(op, "Identity") && !inputs_.empty()) {
       identities_.push_back(node);
-    } else if (json_.IsString(op, "Mul") && inputs.size() == 2 && inputs[0] != kNone &&
-               inputs[1] != kNone && inputs[0] != inputs[1]) {
-      multiplications_.push_back({node, inputs[0], inputs[1]});
+    } else if (json_.IsString(op, "Mul") && inputs_.size() == 2 && inputs_[0] != kNone &&
+               inputs_[1] != kNone && inputs_[0] != inputs_[1]) {
+      multiplications_.push_back({node, inputs_[0], inputs_[1]});
     }
-    return {};
+    return true;
   }
 
-  Status ReadConst(NodeId node, NodeId name_node, const std::string& name) {
+  bool ReadConst(NodeId node, NodeId name_node, const std::string& name) {
     const uint32_t tensor = TensorOf(name);
-    if (tensor == kNone || name.find(':') != std::string::npos) return {};
+    if (tensor == kNone) return true;
     document_.entries[tensor].node = {ExtentOf(json_, node), ExtentOf(json_, name_node)};
-    return CheckConst(node, model_.tensors[tensor]).WithTensor(name);
+    return CheckConst(node, model_.tensors[tensor]) || Check(std::move(status_).WithTensor(name));
   }
 
-  NodeId FindPath(NodeId node, std::initializer_list<const char*> keys) const {
-    for (const char* key : keys) {
-      if (json_.kind(node) != json::Kind::kObject) return json_.root();
+  // root() when a key is missing.
+  NodeId FindPath(NodeId node, std::initializer_list<std::string_view> keys) const {
+    for (const std::string_view key : keys) {
+      if (json_.kind(node) != Kind::kObject) return json_.root();
       node = json_.Find(node, key);
       if (node == json_.root()) break;
     }
@@ -199,47 +198,32 @@ class GraphReader {
   }
 
   // The node's own type and shape, where they are there, are those of the manifest.
-  Status CheckConst(NodeId node, const Tensor& tensor) const {
+  bool CheckConst(NodeId node, const Tensor& tensor) {
     const NodeId value = FindPath(node, {"attr", "value", "tensor"});
-    if (value == json_.root()) return {};
+    if (value == json_.root()) return true;
     const NodeId dtype = FindPath(value, {"dtype"});
     const DType stored = IsFloat(tensor) ? DType::kFloat32 : tensor.scheme.type;
     for (const GraphType& type : kGraphTypes) {
       if (!json_.IsString(dtype, type.name) || type.type == stored) continue;
       // Quantized int32.
       if (type.type == DType::kInt32 && stored == DType::kOther) continue;
-      return Error(dtype, "the weight's node and its manifest differ in their type");
+      return Fail(dtype, "the weight's node and its manifest differ in their type");
     }
     const NodeId dims = FindPath(value, {"tensorShape", "dim"});
-    if (dims == json_.root() || json_.kind(dims) != json::Kind::kArray) return {};
+    if (dims == json_.root() || json_.kind(dims) != Kind::kArray) return true;
     Shape shape;
     for (const NodeId dim : json::Elements(json_, dims)) {
       const NodeId size = FindPath(dim, {"size"});
       // Protobuf's JSON writes 64-bit numbers as strings and leaves out zeros.
       uint64_t number = 0;
-      if (size != json_.root()) {
-        for (const char c : json_.raw(size)) {
-          if (c >= '0' && c <= '9') number = number * 10 + static_cast<uint64_t>(c - '0');
-        }
+      const std::string_view digits = size == json_.root() ? "" : json_.raw(size);
+      for (const char c : digits) {
+        if (c >= '0' && c <= '9') number = number * 10 + static_cast<uint64_t>(c - '0');
       }
       shape.push_back(number);
     }
-    if (shape == tensor.shape) return {};
-    return Error(dims, "the weight's node and its manifest differ in their shape");
-  }
-
-  Status CheckNodeNames() {
-    std::sort(names_.begin(), names_.end(), [](const NodeName& a, const NodeName& b) {
-      return a.hash != b.hash ? a.hash < b.hash : a.node < b.node;
-    });
-    for (size_t i = 1; i < names_.size(); ++i) {
-      if (names_[i].hash != names_[i - 1].hash) continue;
-      ASSIGN_OR_RETURN(const std::string name, json_.String(names_[i].node));
-      if (!json_.IsString(names_[i - 1].node, name)) continue;
-      return Error(names_[i].node, "two nodes are called \"" + name.substr(0, 200) + "\"");
-    }
-    names_.clear();
-    return {};
+    return shape == tensor.shape ||
+           Fail(dims, "the weight's node and its manifest differ in their shape");
   }
 
   // The axis of the channels when `scales` has one for each, else kNone.
@@ -254,29 +238,32 @@ class GraphReader {
     return axis;
   }
 
+  bool IsUsedOnce(uint32_t tensor) const {
+    return num_uses_[tensor] == 1 && document_.entries[tensor].node.json.size() > 0;
+  }
+
   // What the writer makes of int8 weights of a graph model.
   void FindProducts() {
     document_.product_of_tensor.assign(model_.tensors.size(), kNone);
-    const double kParameters[] = {1, -128};
+    constexpr double kParameters[] = {1, -128};
     for (const Multiplication& mul : multiplications_) {
       Tensor& tensor = model_.tensors[mul.codes];
       Tensor& scales = model_.tensors[mul.scales];
       const uint32_t axis = AxisOfScales(tensor.shape, scales.shape);
       const NodeId name_node = json_.Find(mul.node, "name");
-      auto name = json_.String(name_node);
+      std::string name;
       if (axis == kNone || tensor.scheme.type != DType::kUint8 || !tensor.quantized ||
           std::memcmp(tensor.parameters.data(), kParameters, sizeof(kParameters)) != 0 ||
-          scales.scheme.type != DType::kFloat32 || num_uses_[mul.codes] != 1 ||
-          num_uses_[mul.scales] != 1 || document_.entries[mul.codes].node.json.size() == 0 ||
-          document_.entries[mul.scales].node.json.size() == 0 ||
-          !values_.emplace(name.value(), mul.codes).second) {
+          scales.scheme.type != DType::kFloat32 || !IsUsedOnce(mul.codes) ||
+          !IsUsedOnce(mul.scales) || !GetString(name_node, &name) ||
+          !values_.emplace(name, mul.codes).second) {
         continue;
       }
       document_.product_of_tensor[mul.codes] = static_cast<uint32_t>(document_.products.size());
       document_.products.push_back(
           {mul.scales, {ExtentOf(json_, mul.node), ExtentOf(json_, name_node)}});
       document_.entries[mul.scales].tensor = mul.codes;
-      tensor.name = std::move(name).value();
+      tensor.name = std::move(name);
       tensor.parameters.clear();
       tensor.scheme = {.type = DType::kUint8, .granularity = Granularity::kAxis, .axis = axis};
       scales.shape.clear();
@@ -287,50 +274,45 @@ class GraphReader {
     for (int i = 0; i < kMaxLinks; ++i) {
       const size_t before = values_.size();
       for (const NodeId node : identities_) {
-        const auto inputs = InputsOf(node);
-        const auto name = json_.String(json_.Find(node, "name"));
-        if (inputs.value()[0] != kNone) values_.emplace(name.value(), inputs.value()[0]);
+        std::string name;
+        if (GetInputs(node, &inputs_) && inputs_[0] != kNone &&
+            GetString(json_.Find(node, "name"), &name)) {
+          values_.emplace(std::move(name), inputs_[0]);
+        }
       }
       if (values_.size() == before) return;
     }
   }
 
-  Status FindConsumed(NodeId node) {
+  void FindConsumed(NodeId node) {
     const NodeId op = json_.Find(node, "op");
     for (const Consumer& consumer : kConsumers) {
-      if (!json_.IsString(op, consumer.op)) continue;
-      ASSIGN_OR_RETURN(const std::vector<uint32_t> inputs, InputsOf(node));
-      if (consumer.operand >= inputs.size() || inputs[consumer.operand] == kNone) continue;
-      Tensor& tensor = model_.tensors[inputs[consumer.operand]];
+      if (!json_.IsString(op, consumer.op) || !GetInputs(node, &inputs_) ||
+          consumer.operand >= inputs_.size() || inputs_[consumer.operand] == kNone) {
+        continue;
+      }
+      Tensor& tensor = model_.tensors[inputs_[consumer.operand]];
       if (tensor.is_weight || !CanBeWeight(&tensor)) continue;
       tensor.is_weight = true;
       tensor.consumer = consumer.op;
       const uint32_t last = static_cast<uint32_t>(tensor.shape.size() - 1);
-      tensor.axis = last - std::min(last, consumer.axis_from_last);
-      if (!consumer.transposed_by.empty() && IsTrue(node, consumer.transposed_by)) {
+      tensor.axis = last - std::min<uint32_t>(last, consumer.axis_from_last);
+      if (*consumer.transposed_by == '\0') continue;
+      const NodeId transposed = FindPath(node, {"attr", consumer.transposed_by, "b"});
+      if (transposed != json_.root() && json_.raw(transposed) == "true") {
         tensor.axis = 2 * last - 1 - tensor.axis;
       }
     }
-    return {};
-  }
-
-  bool IsTrue(NodeId node, std::string_view attribute) const {
-    NodeId value = FindPath(node, {"attr"});
-    if (value == json_.root() || json_.kind(value) != json::Kind::kObject) return false;
-    value = json_.Find(value, attribute);
-    if (value == json_.root()) return false;
-    value = FindPath(value, {"b"});
-    return value != json_.root() && json_.raw(value) == "true";
   }
 
   // Scales of products are no tensors of their own.
   void RemoveScales() {
     std::vector<uint32_t> new_index(model_.tensors.size());
-    size_t kept = 0;
-    for (size_t i = 0; i < model_.tensors.size(); ++i) {
-      new_index[i] = static_cast<uint32_t>(kept);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < model_.tensors.size(); ++i) {
+      new_index[i] = kept;
       if (document_.entries[i].tensor != i) continue;
-      document_.entry_of_tensor.push_back(static_cast<uint32_t>(i));
+      document_.entry_of_tensor.push_back(i);
       document_.product_of_tensor[kept] = document_.product_of_tensor[i];
       if (kept != i) model_.tensors[kept] = std::move(model_.tensors[i]);
       ++kept;
@@ -340,37 +322,28 @@ class GraphReader {
     for (Entry& entry : document_.entries) entry.tensor = new_index[entry.tensor];
   }
 
-  // Notes n for a name that ends in __q or __s (n = 1), __q2, __s2, ….
+  // Notes n for a name that ends in __q or __s (n = 1), __q2, __s2, …, up to 7 digits.
   void NoteSuffix(std::string_view name) {
     const size_t end = name.find_last_not_of("0123456789");
-    if (end == std::string_view::npos || end < 2 || name.size() - end > 7) return;
+    if (end == std::string_view::npos || end < 2 || name.size() - end > 8) return;
     if (name.substr(end - 2, 2) != "__" || (name[end] != 'q' && name[end] != 's')) return;
     uint32_t number = 0;
     for (const char digit : name.substr(end + 1)) {
       number = number * 10 + static_cast<uint32_t>(digit - '0');
     }
-    used_suffixes_.push_back(std::max<uint32_t>(number, 1));
+    last_suffix_ = std::max<uint32_t>(last_suffix_, std::max<uint32_t>(number, 1));
   }
 
-  void ChooseSuffixes() {
-    std::sort(used_suffixes_.begin(), used_suffixes_.end());
-    uint32_t number = 1;
-    for (const uint32_t used : used_suffixes_) number += used == number;
-    const std::string digits = number == 1 ? "" : std::to_string(number);
-    document_.codes_suffix = "__q" + digits;
-    document_.scales_suffix = "__s" + digits;
-  }
-
-  const json::Document& json_;
   Document& document_;
   Model& model_;
   // Tensors by the names of the values that are theirs.
   std::unordered_map<std::string, uint32_t> values_;
   std::vector<uint32_t> num_uses_;  // of each tensor
-  std::vector<NodeName> names_;
+  std::unordered_set<std::string> node_names_;
   std::vector<NodeId> identities_;
   std::vector<Multiplication> multiplications_;
-  std::vector<uint32_t> used_suffixes_;
+  std::vector<uint32_t> inputs_;  // of the node at hand
+  uint32_t last_suffix_ = 0;
 };
 
 }  // namespace
@@ -378,11 +351,10 @@ class GraphReader {
 Status ReadTopology(const json::Document& json, Document* document, Model* model) {
   const NodeId topology = json.Find(json.root(), "modelTopology");
   NodeId nodes = json.root();
-  if (topology != json.root() && json.kind(topology) == json::Kind::kObject) {
+  if (topology != json.root() && json.kind(topology) == Kind::kObject) {
     nodes = json.Find(topology, "node");
   }
   if (nodes != json.root()) {
-    RETURN_IF_ERROR(json.Expect(nodes, json::Kind::kArray));
     document->is_graph = true;
     return GraphReader(json, document, model).Run(nodes);
   }

@@ -8,20 +8,24 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/concat.h"
+#include "formats/path.h"
 #include "formats/tfjs/shard_names.h"
+#include "formats/tfjs/walker.h"
 
 namespace modelshrink::tfjs {
 namespace {
 
+using json::Kind;
 using json::NodeId;
 
 // Far more than any file has, and few enough for every size to fit 64 bits.
 constexpr uint64_t kMaxElements = uint64_t{1} << 48;
 
 struct ElementType {
-  std::string_view name;
+  const char* name;
   DType type;
-  uint32_t bytes;  // 0: strings
+  uint8_t bytes;  // 0: strings
 };
 constexpr ElementType kTypes[] = {
     {"float32", DType::kFloat32, 4},
@@ -34,225 +38,181 @@ constexpr ElementType kTypes[] = {
     {"uint16", DType::kUint16, 2},
 };
 
-const ElementType* TypeOf(const json::Document& json, NodeId node) {
-  for (const ElementType& type : kTypes) {
-    if (json.IsString(node, type.name)) return &type;
-  }
-  return nullptr;
-}
-
-class ManifestReader {
+class ManifestReader : private Walker {
  public:
   ManifestReader(const json::Document& json, Document* document, Model* model,
                  std::vector<std::string>* paths)
-      : json_(json), document_(*document), model_(*model), paths_(*paths) {}
+      : Walker(json), document_(*document), model_(*model), paths_(*paths) {}
 
-  Status Run() {
-    RETURN_IF_ERROR(json_.Expect(json_.root(), json::Kind::kObject));
-    RETURN_IF_ERROR(json_.CheckUniqueKeys(json_.root()));
-    const NodeId manifest = json_.Find(json_.root(), "weightsManifest");
-    if (manifest == json_.root()) {
-      return FormatError("there is no \"weightsManifest\": this is no TensorFlow.js model");
+  Status Run() && {
+    NodeId manifest;
+    if (ExpectObject(json_.root()) &&
+        Find(json_.root(), "the model", "weightsManifest", Kind::kArray, &manifest)) {
+      ReadGroups(manifest);
     }
-    RETURN_IF_ERROR(json_.Expect(manifest, json::Kind::kArray));
-    for (const NodeId group : json::Elements(json_, manifest)) RETURN_IF_ERROR(ReadGroup(group));
-    RETURN_IF_ERROR(CheckNames());
-    for (const char* key : {"format", "generatedBy", "convertedBy"}) {
-      const NodeId value = json_.Find(json_.root(), key);
-      if (json_.kind(value) != json::Kind::kString) continue;
-      ASSIGN_OR_RETURN(std::string text, json_.String(value));
-      model_.metadata.emplace_back(key, std::move(text));
-    }
-    return {};
+    return std::move(status_);
   }
 
  private:
-  Status Error(NodeId node, std::string message) const {
-    return FormatError(std::move(message)).AtOffset(json_.OffsetOf(node));
+  bool ReadGroups(NodeId manifest) {
+    for (const NodeId group : json::Elements(json_, manifest)) {
+      if (!ReadGroup(group)) return false;
+    }
+    for (const char* key : {"format", "generatedBy", "convertedBy"}) {
+      const NodeId value = json_.Find(json_.root(), key);
+      if (json_.kind(value) != Kind::kString) continue;
+      model_.metadata.emplace_back(key, "");
+      if (!GetString(value, &model_.metadata.back().second)) return false;
+    }
+    return true;
   }
 
-  Status ReadGroup(NodeId node) {
-    RETURN_IF_ERROR(json_.Expect(node, json::Kind::kObject));
-    RETURN_IF_ERROR(json_.CheckUniqueKeys(node));
-    const NodeId paths = json_.Find(node, "paths");
-    const NodeId weights = json_.Find(node, "weights");
-    if (paths == json_.root()) return Error(node, "a group of weights has no \"paths\"");
-    if (weights == json_.root()) return Error(node, "a group of weights has no \"weights\"");
-    RETURN_IF_ERROR(json_.Expect(paths, json::Kind::kArray));
-    RETURN_IF_ERROR(json_.Expect(weights, json::Kind::kArray));
+  bool ReadGroup(NodeId node) {
+    NodeId paths, weights;
+    constexpr char kWhat[] = "a group of weights";
+    if (!ExpectObject(node) || !Find(node, kWhat, "paths", Kind::kArray, &paths) ||
+        !Find(node, kWhat, "weights", Kind::kArray, &weights)) {
+      return false;
+    }
     const size_t first_path = paths_.size();
     const size_t first_entry = document_.entries.size();
-    for (const NodeId path : json::Elements(json_, paths)) RETURN_IF_ERROR(ReadPath(path));
-    RETURN_IF_ERROR(CheckOrder(paths, first_path));
+    for (const NodeId path : json::Elements(json_, paths)) {
+      if (!ReadPath(path)) return false;
+    }
+    if (!CheckOrder(paths, first_path)) return false;
     for (const NodeId entry : json::Elements(json_, weights)) {
-      Tensor tensor;
-      RETURN_IF_ERROR(ReadEntry(entry, &tensor).WithTensor(tensor.name));
-      model_.tensors.push_back(std::move(tensor));
+      model_.tensors.emplace_back();
+      if (ReadEntry(entry, &model_.tensors.back())) continue;
+      return Check(std::move(status_).WithTensor(model_.tensors.back().name));
     }
     const bool has_files = paths_.size() != first_path;
-    if (!has_files && document_.entries.size() != first_entry) {
-      return Error(paths, "a group has weights but no files");
-    }
-    if (has_files && document_.entries.size() == first_entry) {
-      return Error(weights, "a group has files but no weights");
+    const bool has_weights = document_.entries.size() != first_entry;
+    if (has_files != has_weights) {
+      return Fail(node, has_weights ? "a group has weights but no files"
+                                    : "a group has files but no weights");
     }
     document_.groups.push_back({.paths = ExtentOf(json_, paths),
                                 .first_file = static_cast<uint32_t>(first_path + 1),
                                 .num_files = static_cast<uint32_t>(paths_.size() - first_path),
                                 .end_entry = static_cast<uint32_t>(document_.entries.size())});
-    return {};
+    return true;
   }
 
-  Status ReadPath(NodeId node) {
-    ASSIGN_OR_RETURN(std::string path, json_.String(node));
-    const std::string wrong = WrongWith(path);
-    if (!wrong.empty()) {
-      return Error(node, "the path \"" + path.substr(0, 200) + "\" " + wrong);
+  bool ReadPath(NodeId node) {
+    paths_.emplace_back();
+    std::string& path = paths_.back();
+    if (!GetString(node, &path)) return false;
+    std::string wrong = path.starts_with("data:") ? "is a data: URL, not a file" : "";
+    if (wrong.empty()) wrong = WrongWithPath(path);
+    if (wrong.empty() && (path == model_.files[0].name || !known_paths_.insert(path).second)) {
+      wrong = "is listed twice";
     }
-    if (path == model_.files[0].name || !known_paths_.insert(path).second) {
-      return Error(node, "the file \"" + path.substr(0, 200) + "\" is listed twice");
-    }
-    paths_.push_back(std::move(path));
-    return {};
-  }
-
-  static std::string WrongWith(std::string_view path) {
-    if (path.empty()) return "is empty";
-    if (path.size() > 1024) return "is longer than 1024 bytes";
-    for (const char c : path) {
-      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) return "has a control character";
-    }
-    if (path.starts_with("data:")) return "is a data: URL: weights must be files";
-    if (path.find(':') != std::string_view::npos) return "is a URL or has a drive letter";
-    if (path[0] == '/') return "is absolute";
-    if (path.find('\\') != std::string_view::npos) return "has a backslash";
-    // A URL's escapes, query and fragment would name another file than a file system's.
-    if (path.find_first_of("%?#") != std::string_view::npos) {
-      return "has a character that means something else in a URL";
-    }
-    for (size_t begin = 0; begin <= path.size();) {
-      const size_t end = std::min(path.find('/', begin), path.size());
-      const std::string_view folder = path.substr(begin, end - begin);
-      if (folder == "..") return "leads out of the model's folder";
-      if (folder.empty() || folder == ".") return "has an empty folder name or \".\"";
-      begin = end + 1;
-    }
-    return "";
+    if (wrong.empty()) return true;
+    return Fail(node, Concat({"the path \"", path.substr(0, 200), "\" ", wrong}));
   }
 
   // Files that count themselves ("…shard2of7.bin") are all there and in order.
-  Status CheckOrder(NodeId node, size_t first_path) const {
+  bool CheckOrder(NodeId node, size_t first_path) {
     const size_t count = paths_.size() - first_path;
     for (size_t i = 0; i < count; ++i) {
       const std::string& path = paths_[first_path + i];
       const std::optional<ShardName> shard = ParseShardName(path);
-      if (!shard) continue;
-      if (shard->count != count) {
-        return Error(node, "\"" + path + "\" is one of " + std::to_string(count) +
-                               " files of its group: others are missing or too many");
-      }
-      if (shard->index != i + 1) {
-        return Error(node, "\"" + path + "\" stands at place " + std::to_string(i + 1) +
-                               " of its group: the files are out of order");
-      }
+      if (!shard || (shard->count == count && shard->index == i + 1)) continue;
+      return Fail(node, Concat({"\"", path, "\" is number ", std::to_string(i + 1), " of ",
+                                std::to_string(count), " files of its group: ",
+                                shard->count == count ? "they are out of order"
+                                                      : "others are missing or too many"}));
     }
-    return {};
+    return true;
   }
 
-  Status ReadEntry(NodeId node, Tensor* tensor) {
-    RETURN_IF_ERROR(json_.Expect(node, json::Kind::kObject));
-    RETURN_IF_ERROR(json_.CheckUniqueKeys(node));
-    const NodeId name = json_.Find(node, "name");
-    const NodeId shape = json_.Find(node, "shape");
-    const NodeId dtype = json_.Find(node, "dtype");
-    if (name == json_.root()) return Error(node, "a weight has no \"name\"");
-    ASSIGN_OR_RETURN(tensor->name, json_.String(name));
-    if (tensor->name == "__proto__") {
-      return Error(name, "a weight cannot be called \"__proto__\"");
+  bool ReadEntry(NodeId node, Tensor* tensor) {
+    NodeId name, shape, dtype;
+    if (!ExpectObject(node) || !Find(node, "a weight", "name", &name) ||
+        !GetString(name, &tensor->name) || !Find(node, "the weight", "shape", &shape) ||
+        !Find(node, "the weight", "dtype", &dtype) || !ReadShape(shape, tensor)) {
+      return false;
     }
-    if (shape == json_.root()) return Error(node, "the weight has no \"shape\"");
-    if (dtype == json_.root()) return Error(node, "the weight has no \"dtype\"");
-    RETURN_IF_ERROR(ReadShape(shape, tensor));
-    const ElementType* type = TypeOf(json_, dtype);
-    if (type == nullptr) return Error(dtype, "the weight's \"dtype\" is unknown");
+    if (tensor->name == "__proto__") return Fail(name, "JavaScript loses what has this name");
+    if (!known_names_.insert(tensor->name).second) return Fail(name, "two weights have this name");
+    const auto* type =
+        std::find_if(std::begin(kTypes), std::end(kTypes),
+                     [&](const ElementType& t) { return json_.IsString(dtype, t.name); });
+    if (type == std::end(kTypes)) return Fail(dtype, "the weight's \"dtype\" is unknown");
     tensor->scheme.type = type->type;
     if (type->type == DType::kOther) tensor->type_name = type->name;
-    Entry entry = {.json = ExtentOf(json_, node),
-                   .name = ExtentOf(json_, name),
-                   .shape = ExtentOf(json_, shape),
-                   .tensor = static_cast<uint32_t>(model_.tensors.size()),
-                   .element_bytes = type->bytes};
+    document_.entries.push_back({.json = ExtentOf(json_, node),
+                                 .name = ExtentOf(json_, name),
+                                 .tensor = static_cast<uint32_t>(model_.tensors.size() - 1),
+                                 .element_bytes = type->bytes});
+    Entry& entry = document_.entries.back();
     const NodeId quantization = json_.Find(node, "quantization");
     if (quantization != json_.root()) {
-      RETURN_IF_ERROR(ReadQuantization(quantization, *type, tensor, &entry));
+      if (!ReadQuantization(quantization, *type, tensor, &entry)) return false;
       entry.quantization = MemberWithComma(node, quantization);
     }
     uint64_t num_elements;
     if (!CheckedNumElements(tensor->shape, &num_elements) || num_elements > kMaxElements) {
-      return Error(shape, "the shape has more than 2^48 elements");
+      return Fail(shape, "the shape has more than 2^48 elements");
     }
     // Strings: as many, until they are walked.
     entry.data.size = entry.element_bytes == 0 ? num_elements : num_elements * entry.element_bytes;
-    document_.entries.push_back(entry);
-    return {};
+    return true;
   }
 
-  Status ReadShape(NodeId node, Tensor* tensor) const {
-    RETURN_IF_ERROR(json_.Expect(node, json::Kind::kArray));
+  bool ReadShape(NodeId node, Tensor* tensor) {
+    if (!Expect(node, Kind::kArray)) return false;
     for (const NodeId dim : json::Elements(json_, node)) {
-      ASSIGN_OR_RETURN(const uint64_t size, json_.Unsigned(dim));
-      tensor->shape.push_back(size);
+      const auto size = json_.Unsigned(dim);
+      if (!size.ok()) return Check(size.status());
+      tensor->shape.push_back(size.value());
     }
-    return {};
+    return true;
   }
 
-  Status ReadQuantization(NodeId node, const ElementType& type, Tensor* tensor,
-                          Entry* entry) const {
-    RETURN_IF_ERROR(json_.Expect(node, json::Kind::kObject));
-    RETURN_IF_ERROR(json_.CheckUniqueKeys(node));
-    const NodeId dtype = json_.Find(node, "dtype");
-    if (dtype == json_.root()) return Error(node, "the quantization has no \"dtype\"");
+  bool ReadQuantization(NodeId node, const ElementType& type, Tensor* tensor, Entry* entry) {
+    NodeId dtype;
+    if (!ExpectObject(node) || !Find(node, "the quantization", "dtype", &dtype)) return false;
     if (json_.IsString(dtype, "float16")) {
       if (type.type != DType::kFloat32) {
-        return Error(node, "only float32 can be stored as float16, not " + std::string(type.name));
+        return Fail(node, Concat({"only float32 can be stored as float16, not ", type.name}));
       }
       tensor->scheme.type = DType::kFloat16;
       entry->element_bytes = 2;
-      return {};
+      return true;
     }
     const bool is_uint8 = json_.IsString(dtype, "uint8");
     if (!is_uint8 && !json_.IsString(dtype, "uint16")) {
-      return Error(dtype, "the quantization's \"dtype\" is not uint8, uint16 or float16");
+      return Fail(dtype, "the quantization's \"dtype\" is not uint8, uint16 or float16");
     }
     if (type.type != DType::kFloat32 && type.type != DType::kInt32) {
-      return Error(node, "only float32 and int32 can be quantized, not " + std::string(type.name));
+      return Fail(node, Concat({"only float32 and int32 can be quantized, not ", type.name}));
     }
     entry->element_bytes = is_uint8 ? 1 : 2;
     return ReadParameters(node, is_uint8 ? DType::kUint8 : DType::kUint16, tensor);
   }
 
-  Status ReadParameters(NodeId node, DType stored, Tensor* tensor) const {
-    const NodeId scale_node = json_.Find(node, "scale");
-    const NodeId min_node = json_.Find(node, "min");
-    if (scale_node == json_.root()) return Error(node, "the quantization has no \"scale\"");
-    if (min_node == json_.root()) return Error(node, "the quantization has no \"min\"");
-    ASSIGN_OR_RETURN(const double scale, json_.Number(scale_node));
-    ASSIGN_OR_RETURN(const double min, json_.Number(min_node));
-    if (scale == 0) return Error(scale_node, "the quantization's \"scale\" is 0");
-    if (scale < 0) return Error(scale_node, "the quantization's \"scale\" is negative");
+  bool ReadParameters(NodeId node, DType stored, Tensor* tensor) {
+    NodeId nodes[2];
+    double values[2];  // scale and minimum
+    if (!Find(node, "the quantization", "scale", &nodes[0]) || !GetNumber(nodes[0], &values[0]) ||
+        !Find(node, "the quantization", "min", &nodes[1]) || !GetNumber(nodes[1], &values[1])) {
+      return false;
+    }
+    if (values[0] == 0) return Fail(nodes[0], "the quantization's \"scale\" is 0");
+    if (values[0] < 0) return Fail(nodes[0], "the quantization's \"scale\" is negative");
     if (tensor->scheme.type == DType::kInt32) {
       tensor->scheme.type = DType::kOther;
-      tensor->type_name = "int32 as " + std::string(NameOf(stored));
-      return {};
+      tensor->type_name = Concat({"int32 as ", NameOf(stored)});
+      return true;
     }
     tensor->quantized = true;
     tensor->scheme.type = stored;
     tensor->scheme.rule = LinearRule::kTfjs;
     tensor->scheme.symmetric = false;
-    tensor->parameters.resize(2 * sizeof(double));
-    std::memcpy(tensor->parameters.data(), &scale, sizeof(scale));
-    std::memcpy(tensor->parameters.data() + sizeof(scale), &min, sizeof(min));
-    return {};
+    tensor->parameters.resize(sizeof(values));
+    std::memcpy(tensor->parameters.data(), values, sizeof(values));
+    return true;
   }
 
   // What to cut for a member that is not the only one of its object.
@@ -270,23 +230,10 @@ class ManifestReader {
     return {};
   }
 
-  Status CheckNames() const {
-    std::unordered_set<std::string_view> names;
-    for (size_t i = 0; i < model_.tensors.size(); ++i) {
-      const std::string& name = model_.tensors[i].name;
-      if (names.insert(name).second) continue;
-      return FormatError("two weights have this name")
-          .AtOffset(document_.entries[i].name.begin)
-          .WithTensor(name);
-    }
-    return {};
-  }
-
-  const json::Document& json_;
   Document& document_;
   Model& model_;
   std::vector<std::string>& paths_;
-  std::unordered_set<std::string> known_paths_;
+  std::unordered_set<std::string> known_paths_, known_names_;
 };
 
 }  // namespace

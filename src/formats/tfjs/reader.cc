@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "formats/json/json.h"
 #include "formats/tfjs/graph.h"
 #include "formats/tfjs/manifest.h"
@@ -63,7 +64,7 @@ Status TfjsFormat::Feed(std::span<const uint8_t> bytes) {
 
 Status TfjsFormat::Opened(std::optional<uint64_t> size_bytes) {
   const std::string& path = paths_[model_.files.size() - 1];
-  if (!size_bytes) return FormatError("the weights file \"" + path + "\" is not there");
+  if (!size_bytes) return FormatError(Concat({"the weights file \"", path, "\" is not there"}));
   model_.files.push_back({path, *size_bytes});
   return {};
 }
@@ -75,9 +76,9 @@ Status TfjsFormat::ParseText() {
   return ReadTopology(json, &document_, &model_);
 }
 
-Status TfjsFormat::Error(std::string message) const {
+Status TfjsFormat::Error(std::string_view message) const {
   const Entry& entry = document_.entries[entry_];
-  return FormatError(std::move(message))
+  return FormatError(std::string(message))
       .AtOffset(entry.json.begin)
       .WithTensor(model_.tensors[entry.tensor].name);
 }
@@ -121,11 +122,11 @@ Status TfjsFormat::LocateEntry(uint64_t size) {
   Entry& entry = document_.entries[entry_];
   if (size > rest) {
     if (rest % entry.element_bytes != 0) {
-      return Error("the weights files end within an element of " +
-                   std::to_string(entry.element_bytes) + " bytes");
+      return Error(Concat({"the weights files end within an element of ",
+                           std::to_string(entry.element_bytes), " bytes"}));
     }
-    return Error("it needs " + std::to_string(size) + " bytes, the weights files have " +
-                 std::to_string(rest) + " left");
+    return Error(Concat({"it needs ", std::to_string(size), " bytes, the weights files have ",
+                         std::to_string(rest), " left"}));
   }
   entry.data = Place();
   entry.data.size = size;
@@ -138,8 +139,9 @@ Status TfjsFormat::Advance() {
   while (group_ < document_.groups.size() && entry_ == document_.groups[group_].end_entry) {
     const uint64_t size = document_.groups[group_].size_bytes;
     if (position_ != size) {
-      return FormatError("the weights files of group " + std::to_string(group_ + 1) + " have " +
-                         std::to_string(size) + " bytes, its weights " + std::to_string(position_))
+      return FormatError(
+                 Concat({"the weights files of group ", std::to_string(group_ + 1), " have ",
+                         std::to_string(size), " bytes, its weights ", std::to_string(position_)}))
           .AtOffset(document_.groups[group_].paths.begin);
     }
     ++group_;
@@ -167,8 +169,8 @@ Status TfjsFormat::FeedStrings(std::span<const uint8_t> bytes) {
     ++position_;
     if (++walk_.num_bytes < kLengthBytes) continue;
     if (walk_.length > size - position_) {
-      return Error("a string of " + std::to_string(walk_.length) +
-                   " bytes goes past the end of the weights files");
+      return Error(Concat({"a string of ", std::to_string(walk_.length),
+                           " bytes goes past the end of the weights files"}));
     }
     position_ += walk_.length;
     entry.data.size += kLengthBytes + walk_.length;

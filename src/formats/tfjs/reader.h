@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "formats/format.h"
@@ -44,7 +45,7 @@ class TfjsFormat : public Format {
   Status FeedStrings(std::span<const uint8_t> bytes);
   // The file and offset of byte `position_` of the group.
   ByteRange Place() const;
-  Status Error(std::string message) const;
+  Status Error(std::string_view message) const;
 
   Document document_;
   Model model_;

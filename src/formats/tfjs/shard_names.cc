@@ -1,5 +1,9 @@
 #include "formats/tfjs/shard_names.h"
 
+#include <algorithm>
+
+#include "base/concat.h"
+
 namespace modelshrink::tfjs {
 namespace {
 
@@ -27,7 +31,7 @@ std::string Renamed(std::string_view name, std::string_view old_main, std::strin
   if (!rest.empty() && std::string_view(".-_").find(rest[0]) == std::string_view::npos) {
     return std::string(name);
   }
-  return std::string(StemOf(new_main)).append(rest);
+  return Concat({StemOf(new_main), rest});
 }
 
 }  // namespace
@@ -56,7 +60,7 @@ std::vector<std::string> NameShards(std::span<const InputFile> inputs, size_t co
     }
     return names;
   }
-  std::string before = "group" + std::to_string(group + 1) + "-shard";
+  std::string before = Concat({"group", std::to_string(group + 1), "-shard"});
   std::string after = ".bin";
   if (!inputs.empty()) {
     if (const auto shard = ParseShardName(inputs[0].name)) {
@@ -65,7 +69,7 @@ std::vector<std::string> NameShards(std::span<const InputFile> inputs, size_t co
     }
   }
   for (size_t i = 1; i <= count; ++i) {
-    names.push_back(before + std::to_string(i) + "of" + std::to_string(count) + after);
+    names.push_back(Concat({before, std::to_string(i), "of", std::to_string(count), after}));
   }
   return names;
 }

@@ -5,6 +5,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/concat.h"
 #include "formats/json/json.h"
 #include "formats/tfjs/edits.h"
 #include "formats/tfjs/shard_names.h"
@@ -32,35 +33,25 @@ struct Form {
   std::string nodes;  // empty: the node stays
 };
 
-void AddNote(const std::string& note, std::string* notes) {
-  if (!notes->empty()) *notes += "; ";
-  *notes += note;
-}
-
 // A JSON string with `suffix` before its closing quote.
 std::string WithSuffix(std::string_view quoted, std::string_view suffix) {
-  quoted.remove_suffix(1);
-  return std::string(quoted).append(suffix) + '"';
+  return Concat({quoted.substr(0, quoted.size() - 1), suffix, "\""});
 }
 
-std::string ConstNode(const std::string& quoted_name, const Shape& shape) {
-  std::string node = "{\"name\":" + quoted_name +
-                     ",\"op\":\"Const\",\"attr\":{\"dtype\":{\"type\":\"DT_FLOAT\"},\"value\":{"
-                     "\"tensor\":{\"dtype\":\"DT_FLOAT\",\"tensorShape\":{\"dim\":[";
-  for (size_t i = 0; i < shape.size(); ++i) {
-    if (i > 0) node += ',';
-    node += "{\"size\":\"" + std::to_string(shape[i]) + "\"}";
-  }
-  return node + "]}}}}}";
+// tfjs takes value and shape from the manifest.
+std::string ConstNode(std::string_view quoted_name) {
+  return Concat({"{\"name\":", quoted_name,
+                 ",\"op\":\"Const\",\"attr\":{\"dtype\":{\"type\":\"DT_FLOAT\"}}}"});
 }
 
-std::string ShapeText(const Shape& shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) {
-    if (i > 0) text += ',';
-    text += std::to_string(shape[i]);
+// An entry without quantization and without its last brace.
+std::string NewEntry(std::string_view quoted_name, const Shape& shape) {
+  std::string dims;
+  for (const uint64_t dim : shape) {
+    if (!dims.empty()) dims += ',';
+    dims += std::to_string(dim);
   }
-  return text + ']';
+  return Concat({"{\"name\":", quoted_name, ",\"shape\":[", dims, "],\"dtype\":\"float32\""});
 }
 
 class Writer {
@@ -109,11 +100,11 @@ class Writer {
     const bool is_8_bit = spec.type == DType::kInt8 || spec.type == DType::kUint8;
     const bool is_16_bit = spec.type == DType::kInt16 || spec.type == DType::kUint16;
     if (!is_8_bit && !is_16_bit && spec.type != DType::kFloat16) {
-      return Kept(tensor, "TensorFlow.js has no " + std::string(NameOf(spec.type)));
+      return Kept(tensor, Concat({"TensorFlow.js has no ", NameOf(spec.type)}));
     }
     if (BitsOf(spec.type) >= BitsOf(tensor.scheme.type)) {
-      return Kept(tensor,
-                  "already stored in " + std::to_string(BitsOf(tensor.scheme.type)) + " bits");
+      return Kept(tensor, Concat({"already stored in ", std::to_string(BitsOf(tensor.scheme.type)),
+                                  " bits"}));
     }
     std::string why_not;
     if (is_8_bit && spec.granularity != Granularity::kTensor) {
@@ -125,11 +116,13 @@ class Writer {
       }
     }
     Form form = Plain(index, spec);
-    if (!why_not.empty()) AddNote("per tensor: " + why_not, &form.note);
+    if (!why_not.empty()) {
+      form.note = Concat({form.note, form.note.empty() ? "" : "; ", "per tensor: ", why_not});
+    }
     const uint64_t new_size = NewSize(index, form);
     if (new_size < tensor.stored_bytes) return Commit(index, std::move(form));
-    return Kept(tensor, "would not shrink (" + std::to_string(tensor.stored_bytes) + " → " +
-                            std::to_string(new_size) + " bytes)");
+    return Kept(tensor, Concat({"would not shrink (", std::to_string(tensor.stored_bytes), " → ",
+                                std::to_string(new_size), " bytes)"}));
   }
 
   // Why the tensor cannot have a scale for each channel; "" when it can.
@@ -145,21 +138,19 @@ class Writer {
   std::string PlainEntry(size_t index) const {
     const Entry& entry = EntryOf(index);
     if (const Product* product = ProductOf(index)) {
-      return "{\"name\":" + std::string(document_.TextOf(product->mul.name)) +
-             ",\"shape\":" + ShapeText(model_.tensors[index].shape) + ",\"dtype\":\"float32\"";
+      return NewEntry(document_.TextOf(product->mul.name), model_.tensors[index].shape);
     }
-    const Extent cut = entry.quantization;
     const uint32_t end = entry.json.end - 1;
-    if (cut.size() == 0) return std::string(document_.TextOf({entry.json.begin, end}));
-    return std::string(document_.TextOf({entry.json.begin, cut.begin}))
-        .append(document_.TextOf({cut.end, end}));
+    const bool has_quantization = entry.quantization.size() > 0;
+    const Extent cut = has_quantization ? entry.quantization : Extent{end, end};
+    return Concat(
+        {document_.TextOf({entry.json.begin, cut.begin}), document_.TextOf({cut.end, end})});
   }
 
   // What was a product becomes one Const node again.
   std::string PlainNode(size_t index) const {
     const Product* product = ProductOf(index);
-    if (product == nullptr) return "";
-    return ConstNode(std::string(document_.TextOf(product->mul.name)), model_.tensors[index].shape);
+    return product == nullptr ? "" : ConstNode(document_.TextOf(product->mul.name));
   }
 
   Form Restored(size_t index) const {
@@ -170,24 +161,23 @@ class Writer {
   Form Plain(size_t index, const TensorSpec& spec) const {
     Form form;
     form.scheme.non_finite = spec.non_finite;
-    form.nodes = PlainNode(index);
-    form.entry = PlainEntry(index) + ",\"quantization\":{\"dtype\":\"";
-    if (spec.type == DType::kFloat16) {
-      form.scheme.type = DType::kFloat16;
-      form.to = "float16";
-      form.entry += "float16\",\"original_dtype\":\"float32\"}}";
-      return form;
+    form.scheme.type = DType::kFloat16;
+    std::string_view parameters;
+    if (spec.type != DType::kFloat16) {
+      form.scheme.type = BitsOf(spec.type) == 8 ? DType::kUint8 : DType::kUint16;
+      form.scheme.rule = LinearRule::kTfjs;
+      form.scheme.symmetric = false;
+      static constexpr char kParameters[] = ",\"min\":\x02,\"scale\":\x01";
+      static_assert(kParameters[7] == kMinMark && kParameters[17] == kScaleMark);
+      parameters = kParameters;
     }
-    const bool is_8_bit = BitsOf(spec.type) == 8;
-    form.scheme.type = is_8_bit ? DType::kUint8 : DType::kUint16;
-    form.scheme.rule = LinearRule::kTfjs;
-    form.scheme.symmetric = false;
     form.to = NameOf(form.scheme.type);
     if (form.scheme.type != spec.type) {
-      form.note = form.to + ": TensorFlow.js has no " + std::string(NameOf(spec.type));
+      form.note = Concat({form.to, ": TensorFlow.js has no ", NameOf(spec.type)});
     }
-    form.entry += form.to + "\",\"min\":" + kMinMark + ",\"scale\":" + kScaleMark +
-                  ",\"original_dtype\":\"float32\"}}";
+    form.nodes = PlainNode(index);
+    form.entry = Concat({PlainEntry(index), ",\"quantization\":{\"dtype\":\"", form.to, "\"",
+                         parameters, ",\"original_dtype\":\"float32\"}}"});
     return form;
   }
 
@@ -210,13 +200,13 @@ class Writer {
     if (spec.granularity == Granularity::kBlock) {
       form.note = "one scale a channel: TensorFlow.js has no blocks";
     }
-    form.entry = "{\"name\":" + codes + ",\"shape\":" + ShapeText(tensor.shape) +
-                 ",\"dtype\":\"float32\",\"quantization\":{\"dtype\":\"uint8\",\"min\":-128,"
-                 "\"scale\":1,\"original_dtype\":\"float32\"}},{\"name\":" +
-                 scales + ",\"shape\":" + ShapeText(scales_shape) + ",\"dtype\":\"float32\"}";
-    form.nodes = ConstNode(codes, tensor.shape) + ',' + ConstNode(scales, scales_shape) +
-                 ",{\"name\":" + std::string(name) + ",\"op\":\"Mul\",\"input\":[" + codes + ',' +
-                 scales + "],\"attr\":{\"T\":{\"type\":\"DT_FLOAT\"}}}";
+    form.entry = Concat({NewEntry(codes, tensor.shape),
+                         ",\"quantization\":{\"dtype\":\"uint8\",\"min\":-128,\"scale\":1,"
+                         "\"original_dtype\":\"float32\"}},",
+                         NewEntry(scales, scales_shape), "}"});
+    form.nodes = Concat({ConstNode(codes), ",", ConstNode(scales), ",{\"name\":", name,
+                         ",\"op\":\"Mul\",\"input\":[", codes, ",", scales,
+                         "],\"attr\":{\"T\":{\"type\":\"DT_FLOAT\"}}}"});
     return form;
   }
 
@@ -398,8 +388,7 @@ class Writer {
 StatusOr<Layout> WriteTfjs(const Document& document, const Model& model,
                            std::span<const TensorSpec> specs, const WriteOptions& options) {
   if (specs.size() != model.tensors.size()) {
-    return ArgumentError("There are " + std::to_string(specs.size()) + " specs for " +
-                         std::to_string(model.tensors.size()) + " tensors.");
+    return ArgumentError("not one spec for each tensor");
   }
   return Writer(document, model, options).Run(specs);
 }

@@ -35,7 +35,8 @@ inline std::string MakeSafetensors(const std::vector<TestTensor>& tensors,
     if (header.size() > 1) header += ",";
     header += "\"" + tensor.name + "\":{\"dtype\":\"" + tensor.dtype + "\",\"shape\":[";
     for (size_t i = 0; i < tensor.shape.size(); ++i) {
-      header += (i > 0 ? "," : "") + std::to_string(tensor.shape[i]);
+      if (i > 0) header += ",";
+      header += std::to_string(tensor.shape[i]);
     }
     header += "],\"data_offsets\":[" + std::to_string(data.size()) + ",";
     data += tensor.data;

@@ -206,15 +206,19 @@ class Writer {
       return {};
     }
     std::vector<OutputTensor> tensors;
-    std::string schemes;
+    std::vector<size_t> quantized;
     for (size_t i = source.first_tensor; i < source.end_tensor; ++i) {
-      AddTensor(i, &tensors, &schemes);
+      if (AddTensor(i, &tensors)) quantized.push_back(i);
     }
+    // Not in the order of the input's data, so that the way to a state leaves no trace.
+    std::sort(quantized.begin(), quantized.end(), [this](size_t a, size_t b) {
+      return model_.tensors[a].name < model_.tensors[b].name;
+    });
     std::sort(tensors.begin(), tensors.end(), [](const OutputTensor& a, const OutputTensor& b) {
       if (a.stored.dtype != b.stored.dtype) return a.stored.dtype > b.stored.dtype;
       return a.name < b.name;
     });
-    RETURN_IF_ERROR(AddHeader(source, tensors, schemes, &file));
+    RETURN_IF_ERROR(AddHeader(source, tensors, quantized, &file));
     for (const OutputTensor& tensor : tensors) {
       changes_.new_data_bytes += tensor.stored.size_bytes;
       if (tensor.job == kNone) {
@@ -229,7 +233,8 @@ class Writer {
     return {};
   }
 
-  void AddTensor(size_t index, std::vector<OutputTensor>* tensors, std::string* schemes) {
+  // Tells whether it is written quantized.
+  bool AddTensor(size_t index, std::vector<OutputTensor>* tensors) {
     const Tensor& tensor = model_.tensors[index];
     const Decision& decision = decisions_[index];
     StoredParts parts = decision.parts;
@@ -252,11 +257,7 @@ class Writer {
                           .part = static_cast<Part>(p),
                           .source = tensor.parts[p]});
     }
-    const bool is_quantized = decision.keep ? tensor.quantized : IsLinear(decision.scheme.type);
-    if (!is_quantized) return;
-    if (!schemes->empty()) *schemes += ',';
-    AppendScheme(tensor, decision.keep ? tensor.scheme : decision.scheme, schemes);
-    has_scheme_.insert(tensor.name);
+    return decision.keep ? tensor.quantized : IsLinear(decision.scheme.type);
   }
 
   void NoteIndexChanges(const Tensor& tensor, const Decision& decision) {
@@ -269,9 +270,9 @@ class Writer {
   }
 
   Status AddHeader(const Document::File& source, const std::vector<OutputTensor>& tensors,
-                   const std::string& schemes, OutputFile* file) {
+                   const std::vector<size_t>& quantized, OutputFile* file) {
     std::string header = "{";
-    AppendMetadata(source, schemes, &header);
+    AppendMetadata(source, quantized, &header);
     uint64_t offset = 0;
     for (const OutputTensor& tensor : tensors) {
       if (header.size() > 1) header += ',';
@@ -296,15 +297,21 @@ class Writer {
     return {};
   }
 
-  void AppendMetadata(const Document::File& source, const std::string& schemes,
+  void AppendMetadata(const Document::File& source, const std::vector<size_t>& quantized,
                       std::string* header) const {
+    std::string schemes;
+    std::unordered_set<std::string> keys;
+    for (const size_t i : quantized) {
+      const Decision& decision = decisions_[i];
+      const Tensor& tensor = model_.tensors[i];
+      if (!schemes.empty()) schemes += ',';
+      AppendScheme(tensor, decision.keep ? tensor.scheme : decision.scheme, &schemes);
+      keys.insert(std::string(kMetadataPrefix) + tensor.name);
+    }
     std::string entries;
     for (const auto& [key, value] : source.metadata) {
-      // An entry that did not fit, of a tensor that has one now.
-      if (key.starts_with(kMetadataPrefix) &&
-          has_scheme_.contains(key.substr(kMetadataPrefix.size()))) {
-        continue;
-      }
+      // One that did not fit, of a tensor that has another now.
+      if (keys.contains(key)) continue;
       if (!entries.empty()) entries += ',';
       json::AppendQuoted(key, &entries);
       entries += ':';
@@ -331,8 +338,7 @@ class Writer {
   const Model& model_;
   const Document& document_;
   const WriteOptions& options_;
-  std::unordered_set<std::string> names_;       // of the model's tensors
-  std::unordered_set<std::string> has_scheme_;  // tensors written with one
+  std::unordered_set<std::string> names_;  // of the model's tensors
   std::vector<Decision> decisions_;
   ShardIndex::Changes changes_;
   Layout layout_;

@@ -151,6 +151,8 @@ export interface CoreRun extends CoreSteps {
 /** Steps are those of the started unit; report() has the statistics of the units that ran here. */
 export interface CoreShrink extends CoreRun {
   units(): CoreUnit[];
+  /** The entry of one tensor, complete after the unit that has it. */
+  tensorReport(tensor: number): CoreResult<CoreTensorReport>;
   start(unit: number): CoreResult<Record<string, never>>;
 }
 

@@ -84,6 +84,27 @@ const classes = {
   IntegrityError,
 } as const;
 
+/** An error that crossed from another thread. */
+export function errorOf(
+  plain: { message: string; code: ErrorCode } & ErrorDetails,
+): ModelShrinkError {
+  const { message, code, ...details } = plain;
+  switch (code) {
+    case "format":
+      return new FormatError(message, details);
+    case "unsupported":
+      return new UnsupportedError(message, details);
+    case "argument":
+      return new ArgumentError(message, details);
+    case "out-of-memory":
+      return new OutOfMemoryError(message, details);
+    case "integrity":
+      return new IntegrityError(message, details);
+    default:
+      return new ModelShrinkError(message, code, details);
+  }
+}
+
 /** The error that a value of the core stands for; its message says where. */
 export function fromCoreError({ error, message, tensor, offset }: CoreError): ModelShrinkError {
   const place = [];

@@ -133,6 +133,12 @@ export async function init(options: InitOptions = {}): Promise<InitInfo> {
   return { simd: core.simdTarget() === "WASM" };
 }
 
+/** What the loaded core was made from, for workers. */
+export function compiledCore(): WebAssembly.Module {
+  if (binary) return binary;
+  throw new ModelShrinkError("The core is not loaded.", "internal");
+}
+
 /** The loaded core, for synchronous functions. */
 export function loadedCore(): CoreModule {
   if (current) return current;

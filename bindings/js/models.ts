@@ -4,7 +4,7 @@ import { UnsupportedError } from "./errors.js";
 import { unwrap } from "./load.js";
 import { Meter } from "./meter.js";
 import { release, withModel, type OpenModel, type RunOptions } from "./open-model.js";
-import { checkKeys, checkObject } from "./options.js";
+import { checkBoolean, checkInteger, checkKeys, checkObject } from "./options.js";
 import {
   checkRecipe,
   orderFor,
@@ -13,7 +13,7 @@ import {
   type RemarkedOrder,
 } from "./recipe.js";
 import { runOrder } from "./run.js";
-import { MemorySink, sinkFromOption, type Sink, type SinkFor } from "./sink.js";
+import { MemorySink, targetFromOption, type Sink, type SinkFor } from "./sink.js";
 import type { Source } from "./source.js";
 import { callLive, runSteps } from "./steps.js";
 
@@ -95,6 +95,13 @@ export interface ShrinkOptions extends RunOptions {
    * for each file's name; by default memory.
    */
   sink?: string | Sink | SinkFor;
+  /**
+   * Goes on where an earlier run to the same path was cut off, and leaves what it has done when it is
+   * cut off itself. A run that was killed can be resumed either way.
+   */
+  resume?: boolean;
+  /** How many threads do the work; by default this one. */
+  workers?: number;
 }
 
 export interface ShrinkResult {
@@ -106,6 +113,7 @@ export interface ShrinkResult {
 }
 
 const runKeys = ["signal", "onProgress"] as const;
+const maxWorkers = 64;
 
 function checkRunOptions(options: object, keys: readonly string[]): void {
   checkKeys("options", checkObject("options", options), keys);
@@ -146,6 +154,15 @@ function planOf({ core, model }: OpenModel, choose: Chooser) {
   });
 }
 
+/** The same with another name for the main output file, which may change what files say of each other. */
+function renamed({ core, model }: OpenModel, order: RemarkedOrder, mainName: string) {
+  const options = { ...order.options, mainName };
+  return callLive(core, () => ({
+    order: { ...order, options },
+    planned: unwrap(model.plan(order.specs, options)),
+  }));
+}
+
 /** The core's report with what only the recipe knows. */
 function toReport(core: CoreReport, { notes, warnings }: RemarkedOrder): Report {
   const { files, tensors, ...rest } = core;
@@ -177,16 +194,19 @@ async function write(
   choose: Chooser,
   options: ShrinkOptions,
 ): Promise<ShrinkResult> {
-  checkRunOptions(options, [...runKeys, "sink"]);
-  const given = sinkFromOption(options.sink);
+  checkRunOptions(options, [...runKeys, "sink", "resume", "workers"]);
+  const resume = checkBoolean("resume", options.resume ?? false);
+  const workers = checkInteger("workers", options.workers ?? 0, 0, maxWorkers);
+  const target = targetFromOption(options.sink, resume);
   return withModel(source, options, async (opened) => {
-    const { order, planned } = planOf(opened, choose);
+    let { order, planned } = planOf(opened, choose);
+    const mainName = await target?.mainName(planned.files.length);
+    if (mainName !== undefined) ({ order, planned } = renamed(opened, order, mainName));
     const memory = new MemorySink();
-    const report = toReport(
-      await runOrder(opened, order, planned, given ?? memory, options),
-      order,
-    );
-    if (given) {
+    const sink = target?.sink() ?? memory;
+    const found = await runOrder(opened, order, planned, { ...options, sink, workers });
+    const report = toReport(found, order);
+    if (target) {
       const message = "The output went to the sink that was given, not into memory.";
       return { files: {}, bytes: () => Promise.reject(new UnsupportedError(message)), report };
     }

@@ -4,7 +4,8 @@ import { ModelShrinkError } from "./errors.js";
 import type { Platform } from "./platform.js";
 
 export { openPath } from "./node/file-source.js";
-export { fileSink } from "./node/file-sink.js";
+export { pathTarget } from "./node/file-target.js";
+export { poolPort, startWorker } from "./node/threads.js";
 
 export const compileUrl: Platform["compileUrl"] = async (url) => {
   if (url.protocol === "file:") return WebAssembly.compile(await readFile(url));

@@ -1,6 +1,7 @@
 /** Browsers, workers and edge runtimes: files are Blobs, paths do not exist. */
 import { ArgumentError, ModelShrinkError } from "./errors.js";
 import type { Platform } from "./platform.js";
+import type { FromWorker, ToWorker } from "./worker-protocol.js";
 
 export const compileUrl: Platform["compileUrl"] = async (url) => {
   const response = await fetch(url);
@@ -20,8 +21,48 @@ export const openPath: Platform["openPath"] = (path) =>
     ),
   );
 
-export const fileSink: Platform["fileSink"] = (path) => {
+export const pathTarget: Platform["pathTarget"] = (path) => {
   throw new ArgumentError(
-    `sink is "${path}", a file path, which only Node.js can write: pass a Sink object.`,
+    `sink is "${path}", a path, which only Node.js can write: pass a Sink object.`,
   );
+};
+
+export const startWorker: Platform["startWorker"] = () => {
+  // Bundlers know this form.
+  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  return {
+    post: (message, transfer = []) => {
+      worker.postMessage(message, transfer);
+    },
+    onMessage: (listener) => {
+      worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+        listener(data);
+      };
+    },
+    onError: (listener) => {
+      worker.onerror = ({ message }) => {
+        listener(message);
+      };
+    },
+    terminate: () => {
+      worker.terminate();
+    },
+  };
+};
+
+export const poolPort: Platform["poolPort"] = () => {
+  const scope = globalThis as unknown as {
+    postMessage(message: FromWorker, transfer: ArrayBuffer[]): void;
+    onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
+  };
+  return {
+    post: (message, transfer = []) => {
+      scope.postMessage(message, transfer);
+    },
+    onMessage: (listener) => {
+      scope.onmessage = ({ data }) => {
+        listener(data);
+      };
+    },
+  };
 };

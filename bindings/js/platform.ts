@@ -1,10 +1,15 @@
 /** What differs between Node.js and browsers; `#platform` (package.json) picks the module. */
 import type { RawFileSet } from "./sources/raw.js";
-import type { Sink } from "./sink.js";
+import type { Target } from "./sink.js";
+import type { FromWorker, Port, ToWorker, WorkerPort } from "./worker-protocol.js";
 
 export interface Platform {
   compileUrl(url: URL): Promise<WebAssembly.Module>;
   /** A file, whose neighbours are found by their names, or a folder. */
   openPath(path: string | URL): Promise<RawFileSet>;
-  fileSink(path: string): Sink;
+  pathTarget(path: string, resume: boolean): Target;
+  /** A worker that runs worker.ts. */
+  startWorker(): WorkerPort;
+  /** Within a worker: the line to its pool. */
+  poolPort(): Port<FromWorker, ToWorker>;
 }

@@ -1,7 +1,8 @@
-/** Where a shrunken model goes: memory by default, a file in Node.js, or whatever the user brings. */
-import { fileSink } from "#platform";
-import type { CoreFile } from "./core.js";
+/** Where a model goes: memory by default, files in Node.js, or whatever the user brings. */
+import { pathTarget } from "#platform";
+import type { CoreFile, CoreTensorReport } from "./core.js";
 import { ArgumentError, IntegrityError, OutOfMemoryError } from "./errors.js";
+import type { OpenFile } from "./source.js";
 
 /**
  * Takes one output file. `open` comes first; then every byte is written exactly once, in any order;
@@ -19,18 +20,50 @@ export interface Sink {
 /** A Sink for the output file of this name and size. */
 export type SinkFor = (name: string, size: number) => Sink | Promise<Sink>;
 
+/** What a run writes and from what: enough to know whether a later run is the same one. */
+export interface RunIdentity {
+  files: readonly CoreFile[];
+  inputs: readonly OpenFile[];
+  /** JSON of what decides the bytes besides the inputs. */
+  order: string;
+}
+
+/** Bytes for one output file. */
+export interface Piece {
+  /** The unit of the run that they belong to. */
+  unit: number;
+  file: number;
+  offset: number;
+  bytes: Uint8Array;
+}
+
+/** The units that need not run, with the reports of those that are a tensor. */
+export type FinishedUnits = ReadonlyMap<number, CoreTensorReport | undefined>;
+
 /** Takes all output files of a run, numbered; otherwise as Sink. */
 export interface FileSetSink {
-  open(files: readonly CoreFile[]): void | Promise<void>;
-  write(file: number, offset: number, bytes: Uint8Array): void | Promise<void>;
+  /** Gives what an earlier run has left done. */
+  open(run: RunIdentity): Promise<FinishedUnits>;
+  write(piece: Piece): void | Promise<void>;
+  /** Every byte of the unit was written. */
+  finish(unit: number, report: CoreTensorReport | undefined): void | Promise<void>;
   close(): void | Promise<void>;
   abort(reason: unknown): void | Promise<void>;
 }
 
+/** Where the output goes, once it is known of how many files it is. */
+export interface Target {
+  /** The main file's name, if the target decides that. */
+  mainName(numFiles: number): Promise<string | undefined>;
+  sink(): FileSetSink;
+}
+
+const nothing: FinishedUnits = new Map();
+
 export class MemorySink implements FileSetSink {
   #files: { name: string; bytes: Uint8Array<ArrayBuffer> }[] = [];
 
-  open(files: readonly CoreFile[]): void {
+  open({ files }: RunIdentity): Promise<FinishedUnits> {
     for (const { name, sizeBytes } of files) {
       try {
         this.#files.push({ name, bytes: new Uint8Array(sizeBytes) });
@@ -41,10 +74,15 @@ export class MemorySink implements FileSetSink {
         );
       }
     }
+    return Promise.resolve(nothing);
   }
 
-  write(file: number, offset: number, bytes: Uint8Array): void {
+  write({ file, offset, bytes }: Piece): void {
     this.#files[file]?.bytes.set(bytes, offset);
+  }
+
+  finish(): void {
+    // Nothing outlives the run.
   }
 
   close(): void {
@@ -57,47 +95,9 @@ export class MemorySink implements FileSetSink {
 
   /** The output by name; the memory is given up. */
   blobs(): Record<string, Blob> {
-    const blobs = Object.fromEntries(
-      this.#files.map(({ name, bytes }) => [name, new Blob([bytes])]),
-    );
+    const blobs = this.#files.map(({ name, bytes }) => [name, new Blob([bytes])] as const);
     this.#files = [];
-    return blobs;
-  }
-}
-
-/** Passes each file on to a Sink of its own. The main file, the first, becomes visible last. */
-class SinkPerFile implements FileSetSink {
-  readonly #sinkFor: SinkFor;
-  readonly #sinks: Sink[] = [];
-
-  constructor(sinkFor: SinkFor) {
-    this.#sinkFor = sinkFor;
-  }
-
-  async open(files: readonly CoreFile[]): Promise<void> {
-    for (const { name, sizeBytes } of files) {
-      const sink: unknown = await this.#sinkFor(name, sizeBytes);
-      if (!isSink(sink)) {
-        throw new ArgumentError(
-          `sink("${name}") must give an object with ${sinkMethods.join(", ")}.`,
-        );
-      }
-      this.#sinks.push(sink);
-      await sink.open(sizeBytes);
-    }
-  }
-
-  async write(file: number, offset: number, bytes: Uint8Array): Promise<void> {
-    await this.#sinks[file]?.write(offset, bytes);
-  }
-
-  async close(): Promise<void> {
-    for (const sink of this.#sinks.slice(1)) await sink.close();
-    await this.#sinks[0]?.close();
-  }
-
-  async abort(reason: unknown): Promise<void> {
-    for (const sink of this.#sinks) await sink.abort(reason);
+    return Object.fromEntries(blobs);
   }
 }
 
@@ -113,6 +113,47 @@ function isSink(value: unknown): value is Sink {
   );
 }
 
+/** Passes each file on to a Sink of its own. The main file, the first, becomes visible last. */
+class SinkPerFile implements FileSetSink {
+  readonly #sinkFor: SinkFor;
+  readonly #sinks: Sink[] = [];
+
+  constructor(sinkFor: SinkFor) {
+    this.#sinkFor = sinkFor;
+  }
+
+  async open({ files }: RunIdentity): Promise<FinishedUnits> {
+    for (const { name, sizeBytes } of files) {
+      const sink: unknown = await this.#sinkFor(name, sizeBytes);
+      if (!isSink(sink)) {
+        throw new ArgumentError(
+          `sink("${name}") must give an object with ${sinkMethods.join(", ")}.`,
+        );
+      }
+      this.#sinks.push(sink);
+      await sink.open(sizeBytes);
+    }
+    return nothing;
+  }
+
+  async write({ file, offset, bytes }: Piece): Promise<void> {
+    await this.#sinks[file]?.write(offset, bytes);
+  }
+
+  finish(): void {
+    // A user's sink knows no units.
+  }
+
+  async close(): Promise<void> {
+    for (const sink of this.#sinks.slice(1)) await sink.close();
+    await this.#sinks[0]?.close();
+  }
+
+  async abort(reason: unknown): Promise<void> {
+    for (const sink of this.#sinks) await sink.abort(reason);
+  }
+}
+
 function onlyOne(sink: Sink): SinkFor {
   let taken = false;
   return (name) => {
@@ -126,12 +167,18 @@ function onlyOne(sink: Sink): SinkFor {
   };
 }
 
-/** The sink that the `sink` option names; undefined for memory. */
-export function sinkFromOption(sink: unknown): FileSetSink | undefined {
+const ownSink = (sinkFor: SinkFor): Target => ({
+  mainName: () => Promise.resolve(undefined),
+  sink: () => new SinkPerFile(sinkFor),
+});
+
+/** What the options `sink` and `resume` name; undefined for memory. */
+export function targetFromOption(sink: unknown, resume: boolean): Target | undefined {
+  if (typeof sink === "string") return pathTarget(sink, resume);
+  if (resume) throw new ArgumentError("resume needs a path as sink.");
   if (sink === undefined) return undefined;
-  if (typeof sink === "string") return new SinkPerFile(onlyOne(fileSink(sink)));
-  if (typeof sink === "function") return new SinkPerFile(sink as SinkFor);
-  if (isSink(sink)) return new SinkPerFile(onlyOne(sink));
+  if (typeof sink === "function") return ownSink(sink as SinkFor);
+  if (isSink(sink)) return ownSink(onlyOne(sink));
   throw new ArgumentError(
     "sink may be a path (Node.js), an object with open, write, close and abort, or a function " +
       "that gives one for each file.",
@@ -141,34 +188,45 @@ export function sinkFromOption(sink: unknown): FileSetSink | undefined {
 /** Passes writes on and holds them against the promised sizes. */
 export class CheckedSink {
   readonly #sink: FileSetSink;
-  readonly #files: readonly CoreFile[];
+  readonly #run: RunIdentity;
+  readonly #planned: number;
   written = 0;
 
-  constructor(sink: FileSetSink, files: readonly CoreFile[]) {
+  constructor(sink: FileSetSink, run: RunIdentity) {
     this.#sink = sink;
-    this.#files = files;
+    this.#run = run;
+    this.#planned = run.files.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
   }
 
-  async open(): Promise<void> {
-    await this.#sink.open(this.#files);
+  open(): Promise<FinishedUnits> {
+    return this.#sink.open(this.#run);
   }
 
-  async write(file: number, offset: number, bytes: Uint8Array): Promise<void> {
-    const planned = this.#files[file]?.sizeBytes ?? 0;
-    if (offset + bytes.length > planned) {
+  /** Bytes of a unit that an earlier run has written. */
+  skip(bytes: number): void {
+    this.written += bytes;
+  }
+
+  async write(piece: Piece): Promise<void> {
+    const size = this.#run.files[piece.file]?.sizeBytes ?? 0;
+    const { length } = piece.bytes;
+    if (piece.offset + length > size) {
       throw new IntegrityError(
-        `${bytes.length} bytes at ${offset} lie outside the planned ${planned} bytes.`,
+        `${length} bytes at ${piece.offset} lie outside the planned ${size} bytes.`,
       );
     }
-    this.written += bytes.length;
-    await this.#sink.write(file, offset, bytes);
+    this.written += length;
+    await this.#sink.write(piece);
+  }
+
+  async finish(unit: number, report: CoreTensorReport | undefined): Promise<void> {
+    await this.#sink.finish(unit, report);
   }
 
   async close(): Promise<void> {
-    const planned = this.#files.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
-    if (this.written !== planned) {
+    if (this.written !== this.#planned) {
       throw new IntegrityError(
-        `${this.written} bytes were written instead of the planned ${planned}.`,
+        `${this.written} bytes were written instead of the planned ${this.#planned}.`,
       );
     }
     await this.#sink.close();

@@ -29,6 +29,10 @@ export interface OpenFile {
   size: number;
   /** Changes when the content does, where the platform says so. */
   version?: string;
+  /** Where it is in the file system. */
+  path?: string;
+  /** Whether the bytes that read() gives are its own memory, or read again from there. */
+  keepsBytes: boolean;
   read(offset: number, length: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
@@ -81,7 +85,11 @@ function fromRandomAccess(source: RandomAccess): RawFile {
       `A source's size is ${String(source.size)}; it must be a whole number of bytes.`,
     );
   }
-  return { size: source.size, read: (offset, length) => source.read(offset, length) };
+  return {
+    size: source.size,
+    keepsBytes: true,
+    read: (offset, length) => source.read(offset, length),
+  };
 }
 
 async function openAny(source: unknown, signal?: AbortSignal): Promise<RawFileSet> {
@@ -130,6 +138,8 @@ function toOpenFile(raw: RawFile, name: string): OpenFile {
     name,
     size: raw.size,
     ...(raw.version === undefined ? {} : { version: raw.version }),
+    ...(raw.path === undefined ? {} : { path: raw.path }),
+    keepsBytes: raw.inMemory ?? raw.keepsBytes ?? false,
     read: windowed(raw),
     close: () => raw.close?.() ?? Promise.resolve(),
   };

@@ -4,7 +4,7 @@ import { ModelShrinkError, OutOfMemoryError } from "./errors.js";
 import { copyOut, writeHeap } from "./heap.js";
 import { callCore, isAlive, unwrap } from "./load.js";
 import type { Pacer } from "./pace.js";
-import type { CheckedSink } from "./sink.js";
+import type { Piece } from "./sink.js";
 import type { OpenFile, OpenFileSet } from "./source.js";
 
 /** Ranges that are copied unchanged pass through in pieces of this size. */
@@ -106,7 +106,9 @@ export interface StepHost {
   pacer: Pacer;
   /** The files of input 0, 1, … */
   inputs: readonly (readonly OpenFile[])[];
-  sink?: CheckedSink;
+  sink?: { write(piece: Piece): Promise<void> };
+  /** Of a shrink: which unit is running. */
+  unit?: number;
   onRead?(size: number): void;
   onWrite?(): void;
   onTensor?(tensor: number): void;
@@ -118,11 +120,17 @@ function filesOf(host: StepHost, input: number): readonly OpenFile[] {
   return files;
 }
 
-function sinkOf(host: StepHost): CheckedSink {
-  if (!host.sink) {
+async function write(
+  host: StepHost,
+  place: { outputFile: number; outputOffset: number },
+  bytes: Uint8Array,
+): Promise<void> {
+  const { sink, unit } = host;
+  if (!sink || unit === undefined) {
     throw new ModelShrinkError("The core wrote where nothing is written.", "internal");
   }
-  return host.sink;
+  await sink.write({ unit, file: place.outputFile, offset: place.outputOffset, bytes });
+  host.onWrite?.();
 }
 
 async function copyRange(host: StepHost, step: Extract<CoreStep, { kind: "copy" }>): Promise<void> {
@@ -131,8 +139,7 @@ async function copyRange(host: StepHost, step: Extract<CoreStep, { kind: "copy" 
     const range = { file: step.file, offset: step.offset + done, size };
     const bytes = await readRange(filesOf(host, 0), range);
     // The sink may keep, change or transfer what it gets; the source's bytes may be the user's own.
-    await sinkOf(host).write(step.outputFile, step.outputOffset + done, bytes.slice());
-    host.onWrite?.();
+    await write(host, { ...step, outputOffset: step.outputOffset + done }, bytes.slice());
     await host.pacer.pause();
   }
 }
@@ -151,8 +158,7 @@ export async function runSteps(steps: CoreSteps, host: StepHost): Promise<void> 
         await copyRange(host, step);
         break;
       case "write":
-        await sinkOf(host).write(step.outputFile, step.outputOffset, step.bytes);
-        host.onWrite?.();
+        await write(host, step, step.bytes);
         break;
       case "tensor":
         host.onTensor?.(step.tensor);

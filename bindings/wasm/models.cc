@@ -52,6 +52,13 @@ val CoreRun::Report() const {
   return ReportOf(shrinker_ ? shrinker_->report() : comparer_->report());
 }
 
+val CoreRun::TensorReport(double tensor) const {
+  const auto& tensors = (shrinker_ ? shrinker_->report() : comparer_->report()).tensors;
+  auto checked = IntegerFrom(tensor, "tensor", tensors.size() - 1);
+  if (!checked.ok()) return ErrorOf(checked.status());
+  return TensorReportOf(tensors[static_cast<size_t>(checked.value())]);
+}
+
 val CoreModel::Next() {
   auto request = format_->Next();
   if (!request.ok()) return ErrorOf(request.status());

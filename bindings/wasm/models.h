@@ -43,6 +43,8 @@ class CoreRun {
   val Input(double size) { return input_.Reserve(size); }
   val Feed(double size);
   val Report() const;
+  // The entry of one tensor.
+  val TensorReport(double tensor) const;
 
  private:
   // Declared first, destroyed last: the others point into them.

@@ -39,7 +39,8 @@ EMSCRIPTEN_BINDINGS(modelshrink) {
       .function("next", &CoreRun::Next)
       .function("input", &CoreRun::Input)
       .function("feed", &CoreRun::Feed)
-      .function("report", &CoreRun::Report);
+      .function("report", &CoreRun::Report)
+      .function("tensorReport", &CoreRun::TensorReport);
 }
 
 }  // namespace

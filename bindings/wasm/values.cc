@@ -100,8 +100,7 @@ StatusOr<DType> TypeFrom(const val& object) {
   std::string allowed;
   for (uint8_t i = 0; i < static_cast<uint8_t>(DType::kOther); ++i) {
     const DType type = static_cast<DType>(i);
-    if (type != DType::kFloat32 && !IsNarrowFloat(type) && !IsLinear(type) &&
-        !IsGgmlBlock(type)) {
+    if (type != DType::kFloat32 && !IsNarrowFloat(type) && !IsLinear(type) && !IsGgmlBlock(type)) {
       continue;
     }
     if (value.isString() && value.as<std::string>() == NameOf(type)) return type;
@@ -162,24 +161,6 @@ val TensorInfoOf(const Tensor& tensor) {
   info.set("consumer", tensor.consumer);
   info.set("note", tensor.note);
   return info;
-}
-
-val TensorReportOf(const TensorReport& report) {
-  val entry = val::object();
-  entry.set("name", report.name);
-  entry.set("shape", ShapeOf(report.shape));
-  entry.set("from", report.from);
-  entry.set("to", report.to);
-  entry.set("inputBytes", NumberOf(report.input_bytes));
-  entry.set("outputBytes", NumberOf(report.output_bytes));
-  if (!report.note.empty()) entry.set("note", report.note);
-  if (!report.has_stats) return entry;
-  entry.set("sqnr", report.sqnr_db);
-  entry.set("maxAbsError", report.max_abs_error);
-  entry.set("meanAbsError", report.mean_abs_error);
-  entry.set("cosine", report.cosine);
-  entry.set("sparsity", report.sparsity);
-  return entry;
 }
 
 }  // namespace
@@ -333,6 +314,24 @@ val InfoOf(const Model& model) {
   for (size_t i = 0; i < model.tensors.size(); ++i) tensors.set(i, TensorInfoOf(model.tensors[i]));
   info.set("tensors", tensors);
   return info;
+}
+
+val TensorReportOf(const TensorReport& report) {
+  val entry = val::object();
+  entry.set("name", report.name);
+  entry.set("shape", ShapeOf(report.shape));
+  entry.set("from", report.from);
+  entry.set("to", report.to);
+  entry.set("inputBytes", NumberOf(report.input_bytes));
+  entry.set("outputBytes", NumberOf(report.output_bytes));
+  if (!report.note.empty()) entry.set("note", report.note);
+  if (!report.has_stats) return entry;
+  entry.set("sqnr", report.sqnr_db);
+  entry.set("maxAbsError", report.max_abs_error);
+  entry.set("meanAbsError", report.mean_abs_error);
+  entry.set("cosine", report.cosine);
+  entry.set("sparsity", report.sparsity);
+  return entry;
 }
 
 val ReportOf(const Report& report) {

@@ -58,6 +58,7 @@ val StepOf(const Step& step);
 val RequestOf(const Request& request);
 val UnitsOf(std::span<const Unit> units);
 val InfoOf(const Model& model);
+val TensorReportOf(const TensorReport& report);
 val ReportOf(const Report& report);
 
 }  // namespace modelshrink::wasm

@@ -13,15 +13,15 @@ async function openFile(path: string): Promise<RawFile> {
     throw ioError("read", path, cause);
   };
   // Asked before opening: opening a FIFO waits for its writer.
-  const { size, mtimeMs, ...kind } = await stat(path)
-    .then((it) => ({ size: it.size, mtimeMs: it.mtimeMs, isFile: it.isFile() }))
-    .catch(fail);
-  if (!kind.isFile) throw new ArgumentError(`Cannot read "${path}": it is not a regular file.`);
+  const it = await stat(path, { bigint: true }).catch(fail);
+  if (!it.isFile()) throw new ArgumentError(`Cannot read "${path}": it is not a regular file.`);
   const handle = await open(path, "r").catch(fail);
   return {
     name: basename(path),
-    size,
-    version: String(mtimeMs),
+    path,
+    size: Number(it.size),
+    // The time of the last change of any kind cannot be set back.
+    version: [it.dev, it.ino, it.mtimeNs, it.ctimeNs].join("-"),
     read: (offset, length) => readFully(handle, offset, length).catch(fail),
     close: () => handle.close(),
   };

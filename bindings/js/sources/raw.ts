@@ -14,6 +14,10 @@ export interface RawFile extends RandomAccess {
   name?: string;
   /** Changes when the content does, where the platform says so. */
   version?: string | undefined;
+  /** Where it is in the file system. */
+  path?: string;
+  /** Whether it may give the same memory again. */
+  keepsBytes?: boolean;
   /** Whether reading costs nothing, so that a window would only copy. */
   inMemory?: boolean;
   close?(): Promise<void>;

@@ -1,0 +1,253 @@
+/** Outputs as files, which appear whole or not at all, and runs that can be resumed. */
+import { createHash } from "node:crypto";
+import { mkdir, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { basename, dirname, join, resolve, sep } from "node:path";
+import type { CoreTensorReport } from "../core.js";
+import { ArgumentError, IntegrityError, ModelShrinkError } from "../errors.js";
+import type { FileSetSink, FinishedUnits, Piece, RunIdentity, Target } from "../sink.js";
+import { ioError } from "./io-error.js";
+import { Journal, type WrittenPiece } from "./journal.js";
+import { readFully } from "./read-fully.js";
+
+/** In UTF-16 units, of at most three bytes each: a file name may have 255 bytes. */
+const maxNameLength = 64;
+
+const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("base64");
+
+async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw ioError("write", path, cause);
+  }
+}
+
+/** The hidden neighbour of a file that holds it until it is whole. */
+function hidden(path: string, suffix: string): string {
+  const name = basename(path);
+  const short =
+    name.length <= maxNameLength
+      ? name
+      : `${name.slice(0, maxNameLength)}-${createHash("sha256").update(name).digest("hex").slice(0, 8)}`;
+  return join(dirname(path), `.${short}.${suffix}`);
+}
+
+/** The rename would replace a device, or fail on a folder after all the work. */
+async function checkReplaceable(path: string): Promise<void> {
+  const target = await stat(path).catch(() => undefined);
+  if (!target || target.isFile()) return;
+  const reason = target.isDirectory() ? "it is a folder" : "it is not a regular file";
+  throw new ModelShrinkError(`Cannot write "${path}": ${reason}.`, "io");
+}
+
+/** One output file under its temporary name. */
+class PartFile {
+  readonly path: string;
+  readonly part: string;
+  readonly size: number;
+  #handle: FileHandle | undefined;
+
+  constructor(path: string, size: number) {
+    this.path = path;
+    this.part = hidden(path, "part");
+    this.size = size;
+  }
+
+  /** `kept`: what an earlier run has written stays. */
+  async open(kept: boolean): Promise<void> {
+    await checkReplaceable(this.path);
+    await attempt(this.path, async () => {
+      await mkdir(dirname(this.path), { recursive: true });
+      this.#handle = await open(this.part, kept ? "r+" : "w+");
+    });
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    await attempt(this.path, async () => {
+      let done = 0;
+      while (done < bytes.length) {
+        const { bytesWritten } = await this.#file().write(
+          bytes,
+          done,
+          bytes.length - done,
+          offset + done,
+        );
+        done += bytesWritten;
+      }
+    });
+  }
+
+  /** Everything is on the disk, and reads back as it was written. */
+  async verify(pieces: readonly WrittenPiece[]): Promise<void> {
+    await attempt(this.path, () => this.#file().sync());
+    const { size } = await this.#file().stat();
+    if (size !== this.size) {
+      throw new IntegrityError(`"${this.path}" has ${size} bytes instead of ${this.size}.`);
+    }
+    for (const { offset, length, hash } of pieces) {
+      if (hashOf(await readFully(this.#file(), offset, length)) !== hash) {
+        throw new IntegrityError(`"${this.path}" does not read back as it was written.`, {
+          offset,
+        });
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#handle?.close();
+    this.#handle = undefined;
+  }
+
+  #file(): FileHandle {
+    if (!this.#handle) throw new Error("the file is not open");
+    return this.#handle;
+  }
+}
+
+/** Makes new names themselves durable, where the system can open folders. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r").catch(() => undefined);
+  await folder?.sync().catch(() => undefined);
+  await folder?.close();
+}
+
+/** Targets of this process's running runs. */
+const busy = new Set<string>();
+
+/** `pathFor`: where the output file of this name goes. */
+class FileTargetSink implements FileSetSink {
+  readonly #pathFor: (name: string) => string;
+  readonly #resume: boolean;
+  #files: PartFile[] = [];
+  #journal: Journal | undefined;
+  #busy: string | undefined;
+
+  constructor(pathFor: (name: string) => string, resume: boolean) {
+    this.#pathFor = pathFor;
+    this.#resume = resume;
+  }
+
+  async open(run: RunIdentity): Promise<FinishedUnits> {
+    this.#files = run.files.map(
+      ({ name, sizeBytes }) => new PartFile(this.#pathFor(name), sizeBytes),
+    );
+    await refuseInputs(this.#files, run);
+    const main = this.#files[0]!.path;
+    const key = resolve(main);
+    if (busy.has(key)) throw alreadyRunning(main, process.pid);
+    busy.add(key);
+    this.#busy = key;
+    await attempt(main, () => mkdir(dirname(main), { recursive: true }));
+    const { journal, finished } = await Journal.open(hidden(main, "journal"), run, {
+      resume: this.#resume,
+      exists: () => this.#allPartsExist(),
+      inUse: (pid) => alreadyRunning(main, pid),
+    }).catch((cause: unknown) => {
+      throw cause instanceof ModelShrinkError ? cause : ioError("write", main, cause);
+    });
+    this.#journal = journal;
+    for (const file of this.#files) await file.open(finished.size > 0);
+    return finished;
+  }
+
+  async write({ unit, file, offset, bytes }: Piece): Promise<void> {
+    this.#journal?.add(unit, { file, offset, length: bytes.length, hash: hashOf(bytes) });
+    await this.#files[file]?.write(offset, bytes);
+  }
+
+  async finish(unit: number, report: CoreTensorReport | undefined): Promise<void> {
+    await attempt(this.#files[0]!.path, () => this.#journal!.finish(unit, report));
+  }
+
+  async close(): Promise<void> {
+    const pieces = this.#journal?.pieces ?? [];
+    for (const [i, file] of this.#files.entries()) {
+      await file.verify(pieces.filter((piece) => piece.file === i));
+      await file.close();
+    }
+    const [main, ...others] = this.#files;
+    await attempt(main!.path, async () => {
+      // Whoever looks finds the old set, no main file, or the new set.
+      if (others.length > 0) await rm(main!.path, { force: true });
+      for (const file of [...others, main!]) await rename(file.part, file.path);
+      await this.#journal?.remove();
+    });
+    for (const folder of new Set(this.#files.map(({ path }) => dirname(path)))) {
+      await syncFolder(folder);
+    }
+    this.#release();
+  }
+
+  async abort(): Promise<void> {
+    try {
+      for (const file of this.#files) await file.close();
+      if (!this.#journal) return;
+      if (this.#resume) await this.#journal.release();
+      else await this.#discard();
+    } finally {
+      this.#release();
+    }
+  }
+
+  async #discard(): Promise<void> {
+    for (const { part } of this.#files) await rm(part, { force: true });
+    await this.#journal?.remove();
+  }
+
+  async #allPartsExist(): Promise<boolean> {
+    const found = await Promise.all(
+      this.#files.map(({ part }) => stat(part).catch(() => undefined)),
+    );
+    return found.every((it) => it?.isFile());
+  }
+
+  #release(): void {
+    if (this.#busy !== undefined) busy.delete(this.#busy);
+    this.#busy = undefined;
+  }
+}
+
+const alreadyRunning = (path: string, pid: number) =>
+  new ModelShrinkError(
+    `Cannot write "${path}": process ${pid} is writing it. If it is not, delete "${hidden(path, "journal")}".`,
+    "io",
+  );
+
+/** Replacing an input while it is read would lose both. */
+async function refuseInputs(files: readonly PartFile[], { inputs }: RunIdentity): Promise<void> {
+  const paths = inputs.flatMap(({ path }) => (path === undefined ? [] : [path]));
+  const taken = new Set(await Promise.all(paths.map((path) => realpath(path))));
+  for (const { path } of files) {
+    const existing = await realpath(path).catch(() => undefined);
+    if (existing !== undefined && taken.has(existing)) {
+      throw new ArgumentError(`The output "${path}" is a file of the model itself: name another.`);
+    }
+  }
+}
+
+/** What the name of a main output file ends in. */
+const mainExtension = /\.(onnx|safetensors|gguf|json)$/i;
+
+/**
+ * A path names the output file. An output of several files goes into the path's folder, if the path
+ * ends like a model's main file, whose name it then is; otherwise the path is the folder itself. An
+ * existing folder, or a path that ends in "/", takes the files by their own names.
+ */
+export function pathTarget(path: string, isResuming: boolean): Target {
+  let pathFor = (name: string) => join(path, name);
+  return {
+    async mainName(numFiles) {
+      const isFolder =
+        path.endsWith("/") ||
+        path.endsWith(sep) ||
+        (await stat(path).then(
+          (it) => it.isDirectory(),
+          () => false,
+        ));
+      if (isFolder || (numFiles > 1 && !mainExtension.test(path))) return undefined;
+      pathFor = numFiles > 1 ? (name) => join(dirname(path), name) : () => path;
+      return basename(path);
+    },
+    sink: () => new FileTargetSink((name) => pathFor(name), isResuming),
+  };
+}

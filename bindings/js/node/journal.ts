@@ -1,0 +1,182 @@
+/** What a run has written so far, so that a later run goes on where it was cut off. */
+import { createHash } from "node:crypto";
+import { open, readFile, rm, type FileHandle } from "node:fs/promises";
+import type { CoreTensorReport } from "../core.js";
+import { ArgumentError, ModelShrinkError } from "../errors.js";
+import type { FinishedUnits, RunIdentity } from "../sink.js";
+import type { OpenFile } from "../source.js";
+
+/** Bytes of one output file, as they have to read back. */
+export interface WrittenPiece {
+  file: number;
+  offset: number;
+  length: number;
+  hash: string;
+}
+
+/** The first line: which run this is. Changed when the meaning of a journal changes. */
+interface Head {
+  journal: number;
+  pid: number;
+  output: string;
+  order: string;
+  source: string;
+}
+
+/** The last line of a run that stopped in good order: its process is done with it. */
+interface Released {
+  released: true;
+}
+
+/** A further line: a unit whose bytes are all written. */
+interface Line {
+  unit: number;
+  pieces: [file: number, offset: number, length: number, hash: string][];
+  report?: CoreTensorReport;
+}
+
+interface Options {
+  resume: boolean;
+  /** Whether what the journal speaks of is there. */
+  exists: () => Promise<boolean>;
+  /** Another process is at it. */
+  inUse: (pid: number) => ModelShrinkError;
+}
+
+const version = 1;
+const sampleBytes = 65536;
+const numSamples = 64;
+
+const digest = (text: string) => createHash("sha256").update(text).digest("base64");
+
+/** The platform's word for its content, or a hash of evenly spaced samples. */
+async function contentOf(file: OpenFile): Promise<string> {
+  if (file.version !== undefined) return file.version;
+  const hash = createHash("sha256");
+  const last = Math.max(file.size - sampleBytes, 0);
+  for (let i = 0; i < numSamples; i++) {
+    const offset = Math.floor((last * i) / (numSamples - 1));
+    hash.update(await file.read(offset, Math.min(sampleBytes, file.size - offset)));
+  }
+  return hash.digest("base64");
+}
+
+async function headOf({ files, inputs, order }: RunIdentity): Promise<Head> {
+  const contents = [];
+  for (const file of inputs) contents.push([file.name, file.size, await contentOf(file)]);
+  return {
+    journal: version,
+    pid: process.pid,
+    output: digest(JSON.stringify(files)),
+    order: digest(order),
+    source: digest(JSON.stringify(contents)),
+  };
+}
+
+function isRunning(pid: number): boolean {
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
+
+const infinity = "Infinity";
+const withoutInfinity = (_: string, value: unknown) => (value === Infinity ? infinity : value);
+const withInfinity = (key: string, value: unknown) =>
+  key === "sqnr" && value === infinity ? Infinity : value;
+
+/** The lines of a journal; one that was cut off while it was written ends it. */
+function parse(text: string): { head: Head; lines: Line[] } | undefined {
+  const whole = text.split("\n").slice(0, -1);
+  try {
+    const head = JSON.parse(whole[0] ?? "") as Head;
+    const rest = whole.slice(1).map((line) => JSON.parse(line, withInfinity) as Line | Released);
+    const lines = rest.filter((line): line is Line => "unit" in line);
+    if (lines.length < rest.length) head.pid = process.pid;
+    return head.journal === version ? { head, lines } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function checkSame(before: Head, now: Head): void {
+  const changed =
+    before.source !== now.source
+      ? "the model changed"
+      : before.order !== now.order || before.output !== now.output
+        ? "the recipe or the version of modelshrink is another"
+        : undefined;
+  if (changed !== undefined) {
+    throw new ArgumentError(`Cannot resume: ${changed} since. Run without resume to start anew.`);
+  }
+}
+
+export class Journal {
+  /** Of finished units, and of those that run. */
+  readonly pieces: WrittenPiece[] = [];
+  readonly #path: string;
+  readonly #handle: FileHandle;
+  readonly #unfinished = new Map<number, WrittenPiece[]>();
+
+  private constructor(path: string, handle: FileHandle) {
+    this.#path = path;
+    this.#handle = handle;
+  }
+
+  static async open(
+    path: string,
+    run: RunIdentity,
+    { resume, exists, inUse }: Options,
+  ): Promise<{ journal: Journal; finished: FinishedUnits }> {
+    const head = await headOf(run);
+    const before = parse(await readFile(path, "utf8").catch(() => ""));
+    if (before && isRunning(before.head.pid)) throw inUse(before.head.pid);
+    const isUsable = resume && before !== undefined && (await exists());
+    if (isUsable) checkSame(before.head, head);
+    const journal = new Journal(path, await open(path, "w"));
+    const lines = isUsable ? before.lines : [];
+    // Written anew: with this process's number, and without a line that was cut off.
+    await journal.#append([head, ...lines]);
+    for (const { pieces } of lines) {
+      for (const [file, offset, length, hash] of pieces) {
+        journal.pieces.push({ file, offset, length, hash });
+      }
+    }
+    return { journal, finished: new Map(lines.map(({ unit, report }) => [unit, report])) };
+  }
+
+  add(unit: number, piece: WrittenPiece): void {
+    this.pieces.push(piece);
+    const pieces = this.#unfinished.get(unit);
+    if (pieces) pieces.push(piece);
+    else this.#unfinished.set(unit, [piece]);
+  }
+
+  async finish(unit: number, report: CoreTensorReport | undefined): Promise<void> {
+    const pieces = (this.#unfinished.get(unit) ?? []).map(
+      ({ file, offset, length, hash }): Line["pieces"][number] => [file, offset, length, hash],
+    );
+    this.#unfinished.delete(unit);
+    await this.#append([{ unit, pieces, ...(report ? { report } : {}) }]);
+  }
+
+  /** Stays for a later run. */
+  async release(): Promise<void> {
+    await this.#append([{ released: true }]).catch(() => undefined);
+    await this.#handle.close();
+  }
+
+  async remove(): Promise<void> {
+    await this.#handle.close();
+    await rm(this.#path, { force: true });
+  }
+
+  async #append(lines: readonly (Head | Line | Released)[]): Promise<void> {
+    // JSON has no infinities; an SQNR is one where nothing changed.
+    const text = lines.map((line) => `${JSON.stringify(line, withoutInfinity)}\n`);
+    await this.#handle.appendFile(text.join(""));
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Runs units in workers. Each has a core of its own and reads the model's structure again; this thread
+ * reads and writes for them, so that every kind of source and sink serves, and no memory is shared.
+ */
+import { startWorker } from "#platform";
+import type { CoreModule, CoreTensorReport } from "./core.js";
+import { errorOf, ModelShrinkError } from "./errors.js";
+import { compiledCore } from "./load.js";
+import type { Pacer } from "./pace.js";
+import type { Order } from "./run.js";
+import type { CheckedSink } from "./sink.js";
+import type { OpenFile } from "./source.js";
+import type { FromWorker, WorkerPort } from "./worker-protocol.js";
+
+interface Host {
+  core: CoreModule;
+  pacer: Pacer;
+  files: readonly OpenFile[];
+  sink: CheckedSink;
+  onWrite(): void;
+}
+
+type Take = (unit: number, report: CoreTensorReport | undefined) => void;
+
+export class WorkerPool {
+  readonly #order: Order;
+  readonly #host: Host;
+
+  constructor(order: Order, host: Host) {
+    this.#order = order;
+    this.#host = host;
+  }
+
+  /** `take` gets what each of `units` found, in the order in which they end. */
+  async run(units: readonly number[], take: Take, workers: number): Promise<void> {
+    const queue = [...units];
+    const ports = Array.from({ length: Math.min(workers, queue.length) }, () => startWorker());
+    try {
+      await Promise.all(ports.map((port) => this.#serve(port, queue, take)));
+    } finally {
+      for (const port of ports) port.terminate();
+    }
+  }
+
+  /** Until the queue is empty and this worker is done. */
+  async #serve(port: WorkerPort, queue: number[], take: Take): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      port.onError((cause) => {
+        reject(new ModelShrinkError(`A worker failed: ${String(cause)}`, "internal", { cause }));
+      });
+      port.onMessage((message) => {
+        this.#answer(port, message, queue, take).then((isDone) => {
+          if (isDone) resolve();
+        }, reject);
+      });
+      port.post({
+        kind: "start",
+        module: compiledCore(),
+        files: this.#host.files.map(({ name, size }) => ({ name, size })),
+        order: this.#order,
+      });
+    });
+  }
+
+  /** Whether the worker is done. */
+  async #answer(
+    port: WorkerPort,
+    message: FromWorker,
+    queue: number[],
+    take: Take,
+  ): Promise<boolean> {
+    const { files, sink, pacer } = this.#host;
+    await pacer.pause();
+    switch (message.kind) {
+      case "read": {
+        const bytes = await files[message.file]!.read(message.offset, message.length);
+        // A source's own memory must not be transferred away from it.
+        const own = isWhole(bytes) && !files[message.file]!.keepsBytes ? bytes : bytes.slice();
+        port.post({ kind: "bytes", bytes: own }, [own.buffer as ArrayBuffer]);
+        return false;
+      }
+      case "write":
+        await sink.write(message);
+        this.#host.onWrite();
+        port.post({ kind: "written" });
+        return false;
+      case "finished":
+        await sink.finish(message.unit, message.report);
+        take(message.unit, message.report);
+        return this.#next(port, queue);
+      case "ready":
+        return this.#next(port, queue);
+      case "failed":
+        throw errorOf(message.error);
+    }
+  }
+
+  #next(port: WorkerPort, queue: number[]): boolean {
+    const unit = queue.shift();
+    if (unit === undefined) return true;
+    port.post({ kind: "unit", unit });
+    return false;
+  }
+}
+
+const isWhole = (bytes: Uint8Array) => bytes.byteLength === bytes.buffer.byteLength;

@@ -1,5 +1,5 @@
-// `npm run evaluate`: the real models, each shrunk in every way, in both runtimes. Writes README.md's table
-// and build/evaluate.json.
+// `npm run evaluate`: the real models, each shrunk in every way, in their runtimes. Writes README.md's tables
+// and build/evaluate.json. `npm run evaluate -- tfjs` does only TensorFlow.js.
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { shrink } from "../dist/index.js";
@@ -13,6 +13,7 @@ import {
   recognizeLines,
 } from "../tests/models/models.mjs";
 import { nodeRuntime, webRuntime } from "../tests/models/runtimes.mjs";
+import { evaluateTfjs } from "./evaluate-tfjs.mjs";
 import { machineName, markdownTable, writeReadmeSection } from "./readme.mjs";
 import { root } from "./run.mjs";
 
@@ -151,22 +152,27 @@ function section(name, rows, runtimes) {
   return `**${model.title}**\n\n${markdownTable(header, body)}`;
 }
 
-const runtimes = [await nodeRuntime(), await webRuntime()];
-// The first session of a runtime also pays for starting it.
-for (const runtime of runtimes) {
-  await (await runtime.open(new Uint8Array(await readFile(modelPaths.speech)))).release();
+async function evaluateOnnx() {
+  const runtimes = [await nodeRuntime(), await webRuntime()];
+  // The first session of a runtime also pays for starting it.
+  for (const runtime of runtimes) {
+    await (await runtime.open(new Uint8Array(await readFile(modelPaths.speech)))).release();
+  }
+  const results = {};
+  for (const name of Object.keys(models)) results[name] = await evaluate(name, runtimes);
+  const versions = runtimes.map(({ name, version }) => `${name} ${version}`).join(", ");
+  const machine = `Measured on ${machineName()}, ${versions} (wasm), one thread, medians.`;
+  const sections = Object.entries(results).map(([name, rows]) => section(name, rows, runtimes));
+  return { results: { machine, results }, markdown: [machine, ...sections].join("\n\n") };
 }
-const results = {};
-for (const name of Object.keys(models)) results[name] = await evaluate(name, runtimes);
 
-const versions = runtimes.map(({ name, version }) => `${name} ${version}`).join(", ");
-const machine = `Measured on ${machineName()}, ${versions} (wasm), one thread, medians.`;
+const parts = { onnx: ["evaluate", evaluateOnnx], tfjs: ["evaluate-tfjs", evaluateTfjs] };
+const chosen = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(parts);
 await mkdir(join(root, "build"), { recursive: true });
-await writeFile(
-  join(root, "build/evaluate.json"),
-  `${JSON.stringify({ machine, results }, undefined, 2)}\n`,
-);
-const sections = Object.entries(results).map(([name, rows]) => section(name, rows, runtimes));
-const markdown = [machine, ...sections].join("\n\n");
-console.log(markdown);
-await writeReadmeSection("evaluate", markdown);
+for (const part of chosen) {
+  const [marker, run] = parts[part];
+  const { results, markdown } = await run();
+  await writeFile(join(root, `build/${marker}.json`), `${JSON.stringify(results, undefined, 2)}\n`);
+  console.log(markdown);
+  await writeReadmeSection(marker, markdown);
+}

@@ -37,6 +37,13 @@ export interface OpenFile {
   close(): Promise<void>;
 }
 
+/** Bytes that `file` gave, as memory that may be kept, changed or transferred. */
+export function ownBytes({ keepsBytes }: OpenFile, bytes: Uint8Array): Uint8Array {
+  const isWhole = bytes.byteLength === bytes.buffer.byteLength;
+  // Not slice(): a Buffer's would share its memory.
+  return isWhole && !keepsBytes ? bytes : new Uint8Array(bytes);
+}
+
 /** A model's files: the main one, and those that it names. */
 export interface OpenFileSet {
   main: OpenFile;

@@ -5,7 +5,7 @@ import { copyOut, writeHeap } from "./heap.js";
 import { callCore, isAlive, unwrap } from "./load.js";
 import type { Pacer } from "./pace.js";
 import type { Piece } from "./sink.js";
-import type { OpenFile, OpenFileSet } from "./source.js";
+import { ownBytes, type OpenFile, type OpenFileSet } from "./source.js";
 
 /** Ranges that are copied unchanged pass through in pieces of this size. */
 const copyBytes = 1 << 20;
@@ -37,10 +37,19 @@ function* piecesOf(
   }
 }
 
-export async function readRange(files: readonly OpenFile[], range: CoreRange): Promise<Uint8Array> {
+/** `isOwn`: the result may be kept, changed or transferred. */
+export async function readRange(
+  files: readonly OpenFile[],
+  range: CoreRange,
+  isOwn = false,
+): Promise<Uint8Array> {
   const pieces = [...piecesOf(files, range)];
   const [first] = pieces;
-  if (first && pieces.length === 1) return first[0].read(first[1], first[2]);
+  if (first && pieces.length === 1) {
+    const [file, offset, size] = first;
+    const bytes = await file.read(offset, size);
+    return isOwn ? ownBytes(file, bytes) : bytes;
+  }
   const bytes = new Uint8Array(range.size);
   let done = 0;
   for (const [file, offset, size] of pieces) {
@@ -137,9 +146,8 @@ async function copyRange(host: StepHost, step: Extract<CoreStep, { kind: "copy" 
   for (let done = 0; done < step.size; done += copyBytes) {
     const size = Math.min(copyBytes, step.size - done);
     const range = { file: step.file, offset: step.offset + done, size };
-    const bytes = await readRange(filesOf(host, 0), range);
-    // The sink may keep, change or transfer what it gets; the source's bytes may be the user's own.
-    await write(host, { ...step, outputOffset: step.outputOffset + done }, bytes.slice());
+    const bytes = await readRange(filesOf(host, 0), range, true);
+    await write(host, { ...step, outputOffset: step.outputOffset + done }, bytes);
     await host.pacer.pause();
   }
 }

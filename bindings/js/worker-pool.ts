@@ -9,7 +9,7 @@ import { compiledCore } from "./load.js";
 import type { Pacer } from "./pace.js";
 import type { Order } from "./run.js";
 import type { CheckedSink } from "./sink.js";
-import type { OpenFile } from "./source.js";
+import { ownBytes, type OpenFile } from "./source.js";
 import type { FromWorker, WorkerPort } from "./worker-protocol.js";
 
 interface Host {
@@ -73,10 +73,9 @@ export class WorkerPool {
     await pacer.pause();
     switch (message.kind) {
       case "read": {
-        const bytes = await files[message.file]!.read(message.offset, message.length);
-        // A source's own memory must not be transferred away from it.
-        const own = isWhole(bytes) && !files[message.file]!.keepsBytes ? bytes : bytes.slice();
-        port.post({ kind: "bytes", bytes: own }, [own.buffer as ArrayBuffer]);
+        const file = files[message.file]!;
+        const bytes = ownBytes(file, await file.read(message.offset, message.length));
+        port.post({ kind: "bytes", bytes }, [bytes.buffer as ArrayBuffer]);
         return false;
       }
       case "write":
@@ -102,5 +101,3 @@ export class WorkerPool {
     return false;
   }
 }
-
-const isWhole = (bytes: Uint8Array) => bytes.byteLength === bytes.buffer.byteLength;

@@ -1,16 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ArgumentError, presets, UnsupportedError } from "modelshrink";
-import { checkRecipe, specsOf } from "../../dist/recipe.js";
+import { checkRecipe, orderFor } from "../../dist/recipe.js";
 
 const tensor = (name, shape = [64, 64], isWeight = true) => ({ name, shape, isWeight });
 
 /** The type that each named tensor gets, or "keep". */
 function typesOf(recipe, ...tensors) {
-  return specsOf(checkRecipe(recipe), tensors).map(({ keep, type }) => (keep ? "keep" : type));
+  return orderFor(checkRecipe(recipe), tensors).specs.map(({ keep, type }) =>
+    keep ? "keep" : type,
+  );
 }
 
-const specOf = (recipe) => specsOf(checkRecipe(recipe), [tensor("w")])[0];
+const specOf = (recipe) => orderFor(checkRecipe(recipe), [tensor("w")]).specs[0];
 
 test("every preset is a valid recipe with a one-line description", () => {
   assert.ok(Object.keys(presets).length >= 10);
@@ -122,7 +124,7 @@ test("each wrong value is refused with its name, itself and what is allowed", ()
 });
 
 test("formats that are to come are unsupported, not unknown", () => {
-  for (const weights of ["nf4", "q4_K", "Q8_0", "iq4_nl", "mxfp4"]) {
+  for (const weights of ["nf4", "q4_K", "Q6_K", "iq4_nl", "mxfp4"]) {
     assert.throws(() => checkRecipe({ weights }), UnsupportedError, weights);
   }
 });

@@ -57,7 +57,6 @@ class PartFile {
   async open(kept: boolean): Promise<void> {
     await checkReplaceable(this.path);
     await attempt(this.path, async () => {
-      await mkdir(dirname(this.path), { recursive: true });
       this.#handle = await open(this.part, kept ? "r+" : "w+");
     });
   }
@@ -114,22 +113,29 @@ async function syncFolder(path: string): Promise<void> {
 /** Targets of this process's running runs. */
 const busy = new Set<string>();
 
-/** `pathFor`: where the output file of this name goes. */
+/** Where output files go. */
+interface Place {
+  folder: string;
+  /** Whether the folder may be made. */
+  isNew: boolean;
+  pathFor: (name: string) => string;
+}
+
 class FileTargetSink implements FileSetSink {
-  readonly #pathFor: (name: string) => string;
+  readonly #place: Place;
   readonly #resume: boolean;
   #files: PartFile[] = [];
   #journal: Journal | undefined;
   #busy: string | undefined;
 
-  constructor(pathFor: (name: string) => string, resume: boolean) {
-    this.#pathFor = pathFor;
+  constructor(place: Place, resume: boolean) {
+    this.#place = place;
     this.#resume = resume;
   }
 
   async open(run: RunIdentity): Promise<FinishedUnits> {
     this.#files = run.files.map(
-      ({ name, sizeBytes }) => new PartFile(this.#pathFor(name), sizeBytes),
+      ({ name, sizeBytes }) => new PartFile(this.#place.pathFor(name), sizeBytes),
     );
     await refuseInputs(this.#files, run);
     const main = this.#files[0]!.path;
@@ -137,7 +143,7 @@ class FileTargetSink implements FileSetSink {
     if (busy.has(key)) throw alreadyRunning(main, process.pid);
     busy.add(key);
     this.#busy = key;
-    await attempt(main, () => mkdir(dirname(main), { recursive: true }));
+    await this.#makeFolders();
     const { journal, finished } = await Journal.open(hidden(main, "journal"), run, {
       resume: this.#resume,
       exists: () => this.#allPartsExist(),
@@ -189,6 +195,15 @@ class FileTargetSink implements FileSetSink {
     }
   }
 
+  /** The target's own folder, where that is meant to be new, and those that names have in them. */
+  async #makeFolders(): Promise<void> {
+    const { folder, isNew } = this.#place;
+    const inner = this.#files.map(({ path }) => dirname(path)).filter((it) => it !== folder);
+    for (const path of new Set(isNew ? [folder, ...inner] : inner)) {
+      await attempt(path, () => mkdir(path, { recursive: true }));
+    }
+  }
+
   async #discard(): Promise<void> {
     for (const { part } of this.#files) await rm(part, { force: true });
     await this.#journal?.remove();
@@ -234,7 +249,12 @@ const mainExtension = /\.(onnx|safetensors|gguf|json)$/i;
  * existing folder, or a path that ends in "/", takes the files by their own names.
  */
 export function pathTarget(path: string, isResuming: boolean): Target {
-  let pathFor = (name: string) => join(path, name);
+  const intoFolder = {
+    folder: join(path),
+    isNew: true,
+    pathFor: (name: string) => join(path, name),
+  };
+  let place: Place = intoFolder;
   return {
     async mainName(numFiles) {
       const isFolder =
@@ -245,9 +265,11 @@ export function pathTarget(path: string, isResuming: boolean): Target {
           () => false,
         ));
       if (isFolder || (numFiles > 1 && !mainExtension.test(path))) return undefined;
-      pathFor = numFiles > 1 ? (name) => join(dirname(path), name) : () => path;
+      const folder = dirname(path);
+      const pathFor = numFiles > 1 ? (name: string) => join(folder, name) : () => path;
+      place = { folder, isNew: false, pathFor };
       return basename(path);
     },
-    sink: () => new FileTargetSink((name) => pathFor(name), isResuming),
+    sink: () => new FileTargetSink(place, isResuming),
   };
 }

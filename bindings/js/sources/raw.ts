@@ -62,7 +62,7 @@ export function windowed(raw: RawFile): (offset: number, length: number) => Prom
   let start = 0;
   let ahead = windowBytes;
   return async (offset, length) => {
-    if (raw.inMemory || length >= maxWindowBytes) return readExactly(raw, offset, length);
+    if (raw.inMemory || length > windowBytes) return readExactly(raw, offset, length);
     const end = start + window.length;
     if (offset < start || offset + length > end) {
       ahead = offset === end && end > 0 ? Math.min(2 * ahead, maxWindowBytes) : windowBytes;

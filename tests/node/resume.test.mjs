@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, beforeEach, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { shrink } from "modelshrink";
+import { makeGguf, tinyLlama } from "./gguf.mjs";
+
+const script = fileURLToPath(new URL("./interrupted.mjs", import.meta.url));
+const never = 1e9;
+let folder;
+let source;
+let output;
+let expected;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "modelshrink-resume-"));
+  source = join(folder, "in.gguf");
+  await writeFile(source, makeGguf(tinyLlama({ layers: 1 })));
+  const { report, bytes } = await shrink(source, "Q8_0");
+  expected = { report, bytes: Buffer.from(await bytes()) };
+});
+beforeEach(async () => {
+  await rm(join(folder, "out"), { recursive: true, force: true });
+  await mkdir(join(folder, "out"));
+  output = join(folder, "out", "small.gguf");
+});
+after(() => rm(folder, { recursive: true }));
+
+/** Killed at write number `last`, or its number of writes. */
+async function runUntil(last, options = {}) {
+  const all = { source, recipe: "Q8_0", sink: output, ...options };
+  const child = spawn(process.execPath, [script, JSON.stringify(all), String(last)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let text = "";
+  child.stdout.on("data", (data) => (text += data));
+  const [code, signal] = await once(child, "close");
+  if (signal !== null) assert.equal(signal, "SIGKILL");
+  else assert.equal(code, 0);
+  return signal === null ? Number(text) : undefined;
+}
+
+test("a run killed at any write is resumed to the same bytes and report", async () => {
+  const numWrites = await runUntil(never);
+  assert.ok(numWrites > 20, String(numWrites));
+  for (let last = 1; last <= numWrites; last++) {
+    await rm(output);
+    await runUntil(last);
+    const names = await readdir(join(folder, "out"));
+    assert.ok(!names.includes("small.gguf"), `write ${last}`);
+    const { report } = await shrink(source, "Q8_0", { sink: output, resume: true });
+    assert.equal(Buffer.compare(await readFile(output), expected.bytes), 0, `write ${last}`);
+    assert.deepEqual({ ...report, files: expected.report.files }, expected.report);
+    assert.deepEqual(await readdir(join(folder, "out")), ["small.gguf"]);
+  }
+});
+
+test("what was done is not done again", async () => {
+  const numWrites = await runUntil(never);
+  await rm(output);
+  await runUntil(numWrites - 1);
+  const seen = [];
+  await shrink(source, "Q8_0", {
+    sink: output,
+    resume: true,
+    onProgress: ({ phase, done }) => phase === "write" && seen.push(done),
+  });
+  assert.ok(seen[0] > 0);
+  const rest = await runUntil(never);
+  assert.equal(rest, numWrites);
+});
+
+test("a run without resume starts anew after one that was killed", async () => {
+  await runUntil(12);
+  await shrink(source, "Q4_0", { sink: output });
+  const fresh = await (await shrink(source, "Q4_0")).bytes();
+  assert.equal(Buffer.compare(await readFile(output), Buffer.from(fresh)), 0);
+  assert.deepEqual(await readdir(join(folder, "out")), ["small.gguf"]);
+});
+
+test("another model or another recipe is refused", async () => {
+  await runUntil(12);
+  const resumed = (recipe) => shrink(source, recipe, { sink: output, resume: true });
+  await assert.rejects(resumed("Q4_0"), { code: "argument", message: /recipe/ });
+  const model = await readFile(source);
+  const changed = Buffer.from(model);
+  changed[changed.length - 100] ^= 1;
+  await writeFile(source, changed);
+  // Setting the time back does not hide it.
+  await utimes(source, 1, 1);
+  await assert.rejects(resumed("Q8_0"), { code: "argument", message: /the model changed/ });
+  await writeFile(source, model);
+});
+
+test("a source without a date is known by its content", async () => {
+  const model = await readFile(source);
+  const controller = new AbortController();
+  const options = { sink: output, resume: true };
+  const onProgress = ({ phase, done }) => {
+    if (phase === "write" && done > 50_000) controller.abort();
+  };
+  const { signal } = controller;
+  await assert.rejects(shrink(model, "Q8_0", { ...options, signal, onProgress }), {
+    name: "AbortError",
+  });
+  const other = Buffer.from(model);
+  other[other.length - 100] ^= 1;
+  await assert.rejects(shrink(other, "Q8_0", options), { message: /the model changed/ });
+  await shrink(model, "Q8_0", options);
+  assert.equal(Buffer.compare(await readFile(output), expected.bytes), 0);
+});
+
+test("an aborted run leaves nothing, unless it is to be resumed", async () => {
+  for (const resume of [false, true]) {
+    const controller = new AbortController();
+    const onProgress = ({ phase }) => phase === "write" && controller.abort();
+    const { signal } = controller;
+    const run = shrink(source, "Q8_0", { sink: output, resume, signal, onProgress });
+    await assert.rejects(run, { name: "AbortError" });
+    const left = await readdir(join(folder, "out"));
+    assert.deepEqual(left, resume ? [".small.gguf.journal", ".small.gguf.part"] : []);
+  }
+});
+
+test("two runs to one file: the second is refused", async () => {
+  const first = shrink(source, "Q8_0", { sink: output });
+  const second = shrink(source, "Q8_0", { sink: output });
+  const results = await Promise.allSettled([first, second]);
+  assert.deepEqual(results.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+  const { reason } = results.find(({ status }) => status === "rejected");
+  assert.match(reason.message, /is writing it/);
+  assert.equal(Buffer.compare(await readFile(output), expected.bytes), 0);
+});
+
+test("resume needs a path", async () => {
+  await assert.rejects(shrink(source, "Q8_0", { resume: true }), /needs a path/);
+});

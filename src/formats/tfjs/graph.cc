@@ -242,10 +242,16 @@ class GraphReader : private Walker {
     return num_uses_[tensor] == 1 && document_.entries[tensor].node.json.size() > 0;
   }
 
+  // Whether values are codes - 128.
+  static bool IsPlain(const Tensor& tensor) {
+    double parameters[2];  // scale and minimum
+    std::memcpy(parameters, tensor.parameters.data(), sizeof(parameters));
+    return parameters[0] == 1 && parameters[1] == -128;
+  }
+
   // What the writer makes of int8 weights of a graph model.
   void FindProducts() {
     document_.product_of_tensor.assign(model_.tensors.size(), kNone);
-    constexpr double kParameters[] = {1, -128};
     for (const Multiplication& mul : multiplications_) {
       Tensor& tensor = model_.tensors[mul.codes];
       Tensor& scales = model_.tensors[mul.scales];
@@ -253,8 +259,7 @@ class GraphReader : private Walker {
       const NodeId name_node = json_.Find(mul.node, "name");
       std::string name;
       if (axis == kNone || tensor.scheme.type != DType::kUint8 || !tensor.quantized ||
-          std::memcmp(tensor.parameters.data(), kParameters, sizeof(kParameters)) != 0 ||
-          scales.scheme.type != DType::kFloat32 || !IsUsedOnce(mul.codes) ||
+          !IsPlain(tensor) || scales.scheme.type != DType::kFloat32 || !IsUsedOnce(mul.codes) ||
           !IsUsedOnce(mul.scales) || !GetString(name_node, &name) ||
           !values_.emplace(name, mul.codes).second) {
         continue;

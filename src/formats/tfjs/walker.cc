@@ -35,14 +35,16 @@ bool Walker::Find(json::NodeId object, const char* what, const char* key, json::
 
 bool Walker::GetString(json::NodeId node, std::string* value) {
   auto text = json_.String(node);
-  if (text.ok()) *value = std::move(text).value();
-  return Check(std::move(text).status());
+  if (!text.ok()) return Check(text.status());
+  *value = std::move(text).value();
+  return true;
 }
 
 bool Walker::GetNumber(json::NodeId node, double* value) {
-  auto number = json_.Number(node);
-  if (number.ok()) *value = number.value();
-  return Check(std::move(number).status());
+  const auto number = json_.Number(node);
+  if (!number.ok()) return Check(number.status());
+  *value = number.value();
+  return true;
 }
 
 }  // namespace modelshrink::tfjs

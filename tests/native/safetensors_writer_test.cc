@@ -381,6 +381,23 @@ TEST(SafetensorsWriter, SchemesThatDoNotFitLeavePlainTensors) {
   ExpectPlain(scheme(R"("axis":0,"symmetric":false)"), "there is no \"w.zero_point\"", {scale});
 }
 
+TEST(SafetensorsWriter, ALeftOverSchemeIsReplaced) {
+  const TestTensor w = FloatTensor("w", {64, 64});
+  const std::string file = MakeSafetensors({w}, R"("modelshrink.w":"{}","modelshrink.v":"{}")");
+  const std::string written = WrittenFile(file, SpecOf(DType::kInt8));
+  EXPECT_EQ(HeaderOf(written).find("\"modelshrink.w\":\"{}\""), std::string::npos);
+  EXPECT_EQ(written.substr(8, 44), R"({"__metadata__":{"modelshrink.v":"{}","model)");
+  EXPECT_EQ(HeaderOf(Restored(written)), HeaderOf(MakeSafetensors({w}, R"("modelshrink.v":"{}")")));
+}
+
+TEST(SafetensorsWriter, KeptTensorsAroundAChangedOneAreCopiedFromTheirPlaces) {
+  const std::string file = MakeSafetensors(
+      {FloatTensor("a", {8}, 1), FloatTensor("w", {16, 16}, 2), FloatTensor("z", {8}, 3)});
+  const std::string written = WrittenFile(file, SpecOf(DType::kFloat16));
+  const std::string data = DataOf(file);
+  EXPECT_TRUE(DataOf(written).substr(0, 64) == data.substr(0, 32) + data.substr(32 + 1024));
+}
+
 TEST(SafetensorsWriter, APartServesOneTensor) {
   // Codes that are also the zero points of another.
   const std::string axis = R"(\"dtype\":\"F32\",\"shape\":[2,1],\"axis\":0,\"symmetric\":false}")";

@@ -149,20 +149,20 @@ class Collector {
     tensor.type_name = InfoOf(entry.dtype).type_name;
     tensor.parts[0] = RangeOf(i);
     tensor.stored_bytes = StoredBytes(i);
-    if (const auto note = notes_.find(i); note != notes_.end()) {
-      tensor.note = note->second;
-    } else if (!is_listed_[i]) {
-      tensor.note = "the index does not list it";
-    } else if (entry.dtype != Dtype::kF32 && entry.dtype != Dtype::kF16 &&
-               entry.dtype != Dtype::kBF16) {
-      tensor.note = "not float32, float16 or bfloat16";
-    } else if (tensor.shape.size() < 2) {
-      tensor.note = "rank below 2";
-    } else if (entry.begin == entry.end) {
-      tensor.note = "it has no elements";
-    } else {
-      tensor.is_weight = true;
+    tensor.note = ReasonAgainst(i, tensor.shape);
+    tensor.is_weight = tensor.note.empty();
+    if (const auto note = notes_.find(i); note != notes_.end()) tensor.note = note->second;
+  }
+
+  // Why it cannot be a weight; "" when it can.
+  const char* ReasonAgainst(uint32_t i, const Shape& shape) const {
+    const Entry& entry = header_.entries[i];
+    if (!is_listed_[i]) return "the index does not list it";
+    if (entry.dtype != Dtype::kF32 && entry.dtype != Dtype::kF16 && entry.dtype != Dtype::kBF16) {
+      return "not float32, float16 or bfloat16";
     }
+    if (shape.size() < 2) return "rank below 2";
+    return entry.begin == entry.end ? "it has no elements" : "";
   }
 
   void SetQuantized(const Quantized& quantized, Tensor* tensor) {

@@ -96,6 +96,9 @@ TEST(Json, QuotedStringsAreReadBack) {
   std::string text;
   AppendQuoted(all, &text);
   EXPECT_EQ(Parsed(text).String(0).value(), all);
+  text.clear();
+  AppendQuoted("\"\\/\b\f\n\r\t\x1F\x7F", &text);
+  EXPECT_EQ(text, "\"\\\"\\\\/\\b\\f\\n\\r\\t\\u001f\x7F\"");
 }
 
 TEST(Json, Integers) {

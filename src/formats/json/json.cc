@@ -21,6 +21,9 @@ constexpr unsigned kParseFlags =
 // Two 32-bit numbers a level.
 constexpr size_t kStackBytes = (Document::kMaxDepth + 1) * 2 * sizeof(uint32_t);
 constexpr uint64_t kMaxInteger = (uint64_t{1} << 53) - 1;
+// Escapes of one letter that stand for another character, and those characters.
+constexpr std::string_view kEscapeLetters = "bfnrt";
+constexpr std::string_view kEscapeCodes = "\b\f\n\r\t";
 
 const char* NameOf(Kind kind) {
   static constexpr const char* kNames[] = {"an object", "an array",  "a string",
@@ -99,10 +102,8 @@ uint32_t TakeEscape(std::string_view text, size_t* pos) {
   const char c = text[*pos + 1];
   if (c != 'u') {
     *pos += 2;
-    static constexpr std::string_view kLetters = "bfnrt";
-    static constexpr std::string_view kCodes = "\b\f\n\r\t";
-    const size_t i = kLetters.find(c);
-    return static_cast<unsigned char>(i == std::string_view::npos ? c : kCodes[i]);
+    const size_t i = kEscapeLetters.find(c);
+    return static_cast<unsigned char>(i == std::string_view::npos ? c : kEscapeCodes[i]);
   }
   const uint32_t code = Hex4(text.data() + *pos + 2);
   *pos += 6;
@@ -428,6 +429,9 @@ void AppendQuoted(std::string_view value, std::string* out) {
     if (c == '"' || c == '\\') {
       out->push_back('\\');
       out->push_back(c);
+    } else if (const size_t i = kEscapeCodes.find(c); i != std::string_view::npos) {
+      out->push_back('\\');
+      out->push_back(kEscapeLetters[i]);
     } else if (static_cast<unsigned char>(c) < 0x20) {
       out->append("\\u00");
       out->push_back(kHex[c >> 4]);

@@ -142,7 +142,7 @@ class Elements {
   NodeId array_;
 };
 
-// Appends `value` (UTF-8) as a JSON string with its quotes.
+// Appends `value` (UTF-8) as a JSON string with its quotes, as JavaScript and serde write it.
 void AppendQuoted(std::string_view value, std::string* out);
 
 }  // namespace modelshrink::json

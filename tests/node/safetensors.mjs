@@ -43,7 +43,7 @@ export function makeSafetensors(tensors, metadata) {
     header[name] = { dtype, shape, data_offsets: [begin, end] };
   }
   let text = JSON.stringify(header);
-  text = text.padEnd(Math.ceil(Buffer.byteLength(text) / 8) * 8);
+  text += " ".repeat((8 - (Buffer.byteLength(text) % 8)) % 8);
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(Buffer.byteLength(text)));
   const bytes = ({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);

@@ -48,6 +48,7 @@ void ExpectAsReference(const std::vector<float>& values) {
     const auto& parts = array.value().parts;
     EXPECT_EQ(DoubleOf(parts[1].span()), expected.scale);
     EXPECT_EQ(DoubleOf(parts[2].span()), expected.min);
+    EXPECT_EQ(std::signbit(DoubleOf(parts[2].span())), std::signbit(expected.min));
     std::vector<float> decoded(values.size());
     ASSERT_TRUE(DequantizeArray(SchemeOf(type), shape,
                                 {parts[0].span(), parts[1].span(), parts[2].span()}, decoded)
@@ -88,6 +89,7 @@ TEST(TfjsCodecTest, RoundsTiesToEven) {
   values.clear();
   for (int i = -255; i <= 255; ++i) values.push_back(static_cast<float>(i) / 2);
   ExpectAsReference(values);
+  ExpectAsReference({-126.5f, 128.5f, 0, 0.5f, 1.5f});
   values = {0, 65535, 0.5f, 1.5f, 2.5f, 65534.5f};
   ExpectAsReference(values);
 }

@@ -123,6 +123,45 @@ TEST(TfjsReader, DecodesQuantizedTensorsAsTfjsDoes) {
   EXPECT_FALSE(model.tensors[3].is_weight);
 }
 
+TEST(TfjsReader, OnlyTheWritersFormIsAProduct) {
+  const std::string codes = R"(,"quantization":{"dtype":"uint8","min":-128,"scale":1})";
+  const auto entries = [](const std::string& quantization, const std::string& scales_shape) {
+    return EntryJson("q", "[1,1,2,2]", "float32", quantization) + "," +
+           EntryJson("s", scales_shape);
+  };
+  const std::string nodes = NodeJson("q", "Const") + "," + NodeJson("s", "Const") + "," +
+                            NodeJson("w", "Mul", R"("q","s")") + "," +
+                            NodeJson("y", "Conv2D", R"("x","w")");
+  const std::string bytes = std::string("\x80\x81\x7F\x00", 4) + FloatBytes({0.5f, 2});
+  const Files files = OneGroup(entries(codes, "[1,1,1,2]"), bytes, nodes);
+  const auto format = ReadFiles(files, "model.json");
+  ASSERT_TRUE(format.ok()) << format.status().message();
+  const Model& model = format.value()->model();
+  ASSERT_EQ(model.tensors.size(), 1u);
+  EXPECT_EQ(model.tensors[0].name, "w");
+  EXPECT_EQ(model.tensors[0].scheme.axis, 3u);
+  EXPECT_EQ(model.tensors[0].parts[1], (ByteRange{4, 8, 1}));
+  EXPECT_TRUE(model.tensors[0].is_weight);
+  EXPECT_EQ(ValuesOf(files, *format.value(), 0), (std::vector<float>{0, 2, -0.5f, -256}));
+
+  const std::string other = R"(,"quantization":{"dtype":"uint8","min":-127,"scale":1})";
+  const Files others[] = {
+      OneGroup(entries(other, "[1,1,1,2]"), bytes, nodes),
+      OneGroup(entries(codes, "[1,2]"), bytes, nodes),
+      OneGroup(entries(codes, "[2,1,1,1]"), bytes, nodes),
+      // Used elsewhere too.
+      OneGroup(entries(codes, "[1,1,1,2]"), bytes,
+               nodes + "," + NodeJson("z", "Add", R"("x","q")")),
+      OneGroup(entries(codes, "[1,1,1,2]"), bytes,
+               nodes + "," + NodeJson("z", "Add", R"("x","s:0")")),
+  };
+  for (const Files& f : others) {
+    const auto plain = ReadFiles(f, "model.json");
+    ASSERT_TRUE(plain.ok()) << plain.status().message();
+    EXPECT_EQ(plain.value()->model().tensors.size(), 2u) << f.at("model.json");
+  }
+}
+
 std::string Strings(const std::vector<std::string>& strings) {
   std::string bytes;
   for (const std::string& string : strings) {
@@ -256,6 +295,7 @@ std::vector<BrokenCase> BrokenCases() {
       {"huge_dim", WithWeights(EntryJson("w", "[9007199254740993]")), "2^53"},
       {"overflowing_shape", WithWeights(EntryJson("w", "[4294967296,4294967296,4294967296]")),
        "more than 2^48"},
+      {"too_many_elements", WithWeights(EntryJson("w", "[16777216,33554432]")), "more than 2^48"},
       {"no_scale", WithQuantization(R"({"dtype":"uint8","min":0})"), "no \"scale\""},
       {"no_min", WithQuantization(R"({"dtype":"uint8","scale":1})"), "no \"min\""},
       {"nan_scale", WithQuantization(R"({"dtype":"uint8","scale":NaN,"min":0})"), "no JSON value"},

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -210,6 +211,36 @@ TEST(TfjsWriter, RestoresFloat32) {
   }
 }
 
+TEST(TfjsWriter, RestoresProductsInAnyOrder) {
+  const std::string q = EntryJson("w__q", "[1,1,2,2]", "float32",
+                                  R"(,"quantization":{"dtype":"uint8","min":-128,"scale":1})");
+  const std::string s = EntryJson("w__s", "[1,1,1,2]");
+  const std::string codes("\x80\x81\x7F\x00", 4);
+  const std::string scales = FloatBytes({0.5f, 2});
+  std::vector<std::string> nodes = {NodeJson("w", "Mul", R"("w__q","w__s")"),
+                                    NodeJson("w__q", "Const"), NodeJson("w__s", "Const"),
+                                    NodeJson("y", "Conv2D", R"("x","w")")};
+  std::sort(nodes.begin(), nodes.end());
+  do {
+    std::string text;
+    for (const std::string& node : nodes) text += (text.empty() ? "" : " ,\n") + node;
+    for (const bool codes_first : {true, false}) {
+      const Files files = OneGroup(codes_first ? q + " , " + s : s + " , " + q,
+                                   codes_first ? codes + scales : scales + codes, text);
+      const Written restored = Write(files, SpecOf(DType::kFloat32));
+      const auto format = Read(restored);
+      ASSERT_TRUE(format.ok()) << format.status().message() << restored.json();
+      const Model& model = format.value()->model();
+      ASSERT_EQ(model.tensors.size(), 1u) << restored.json();
+      EXPECT_TRUE(model.tensors[0].is_weight);
+      EXPECT_EQ(model.tensors[0].scheme.type, DType::kFloat32);
+      EXPECT_EQ(ValuesOf(restored.files, *format.value(), 0),
+                (std::vector<float>{0, 2, -0.5f, -256}));
+      EXPECT_EQ(restored.json().find("__"), std::string::npos) << restored.json();
+    }
+  } while (std::next_permutation(nodes.begin(), nodes.end()));
+}
+
 TEST(TfjsWriter, RequantizesWhenAsked) {
   const Written products = Write(ConvModel(), SpecOf(DType::kInt8));
   const Written kept = Write(products.files, SpecOf(DType::kUint8));
@@ -222,12 +253,12 @@ TEST(TfjsWriter, RequantizesWhenAsked) {
 }
 
 TEST(TfjsWriter, NewNamesAreUnused) {
-  const std::string weights = EntryJson("w", "[1,1,512,2]") + "," + EntryJson("w__q", "[1]") + "," +
-                              EntryJson("w__s2", "[1]");
+  const std::string weights = EntryJson("w", "[1,1,512,2]") + "," + EntryJson("w__s2", "[1]") +
+                              "," + EntryJson("w__q", "[1]");
   const Files files =
       OneGroup(weights, FloatBytes(Kernel(1026, 2)),
                NodeJson("w", "Const") + "," + NodeJson("y", "Conv2D", R"("x","w")") + "," +
-                   NodeJson("w__q", "Const") + "," + NodeJson("w__s2", "Const"));
+                   NodeJson("w__s2", "Const") + "," + NodeJson("w__q", "Const"));
   const Written written = Write(files, SpecOf(DType::kInt8));
   EXPECT_NE(written.json().find(R"("input":["w__q3","w__s3"])"), std::string::npos)
       << written.json();
@@ -282,6 +313,12 @@ TEST(TfjsWriter, FilesFollowTheMainName) {
   EXPECT_EQ(written.layout.files[1].name, "small.bin");
   EXPECT_NE(written.json().find(R"("paths":["small.bin"])"), std::string::npos);
   EXPECT_TRUE(Read(written).ok());
+  // Only a whole word is the main one's name.
+  Files longer = files;
+  longer["model.json"].replace(longer["model.json"].find("model.bin"), 9, "modelling.bin");
+  longer["modelling.bin"] = files["w.bin"];
+  EXPECT_EQ(Write(longer, SpecOf(DType::kUint8), "small.json").layout.files[1].name,
+            "modelling.bin");
   // Never two files of one name.
   const Written clash = Write(files, SpecOf(DType::kUint8), "small.bin");
   EXPECT_EQ(clash.layout.files[1].name, "_small.bin");

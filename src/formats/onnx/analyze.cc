@@ -56,12 +56,21 @@ bool IsFloat(DType type) {
 }
 
 // Why a constant cannot be a weight whatever consumes it; "" when it can.
-std::string ReasonAgainst(const Constant& constant, DType type) {
-  if (constant.external) return "its values are in another file";
+std::string ReasonAgainst(const Document& document, const Constant& constant, DType type) {
+  if (constant.external_file != kNone &&
+      document.external_files[constant.external_file].is_missing) {
+    return "its values are in \"" + document.external_files[constant.external_file].location +
+           "\", which is not there";
+  }
   if (!IsFloat(type)) return "not float32, float16 or bfloat16";
   if (constant.dims.size() < 2) return "rank below 2";
   if (constant.data.size == 0) return "its values are not stored in one piece";
   return "";
+}
+
+uint64_t StoredBytesOf(const Constant& constant) {
+  const uint64_t external = constant.external_file == kNone ? 0 : constant.data.size;
+  return constant.field.end - constant.field.begin + external;
 }
 
 Tensor Describe(const Document& document, const ValueGraph& graph, size_t index) {
@@ -70,9 +79,9 @@ Tensor Describe(const Document& document, const ValueGraph& graph, size_t index)
   tensor.shape = constant.dims;
   tensor.scheme.type = DTypeOf(constant.data_type);
   tensor.parts[static_cast<size_t>(Part::kCodes)] = constant.data;
-  tensor.stored_bytes = constant.field.end - constant.field.begin;
+  tensor.stored_bytes = StoredBytesOf(constant);
   if (!constant.uses.empty()) tensor.consumer = document.nodes[constant.uses[0].node].op_type;
-  tensor.note = ReasonAgainst(constant, tensor.scheme.type);
+  tensor.note = ReasonAgainst(document, constant, tensor.scheme.type);
   if (!tensor.note.empty()) return tensor;
   const std::optional<WeightRole> role = FindWeightRole(document, graph, index);
   if (!role) {
@@ -113,7 +122,7 @@ Tensor DescribeQuantized(const Document& document, const Quantized& quantized) {
     if (quantized.constants[p] == kNone) continue;
     const Constant& constant = document.constants[quantized.constants[p]];
     tensor.parts[p] = constant.data;
-    tensor.stored_bytes += constant.field.end - constant.field.begin;
+    tensor.stored_bytes += StoredBytesOf(constant);
   }
   // Padding of a last block is not part of the codes.
   const StatusOr<PartSizes> sizes = PartSizesOf(tensor.scheme, tensor.shape);

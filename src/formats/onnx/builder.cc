@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "base/checked.h"
 #include "formats/onnx/schema.h"
+#include "formats/path.h"
 
 namespace modelshrink::onnx {
 namespace {
@@ -176,6 +177,10 @@ Status Builder::Enter(const Event& event, Scanner& scanner) {
       return {};
     case kTensorProto:
       tensor_ = {};
+      tensor_.body = event.body;
+      return {};
+    case kEntryProto:
+      entry_ = {};
       return {};
     case kValueInfoProto:
       value_name_.clear();
@@ -260,6 +265,9 @@ Status Builder::Field(const Event& event, uint32_t message_kind) {
       return TensorField(event);
     case kValueInfoProto:
       return TakeName(event, &value_name_);
+    case kEntryProto:
+      (event.rule->number == kEntryKey ? entry_.key : entry_.value) = TextOf(event);
+      return {};
     default:
       return {};
   }
@@ -405,6 +413,7 @@ Status Builder::TensorField(const Event& event) {
       return {};
     case kTensorDataLocation:
       tensor_.external = event.value == 1;
+      tensor_.external_fields.push_back(event.field);
       return {};
     case kTensorDims:
       break;
@@ -440,6 +449,8 @@ Status Builder::Leave(const Event& event, Scanner& scanner) {
       return LeaveTensor(event, scanner.frames().back().kind);
     case kValueInfoProto:
       return LeaveValueInfo(event);
+    case kEntryProto:
+      return LeaveEntry(event).WithTensor(tensor_.name);
     default:
       return {};
   }
@@ -472,7 +483,10 @@ Status Builder::LeaveNode(const Event& event) {
   // With subgraphs it is something else that only calls itself Constant.
   const bool is_constant =
       node.op_type == "Constant" && node.domain.empty() && pending.value && node.subgraphs.empty();
-  if (!is_constant) return {};
+  if (!is_constant) {
+    if (pending.value && pending.value->external) document_.has_other_external_data = true;
+    return {};
+  }
   if (node.outputs.size() != 1 || node.outputs[0].empty()) {
     return FormatError("a Constant node has no output, or more than one");
   }
@@ -483,7 +497,9 @@ void Builder::LeaveAttribute() {
   PendingAttribute pending = std::move(attributes_.back());
   attributes_.pop_back();
   if (pending.tensor) {
-    if (pending.attribute.name == "value") nodes_.back().value = std::move(pending.tensor);
+    const bool is_value = pending.attribute.name == "value";
+    if (pending.tensor->external && !is_value) document_.has_other_external_data = true;
+    if (is_value) nodes_.back().value = std::move(pending.tensor);
     return;
   }
   Node& node = document_.nodes[nodes_.back().node];
@@ -496,7 +512,25 @@ void Builder::LeaveAttribute() {
   node.attributes.push_back(std::move(pending.attribute));
 }
 
+Status Builder::LeaveEntry(const Event& event) {
+  tensor_.external_fields.push_back(event.field);
+  std::optional<std::string>* known = entry_.key == "location" ? &tensor_.location
+                                      : entry_.key == "offset" ? &tensor_.offset
+                                      : entry_.key == "length" ? &tensor_.length
+                                                               : nullptr;
+  // Others ("checksum") are for people; values that change would make them wrong.
+  if (known == nullptr) return {};
+  if (known->has_value()) {
+    return FormatError("external_data has the key \"" + entry_.key + "\" twice");
+  }
+  *known = std::move(entry_.value);
+  return Charge(2 * sizeof(Extent) + (*known)->size());
+}
+
 Status Builder::LeaveTensor(const Event& event, uint32_t parent_kind) {
+  const bool is_constant = parent_kind == kAttributeProto ? event.rule->number == kAttributeT
+                                                          : parent_kind != kSparseTensorProto;
+  if (tensor_.external && !is_constant) document_.has_other_external_data = true;
   if (parent_kind == kAttributeProto) {
     attributes_.back().is_plain = false;
     if (event.rule->number == kAttributeT) attributes_.back().tensor = std::move(tensor_);
@@ -558,7 +592,47 @@ StatusOr<ByteRange> LocateData(int32_t data_type, uint64_t num_elements, uint32_
   return ByteRange{data.begin, size};
 }
 
+// A decimal number as external_data has it.
+StatusOr<uint64_t> NumberFrom(const std::string& key, const std::string& text) {
+  uint64_t number = 0;
+  bool is_number = !text.empty();
+  for (const char c : text) {
+    const bool is_digit = c >= '0' && c <= '9';
+    is_number = is_number && is_digit && CheckedMul(number, 10, &number) &&
+                CheckedAdd(number, static_cast<uint64_t>(c - '0'), &number);
+  }
+  if (is_number) return number;
+  return FormatError("the " + key + " of its external data is \"" + text.substr(0, 40) +
+                     "\", not a whole number of bytes");
+}
+
 }  // namespace
+
+Status Builder::LocateExternal(const PendingTensor& tensor, Constant* constant) {
+  if (tensor.data_field != 0) {
+    return FormatError(std::string("values are given in both ") +
+                       NameOfDataField(tensor.data_field) + " and another file");
+  }
+  if (!tensor.location) return FormatError("its external data has no location");
+  const std::string wrong = WrongWithPath(*tensor.location);
+  if (!wrong.empty()) {
+    return FormatError("the location of its external data, \"" + tensor.location->substr(0, 80) +
+                       "\", " + wrong);
+  }
+  if (tensor.offset) {
+    ASSIGN_OR_RETURN(constant->external_offset, NumberFrom("offset", *tensor.offset));
+  }
+  if (tensor.length) {
+    ASSIGN_OR_RETURN(constant->external_length, NumberFrom("length", *tensor.length));
+  }
+  const auto [known, is_new] =
+      external_files_.try_emplace(*tensor.location, document_.external_files.size());
+  constant->external_file = known->second;
+  constant->external_fields = tensor.external_fields;
+  if (!is_new) return {};
+  document_.external_files.push_back({.location = *tensor.location, .offset = tensor.body.begin});
+  return Charge(4 * tensor.location->size() + 128);
+}
 
 Status Builder::AddConstant(const PendingTensor& tensor, std::string name, size_t node,
                             Extent field) {
@@ -567,7 +641,9 @@ Status Builder::AddConstant(const PendingTensor& tensor, std::string name, size_
     return FormatError("the number of elements overflows 64 bits").WithTensor(name);
   }
   Constant constant;
-  if (!tensor.external) {
+  if (tensor.external) {
+    RETURN_IF_ERROR(LocateExternal(tensor, &constant).WithTensor(name));
+  } else {
     const bool is_one_extent = tensor.num_extents == 1 && (tensor.is_packed || num_elements == 1);
     StatusOr<ByteRange> data = LocateData(tensor.data_type, num_elements, tensor.data_field,
                                           tensor.data_bytes, is_one_extent, tensor.data);
@@ -580,7 +656,7 @@ Status Builder::AddConstant(const PendingTensor& tensor, std::string name, size_
   constant.name = std::move(name);
   constant.data_type = tensor.data_type;
   constant.dims = tensor.dims;
-  constant.external = tensor.external;
+  constant.body = tensor.body;
   if (!tensor.external && tensor.value.size() <= kMaxValueBytes) constant.value = tensor.value;
   document_.graphs[constant.graph].constants.push_back(document_.constants.size());
   document_.constants.push_back(std::move(constant));

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -43,7 +44,10 @@ class Builder {
     std::string name;
     Shape dims;
     int32_t data_type = 0;
-    bool external = false;
+    bool external = false;  // data_location
+    std::optional<std::string> location, offset, length;
+    std::vector<Extent> external_fields;
+    Extent body;
     uint32_t data_field = 0;  // the data field that holds something
     uint64_t data_bytes = 0;  // of all its occurrences
     uint64_t num_extents = 0;
@@ -61,6 +65,9 @@ class Builder {
   struct PendingNode {
     size_t node = 0;
     std::optional<PendingTensor> value;
+  };
+  struct PendingEntry {
+    std::string key, value;
   };
   struct PendingOpset {
     std::string domain;
@@ -88,8 +95,11 @@ class Builder {
   void LeaveAttribute();
   Status LeaveTensor(const Event& event, uint32_t parent_kind);
   Status LeaveValueInfo(const Event& event);
+  Status LeaveEntry(const Event& event);
 
   Status AddConstant(const PendingTensor& tensor, std::string name, size_t node, Extent field);
+  // Finds the file that the tensor names, and where its values lie there.
+  Status LocateExternal(const PendingTensor& tensor, Constant* constant);
   // Adds an occurrence of a data field to tensor_.
   Status AddData(const Event& event);
   Status TakeValue(const Event& event);
@@ -102,10 +112,13 @@ class Builder {
   std::vector<std::pair<std::string, std::string>> metadata_;
   uint64_t metadata_bytes_ = 0;
 
+  std::unordered_map<std::string, size_t> external_files_;  // by location, in the document's
+
   std::vector<size_t> graphs_;  // the open ones, outermost first; likewise below
   std::vector<PendingNode> nodes_;
   std::vector<PendingAttribute> attributes_;
   PendingTensor tensor_;
+  PendingEntry entry_;
   PendingOpset opset_;
   std::string value_name_;
 };

@@ -4,6 +4,7 @@
 #define MODELSHRINK_FORMATS_ONNX_DOCUMENT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -85,6 +86,14 @@ struct Graph {
   std::vector<std::string> sparse_initializers;  // only their names: they are left alone
 };
 
+// A file that tensors keep their values in.
+struct ExternalFile {
+  std::string location;  // relative to the model's folder; WrongWithPath() found nothing
+  uint64_t offset = 0;   // in the main file, of the first tensor that names it
+  bool is_missing = false;
+  uint32_t file = 0;  // in Model::files, unless it is missing
+};
+
 struct Use {
   size_t node = 0;
   size_t input = 0;  // index in Node::inputs
@@ -100,9 +109,15 @@ struct Constant {
   Shape dims;
   ByteRange data;     // contiguous little-endian elements (raw_data or packed); size 0: none such
   std::string value;  // the data's bytes, when they are few (Builder::kMaxValueBytes)
-  bool external = false;
-  std::vector<Use> uses;         // in any graph that sees it, in file order
-  bool is_graph_output = false;  // of its own graph or a nested one
+  // Where its values are, if in another file: then `data` lies there (and is empty when that file
+  // is missing).
+  size_t external_file = kNone;  // in Document::external_files
+  uint64_t external_offset = 0;
+  std::optional<uint64_t> external_length;
+  Extent body;                          // of the TensorProto
+  std::vector<Extent> external_fields;  // of external_data and data_location, in file order
+  std::vector<Use> uses;                // in any graph that sees it, in file order
+  bool is_graph_output = false;         // of its own graph or a nested one
 };
 
 struct Document {
@@ -114,6 +129,10 @@ struct Document {
   std::vector<Graph> graphs;  // graphs[0] is the main graph
   std::vector<Node> nodes;
   std::vector<Constant> constants;
+  std::vector<ExternalFile> external_files;
+  // Whether a tensor that is no constant (of a sparse initializer or an unknown attribute) keeps
+  // its values in another file.
+  bool has_other_external_data = false;
   // Every value name in any graph, numbered in the order of their first places in the file.
   std::unordered_map<std::string, uint32_t> names;
   std::vector<StripField> strip_fields;

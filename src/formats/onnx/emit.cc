@@ -79,13 +79,14 @@ void Fragment::AppendLiteral(std::string_view bytes) {
   size_bytes_ += bytes.size();
 }
 
-void Fragment::AppendCopy(Extent range) {
+void Fragment::AppendCopy(Extent range, uint32_t file) {
   const uint64_t size = range.end - range.begin;
   if (size == 0) return;
   size_bytes_ += size;
   if (!pieces_.empty()) {
     Piece& last = pieces_.back();
-    if (last.kind == Segment::Kind::kCopy && last.source_offset + last.size == range.begin) {
+    if (last.kind == Segment::Kind::kCopy && last.source_file == file &&
+        last.source_offset + last.size == range.begin) {
       last.size += size;
       return;
     }
@@ -94,6 +95,7 @@ void Fragment::AppendCopy(Extent range) {
   piece.kind = Segment::Kind::kCopy;
   piece.size = size;
   piece.source_offset = range.begin;
+  piece.source_file = file;
   pieces_.push_back(std::move(piece));
 }
 
@@ -114,7 +116,7 @@ void Fragment::Append(const Fragment& other) {
         AppendLiteral(piece.literal);
         break;
       case Segment::Kind::kCopy:
-        AppendCopy({piece.source_offset, piece.source_offset + piece.size});
+        AppendCopy({piece.source_offset, piece.source_offset + piece.size}, piece.source_file);
         break;
       case Segment::Kind::kPart:
         AppendPart(piece.job, piece.part, piece.size);
@@ -199,13 +201,45 @@ Fragment CopyOfAttribute(const Attribute& attribute) {
   return copy;
 }
 
-Fragment TensorProto(std::string_view name, int32_t data_type, const Shape& dims,
-                     const Fragment& raw) {
+namespace {
+
+Fragment TensorHead(std::string_view name, int32_t data_type, const Shape& dims) {
   Fragment tensor;
   for (uint64_t dim : dims) tensor.AppendVarintField(kTensorDims, dim);
   tensor.AppendVarintField(kTensorDataType, static_cast<uint64_t>(data_type));
   if (!name.empty()) tensor.AppendBytesField(kTensorName, name);
+  return tensor;
+}
+
+void AppendEntry(std::string_view key, std::string_view value, Fragment* tensor) {
+  Fragment entry;
+  entry.AppendBytesField(kEntryKey, key);
+  entry.AppendBytesField(kEntryValue, value);
+  tensor->AppendMessageField(kTensorExternalData, entry);
+}
+
+}  // namespace
+
+Fragment TensorProto(std::string_view name, int32_t data_type, const Shape& dims,
+                     const Fragment& raw) {
+  Fragment tensor = TensorHead(name, data_type, dims);
   tensor.AppendMessageField(kTensorRawData, raw);
+  return tensor;
+}
+
+Fragment ExternalFields(const ExternalPlace& place) {
+  Fragment fields;
+  AppendEntry("location", place.location, &fields);
+  AppendEntry("offset", std::to_string(place.offset), &fields);
+  AppendEntry("length", std::to_string(place.size_bytes), &fields);
+  fields.AppendVarintField(kTensorDataLocation, 1);
+  return fields;
+}
+
+Fragment ExternalTensorProto(std::string_view name, int32_t data_type, const Shape& dims,
+                             const ExternalPlace& place) {
+  Fragment tensor = TensorHead(name, data_type, dims);
+  tensor.Append(ExternalFields(place));
   return tensor;
 }
 
@@ -221,10 +255,9 @@ Fragment NodeProto(const NodeSpec& node) {
   return proto;
 }
 
-Fragment ConstantNodeProto(const std::string& name, int32_t data_type, const Shape& dims,
-                           const Fragment& raw) {
+Fragment ConstantNodeProto(const std::string& name, const Fragment& tensor) {
   NodeSpec node{.op_type = "Constant", .inputs = {}, .outputs = {name}};
-  node.attributes.push_back(TensorAttribute("value", TensorProto("", data_type, dims, raw)));
+  node.attributes.push_back(TensorAttribute("value", tensor));
   return NodeProto(node);
 }
 

@@ -30,6 +30,7 @@ class Fragment {
     std::string literal;         // kLiteral
     uint64_t size = 0;           // of any kind
     uint64_t source_offset = 0;  // kCopy
+    uint32_t source_file = 0;    // kCopy: in Model::files
     size_t job = 0;              // kPart
     Part part = Part::kCodes;    // kPart
   };
@@ -39,7 +40,7 @@ class Fragment {
 
   // Neighbouring literals, and copies of neighbouring ranges, become one piece.
   void AppendLiteral(std::string_view bytes);
-  void AppendCopy(Extent range);
+  void AppendCopy(Extent range, uint32_t file = 0);
   void AppendPart(size_t job, Part part, uint64_t size_bytes);
   void Append(const Fragment& other);
 
@@ -69,6 +70,17 @@ bool CanCopyAttribute(const Attribute& attribute);
 Fragment TensorProto(std::string_view name, int32_t data_type, const Shape& dims,
                      const Fragment& raw);
 
+// Where another file has a tensor's values.
+struct ExternalPlace {
+  std::string location;
+  uint64_t offset = 0;
+  uint64_t size_bytes = 0;
+};
+// The fields of a TensorProto that say so.
+Fragment ExternalFields(const ExternalPlace& place);
+Fragment ExternalTensorProto(std::string_view name, int32_t data_type, const Shape& dims,
+                             const ExternalPlace& place);
+
 struct NodeSpec {
   std::string op_type;
   std::vector<std::string> inputs;
@@ -79,9 +91,8 @@ struct NodeSpec {
 };
 Fragment NodeProto(const NodeSpec& node);
 
-// A Constant node whose output is `name`.
-Fragment ConstantNodeProto(const std::string& name, int32_t data_type, const Shape& dims,
-                           const Fragment& raw);
+// A Constant node whose output is `name`. `tensor`: a TensorProto without a name.
+Fragment ConstantNodeProto(const std::string& name, const Fragment& tensor);
 
 // Little-endian bytes.
 std::string BytesOf(const std::vector<int64_t>& values);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/checked.h"
 #include "formats/onnx/analyze.h"
 #include "formats/onnx/schema.h"
 #include "formats/onnx/writer.h"
@@ -9,22 +10,61 @@
 namespace modelshrink::onnx {
 
 OnnxFormat::OnnxFormat(const InputFile& main)
-    : main_(main), scanner_(main.size_bytes, OnnxSchema()), builder_(main.size_bytes) {}
+    : files_{main}, scanner_(main.size_bytes, OnnxSchema()), builder_(main.size_bytes) {}
 
 StatusOr<std::optional<Request>> OnnxFormat::Next() {
-  while (!is_done_) {
+  while (!is_walked_) {
     ASSIGN_OR_RETURN(const Event event, builder_.Next(scanner_));
-    if (event.kind == Event::Kind::kNeedBytes)
+    if (event.kind == Event::Kind::kNeedBytes) {
       return std::optional(Request{.range = scanner_.wanted()});
+    }
     RETURN_IF_ERROR(builder_.Handle(event, scanner_));
     if (event.kind != Event::Kind::kDone) continue;
     RETURN_IF_ERROR(builder_.Finish());
-    ASSIGN_OR_RETURN(model_, Analyze(builder_.document()));
-    model_.metadata = builder_.metadata();
-    model_.files = {main_};
-    is_done_ = true;
+    is_walked_ = true;
   }
+  if (is_done_) return std::optional<Request>();
+  const std::vector<ExternalFile>& external = document().external_files;
+  if (num_opened_ < external.size()) {
+    return std::optional(Request{.open = external[num_opened_].location});
+  }
+  RETURN_IF_ERROR(ResolveExternal());
+  ASSIGN_OR_RETURN(model_, Analyze(builder_.document()));
+  model_.metadata = builder_.metadata();
+  model_.files = files_;
+  model_.size_bytes = 0;
+  for (const InputFile& file : files_) model_.size_bytes += file.size_bytes;
+  is_done_ = true;
   return std::optional<Request>();
+}
+
+Status OnnxFormat::ResolveExternal() {
+  Document& document = builder_.document();
+  for (Constant& constant : document.constants) {
+    if (constant.external_file == kNone) continue;
+    const ExternalFile& external = document.external_files[constant.external_file];
+    const DType type = DTypeOf(constant.data_type);
+    uint64_t num_elements = 0, size = 0;
+    if (external.is_missing || type == DType::kOther) continue;
+    const auto broken = [&](const std::string& message) {
+      return FormatError(message).AtOffset(constant.body.begin).WithTensor(constant.name);
+    };
+    if (!CheckedNumElements(constant.dims, &num_elements) ||
+        !CheckedBytesOf(type, num_elements, &size)) {
+      return broken("the size of the values overflows 64 bits");
+    }
+    if (constant.external_length && *constant.external_length != size) {
+      return broken("its external data has " + std::to_string(*constant.external_length) +
+                    " bytes, but the shape and type need " + std::to_string(size));
+    }
+    const uint64_t file_size = files_[external.file].size_bytes;
+    if (!RangeFits(constant.external_offset, size, file_size)) {
+      return broken("its external data lies past the end of \"" + external.location +
+                    "\", which has " + std::to_string(file_size) + " bytes");
+    }
+    constant.data = {constant.external_offset, size, external.file};
+  }
+  return {};
 }
 
 Status OnnxFormat::Feed(std::span<const uint8_t> bytes) {
@@ -36,8 +76,15 @@ Status OnnxFormat::Feed(std::span<const uint8_t> bytes) {
   return {};
 }
 
-Status OnnxFormat::Opened(std::optional<uint64_t> /*size_bytes*/) {
-  return ArgumentError("no file was asked for");
+Status OnnxFormat::Opened(std::optional<uint64_t> size_bytes) {
+  std::vector<ExternalFile>& external = builder_.document().external_files;
+  if (!is_walked_ || num_opened_ == external.size()) return ArgumentError("no file was asked for");
+  ExternalFile& file = external[num_opened_++];
+  file.is_missing = !size_bytes;
+  if (file.is_missing) return {};
+  file.file = static_cast<uint32_t>(files_.size());
+  files_.push_back({file.location, *size_bytes});
+  return {};
 }
 
 StatusOr<Layout> OnnxFormat::Write(std::span<const TensorSpec> specs,

@@ -3,7 +3,9 @@
 #define MODELSHRINK_FORMATS_ONNX_READER_H_
 
 #include <memory>
+#include <optional>
 #include <span>
+#include <vector>
 
 #include "formats/format.h"
 #include "formats/onnx/builder.h"
@@ -27,10 +29,15 @@ class OnnxFormat : public Format {
   const Document& document() const { return builder_.document(); }
 
  private:
-  const InputFile main_;
+  // When the main file is walked through: the values that are in other files.
+  Status ResolveExternal();
+
+  std::vector<InputFile> files_;
   Scanner scanner_;
   Builder builder_;
   Model model_;
+  bool is_walked_ = false;
+  size_t num_opened_ = 0;  // of Document::external_files
   bool is_done_ = false;
 };
 

@@ -22,8 +22,9 @@ Fragment OfLiteral(std::string_view bytes) {
 }
 
 Fragment FieldOfConstant(const std::string& name, const SharedConstant& constant) {
-  return AsField(kGraphNode, ConstantNodeProto(name, constant.data_type, constant.dims,
-                                               OfLiteral(constant.bytes)));
+  return AsField(kGraphNode,
+                 ConstantNodeProto(name, TensorProto("", constant.data_type, constant.dims,
+                                                     OfLiteral(constant.bytes))));
 }
 
 Fragment MicrosoftImport() {
@@ -66,7 +67,32 @@ bool IsWithin(const Extent& field, const std::vector<Extent>& extents) {
   return next != extents.begin() && field.end <= std::prev(next)->end;
 }
 
+// Smaller values stay in the main file, where they cost no more than their place's description.
+constexpr uint64_t kMinExternalBytes = 1024;
+// Large ones can be mapped: pages are 4 KiB. Others suit any vector register.
+constexpr uint64_t kMinMappedBytes = uint64_t{1} << 20;
+constexpr uint64_t kPageBytes = 4096;
+constexpr uint64_t kValueAlignment = 64;
+
+// The raw_data or packed float_data field around `data`, whose tag takes one byte.
+Extent FieldAround(const ByteRange& data) {
+  uint64_t length_bytes = 1;
+  for (uint64_t rest = data.size; rest >= 0x80; rest >>= 7) ++length_bytes;
+  return {data.offset - length_bytes - 1, data.offset + data.size};
+}
+
 }  // namespace
+
+ExternalPlace AppendExternal(const std::string& location, uint64_t base, const Fragment& values,
+                             Fragment* file) {
+  const uint64_t size = values.size_bytes();
+  const uint64_t alignment = size >= kMinMappedBytes ? kPageBytes : kValueAlignment;
+  const uint64_t rest = (base + file->size_bytes()) % alignment;
+  if (rest > 0) file->AppendLiteral(std::string(static_cast<size_t>(alignment - rest), '\0'));
+  const uint64_t offset = base + file->size_bytes();
+  file->Append(values);
+  return {location, offset, size};
+}
 
 bool IsOnnxOp(const Node& node, std::string_view op_type) {
   return node.op_type == op_type && (node.domain.empty() || node.domain == "ai.onnx");
@@ -115,7 +141,14 @@ Fragment Rewriter::FieldOf(const ActivationQuantizer& quantizer) const {
                     .outputs = {quantizer.codes, quantizer.scale, quantizer.zero_point}}});
 }
 
+bool Rewriter::IsExternal(const Constant& constant, uint64_t size_bytes) const {
+  if (external_.location.empty() || size_bytes < kMinExternalBytes) return false;
+  return constant.external_file != kNone || external_.all;
+}
+
 void Rewriter::Commit(Replacement replacement) {
+  external_values_.Append(replacement.external_values_);
+  is_replaced_[document_.constant_of_tensor[replacement.tensor_]] = true;
   next_short_name_ = replacement.next_short_name_;
   names_.merge(replacement.names_);
   for (const auto& [base, next] : replacement.next_suffix_) next_suffix_[base] = next;
@@ -142,8 +175,53 @@ void Rewriter::AddStripEdits(std::vector<Edit>* edits) const {
   }
 }
 
-Fragment Rewriter::Finish(std::vector<Job>* jobs) && {
-  *jobs = std::move(jobs_);
+Fragment Rewriter::MovedField(const Constant& constant, const ExternalPlace& place) const {
+  if (constant.node != kNone) {
+    return AsField(kGraphNode,
+                   ConstantNodeProto(constant.name, ExternalTensorProto("", constant.data_type,
+                                                                        constant.dims, place)));
+  }
+  // All other fields survive.
+  std::vector<Extent> dropped = constant.external_fields;
+  if (constant.external_file == kNone) dropped = {FieldAround(constant.data)};
+  Fragment tensor;
+  uint64_t position = constant.body.begin;
+  for (const Extent& field : dropped) {
+    tensor.AppendCopy({position, field.begin});
+    position = field.end;
+  }
+  tensor.AppendCopy({position, constant.body.end});
+  tensor.Append(ExternalFields(place));
+  return AsField(kGraphInitializer, tensor);
+}
+
+void Rewriter::MoveKeptConstants() {
+  if (external_.location.empty()) return;
+  // Tied weights share their bytes.
+  std::map<std::tuple<uint32_t, uint64_t, uint64_t>, ExternalPlace> places;
+  for (size_t i = 0; i < document_.constants.size(); ++i) {
+    const Constant& constant = document_.constants[i];
+    const bool was_external = constant.external_file != kNone;
+    // In a Constant node of its own the main file's values stay.
+    const bool moves = was_external
+                           ? constant.data.size > 0
+                           : constant.node == kNone && IsExternal(constant, constant.data.size);
+    if (is_replaced_[i] || !moves) continue;
+    const ByteRange& data = constant.data;
+    const auto [known, is_new] =
+        places.try_emplace(std::tuple(data.file, data.offset, data.size), ExternalPlace());
+    if (is_new) {
+      Fragment values;
+      values.AppendCopy({data.offset, data.offset + data.size}, data.file);
+      known->second = AppendExternal(external_.location, 0, values, &external_values_);
+    }
+    edits_.push_back({document_.graphs[constant.graph].message, constant.field,
+                      MovedField(constant, known->second)});
+  }
+}
+
+Rewriter::Output Rewriter::Finish() && {
+  MoveKeptConstants();
   std::vector<Edit> edits;
   if (!shared_.empty()) {
     // First of all, since anything may use them.
@@ -165,7 +243,7 @@ Fragment Rewriter::Finish(std::vector<Job>* jobs) && {
         {0, Before(document_.messages[document_.graphs[0].message].field), MicrosoftImport()});
   }
   if (short_names_) AddStripEdits(&edits);
-  return ApplyEdits(document_, std::move(edits));
+  return {ApplyEdits(document_, std::move(edits)), std::move(external_values_), std::move(jobs_)};
 }
 
 Replacement::Replacement(const Rewriter& rewriter, size_t tensor)
@@ -283,17 +361,24 @@ void Replacement::AddEdit(size_t graph, Extent range, Fragment fragment) {
   edits_.push_back({document().graphs[graph].message, range, std::move(fragment)});
 }
 
+Fragment Replacement::Proto(const PartTensor& part, std::string_view name) {
+  if (!rewriter_.IsExternal(constant_, part.raw.size_bytes())) {
+    return TensorProto(name, part.data_type, part.dims, part.raw);
+  }
+  const ExternalPlace place = AppendExternal(
+      rewriter_.external_location(), rewriter_.external_size_bytes(), part.raw, &external_values_);
+  return ExternalTensorProto(name, part.data_type, part.dims, place);
+}
+
 void Replacement::SealConstants(Fragment* at_constant, Fragment* at_first_node) {
   const bool was_initializer = constant_.node == kNone;
   const bool initializers_allowed = document().ir_version >= kFirstIrWithFreeInitializers;
   for (PartTensor& part : parts_) {
     if (initializers_allowed && (was_initializer || part.as_initializer)) {
-      at_constant->AppendMessageField(kGraphInitializer,
-                                      TensorProto(part.name, part.data_type, part.dims, part.raw));
+      at_constant->AppendMessageField(kGraphInitializer, Proto(part, part.name));
     } else {
       Fragment* place = was_initializer ? at_first_node : at_constant;
-      place->AppendMessageField(kGraphNode,
-                                ConstantNodeProto(part.name, part.data_type, part.dims, part.raw));
+      place->AppendMessageField(kGraphNode, ConstantNodeProto(part.name, Proto(part, "")));
     }
   }
 }
@@ -324,6 +409,8 @@ void Replacement::Seal() {
             std::move(at_first_node));
   }
   AddEdit(constant_.graph, constant_.field, std::move(at_constant));
+  if (constant_.external_file != kNone) old_size_bytes_ += constant_.data.size;
+  new_size_bytes_ += external_values_.size_bytes();
   DropGraphInput();
   for (auto& [node, specs] : users_) {
     AddEdit(document().nodes[node].graph, document().nodes[node].field,

@@ -47,11 +47,26 @@ using ActivationQuantizers = std::map<std::pair<size_t, std::string>, Activation
 
 class Replacement;
 
+// Which values are written to another file.
+struct ExternalPolicy {
+  std::string location;  // of that file; "" when there is none
+  bool all = false;      // those of the main file too
+};
+
+// Appends what comes next in the external file, padded so that onnxruntime can map it; gives its
+// place.
+ExternalPlace AppendExternal(const std::string& location, uint64_t base, const Fragment& values,
+                             Fragment* file);
+
 // Collects the replacements that are worth it.
 class Rewriter {
  public:
-  Rewriter(const Document& document, const Model& model, const WriteOptions& options)
-      : document_(document), model_(model) {
+  Rewriter(const Document& document, const Model& model, const WriteOptions& options,
+           ExternalPolicy external)
+      : document_(document),
+        model_(model),
+        external_(std::move(external)),
+        is_replaced_(document.constants.size()) {
     if (!options.strip) return;
     short_names_.emplace(document);
     next_short_name_ = short_names_->num_counted();
@@ -74,21 +89,35 @@ class Rewriter {
   const ActivationQuantizers& quantizers() const { return quantizers_; }
   bool imports_microsoft() const { return imports_microsoft_ || document_.microsoft_opset > 0; }
   size_t num_jobs() const { return jobs_.size(); }
+  // Whether `size_bytes` of what becomes of this constant go to the other file.
+  bool IsExternal(const Constant& constant, uint64_t size_bytes) const;
+  const std::string& external_location() const { return external_.location; }
+  uint64_t external_size_bytes() const { return external_values_.size_bytes(); }
 
   // Nodes as fields of a graph, with the names that values have in the new file.
   Fragment FieldsOf(std::vector<NodeSpec> nodes) const;
   Fragment FieldOf(const ActivationQuantizer& quantizer) const;
 
   void Commit(Replacement replacement);
-  // The whole new file and its jobs.
-  Fragment Finish(std::vector<Job>* jobs) &&;
+  // The whole new file, the other one (empty when there is none) and their jobs.
+  struct Output {
+    Fragment main, external;
+    std::vector<Job> jobs;
+  };
+  Output Finish() &&;
 
  private:
   // Shortens and drops what the edits leave of Document::strip_fields.
   void AddStripEdits(std::vector<Edit>* edits) const;
+  // Takes along the values of kept constants that are or come into the other file.
+  void MoveKeptConstants();
+  Fragment MovedField(const Constant& constant, const ExternalPlace& place) const;
 
   const Document& document_;
   const Model& model_;
+  const ExternalPolicy external_;
+  std::vector<bool> is_replaced_;  // by constant
+  Fragment external_values_;
   std::optional<ShortNames> short_names_;
   size_t next_short_name_ = 0;  // in their count
   std::unordered_set<std::string> names_;
@@ -167,6 +196,8 @@ class Replacement {
     bool as_initializer = false;
   };
 
+  // The TensorProto of a part, whose values may go to the other file.
+  Fragment Proto(const PartTensor& part, std::string_view name);
   void SealConstants(Fragment* at_constant, Fragment* at_first_node);
   void DropGraphInput();
   void AddEdit(size_t graph, Extent range, Fragment fragment);
@@ -185,6 +216,7 @@ class Replacement {
   std::vector<Edit> edits_;
   Job job_;
   PartSizes part_sizes_ = {};
+  Fragment external_values_;
   bool needs_microsoft_ = false;
   std::string to_;
   std::string note_;

@@ -98,6 +98,7 @@ constexpr FieldRule kTensorRules[] = {
     ShortText(kTensorRawData, "raw_data"),
     Payload(kTensorDoubleData, "double_data"),
     Payload(kTensorUint64Data, "uint64_data"),
+    Many(kTensorExternalData, "external_data", kEntryProto),
     Number(kTensorDataLocation, "data_location"),
     Payload(kTensorDocString, "doc_string"),
 };
@@ -111,6 +112,11 @@ constexpr FieldRule kValueInfoRules[] = {
     Payload(kValueInfoDocString, "doc_string"),
 };
 
+constexpr FieldRule kEntryRules[] = {
+    Text(kEntryKey, "key"),
+    Text(kEntryValue, "value"),
+};
+
 constexpr MessageRule kSchema[] = {
     {"ModelProto", kModelRules},
     {"OperatorSetIdProto", kOpsetRules},
@@ -120,6 +126,7 @@ constexpr MessageRule kSchema[] = {
     {"TensorProto", kTensorRules},
     {"SparseTensorProto", kSparseTensorRules},
     {"ValueInfoProto", kValueInfoRules},
+    {"StringStringEntryProto", kEntryRules},
 };
 
 }  // namespace

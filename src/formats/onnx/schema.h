@@ -18,6 +18,7 @@ enum MessageKind : uint32_t {
   kTensorProto,
   kSparseTensorProto,
   kValueInfoProto,
+  kEntryProto,  // StringStringEntryProto
 };
 
 // Field numbers, as in onnx.proto.
@@ -76,9 +77,11 @@ enum TensorField : uint32_t {
   kTensorDoubleData = 10,
   kTensorUint64Data = 11,
   kTensorDocString = 12,
+  kTensorExternalData = 13,
   kTensorDataLocation = 14,
 };
 enum SparseTensorField : uint32_t { kSparseValues = 1 };
+enum EntryField : uint32_t { kEntryKey = 1, kEntryValue = 2 };
 enum ValueInfoField : uint32_t { kValueInfoName = 1, kValueInfoDocString = 3 };
 
 // Rules by MessageKind.

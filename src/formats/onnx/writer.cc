@@ -62,38 +62,102 @@ StatusOr<Outcome> WriteTensor(size_t index, const TensorSpec& spec, Rewriter* re
   return outcome;
 }
 
-void AppendSegment(const Fragment::Piece& piece, Layout* layout) {
-  Segment segment{piece.kind, piece.size, piece.source_offset, piece.job, piece.part};
-  if (piece.kind == Segment::Kind::kLiteral) {
-    segment.source_offset = layout->literals.size();
-    layout->literals.insert(layout->literals.end(), piece.literal.begin(), piece.literal.end());
+// protobuf's own limit for a message.
+constexpr uint64_t kMaxMainBytes = (uint64_t{1} << 31) - 1;
+
+void AppendFile(std::string name, const Fragment& content, Layout* layout) {
+  OutputFile file = {.name = std::move(name), .size_bytes = content.size_bytes()};
+  for (const Fragment::Piece& piece : content.pieces()) {
+    Segment segment{piece.kind, piece.size, piece.source_offset,
+                    piece.job,  piece.part, piece.source_file};
+    if (piece.kind == Segment::Kind::kLiteral) {
+      segment.source_offset = layout->literals.size();
+      layout->literals.insert(layout->literals.end(), piece.literal.begin(), piece.literal.end());
+    }
+    file.segments.push_back(segment);
   }
-  layout->files[0].segments.push_back(segment);
+  layout->size_bytes += file.size_bytes;
+  layout->files.push_back(std::move(file));
+}
+
+// The name of the file that values go to: the input's, or after the main file's. "" when there is
+// none.
+std::string ExternalLocation(const Document& document, const std::string& main, bool is_renamed,
+                             bool all) {
+  std::string location;
+  size_t num_files = 0;
+  for (const ExternalFile& file : document.external_files) {
+    if (file.is_missing) continue;
+    ++num_files;
+    location = file.location;
+  }
+  if (num_files == 0 && !all) return "";
+  if (is_renamed || num_files != 1) location = main + ".data";
+  const auto is_missing_file = [&](const ExternalFile& file) {
+    return file.is_missing && file.location == location;
+  };
+  while (std::any_of(document.external_files.begin(), document.external_files.end(),
+                     is_missing_file)) {
+    location += "_";
+  }
+  return location;
+}
+
+Layout CopyOf(const Model& model, const std::string& main, Layout layout) {
+  for (uint32_t i = 0; i < model.files.size(); ++i) {
+    const InputFile& file = model.files[i];
+    Fragment copy;
+    copy.AppendCopy({0, file.size_bytes}, i);
+    AppendFile(i == 0 ? main : file.name, copy, &layout);
+  }
+  return layout;
+}
+
+StatusOr<Layout> WriteOnce(const Document& document, const Model& model,
+                           std::span<const TensorSpec> specs, const WriteOptions& options,
+                           bool all_external) {
+  const bool is_renamed = !options.main_name.empty() && options.main_name != model.files[0].name;
+  const std::string& main = is_renamed ? options.main_name : model.files[0].name;
+  const std::string location = ExternalLocation(document, main, is_renamed, all_external);
+  Layout layout;
+  Rewriter rewriter(document, model, options, {location, all_external});
+  for (size_t i = 0; i < specs.size(); ++i) {
+    ASSIGN_OR_RETURN(Outcome outcome, WriteTensor(i, specs[i], &rewriter));
+    layout.outcomes.push_back(std::move(outcome));
+  }
+  if (rewriter.num_jobs() == 0 && !options.strip && !all_external) {
+    return CopyOf(model, main, std::move(layout));
+  }
+  if (document.has_other_external_data && !location.empty()) {
+    return UnsupportedError(
+        "a tensor that is neither an initializer nor a Constant node's value is in another file");
+  }
+  // Each replacement is smaller than what it replaces, and no length prefix grows: neither can the
+  // file, but for the places and padding of external data.
+  Rewriter::Output output = std::move(rewriter).Finish();
+  layout.jobs = std::move(output.jobs);
+  AppendFile(main, output.main, &layout);
+  if (!location.empty()) AppendFile(location, output.external, &layout);
+  return layout;
 }
 
 }  // namespace
 
 StatusOr<Layout> WriteOnnx(const Document& document, const Model& model,
                            std::span<const TensorSpec> specs, const WriteOptions& options) {
+  return WriteOnnx(document, model, specs, options, kMaxMainBytes);
+}
+
+StatusOr<Layout> WriteOnnx(const Document& document, const Model& model,
+                           std::span<const TensorSpec> specs, const WriteOptions& options,
+                           uint64_t max_main_bytes) {
   if (specs.size() != model.tensors.size()) {
     return ArgumentError("There are " + std::to_string(specs.size()) + " specs for " +
                          std::to_string(model.tensors.size()) + " tensors.");
   }
-  Layout layout;
-  Rewriter rewriter(document, model, options);
-  for (size_t i = 0; i < specs.size(); ++i) {
-    ASSIGN_OR_RETURN(Outcome outcome, WriteTensor(i, specs[i], &rewriter));
-    layout.outcomes.push_back(std::move(outcome));
-  }
-  // Each replacement is smaller than what it replaces, and no length prefix grows: neither can the
-  // file.
-  const Fragment file = std::move(rewriter).Finish(&layout.jobs);
-  layout.files.push_back(
-      {.name = options.main_name.empty() ? model.files[0].name : options.main_name,
-       .size_bytes = file.size_bytes()});
-  for (const Fragment::Piece& piece : file.pieces()) AppendSegment(piece, &layout);
-  layout.size_bytes = file.size_bytes();
-  return layout;
+  ASSIGN_OR_RETURN(Layout layout, WriteOnce(document, model, specs, options, false));
+  if (layout.files[0].size_bytes <= max_main_bytes) return layout;
+  return WriteOnce(document, model, specs, options, true);
 }
 
 }  // namespace modelshrink::onnx

@@ -17,8 +17,17 @@ namespace modelshrink::onnx {
 // inputs and outputs of subgraphs of operators that are not ONNX's own (onnxruntime's generators
 // know theirs by name). All keep theirs when they occur where the reader does not look
 // (Document::has_hidden_references). Model-local functions stay as they are.
+//
+// Values that were in other files go to one other file again, each aligned to 64 bytes or, from 1
+// MiB on, to a page. It is named as the input's or, with options.main_name, "<main>.data". When
+// nothing changes, all files are copied under their names.
 StatusOr<Layout> WriteOnnx(const Document& document, const Model& model,
                            std::span<const TensorSpec> specs, const WriteOptions& options);
+// As above, where the values go to another file when the main one would be over `max_main_bytes`;
+// by default over 2^31 - 1, protobuf's limit.
+StatusOr<Layout> WriteOnnx(const Document& document, const Model& model,
+                           std::span<const TensorSpec> specs, const WriteOptions& options,
+                           uint64_t max_main_bytes);
 
 }  // namespace modelshrink::onnx
 

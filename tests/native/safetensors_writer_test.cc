@@ -302,6 +302,15 @@ TEST(SafetensorsWriter, WhatCannotBeDoneIsKeptWithItsReason) {
             "would not shrink");
 }
 
+TEST(SafetensorsWriter, WhatIsKeptBesideAChangedTensorHasNoCompanions) {
+  const std::string file = MakeSafetensors(
+      {FloatTensor("w", {64, 64}), {"half", "F16", {64, 64}, std::string(8192, '\x12')}});
+  const Written written = WriteFile(file, SpecOf(DType::kInt16));
+  EXPECT_EQ(written.outcomes[1].note.substr(0, 16), "would not shrink");
+  EXPECT_EQ(HeaderOf(written.files.at(kName)).find("half.scale"), std::string::npos);
+  EXPECT_EQ(HeaderOf(Restored(written.files.at(kName))), HeaderOf(file));
+}
+
 TEST(SafetensorsWriter, AnImpossibleSpecIsAnArgumentError) {
   auto format = ReadFiles({{kName, kPlain}}, kName);
   TensorSpec spec = SpecOf(DType::kInt8, Granularity::kBlock);

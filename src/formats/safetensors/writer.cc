@@ -237,9 +237,10 @@ class Writer {
   bool AddTensor(size_t index, std::vector<OutputTensor>* tensors) {
     const Tensor& tensor = model_.tensors[index];
     const Decision& decision = decisions_[index];
-    StoredParts parts = decision.parts;
+    StoredParts parts;
     size_t job = kNone;
     if (!decision.keep) {
+      parts = decision.parts;
       job = layout_.jobs.size();
       layout_.jobs.push_back({index, tensor.shape, decision.scheme});
       NoteIndexChanges(tensor, decision);

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/checked.h"
+#include "base/decimal.h"
 
 namespace modelshrink::wasm {
 namespace {
@@ -34,10 +35,7 @@ std::string TextOf(const val& value) {
     const double number = value.as<double>();
     if (std::isnan(number)) return "NaN";
     if (std::isinf(number)) return number > 0 ? "Infinity" : "-Infinity";
-    if (number == std::trunc(number) && std::abs(number) < static_cast<double>(kMaxInteger)) {
-      return std::to_string(static_cast<int64_t>(number));
-    }
-    return std::to_string(number);
+    return DecimalOf(number);
   }
   if (value.isNull()) return "null";
   if (value.isUndefined()) return "undefined";

@@ -358,6 +358,19 @@ TEST(TfjsReader, TruncatedTextIsAnError) {
   }
 }
 
+TEST(TfjsReader, CapsWeightsAndFiles) {
+  std::string weights, paths;
+  for (int i = 0; i <= 100000; ++i) {
+    weights += (i == 0 ? "" : ",") + EntryJson(std::to_string(i), "[0]");
+    if (i <= 10000) paths += (i == 0 ? "\"" : ",\"") + std::to_string(i) + "\"";
+  }
+  const auto many_weights = ReadFiles(OneGroup(weights, ""), "model.json");
+  EXPECT_EQ(many_weights.status().message(), "the model has more than 100,000 weights");
+  const auto many_files =
+      ReadFiles({{"model.json", ModelJson(GroupJson(paths, EntryJson("w", "[0]")))}}, "model.json");
+  EXPECT_EQ(many_files.status().message(), "the model has more than 10,000 files");
+}
+
 TEST(TfjsReader, RefusesAHugeText) {
   tfjs::TfjsFormat format({"model.json", uint64_t{1} << 40});
   const auto request = format.Next();

@@ -21,6 +21,9 @@ using json::NodeId;
 
 // Far more than any file has, and few enough for every size to fit 64 bits.
 constexpr uint64_t kMaxElements = uint64_t{1} << 48;
+// A weight takes some 500 bytes of memory, a file 150, however short their names are.
+constexpr size_t kMaxWeights = 100'000;
+constexpr size_t kMaxFiles = 10'000;
 
 struct ElementType {
   const char* name;
@@ -99,6 +102,9 @@ class ManifestReader : private Walker {
   }
 
   bool ReadPath(NodeId node) {
+    if (paths_.size() == kMaxFiles) {
+      return Check(UnsupportedError("the model has more than 10,000 files"));
+    }
     paths_.emplace_back();
     std::string& path = paths_.back();
     if (!GetString(node, &path)) return false;
@@ -128,6 +134,9 @@ class ManifestReader : private Walker {
 
   bool ReadEntry(NodeId node, Tensor* tensor) {
     NodeId name, shape, dtype;
+    if (document_.entries.size() == kMaxWeights) {
+      return Check(UnsupportedError("the model has more than 100,000 weights"));
+    }
     if (!ExpectObject(node) || !Find(node, "a weight", "name", &name) ||
         !GetString(name, &tensor->name) || !Find(node, "the weight", "shape", &shape) ||
         !Find(node, "the weight", "dtype", &dtype) || !ReadShape(shape, tensor)) {

@@ -1,56 +1,40 @@
-// Any bytes: read as a model, then written in a way that the first byte chooses.
-#include <algorithm>
+// Any bytes as a model, with one file beside it for external data: read, written in a way that the
+// first byte chooses, and read again.
 #include <cstdint>
-#include <cstdlib>
-#include <span>
-#include <vector>
+#include <string>
 
-#include "base/checked.h"
 #include "formats/onnx/reader.h"
+#include "round_trip.h"
 
 namespace modelshrink {
 namespace {
 
-void Require(bool condition) {
-  if (!condition) std::abort();
-}
+constexpr char kMain[] = "m.onnx";
 
-bool Read(std::span<const uint8_t> bytes, Format& format) {
+// Reads the model whatever it begins with.
+bool Read(const Files& files, onnx::OnnxFormat* format, bool* has_missing) {
+  std::vector<std::string> opened = {kMain};
   for (;;) {
-    const auto request = format.Next();
+    const auto request = format->Next();
     if (!request.ok()) return false;
     if (!request.value()) return true;
-    const ByteRange range = request.value()->range;
-    Require(range.size > 0 && range.size <= 1 << 20);
-    Require(RangeFits(range.offset, range.size, bytes.size()));
-    Require(format.Feed(bytes.subspan(range.offset, range.size)).ok());
-  }
-}
-
-TensorSpec SpecOf(uint8_t choice) {
-  static constexpr DType kTypes[] = {DType::kInt8,    DType::kUint8,   DType::kInt4,
-                                     DType::kUint4,   DType::kInt16,   DType::kUint16,
-                                     DType::kFloat16, DType::kBFloat16};
-  TensorSpec spec;
-  spec.keep = false;
-  spec.type = kTypes[choice % 8];
-  spec.mode = static_cast<Mode>(choice / 8 % 3);
-  spec.granularity = static_cast<Granularity>(choice / 24 % 3);
-  spec.symmetric = choice / 72 % 2 == 0;
-  return spec;
-}
-
-void CheckLayout(const Layout& layout, uint64_t size_bytes) {
-  uint64_t total = 0;
-  for (const Segment& segment : layout.files[0].segments) {
-    total += segment.size;
-    if (segment.kind == Segment::Kind::kCopy) {
-      Require(RangeFits(segment.source_offset, segment.size, size_bytes));
-    } else if (segment.kind == Segment::Kind::kLiteral) {
-      Require(RangeFits(segment.source_offset, segment.size, layout.literals.size()));
+    if (!request.value()->open.empty()) {
+      const std::string& name = request.value()->open;
+      const auto found = files.find(name);
+      *has_missing |= found == files.end();
+      if (found != files.end()) opened.push_back(name);
+      Require(format
+                  ->Opened(found == files.end() ? std::nullopt
+                                                : std::optional<uint64_t>(found->second.size()))
+                  .ok());
+      continue;
     }
+    const ByteRange range = request.value()->range;
+    Require(range.size > 0 && range.size <= 1 << 20 && range.file < opened.size());
+    const std::string& file = files.at(opened[range.file]);
+    Require(RangeFits(range.offset, range.size, file.size()));
+    Require(format->Feed(BytesOf(file).subspan(range.offset, range.size)).ok());
   }
-  Require(total == layout.size_bytes && total <= size_bytes);
 }
 
 }  // namespace
@@ -59,16 +43,13 @@ void CheckLayout(const Layout& layout, uint64_t size_bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace modelshrink;
   if (size < 2) return 0;
-  const std::span<const uint8_t> bytes(data + 1, size - 1);
-  onnx::OnnxFormat format({"model.onnx", bytes.size()});
-  if (!Read(bytes, format)) return 0;
-  for (const Tensor& tensor : format.model().tensors) {
-    for (const ByteRange& part : tensor.parts) {
-      Require(RangeFits(part.offset, part.size, bytes.size()));
-    }
-  }
-  const std::vector<TensorSpec> specs(format.model().tensors.size(), SpecOf(data[0]));
-  const auto layout = format.Write(specs, {.strip = data[0] >= 144});
-  if (layout.ok()) CheckLayout(layout.value(), bytes.size());
+  std::string values(4096, '\0');
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<char>(i * 37 >> 3);
+  const Files files = {{kMain, std::string(reinterpret_cast<const char*>(data) + 1, size - 1)},
+                       {"d", values}};
+  onnx::OnnxFormat format({kMain, files.at(kMain).size()});
+  bool has_missing = false;
+  if (!Read(files, &format, &has_missing)) return 0;
+  CheckRoundTrip(format, files, data[0], {.strip = data[0] >= 144});
   return 0;
 }

@@ -178,3 +178,35 @@ export function tinyLlama({ type = "F32", tied = false, embedding = 64, layers =
   tensors.push(norm("output_norm.weight"));
   return { keys, tensors };
 }
+
+/** The model in splits of `sizes[i]` tensors, by file name. */
+export function splitGguf({ keys, tensors }, sizes, prefix = "m") {
+  const pad = (number) => String(number).padStart(5, "0");
+  let first = 0;
+  return Object.fromEntries(
+    sizes.map((size, i) => {
+      const own = [
+        ["split.no", "uint16", i],
+        ["split.count", "uint16", sizes.length],
+        ["split.tensors.count", "int32", tensors.length],
+      ];
+      const part = tensors.slice(first, (first += size));
+      return [
+        `${prefix}-${pad(i + 1)}-of-${pad(sizes.length)}.gguf`,
+        makeGguf({ keys: [...(i === 0 ? keys : []), ...own], tensors: part }),
+      ];
+    }),
+  );
+}
+
+export function cosine(a, b) {
+  let ab = 0;
+  let aa = 0;
+  let bb = 0;
+  for (let i = 0; i < a.length; i++) {
+    ab += a[i] * b[i];
+    aa += a[i] * a[i];
+    bb += b[i] * b[i];
+  }
+  return ab / Math.sqrt(aa * bb);
+}

@@ -1,5 +1,6 @@
 #include "kernels/stats.h"
 
+#include <algorithm>
 #include <cmath>
 
 #undef HWY_TARGET_INCLUDE
@@ -7,54 +8,148 @@
 #include "hwy/foreach_target.h"
 // After foreach_target.
 #include "hwy/highway.h"
+#include "kernels/compat-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace modelshrink {
 namespace HWY_NAMESPACE {
 namespace {
 
-constexpr size_t kNumPartials = 4;
+constexpr size_t kLanes = 8;
+constexpr size_t kRunElements = 64 * kLanes;
 
-struct Partials {
-  double xx[kNumPartials] = {}, yy[kNumPartials] = {}, xy[kNumPartials] = {}, ee[kNumPartials] = {},
-         abs_e[kNumPartials] = {}, max_abs_e[kNumPartials] = {}, y_zeros[kNumPartials] = {};
+// A float32 square below this may have lost bits to underflow.
+constexpr double kMinSafeSum = 1e-30;
+
+using D = hn::CappedTag<float, kLanes>;
+using V = hn::Vec<D>;
+
+// The partial sums of a run.
+struct Run {
+  float xx[kLanes], xe[kLanes], ee[kLanes], abs_e[kLanes], max_abs_e[kLanes], y_zeros[kLanes];
 };
 
-HWY_INLINE void AddTo(Partials& partials, size_t i, float x_single, float y_single) {
-  const double x = static_cast<double>(x_single);
-  const double y = static_cast<double>(y_single);
-  const double e = x - y;
-  const double abs_e = std::fabs(e);
-  partials.xx[i] += x * x;
-  partials.yy[i] += y * y;
-  partials.xy[i] += x * y;
-  partials.ee[i] += e * e;
-  partials.abs_e[i] += abs_e;
-  partials.max_abs_e[i] = abs_e > partials.max_abs_e[i] ? abs_e : partials.max_abs_e[i];
-  partials.y_zeros[i] += y == 0 ? 1.0 : 0.0;
+struct State {
+  V xx, xe, ee, abs_e, max_abs_e, y_zeros;
+};
+
+HWY_INLINE void AddTo(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, State* state) {
+  const D d;
+  const V vx = hn::LoadU(d, x);
+  const V vy = hn::LoadU(d, y);
+  const V e = hn::Sub(vx, vy);
+  const V abs_e = hn::Abs(e);
+  state->xx = hn::Add(state->xx, hn::Mul(vx, vx));
+  state->xe = hn::Add(state->xe, hn::Mul(vx, e));
+  state->ee = hn::Add(state->ee, hn::Mul(e, e));
+  state->abs_e = hn::Add(state->abs_e, abs_e);
+  // A NaN compares false.
+  state->max_abs_e = hn::IfThenElse(hn::Gt(abs_e, state->max_abs_e), abs_e, state->max_abs_e);
+  state->y_zeros =
+      hn::Add(state->y_zeros, hn::IfThenElseZero(hn::Eq(vy, hn::Zero(d)), hn::Set(d, 1.0f)));
 }
 
-double Total(const double* partials) {
-  return (partials[0] + partials[1]) + (partials[2] + partials[3]);
+HWY_INLINE void StoreState(const State& state, size_t lane, Run* run) {
+  const D d;
+  hn::StoreU(state.xx, d, run->xx + lane);
+  hn::StoreU(state.xe, d, run->xe + lane);
+  hn::StoreU(state.ee, d, run->ee + lane);
+  hn::StoreU(state.abs_e, d, run->abs_e + lane);
+  hn::StoreU(state.max_abs_e, d, run->max_abs_e + lane);
+  hn::StoreU(state.y_zeros, d, run->y_zeros + lane);
 }
 
-// Highway 1.0.3 has no float64 vectors for WASM, so this is plain C++ in a form that each target's
-// compiler vectorises by itself: four independent sums, one a lane.
-void SumErrors(const float* x, const float* y, size_t size, ErrorSums* sums) {
-  Partials partials;
-  size_t i = 0;
-  for (; i + kNumPartials <= size; i += kNumPartials) {
-    for (size_t j = 0; j < kNumPartials; ++j) AddTo(partials, j, x[i + j], y[i + j]);
+HWY_INLINE State ZeroState() {
+  const V zero = hn::Zero(D());
+  return {zero, zero, zero, zero, zero, zero};
+}
+
+// The whole groups of kLanes elements, up to `size` of them all.
+HWY_INLINE void SumGroups(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, size_t size,
+                          Run* run) {
+  const size_t lanes = hn::Lanes(D());
+  // Two states cover the lanes of WASM and SSE at once; one those of wider targets.
+  if (2 * lanes == kLanes) {
+    State low = ZeroState(), high = ZeroState();
+    for (size_t i = 0; i + kLanes <= size; i += kLanes) {
+      AddTo(x + i, y + i, &low);
+      AddTo(x + i + lanes, y + i + lanes, &high);
+    }
+    StoreState(low, 0, run);
+    StoreState(high, lanes, run);
+    return;
   }
-  for (size_t j = 0; i + j < size; ++j) AddTo(partials, j, x[i + j], y[i + j]);
-  sums->xx = Total(partials.xx);
-  sums->yy = Total(partials.yy);
-  sums->xy = Total(partials.xy);
-  sums->ee = Total(partials.ee);
-  sums->abs_e = Total(partials.abs_e);
-  sums->y_zeros = Total(partials.y_zeros);
-  for (const double max : partials.max_abs_e) {
-    if (max > sums->max_abs_e) sums->max_abs_e = max;
+  for (size_t lane = 0; lane < kLanes; lane += lanes) {
+    State state = ZeroState();
+    for (size_t i = 0; i + kLanes <= size; i += kLanes) AddTo(x + i + lane, y + i + lane, &state);
+    StoreState(state, lane, run);
+  }
+}
+
+HWY_INLINE void AddElement(float x, float y, size_t lane, Run* run) {
+  const float e = x - y;
+  const float abs_e = std::fabs(e);
+  run->xx[lane] += x * x;
+  run->xe[lane] += x * e;
+  run->ee[lane] += e * e;
+  run->abs_e[lane] += abs_e;
+  if (abs_e > run->max_abs_e[lane]) run->max_abs_e[lane] = abs_e;
+  run->y_zeros[lane] += y == 0 ? 1.0f : 0.0f;
+}
+
+double Total(const float* lanes) {
+  double total = 0;
+  for (size_t i = 0; i < kLanes; ++i) total += static_cast<double>(lanes[i]);
+  return total;
+}
+
+ErrorSums SumRun(const float* x, const float* y, size_t size) {
+  Run run;
+  SumGroups(x, y, size, &run);
+  for (size_t i = size - size % kLanes; i < size; ++i) AddElement(x[i], y[i], i % kLanes, &run);
+  ErrorSums sums = {Total(run.xx),     Total(run.xe), Total(run.ee), Total(run.abs_e), 0,
+                    Total(run.y_zeros)};
+  for (const float max : run.max_abs_e) {
+    sums.max_abs_e = std::max(sums.max_abs_e, static_cast<double>(max));
+  }
+  return sums;
+}
+
+ErrorSums SumRunInDouble(const float* x, const float* y, size_t size) {
+  ErrorSums sums;
+  for (size_t i = 0; i < size; ++i) {
+    const double a = static_cast<double>(x[i]);
+    const double e = a - static_cast<double>(y[i]);
+    sums.xx += a * a;
+    sums.xe += a * e;
+    sums.ee += e * e;
+    sums.abs_e += std::fabs(e);
+    if (std::fabs(e) > sums.max_abs_e) sums.max_abs_e = std::fabs(e);
+    sums.y_zeros += y[i] == 0 ? 1 : 0;
+  }
+  return sums;
+}
+
+bool IsTooSmall(double sum) { return sum != 0 && sum < kMinSafeSum; }
+
+// Whether float32 held the squares of a run.
+bool IsSafe(const ErrorSums& sums) {
+  const bool has_lost_error = sums.max_abs_e > 0 && sums.ee == 0;
+  return std::isfinite(sums.xx) && std::isfinite(sums.xe) && std::isfinite(sums.ee) &&
+         !IsTooSmall(sums.xx) && !IsTooSmall(sums.ee) && !has_lost_error;
+}
+
+void SumErrors(const float* x, const float* y, size_t size, ErrorSums* sums) {
+  for (size_t i = 0; i < size; i += kRunElements) {
+    const size_t count = std::min(kRunElements, size - i);
+    ErrorSums run = SumRun(x + i, y + i, count);
+    if (HWY_UNLIKELY(!IsSafe(run))) run = SumRunInDouble(x + i, y + i, count);
+    sums->xx += run.xx;
+    sums->xe += run.xe;
+    sums->ee += run.ee;
+    sums->abs_e += run.abs_e;
+    sums->max_abs_e = std::max(sums->max_abs_e, run.max_abs_e);
+    sums->y_zeros += run.y_zeros;
   }
 }
 

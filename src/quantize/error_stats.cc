@@ -1,5 +1,6 @@
 #include "quantize/error_stats.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -12,8 +13,7 @@ void ErrorStats::Add(std::span<const float> original, std::span<const float> app
   num_elements_ += original.size();
   num_zeros_ += static_cast<uint64_t>(sums.y_zeros);
   sum_xx_ += sums.xx;
-  sum_yy_ += sums.yy;
-  sum_xy_ += sums.xy;
+  sum_xe_ += sums.xe;
   sum_ee_ += sums.ee;
   sum_abs_ += sums.abs_e;
   if (sums.max_abs_e > max_abs_error_) max_abs_error_ = sums.max_abs_e;
@@ -29,10 +29,13 @@ double ErrorStats::MeanAbsError() const {
 }
 
 double ErrorStats::Cosine() const {
-  if (sum_xx_ == 0 && sum_yy_ == 0) return 1;
-  if (sum_xx_ == 0 || sum_yy_ == 0) return 0;
+  // With y = x - e. Rounding may leave a Σy² of nothing slightly below 0.
+  const double sum_xy = sum_xx_ - sum_xe_;
+  const double sum_yy = std::max(sum_xx_ - 2 * sum_xe_ + sum_ee_, 0.0);
+  if (sum_xx_ == 0 && sum_yy == 0) return 1;
+  if (sum_xx_ == 0 || sum_yy == 0) return 0;
   // Two roots, because the product of the sums can overflow.
-  return sum_xy_ / (std::sqrt(sum_xx_) * std::sqrt(sum_yy_));
+  return sum_xy / (std::sqrt(sum_xx_) * std::sqrt(sum_yy));
 }
 
 double ErrorStats::Sparsity() const {

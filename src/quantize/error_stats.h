@@ -7,8 +7,8 @@
 
 namespace modelshrink {
 
-// Accumulates over slices in any number of calls; the sums are float64 in a fixed order, so the
-// result does not depend on the SIMD target (it may depend on the slicing).
+// Accumulates over slices in any number of calls, in a fixed order (kernels/stats.h), so the result
+// does not depend on the SIMD target (it may depend on the slicing).
 class ErrorStats {
  public:
   // Both spans have the same length.
@@ -27,7 +27,7 @@ class ErrorStats {
  private:
   uint64_t num_elements_ = 0;
   uint64_t num_zeros_ = 0;
-  double sum_xx_ = 0, sum_yy_ = 0, sum_xy_ = 0, sum_ee_ = 0, sum_abs_ = 0, max_abs_error_ = 0;
+  double sum_xx_ = 0, sum_xe_ = 0, sum_ee_ = 0, sum_abs_ = 0, max_abs_error_ = 0;
 };
 
 }  // namespace modelshrink

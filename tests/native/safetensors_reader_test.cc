@@ -287,13 +287,13 @@ TEST(SafetensorsReader, ShardsAreOneModel) {
   const Model& model = format.value()->model();
   ASSERT_EQ(model.files.size(), 3u);
   EXPECT_EQ(model.files[0].name, kIndex);
-  EXPECT_EQ(model.files[1].name, "2.safetensors");
-  EXPECT_EQ(model.files[2].name, "s/1.safetensors");
+  EXPECT_EQ(model.files[1].name, "s/1.safetensors");
+  EXPECT_EQ(model.files[2].name, "2.safetensors");
   EXPECT_EQ(model.size_bytes, index.size() + kShardA.size() + kShardB.size());
   ASSERT_EQ(model.tensors.size(), 3u);
-  EXPECT_EQ(model.tensors[0].name, "c");
-  EXPECT_EQ(model.tensors[1].name, "a");
-  EXPECT_EQ(model.tensors[1].parts[0], (ByteRange{kShardA.size() - 24, 16, 2}));
+  EXPECT_EQ(model.tensors[0].name, "a");
+  EXPECT_EQ(model.tensors[2].name, "c");
+  EXPECT_EQ(model.tensors[2].parts[0], (ByteRange{kShardB.size() - 16, 16, 2}));
   EXPECT_EQ(model.metadata[0].first, "k");
 }
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -10,6 +10,7 @@
 #define RAPIDJSON_ASSERT(x) ((x) ? static_cast<void>(0) : std::abort())
 #include <rapidjson/reader.h>
 
+#include "base/concat.h"
 #include "base/decimal.h"
 
 namespace modelshrink::json {
@@ -231,6 +232,8 @@ class Indexer {
     const Slice slice = document_->nodes_[document_->num_nodes_ - 1];
     const std::string_view inner =
         document_->text_.substr(slice.begin + 1, slice.end - slice.begin - 2);
+    if (inner.find('\\') == std::string_view::npos) return true;
+    document_->has_escapes_ = true;
     const size_t bad = FindLoneSurrogate(inner);
     if (bad == std::string_view::npos) return true;
     return Fail(FormatError(MessageOf(rapidjson::kParseErrorStringUnicodeSurrogateInvalid)),
@@ -355,49 +358,54 @@ Status Document::ErrorAt(NodeId node, std::string message) const {
 Status Document::Expect(NodeId node, Kind expected) const {
   const Kind found = kind(node);
   if (found == expected) return {};
-  return ErrorAt(node, std::string("expected ") + NameOf(expected) + ", found " + NameOf(found));
+  return ErrorAt(node, Concat({"expected ", NameOf(expected), ", found ", NameOf(found)}));
 }
 
-bool Document::IsLess(NodeId a, NodeId b) const {
+int Document::Compare(NodeId a, NodeId b) const {
   const std::string_view x = Inner(a);
   const std::string_view y = Inner(b);
-  if (x.find('\\') == std::string_view::npos && y.find('\\') == std::string_view::npos) {
-    return x < y;
-  }
-  return Decoded(x) < Decoded(y);
+  return has_escapes_ ? Decoded(x).compare(Decoded(y)) : x.compare(y);
 }
 
-bool Document::IsEqual(NodeId a, NodeId b) const { return !IsLess(a, b) && !IsLess(b, a); }
-
 Status Document::CheckUniqueKeys(NodeId object) const {
+  // Most writers sort the keys.
   uint64_t num_keys = 0;
-  for (const Member& member : Members(*this, object)) num_keys += member.key != 0;
-  ASSIGN_OR_RETURN(Buffer<NodeId> keys, Buffer<NodeId>::Allocate(num_keys));
-  size_t i = 0;
-  for (const Member& member : Members(*this, object)) keys[i++] = member.key;
-  NodeId* const end = keys.data() + keys.size();
-  std::sort(keys.data(), end, [this](NodeId a, NodeId b) { return IsLess(a, b); });
+  bool is_rising = true;
+  NodeId last = 0;
+  for (const Member& member : Members(*this, object)) {
+    if (num_keys++ > 0 && is_rising) is_rising = Compare(last, member.key) < 0;
+    last = member.key;
+  }
+  if (is_rising) return {};
+  NodeId few[8] = {};
+  Buffer<NodeId> many;
+  if (num_keys > std::size(few)) {
+    ASSIGN_OR_RETURN(many, Buffer<NodeId>::Allocate(num_keys));
+  }
+  NodeId* const keys = many.size() > 0 ? many.data() : few;
+  NodeId* end = keys;
+  for (const Member& member : Members(*this, object)) *end++ = member.key;
+  std::sort(keys, end, [this](NodeId a, NodeId b) { return Compare(a, b) < 0; });
   const NodeId* const twin =
-      std::adjacent_find(keys.data(), end, [this](NodeId a, NodeId b) { return IsEqual(a, b); });
+      std::adjacent_find(keys, end, [this](NodeId a, NodeId b) { return Compare(a, b) == 0; });
   if (twin == end) return {};
   return ErrorAt(std::max(twin[0], twin[1]),
-                 "the key \"" + Decoded(Inner(twin[0])) + "\" occurs twice");
+                 Concat({"the key \"", Decoded(Inner(twin[0])), "\" occurs twice"}));
 }
 
 StatusOr<std::string> Document::String(NodeId node) const {
-  RETURN_IF_ERROR(Expect(node, Kind::kString));
+  if (kind(node) != Kind::kString) return Expect(node, Kind::kString);
   return Decoded(Inner(node));
 }
 
 bool Document::IsString(NodeId node, std::string_view value) const {
   if (kind(node) != Kind::kString) return false;
   const std::string_view inner = Inner(node);
-  if (inner.find('\\') == std::string_view::npos) return inner == value;
-  return Decoded(inner) == value;
+  return has_escapes_ ? Decoded(inner) == value : inner == value;
 }
 
 StatusOr<uint64_t> Document::Unsigned(NodeId node) const {
-  RETURN_IF_ERROR(Expect(node, Kind::kNumber));
+  if (kind(node) != Kind::kNumber) return Expect(node, Kind::kNumber);
   const std::string_view digits = raw(node);
   if (digits[0] == '-') return ErrorAt(node, "a size or an index is negative");
   uint64_t value = 0;
@@ -413,7 +421,7 @@ StatusOr<uint64_t> Document::Unsigned(NodeId node) const {
 }
 
 StatusOr<double> Document::Number(NodeId node) const {
-  RETURN_IF_ERROR(Expect(node, Kind::kNumber));
+  if (kind(node) != Kind::kNumber) return Expect(node, Kind::kNumber);
   return ParseDecimal(raw(node));
 }
 

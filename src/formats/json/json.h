@@ -73,9 +73,8 @@ class Document {
  private:
   friend class Indexer;
 
-  // Whether the decoded values of two strings compare like `<`.
-  bool IsLess(NodeId a, NodeId b) const;
-  bool IsEqual(NodeId a, NodeId b) const;
+  // Of the decoded values of two strings, like strcmp.
+  int Compare(NodeId a, NodeId b) const;
   // Between the quotes.
   std::string_view Inner(NodeId node) const;
   Status ErrorAt(NodeId node, std::string message) const;
@@ -84,6 +83,7 @@ class Document {
   uint64_t base_offset_ = 0;
   Buffer<Slice> nodes_;
   uint32_t num_nodes_ = 0;
+  bool has_escapes_ = false;  // in any string
 };
 
 // for (const Member& member : Members(document, object)) …

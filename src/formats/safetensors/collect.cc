@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/concat.h"
 #include "formats/safetensors/companions.h"
 
 namespace modelshrink::safetensors {
@@ -76,7 +77,9 @@ class Collector {
     if (codes == kNone) return false;
     auto quantized = Match(name, value);
     if (!quantized.ok()) {
-      notes_[codes] = "its entry in __metadata__ does not fit: " + quantized.status().message();
+      notes_.resize(header_.entries.size());
+      notes_[codes] =
+          Concat({"its entry in __metadata__ does not fit: ", quantized.status().message()});
       return false;
     }
     std::string quoted;
@@ -98,14 +101,15 @@ class Collector {
     if (parts[0].size_bytes == 0) return FormatError("it has no elements");
     for (size_t p = 0; p < kNumParts; ++p) {
       if (parts[p].size_bytes == 0) continue;
-      const std::string part_name = name + std::string(kPartSuffixes[p]);
+      const std::string part_name = Concat({name, kPartSuffixes[p]});
       const uint32_t i = EntryOf(part_name);
-      if (i == kNone) return FormatError("there is no \"" + part_name + "\"");
+      if (i == kNone) return FormatError(Concat({"there is no \"", part_name, "\""}));
       const Entry& entry = header_.entries[i];
-      if (owner_[i] != kNone) return FormatError("\"" + part_name + "\" is another's part");
-      if (!is_listed_[i]) return FormatError("the index does not list \"" + part_name + "\"");
+      if (owner_[i] != kNone) return FormatError(Concat({"\"", part_name, "\" is another's part"}));
+      if (!is_listed_[i])
+        return FormatError(Concat({"the index does not list \"", part_name, "\""}));
       if (entry.dtype != parts[p].dtype || ShapeOf(header_.json, entry.key) != parts[p].shape) {
-        return FormatError("\"" + part_name + "\" has another dtype or shape");
+        return FormatError(Concat({"\"", part_name, "\" has another dtype or shape"}));
       }
       quantized.entries[p] = i;
     }
@@ -151,7 +155,7 @@ class Collector {
     tensor.stored_bytes = StoredBytes(i);
     tensor.note = ReasonAgainst(i, tensor.shape);
     tensor.is_weight = tensor.note.empty();
-    if (const auto note = notes_.find(i); note != notes_.end()) tensor.note = note->second;
+    if (!notes_.empty() && !notes_[i].empty()) tensor.note = notes_[i];
   }
 
   // Why it cannot be a weight; "" when it can.
@@ -189,7 +193,7 @@ class Collector {
   std::vector<uint32_t> owner_;  // of each entry, in quantized_
   std::vector<bool> is_listed_;
   std::unordered_map<std::string, uint32_t> entry_of_;
-  std::unordered_map<uint32_t, std::string> notes_;
+  std::vector<std::string> notes_;  // of each entry; empty when there are none
 };
 
 }  // namespace

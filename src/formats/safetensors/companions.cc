@@ -1,6 +1,7 @@
 #include "formats/safetensors/companions.h"
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "formats/json/json.h"
 #include "formats/safetensors/header.h"
 
@@ -40,7 +41,7 @@ StatusOr<uint32_t> ReadUint32(const json::Document& json, json::NodeId node) {
 StatusOr<StoredParts> StoredPartsOf(const Scheme& scheme, const Shape& shape) {
   ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, shape));
   const std::optional<Dtype> dtype = DtypeFor(scheme.type);
-  if (!dtype) return ArgumentError("safetensors has no " + std::string(NameOf(scheme.type)));
+  if (!dtype) return ArgumentError(Concat({"safetensors has no ", NameOf(scheme.type)}));
   StoredParts parts;
   parts[0] = {*dtype, CodesShape(scheme, shape, sizes[0]), sizes[0]};
   if (sizes[1] == 0) return parts;
@@ -52,17 +53,13 @@ StatusOr<StoredParts> StoredPartsOf(const Scheme& scheme, const Shape& shape) {
 
 std::string SchemeText(const SavedScheme& saved) {
   const Scheme& scheme = saved.scheme;
-  std::string text = "{\"type\":\"" + std::string(NameOf(scheme.type)) + "\",\"dtype\":\"" +
-                     std::string(InfoOf(*DtypeFor(saved.restored_type)).name) + "\",\"shape\":[";
-  for (size_t i = 0; i < saved.shape.size(); ++i) {
-    if (i > 0) text += ',';
-    text += std::to_string(saved.shape[i]);
-  }
-  text += "]";
+  std::string text = Concat({"{\"type\":\"", NameOf(scheme.type), "\",\"dtype\":\"",
+                             InfoOf(*DtypeFor(saved.restored_type)).name,
+                             "\",\"shape\":", ShapeText(saved.shape)});
   if (scheme.granularity == Granularity::kAxis) {
-    text += ",\"axis\":" + std::to_string(scheme.axis);
+    text += Concat({",\"axis\":", std::to_string(scheme.axis)});
   } else if (scheme.granularity == Granularity::kBlock) {
-    text += ",\"block_size\":" + std::to_string(scheme.block_size);
+    text += Concat({",\"block_size\":", std::to_string(scheme.block_size)});
   }
   text += scheme.symmetric ? ",\"symmetric\":true}" : ",\"symmetric\":false}";
   return text;

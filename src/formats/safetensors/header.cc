@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/checked.h"
+#include "base/concat.h"
 
 namespace modelshrink::safetensors {
 namespace {
@@ -20,7 +21,7 @@ class Parser {
     RETURN_IF_ERROR(json_.Expect(json_.root(), Kind::kObject));
     const Status unique = json_.CheckUniqueKeys(json_.root());
     if (!unique.ok()) {
-      return FormatError("two tensors have one name: " + unique.message())
+      return FormatError(Concat({"two tensors have one name: ", unique.message()}))
           .AtOffset(unique.offset().value_or(kLengthBytes));
     }
     size_t num_members = 0;
@@ -62,56 +63,69 @@ class Parser {
   }
 
   Status ReadTensor(const json::Member& member) {
-    RETURN_IF_ERROR(json_.Expect(member.value, Kind::kObject));
-    RETURN_IF_ERROR(json_.CheckUniqueKeys(member.value));
-    const NodeId dtype = json_.Find(member.value, "dtype");
-    const NodeId shape = json_.Find(member.value, "shape");
-    const NodeId offsets = json_.Find(member.value, "data_offsets");
-    if (dtype == json_.root()) return Error(member.value, "a tensor has no \"dtype\"");
-    if (shape == json_.root()) return Error(member.value, "a tensor has no \"shape\"");
-    if (offsets == json_.root()) return Error(member.value, "a tensor has no \"data_offsets\"");
-
+    if (json_.kind(member.value) != Kind::kObject) {
+      return json_.Expect(member.value, Kind::kObject);
+    }
+    static constexpr std::string_view kKeys[] = {"dtype", "shape", "data_offsets"};
+    NodeId values[3] = {};
+    bool is_plain = true;
+    for (const json::Member& it : json::Members(json_, member.value)) {
+      size_t i = 0;
+      while (i < 3 && !json_.IsString(it.key, kKeys[i])) ++i;
+      is_plain = is_plain && i < 3 && values[i] == 0;
+      if (i < 3) values[i] = it.value;
+    }
+    // With three keys that differ there is nothing to compare.
+    if (!is_plain) RETURN_IF_ERROR(json_.CheckUniqueKeys(member.value));
+    for (size_t i = 0; i < 3; ++i) {
+      if (values[i] != 0) continue;
+      return Error(member.value, Concat({"a tensor has no \"", kKeys[i], "\""}));
+    }
+    const NodeId offsets = values[2];
     Entry entry;
     entry.key = member.key;
-    ASSIGN_OR_RETURN(const std::string name, json_.String(dtype));
+    ASSIGN_OR_RETURN(const std::string name, json_.String(values[0]));
     const std::optional<Dtype> known = DtypeFromName(name);
-    if (!known) return Error(dtype, "the dtype \"" + name.substr(0, 40) + "\" is unknown");
+    if (!known) {
+      return Error(values[0], Concat({"the dtype \"", name.substr(0, 40), "\" is unknown"}));
+    }
     entry.dtype = *known;
-    ASSIGN_OR_RETURN(const uint64_t size_bytes, SizeOf(shape, InfoOf(entry.dtype).bits));
+    ASSIGN_OR_RETURN(const uint64_t size_bytes, SizeOf(values[1], InfoOf(entry.dtype).bits));
     RETURN_IF_ERROR(ReadOffsets(offsets, &entry));
     if (entry.end - entry.begin != size_bytes) {
-      return Error(offsets, "its shape and dtype need " + std::to_string(size_bytes) +
-                                " bytes, its data_offsets give " +
-                                std::to_string(entry.end - entry.begin));
+      return Error(offsets, Concat({"its shape and dtype need ", std::to_string(size_bytes),
+                                    " bytes, its data_offsets give ",
+                                    std::to_string(entry.end - entry.begin)}));
     }
     header_->entries.push_back(entry);
     return {};
   }
 
   StatusOr<uint64_t> SizeOf(NodeId node, uint32_t bits) const {
-    RETURN_IF_ERROR(json_.Expect(node, Kind::kArray));
-    Shape shape;
+    if (json_.kind(node) != Kind::kArray) return json_.Expect(node, Kind::kArray);
+    uint64_t dims[kMaxRank];
+    size_t rank = 0;
     for (const NodeId element : json::Elements(json_, node)) {
-      ASSIGN_OR_RETURN(const uint64_t dim, json_.Unsigned(element));
-      if (shape.size() == kMaxRank) {
+      if (rank == kMaxRank) {
         return UnsupportedError("a shape has more than 64 dimensions")
             .AtOffset(json_.OffsetOf(element));
       }
-      shape.push_back(dim);
+      ASSIGN_OR_RETURN(dims[rank++], json_.Unsigned(element));
     }
     uint64_t num_elements, num_bits;
-    if (!CheckedNumElements(shape, &num_elements) || !CheckedMul(num_elements, bits, &num_bits)) {
+    if (!CheckedNumElements({dims, rank}, &num_elements) ||
+        !CheckedMul(num_elements, bits, &num_bits)) {
       return Error(node, "the shape describes more elements than 64 bits can count");
     }
     if (num_bits % 8 != 0) {
-      return Error(
-          node, "elements of " + std::to_string(bits) + " bits do not fill the tensor's last byte");
+      return Error(node, Concat({"elements of ", std::to_string(bits),
+                                 " bits do not fill the tensor's last byte"}));
     }
     return num_bits / 8;
   }
 
   Status ReadOffsets(NodeId node, Entry* entry) const {
-    RETURN_IF_ERROR(json_.Expect(node, Kind::kArray));
+    if (json_.kind(node) != Kind::kArray) return json_.Expect(node, Kind::kArray);
     uint64_t values[2] = {};
     size_t count = 0;
     for (const NodeId element : json::Elements(json_, node)) {
@@ -123,8 +137,9 @@ class Parser {
     entry->end = values[1];
     if (entry->end < entry->begin) return Error(node, "data_offsets end before they begin");
     if (entry->end > data_bytes_) {
-      return Error(node, "its data ends at byte " + std::to_string(entry->end) +
-                             " of the data, of which the file has " + std::to_string(data_bytes_));
+      return Error(node,
+                   Concat({"its data ends at byte ", std::to_string(entry->end),
+                           " of the data, of which the file has ", std::to_string(data_bytes_)}));
     }
     return {};
   }
@@ -142,9 +157,9 @@ class Parser {
     uint64_t end = 0;
     for (const Entry& entry : entries) {
       if (entry.begin > end) {
-        return InTensor(entry.key, Error(entry.key, "the " + std::to_string(entry.begin - end) +
-                                                        " bytes before its data belong to no "
-                                                        "tensor"));
+        return InTensor(entry.key,
+                        Error(entry.key, Concat({"the ", std::to_string(entry.begin - end),
+                                                 " bytes before its data belong to no tensor"})));
       }
       if (entry.begin < end) {
         return InTensor(entry.key, Error(entry.key, "its data overlaps another tensor's"));
@@ -152,8 +167,8 @@ class Parser {
       end = entry.end;
     }
     if (end == data_bytes_) return {};
-    return FormatError("the last " + std::to_string(data_bytes_ - end) +
-                       " bytes of the file belong to no tensor")
+    return FormatError(Concat({"the last ", std::to_string(data_bytes_ - end),
+                               " bytes of the file belong to no tensor"}))
         .AtOffset(kLengthBytes + json_.text().size() + end);
   }
 
@@ -182,17 +197,21 @@ Shape ShapeOf(const json::Document& json, json::NodeId key) {
   return shape;
 }
 
+std::string ShapeText(const Shape& shape) {
+  std::string text = "[";
+  for (const uint64_t dim : shape) {
+    if (text.size() > 1) text += ',';
+    text += std::to_string(dim);
+  }
+  text += ']';
+  return text;
+}
+
 void AppendEntry(std::string_view name, Dtype dtype, const Shape& shape, uint64_t begin,
                  uint64_t end, std::string* out) {
   json::AppendQuoted(name, out);
-  *out += ":{\"dtype\":\"";
-  *out += InfoOf(dtype).name;
-  *out += "\",\"shape\":[";
-  for (size_t i = 0; i < shape.size(); ++i) {
-    if (i > 0) *out += ',';
-    *out += std::to_string(shape[i]);
-  }
-  *out += "],\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(end) + "]}";
+  *out += Concat({":{\"dtype\":\"", InfoOf(dtype).name, "\",\"shape\":", ShapeText(shape),
+                  ",\"data_offsets\":[", std::to_string(begin), ",", std::to_string(end), "]}"});
 }
 
 }  // namespace modelshrink::safetensors

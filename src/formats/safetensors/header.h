@@ -44,6 +44,9 @@ StatusOr<Header> ParseHeader(std::string_view text, uint64_t data_bytes);
 // Of an entry of a header that ParseHeader accepted, by its key.
 Shape ShapeOf(const json::Document& json, json::NodeId key);
 
+// "[2,3]".
+std::string ShapeText(const Shape& shape);
+
 // `"name":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}`, as the official writer has it.
 void AppendEntry(std::string_view name, Dtype dtype, const Shape& shape, uint64_t begin,
                  uint64_t end, std::string* out);

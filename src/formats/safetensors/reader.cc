@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "formats/safetensors/collect.h"
 #include "formats/safetensors/writer.h"
 
@@ -56,9 +57,10 @@ StatusOr<std::optional<Request>> SafetensorsFormat::Next() {
       return NextOfText();
     case Stage::kStart:
       if (size_bytes < kLengthBytes) {
-        return InFile(FormatError("the file has " + std::to_string(size_bytes) +
-                                  " bytes, not even the 8 that say how long its header is")
-                          .AtOffset(size_bytes));
+        return InFile(
+            FormatError(Concat({"the file has ", std::to_string(size_bytes),
+                                " bytes, not even the 8 that say how long its header is"}))
+                .AtOffset(size_bytes));
       }
       wanted_ = {0, std::min(size_bytes, kStartBytes), file()};
       return std::optional(Request{.range = wanted_});
@@ -77,8 +79,8 @@ StatusOr<std::optional<Request>> SafetensorsFormat::NextOfText() {
 
 Status SafetensorsFormat::Feed(std::span<const uint8_t> bytes) {
   if (wanted_.size == 0 || bytes.size() != wanted_.size) {
-    return ArgumentError("expected " + std::to_string(wanted_.size) + " bytes, got " +
-                         std::to_string(bytes.size()));
+    return ArgumentError(Concat(
+        {"expected ", std::to_string(wanted_.size), " bytes, got ", std::to_string(bytes.size())}));
   }
   wanted_ = {};
   if (stage_ == Stage::kStart) {
@@ -100,13 +102,13 @@ Status SafetensorsFormat::FeedStart(std::span<const uint8_t> bytes) {
   // Named apart, because such a length is negative to readers that take it as signed.
   if (length >> 63 != 0) return FormatError("the header's length is 2^63 or more").AtOffset(0);
   if (length > rest) {
-    return FormatError("the header's length is " + std::to_string(length) + ", but only " +
-                       std::to_string(rest) + " bytes follow")
+    return FormatError(Concat({"the header's length is ", std::to_string(length), ", but only ",
+                               std::to_string(rest), " bytes follow"}))
         .AtOffset(0);
   }
   if (length > kMaxHeaderBytes) {
-    return UnsupportedError("the header's length is " + std::to_string(length) +
-                            "; 100000000 is the most that safetensors allows")
+    return UnsupportedError(Concat({"the header's length is ", std::to_string(length),
+                                    "; 100000000 is the most that safetensors allows"}))
         .AtOffset(0);
   }
   if (length == 0) return FormatError("the header is empty").AtOffset(0);
@@ -157,7 +159,7 @@ void SafetensorsFormat::NextFile() {
 Status SafetensorsFormat::Opened(std::optional<uint64_t> size_bytes) {
   if (stage_ != Stage::kOpen) return ArgumentError("no file was asked for");
   const std::string& name = document_.index->shards()[file()];
-  if (!size_bytes) return FormatError("the shard \"" + name + "\" is missing");
+  if (!size_bytes) return FormatError(Concat({"the shard \"", name, "\" is missing"}));
   model_.files.push_back({name, *size_bytes});
   stage_ = Stage::kStart;
   return {};
@@ -166,7 +168,8 @@ Status SafetensorsFormat::Opened(std::optional<uint64_t> size_bytes) {
 // An offset alone does not say in which of several files.
 Status SafetensorsFormat::InFile(Status status) const {
   if (status.ok() || !document_.index) return status;
-  Status named(status.code(), "in \"" + model_.files.back().name + "\": " + status.message());
+  Status named(status.code(),
+               Concat({"in \"", model_.files.back().name, "\": ", status.message()}));
   if (status.offset()) named = std::move(named).AtOffset(*status.offset());
   return std::move(named).WithTensor(status.tensor());
 }

@@ -2,11 +2,18 @@
 
 #include <algorithm>
 
+#include "base/concat.h"
 #include "formats/path.h"
 
 namespace modelshrink::safetensors {
 
 using json::NodeId;
+
+namespace {
+
+constexpr uint32_t kNone = UINT32_MAX;
+
+}  // namespace
 
 StatusOr<ShardIndex> ShardIndex::Parse(Buffer<uint8_t> text, const std::string& main_name) {
   ShardIndex index;
@@ -34,7 +41,7 @@ Status ShardIndex::ReadWeightMap(const std::string& main_name) {
     std::string wrong = WrongWithPath(shard);
     if (shard == main_name) wrong = "is the index itself";
     if (!wrong.empty()) {
-      return FormatError("the shard \"" + shard.substr(0, 200) + "\" " + wrong)
+      return FormatError(Concat({"the shard \"", shard.substr(0, 200), "\" ", wrong}))
           .AtOffset(json_.OffsetOf(member.value))
           .WithTensor(json_.String(member.key).value());
     }
@@ -43,11 +50,6 @@ Status ShardIndex::ReadWeightMap(const std::string& main_name) {
     member_of_.emplace(json_.String(member.key).value(), static_cast<uint32_t>(members_.size()));
     members_.push_back({.key = member.key, .shard = place->second});
   }
-  // Sorted, and the members' numbers with them.
-  std::sort(shards_.begin(), shards_.end());
-  std::vector<uint32_t> new_number(shards_.size());
-  for (uint32_t i = 0; i < shards_.size(); ++i) new_number[shard_of[shards_[i]]] = i;
-  for (Member& member : members_) member.shard = new_number[member.shard];
   return {};
 }
 
@@ -59,13 +61,14 @@ StatusOr<bool> ShardIndex::Found(const std::string& tensor, uint32_t shard) {
   }
   Member& member = members_[place->second];
   if (member.key == kUnlisted) {
-    return FormatError("\"" + shards_[member.shard] + "\" and \"" + shards_[shard] +
-                       "\" both hold this tensor, which the index does not list")
+    return FormatError(Concat({"\"", shards_[member.shard], "\" and \"", shards_[shard],
+                               "\" both hold this tensor, which the index does not list"}))
         .WithTensor(tensor);
   }
   if (member.shard != shard) {
-    return FormatError("\"" + shards_[shard] + "\" holds this tensor, but the index has it in \"" +
-                       shards_[member.shard] + "\"")
+    return FormatError(
+               Concat({"\"", shards_[shard], "\" holds this tensor, but the index has it in \"",
+                       shards_[member.shard], "\""}))
         .WithTensor(tensor);
   }
   member.is_found = true;
@@ -75,8 +78,8 @@ StatusOr<bool> ShardIndex::Found(const std::string& tensor, uint32_t shard) {
 Status ShardIndex::CheckAllFound() const {
   for (const Member& member : members_) {
     if (member.is_found) continue;
-    return FormatError("the index has this tensor in \"" + shards_[member.shard] +
-                       "\", which does not hold it")
+    return FormatError(Concat({"the index has this tensor in \"", shards_[member.shard],
+                               "\", which does not hold it"}))
         .AtOffset(json_.OffsetOf(member.key))
         .WithTensor(json_.String(member.key).value());
   }
@@ -93,14 +96,13 @@ std::string_view ShardIndex::SpaceBefore(NodeId key) const {
 std::string ShardIndex::RewrittenMap(const Changes& changes) const {
   std::vector<bool> is_removed(members_.size());
   for (const std::string& name : changes.removed) is_removed[member_of_.at(name)] = true;
-  std::vector<std::pair<uint32_t, size_t>> added;  // member and its place in changes.added
-  for (size_t i = 0; i < changes.added.size(); ++i) {
-    added.emplace_back(member_of_.at(changes.added[i].first), i);
+  // What is added behind one tensor stands together.
+  std::vector<uint32_t> first_added(members_.size(), kNone);
+  for (uint32_t i = static_cast<uint32_t>(changes.added.size()); i-- > 0;) {
+    first_added[member_of_.at(changes.added[i].first)] = i;
   }
-  std::sort(added.begin(), added.end());
 
   std::string out = "{";
-  size_t next_added = 0;
   NodeId last_value = weight_map_;
   for (uint32_t i = 0; i < members_.size() && members_[i].key != kUnlisted; ++i) {
     const NodeId key = members_[i].key;
@@ -117,9 +119,12 @@ std::string ShardIndex::RewrittenMap(const Changes& changes) const {
       out += between;
       out += json_.raw(key + 1);
     }
-    for (; next_added < added.size() && added[next_added].first == i; ++next_added) {
+    if (first_added[i] == kNone) continue;
+    const std::string& name = changes.added[first_added[i]].first;
+    for (uint32_t k = first_added[i]; k < changes.added.size() && changes.added[k].first == name;
+         ++k) {
       append();
-      json::AppendQuoted(changes.added[added[next_added].second].second, &out);
+      json::AppendQuoted(changes.added[k].second, &out);
       out += between;
       out += json_.raw(key + 1);
     }

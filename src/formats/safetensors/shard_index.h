@@ -29,7 +29,7 @@ class ShardIndex {
   // that no shard may have.
   static StatusOr<ShardIndex> Parse(Buffer<uint8_t> text, const std::string& main_name);
 
-  // Without repetition, in the order of their names.
+  // Without repetition, in the order in which the index names them.
   const std::vector<std::string>& shards() const { return shards_; }
 
   // Notes that `shard` holds a tensor of this name and tells whether the index lists it. A
@@ -39,7 +39,8 @@ class ShardIndex {
   Status CheckAllFound() const;
 
   struct Changes {
-    std::vector<std::pair<std::string, std::string>> added;  // behind the first one the second
+    // Behind the first one the second; pairs with the same first one stand together.
+    std::vector<std::pair<std::string, std::string>> added;
     std::vector<std::string> removed;
     uint64_t old_data_bytes = 0, new_data_bytes = 0;  // of all tensors
   };

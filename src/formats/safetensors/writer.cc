@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "formats/json/json.h"
 #include "formats/safetensors/companions.h"
 #include "formats/safetensors/header.h"
@@ -32,15 +33,18 @@ struct OutputTensor {
   size_t job = kNone;  // kNone: `source` is copied
   Part part = Part::kCodes;
   ByteRange source;
+  // Of codes: the tensor that they are of, and its scheme.
+  const Tensor* tensor = nullptr;
+  const Scheme* scheme = nullptr;
 };
 
 std::string PartName(const Tensor& tensor, size_t part) {
-  return tensor.name + std::string(kPartSuffixes[part]);
+  return Concat({tensor.name, kPartSuffixes[part]});
 }
 
 // As the metadata has it: key and value, with what surrounds them.
 void AppendScheme(const Tensor& tensor, const Scheme& scheme, std::string* out) {
-  json::AppendQuoted(std::string(kMetadataPrefix) + tensor.name, out);
+  json::AppendQuoted(Concat({kMetadataPrefix, tensor.name}), out);
   *out += ':';
   const DType restored_type = tensor.quantized ? tensor.restored_type : tensor.scheme.type;
   json::AppendQuoted(SchemeText({scheme, tensor.shape, restored_type}), out);
@@ -106,7 +110,7 @@ class Writer {
     const bool is_float = spec.type == DType::kFloat32 || IsNarrowFloat(spec.type);
     if (!is_float && !IsLinear(spec.type)) return decision;
     if (decision.scheme == SchemeOf(tensor)) {
-      decision.note = "already " + StoredAs(tensor);
+      decision.note = Concat({"already ", StoredAs(tensor)});
       return decision;
     }
     decision.scheme.non_finite = spec.non_finite;
@@ -129,7 +133,7 @@ class Writer {
     scheme->type = spec.type;
     if (!IsLinear(spec.type)) {
       if (spec.type == DType::kFloat32 || IsNarrowFloat(spec.type)) return "";
-      return "safetensors has no " + std::string(NameOf(spec.type));
+      return Concat({"safetensors has no ", NameOf(spec.type)});
     }
     scheme->granularity = spec.granularity;
     scheme->symmetric = spec.symmetric;
@@ -149,7 +153,7 @@ class Writer {
   std::string ObstacleOf(const Tensor& tensor, const Decision& decision) const {
     for (size_t p = 1; p < kNumParts; ++p) {
       if (decision.parts[p].size_bytes > 0 && names_.contains(PartName(tensor, p))) {
-        return "another tensor is called \"" + PartName(tensor, p) + "\"";
+        return Concat({"another tensor is called \"", PartName(tensor, p), "\""});
       }
     }
     const bool is_restored = tensor.quantized && !IsLinear(decision.scheme.type);
@@ -158,8 +162,8 @@ class Writer {
     const bool is_same_size =
         decision.parts[0].size_bytes == tensor.parts[0].size && !IsLinear(decision.scheme.type);
     if (is_restored || is_same_size || new_bytes < tensor.stored_bytes) return "";
-    return "would not shrink (" + std::to_string(tensor.stored_bytes) + " → " +
-           std::to_string(new_bytes) + " bytes)";
+    return Concat({"would not shrink (", std::to_string(tensor.stored_bytes), " → ",
+                   std::to_string(new_bytes), " bytes)"});
   }
 
   static uint64_t NewBytes(const Tensor& tensor, const Decision& decision) {
@@ -205,36 +209,31 @@ class Writer {
       AddCopy({0, model_.files[index].size_bytes, index}, &file);
       return {};
     }
-    std::vector<OutputTensor> tensors;
-    std::vector<size_t> quantized;
-    for (size_t i = source.first_tensor; i < source.end_tensor; ++i) {
-      if (AddTensor(i, &tensors)) quantized.push_back(i);
-    }
-    // Not in the order of the input's data, so that the way to a state leaves no trace.
-    std::sort(quantized.begin(), quantized.end(), [this](size_t a, size_t b) {
-      return model_.tensors[a].name < model_.tensors[b].name;
+    std::vector<OutputTensor> unsorted;
+    for (size_t i = source.first_tensor; i < source.end_tensor; ++i) AddTensor(i, &unsorted);
+    std::vector<const OutputTensor*> tensors;
+    tensors.reserve(unsorted.size());
+    for (const OutputTensor& tensor : unsorted) tensors.push_back(&tensor);
+    std::sort(tensors.begin(), tensors.end(), [](const OutputTensor* a, const OutputTensor* b) {
+      if (a->stored.dtype != b->stored.dtype) return a->stored.dtype > b->stored.dtype;
+      return a->name < b->name;
     });
-    std::sort(tensors.begin(), tensors.end(), [](const OutputTensor& a, const OutputTensor& b) {
-      if (a.stored.dtype != b.stored.dtype) return a.stored.dtype > b.stored.dtype;
-      return a.name < b.name;
-    });
-    RETURN_IF_ERROR(AddHeader(source, tensors, quantized, &file));
-    for (const OutputTensor& tensor : tensors) {
-      changes_.new_data_bytes += tensor.stored.size_bytes;
-      if (tensor.job == kNone) {
-        AddCopy(tensor.source, &file);
-      } else if (tensor.stored.size_bytes > 0) {
+    RETURN_IF_ERROR(AddHeader(source, tensors, &file));
+    for (const OutputTensor* tensor : tensors) {
+      changes_.new_data_bytes += tensor->stored.size_bytes;
+      if (tensor->job == kNone) {
+        AddCopy(tensor->source, &file);
+      } else if (tensor->stored.size_bytes > 0) {
         file.segments.push_back({.kind = Segment::Kind::kPart,
-                                 .size = tensor.stored.size_bytes,
-                                 .job = tensor.job,
-                                 .part = tensor.part});
+                                 .size = tensor->stored.size_bytes,
+                                 .job = tensor->job,
+                                 .part = tensor->part});
       }
     }
     return {};
   }
 
-  // Tells whether it is written quantized.
-  bool AddTensor(size_t index, std::vector<OutputTensor>* tensors) {
+  void AddTensor(size_t index, std::vector<OutputTensor>* tensors) {
     const Tensor& tensor = model_.tensors[index];
     const Decision& decision = decisions_[index];
     StoredParts parts;
@@ -252,13 +251,17 @@ class Writer {
     }
     for (size_t p = 0; p < kNumParts; ++p) {
       if (p > 0 && parts[p].size_bytes == 0) continue;
-      tensors->push_back({.name = PartName(tensor, p),
-                          .stored = std::move(parts[p]),
-                          .job = job,
-                          .part = static_cast<Part>(p),
-                          .source = tensor.parts[p]});
+      OutputTensor& output = tensors->emplace_back();
+      output.name = PartName(tensor, p);
+      output.stored = std::move(parts[p]);
+      output.job = job;
+      output.part = static_cast<Part>(p);
+      output.source = tensor.parts[p];
+      const bool is_quantized = decision.keep ? tensor.quantized : IsLinear(decision.scheme.type);
+      if (p > 0 || !is_quantized) continue;
+      output.tensor = &tensor;
+      output.scheme = decision.keep ? &tensor.scheme : &decision.scheme;
     }
-    return decision.keep ? tensor.quantized : IsLinear(decision.scheme.type);
   }
 
   void NoteIndexChanges(const Tensor& tensor, const Decision& decision) {
@@ -270,22 +273,24 @@ class Writer {
     }
   }
 
-  Status AddHeader(const Document::File& source, const std::vector<OutputTensor>& tensors,
-                   const std::vector<size_t>& quantized, OutputFile* file) {
+  Status AddHeader(const Document::File& source, const std::vector<const OutputTensor*>& tensors,
+                   OutputFile* file) {
     std::string header = "{";
-    AppendMetadata(source, quantized, &header);
+    AppendMetadata(source, tensors, &header);
     uint64_t offset = 0;
-    for (const OutputTensor& tensor : tensors) {
+    for (const OutputTensor* tensor : tensors) {
       if (header.size() > 1) header += ',';
-      const uint64_t end = offset + tensor.stored.size_bytes;
-      AppendEntry(tensor.name, tensor.stored.dtype, tensor.stored.shape, offset, end, &header);
+      const StoredPart& stored = tensor->stored;
+      const uint64_t end = offset + stored.size_bytes;
+      AppendEntry(tensor->name, stored.dtype, stored.shape, offset, end, &header);
       offset = end;
     }
     header += '}';
     header.resize((header.size() + 7) / 8 * 8, ' ');
     if (header.size() > kMaxHeaderBytes) {
-      return UnsupportedError("the header of \"" + file->name +
-                              "\" would be larger than the 100 MB that safetensors allows");
+      return UnsupportedError(
+          Concat({"the header of \"", file->name,
+                  "\" would be larger than the 100 MB that safetensors allows"}));
     }
     const uint64_t begin = layout_.literals.size();
     for (size_t i = 0; i < kLengthBytes; ++i) {
@@ -298,16 +303,15 @@ class Writer {
     return {};
   }
 
-  void AppendMetadata(const Document::File& source, const std::vector<size_t>& quantized,
-                      std::string* header) const {
+  static void AppendMetadata(const Document::File& source,
+                             const std::vector<const OutputTensor*>& tensors, std::string* header) {
     std::string schemes;
     std::unordered_set<std::string> keys;
-    for (const size_t i : quantized) {
-      const Decision& decision = decisions_[i];
-      const Tensor& tensor = model_.tensors[i];
+    for (const OutputTensor* tensor : tensors) {
+      if (tensor->scheme == nullptr) continue;
       if (!schemes.empty()) schemes += ',';
-      AppendScheme(tensor, decision.keep ? tensor.scheme : decision.scheme, &schemes);
-      keys.insert(std::string(kMetadataPrefix) + tensor.name);
+      AppendScheme(*tensor->tensor, *tensor->scheme, &schemes);
+      keys.insert(Concat({kMetadataPrefix, tensor->name}));
     }
     std::string entries;
     for (const auto& [key, value] : source.metadata) {
@@ -320,7 +324,7 @@ class Writer {
     }
     if (!entries.empty() && !schemes.empty()) entries += ',';
     entries += schemes;
-    if (!entries.empty()) *header += "\"__metadata__\":{" + entries + "}";
+    if (!entries.empty()) *header += Concat({"\"__metadata__\":{", entries, "}"});
   }
 
   void WriteIndex() {
@@ -350,8 +354,8 @@ class Writer {
 StatusOr<Layout> WriteSafetensors(const Model& model, const Document& document,
                                   std::span<const TensorSpec> specs, const WriteOptions& options) {
   if (specs.size() != model.tensors.size()) {
-    return ArgumentError("There are " + std::to_string(specs.size()) + " specs for " +
-                         std::to_string(model.tensors.size()) + " tensors.");
+    return ArgumentError(Concat({"There are ", std::to_string(specs.size()), " specs for ",
+                                 std::to_string(model.tensors.size()), " tensors."}));
   }
   return Writer(model, document, options).Run(specs);
 }

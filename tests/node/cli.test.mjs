@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +9,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { presets, shrink } from "modelshrink";
 import { ProgressBar } from "../../dist/cli/progress-bar.js";
+import { makeGguf, tinyLlama } from "./gguf.mjs";
 import { chainModel, wave } from "./onnx.mjs";
 
 const cli = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
@@ -131,6 +132,47 @@ test("an address can be shrunk", async () => {
   assert.deepEqual(await files(), ["model.onnx", "remote.int8.onnx"]);
 });
 
+test("a folder, an index and splits go where they do not overwrite themselves", async () => {
+  await mkdir(join(folder, "splits"));
+  const { keys, tensors } = tinyLlama({ layers: 1 });
+  for (let i = 0; i < 2; i++) {
+    const split = [
+      ["split.no", "uint16", i],
+      ["split.count", "uint16", 2],
+      ["split.tensors.count", "int32", tensors.length],
+    ];
+    const file = makeGguf({
+      keys: i === 0 ? [...keys, ...split] : split,
+      tensors: i === 0 ? tensors.slice(0, 4) : tensors.slice(4),
+    });
+    await writeFile(join(folder, "splits", `m-0000${i + 1}-of-00002.gguf`), file);
+  }
+  const names = ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"];
+  const whole = await run("shrink", "splits", "--recipe", "Q8_0", "--workers", "2");
+  assert.deepEqual([whole.code, whole.stderr], [0, ""]);
+  assert.deepEqual((await readdir(join(folder, "splits.Q8_0"))).sort(), names);
+  const beside = await run("shrink", "splits/m-00001-of-00002.gguf", "--recipe", "Q4_0");
+  assert.deepEqual([beside.code, beside.stderr], [0, ""]);
+  assert.deepEqual(
+    (await readdir(join(folder, "splits"))).sort(),
+    [...names, ...names.map((name) => name.replace("m-", "m.Q4_0-"))].sort(),
+  );
+  const restored = await run("restore", "splits.Q8_0", "-o", "full/");
+  assert.equal(restored.code, 0, restored.stderr);
+  const { stdout } = await run("inspect", "full", "--json");
+  assert.ok(JSON.parse(stdout).tensors.every(({ type }) => type === "float32"));
+  for (const name of ["splits", "splits.Q8_0", "full"]) {
+    await rm(join(folder, name), { recursive: true });
+  }
+});
+
+test("models without a common tensor cannot be compared", async () => {
+  await writeFile(join(folder, "other.onnx"), chainModel([{ name: "unrelated", size: 8 }]));
+  const { code, stdout, stderr } = await run("compare", "model.onnx", "other.onnx");
+  assert.deepEqual([code, stdout], [1, ""]);
+  assert.match(stderr, /no tensor in common/);
+});
+
 test("wrong usage exits with 2 and says what would be right", async () => {
   await writeFile(join(folder, "bad.json"), "{");
   for (const [args, pattern] of [
@@ -148,7 +190,8 @@ test("wrong usage exits with 2 and says what would be right", async () => {
     [["shrink", "model.onnx", "--rule", "abc"], /<glob>=<type>/],
     [["shrink", "model.onnx", "--rule", "*=int7"], /"int7"/],
     [["shrink", "model.onnx", "-o"], /output/],
-    [["shrink", "model.onnx", "-o", "model.onnx"], /is the model itself/],
+    [["shrink", "model.onnx", "--workers", "many"], /--workers is "many"/],
+    [["inspect", "model.onnx", "--resume"], /no option --resume/],
   ]) {
     const { code, stdout, stderr } = await run(...args);
     assert.deepEqual([code, stdout], [2, ""], args.join(" "));
@@ -157,10 +200,13 @@ test("wrong usage exits with 2 and says what would be right", async () => {
   assert.deepEqual(await files(), ["bad.json", "model.onnx"]);
 });
 
-test("the input is not overwritten through a link either", async () => {
+test("the input is not overwritten, through a link either", async () => {
   await symlink("model.onnx", join(folder, "link.onnx"));
-  const { code } = await run("shrink", "link.onnx", "-o", "model.onnx");
-  assert.equal(code, 2);
+  for (const input of ["model.onnx", "link.onnx"]) {
+    const { code, stderr } = await run("shrink", input, "-o", "model.onnx");
+    assert.equal(code, 1);
+    assert.match(stderr, /is a file of the model itself/);
+  }
   assert.ok(Buffer.from(model).equals(await readFile(join(folder, "model.onnx"))));
 });
 

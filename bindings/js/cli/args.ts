@@ -1,5 +1,6 @@
 /** The command line → what to do. Everything wrong with it is a UsageError. */
 import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { ModelShrinkError } from "../errors.js";
 import { checkRecipe, presets, type Recipe, type Rule } from "../recipe.js";
@@ -11,8 +12,14 @@ const recipeOptions = {
   recipe: { type: "string" },
   mode: { type: "string" },
   strip: { type: "boolean" },
+  requantize: { type: "boolean" },
   keep: { type: "string", multiple: true },
   rule: { type: "string", multiple: true },
+} as const;
+const writeOptions = {
+  output: { type: "string", short: "o" },
+  workers: { type: "string" },
+  resume: { type: "boolean" },
 } as const;
 const commonOptions = {
   json: { type: "boolean" },
@@ -21,20 +28,22 @@ const commonOptions = {
 } as const;
 const allOptions = {
   ...recipeOptions,
+  ...writeOptions,
   ...commonOptions,
-  output: { type: "string", short: "o" },
 } as const;
 
 type OptionName = keyof typeof allOptions;
 
 const common = Object.keys(commonOptions) as OptionName[];
 const forRecipes = Object.keys(recipeOptions) as OptionName[];
+const forWriting = Object.keys(writeOptions) as OptionName[];
 
 /** What each command takes. */
 export const commands = {
   inspect: { operands: ["model"], options: common },
   plan: { operands: ["model"], options: [...forRecipes, ...common] },
-  shrink: { operands: ["model"], options: [...forRecipes, "output", ...common] },
+  shrink: { operands: ["model"], options: [...forRecipes, ...forWriting, ...common] },
+  restore: { operands: ["model"], options: [...forWriting, ...common] },
   compare: { operands: ["original", "other"], options: common },
 } as const satisfies Record<string, { operands: string[]; options: OptionName[] }>;
 
@@ -50,6 +59,9 @@ export interface Arguments {
   recipe?: string;
   mode?: string;
   strip?: boolean;
+  requantize?: boolean;
+  resume?: boolean;
+  workers?: string;
   keep: string[];
   rule: string[];
 }
@@ -103,11 +115,26 @@ async function namedRecipe(name: string): Promise<unknown> {
         suggestion(name, known),
     );
   }
+  let recipe: unknown;
   try {
-    return JSON.parse(await readFile(name, "utf8")) as unknown;
+    recipe = JSON.parse(await readFile(name, "utf8"));
   } catch (error) {
     throw new UsageError(`The recipe "${name}" cannot be read: ${String(error)}`);
   }
+  // A file that holds a preset's name means that preset.
+  return typeof recipe === "string" && Object.hasOwn(presets, recipe)
+    ? presets[recipe]!.recipe
+    : recipe;
+}
+
+const maxWorkers = 64;
+const enoughWorkers = 4;
+
+/** How many threads: what `--workers` says, or as many as there are cores, up to a few. */
+export function workersFrom({ workers }: Arguments): number {
+  if (workers === undefined) return Math.min(availableParallelism(), enoughWorkers);
+  if (/^\d+$/.test(workers) && Number(workers) <= maxWorkers) return Number(workers);
+  throw new UsageError(`--workers is "${workers}"; it must be a number from 0 to ${maxWorkers}.`);
 }
 
 function parseRule(text: string): Rule {
@@ -129,7 +156,9 @@ export async function recipeFrom(args: Arguments): Promise<Recipe> {
     const { rules: own = [], ...rest } = base as Recipe;
     const mode = args.mode === undefined ? {} : { mode: args.mode };
     const strip = args.strip === undefined ? {} : { strip: args.strip };
-    const recipe = { ...rest, ...mode, ...strip, rules: [...rules, ...own] } as Recipe;
+    const requantize = args.requantize === undefined ? {} : { requantize: args.requantize };
+    const options = { ...mode, ...strip, ...requantize };
+    const recipe = { ...rest, ...options, rules: [...rules, ...own] } as Recipe;
     checkRecipe(recipe);
     return recipe;
   } catch (error) {

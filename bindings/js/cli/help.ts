@@ -5,6 +5,7 @@ const synopses: Record<CommandName, string> = {
   inspect: "modelshrink inspect <model>                 show what is in a model",
   plan: "modelshrink plan <model> [recipe options]   show what shrink would do, exact sizes",
   shrink: "modelshrink shrink <model> [-o <output>] [recipe options]   write the small model",
+  restore: "modelshrink restore <model> [-o <output>]   quantized weights as floats again",
   compare: "modelshrink compare <original> <other>      errors and sizes, tensor by tensor",
 };
 
@@ -15,21 +16,26 @@ const examples: Record<CommandName, string[]> = {
     "modelshrink shrink model.onnx",
     "modelshrink shrink model.onnx -o small.onnx --recipe fp16",
     "modelshrink shrink model.onnx --recipe int8 --mode dynamic --keep '*embed*'",
+    "modelshrink shrink model.gguf --recipe Q4_0 --workers 4",
+    "modelshrink shrink model.safetensors.index.json -o small/ --resume",
     "modelshrink shrink model.onnx --rule '/layers\\.[0-3]\\./=float16' --json > report.json",
   ],
+  restore: ["modelshrink restore small.safetensors -o full.safetensors"],
   compare: ["modelshrink compare model.onnx model.int8.onnx"],
 };
 
 const recipeHelp = () => `Recipe options:
   --recipe <name|file.json>  a preset (below; int8 when left out) or a recipe file
-  --mode <mode>              how quantized weights are written:
+  --mode <mode>              how quantized weights are written into ONNX:
                                storage  loads everywhere, runs at float speed (default)
                                dynamic  integer arithmetic, fast on WebAssembly
                                lowmem   4 or 8 bits in memory too
-  --strip                    leave out names and texts that no runtime needs
+  --strip                    leave out names and texts that no runtime needs (ONNX)
+  --requantize               weights that are quantized already, too
   --keep <glob>              leave these tensors alone; may be given again
   --rule <glob>=<type>       another type for these tensors, of any size; may be given again
-Types: int8 uint8 int16 uint16 int4 uint4 float16 bfloat16 float8e4m3 float8e5m2.
+Types: int8 uint8 int16 uint16 int4 uint4 float16 bfloat16 float8e4m3 float8e5m2,
+and for GGUF Q8_0 Q5_1 Q5_0 Q4_1 Q4_0. A format that has no such type takes the nearest, or says so.
 A glob's * is any text and ? one character; /…/ is a regular expression. The first match decides.
 
 Presets:
@@ -37,19 +43,25 @@ ${Object.entries(presets)
   .map(([name, { description }]) => `  ${name.padEnd(8)} ${description}`)
   .join("\n")}`;
 
-const outputHelp = `  -o, --output <file>        by default <model>.<recipe>.onnx beside the model`;
+const outputHelp = `Output options:
+  -o, --output <path>        a file, or a folder for several; by default beside the model:
+                             <model>.<recipe>.onnx, <folder>.<recipe>/
+  --workers <number>         threads; by default as many as there are cores, up to 4
+  --resume                   go on where an earlier run was cut off`;
 
 const otherHelp = `Other options:
   --json       print the result as JSON, and nothing else, on standard output
   -h, --help   this text; modelshrink <command> --help for one command
   --version    the version of modelshrink
 
-A model is a file or an http(s) URL. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`;
+A model is a file, a folder, an index (model.safetensors.index.json, model.json, the first of
+several .gguf) or an http(s) URL of one; the other files are found beside it.
+Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`;
 
 const indent = (lines: string[]) => lines.map((line) => `  ${line}`).join("\n");
 
 export function generalHelp(): string {
-  return `modelshrink makes ONNX models small.
+  return `modelshrink makes models small: ONNX, safetensors, GGUF, TensorFlow.js.
 
 Usage:
 ${indent(Object.values(synopses))}
@@ -69,7 +81,7 @@ export function commandHelp(command: CommandName): string {
   const takesRecipe = command === "plan" || command === "shrink";
   return [
     `Usage:\n${indent([synopses[command]])}`,
-    ...(command === "shrink" ? [outputHelp] : []),
+    ...(command === "shrink" || command === "restore" ? [outputHelp] : []),
     ...(takesRecipe ? [recipeHelp()] : []),
     otherHelp,
     `Examples:\n${indent(examples[command])}\n`,

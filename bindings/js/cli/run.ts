@@ -1,18 +1,20 @@
 /** Carries the commands out. */
-import { realpath } from "node:fs/promises";
-import { basename, dirname, extname, join } from "node:path";
+import { stat } from "node:fs/promises";
+import { basename, dirname, extname, join, resolve } from "node:path";
+import { ModelShrinkError } from "../errors.js";
 import { formatModelInfo, formatPlan, formatReport } from "../format.js";
 import {
   compareModels,
   inspect,
   plan,
+  restore,
   shrink,
   type ModelInfo,
   type Plan,
   type Report,
 } from "../models.js";
 import type { RunOptions } from "../open-model.js";
-import { recipeFrom, UsageError, type Arguments } from "./args.js";
+import { recipeFrom, workersFrom, type Arguments } from "./args.js";
 
 /** What a command found: `text` for people, `json` for programs. */
 export interface Outcome {
@@ -22,34 +24,67 @@ export interface Outcome {
 
 const isUrl = (model: string) => /^https?:\/\//i.test(model);
 
-/** "model.int8.onnx" beside the model, or here when that is a URL. */
-function defaultOutput(model: string, { recipe = "int8", mode }: Arguments): string {
-  const path = isUrl(model) ? basename(new URL(model).pathname) || "model.onnx" : model;
-  const extension = extname(path);
-  const label = basename(recipe, extname(recipe)) + (mode === undefined ? "" : `-${mode}`);
-  return join(dirname(path), `${basename(path, extension)}.${label}${extension}`);
-}
-
-async function refuseSameFile(model: string, output: string): Promise<void> {
-  if (isUrl(model)) return;
-  const [from, to] = await Promise.all(
-    [model, output].map((path) => realpath(path).catch(() => undefined)),
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (it) => it.isDirectory(),
+    () => false,
   );
-  if (from !== undefined && from === to) {
-    throw new UsageError(`The output "${output}" is the model itself: name another file with -o.`);
-  }
 }
 
-async function runShrink(model: string, args: Arguments, options: RunOptions): Promise<Outcome> {
-  const recipe = await recipeFrom(args);
-  const output = args.output ?? defaultOutput(model, args);
-  await refuseSameFile(model, output);
-  const { report } = await shrink(model, recipe, { ...options, sink: output });
-  return { text: `${formatReport(report)}\n\nWritten to ${output}`, json: report };
+/** Behind a GGUF split's name, which has to stay at the end. */
+const splitSuffix = /-\d{5}-of-\d{5}$/;
+
+/**
+ * Beside the model, or here when that is a URL: "model.int8.onnx" for a file; for a folder or a model
+ * whose files have names of their own (an index, model.json) the folder "folder.int8".
+ */
+async function defaultOutput(model: string, label: string): Promise<string> {
+  const path = isUrl(model) ? basename(new URL(model).pathname) || "model.onnx" : model;
+  if (!isUrl(model) && (await isFolder(path))) return `${resolve(path)}.${label}/`;
+  const extension = extname(path);
+  const name = basename(path, extension);
+  if (/^\.json$/i.test(extension)) {
+    const folder = isUrl(model) ? name : resolve(dirname(path));
+    return `${folder}.${label}/`;
+  }
+  const suffix = splitSuffix.exec(name)?.[0] ?? "";
+  const stem = name.slice(0, name.length - suffix.length);
+  return join(dirname(path), `${stem}.${label}${suffix}${extension}`);
+}
+
+const labelOf = ({ recipe = "int8", mode }: Arguments) =>
+  basename(recipe, extname(recipe)) + (mode === undefined ? "" : `-${mode}`);
+
+async function runWriting(
+  args: Arguments,
+  label: string,
+  write: (options: RunOptions & { sink: string }) => Promise<{ report: Report }>,
+): Promise<Outcome> {
+  const [model = ""] = args.operands;
+  const sink = args.output ?? (await defaultOutput(model, label));
+  const workers = workersFrom(args);
+  const resume = args.resume ?? false;
+  const options = { sink, workers, resume };
+  const { report } = await write(options);
+  const names = report.files.map(({ name }) => name);
+  const where = names.length > 1 ? `${sink} (${names.join(", ")})` : sink;
+  return { text: `${formatReport(report)}\n\nWritten to ${where}`, json: report };
+}
+
+async function runCompare([a = "", b = ""]: string[], options: RunOptions): Promise<Outcome> {
+  const report = await compareModels(a, b, options);
+  if (report.tensors.length > 0 && report.tensors.every(({ sqnr }) => sqnr === undefined)) {
+    throw new ModelShrinkError(
+      `The models have no tensor in common that could be compared: "${a}" has ` +
+        `${report.tensors.length} of its own.`,
+      "argument",
+    );
+  }
+  return { text: formatReport(report), json: report };
 }
 
 export async function runCommand(args: Arguments, options: RunOptions): Promise<Outcome> {
-  const [model = "", other = ""] = args.operands;
+  const [model = ""] = args.operands;
   switch (args.command) {
     case "inspect": {
       const info = await inspect(model, options);
@@ -59,11 +94,15 @@ export async function runCommand(args: Arguments, options: RunOptions): Promise<
       const planned = await plan(model, await recipeFrom(args), options);
       return { text: formatPlan(planned), json: planned };
     }
-    case "shrink":
-      return runShrink(model, args, options);
-    case "compare": {
-      const report = await compareModels(model, other, options);
-      return { text: formatReport(report), json: report };
+    case "shrink": {
+      const recipe = await recipeFrom(args);
+      return runWriting(args, labelOf(args), (more) =>
+        shrink(model, recipe, { ...options, ...more }),
+      );
     }
+    case "restore":
+      return runWriting(args, "restored", (more) => restore(model, { ...options, ...more }));
+    case "compare":
+      return runCompare(args.operands, options);
   }
 }

@@ -80,7 +80,7 @@ TEST(GgufTest, ReadsKeysAndTensors) {
       Key("deep", 9,
           U32(9) + U64(1) + U32(9) + U64(2) + U32(4) + U64(1) + U32(7) + U32(10) + U64(0)) +
       Key("flag", 7, Raw(uint8_t{1})) + Key("x", 12, Raw(1.5)) +
-      Key("general.file_type", 4, U32(1));
+      Key("general.file_type", 4, U32(15));
   const auto format = ReadOne(Simple(keys, 6));
   ASSERT_TRUE(format.ok()) << format.status().message();
   const Model& model = format.value()->model();
@@ -89,8 +89,60 @@ TEST(GgufTest, ReadsKeysAndTensors) {
   EXPECT_EQ(model.tensors[0].shape, (Shape{2, 64}));
   EXPECT_TRUE(model.tensors[0].is_weight);
   EXPECT_FALSE(model.tensors[2].is_weight);
-  const std::pair<std::string, std::string> file_type{"file_type", "float16"};
-  EXPECT_EQ(model.metadata[2], file_type);
+  const std::vector<std::pair<std::string, std::string>> metadata = {{"version", "3"},
+                                                                     {"architecture", "llama"},
+                                                                     {"file_type", "Q4_K_M"},
+                                                                     {"alignment", "32"},
+                                                                     {"keys", "6"}};
+  EXPECT_EQ(model.metadata, metadata);
+}
+
+TEST(GgufTest, WeightsAreMatricesAndStacksOfThem) {
+  const std::string file =
+      Pad(Start(3, 0) + Info("a.weight", {32, 2, 2, 1}, 0, 0) +
+          Info("b.weight", {32, 1, 1, 2}, 0, 512) + Info("c.weight", {256, 2}, 12, 768)) +
+      Floats(128) + Floats(64) + std::string(288, '\0');
+  const auto format = ReadOne(file);
+  ASSERT_TRUE(format.ok()) << format.status().message();
+  const std::vector<Tensor>& tensors = format.value()->model().tensors;
+  EXPECT_TRUE(tensors[0].is_weight);
+  EXPECT_FALSE(tensors[1].is_weight);
+  EXPECT_EQ(tensors[1].note, "neither a matrix nor a stack of them");
+  EXPECT_FALSE(tensors[2].is_weight);
+  EXPECT_EQ(tensors[2].note, "Q4_K can only be copied");
+}
+
+// The numbers of "general.file_type" in the output; it comes last.
+uint32_t FileTypeOf(const Files& files) {
+  const std::string key = "general.file_type";
+  const std::string& file = files.begin()->second;
+  const size_t at = file.rfind(key);
+  if (at == std::string::npos) return UINT32_MAX;
+  uint32_t type;
+  std::memcpy(&type, file.data() + at + key.size() + 4, 4);
+  return type;
+}
+
+TEST(GgufTest, FileTypeIsThatOfMostWeights) {
+  // The output matrix is an exception, however large it is.
+  const std::string tied = Pad(Start(2, 0) + Info("token_embd.weight", {64, 4}, 1, 0) +
+                               Info("a.weight", {64, 2}, 1, 512)) +
+                           std::string(768, '\0');
+  EXPECT_EQ(FileTypeOf(Shrink({{"m.gguf", tied}}, "m.gguf", SpecOf(DType::kQ4_0))), 2u);
+  // Most weights keep a type that can only be copied.
+  const std::string mixed =
+      Pad(Start(2, 1) + Key("general.file_type", 4, U32(15)) + Info("k.weight", {256, 2}, 12, 0) +
+          Info("a.weight", {64, 2}, 1, 288)) +
+      std::string(288 + 256, '\0');
+  EXPECT_EQ(FileTypeOf(Shrink({{"m.gguf", mixed}}, "m.gguf", SpecOf(DType::kQ8_0))), 15u);
+}
+
+TEST(GgufTest, OnlyKeysOfSplittingAreDropped) {
+  const std::string other = Key("split.other", 4, U32(5));
+  const std::string file = Simple(other + Key("split.count", 2, Raw(uint16_t{1})), 2);
+  const Files small = Shrink({{"m.gguf", file}}, "m.gguf", SpecOf(DType::kQ8_0));
+  EXPECT_NE(small.at("m.gguf").find(other), std::string::npos);
+  EXPECT_EQ(small.at("m.gguf").find("split.count"), std::string::npos);
 }
 
 TEST(GgufTest, KeepingEverythingIsACopy) {
@@ -209,7 +261,10 @@ TEST(GgufTest, EveryBrokenRuleHasItsMessage) {
   for (int i = 0; i < 5; ++i) nested += U32(9) + U64(1);
   ExpectMessage(key(Key("k", 9, nested + std::string(64, '\0'))), "nested more than 4 deep");
   ExpectMessage(Start(0, 2) + Key("k", 4, U32(1)) + Key("k", 4, U32(1)), "occurs twice");
-  ExpectMessage(key(Key("general.alignment", 5, U32(32))), "of the wrong type");
+  ExpectMessage(key(Key("general.alignment", 5, U32(32))), "has a value of the wrong type");
+  ExpectMessage(key(Key("tokenizer.ggml.tokens", 8, Text("a"))), "has a value of the wrong type");
+  ExpectMessage(key(Key("tokenizer.ggml.scores", 9, U32(5) + U64(1) + U32(0))),
+                "is an array of the wrong type");
   for (const uint32_t alignment : {0u, 3u, 1u << 21}) {
     ExpectMessage(key(Key("general.alignment", 4, U32(alignment))), "no power of two");
   }

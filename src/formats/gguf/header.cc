@@ -24,7 +24,7 @@ constexpr uint64_t kMaxAlignment = uint64_t{1} << 20;
 // Of strings that are shown.
 constexpr uint64_t kMaxShownBytes = 1024;
 
-constexpr uint64_t kWindowBytes = 65'536;
+constexpr uint64_t kMaxWindowBytes = uint64_t{1} << 20;
 constexpr uint64_t kStartBytes = 24;
 
 template <typename T>
@@ -45,8 +45,36 @@ std::string_view TextOf(const uint8_t* bytes, uint64_t size) {
 }
 
 bool IsReplaced(std::string_view key) {
-  return key == "general.file_type" || key == "general.quantization_version" ||
-         key.starts_with("split.");
+  return key == "general.file_type" || key == "general.quantization_version" || key == "split.no" ||
+         key == "split.count" || key == "split.tensors.count";
+}
+
+// The types that readers of these keys count on; of an array, its elements' type.
+struct KnownKey {
+  std::string_view key;
+  ValueType type;
+  bool is_array = false;
+};
+constexpr KnownKey kKnownKeys[] = {
+    {"general.architecture", ValueType::kString},
+    {"general.name", ValueType::kString},
+    {"general.file_type", ValueType::kUint32},
+    {"general.quantization_version", ValueType::kUint32},
+    {"general.alignment", ValueType::kUint32},
+    {"split.no", ValueType::kUint16},
+    {"split.count", ValueType::kUint16},
+    {"split.tensors.count", ValueType::kInt32},
+    {"tokenizer.ggml.tokens", ValueType::kString, true},
+    {"tokenizer.ggml.merges", ValueType::kString, true},
+    {"tokenizer.ggml.scores", ValueType::kFloat32, true},
+    {"tokenizer.ggml.token_type", ValueType::kInt32, true},
+};
+
+const KnownKey* KnownKeyOf(std::string_view key) {
+  for (const KnownKey& known : kKnownKeys) {
+    if (known.key == key) return &known;
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -56,7 +84,8 @@ StatusOr<std::optional<ByteRange>> HeaderReader::Next() {
     num_wanted_ = 0;
     RETURN_IF_ERROR(Step());
     if (num_wanted_ == 0) continue;
-    const uint64_t size = std::max(num_wanted_, std::min(kWindowBytes, size_bytes_ - pos_));
+    const uint64_t size = std::max(num_wanted_, std::min(window_size_, size_bytes_ - pos_));
+    window_size_ = std::min(2 * window_size_, kMaxWindowBytes);
     return std::optional(ByteRange{pos_, size, file_});
   }
   window_ = {};
@@ -164,6 +193,11 @@ Status HeaderReader::ReadKey() {
         .AtOffset(pos_ + 8 + size);
   }
   value_type_ = static_cast<ValueType>(type);
+  const KnownKey* known = KnownKeyOf(key_);
+  if (known != nullptr && value_type_ != (known->is_array ? ValueType::kArray : known->type)) {
+    return FormatError("key \"" + key_ + "\" has a value of the wrong type")
+        .AtOffset(pos_ + 8 + size);
+  }
   key_hashes_.push_back({HashOf(key_), pos_});
   key_begin_ = pos_;
   pos_ += 8 + size + 4;
@@ -204,13 +238,12 @@ Status HeaderReader::ReadValue() {
   return {};
 }
 
-Status HeaderReader::TakeUnsigned(ValueType type, uint64_t* value) {
-  if (value_type_ != type) {
-    return FormatError("key \"" + key_ + "\" has a value of the wrong type").AtOffset(pos_);
-  }
-  const uint8_t* bytes = Peek(SizeOf(type));
+// Of the types that the known keys have.
+Status HeaderReader::TakeUnsigned(uint64_t* value) {
+  const uint32_t size = SizeOf(value_type_);
+  const uint8_t* bytes = Peek(size);
   if (bytes == nullptr) return Truncated("a value");
-  *value = SizeOf(type) == 2 ? Load<uint16_t>(bytes) : Load<uint32_t>(bytes);
+  *value = size == 2 ? Load<uint16_t>(bytes) : Load<uint32_t>(bytes);
   return {};
 }
 
@@ -219,7 +252,7 @@ Status HeaderReader::TakeValue() {
   std::string* shown = key_ == "general.architecture" ? &header_.architecture
                        : key_ == "general.name"       ? &header_.name
                                                       : nullptr;
-  if (shown != nullptr && value_type_ == ValueType::kString) {
+  if (shown != nullptr) {
     const uint8_t* length = Peek(8);
     if (length == nullptr) return Truncated("the length of a string");
     const uint64_t size = Load<uint64_t>(length);
@@ -229,19 +262,15 @@ Status HeaderReader::TakeValue() {
     *shown = TextOf(text + 8, size);
     return {};
   }
-  if (key_ == "split.no") return TakeUnsigned(ValueType::kUint16, &header_.split_no);
-  if (key_ == "split.count") return TakeUnsigned(ValueType::kUint16, &header_.split_count);
-  if (key_ == "split.tensors.count") {
-    return TakeUnsigned(ValueType::kInt32, &header_.split_tensors);
-  }
-  if (key_ == "general.file_type" && value_type_ == ValueType::kUint32) {
-    uint64_t value = 0;
-    RETURN_IF_ERROR(TakeUnsigned(ValueType::kUint32, &value));
-    header_.file_type = value;
-    return {};
+  if (key_ == "split.no") return TakeUnsigned(&header_.split_no);
+  if (key_ == "split.count") return TakeUnsigned(&header_.split_count);
+  if (key_ == "split.tensors.count") return TakeUnsigned(&header_.split_tensors);
+  if (key_ == "general.file_type") {
+    header_.file_type = 0;
+    return TakeUnsigned(&*header_.file_type);
   }
   if (key_ != "general.alignment") return {};
-  RETURN_IF_ERROR(TakeUnsigned(ValueType::kUint32, &header_.alignment));
+  RETURN_IF_ERROR(TakeUnsigned(&header_.alignment));
   const uint64_t alignment = header_.alignment;
   if (num_wanted_ > 0 ||
       (alignment != 0 && (alignment & (alignment - 1)) == 0 && alignment <= kMaxAlignment)) {
@@ -281,6 +310,10 @@ Status HeaderReader::OpenArray() {
   }
   uint64_t size_bytes = 0;
   const auto element = static_cast<ValueType>(type);
+  const KnownKey* known = arrays_.empty() ? KnownKeyOf(key_) : nullptr;
+  if (known != nullptr && element != known->type) {
+    return FormatError("key \"" + key_ + "\" is an array of the wrong type").AtOffset(pos_);
+  }
   // Strings and arrays have at least a length each.
   const uint64_t least = SizeOf(element) > 0 ? SizeOf(element) : 8;
   if (!CheckedMul(count, least, &size_bytes) || !RangeFits(pos_ + 12, size_bytes, size_bytes_)) {

@@ -77,7 +77,7 @@ class HeaderReader {
   Status SkipString();
   Status OpenArray();
   Status TakeValue();
-  Status TakeUnsigned(ValueType type, uint64_t* value);
+  Status TakeUnsigned(uint64_t* value);
   Status CheckKeys();
   Status AddTensor(const uint8_t* record, std::string name, uint32_t rank);
   void EndValue();
@@ -96,6 +96,8 @@ class HeaderReader {
   uint64_t num_wanted_ = 0;  // bytes at pos_ that Peek() missed; 0: none
   bool is_truncated_ = false;
   uint64_t window_begin_ = 0;
+  // What is asked for at once: more each time, so that a vocabulary takes few requests.
+  uint64_t window_size_ = 65'536;
   std::vector<uint8_t> window_;
 
   uint64_t num_keys_left_ = 0;

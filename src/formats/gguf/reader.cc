@@ -71,8 +71,10 @@ void Classify(Tensor* tensor) {
     tensor->scheme.granularity = Granularity::kBlock;
     tensor->scheme.block_size = BlockOf(type).elements;
   }
-  if (RankOf(tensor->shape) < 2) {
-    tensor->note = "not a matrix";
+  // Experts are stacked in a third dimension.
+  const size_t rank = RankOf(tensor->shape);
+  if (rank < 2 || rank > 3) {
+    tensor->note = rank < 2 ? "not a matrix" : "neither a matrix nor a stack of them";
   } else if (IsKeptName(tensor->name)) {
     tensor->note = "llama.cpp keeps it as it is";
   } else if (type != DType::kFloat32 && type != DType::kFloat16 && type != DType::kBFloat16 &&
@@ -81,15 +83,6 @@ void Classify(Tensor* tensor) {
   } else {
     tensor->is_weight = true;
   }
-}
-
-std::string FileTypeText(uint64_t file_type) {
-  constexpr DType kTypes[] = {DType::kFloat32, DType::kFloat16, DType::kBFloat16, DType::kQ4_0,
-                              DType::kQ4_1,    DType::kQ5_0,    DType::kQ5_1,     DType::kQ8_0};
-  for (const DType type : kTypes) {
-    if (FileTypeOf(type) == file_type) return std::string(NameOf(type));
-  }
-  return std::to_string(file_type);
 }
 
 }  // namespace
@@ -188,7 +181,9 @@ Status GgufFormat::Finish() {
   metadata.emplace_back("version", std::to_string(first.version));
   if (!first.architecture.empty()) metadata.emplace_back("architecture", first.architecture);
   if (!first.name.empty()) metadata.emplace_back("name", first.name);
-  if (first.file_type) metadata.emplace_back("file_type", FileTypeText(*first.file_type));
+  if (first.file_type) metadata.emplace_back("file_type", FileTypeName(*first.file_type));
+  metadata.emplace_back("alignment", std::to_string(first.alignment));
+  if (num_files_ > 1) metadata.emplace_back("splits", std::to_string(num_files_));
   metadata.emplace_back("keys", std::to_string(first.num_keys));
   return {};
 }

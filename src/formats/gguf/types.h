@@ -4,7 +4,7 @@
 #define MODELSHRINK_FORMATS_GGUF_TYPES_H_
 
 #include <cstdint>
-#include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/dtype.h"
@@ -26,6 +26,8 @@ bool IsRemovedType(uint32_t id);
 uint32_t IdOf(DType type);
 // "general.file_type" of a model whose weights are mostly of this type.
 uint32_t FileTypeOf(DType type);
+// As llama.cpp's tool has it ("Q4_K_M"); the number when it is not known.
+std::string FileTypeName(uint64_t file_type);
 
 enum class ValueType : uint32_t {
   kUint8,

@@ -18,6 +18,8 @@ constexpr uint32_t kQuantizationVersion = 2;
 // What becomes of a tensor.
 struct Target {
   DType type = DType::kFloat32;
+  // What was asked for, where the output matrix and odd rows are exceptions from it.
+  DType main_type = DType::kFloat32;
   bool changed = false;
   std::string note;
 };
@@ -90,7 +92,7 @@ class Writer {
   bool is_changed() const { return !layout_.jobs.empty(); }
 
   Target Decide(const Tensor& tensor, const TensorSpec& spec) const {
-    Target target = {.type = tensor.scheme.type};
+    Target target = {.type = tensor.scheme.type, .main_type = tensor.scheme.type};
     if (spec.keep || !tensor.is_weight) {
       target.note = tensor.note;
       return target;
@@ -101,9 +103,10 @@ class Writer {
       return target;
     }
     DType type = *nearest;
-    // The output matrix, which a model without one shares with its embedding, loses the most.
-    const bool is_output =
-        tensor.name == "output.weight" || (!has_output_ && tensor.name == "token_embd.weight");
+    // The output matrix, which a model without one shares with its embeddings, loses the most.
+    const bool is_output = tensor.name == "output.weight" ||
+                           (!has_output_ && (tensor.name == "token_embd.weight" ||
+                                             tensor.name == "per_layer_token_embd.weight"));
     if (is_output && IsGgmlBlock(type) && type != DType::kQ8_0) {
       type = DType::kQ8_0;
       AddNote("Q8_0: the output matrix is sensitive", &target.note);
@@ -121,6 +124,7 @@ class Writer {
       return target;
     }
     target.type = type;
+    target.main_type = *nearest;
     target.changed = true;
     return target;
   }
@@ -232,17 +236,21 @@ class Writer {
               static_cast<uint32_t>(model_.tensors.size()));
   }
 
-  // By the type that most weights have now.
+  // By the type that most weights were asked to have; types that are only copied stay named.
   uint32_t FileType() const {
     std::array<uint64_t, static_cast<size_t>(DType::kOther) + 1> num_elements{};
-    for (const Job& job : layout_.jobs) {
+    for (size_t i = 0; i < targets_.size(); ++i) {
+      const Tensor& tensor = model_.tensors[i];
       uint64_t count = 0;
-      if (CheckedNumElements(job.shape, &count)) {
-        num_elements[static_cast<size_t>(job.scheme.type)] += count;
+      if ((tensor.is_weight || tensor.scheme.type == DType::kOther) &&
+          CheckedNumElements(tensor.shape, &count)) {
+        num_elements[static_cast<size_t>(targets_[i].main_type)] += count;
       }
     }
     const auto most = std::max_element(num_elements.begin(), num_elements.end());
-    return FileTypeOf(static_cast<DType>(most - num_elements.begin()));
+    const auto type = static_cast<DType>(most - num_elements.begin());
+    if (type == DType::kOther) return static_cast<uint32_t>(headers_[0].file_type.value_or(0));
+    return FileTypeOf(type);
   }
 
   Status AppendTensorTable(const Header& header, const std::vector<size_t>& order) {

@@ -65,7 +65,8 @@ export function windowed(raw: RawFile): (offset: number, length: number) => Prom
     if (raw.inMemory || length > windowBytes) return readExactly(raw, offset, length);
     const end = start + window.length;
     if (offset < start || offset + length > end) {
-      ahead = offset === end && end > 0 ? Math.min(2 * ahead, maxWindowBytes) : windowBytes;
+      const follows = end > 0 && offset >= start && offset <= end;
+      ahead = follows ? Math.min(2 * ahead, maxWindowBytes) : windowBytes;
       window = new Uint8Array(0);
       const size = Math.max(length, Math.min(ahead, raw.size - offset));
       // Copied: a source may read into the same buffer again.

@@ -70,7 +70,7 @@ export class Writer {
 }
 
 /** `keys`: [key, kind, value]; `tensors`: { name, dims (innermost first), type, data }. */
-export function makeGguf({ keys, tensors, version = 3, alignment = 32 }) {
+export function makeGguf({ keys, tensors, version = 3, alignment = 32, onlyHeader = false }) {
   const writer = new Writer();
   writer.bytes(encoder.encode("GGUF")).number("uint32", version);
   writer.number("uint64", tensors.length).number("uint64", keys.length);
@@ -83,6 +83,7 @@ export function makeGguf({ keys, tensors, version = 3, alignment = 32 }) {
     offset += Math.ceil(data.length / alignment) * alignment;
   }
   writer.pad(alignment);
+  if (onlyHeader) return writer.done();
   for (const { data } of tensors) writer.bytes(data).pad(alignment);
   return writer.done();
 }

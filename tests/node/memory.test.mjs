@@ -1,0 +1,25 @@
+// Memory does not grow with the model: the same bounds as scripts/large-models.mjs, on smaller files.
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { checkLarge } from "../../scripts/large-models.mjs";
+
+let folder;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "modelshrink-memory-"));
+});
+after(() => rm(folder, { recursive: true }));
+
+for (const [format, recipe] of [
+  ["safetensors", "int8"],
+  ["gguf", "Q8_0"],
+  ["onnx", "int8"],
+]) {
+  test(`${format}: 400 MB within 64 MiB of heap and 200 MB of process`, async () => {
+    const { growth, heap } = await checkLarge({ format, recipe, folder, size: 4e8 });
+    assert.ok(heap <= 64 * 2 ** 20, `${heap} bytes of heap`);
+    assert.ok(growth <= 200e6, `${growth} bytes of growth`);
+  });
+}

@@ -70,7 +70,12 @@ function safetensorsHeader(size) {
 }
 
 function ggufHeader(size) {
-  const tensor = { name: "w.weight", dims: [1024, size / 4096], type: "F32", data: Buffer.alloc(0) };
+  const tensor = {
+    name: "w.weight",
+    dims: [1024, size / 4096],
+    type: "F32",
+    data: Buffer.alloc(0),
+  };
   return makeGguf({ keys: tinyLlama().keys, tensors: [tensor] });
 }
 

@@ -1,4 +1,5 @@
-"""llama.cpp's own whole-file quantizer, from the shared libraries that node-llama-cpp ships.
+"""llama.cpp's own whole-file quantizer, from the shared libraries that node-llama-cpp ships. Prints the
+seconds that it took.
 
   llama_quantize.py <folder of the libraries> <input.gguf> <output.gguf> <file type> <threads>
 
@@ -8,6 +9,7 @@ matrix becomes Q8_0 (tensor type 8), which is what modelshrink does without Q6_K
 import ctypes
 import glob
 import sys
+import time
 
 
 class Params(ctypes.Structure):
@@ -51,6 +53,8 @@ params.ftype = int(file_type)
 if int(file_type) not in (1, 32):
     params.output_tensor_type = 8
 params.allow_requantize = True
+started = time.perf_counter()
 failed = llama.llama_model_quantize(source.encode(), target.encode(), ctypes.byref(params))
 if failed:
     sys.exit("llama_model_quantize gave %d\n%s" % (failed, "".join(lines[-20:])))
+print(time.perf_counter() - started)

@@ -2,17 +2,17 @@
 
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "base/concat.h"
 #include "formats/safetensors/companions.h"
+#include "formats/safetensors/name_map.h"
 
 namespace modelshrink::safetensors {
 namespace {
 
-constexpr uint32_t kNone = UINT32_MAX;
+constexpr uint32_t kNone = NameMap::kNone;
 
 // A quantized tensor: where its parts are among the entries.
 struct Quantized {
@@ -103,26 +103,31 @@ class Collector {
       if (parts[p].size_bytes == 0) continue;
       const std::string part_name = Concat({name, kPartSuffixes[p]});
       const uint32_t i = EntryOf(part_name);
-      if (i == kNone) return FormatError(Concat({"there is no \"", part_name, "\""}));
-      const Entry& entry = header_.entries[i];
-      if (owner_[i] != kNone) return FormatError(Concat({"\"", part_name, "\" is another's part"}));
-      if (!is_listed_[i])
-        return FormatError(Concat({"the index does not list \"", part_name, "\""}));
-      if (entry.dtype != parts[p].dtype || ShapeOf(header_.json, entry.key) != parts[p].shape) {
-        return FormatError(Concat({"\"", part_name, "\" has another dtype or shape"}));
-      }
+      const std::string_view reason = ReasonAgainstPart(i, parts[p]);
+      if (!reason.empty()) return FormatError(Concat({"\"", part_name, "\" ", reason}));
       quantized.entries[p] = i;
     }
     return quantized;
   }
 
+  // Why an entry cannot be this part of a quantized tensor; "" when it can.
+  std::string_view ReasonAgainstPart(uint32_t i, const StoredPart& part) const {
+    if (i == kNone) return "is missing";
+    const Entry& entry = header_.entries[i];
+    if (owner_[i] != kNone) return "is another's part";
+    if (!is_listed_[i]) return "is not in the index";
+    if (entry.dtype != part.dtype || ShapeOf(header_.json, entry.key) != part.shape) {
+      return "has another dtype or shape";
+    }
+    return "";
+  }
+
   // Names are looked up only in files that were quantized.
   uint32_t EntryOf(const std::string& name) {
     if (entry_of_.empty()) {
-      for (uint32_t i = 0; i < header_.entries.size(); ++i) entry_of_.emplace(NameOf(i), i);
+      for (uint32_t i = 0; i < header_.entries.size(); ++i) entry_of_.Add(NameOf(i), i);
     }
-    const auto found = entry_of_.find(name);
-    return found == entry_of_.end() ? kNone : found->second;
+    return entry_of_.Find(name);
   }
 
   ByteRange RangeOf(uint32_t entry) const {
@@ -192,7 +197,7 @@ class Collector {
   std::vector<Quantized> quantized_;
   std::vector<uint32_t> owner_;  // of each entry, in quantized_
   std::vector<bool> is_listed_;
-  std::unordered_map<std::string, uint32_t> entry_of_;
+  NameMap entry_of_;
   std::vector<std::string> notes_;  // of each entry; empty when there are none
 };
 

@@ -30,10 +30,52 @@ Shape ScaleShape(const Scheme& scheme, const Shape& shape) {
   return channels;
 }
 
-StatusOr<uint32_t> ReadUint32(const json::Document& json, json::NodeId node) {
-  ASSIGN_OR_RETURN(const uint64_t value, json.Unsigned(node));
-  if (value > UINT32_MAX) return FormatError("an axis or a block size is too large");
-  return static_cast<uint32_t>(value);
+bool ReadUint32(const json::Document& json, json::NodeId node, uint32_t* value) {
+  const auto number = json.Unsigned(node);
+  if (!number.ok() || number.value() > UINT32_MAX) return false;
+  *value = static_cast<uint32_t>(number.value());
+  return true;
+}
+
+// A string without escapes; "" for other values and, as Find gives the root, for a missing key.
+std::string_view TextOf(const json::Document& json, std::string_view key) {
+  const std::string_view text = json.raw(json.Find(json.root(), key));
+  return text[0] == '"' ? text.substr(1, text.size() - 2) : "";
+}
+
+// What is wrong; null when nothing is. The root is an object.
+const char* ReadScheme(const json::Document& json, SavedScheme* saved) {
+  const json::NodeId root = json.root();
+  const std::optional<DType> codes = DTypeFromName(TextOf(json, "type"));
+  if (!codes || !IsLinear(*codes)) return "its type is not an integer type";
+  saved->scheme.type = *codes;
+  const std::optional<Dtype> original = DtypeFromName(TextOf(json, "dtype"));
+  if (original != Dtype::kF32 && original != Dtype::kF16 && original != Dtype::kBF16) {
+    return "its dtype is not F32, F16 or BF16";
+  }
+  saved->restored_type = InfoOf(*original).type;
+  const json::NodeId shape = json.Find(root, "shape");
+  if (json.kind(shape) != json::Kind::kArray) return "it has no shape";
+  for (const json::NodeId element : json::Elements(json, shape)) {
+    const auto dim = json.Unsigned(element);
+    if (!dim.ok() || saved->shape.size() == kMaxRank) return "its shape is not one";
+    saved->shape.push_back(dim.value());
+  }
+  const json::NodeId symmetric = json.Find(root, "symmetric");
+  if (json.kind(symmetric) != json::Kind::kBool) return "it does not say whether it is symmetric";
+  saved->scheme.symmetric = json.raw(symmetric) == "true";
+  const json::NodeId axis = json.Find(root, "axis");
+  const json::NodeId block_size = json.Find(root, "block_size");
+  if (axis != root && block_size != root) return "it has an axis and a block size";
+  if (axis != root) {
+    saved->scheme.granularity = Granularity::kAxis;
+    if (!ReadUint32(json, axis, &saved->scheme.axis)) return "its axis is not one";
+  } else if (block_size != root) {
+    saved->scheme.granularity = Granularity::kBlock;
+    if (!ReadUint32(json, block_size, &saved->scheme.block_size))
+      return "its block size is not one";
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -67,39 +109,10 @@ std::string SchemeText(const SavedScheme& saved) {
 
 StatusOr<SavedScheme> ParseScheme(std::string_view text) {
   ASSIGN_OR_RETURN(const json::Document json, json::Document::Parse(text, 0));
-  const json::NodeId root = json.root();
-  RETURN_IF_ERROR(json.Expect(root, json::Kind::kObject));
-  RETURN_IF_ERROR(json.CheckUniqueKeys(root));
+  RETURN_IF_ERROR(json.Expect(json.root(), json::Kind::kObject));
+  RETURN_IF_ERROR(json.CheckUniqueKeys(json.root()));
   SavedScheme saved;
-  // A key that is missing gives the root, which is no string, number or array.
-  ASSIGN_OR_RETURN(const std::string type, json.String(json.Find(root, "type")));
-  ASSIGN_OR_RETURN(const std::string dtype, json.String(json.Find(root, "dtype")));
-  const std::optional<DType> codes = DTypeFromName(type);
-  if (!codes || !IsLinear(*codes)) return FormatError("its type is not an integer type");
-  saved.scheme.type = *codes;
-  const std::optional<Dtype> original = DtypeFromName(dtype);
-  if (original != Dtype::kF32 && original != Dtype::kF16 && original != Dtype::kBF16) {
-    return FormatError("its dtype is not F32, F16 or BF16");
-  }
-  saved.restored_type = InfoOf(*original).type;
-  const json::NodeId shape = json.Find(root, "shape");
-  RETURN_IF_ERROR(json.Expect(shape, json::Kind::kArray));
-  for (const json::NodeId element : json::Elements(json, shape)) {
-    ASSIGN_OR_RETURN(const uint64_t dim, json.Unsigned(element));
-    saved.shape.push_back(dim);
-    if (saved.shape.size() > kMaxRank) return FormatError("its shape has too many dimensions");
-  }
-  ASSIGN_OR_RETURN(saved.scheme.symmetric, json.Bool(json.Find(root, "symmetric")));
-  const json::NodeId axis = json.Find(root, "axis");
-  const json::NodeId block_size = json.Find(root, "block_size");
-  if (axis != root && block_size != root) return FormatError("it has an axis and a block size");
-  if (axis != root) {
-    saved.scheme.granularity = Granularity::kAxis;
-    ASSIGN_OR_RETURN(saved.scheme.axis, ReadUint32(json, axis));
-  } else if (block_size != root) {
-    saved.scheme.granularity = Granularity::kBlock;
-    ASSIGN_OR_RETURN(saved.scheme.block_size, ReadUint32(json, block_size));
-  }
+  if (const char* wrong = ReadScheme(json, &saved)) return FormatError(wrong);
   return saved;
 }
 

@@ -152,7 +152,9 @@ class Parser {
                                 : a.key < b.key;
     };
     if (!std::is_sorted(entries.begin(), entries.end(), is_before)) {
-      std::sort(entries.begin(), entries.end(), is_before);
+      // A third of the code of std::sort.
+      std::make_heap(entries.begin(), entries.end(), is_before);
+      std::sort_heap(entries.begin(), entries.end(), is_before);
     }
     uint64_t end = 0;
     for (const Entry& entry : entries) {

@@ -9,12 +9,6 @@ namespace modelshrink::safetensors {
 
 using json::NodeId;
 
-namespace {
-
-constexpr uint32_t kNone = UINT32_MAX;
-
-}  // namespace
-
 StatusOr<ShardIndex> ShardIndex::Parse(Buffer<uint8_t> text, const std::string& main_name) {
   ShardIndex index;
   index.text_ = std::move(text);
@@ -35,7 +29,7 @@ Status ShardIndex::ReadWeightMap(const std::string& main_name) {
   RETURN_IF_ERROR(json_.Expect(weight_map_, json::Kind::kObject));
   RETURN_IF_ERROR(json_.CheckUniqueKeys(weight_map_));
 
-  std::unordered_map<std::string, uint32_t> shard_of;
+  NameMap shard_of;
   for (const json::Member& member : json::Members(json_, weight_map_)) {
     ASSIGN_OR_RETURN(std::string shard, json_.String(member.value));
     std::string wrong = WrongWithPath(shard);
@@ -45,21 +39,21 @@ Status ShardIndex::ReadWeightMap(const std::string& main_name) {
           .AtOffset(json_.OffsetOf(member.value))
           .WithTensor(json_.String(member.key).value());
     }
-    const auto [place, is_new] = shard_of.emplace(shard, static_cast<uint32_t>(shards_.size()));
-    if (is_new) shards_.push_back(std::move(shard));
-    member_of_.emplace(json_.String(member.key).value(), static_cast<uint32_t>(members_.size()));
-    members_.push_back({.key = member.key, .shard = place->second});
+    const uint32_t number = shard_of.Add(shard, static_cast<uint32_t>(shards_.size()));
+    if (number == shards_.size()) shards_.push_back(std::move(shard));
+    member_of_.Add(json_.String(member.key).value(), static_cast<uint32_t>(members_.size()));
+    members_.push_back({.key = member.key, .shard = number});
   }
   return {};
 }
 
 StatusOr<bool> ShardIndex::Found(const std::string& tensor, uint32_t shard) {
-  const auto [place, is_new] = member_of_.emplace(tensor, static_cast<uint32_t>(members_.size()));
-  if (is_new) {
+  const uint32_t number = member_of_.Add(tensor, static_cast<uint32_t>(members_.size()));
+  if (number == members_.size()) {
     members_.push_back({.key = kUnlisted, .shard = shard, .is_found = true});
     return false;
   }
-  Member& member = members_[place->second];
+  Member& member = members_[number];
   if (member.key == kUnlisted) {
     return FormatError(Concat({"\"", shards_[member.shard], "\" and \"", shards_[shard],
                                "\" both hold this tensor, which the index does not list"}))
@@ -95,11 +89,11 @@ std::string_view ShardIndex::SpaceBefore(NodeId key) const {
 
 std::string ShardIndex::RewrittenMap(const Changes& changes) const {
   std::vector<bool> is_removed(members_.size());
-  for (const std::string& name : changes.removed) is_removed[member_of_.at(name)] = true;
+  for (const std::string& name : changes.removed) is_removed[member_of_.Find(name)] = true;
   // What is added behind one tensor stands together.
-  std::vector<uint32_t> first_added(members_.size(), kNone);
+  std::vector<uint32_t> first_added(members_.size(), NameMap::kNone);
   for (uint32_t i = static_cast<uint32_t>(changes.added.size()); i-- > 0;) {
-    first_added[member_of_.at(changes.added[i].first)] = i;
+    first_added[member_of_.Find(changes.added[i].first)] = i;
   }
 
   std::string out = "{";
@@ -119,7 +113,7 @@ std::string ShardIndex::RewrittenMap(const Changes& changes) const {
       out += between;
       out += json_.raw(key + 1);
     }
-    if (first_added[i] == kNone) continue;
+    if (first_added[i] == NameMap::kNone) continue;
     const std::string& name = changes.added[first_added[i]].first;
     for (uint32_t k = first_added[i]; k < changes.added.size() && changes.added[k].first == name;
          ++k) {

@@ -5,13 +5,13 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "base/buffer.h"
 #include "base/status.h"
 #include "formats/json/json.h"
+#include "formats/safetensors/name_map.h"
 
 namespace modelshrink::safetensors {
 
@@ -60,7 +60,7 @@ class ShardIndex {
   json::NodeId weight_map_ = 0;
   std::vector<std::string> shards_;
   std::vector<Member> members_;
-  std::unordered_map<std::string, uint32_t> member_of_;
+  NameMap member_of_;
 };
 
 }  // namespace modelshrink::safetensors

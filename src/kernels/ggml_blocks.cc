@@ -79,66 +79,49 @@ HWY_INLINE float MinOfBlock(const float* HWY_RESTRICT x, float min) {
   }
 }
 
-// How Q4_0 … differ.
-template <DType kType>
-struct Traits;
-template <>
-struct Traits<DType::kQ4_0> {
-  static constexpr bool kHasMinimum = false;
-  static constexpr float kDivisor = -8;
-  static constexpr float kOffset = 8.5f;
-  static constexpr int32_t kMaxCode = 15;
-  static constexpr int kZero = 8;
-};
-template <>
-struct Traits<DType::kQ4_1> {
-  static constexpr bool kHasMinimum = true;
-  static constexpr float kDivisor = 15;
-  static constexpr float kOffset = 0.5f;
-  static constexpr int32_t kMaxCode = 15;
-  static constexpr int kZero = 0;
-};
-template <>
-struct Traits<DType::kQ5_0> {
-  static constexpr bool kHasMinimum = false;
-  static constexpr float kDivisor = -16;
-  static constexpr float kOffset = 16.5f;
-  static constexpr int32_t kMaxCode = 31;
-  static constexpr int kZero = 16;
-};
-template <>
-struct Traits<DType::kQ5_1> {
-  static constexpr bool kHasMinimum = true;
-  static constexpr float kDivisor = 31;
-  static constexpr float kOffset = 0.5f;
-  static constexpr int32_t kMaxCode = 31;
-  static constexpr int kZero = 0;
-};
-template <>
-struct Traits<DType::kQ8_0> {
-  static constexpr bool kHasMinimum = false;
-  static constexpr float kDivisor = 127;
-  static constexpr int32_t kMaxCode = 127;
-  static constexpr int kZero = 0;
+// How the types differ.
+struct Traits {
+  bool has_minimum;  // x = q * d + m
+  float divisor;     // of the range or the extremum, for d
+  float offset;      // added before truncation
+  int32_t max_code;
+  int zero;  // the code of 0
 };
 
-template <DType kType>
-HWY_INLINE void FindParams(const float* HWY_RESTRICT values, size_t num_blocks, Params* params) {
-  using T = Traits<kType>;
+Traits TraitsOf(DType type) {
+  switch (type) {
+    case DType::kQ4_0:
+      return {false, -8, 8.5f, 15, 8};
+    case DType::kQ4_1:
+      return {true, 15, 0.5f, 15, 0};
+    case DType::kQ5_0:
+      return {false, -16, 16.5f, 31, 16};
+    case DType::kQ5_1:
+      return {true, 31, 0.5f, 31, 0};
+    default:
+      return {false, 127, 0, 127, 0};
+  }
+}
+
+bool IsQ8(const Traits& traits) { return traits.max_code == 127; }
+bool HasFifthBits(const Traits& traits) { return traits.max_code == 31; }
+
+HWY_INLINE void FindParams(const Traits& traits, const float* HWY_RESTRICT values,
+                           size_t num_blocks, Params* params) {
   for (size_t b = 0; b < num_blocks; ++b) {
     const float* HWY_RESTRICT x = values + b * kBlock;
-    if constexpr (T::kHasMinimum) {
+    if (IsQ8(traits)) {
+      params->scale[b] = AbsMaxOfBlock(x);
+    } else if (traits.has_minimum) {
       const BlockRange range = RangeOfBlock(x);
       params->minimum[b] = MinOfBlock(x, range.min);
       params->scale[b] = range.max - range.min;
-    } else if constexpr (kType == DType::kQ8_0) {
-      params->scale[b] = AbsMaxOfBlock(x);
     } else {
       params->scale[b] = SignedAbsMax(x);
     }
   }
   const hn::ScalableTag<float> d;
-  const auto divisor = hn::Set(d, T::kDivisor);
+  const auto divisor = hn::Set(d, traits.divisor);
   const auto one = hn::Set(d, 1.0f);
   // Past the last block are whatever values, which nobody looks at.
   for (size_t b = 0; b < num_blocks; b += hn::Lanes(d)) {
@@ -150,35 +133,41 @@ HWY_INLINE void FindParams(const float* HWY_RESTRICT values, size_t num_blocks, 
   }
 }
 
-// The code of each value as a byte.
-template <DType kType>
-HWY_INLINE void CodesOfBlock(const float* HWY_RESTRICT x, float inverse, float minimum,
-                             uint8_t* HWY_RESTRICT codes) {
-  using T = Traits<kType>;
+// The code of each value as a byte. `minimum` is 0 where there is none: subtracting it changes
+// nothing.
+HWY_INLINE void NibbleCodes(const Traits& traits, const float* HWY_RESTRICT x, float inverse,
+                            float minimum, uint8_t* HWY_RESTRICT codes) {
   const DF d;
   const DI di;
   const size_t lanes = hn::Lanes(d);
   const VF scale = hn::Set(d, inverse);
+  const VF low = hn::Set(d, minimum);
+  const VF offset = hn::Set(d, traits.offset);
+  const auto max_code = hn::Set(di, traits.max_code);
   for (size_t i = 0; i < kBlock; i += 4 * lanes) {
     hn::Vec<DI> q[4];
     for (size_t j = 0; j < 4; ++j) {
-      VF v = hn::LoadU(d, x + i + j * lanes);
-      if constexpr (kType == DType::kQ8_0) {
-        v = hn::Mul(v, scale);
-        // Adding the float below a half and truncating rounds half away from zero.
-        q[j] = hn::ConvertTo(di, hn::Add(v, hn::CopySign(hn::Set(d, 0.49999997f), v)));
-      } else {
-        if constexpr (T::kHasMinimum) v = hn::Sub(v, hn::Set(d, minimum));
-        v = hn::Add(hn::Mul(v, scale), hn::Set(d, T::kOffset));
-        q[j] = hn::Min(hn::ConvertTo(di, v), hn::Set(di, T::kMaxCode));
-      }
+      const VF v = hn::Sub(hn::LoadU(d, x + i + j * lanes), low);
+      q[j] = hn::Min(hn::ConvertTo(di, hn::Add(hn::Mul(v, scale), offset)), max_code);
     }
-    if constexpr (kType == DType::kQ8_0) {
-      StoreSaturated<false, int8_t>(di, q[0], q[1], q[2], q[3], -128, 127,
-                                    reinterpret_cast<int8_t*>(codes) + i);
-    } else {
-      StoreAsU8(di, q[0], q[1], q[2], q[3], codes + i);
+    StoreAsU8(di, q[0], q[1], q[2], q[3], codes + i);
+  }
+}
+
+HWY_INLINE void ByteCodes(const float* HWY_RESTRICT x, float inverse, int8_t* HWY_RESTRICT codes) {
+  const DF d;
+  const DI di;
+  const size_t lanes = hn::Lanes(d);
+  const VF scale = hn::Set(d, inverse);
+  // Adding the float below a half and truncating rounds half away from zero.
+  const VF half = hn::Set(d, 0.49999997f);
+  for (size_t i = 0; i < kBlock; i += 4 * lanes) {
+    hn::Vec<DI> q[4];
+    for (size_t j = 0; j < 4; ++j) {
+      const VF v = hn::Mul(hn::LoadU(d, x + i + j * lanes), scale);
+      q[j] = hn::ConvertTo(di, hn::Add(v, hn::CopySign(half, v)));
     }
+    StoreSaturated<false, int8_t>(di, q[0], q[1], q[2], q[3], -128, 127, codes + i);
   }
 }
 
@@ -206,47 +195,28 @@ HWY_INLINE void PackFifthBits(const uint8_t* HWY_RESTRICT codes, uint8_t* HWY_RE
   std::memcpy(packed, &bits, sizeof(bits));
 }
 
-template <DType kType>
-HWY_INLINE void StoreBlock(const float* HWY_RESTRICT x, const Params& params, size_t b,
-                           uint8_t* HWY_RESTRICT block) {
-  using T = Traits<kType>;
+HWY_INLINE void StoreBlock(const Traits& traits, const float* HWY_RESTRICT x, const Params& params,
+                           size_t b, size_t block_bytes, uint8_t* HWY_RESTRICT block) {
+  uint8_t* const end = block + block_bytes;
   std::memcpy(block, &params.scale_code[b], 2);
   block += 2;
-  if constexpr (T::kHasMinimum) {
+  if (traits.has_minimum) {
     std::memcpy(block, &params.minimum_code[b], 2);
     block += 2;
   }
   const float inverse = params.inverse[b];
   if (HWY_UNLIKELY(!std::isfinite(inverse))) {
-    std::memset(block, 0, kType == DType::kQ8_0 ? kBlock : T::kMaxCode > 15 ? kHalf + 4 : kHalf);
+    std::memset(block, 0, static_cast<size_t>(end - block));
     return;
   }
-  if constexpr (kType == DType::kQ8_0) {
-    CodesOfBlock<kType>(x, inverse, 0, block);
-  } else {
-    HWY_ALIGN uint8_t codes[kBlock];
-    CodesOfBlock<kType>(x, inverse, params.minimum[b], codes);
-    if constexpr (T::kMaxCode > 15) {
-      PackFifthBits(codes, block);
-      block += 4;
-    }
-    PackLowNibbles(codes, block);
+  if (IsQ8(traits)) return ByteCodes(x, inverse, reinterpret_cast<int8_t*>(block));
+  HWY_ALIGN uint8_t codes[kBlock];
+  NibbleCodes(traits, x, inverse, traits.has_minimum ? params.minimum[b] : 0.0f, codes);
+  if (HasFifthBits(traits)) {
+    PackFifthBits(codes, block);
+    block += 4;
   }
-}
-
-template <DType kType>
-void EncodeBlocks(const float* HWY_RESTRICT values, size_t num_blocks, Params* params,
-                  uint8_t* HWY_RESTRICT blocks) {
-  FindParams<kType>(values, num_blocks, params);
-  modelshrink::Float32ToFloat16({params->scale, num_blocks}, {params->scale_code, num_blocks});
-  if constexpr (Traits<kType>::kHasMinimum) {
-    modelshrink::Float32ToFloat16({params->minimum, num_blocks},
-                                  {params->minimum_code, num_blocks});
-  }
-  const size_t block_bytes = BlockOf(kType).bytes;
-  for (size_t b = 0; b < num_blocks; ++b) {
-    StoreBlock<kType>(values + b * kBlock, *params, b, blocks + b * block_bytes);
-  }
+  PackLowNibbles(codes, block);
 }
 
 bool HasInfinity(const uint16_t* codes, size_t count) {
@@ -256,98 +226,71 @@ bool HasInfinity(const uint16_t* codes, size_t count) {
 }
 
 // The codes of a block, less their zero, as signed bytes. `block` is behind the scale and minimum.
-template <DType kType>
-HWY_INLINE void UnpackBlock(const uint8_t* HWY_RESTRICT block, int8_t* HWY_RESTRICT codes) {
-  using T = Traits<kType>;
+HWY_INLINE void UnpackBlock(const Traits& traits, const uint8_t* HWY_RESTRICT block,
+                            int8_t* HWY_RESTRICT codes) {
+  if (IsQ8(traits)) {
+    std::memcpy(codes, block, kBlock);
+    return;
+  }
   uint32_t fifth = 0;
-  if constexpr (T::kMaxCode > 15) {
+  if (HasFifthBits(traits)) {
     std::memcpy(&fifth, block, sizeof(fifth));
     block += sizeof(fifth);
   }
   for (size_t j = 0; j < kHalf; ++j) {
-    int low = block[j] & 0x0F;
-    int high = block[j] >> 4;
-    if constexpr (T::kMaxCode > 15) {
-      low |= static_cast<int>((fifth >> j) << 4 & 0x10);
-      high |= static_cast<int>((fifth >> (j + kHalf)) << 4 & 0x10);
-    }
-    codes[j] = static_cast<int8_t>(low - T::kZero);
-    codes[j + kHalf] = static_cast<int8_t>(high - T::kZero);
+    codes[j] = static_cast<int8_t>((block[j] & 0x0F) - traits.zero);
+    codes[j + kHalf] = static_cast<int8_t>((block[j] >> 4) - traits.zero);
   }
-}
-
-template <DType kType>
-void DecodeBlocks(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks,
-                  float* HWY_RESTRICT values) {
-  using T = Traits<kType>;
-  constexpr size_t kHeader = T::kHasMinimum ? 2 : 1;
-  const size_t block_bytes = BlockOf(kType).bytes;
-  uint16_t header_codes[2 * kMaxGgmlBlocks];
-  float header[2 * kMaxGgmlBlocks];
-  for (size_t b = 0; b < num_blocks; ++b) {
-    std::memcpy(header_codes + b * kHeader, blocks + b * block_bytes, 2 * kHeader);
-  }
-  modelshrink::Float16ToFloat32({header_codes, num_blocks * kHeader},
-                                {header, num_blocks * kHeader});
-  const DF d;
-  const DI di;
-  const hn::Rebind<int8_t, DF> d8;
-  for (size_t b = 0; b < num_blocks; ++b) {
-    const uint8_t* HWY_RESTRICT block = blocks + b * block_bytes + 2 * kHeader;
-    HWY_ALIGN int8_t unpacked[kBlock];
-    if constexpr (kType == DType::kQ8_0) {
-      std::memcpy(unpacked, block, kBlock);
-    } else {
-      UnpackBlock<kType>(block, unpacked);
-    }
-    const VF scale = hn::Set(d, header[b * kHeader]);
-    for (size_t i = 0; i < kBlock; i += hn::Lanes(d)) {
-      VF v = hn::ConvertTo(d, hn::PromoteTo(di, hn::LoadU(d8, unpacked + i)));
-      v = hn::Mul(v, scale);
-      if constexpr (T::kHasMinimum) v = hn::Add(v, hn::Set(d, header[b * kHeader + 1]));
-      hn::StoreU(v, d, values + b * kBlock + i);
-    }
+  if (!HasFifthBits(traits)) return;
+  for (size_t j = 0; j < kBlock; ++j) {
+    codes[j] = static_cast<int8_t>(codes[j] + static_cast<int>((fifth >> j) << 4 & 0x10));
   }
 }
 
 }  // namespace
 
-bool EncodeGgmlBlocks(DType type, const float* values, size_t num_blocks, uint8_t* blocks) {
+bool EncodeGgmlBlocks(DType type, const float* HWY_RESTRICT values, size_t num_blocks,
+                      uint8_t* HWY_RESTRICT blocks) {
+  const Traits traits = TraitsOf(type);
   Params params;
-  switch (type) {
-    case DType::kQ4_0:
-      EncodeBlocks<DType::kQ4_0>(values, num_blocks, &params, blocks);
-      break;
-    case DType::kQ4_1:
-      EncodeBlocks<DType::kQ4_1>(values, num_blocks, &params, blocks);
-      break;
-    case DType::kQ5_0:
-      EncodeBlocks<DType::kQ5_0>(values, num_blocks, &params, blocks);
-      break;
-    case DType::kQ5_1:
-      EncodeBlocks<DType::kQ5_1>(values, num_blocks, &params, blocks);
-      break;
-    default:
-      EncodeBlocks<DType::kQ8_0>(values, num_blocks, &params, blocks);
-      break;
+  FindParams(traits, values, num_blocks, &params);
+  modelshrink::Float32ToFloat16({params.scale, num_blocks}, {params.scale_code, num_blocks});
+  if (traits.has_minimum) {
+    modelshrink::Float32ToFloat16({params.minimum, num_blocks}, {params.minimum_code, num_blocks});
   }
-  const bool has_minimum = type == DType::kQ4_1 || type == DType::kQ5_1;
+  const size_t block_bytes = BlockOf(type).bytes;
+  for (size_t b = 0; b < num_blocks; ++b) {
+    StoreBlock(traits, values + b * kBlock, params, b, block_bytes, blocks + b * block_bytes);
+  }
   return !HasInfinity(params.scale_code, num_blocks) &&
-         !(has_minimum && HasInfinity(params.minimum_code, num_blocks));
+         !(traits.has_minimum && HasInfinity(params.minimum_code, num_blocks));
 }
 
-void DecodeGgmlBlocks(DType type, const uint8_t* blocks, size_t num_blocks, float* values) {
-  switch (type) {
-    case DType::kQ4_0:
-      return DecodeBlocks<DType::kQ4_0>(blocks, num_blocks, values);
-    case DType::kQ4_1:
-      return DecodeBlocks<DType::kQ4_1>(blocks, num_blocks, values);
-    case DType::kQ5_0:
-      return DecodeBlocks<DType::kQ5_0>(blocks, num_blocks, values);
-    case DType::kQ5_1:
-      return DecodeBlocks<DType::kQ5_1>(blocks, num_blocks, values);
-    default:
-      return DecodeBlocks<DType::kQ8_0>(blocks, num_blocks, values);
+void DecodeGgmlBlocks(DType type, const uint8_t* HWY_RESTRICT blocks, size_t num_blocks,
+                      float* HWY_RESTRICT values) {
+  const Traits traits = TraitsOf(type);
+  const size_t block_bytes = BlockOf(type).bytes;
+  const size_t header_floats = traits.has_minimum ? 2 : 1;
+  uint16_t header_codes[2 * kMaxGgmlBlocks];
+  float header[2 * kMaxGgmlBlocks];
+  for (size_t b = 0; b < num_blocks; ++b) {
+    std::memcpy(header_codes + b * header_floats, blocks + b * block_bytes, 2 * header_floats);
+  }
+  modelshrink::Float16ToFloat32({header_codes, num_blocks * header_floats},
+                                {header, num_blocks * header_floats});
+  const DF d;
+  const DI di;
+  const hn::Rebind<int8_t, DF> d8;
+  for (size_t b = 0; b < num_blocks; ++b) {
+    HWY_ALIGN int8_t unpacked[kBlock];
+    UnpackBlock(traits, blocks + b * block_bytes + 2 * header_floats, unpacked);
+    const VF scale = hn::Set(d, header[b * header_floats]);
+    // Adding -0 changes nothing.
+    const VF minimum = hn::Set(d, traits.has_minimum ? header[b * header_floats + 1] : -0.0f);
+    for (size_t i = 0; i < kBlock; i += hn::Lanes(d)) {
+      const VF code = hn::ConvertTo(d, hn::PromoteTo(di, hn::LoadU(d8, unpacked + i)));
+      hn::StoreU(hn::Add(hn::Mul(code, scale), minimum), d, values + b * kBlock + i);
+    }
   }
 }
 

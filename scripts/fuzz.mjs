@@ -1,33 +1,87 @@
-// `npm run fuzz -- --seconds 60 [target]`: each fuzz target from its committed corpus, for so long. What it
-// finds on the way stays in build/fuzz; an input that breaks something is left there and ends the run.
+// `npm run fuzz -- --seconds 60 --bits both [target…]`: each fuzz target for so long, in 64 and in 32 bits
+// (as WebAssembly has them), from its committed corpus and what earlier runs found. Inputs that break
+// something stay in build/findings, and the others go on. First every allocation of a run fails once
+// under the sanitizers.
 import { mkdir, readdir } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { root, runOrExit } from "./run.mjs";
+import { root, run, runOrExit } from "./run.mjs";
+
+const jobs = 2;
+const maxInputBytes = 65536;
 
 const { values, positionals } = parseArgs({
-  options: { seconds: { type: "string", default: "60" } },
+  options: {
+    seconds: { type: "string", default: "60" },
+    bits: { type: "string", default: "both" },
+  },
   allowPositionals: true,
 });
-
-const build = join(root, "build/fuzz");
-if (!existsSync(join(build, "build.ninja"))) await runOrExit("cmake", ["--preset", "fuzz"]);
-await runOrExit("cmake", ["--build", "--preset", "fuzz", "--parallel", "2"]);
-
 const corpus = join(root, "tests/fuzz/corpus");
-const targets = positionals.length > 0 ? positionals : await readdir(corpus);
-for (const target of targets) {
-  const found = join(build, "corpus", target);
+const allTargets = await readdir(corpus);
+const targets = positionals.length > 0 ? positionals : allTargets;
+const widths = { 32: [32], 64: [64], both: [64, 32] }[values.bits];
+const unknown = targets.find((target) => !allTargets.includes(target));
+if (!widths || !(Number(values.seconds) > 0) || unknown) {
+  process.stderr.write(
+    `usage: npm run fuzz -- [--seconds N] [--bits 32|64|both] [target…]\ntargets: ${allTargets.join(", ")}\n`,
+  );
+  process.exit(2);
+}
+const presetOf = (bits) => (bits === 32 ? "fuzz32" : "fuzz");
+const programOf = (bits, path) => join(root, "build", presetOf(bits), "tests", path);
+
+async function build(bits) {
+  const preset = presetOf(bits);
+  if (!existsSync(join(root, "build", preset, "build.ninja"))) {
+    await runOrExit("cmake", ["--preset", preset]);
+  }
+  await runOrExit("cmake", ["--build", "--preset", preset, "--parallel", `${jobs}`]);
+}
+
+async function failAllocations(bits) {
+  const { ok, output } = await run(programOf(bits, "faults/allocation_faults_fuzz"), [corpus]);
+  const runs = [...output.matchAll(/: (\d+) runs: /g)].reduce((sum, it) => sum + Number(it[1]), 0);
+  console.log(`${ok ? "✔" : "✖"} failing allocations, ${bits} bits: ${runs} runs`);
+  if (!ok) console.log(output);
+  return ok;
+}
+
+async function fuzz({ target, bits }) {
+  const found = join(root, "build/corpus", target);
+  const findings = join(root, "build/findings");
   await mkdir(found, { recursive: true });
-  const options = [
+  await mkdir(findings, { recursive: true });
+  const { ok, output } = await run(programOf(bits, `fuzz/${target}_fuzz`), [
     `-max_total_time=${values.seconds}`,
-    "-max_len=65536",
+    `-max_len=${maxInputBytes}`,
     "-rss_limit_mb=1024",
     "-timeout=10",
-    `-artifact_prefix=${build}/`,
-  ];
-  const program = join(build, "tests/fuzz", `${target}_fuzz`);
-  const output = await runOrExit(program, [...options, found, join(corpus, target)]);
-  console.log(`${target}: ${output.trim().split("\n").at(-1)}`);
+    "-print_final_stats=1",
+    `-artifact_prefix=${findings}/${target}-${bits}-`,
+    found,
+    join(corpus, target),
+  ]);
+  const runs = /number_of_executed_units: (\d+)/.exec(output)?.[1] ?? "?";
+  const size = [...output.matchAll(/ corp: (\d+)\//g)].at(-1)?.[1] ?? "?";
+  const artifact = /Test unit written to (\S+)/.exec(output)?.[1];
+  const finding = ok ? "no findings" : `finding: ${artifact ?? "see below"}`;
+  console.log(
+    `${ok ? "✔" : "✖"} ${target}, ${bits} bits: ${runs} runs, corpus of ${size}, ${finding}`,
+  );
+  if (!ok) console.log(output.split("\n").slice(-60).join("\n"));
+  return ok;
 }
+
+let ok = true;
+for (const bits of widths) {
+  await build(bits);
+  ok = (await failAllocations(bits)) && ok;
+}
+const queue = widths.flatMap((bits) => targets.map((target) => ({ target, bits })));
+const work = async () => {
+  for (let next = queue.shift(); next; next = queue.shift()) ok = (await fuzz(next)) && ok;
+};
+await Promise.all(Array.from({ length: jobs }, work));
+process.exitCode = ok ? 0 : 1;

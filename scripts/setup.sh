@@ -10,6 +10,11 @@ packages=(cmake ninja-build g++ libhwy-dev libprotozero-dev rapidjson-dev libgte
 if ! command -v em++ >/dev/null || [[ $(command -v em++) == /usr/bin/em++ ]]; then
   packages+=(emscripten)
 fi
+tools=(cmake ninja em++ c++ clang-format clang-tidy)
+if [[ ${1-} == --fuzz ]]; then
+  packages=(cmake ninja-build clang libclang-rt-dev g++-multilib libhwy-dev libprotozero-dev rapidjson-dev)
+  tools=(cmake ninja clang++)
+fi
 
 say() { printf '\033[2m[setup]\033[0m %s\n' "$*" >&2; }
 
@@ -47,7 +52,7 @@ install_packages() {
 
 check_tools() {
   local missing=() tool
-  for tool in cmake ninja em++ c++ clang-format clang-tidy; do
+  for tool in "${tools[@]}"; do
     command -v "$tool" >/dev/null || missing+=("$tool")
   done
   ((${#missing[@]})) || return 0
@@ -63,6 +68,7 @@ if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
 else
   check_tools
 fi
+[[ ${1-} != --fuzz ]] || exit 0
 
 if [[ ! node_modules/.package-lock.json -nt package-lock.json ]]; then
   say "npm ci"

@@ -81,6 +81,10 @@ const two = {
     .key("general.alignment", "uint32", 2 ** 31)
     .done(),
   "alignment-type": start(0, 1).key("general.alignment", "uint64", 32).done(),
+  "known-key-type": start(0, 1).key("general.architecture", "uint32", 1).done(),
+  "known-array-type": start(0, 1)
+    .key("tokenizer.ggml.tokens", "array", ["int32", [1]])
+    .done(),
   "offset-unaligned": info("t", [32, 2], 0, 8),
   "offset-hole": info("t", [32, 2], 0, 32),
   "offset-past-end": info("t", [32, 200], 0, 0),
@@ -99,6 +103,19 @@ const two = {
     .bytes(small.data)
     .done(),
   "offset-wrap": info("t", [32, 2], 0, wrap - 31n),
+  "end-wrap": ["t", "u"]
+    .reduce(
+      (writer, name, i) =>
+        writer
+          .string(name)
+          .number("uint32", 2)
+          .number("uint64", 2n ** 32n)
+          .number("uint64", 2n ** 29n)
+          .number("uint32", 0)
+          .number("uint64", BigInt(i) << 63n),
+      start(2, 0),
+    )
+    .done(),
   "name-long": info("n".repeat(64), [32, 2], 0, 0),
   "name-empty": info("", [32, 2], 0, 0),
   "nan-scales": makeGguf({

@@ -14,7 +14,7 @@ namespace modelshrink {
 // A file with this header, as it is, and this data.
 inline std::string RawSafetensors(const std::string& header, const std::string& data) {
   std::string file;
-  for (int i = 0; i < 8; ++i) file += static_cast<char>(header.size() >> 8 * i & 0xFF);
+  for (int i = 0; i < 8; ++i) file += static_cast<char>(uint64_t{header.size()} >> 8 * i & 0xFF);
   return file + header + data;
 }
 

@@ -3,46 +3,8 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { init, inspect, ModelShrinkError, OutOfMemoryError, quantize, shrink } from "modelshrink";
+import { withMemoryLimit } from "./memory-limit.mjs";
 import { chainModel, wave } from "./onnx.mjs";
-
-const pageBytes = 65536;
-const memorySection = 5;
-
-function readVarint(bytes, at) {
-  let value = 0;
-  let shift = 0;
-  let byte;
-  do {
-    byte = bytes[at++];
-    value += (byte & 127) * 2 ** shift;
-    shift += 7;
-  } while (byte & 128);
-  return [value, at];
-}
-
-function varint(value) {
-  const bytes = [];
-  for (; value > 127; value = Math.floor(value / 128)) bytes.push((value % 128) | 128);
-  return [...bytes, value];
-}
-
-/** The same module, whose memory may grow by no more than `extraBytes`. */
-function withMemoryLimit(binary, extraBytes) {
-  for (let at = 8; at < binary.length;) {
-    const id = binary[at];
-    const [size, content] = readVarint(binary, at + 1);
-    const end = content + size;
-    if (id === memorySection) {
-      const [initial] = readVarint(binary, content + 2);
-      const limits = [...varint(initial), ...varint(initial + Math.ceil(extraBytes / pageBytes))];
-      const section = [1, 1, ...limits];
-      const head = [...binary.subarray(0, at), id, ...varint(section.length), ...section];
-      return Uint8Array.from([...head, ...binary.subarray(end)]);
-    }
-    at = end;
-  }
-  throw new Error("the module has no memory");
-}
 
 /** Makes the next call into the core trap with this message. */
 let nextTrap;

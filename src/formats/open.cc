@@ -61,7 +61,8 @@ Status WrongFormat(std::string_view head) {
     if (name == nullptr && Has(head, magic.offset, magic.bytes)) name = magic.name;
   }
   if (name == nullptr) return {};
-  return UnsupportedError(std::string("this looks like ") + name + "; only ONNX can be read");
+  return UnsupportedError(std::string("this looks like ") + name +
+                          "; ONNX, safetensors, GGUF and TensorFlow.js can be read");
 }
 
 }  // namespace

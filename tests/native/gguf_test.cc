@@ -106,6 +106,7 @@ TEST(GgufTest, WeightsAreMatricesAndStacksOfThem) {
   ASSERT_TRUE(format.ok()) << format.status().message();
   const std::vector<Tensor>& tensors = format.value()->model().tensors;
   EXPECT_TRUE(tensors[0].is_weight);
+  EXPECT_EQ(tensors[0].shape, (Shape{2, 2, 32}));
   EXPECT_FALSE(tensors[1].is_weight);
   EXPECT_EQ(tensors[1].note, "neither a matrix nor a stack of them");
   EXPECT_FALSE(tensors[2].is_weight);

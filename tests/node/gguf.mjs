@@ -113,7 +113,13 @@ export function weights(count, type, seed) {
 }
 
 /** A llama of two layers that llama.cpp loads. */
-export function tinyLlama({ type = "F32", tied = false, embedding = 64, layers = 2 } = {}) {
+export function tinyLlama({
+  type = "F32",
+  tied = false,
+  embedding = 64,
+  layers = 2,
+  words = 61,
+} = {}) {
   const feedForward = 2 * embedding;
   const vocabulary = [
     "<unk>",
@@ -123,7 +129,7 @@ export function tinyLlama({ type = "F32", tied = false, embedding = 64, layers =
       { length: 256 },
       (_, i) => `<0x${i.toString(16).toUpperCase().padStart(2, "0")}>`,
     ),
-    ...Array.from({ length: 61 }, (_, i) => `▁w${i}`),
+    ...Array.from({ length: words }, (_, i) => `▁w${i}`),
   ];
   const kinds = vocabulary.map((_, i) => (i === 0 ? 2 : i < 3 ? 3 : i < 259 ? 6 : 1));
   const keys = [

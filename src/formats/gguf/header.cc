@@ -402,12 +402,13 @@ Status HeaderReader::AddTensor(const uint8_t* record, std::string name, uint32_t
   const auto broken = [&](const std::string& message) {
     return FormatError(message).AtOffset(pos_).WithTensor(name);
   };
-  // The innermost dimension comes first in the file.
+  // The innermost dimension comes first in the file. For ggml, outer ones of 1 do not count.
+  tensor.shape.reserve(rank);
   for (uint32_t i = rank; i-- > 0;) {
     const uint64_t dim = Load<uint64_t>(record + uint64_t{8} * i);
     if (dim == 0) return broken("a dimension is 0");
     if (dim > kMaxDim) return broken("a dimension is " + std::to_string(dim) + ", above 2^32");
-    tensor.shape.push_back(dim);
+    if (dim > 1 || i == 0 || !tensor.shape.empty()) tensor.shape.push_back(dim);
   }
   const uint32_t id = Load<uint32_t>(record + uint64_t{8} * rank);
   const uint64_t offset = Load<uint64_t>(record + uint64_t{8} * rank + 4);

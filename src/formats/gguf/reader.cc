@@ -56,13 +56,6 @@ bool IsKeptName(std::string_view name) {
          });
 }
 
-// Dimensions that are more than a 1 in front, as ggml counts them.
-size_t RankOf(const Shape& shape) {
-  size_t leading = 0;
-  while (leading < shape.size() && shape[leading] == 1) ++leading;
-  return shape.size() - leading;
-}
-
 // Decides what may be done to a tensor whose name, shape and type are known.
 void Classify(Tensor* tensor) {
   const DType type = tensor->scheme.type;
@@ -72,7 +65,7 @@ void Classify(Tensor* tensor) {
     tensor->scheme.block_size = BlockOf(type).elements;
   }
   // Experts are stacked in a third dimension.
-  const size_t rank = RankOf(tensor->shape);
+  const size_t rank = tensor->shape.size();
   if (rank < 2 || rank > 3) {
     tensor->note = rank < 2 ? "not a matrix" : "neither a matrix nor a stack of them";
   } else if (IsKeptName(tensor->name)) {

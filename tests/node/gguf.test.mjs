@@ -79,9 +79,11 @@ async function llamaQuantize(files, recipe) {
   for (const [name, bytes] of Object.entries(files)) await writeFile(join(work, name), bytes);
   const names = Object.keys(files);
   const output = await mkdtemp(join(folder, "oracle-"));
-  const target = join(output, names.length > 1 ? "m" : "m.gguf");
+  const isSplit = names.length > 1;
+  const target = join(output, isSplit ? "m" : "m.gguf");
   const script = join(here, "../oracles/llama_quantize.py");
-  await run("python3", [script, libraries, join(work, names[0]), target, fileTypes[recipe], "1"]);
+  const options = [fileTypes[recipe], "1", ...(isSplit ? ["splits"] : [])];
+  await run("python3", [script, libraries, join(work, names[0]), target, ...options]);
   return Promise.all((await readdir(output)).sort().map((name) => readFile(join(output, name))));
 }
 

@@ -1,11 +1,11 @@
 """llama.cpp's own whole-file quantizer, from the shared libraries that node-llama-cpp ships. Prints the
 seconds that it took.
 
-  llama_quantize.py <folder of the libraries> <input.gguf> <output.gguf> <file type> <threads>
+  llama_quantize.py <folder of the libraries> <input.gguf> <output.gguf> <file type> <threads> [splits]
 
 File types: 0 F32, 1 F16, 2 Q4_0, 3 Q4_1, 7 Q8_0, 8 Q5_0, 9 Q5_1, 32 BF16. With quantized ones the
-output matrix becomes Q8_0 (tensor type 8), which is what modelshrink does without Q6_K. An output
-without ".gguf" is the prefix of the splits that the input has.
+output matrix becomes Q8_0 (tensor type 8), which is what modelshrink does without Q6_K. With
+"splits", the output has the input's, and its name is their prefix.
 """
 import ctypes
 import glob
@@ -54,7 +54,7 @@ params.ftype = int(file_type)
 if int(file_type) not in (0, 1, 32):
     params.output_tensor_type = 8
 params.allow_requantize = True
-params.keep_split = not target.endswith(".gguf")
+params.keep_split = sys.argv[6:] == ["splits"]
 started = time.perf_counter()
 failed = llama.llama_model_quantize(source.encode(), target.encode(), ctypes.byref(params))
 if failed:

@@ -77,9 +77,10 @@ function plain(error: unknown): PlainError {
   return { message: String(error), code: "internal", tensor: undefined, offset: undefined };
 }
 
-const first = await nextMessage();
-if (first.kind === "start") {
-  work(first).catch((error: unknown) => {
+// No top-level await: bundlers may make this a classic script.
+void nextMessage().then((message) => {
+  if (message.kind !== "start") return;
+  work(message).catch((error: unknown) => {
     port.post({ kind: "failed", error: plain(error) });
   });
-}
+});

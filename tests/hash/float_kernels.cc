@@ -57,8 +57,7 @@ std::vector<float> Approximated(std::span<const float> values) {
 
 void HashErrorSums(std::span<const float> values, Hasher& hasher) {
   const ErrorSums sums = SumErrors(values, Approximated(values));
-  for (const double sum :
-       {sums.xx, sums.xe, sums.ee, sums.abs_e, sums.max_abs_e, sums.y_zeros}) {
+  for (const double sum : {sums.xx, sums.xe, sums.ee, sums.abs_e, sums.max_abs_e, sums.y_zeros}) {
     hasher.Add(sum);
   }
 }

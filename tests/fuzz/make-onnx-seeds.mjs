@@ -39,6 +39,24 @@ const branch = (output) =>
     string(2, "b"),
     bytes(12, valueInfo(output, [1, 4])),
   );
+const entry = (key, value) => bytes(13, concat(string(1, key), string(2, value)));
+/** Fields of a tensor whose values are in another file. */
+const place = ({ location = "d", ...others }) =>
+  concat(
+    number(14, 1),
+    Object.entries({ location, ...others }).map(([key, value]) => entry(key, value)),
+  );
+const elsewhere = (where) => weight(dims(4, 4), float, name, place(where));
+const externalValue = concat(dims(16, 16), float, place({ offset: "64", length: "1024" }));
+const constantNode = node(
+  "Constant",
+  [],
+  ["w"],
+  attribute("value", number(20, 4), bytes(5, externalValue)),
+);
+const branchWithConstant = concat(constantNode, branch("a"));
+const large = bytes(9, Buffer.from(new Float32Array(256).fill(0.5).buffer));
+const largeTensor = concat(dims(256), float, large);
 const deep = Array.from({ length: 70 }).reduce(
   (inner) => node("If", ["x"], ["y"], attribute("then_branch", bytes(6, inner), number(20, 5))),
   matmul,
@@ -122,7 +140,54 @@ const seeds = {
     bytes(2000, Buffer.from("and this")),
   ),
   "no-op-type": model(bytes(1, string(1, "x"))),
+  "not-onnx": Buffer.from("random text"),
+  "external-self": elsewhere({ location: "m.onnx" }),
+  "external-entries": weight(
+    dims(4, 4),
+    float,
+    name,
+    place({}),
+    Array.from({ length: 63 }, () => entry("note", "")),
+  ),
+  "external-unknown-type": model(
+    matmul,
+    bytes(5, concat(dims(4, 4), float, name, place({ offset: "0" }))),
+    bytes(5, concat(dims(20), number(2, 14), string(8, "c"), place({ offset: "100" }))),
+  ),
+  "external-empty": model(
+    matmul,
+    bytes(5, concat(dims(4, 4), float, name, place({}))),
+    bytes(5, concat(dims(0, 4), float, string(8, "c"), place({ offset: "4096" }))),
+  ),
+  "external-overlap": model(
+    matmul,
+    node("Add", ["y", "c"], ["z"]),
+    bytes(5, concat(dims(400), float, string(8, "c"), place({}))),
+    bytes(5, concat(dims(400), float, string(8, "e"), place({ offset: "4" }))),
+    bytes(5, concat(dims(16, 16), float, name, place({}))),
+  ),
+  "external-in-branch": model(
+    node("If", ["x"], ["y"], attribute("then_branch", bytes(6, branchWithConstant), number(20, 5))),
+  ),
+  "external-in-function": concat(
+    model(matmul, bytes(5, tensor())),
+    bytes(25, concat(string(1, "f"), bytes(7, constantNode.subarray(2)))),
+  ),
+};
+/** The first byte chooses how they are written: all values leave the main file. */
+const movedSeeds = {
+  "large-values": model(
+    matmul,
+    node("Add", ["y", "c"], ["z"]),
+    node("Add", ["z", "e"], ["out"]),
+    bytes(5, concat(dims(16, 16), float, name, large)),
+    bytes(5, concat(dims(256), float, string(8, "c"), large, entry("location", "nowhere"))),
+    node("Constant", [], ["e"], attribute("value", number(20, 4), bytes(5, largeTensor))),
+  ),
 };
 for (const [seed, file] of Object.entries(seeds)) {
   await writeFile(new URL(seed, folder), concat(raw(0), file));
+}
+for (const [seed, file] of Object.entries(movedSeeds)) {
+  await writeFile(new URL(seed, folder), concat(raw(4), file));
 }

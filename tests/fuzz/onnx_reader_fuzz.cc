@@ -4,6 +4,7 @@
 #include <string>
 
 #include "formats/onnx/reader.h"
+#include "formats/onnx/writer.h"
 #include "round_trip.h"
 
 namespace modelshrink {
@@ -11,8 +12,28 @@ namespace {
 
 constexpr char kMain[] = "m.onnx";
 
-// Reads the model whatever it begins with.
-bool Read(const Files& files, onnx::OnnxFormat* format, bool* has_missing) {
+// The reader, whatever the model begins with, and a writer for which it is too large for one file
+// if `max_main_bytes` says so.
+class AnyOnnx : public Format {
+ public:
+  AnyOnnx(size_t size_bytes, uint64_t max_main_bytes)
+      : format_({kMain, size_bytes}), max_main_bytes_(max_main_bytes) {}
+
+  StatusOr<std::optional<Request>> Next() override { return format_.Next(); }
+  Status Feed(std::span<const uint8_t> bytes) override { return format_.Feed(bytes); }
+  Status Opened(std::optional<uint64_t> size) override { return format_.Opened(size); }
+  const Model& model() const override { return format_.model(); }
+  StatusOr<Layout> Write(std::span<const TensorSpec> specs,
+                         const WriteOptions& options) const override {
+    return onnx::WriteOnnx(format_.document(), model(), specs, options, max_main_bytes_);
+  }
+
+ private:
+  onnx::OnnxFormat format_;
+  uint64_t max_main_bytes_;
+};
+
+bool Read(const Files& files, Format* format) {
   std::vector<std::string> opened = {kMain};
   for (;;) {
     const auto request = format->Next();
@@ -21,12 +42,10 @@ bool Read(const Files& files, onnx::OnnxFormat* format, bool* has_missing) {
     if (!request.value()->open.empty()) {
       const std::string& name = request.value()->open;
       const auto found = files.find(name);
-      *has_missing |= found == files.end();
-      if (found != files.end()) opened.push_back(name);
-      Require(format
-                  ->Opened(found == files.end() ? std::nullopt
-                                                : std::optional<uint64_t>(found->second.size()))
-                  .ok());
+      const bool is_there = found != files.end();
+      if (is_there) opened.push_back(name);
+      const auto size = is_there ? std::optional<uint64_t>(found->second.size()) : std::nullopt;
+      Require(format->Opened(size).ok());
       continue;
     }
     const ByteRange range = request.value()->range;
@@ -47,9 +66,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<char>(i * 37 >> 3);
   const Files files = {{kMain, std::string(reinterpret_cast<const char*>(data) + 1, size - 1)},
                        {"d", values}};
-  onnx::OnnxFormat format({kMain, files.at(kMain).size()});
-  bool has_missing = false;
-  if (!Read(files, &format, &has_missing)) return 0;
-  CheckRoundTrip(format, files, data[0], {.strip = data[0] >= 144});
+  const uint8_t choice = data[0];
+  const bool is_too_large = choice % 5 == 4;
+  AnyOnnx format(size - 1, is_too_large ? 0 : UINT64_MAX);
+  if (!Read(files, &format)) return 0;
+  CheckRoundTrip(format, files, choice,
+                 {.strip = choice >= 144, .main_name = choice % 3 == 2 ? "small.onnx" : ""});
   return 0;
 }

@@ -73,6 +73,7 @@ void ExpectRecognized(const Job& job, const Tensor& source, const Model& after,
   ASSERT_NE(found, after.tensors.end());
   const bool is_float = IsNarrowFloat(job.scheme.type);
   EXPECT_TRUE(found->quantized || is_float);
+  EXPECT_TRUE(found->is_weight || is_float);
   EXPECT_EQ(found->scheme, job.scheme);
   EXPECT_EQ(found->shape, job.shape);
   const auto sizes = PartSizesOf(job.scheme, job.shape);
@@ -99,6 +100,11 @@ TEST(OnnxRecognize, EveryJobIsFoundAsItWasWritten) {
       const Tensor& source = before->model().tensors[job.tensor];
       SCOPED_TRACE(source.name + ": " + layout.outcomes[job.tensor].to);
       ExpectRecognized(job, source, after->model(), output);
+    }
+    const Layout again = WriteAll(*after, {.type = DType::kInt8});
+    for (size_t i = 0; i < again.outcomes.size(); ++i) {
+      if (!after->model().tensors[i].quantized) continue;
+      EXPECT_EQ(again.outcomes[i].note, "already quantized: the graph around it stays as it is");
     }
   }
 }

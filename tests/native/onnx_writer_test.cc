@@ -55,6 +55,18 @@ size_t CountOf(const std::string& text, const std::string& part) {
   return count;
 }
 
+TEST(OnnxWriter, NodesWithGraphsInThemAreNotReplaced) {
+  const std::string inner = NodeField("MatMul", {"x", "inner_weight"}, {"inner"}) +
+                            Initializer("inner_weight", {64, 64}) + GraphOutputField("inner");
+  const std::string file = ModelFile(
+      NodeField("MatMul", {"x", "w"}, {"y"}, GraphAttr("odd", inner)) + Initializer("w", {64, 64}));
+  for (const Mode mode : {Mode::kDynamic, Mode::kLowmem}) {
+    const Layout layout = WriteAll(*Read(file), {.type = DType::kUint8, .mode = mode});
+    EXPECT_EQ(OpsOf(Read(Render(layout, file))->document()).back(), "MatMul");
+    EXPECT_EQ(layout.jobs.size(), 2u);
+  }
+}
+
 TEST(OnnxWriter, KeepingEverythingIsOneCopy) {
   const std::string file = OneOp("MatMul", {64, 64});
   const Written w =

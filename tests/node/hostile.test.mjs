@@ -45,6 +45,7 @@ const broken = {
     ["an initializer without a name", "no-name", FormatError, /an initializer has no name/],
     ["duplicate initializers", "initializer-twice", FormatError, /two values of one graph are named "w"/],
     ["a node without a type", "no-op-type", FormatError, /has no op_type/],
+    ["something else", "not-onnx", FormatError, /^this is no ONNX model: field 14 of ModelProto is 97 bytes/],
     ["no operator set", "no-opset", FormatError, /does not say which operator set/],
     ["operator set 0", "opset-0", FormatError, /operator set "" has version 0/],
     ["no IR version", "no-ir-version", FormatError, /has no ir_version/],
@@ -54,6 +55,8 @@ const broken = {
     ["external: %2e", "external-percent", FormatError, /means something else in a URL/],
     ["external: a URL", "external-scheme", FormatError, /is a URL or has a drive letter/],
     ["external: nowhere", "external-no-location", FormatError, /has no location/],
+    ["external: the model itself", "external-self", FormatError, /"m\.onnx", is the model itself/],
+    ["external: too many entries", "external-entries", UnsupportedError, /has more than 64 entries/],
     ["external: twice", "external-twice", FormatError, /has the key "location" twice/],
     ["external: and inside", "external-and-raw", FormatError, /both raw_data and another file/],
     ["external: negative or no number", "external-offset-negative external-offset-text", FormatError, /not a whole number of bytes/],
@@ -184,6 +187,7 @@ const odd = {
   onnx_reader:
     "dims-packed initializer-is-input initializer-shared sparse-out-of-range dangling cyclic opset-newer ir-newer " +
     "unknown-fields type-undefined type-unknown function-recursive external-unknown-key external-missing " +
+    "external-unknown-type external-empty external-overlap external-in-branch external-in-function large-values " +
     "external conv dequantize dynamic gather gemm_rows half_old if_branch lstm matmul moved nbits",
   safetensors_reader: "zero-size names shards",
   gguf_reader:

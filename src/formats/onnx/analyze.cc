@@ -57,10 +57,9 @@ bool IsFloat(DType type) {
 
 // Why a constant cannot be a weight whatever consumes it; "" when it can.
 std::string ReasonAgainst(const Document& document, const Constant& constant, DType type) {
-  if (constant.external_file != kNone &&
-      document.external_files[constant.external_file].is_missing) {
-    return "its values are in \"" + document.external_files[constant.external_file].location +
-           "\", which is not there";
+  const ExternalFile* external = document.ExternalFileOf(constant);
+  if (external != nullptr && external->is_missing) {
+    return "its values are in \"" + external->location + "\", which is not there";
   }
   if (!IsFloat(type)) return "not float32, float16 or bfloat16";
   if (constant.dims.size() < 2) return "rank below 2";
@@ -68,9 +67,9 @@ std::string ReasonAgainst(const Document& document, const Constant& constant, DT
   return "";
 }
 
-uint64_t StoredBytesOf(const Constant& constant) {
-  const uint64_t external = constant.external_file == kNone ? 0 : constant.data.size;
-  return constant.field.end - constant.field.begin + external;
+uint64_t StoredBytesOf(const Document& document, const Constant& constant) {
+  const bool is_external = document.ExternalFileOf(constant) != nullptr;
+  return constant.field.end - constant.field.begin + (is_external ? constant.data.size : 0);
 }
 
 Tensor Describe(const Document& document, const ValueGraph& graph, size_t index) {
@@ -79,7 +78,7 @@ Tensor Describe(const Document& document, const ValueGraph& graph, size_t index)
   tensor.shape = constant.dims;
   tensor.scheme.type = DTypeOf(constant.data_type);
   tensor.parts[static_cast<size_t>(Part::kCodes)] = constant.data;
-  tensor.stored_bytes = StoredBytesOf(constant);
+  tensor.stored_bytes = StoredBytesOf(document, constant);
   if (!constant.uses.empty()) tensor.consumer = document.nodes[constant.uses[0].node].op_type;
   tensor.note = ReasonAgainst(document, constant, tensor.scheme.type);
   if (!tensor.note.empty()) return tensor;
@@ -116,13 +115,13 @@ Tensor DescribeQuantized(const Document& document, const Quantized& quantized) {
   tensor.shape = quantized.shape;
   tensor.scheme = quantized.scheme;
   tensor.quantized = true;
+  tensor.is_weight = true;
   tensor.consumer = quantized.consumer;
-  tensor.note = "already quantized";
   for (size_t p = 0; p < kNumParts; ++p) {
     if (quantized.constants[p] == kNone) continue;
     const Constant& constant = document.constants[quantized.constants[p]];
     tensor.parts[p] = constant.data;
-    tensor.stored_bytes += StoredBytesOf(constant);
+    tensor.stored_bytes += StoredBytesOf(document, constant);
   }
   // Padding of a last block is not part of the codes.
   const StatusOr<PartSizes> sizes = PartSizesOf(tensor.scheme, tensor.shape);

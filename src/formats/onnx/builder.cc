@@ -72,8 +72,7 @@ bool IsDocString(uint32_t message_kind, uint32_t field) {
 }
 
 bool HidesReferences(uint32_t message_kind, uint32_t field) {
-  return (message_kind == kModelProto && field == kModelTrainingInfo) ||
-         (message_kind == kGraphProto && field == kGraphQuantizationAnnotation) ||
+  return (message_kind == kGraphProto && field == kGraphQuantizationAnnotation) ||
          (message_kind == kNodeProto && field == kNodeDeviceConfigurations);
 }
 
@@ -132,7 +131,14 @@ Status Builder::TakeName(const Event& event, std::string* name) {
 
 StatusOr<Event> Builder::Next(Scanner& scanner) {
   StatusOr<Event> event = scanner.Next();
-  if (event.ok() || scanner.frames().back().kind != kTensorProto) return event;
+  if (event.ok()) return event;
+  if (scanner.frames().size() == 1 && document_.ir_version == 0 && document_.graphs.empty()) {
+    // Every writer begins with the version.
+    const Status& status = event.status();
+    Status none = {status.code(), "this is no ONNX model: " + status.message()};
+    return std::move(none).AtOffset(status.offset().value_or(0));
+  }
+  if (scanner.frames().back().kind != kTensorProto) return event;
   return std::move(event).status().WithTensor(tensor_.name);
 }
 
@@ -145,6 +151,7 @@ Status Builder::Handle(const Event& event, Scanner& scanner) {
     case Event::Kind::kField: {
       const uint32_t kind = scanner.frames().back().kind;
       Status status = AddStripField(event, scanner);
+      if (status.ok() && kind == kTensorProto) status = NoteValueField(event, scanner);
       if (status.ok()) status = Field(event, kind);
       status = std::move(status).AtOffset(event.field.begin);
       if (kind == kTensorProto) return std::move(status).WithTensor(tensor_.name);
@@ -185,6 +192,9 @@ Status Builder::Enter(const Event& event, Scanner& scanner) {
     case kValueInfoProto:
       value_name_.clear();
       return {};
+    case kHiddenTrainingInfo:
+      document_.has_hidden_references = true;
+      return {};
     default:
       return {};
   }
@@ -204,6 +214,18 @@ Status Builder::EnterGraph(Scanner& scanner) {
   document_.graphs.push_back(std::move(graph));
   graphs_.push_back(index);
   return Charge(2 * sizeof(Graph));
+}
+
+Status Builder::NoteValueField(const Event& event, Scanner& scanner) {
+  const uint32_t number = event.rule->number;
+  const bool is_elsewhere = number == kTensorDataLocation && event.value == 1;
+  const bool is_data =
+      number == kTensorRawData || number == kTensorFloatData || number == kTensorDoubleData;
+  const bool is_large = is_data && event.wire == Wire::kBytes &&
+                        event.body.end - event.body.begin >= kMinExternalBytes;
+  if (!is_elsewhere && !is_large) return {};
+  ASSIGN_OR_RETURN(tensor_.message, OpenMessage(scanner));
+  return {};
 }
 
 StatusOr<size_t> Builder::OpenMessage(Scanner& scanner) {
@@ -265,6 +287,9 @@ Status Builder::Field(const Event& event, uint32_t message_kind) {
       return TensorField(event);
     case kValueInfoProto:
       return TakeName(event, &value_name_);
+    case kHiddenTensor:
+      document_.has_other_external_data |= event.value == 1;
+      return {};
     case kEntryProto:
       (event.rule->number == kEntryKey ? entry_.key : entry_.value) = TextOf(event);
       return {};
@@ -380,6 +405,8 @@ Status Builder::AddData(const Event& event) {
   ++tensor_.num_extents;
   tensor_.is_packed = event.wire == Wire::kBytes;
   tensor_.data = event.body;
+  // An attacker's many small ones are never moved.
+  if (tensor_.num_extents == 1) tensor_.value_fields.push_back(event.field);
   return TakeValue(event);
 }
 
@@ -413,7 +440,7 @@ Status Builder::TensorField(const Event& event) {
       return {};
     case kTensorDataLocation:
       tensor_.external = event.value == 1;
-      tensor_.external_fields.push_back(event.field);
+      tensor_.value_fields.push_back(event.field);
       return {};
     case kTensorDims:
       break;
@@ -513,7 +540,11 @@ void Builder::LeaveAttribute() {
 }
 
 Status Builder::LeaveEntry(const Event& event) {
-  tensor_.external_fields.push_back(event.field);
+  if (++tensor_.num_entries > kMaxExternalEntries) {
+    return UnsupportedError("external_data has more than " + std::to_string(kMaxExternalEntries) +
+                            " entries");
+  }
+  tensor_.value_fields.push_back(event.field);
   std::optional<std::string>* known = entry_.key == "location" ? &tensor_.location
                                       : entry_.key == "offset" ? &tensor_.offset
                                       : entry_.key == "length" ? &tensor_.length
@@ -524,7 +555,7 @@ Status Builder::LeaveEntry(const Event& event) {
     return FormatError("external_data has the key \"" + entry_.key + "\" twice");
   }
   *known = std::move(entry_.value);
-  return Charge(2 * sizeof(Extent) + (*known)->size());
+  return {};
 }
 
 Status Builder::LeaveTensor(const Event& event, uint32_t parent_kind) {
@@ -608,7 +639,8 @@ StatusOr<uint64_t> NumberFrom(const std::string& key, const std::string& text) {
 
 }  // namespace
 
-Status Builder::LocateExternal(const PendingTensor& tensor, Constant* constant) {
+Status Builder::LocateExternal(const PendingTensor& tensor, const std::string& name,
+                               Movable* movable) {
   if (tensor.data_field != 0) {
     return FormatError(std::string("values are given in both ") +
                        NameOfDataField(tensor.data_field) + " and another file");
@@ -620,44 +652,60 @@ Status Builder::LocateExternal(const PendingTensor& tensor, Constant* constant) 
                        "\", " + wrong);
   }
   if (tensor.offset) {
-    ASSIGN_OR_RETURN(constant->external_offset, NumberFrom("offset", *tensor.offset));
+    ASSIGN_OR_RETURN(movable->values.offset, NumberFrom("offset", *tensor.offset));
   }
   if (tensor.length) {
-    ASSIGN_OR_RETURN(constant->external_length, NumberFrom("length", *tensor.length));
+    ASSIGN_OR_RETURN(movable->values.size, NumberFrom("length", *tensor.length));
+    movable->has_length = true;
   }
   const auto [known, is_new] =
       external_files_.try_emplace(*tensor.location, document_.external_files.size());
-  constant->external_file = known->second;
-  constant->external_fields = tensor.external_fields;
+  movable->external_file = known->second;
   if (!is_new) return {};
-  document_.external_files.push_back({.location = *tensor.location, .offset = tensor.body.begin});
-  return Charge(4 * tensor.location->size() + 128);
+  if (known->second == kMaxExternalFiles) {
+    return UnsupportedError("the tensors' values are in more than " +
+                            std::to_string(kMaxExternalFiles) + " files");
+  }
+  document_.external_files.push_back(
+      {.location = *tensor.location, .offset = tensor.body.begin, .tensor = name});
+  return Charge(4 * tensor.location->size() + 2 * name.size() + 256);
 }
 
-Status Builder::AddConstant(const PendingTensor& tensor, std::string name, size_t node,
-                            Extent field) {
+Status Builder::AddMovable(PendingTensor& tensor, Constant* constant) {
+  Movable movable;
+  if (tensor.external) RETURN_IF_ERROR(LocateExternal(tensor, constant->name, &movable));
+  movable.constant = document_.constants.size();
+  movable.message = tensor.message;
+  movable.fields = std::move(tensor.value_fields);
+  constant->movable = document_.movables.size();
+  RETURN_IF_ERROR(Charge(2 * sizeof(Movable) + movable.fields.capacity() * sizeof(Extent)));
+  document_.movables.push_back(std::move(movable));
+  return {};
+}
+
+Status Builder::AddConstant(PendingTensor& tensor, std::string name, size_t node, Extent field) {
   uint64_t num_elements = 0;
   if (!CheckedNumElements(tensor.dims, &num_elements)) {
     return FormatError("the number of elements overflows 64 bits").WithTensor(name);
   }
   Constant constant;
-  if (tensor.external) {
-    RETURN_IF_ERROR(LocateExternal(tensor, &constant).WithTensor(name));
-  } else {
+  constant.name = std::move(name);
+  if (!tensor.external) {
     const bool is_one_extent = tensor.num_extents == 1 && (tensor.is_packed || num_elements == 1);
     StatusOr<ByteRange> data = LocateData(tensor.data_type, num_elements, tensor.data_field,
                                           tensor.data_bytes, is_one_extent, tensor.data);
-    if (!data.ok()) return std::move(data).status().WithTensor(name);
+    if (!data.ok()) return std::move(data).status().WithTensor(constant.name);
     constant.data = data.value();
+    if (tensor.value.size() <= kMaxValueBytes) constant.value = tensor.value;
+  }
+  if (tensor.message != kNone) {
+    RETURN_IF_ERROR(AddMovable(tensor, &constant).WithTensor(constant.name));
   }
   constant.graph = graphs_.back();
   constant.node = node;
   constant.field = field;
-  constant.name = std::move(name);
   constant.data_type = tensor.data_type;
   constant.dims = tensor.dims;
-  constant.body = tensor.body;
-  if (!tensor.external && tensor.value.size() <= kMaxValueBytes) constant.value = tensor.value;
   document_.graphs[constant.graph].constants.push_back(document_.constants.size());
   document_.constants.push_back(std::move(constant));
   return Charge(2 * (sizeof(Constant) + sizeof(Tensor)));

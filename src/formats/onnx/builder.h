@@ -23,6 +23,10 @@ class Builder {
   static constexpr uint64_t kMaxMetadataBytes = uint64_t{256} << 20;
   static constexpr size_t kMaxRank = 64;
   static constexpr size_t kMaxInts = 4096;
+  // Location, offset, length and checksum, and what writers of the file may note for themselves.
+  static constexpr uint32_t kMaxExternalEntries = 64;
+  // Real models have one, or one for each tensor.
+  static constexpr size_t kMaxExternalFiles = 4096;
   // Enough for the axes and shapes of any real rank and for a scalar.
   static constexpr size_t kMaxValueBytes = 64;
 
@@ -46,8 +50,10 @@ class Builder {
     int32_t data_type = 0;
     bool external = false;  // data_location
     std::optional<std::string> location, offset, length;
-    std::vector<Extent> external_fields;
+    uint32_t num_entries = 0;          // of external_data
+    std::vector<Extent> value_fields;  // as in Movable
     Extent body;
+    size_t message = kNone;   // in the document's
     uint32_t data_field = 0;  // the data field that holds something
     uint64_t data_bytes = 0;  // of all its occurrences
     uint64_t num_extents = 0;
@@ -97,9 +103,12 @@ class Builder {
   Status LeaveValueInfo(const Event& event);
   Status LeaveEntry(const Event& event);
 
-  Status AddConstant(const PendingTensor& tensor, std::string name, size_t node, Extent field);
+  Status AddConstant(PendingTensor& tensor, std::string name, size_t node, Extent field);
   // Finds the file that the tensor names, and where its values lie there.
-  Status LocateExternal(const PendingTensor& tensor, Constant* constant);
+  Status LocateExternal(const PendingTensor& tensor, const std::string& name, Movable* movable);
+  Status AddMovable(PendingTensor& tensor, Constant* constant);
+  // Opens the message of a tensor whose values are, or may go, in another file.
+  Status NoteValueField(const Event& event, Scanner& scanner);
   // Adds an occurrence of a data field to tensor_.
   Status AddData(const Event& event);
   Status TakeValue(const Event& event);

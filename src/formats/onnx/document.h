@@ -4,7 +4,6 @@
 #define MODELSHRINK_FORMATS_ONNX_DOCUMENT_H_
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -23,6 +22,10 @@ inline constexpr std::string_view kCodesSuffix = "_quantized";
 inline constexpr std::string_view kRowsSuffix = "_rows";
 inline constexpr std::string_view kScaleSuffix = "_scale";
 inline constexpr std::string_view kZeroPointSuffix = "_zero_point";
+
+// Smaller values are not moved to another file, where they would cost no more than the description
+// of their place.
+inline constexpr uint64_t kMinExternalBytes = 1024;
 
 // A half-open range of the file: [begin, end).
 struct Extent {
@@ -90,6 +93,7 @@ struct Graph {
 struct ExternalFile {
   std::string location;  // relative to the model's folder; WrongWithPath() found nothing
   uint64_t offset = 0;   // in the main file, of the first tensor that names it
+  std::string tensor;    // that one's name
   bool is_missing = false;
   uint32_t file = 0;  // in Model::files, unless it is missing
 };
@@ -109,15 +113,21 @@ struct Constant {
   Shape dims;
   ByteRange data;     // contiguous little-endian elements (raw_data or packed); size 0: none such
   std::string value;  // the data's bytes, when they are few (Builder::kMaxValueBytes)
-  // Where its values are, if in another file: then `data` lies there (and is empty when that file
-  // is missing).
-  size_t external_file = kNone;  // in Document::external_files
-  uint64_t external_offset = 0;
-  std::optional<uint64_t> external_length;
-  Extent body;                          // of the TensorProto
-  std::vector<Extent> external_fields;  // of external_data and data_location, in file order
-  std::vector<Use> uses;                // in any graph that sees it, in file order
-  bool is_graph_output = false;         // of its own graph or a nested one
+  size_t movable = kNone;        // in Document::movables
+  std::vector<Use> uses;         // in any graph that sees it, in file order
+  bool is_graph_output = false;  // of its own graph or a nested one
+};
+
+// A constant whose values are in another file, or may go to one.
+struct Movable {
+  size_t constant = kNone;       // in Document::constants
+  size_t message = kNone;        // its TensorProto, in Document::messages
+  std::vector<Extent> fields;    // of that: those of values and of their place, in file order
+  size_t external_file = kNone;  // in Document::external_files; kNone: the values are in `data`
+  // Where its values are in that file unless it is missing. Constant::data is the same for types
+  // that are known.
+  ByteRange values;
+  bool has_length = false;  // false: values.size counts only when all files are open
 };
 
 struct Document {
@@ -129,9 +139,10 @@ struct Document {
   std::vector<Graph> graphs;  // graphs[0] is the main graph
   std::vector<Node> nodes;
   std::vector<Constant> constants;
+  std::vector<Movable> movables;
   std::vector<ExternalFile> external_files;
-  // Whether a tensor that is no constant (of a sparse initializer or an unknown attribute) keeps
-  // its values in another file.
+  // Whether a tensor that is no constant here (of a sparse tensor, a model-local function, another
+  // attribute) keeps its values in another file.
   bool has_other_external_data = false;
   // Every value name in any graph, numbered in the order of their first places in the file.
   std::unordered_map<std::string, uint32_t> names;
@@ -143,6 +154,13 @@ struct Document {
   // model().tensors[i] is constants[constant_of_tensor[i]]; kNone: a quantized tensor made of
   // several constants.
   std::vector<size_t> constant_of_tensor;
+
+  // The file of a constant's values; null: the main one.
+  const ExternalFile* ExternalFileOf(const Constant& constant) const {
+    if (constant.movable == kNone) return nullptr;
+    const size_t file = movables[constant.movable].external_file;
+    return file == kNone ? nullptr : &external_files[file];
+  }
 };
 
 }  // namespace modelshrink::onnx

@@ -26,7 +26,14 @@ StatusOr<std::optional<Request>> OnnxFormat::Next() {
   if (is_done_) return std::optional<Request>();
   const std::vector<ExternalFile>& external = document().external_files;
   if (num_opened_ < external.size()) {
-    return std::optional(Request{.open = external[num_opened_].location});
+    const ExternalFile& next = external[num_opened_];
+    if (next.location == files_[0].name) {
+      return FormatError("the location of its external data, \"" + next.location +
+                         "\", is the model itself")
+          .AtOffset(next.offset)
+          .WithTensor(next.tensor);
+    }
+    return std::optional(Request{.open = next.location});
   }
   RETURN_IF_ERROR(ResolveExternal());
   ASSIGN_OR_RETURN(model_, Analyze(builder_.document()));
@@ -40,29 +47,35 @@ StatusOr<std::optional<Request>> OnnxFormat::Next() {
 
 Status OnnxFormat::ResolveExternal() {
   Document& document = builder_.document();
-  for (Constant& constant : document.constants) {
-    if (constant.external_file == kNone) continue;
-    const ExternalFile& external = document.external_files[constant.external_file];
+  for (Movable& movable : document.movables) {
+    if (movable.external_file == kNone) continue;
+    const ExternalFile& external = document.external_files[movable.external_file];
+    if (external.is_missing) continue;
+    const uint64_t file_size = files_[external.file].size_bytes;
+    Constant& constant = document.constants[movable.constant];
     const DType type = DTypeOf(constant.data_type);
-    uint64_t num_elements = 0, size = 0;
-    if (external.is_missing || type == DType::kOther) continue;
-    const auto broken = [&](const std::string& message) {
-      return FormatError(message).AtOffset(constant.body.begin).WithTensor(constant.name);
+    ByteRange& range = movable.values;
+    const auto broken = [&constant](const std::string& message) {
+      return FormatError(message).AtOffset(constant.field.begin).WithTensor(constant.name);
     };
-    if (!CheckedNumElements(constant.dims, &num_elements) ||
-        !CheckedBytesOf(type, num_elements, &size)) {
+    uint64_t num_elements = 0, size = 0;
+    if (type == DType::kOther) {
+      // Without a length, all that follows.
+      size = range.offset <= file_size ? file_size - range.offset : 0;
+    } else if (!CheckedNumElements(constant.dims, &num_elements) ||
+               !CheckedBytesOf(type, num_elements, &size)) {
       return broken("the size of the values overflows 64 bits");
-    }
-    if (constant.external_length && *constant.external_length != size) {
-      return broken("its external data has " + std::to_string(*constant.external_length) +
+    } else if (movable.has_length && range.size != size) {
+      return broken("its external data has " + std::to_string(range.size) +
                     " bytes, but the shape and type need " + std::to_string(size));
     }
-    const uint64_t file_size = files_[external.file].size_bytes;
-    if (!RangeFits(constant.external_offset, size, file_size)) {
+    if (!movable.has_length) range.size = size;
+    if (!RangeFits(range.offset, range.size, file_size)) {
       return broken("its external data lies past the end of \"" + external.location +
                     "\", which has " + std::to_string(file_size) + " bytes");
     }
-    constant.data = {constant.external_offset, size, external.file};
+    range.file = external.file;
+    if (type != DType::kOther) constant.data = range;
   }
   return {};
 }

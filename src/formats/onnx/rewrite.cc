@@ -67,19 +67,10 @@ bool IsWithin(const Extent& field, const std::vector<Extent>& extents) {
   return next != extents.begin() && field.end <= std::prev(next)->end;
 }
 
-// Smaller values stay in the main file, where they cost no more than their place's description.
-constexpr uint64_t kMinExternalBytes = 1024;
 // Large ones can be mapped: pages are 4 KiB. Others suit any vector register.
 constexpr uint64_t kMinMappedBytes = uint64_t{1} << 20;
 constexpr uint64_t kPageBytes = 4096;
 constexpr uint64_t kValueAlignment = 64;
-
-// The raw_data or packed float_data field around `data`, whose tag takes one byte.
-Extent FieldAround(const ByteRange& data) {
-  uint64_t length_bytes = 1;
-  for (uint64_t rest = data.size; rest >= 0x80; rest >>= 7) ++length_bytes;
-  return {data.offset - length_bytes - 1, data.offset + data.size};
-}
 
 }  // namespace
 
@@ -95,7 +86,8 @@ ExternalPlace AppendExternal(const std::string& location, uint64_t base, const F
 }
 
 bool IsOnnxOp(const Node& node, std::string_view op_type) {
-  return node.op_type == op_type && (node.domain.empty() || node.domain == "ai.onnx");
+  return node.op_type == op_type && (node.domain.empty() || node.domain == "ai.onnx") &&
+         node.subgraphs.empty();
 }
 
 int64_t IntOf(const Node& node, std::string_view attribute, int64_t fallback) {
@@ -143,12 +135,14 @@ Fragment Rewriter::FieldOf(const ActivationQuantizer& quantizer) const {
 
 bool Rewriter::IsExternal(const Constant& constant, uint64_t size_bytes) const {
   if (external_.location.empty() || size_bytes < kMinExternalBytes) return false;
-  return constant.external_file != kNone || external_.all;
+  return external_.all || document_.ExternalFileOf(constant) != nullptr;
 }
 
 void Rewriter::Commit(Replacement replacement) {
   external_values_.Append(replacement.external_values_);
-  is_replaced_[document_.constant_of_tensor[replacement.tensor_]] = true;
+  const size_t constant = document_.constant_of_tensor[replacement.tensor_];
+  is_replaced_[constant] = true;
+  is_moved_[constant] = replacement.external_values_.size_bytes() > 0;
   next_short_name_ = replacement.next_short_name_;
   names_.merge(replacement.names_);
   for (const auto& [base, next] : replacement.next_suffix_) next_suffix_[base] = next;
@@ -175,48 +169,49 @@ void Rewriter::AddStripEdits(std::vector<Edit>* edits) const {
   }
 }
 
-Fragment Rewriter::MovedField(const Constant& constant, const ExternalPlace& place) const {
-  if (constant.node != kNone) {
-    return AsField(kGraphNode,
-                   ConstantNodeProto(constant.name, ExternalTensorProto("", constant.data_type,
-                                                                        constant.dims, place)));
+std::vector<Rewriter::Move> Rewriter::MovesOfKept() const {
+  std::vector<Move> moves;
+  for (const Movable& movable : document_.movables) {
+    const Constant& constant = document_.constants[movable.constant];
+    const ExternalFile* file = document_.ExternalFileOf(constant);
+    const bool is_moved =
+        file == nullptr ? IsExternal(constant, constant.data.size) : !file->is_missing;
+    if (!is_moved || is_replaced_[movable.constant]) continue;
+    moves.push_back({file == nullptr ? constant.data : movable.values, &movable});
   }
-  // All other fields survive.
-  std::vector<Extent> dropped = constant.external_fields;
-  if (constant.external_file == kNone) dropped = {FieldAround(constant.data)};
-  Fragment tensor;
-  uint64_t position = constant.body.begin;
-  for (const Extent& field : dropped) {
-    tensor.AppendCopy({position, field.begin});
-    position = field.end;
-  }
-  tensor.AppendCopy({position, constant.body.end});
-  tensor.Append(ExternalFields(place));
-  return AsField(kGraphInitializer, tensor);
+  std::sort(moves.begin(), moves.end(), [](const Move& a, const Move& b) {
+    return std::tie(a.values.file, a.values.offset, a.movable) <
+           std::tie(b.values.file, b.values.offset, b.movable);
+  });
+  return moves;
+}
+
+void Rewriter::MoveTo(const ExternalPlace& place, const Movable& movable) {
+  is_moved_[movable.constant] = true;
+  edits_.push_back({movable.message, Before(movable.fields.front()), ExternalFields(place)});
+  for (const Extent& field : movable.fields) edits_.push_back({movable.message, field, {}});
 }
 
 void Rewriter::MoveKeptConstants() {
   if (external_.location.empty()) return;
-  // Tied weights share their bytes.
-  std::map<std::tuple<uint32_t, uint64_t, uint64_t>, ExternalPlace> places;
-  for (size_t i = 0; i < document_.constants.size(); ++i) {
-    const Constant& constant = document_.constants[i];
-    const bool was_external = constant.external_file != kNone;
-    // In a Constant node of its own the main file's values stay.
-    const bool moves = was_external
-                           ? constant.data.size > 0
-                           : constant.node == kNone && IsExternal(constant, constant.data.size);
-    if (is_replaced_[i] || !moves) continue;
-    const ByteRange& data = constant.data;
-    const auto [known, is_new] =
-        places.try_emplace(std::tuple(data.file, data.offset, data.size), ExternalPlace());
-    if (is_new) {
-      Fragment values;
-      values.AppendCopy({data.offset, data.offset + data.size}, data.file);
-      known->second = AppendExternal(external_.location, 0, values, &external_values_);
+  const std::vector<Move> moves = MovesOfKept();
+  for (size_t first = 0, next = 0; first < moves.size(); first = next) {
+    // Values that overlap, as those of tied weights do, move as one.
+    const ByteRange& begin = moves[first].values;
+    uint64_t end = begin.offset + begin.size;
+    for (next = first + 1; next < moves.size(); ++next) {
+      const ByteRange& values = moves[next].values;
+      if (values.file != begin.file || values.offset >= end) break;
+      end = std::max(end, values.offset + values.size);
     }
-    edits_.push_back({document_.graphs[constant.graph].message, constant.field,
-                      MovedField(constant, known->second)});
+    Fragment region;
+    region.AppendCopy({begin.offset, end}, begin.file);
+    const ExternalPlace place = AppendExternal(external_.location, 0, region, &external_values_);
+    for (size_t i = first; i < next; ++i) {
+      const ByteRange& values = moves[i].values;
+      MoveTo({place.location, place.offset + values.offset - begin.offset, values.size},
+             *moves[i].movable);
+    }
   }
 }
 
@@ -243,7 +238,8 @@ Rewriter::Output Rewriter::Finish() && {
         {0, Before(document_.messages[document_.graphs[0].message].field), MicrosoftImport()});
   }
   if (short_names_) AddStripEdits(&edits);
-  return {ApplyEdits(document_, std::move(edits)), std::move(external_values_), std::move(jobs_)};
+  return {ApplyEdits(document_, std::move(edits)), std::move(external_values_), std::move(jobs_),
+          std::move(is_moved_)};
 }
 
 Replacement::Replacement(const Rewriter& rewriter, size_t tensor)
@@ -409,7 +405,7 @@ void Replacement::Seal() {
             std::move(at_first_node));
   }
   AddEdit(constant_.graph, constant_.field, std::move(at_constant));
-  if (constant_.external_file != kNone) old_size_bytes_ += constant_.data.size;
+  if (document().ExternalFileOf(constant_) != nullptr) old_size_bytes_ += constant_.data.size;
   new_size_bytes_ += external_values_.size_bytes();
   DropGraphInput();
   for (auto& [node, specs] : users_) {

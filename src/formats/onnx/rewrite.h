@@ -66,7 +66,8 @@ class Rewriter {
       : document_(document),
         model_(model),
         external_(std::move(external)),
-        is_replaced_(document.constants.size()) {
+        is_replaced_(document.constants.size()),
+        is_moved_(document.constants.size()) {
     if (!options.strip) return;
     short_names_.emplace(document);
     next_short_name_ = short_names_->num_counted();
@@ -103,6 +104,7 @@ class Rewriter {
   struct Output {
     Fragment main, external;
     std::vector<Job> jobs;
+    std::vector<bool> is_moved;  // by constant: whether values of it are in the other file
   };
   Output Finish() &&;
 
@@ -111,12 +113,18 @@ class Rewriter {
   void AddStripEdits(std::vector<Edit>* edits) const;
   // Takes along the values of kept constants that are or come into the other file.
   void MoveKeptConstants();
-  Fragment MovedField(const Constant& constant, const ExternalPlace& place) const;
+  struct Move {
+    ByteRange values;
+    const Movable* movable = nullptr;
+  };
+  // In the order of the values in the input.
+  std::vector<Move> MovesOfKept() const;
+  void MoveTo(const ExternalPlace& place, const Movable& movable);
 
   const Document& document_;
   const Model& model_;
   const ExternalPolicy external_;
-  std::vector<bool> is_replaced_;  // by constant
+  std::vector<bool> is_replaced_, is_moved_;  // by constant
   Fragment external_values_;
   std::optional<ShortNames> short_names_;
   size_t next_short_name_ = 0;  // in their count
@@ -233,7 +241,7 @@ StatusOr<Replacement> MakeDynamic(const Rewriter& rewriter, size_t tensor, const
 std::string LowmemObstacle(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
 StatusOr<Replacement> MakeLowmem(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
 
-// Whether `node` is an operator of ONNX's own domain.
+// Whether `node` is this operator of ONNX's own domain, one that holds no graphs.
 bool IsOnnxOp(const Node& node, std::string_view op_type);
 // The attribute's integer, or `fallback` when the node lacks it.
 int64_t IntOf(const Node& node, std::string_view attribute, int64_t fallback);

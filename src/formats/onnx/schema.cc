@@ -43,7 +43,8 @@ constexpr FieldRule kModelRules[] = {
     One(kModelGraph, "graph", kGraphProto),
     Many(kModelOpsetImport, "opset_import", kOperatorSetIdProto),
     Payload(kModelDocString, "doc_string"),
-    Payload(kModelTrainingInfo, "training_info"),
+    Many(kModelTrainingInfo, "training_info", kHiddenTrainingInfo),
+    Many(kModelFunctions, "functions", kHiddenFunction),
 };
 
 constexpr FieldRule kOpsetRules[] = {
@@ -84,6 +85,8 @@ constexpr FieldRule kAttributeRules[] = {
     Many(kAttributeTensors, "tensors", kTensorProto),
     Many(kAttributeGraphs, "graphs", kGraphProto),
     Number(kAttributeType, "type"),
+    Many(kAttributeSparseTensor, "sparse_tensor", kHiddenSparseTensor),
+    Many(kAttributeSparseTensors, "sparse_tensors", kHiddenSparseTensor),
     Payload(kAttributeDocString, "doc_string"),
 };
 
@@ -105,6 +108,7 @@ constexpr FieldRule kTensorRules[] = {
 
 constexpr FieldRule kSparseTensorRules[] = {
     One(kSparseValues, "values", kTensorProto),
+    Many(kSparseIndices, "indices", kHiddenTensor),
 };
 
 constexpr FieldRule kValueInfoRules[] = {
@@ -117,6 +121,43 @@ constexpr FieldRule kEntryRules[] = {
     Text(kEntryValue, "value"),
 };
 
+constexpr FieldRule kHiddenFunctionRules[] = {
+    Many(kFunctionNode, "node", kHiddenNode),
+};
+
+constexpr FieldRule kHiddenTrainingInfoRules[] = {
+    Many(kTrainingInitialization, "initialization", kHiddenGraph),
+    Many(kTrainingAlgorithm, "algorithm", kHiddenGraph),
+};
+
+constexpr FieldRule kHiddenGraphRules[] = {
+    Many(kGraphNode, "node", kHiddenNode),
+    Many(kGraphInitializer, "initializer", kHiddenTensor),
+    Many(kGraphSparseInitializer, "sparse_initializer", kHiddenSparseTensor),
+};
+
+constexpr FieldRule kHiddenNodeRules[] = {
+    Many(kNodeAttribute, "attribute", kHiddenAttribute),
+};
+
+constexpr FieldRule kHiddenAttributeRules[] = {
+    Many(kAttributeT, "t", kHiddenTensor),
+    Many(kAttributeG, "g", kHiddenGraph),
+    Many(kAttributeTensors, "tensors", kHiddenTensor),
+    Many(kAttributeGraphs, "graphs", kHiddenGraph),
+    Many(kAttributeSparseTensor, "sparse_tensor", kHiddenSparseTensor),
+    Many(kAttributeSparseTensors, "sparse_tensors", kHiddenSparseTensor),
+};
+
+constexpr FieldRule kHiddenSparseTensorRules[] = {
+    Many(kSparseValues, "values", kHiddenTensor),
+    Many(kSparseIndices, "indices", kHiddenTensor),
+};
+
+constexpr FieldRule kHiddenTensorRules[] = {
+    Number(kTensorDataLocation, "data_location"),
+};
+
 constexpr MessageRule kSchema[] = {
     {"ModelProto", kModelRules},
     {"OperatorSetIdProto", kOpsetRules},
@@ -127,6 +168,13 @@ constexpr MessageRule kSchema[] = {
     {"SparseTensorProto", kSparseTensorRules},
     {"ValueInfoProto", kValueInfoRules},
     {"StringStringEntryProto", kEntryRules},
+    {"FunctionProto", kHiddenFunctionRules},
+    {"TrainingInfoProto", kHiddenTrainingInfoRules},
+    {"GraphProto", kHiddenGraphRules},
+    {"NodeProto", kHiddenNodeRules},
+    {"AttributeProto", kHiddenAttributeRules},
+    {"SparseTensorProto", kHiddenSparseTensorRules},
+    {"TensorProto", kHiddenTensorRules},
 };
 
 }  // namespace

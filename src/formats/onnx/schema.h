@@ -19,6 +19,15 @@ enum MessageKind : uint32_t {
   kSparseTensorProto,
   kValueInfoProto,
   kEntryProto,  // StringStringEntryProto
+  // What the reader looks into only for values in other files; these may be any messages that hold
+  // graphs, nodes, attributes or tensors.
+  kHiddenFunction,
+  kHiddenTrainingInfo,
+  kHiddenGraph,
+  kHiddenNode,
+  kHiddenAttribute,
+  kHiddenSparseTensor,
+  kHiddenTensor,
 };
 
 // Field numbers, as in onnx.proto.
@@ -30,6 +39,7 @@ enum ModelField : uint32_t {
   kModelGraph = 7,
   kModelOpsetImport = 8,
   kModelTrainingInfo = 20,
+  kModelFunctions = 25,
 };
 enum OpsetField : uint32_t { kOpsetDomain = 1, kOpsetVersion = 2 };
 enum GraphField : uint32_t {
@@ -64,6 +74,8 @@ enum AttributeField : uint32_t {
   kAttributeGraphs = 11,
   kAttributeDocString = 13,
   kAttributeType = 20,
+  kAttributeSparseTensor = 22,
+  kAttributeSparseTensors = 23,
 };
 enum TensorField : uint32_t {
   kTensorDims = 1,
@@ -80,7 +92,9 @@ enum TensorField : uint32_t {
   kTensorExternalData = 13,
   kTensorDataLocation = 14,
 };
-enum SparseTensorField : uint32_t { kSparseValues = 1 };
+enum SparseTensorField : uint32_t { kSparseValues = 1, kSparseIndices = 2 };
+enum FunctionField : uint32_t { kFunctionNode = 7 };
+enum TrainingInfoField : uint32_t { kTrainingInitialization = 1, kTrainingAlgorithm = 2 };
 enum EntryField : uint32_t { kEntryKey = 1, kEntryValue = 2 };
 enum ValueInfoField : uint32_t { kValueInfoName = 1, kValueInfoDocString = 3 };
 

@@ -13,7 +13,9 @@ namespace {
 std::string ObstacleOf(const Rewriter& rewriter, size_t index) {
   const Document& document = rewriter.document();
   const Tensor& tensor = rewriter.model().tensors[index];
-  if (tensor.quantized || document.constant_of_tensor[index] == kNone) return "already quantized";
+  if (tensor.quantized || document.constant_of_tensor[index] == kNone) {
+    return "already quantized: the graph around it stays as it is";
+  }
   if (!tensor.is_weight) return tensor.note.empty() ? "not a weight" : tensor.note;
   return "";
 }
@@ -113,11 +115,33 @@ Layout CopyOf(const Model& model, const std::string& main, Layout layout) {
   return layout;
 }
 
+// Whether values of the input are, or should be, in a file of this name.
+bool IsFileOfValues(const Document& document, const std::string& name) {
+  return std::any_of(document.external_files.begin(), document.external_files.end(),
+                     [&name](const ExternalFile& file) { return file.location == name; });
+}
+
+// Says so where values left the main file.
+void NoteMoved(const Document& document, const std::vector<bool>& is_moved,
+               const std::string& location, std::vector<Outcome>* outcomes) {
+  for (size_t i = 0; i < outcomes->size(); ++i) {
+    const size_t constant = document.constant_of_tensor[i];
+    if (constant == kNone || !is_moved[constant]) continue;
+    if (document.ExternalFileOf(document.constants[constant]) != nullptr) continue;
+    std::string& note = (*outcomes)[i].note;
+    note += (note.empty() ? "in \"" : "; in \"") + location + "\": too large for one file";
+  }
+}
+
 StatusOr<Layout> WriteOnce(const Document& document, const Model& model,
                            std::span<const TensorSpec> specs, const WriteOptions& options,
                            bool all_external) {
   const bool is_renamed = !options.main_name.empty() && options.main_name != model.files[0].name;
   const std::string& main = is_renamed ? options.main_name : model.files[0].name;
+  if (is_renamed && IsFileOfValues(document, main)) {
+    return ArgumentError("the output cannot be called \"" + main +
+                         "\": the model has values in a file of that name");
+  }
   const std::string location = ExternalLocation(document, main, is_renamed, all_external);
   Layout layout;
   Rewriter rewriter(document, model, options, {location, all_external});
@@ -125,12 +149,15 @@ StatusOr<Layout> WriteOnce(const Document& document, const Model& model,
     ASSIGN_OR_RETURN(Outcome outcome, WriteTensor(i, specs[i], &rewriter));
     layout.outcomes.push_back(std::move(outcome));
   }
-  if (rewriter.num_jobs() == 0 && !options.strip && !all_external) {
+  const bool is_fixed = document.has_other_external_data && !location.empty();
+  const bool keeps_places = is_fixed || !is_renamed || location.empty();
+  if (rewriter.num_jobs() == 0 && !options.strip && !all_external && keeps_places) {
     return CopyOf(model, main, std::move(layout));
   }
-  if (document.has_other_external_data && !location.empty()) {
+  if (is_fixed) {
     return UnsupportedError(
-        "a tensor that is neither an initializer nor a Constant node's value is in another file");
+        "a tensor that is neither an initializer nor the value of a graph's Constant node has its "
+        "values in another file, which so cannot be written anew");
   }
   // Each replacement is smaller than what it replaces, and no length prefix grows: neither can the
   // file, but for the places and padding of external data.
@@ -138,6 +165,7 @@ StatusOr<Layout> WriteOnce(const Document& document, const Model& model,
   layout.jobs = std::move(output.jobs);
   AppendFile(main, output.main, &layout);
   if (!location.empty()) AppendFile(location, output.external, &layout);
+  if (all_external) NoteMoved(document, output.is_moved, location, &layout.outcomes);
   return layout;
 }
 

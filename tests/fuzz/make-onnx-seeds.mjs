@@ -147,7 +147,7 @@ const seeds = {
     float,
     name,
     place({}),
-    Array.from({ length: 63 }, () => entry("note", "")),
+    Array.from({ length: 64 }, () => entry("note", "")),
   ),
   "external-unknown-type": model(
     matmul,

@@ -15,6 +15,7 @@ import {
 import { runOrder } from "./run.js";
 import { MemorySink, targetFromOption, type Sink, type SinkFor } from "./sink.js";
 import type { Source } from "./source.js";
+import { readAhead } from "./sources/read-ahead.js";
 import { callLive, runSteps } from "./steps.js";
 
 export interface TensorInfo {
@@ -269,7 +270,7 @@ async function compareOpened(
     await runSteps(run, {
       core,
       pacer,
-      inputs: [original.files, other.files],
+      inputs: [original.files.map(readAhead), other.files.map(readAhead)],
       onRead: (size) => {
         meter.advanceTo(meter.done + size);
       },

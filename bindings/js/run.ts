@@ -4,6 +4,7 @@ import { unwrap } from "./load.js";
 import { Meter } from "./meter.js";
 import { release, type OpenModel, type RunOptions } from "./open-model.js";
 import { CheckedSink, type FileSetSink, type RunIdentity } from "./sink.js";
+import { readAhead } from "./sources/read-ahead.js";
 import { callLive, runSteps } from "./steps.js";
 import { WorkerPool } from "./worker-pool.js";
 
@@ -60,9 +61,10 @@ export async function runOrder(
       const pool = new WorkerPool(order, host);
       await pool.run(left, take, options.workers);
     } else {
+      const inputs = [files.map(readAhead)];
       for (const unit of left) {
         callLive(core, () => unwrap(run.start(unit)));
-        await runSteps(run, { ...host, inputs: [files], unit });
+        await runSteps(run, { ...host, inputs, unit });
         const tensor = units[unit]?.tensor;
         const report =
           tensor === undefined ? undefined : callLive(core, () => unwrap(run.tensorReport(tensor)));

@@ -75,7 +75,7 @@ export class WorkerPool {
       case "read": {
         const file = files[message.file]!;
         const bytes = ownBytes(file, await file.read(message.offset, message.length));
-        port.post({ kind: "bytes", bytes }, [bytes.buffer as ArrayBuffer]);
+        port.post({ kind: "bytes", id: message.id, bytes }, [bytes.buffer as ArrayBuffer]);
         return false;
       }
       case "write":

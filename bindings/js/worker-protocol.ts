@@ -11,8 +11,8 @@ export interface FileName {
 export type ToWorker =
   | { kind: "start"; module: WebAssembly.Module; files: FileName[]; order: Order }
   | { kind: "unit"; unit: number }
-  /** The answer to "read". */
-  | { kind: "bytes"; bytes: Uint8Array }
+  /** The answer to the "read" of this number. */
+  | { kind: "bytes"; id: number; bytes: Uint8Array }
   /** The answer to "write". */
   | { kind: "written" };
 
@@ -26,7 +26,7 @@ export interface PlainError {
 export type FromWorker =
   /** Ready for a unit. */
   | { kind: "ready" }
-  | { kind: "read"; file: number; offset: number; length: number }
+  | { kind: "read"; id: number; file: number; offset: number; length: number }
   | { kind: "write"; unit: number; file: number; offset: number; bytes: Uint8Array }
   | { kind: "finished"; unit: number; report: CoreTensorReport | undefined }
   | { kind: "failed"; error: PlainError };

@@ -3,33 +3,47 @@ import { poolPort } from "#platform";
 import { ModelShrinkError } from "./errors.js";
 import { init, loadCore, unwrap } from "./load.js";
 import { readStructure } from "./open-model.js";
+import type { Piece } from "./sink.js";
 import type { OpenFile } from "./source.js";
+import { readAhead } from "./sources/read-ahead.js";
 import { callLive, runSteps } from "./steps.js";
 import type { FileName, PlainError, ToWorker } from "./worker-protocol.js";
 
 const port = poolPort();
 
-/** One question is open at a time. */
-let answered: (message: ToWorker) => void = () => undefined;
+type Order = Extract<ToWorker, { kind: "start" | "unit" }>;
+
+/** Who waits for what: one order, one write, any number of reads. */
+let ordered: (message: Order) => void = () => undefined;
+let written: () => void = () => undefined;
+const reads = new Map<number, (bytes: Uint8Array) => void>();
+let numReads = 0;
+
 port.onMessage((message) => {
-  answered(message);
+  if (message.kind === "written") {
+    written();
+  } else if (message.kind === "bytes") {
+    reads.get(message.id)?.(message.bytes);
+    reads.delete(message.id);
+  } else {
+    ordered(message);
+  }
 });
 
-const nextMessage = () =>
-  new Promise<ToWorker>((resolve) => {
-    answered = resolve;
+const nextOrder = () =>
+  new Promise<Order>((resolve) => {
+    ordered = resolve;
   });
 
 const proxyOf = ({ name, size }: FileName, file: number): OpenFile => ({
   name,
   size,
   keepsBytes: false,
-  async read(offset, length) {
-    if (length === 0) return new Uint8Array(0);
-    const answer = nextMessage();
-    port.post({ kind: "read", file, offset, length });
-    const message = await answer;
-    return message.kind === "bytes" ? message.bytes : new Uint8Array(0);
+  read(offset, length) {
+    if (length === 0) return Promise.resolve(new Uint8Array(0));
+    const id = numReads++;
+    port.post({ kind: "read", id, file, offset, length });
+    return new Promise((resolve) => reads.set(id, resolve));
   },
   close: () => Promise.resolve(),
 });
@@ -46,25 +60,30 @@ async function work({ module, files, order }: Extract<ToWorker, { kind: "start" 
   const { model, pacer } = await readStructure(core, source, {});
   const run = callLive(core, () => unwrap(model.shrink(order.specs, order.options)));
   const units = callLive(core, () => run.units());
+  let lastWrite = Promise.resolve();
   const sink = {
-    async write(piece: { unit: number; file: number; offset: number; bytes: Uint8Array }) {
-      const answer = nextMessage();
+    async write(piece: Piece) {
+      await lastWrite;
+      lastWrite = new Promise((resolve) => {
+        written = resolve;
+      });
       port.post({ kind: "write", ...piece }, [piece.bytes.buffer as ArrayBuffer]);
-      await answer;
     },
   };
-  let message = nextMessage();
+  const inputs = [proxies.map(readAhead)];
+  let next = nextOrder();
   port.post({ kind: "ready" });
   for (;;) {
-    const order = await message;
+    const order = await next;
     if (order.kind !== "unit") throw new ModelShrinkError(`got ${order.kind}`, "internal");
     const { unit } = order;
     callLive(core, () => unwrap(run.start(unit)));
-    await runSteps(run, { core, pacer, inputs: [proxies], sink, unit });
+    await runSteps(run, { core, pacer, inputs, sink, unit });
     const tensor = units[unit]?.tensor;
     const report =
       tensor === undefined ? undefined : callLive(core, () => unwrap(run.tensorReport(tensor)));
-    message = nextMessage();
+    await lastWrite;
+    next = nextOrder();
     port.post({ kind: "finished", unit, report });
   }
 }
@@ -78,7 +97,7 @@ function plain(error: unknown): PlainError {
 }
 
 // No top-level await: bundlers may make this a classic script.
-void nextMessage().then((message) => {
+void nextOrder().then((message) => {
   if (message.kind !== "start") return;
   work(message).catch((error: unknown) => {
     port.post({ kind: "failed", error: plain(error) });

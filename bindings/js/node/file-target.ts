@@ -1,5 +1,5 @@
 /** Outputs as files, which appear whole or not at all, and runs that can be resumed. */
-import { createHash } from "node:crypto";
+import { createHash, webcrypto } from "node:crypto";
 import { mkdir, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import type { CoreTensorReport } from "../core.js";
@@ -12,7 +12,17 @@ import { readFully } from "./read-fully.js";
 /** In UTF-16 units, of at most three bytes each: a file name may have 255 bytes. */
 const maxNameLength = 64;
 
-const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("base64");
+/** Writes at a time: the system's threads hash and write while others compute. */
+const maxParallel = 4;
+
+/** After so many written bytes the disk is told to begin. */
+const syncBytes = 1 << 25;
+
+/** On another thread. */
+async function hashOf(bytes: Uint8Array): Promise<string> {
+  const hash = await webcrypto.subtle.digest("SHA-256", bytes);
+  return Buffer.from(hash).toString("base64");
+}
 
 async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
@@ -46,6 +56,8 @@ class PartFile {
   readonly part: string;
   readonly size: number;
   #handle: FileHandle | undefined;
+  #unsynced = 0;
+  #sync: Promise<void> | undefined;
 
   constructor(path: string, size: number) {
     this.path = path;
@@ -74,27 +86,48 @@ class PartFile {
         done += bytesWritten;
       }
     });
+    const found = await this.#read(offset, bytes.length);
+    if (Buffer.compare(found, bytes) !== 0) {
+      throw new IntegrityError(`"${this.path}" does not read back as it was written.`, { offset });
+    }
+    this.#startSync(bytes.length);
   }
 
-  /** Everything is on the disk, and reads back as it was written. */
-  async verify(pieces: readonly WrittenPiece[]): Promise<void> {
+  /** Whether an earlier run's bytes have reached the disk. */
+  async has({ offset, length, hash }: WrittenPiece): Promise<boolean> {
+    return (await hashOf(await this.#read(offset, length))) === hash;
+  }
+
+  /** Everything is on the disk. */
+  async finish(): Promise<void> {
+    await this.#sync;
     await attempt(this.path, () => this.#file().sync());
     const { size } = await this.#file().stat();
     if (size !== this.size) {
       throw new IntegrityError(`"${this.path}" has ${size} bytes instead of ${this.size}.`);
     }
-    for (const { offset, length, hash } of pieces) {
-      if (hashOf(await readFully(this.#file(), offset, length)) !== hash) {
-        throw new IntegrityError(`"${this.path}" does not read back as it was written.`, {
-          offset,
-        });
-      }
-    }
+    await this.close();
   }
 
   async close(): Promise<void> {
     await this.#handle?.close();
     this.#handle = undefined;
+  }
+
+  #read(offset: number, length: number): Promise<Uint8Array> {
+    return attempt(this.path, () => readFully(this.#file(), offset, length));
+  }
+
+  /** The disk works meanwhile, so that there is little left to wait for in the end. */
+  #startSync(written: number): void {
+    this.#unsynced += written;
+    if (this.#unsynced < syncBytes || this.#sync) return;
+    this.#unsynced = 0;
+    // A failure shows again in finish().
+    this.#sync = this.#file()
+      .datasync()
+      .catch(() => undefined)
+      .finally(() => (this.#sync = undefined));
   }
 
   #file(): FileHandle {
@@ -127,6 +160,8 @@ class FileTargetSink implements FileSetSink {
   #files: PartFile[] = [];
   #journal: Journal | undefined;
   #busy: string | undefined;
+  readonly #writes = new Set<Promise<void>>();
+  #failure: { cause: unknown } | undefined;
 
   constructor(place: Place, resume: boolean) {
     this.#place = place;
@@ -146,31 +181,33 @@ class FileTargetSink implements FileSetSink {
     await this.#makeFolders();
     const { journal, finished } = await Journal.open(hidden(main, "journal"), run, {
       resume: this.#resume,
-      exists: () => this.#allPartsExist(),
+      openParts: (isKept) => this.#openParts(isKept),
+      has: (piece) => this.#files[piece.file]?.has(piece) ?? Promise.resolve(false),
       inUse: (pid) => alreadyRunning(main, pid),
     }).catch((cause: unknown) => {
       throw cause instanceof ModelShrinkError ? cause : ioError("write", main, cause);
     });
     this.#journal = journal;
-    for (const file of this.#files) await file.open(finished.size > 0);
     return finished;
   }
 
-  async write({ unit, file, offset, bytes }: Piece): Promise<void> {
-    this.#journal?.add(unit, { file, offset, length: bytes.length, hash: hashOf(bytes) });
-    await this.#files[file]?.write(offset, bytes);
+  async write(piece: Piece): Promise<void> {
+    const work: Promise<void> = this.#writeNow(piece).finally(() => this.#writes.delete(work));
+    this.#writes.add(work);
+    // finish() and close() hear of it.
+    work.catch((cause: unknown) => (this.#failure ??= { cause }));
+    if (this.#writes.size >= maxParallel) await Promise.race(this.#writes);
+    if (this.#failure) throw this.#failure.cause;
   }
 
   async finish(unit: number, report: CoreTensorReport | undefined): Promise<void> {
+    await this.#allWritten();
     await attempt(this.#files[0]!.path, () => this.#journal!.finish(unit, report));
   }
 
   async close(): Promise<void> {
-    const pieces = this.#journal?.pieces ?? [];
-    for (const [i, file] of this.#files.entries()) {
-      await file.verify(pieces.filter((piece) => piece.file === i));
-      await file.close();
-    }
+    await this.#allWritten();
+    for (const file of this.#files) await file.finish();
     const [main, ...others] = this.#files;
     await attempt(main!.path, async () => {
       // Whoever looks finds the old set, no main file, or the new set.
@@ -186,6 +223,7 @@ class FileTargetSink implements FileSetSink {
 
   async abort(): Promise<void> {
     try {
+      await Promise.allSettled(this.#writes);
       for (const file of this.#files) await file.close();
       if (!this.#journal) return;
       if (this.#resume) await this.#journal.release();
@@ -193,6 +231,16 @@ class FileTargetSink implements FileSetSink {
     } finally {
       this.#release();
     }
+  }
+
+  async #writeNow({ unit, file, offset, bytes }: Piece): Promise<void> {
+    const [hash] = await Promise.all([hashOf(bytes), this.#files[file]?.write(offset, bytes)]);
+    this.#journal?.add(unit, { file, offset, length: bytes.length, hash });
+  }
+
+  async #allWritten(): Promise<void> {
+    await Promise.all(this.#writes);
+    if (this.#failure) throw this.#failure.cause;
   }
 
   /** The target's own folder, where that is meant to be new, and those that names have in them. */
@@ -209,11 +257,14 @@ class FileTargetSink implements FileSetSink {
     await this.#journal?.remove();
   }
 
-  async #allPartsExist(): Promise<boolean> {
+  /** Whether the parts are an earlier run's. */
+  async #openParts(isKept: boolean): Promise<boolean> {
     const found = await Promise.all(
       this.#files.map(({ part }) => stat(part).catch(() => undefined)),
     );
-    return found.every((it) => it?.isFile());
+    const areThere = isKept && found.every((it) => it?.isFile());
+    for (const file of this.#files) await file.open(areThere);
+    return areThere;
   }
 
   #release(): void {

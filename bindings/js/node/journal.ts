@@ -37,8 +37,10 @@ interface Line {
 
 interface Options {
   resume: boolean;
-  /** Whether what the journal speaks of is there. */
-  exists: () => Promise<boolean>;
+  /** Opens what the journal speaks of, empty unless `isKept`; whether it is an earlier run's. */
+  openParts: (isKept: boolean) => Promise<boolean>;
+  /** Whether these bytes of it are there. */
+  has: (piece: WrittenPiece) => Promise<boolean>;
   /** Another process is at it. */
   inUse: (pid: number) => ModelShrinkError;
 }
@@ -114,9 +116,20 @@ function checkSame(before: Head, now: Head): void {
   }
 }
 
+/** Those whose bytes are there: a system that stopped may have lost some. */
+async function linesOf(lines: readonly Line[], has: Options["has"]): Promise<Line[]> {
+  const kept = [];
+  for (const line of lines) {
+    let isWhole = true;
+    for (const [file, offset, length, hash] of line.pieces) {
+      isWhole &&= await has({ file, offset, length, hash });
+    }
+    if (isWhole) kept.push(line);
+  }
+  return kept;
+}
+
 export class Journal {
-  /** Of finished units, and of those that run. */
-  readonly pieces: WrittenPiece[] = [];
   readonly #path: string;
   readonly #handle: FileHandle;
   readonly #unfinished = new Map<number, WrittenPiece[]>();
@@ -129,27 +142,22 @@ export class Journal {
   static async open(
     path: string,
     run: RunIdentity,
-    { resume, exists, inUse }: Options,
+    { resume, openParts, has, inUse }: Options,
   ): Promise<{ journal: Journal; finished: FinishedUnits }> {
     const head = await headOf(run);
     const before = parse(await readFile(path, "utf8").catch(() => ""));
     if (before && isRunning(before.head.pid)) throw inUse(before.head.pid);
-    const isUsable = resume && before !== undefined && (await exists());
-    if (isUsable) checkSame(before.head, head);
+    const kept = resume ? before : undefined;
+    if (kept) checkSame(kept.head, head);
+    const areThere = await openParts(kept !== undefined);
+    const lines = kept && areThere ? await linesOf(kept.lines, has) : [];
+    // Written anew: with this process's number, and without what does not hold.
     const journal = new Journal(path, await open(path, "w"));
-    const lines = isUsable ? before.lines : [];
-    // Written anew: with this process's number, and without a line that was cut off.
     await journal.#append([head, ...lines]);
-    for (const { pieces } of lines) {
-      for (const [file, offset, length, hash] of pieces) {
-        journal.pieces.push({ file, offset, length, hash });
-      }
-    }
     return { journal, finished: new Map(lines.map(({ unit, report }) => [unit, report])) };
   }
 
   add(unit: number, piece: WrittenPiece): void {
-    this.pieces.push(piece);
     const pieces = this.#unfinished.get(unit);
     if (pieces) pieces.push(piece);
     else this.#unfinished.set(unit, [piece]);

@@ -1,8 +1,12 @@
-import type { Mode, Plan, Preset, Recipe, Report } from "modelshrink";
+import type { Mode, Plan, Preset, Recipe, Report, Source } from "modelshrink";
 import { formatBytes, presets } from "modelshrink";
 import { formatPercent } from "./format.js";
 import type { Answer, Request } from "./protocol.js";
+import { showNotes } from "./notes.js";
+import { chosenFiles, droppedFiles, type Files } from "./open.js";
+import { formatNames, recipesFor } from "./recipes.js";
 import { samples } from "./samples.js";
+import { canPickFolder, download, fitsZip, saveToFolder, zipOf } from "./save.js";
 import { showTensors } from "./table.js";
 
 function element<T extends HTMLElement>(id: string, type: new () => T): T {
@@ -14,6 +18,8 @@ function element<T extends HTMLElement>(id: string, type: new () => T): T {
 const ui = {
   drop: element("drop", HTMLElement),
   file: element("file", HTMLInputElement),
+  folder: element("folder", HTMLInputElement),
+  chooseFolder: element("choose-folder", HTMLButtonElement),
   samples: element("samples", HTMLElement),
   error: element("error", HTMLElement),
   work: element("work", HTMLElement),
@@ -21,13 +27,16 @@ const ui = {
   recipes: element("recipes", HTMLElement),
   modes: element("modes", HTMLFieldSetElement),
   hint: element("hint", HTMLElement),
+  notes: element("notes", HTMLUListElement),
   name: element("model-name", HTMLElement),
+  kind: element("model-kind", HTMLElement),
   bars: element("bars", HTMLElement),
   beforeBytes: element("before-bytes", HTMLElement),
   afterBytes: element("after-bytes", HTMLElement),
   shrink: element("shrink", HTMLButtonElement),
   cancel: element("cancel", HTMLButtonElement),
-  download: element("download", HTMLAnchorElement),
+  download: element("download", HTMLButtonElement),
+  save: element("save", HTMLButtonElement),
   progress: element("progress", HTMLProgressElement),
   status: element("status", HTMLElement),
   changedOnly: element("changed-only", HTMLInputElement),
@@ -43,8 +52,9 @@ const modeHints: Record<Mode, string> = {
 const isMode = (value: unknown): value is Mode =>
   typeof value === "string" && Object.hasOwn(modeHints, value);
 const modeOf = (recipe: Recipe): Mode => recipe.mode ?? "storage";
-/** Integers can be written in three ways, floats in one. */
-const hasModes = ({ weights }: Recipe): boolean => !weights.includes("float");
+/** In ONNX integers can be written in three ways; everything else in one. */
+const hasModes = ({ weights }: Recipe): boolean =>
+  model?.format === "onnx" && !weights.includes("float");
 
 function presetNamed(name: string): Preset {
   const preset = presets[name];
@@ -57,7 +67,15 @@ const send = (request: Request): void => {
   worker.postMessage(request);
 };
 
-let model: { file: Blob; name: string } | undefined;
+interface Model {
+  source: Source;
+  /** The main file's. */
+  name: string;
+  format: string;
+}
+
+let model: Model | undefined;
+let outputs: Files = {};
 let shown: Plan | Report | undefined;
 /** The id of the only request whose answers still matter. */
 let current = 0;
@@ -90,6 +108,7 @@ function showSizes(report: Plan | Report): void {
   ui.bars.style.setProperty("--size-after", String(share));
   ui.beforeBytes.textContent = formatBytes(report.inputBytes);
   ui.afterBytes.textContent = `${formatBytes(report.outputBytes)} · ${formatPercent(share)}`;
+  showNotes(ui.notes, report);
   showTensors(ui.tensors, report.tensors, ui.changedOnly.checked);
 }
 
@@ -102,9 +121,9 @@ function setRunning(running: boolean): void {
 }
 
 function clearDownload(): void {
-  if (ui.download.hidden) return;
-  URL.revokeObjectURL(ui.download.href);
+  outputs = {};
   ui.download.hidden = true;
+  ui.save.hidden = true;
 }
 
 function planAgain(): void {
@@ -113,7 +132,7 @@ function planAgain(): void {
   setRunning(false);
   ui.error.hidden = true;
   ui.status.textContent = "Reading the model’s structure…";
-  send({ kind: "plan", id: ++current, model: model.file, recipe: choice().recipe });
+  send({ kind: "plan", id: ++current, model: model.source, recipe: choice().recipe });
 }
 
 /** A preset brings its own mode; another one can be chosen after it. */
@@ -131,11 +150,48 @@ function describeChoice(): void {
   ui.hint.textContent = hasModes(recipe) ? `${sentence}\n${modeHints[mode]}` : sentence;
 }
 
-function openModel(file: Blob, name: string): void {
-  if (model) send({ kind: "cancel", id: current });
-  model = { file, name };
-  ui.name.textContent = name;
+function openModel(files: Files): void {
+  const names = Object.keys(files);
+  const [name] = names;
+  if (name === undefined) {
+    showError("There is no file in what was dropped or chosen.");
+    return;
+  }
+  send({ kind: "cancel", id: current });
+  clearDownload();
+  setRunning(false);
+  const source = names.length > 1 ? files : (files[name] ?? files);
+  const shown = names.length > 1 ? (name.split("/")[0] ?? name) : name;
+  model = { source, name: shown, format: "" };
   ui.work.hidden = true;
+  ui.error.hidden = true;
+  ui.status.textContent = "";
+  send({ kind: "open", id: ++current, model: source });
+}
+
+/** The main file's own name and format are known now; only the recipes for it are offered. */
+function showModel({ format, main, numFiles }: Extract<Answer, { kind: "opened" }>): void {
+  if (!model) return;
+  model = { ...model, name: main, format };
+  ui.name.textContent = main;
+  const others = numFiles > 1 ? ` · ${numFiles} files` : "";
+  ui.kind.textContent = `${formatNames[format] ?? format}${others}`;
+  const names = recipesFor[format] ?? Object.keys(presets);
+  const before = choice().preset;
+  const chosen = names.includes(before) ? before : names[0];
+  for (const label of ui.recipes.querySelectorAll("label")) label.hidden = true;
+  for (const name of names) {
+    const radio = ui.recipes.querySelector<HTMLInputElement>(`[value="${name}"]`);
+    const label = radio?.closest("label");
+    if (!radio || !label) continue;
+    radio.checked = name === chosen;
+    label.hidden = false;
+    // In the format's own order.
+    ui.recipes.append(label);
+  }
+  ui.modes.hidden = format !== "onnx";
+  choosePreset();
+  describeChoice();
   planAgain();
 }
 
@@ -143,7 +199,7 @@ async function openSample(name: string, url: URL): Promise<void> {
   try {
     const response = await fetch(url);
     if (!response.ok) throw new Error(`status ${response.status}`);
-    openModel(await response.blob(), name);
+    openModel({ [name]: new File([await response.blob()], name) });
   } catch (error) {
     showError(`The sample could not be loaded: ${String(error)}.`);
   }
@@ -155,24 +211,52 @@ function startShrink(): void {
   setRunning(true);
   ui.cancel.focus();
   ui.status.textContent = "Shrinking…";
-  send({ kind: "shrink", id: ++current, model: model.file, recipe: choice().recipe });
+  send({ kind: "shrink", id: ++current, model: model.source, recipe: choice().recipe });
 }
 
-function offerDownload(output: Blob): void {
-  if (!model) return;
-  const { preset, mode } = choice();
-  const isUsual = mode === modeOf(presetNamed(preset).recipe);
+/** "model.int8.onnx", or what is left of a folder's name for a zip file. */
+function outputName(extension: string): string {
+  const { preset, mode, recipe } = choice();
+  const isUsual = !hasModes(recipe) || mode === modeOf(presetNamed(preset).recipe);
   const suffix = isUsual ? preset : `${preset}-${mode}`;
-  ui.download.href = URL.createObjectURL(output);
-  ui.download.download = model.name.replace(/(\.onnx)?$/i, `.${suffix}.onnx`);
-  ui.download.hidden = false;
+  return (model?.name ?? "model").replace(/(\.index)?(\.\w+)?$/, `.${suffix}${extension}`);
+}
+
+function offerDownload(files: Files): void {
+  outputs = files;
+  const isOne = Object.keys(files).length === 1;
+  ui.download.textContent = isOne ? "Download" : "Download zip";
+  ui.download.hidden = !isOne && !fitsZip(files);
+  ui.save.hidden = isOne || !canPickFolder();
   ui.shrink.hidden = true;
-  ui.download.focus();
+  (ui.download.hidden ? ui.save : ui.download).focus();
+}
+
+async function downloadOutputs(): Promise<void> {
+  const [[name, only] = ["", undefined], ...others] = Object.entries(outputs);
+  if (!only) return;
+  if (others.length > 0) download(await zipOf(outputs), outputName(".zip"));
+  else download(only, outputName(/\.\w+$/.exec(name)?.[0] ?? ""));
+}
+
+async function saveOutputs(): Promise<void> {
+  const count = Object.keys(outputs).length;
+  if (await saveToFolder(outputs)) ui.status.textContent = `${count} files are saved.`;
+}
+
+/** Shows what went wrong with something that the visitor asked for. */
+function attempt(what: string, work: () => Promise<void>): void {
+  work().catch((error: unknown) => {
+    showError(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+  });
 }
 
 function receive(answer: Answer): void {
   if (answer.id !== current) return;
   switch (answer.kind) {
+    case "opened":
+      showModel(answer);
+      break;
     case "planned":
       ui.work.hidden = false;
       showSizes(answer.plan);
@@ -185,7 +269,7 @@ function receive(answer: Answer): void {
       setRunning(false);
       showSizes(answer.report);
       ui.status.textContent = `Done in ${answer.seconds.toFixed(1)} s.`;
-      offerDownload(answer.model);
+      offerDownload(answer.files);
       break;
     case "cancelled":
       setRunning(false);
@@ -227,8 +311,11 @@ function listenForDrops(): void {
   document.addEventListener("dragleave", over(false));
   document.addEventListener("drop", (event) => {
     over(false)(event);
-    const file = event.dataTransfer?.files[0];
-    if (file) openModel(file, file.name);
+    const { dataTransfer } = event;
+    if (!dataTransfer) return;
+    attempt("The files cannot be read", async () => {
+      openModel(await droppedFiles(dataTransfer));
+    });
   });
 }
 
@@ -241,10 +328,20 @@ worker.addEventListener("message", ({ data }: MessageEvent<Answer>) => {
 worker.addEventListener("error", ({ message }) => {
   showError(`The worker could not start: ${message}`);
 });
-ui.file.addEventListener("change", () => {
-  const file = ui.file.files?.[0];
-  if (file) openModel(file, file.name);
-  ui.file.value = "";
+for (const input of [ui.file, ui.folder]) {
+  input.addEventListener("change", () => {
+    if (input.files?.length) openModel(chosenFiles(input.files));
+    input.value = "";
+  });
+}
+ui.chooseFolder.addEventListener("click", () => {
+  ui.folder.click();
+});
+ui.download.addEventListener("click", () => {
+  attempt("The download failed", downloadOutputs);
+});
+ui.save.addEventListener("click", () => {
+  attempt("Saving failed", saveOutputs);
 });
 ui.options.addEventListener("change", ({ target }) => {
   if (target instanceof HTMLInputElement && target.name === "preset") choosePreset();

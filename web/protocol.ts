@@ -1,18 +1,22 @@
 /** What the page and its worker say to each other. Each request has an id, which its answers repeat. */
-import type { Plan, Recipe, Report } from "modelshrink";
+import type { Plan, Recipe, Report, Source } from "modelshrink";
 
 export interface Job {
   id: number;
-  model: Blob;
+  model: Source;
   recipe: Recipe;
 }
 
 export type Request =
-  ({ kind: "plan" } & Job) | ({ kind: "shrink" } & Job) | { kind: "cancel"; id: number };
+  | { kind: "open"; id: number; model: Source }
+  | ({ kind: "plan" } & Job)
+  | ({ kind: "shrink" } & Job)
+  | { kind: "cancel"; id: number };
 
 export type Answer =
+  | { kind: "opened"; id: number; format: string; main: string; numFiles: number }
   | { kind: "planned"; id: number; plan: Plan }
   | { kind: "progress"; id: number; fraction: number }
-  | { kind: "shrunk"; id: number; report: Report; model: Blob; seconds: number }
+  | { kind: "shrunk"; id: number; report: Report; files: Record<string, Blob>; seconds: number }
   | { kind: "cancelled"; id: number }
   | { kind: "failed"; id: number; message: string };

@@ -1,5 +1,5 @@
 /** Runs the library off the page's thread, so that the page stays responsive. */
-import { plan, shrink } from "modelshrink";
+import { inspect, plan, shrink } from "modelshrink";
 import type { Answer, Job, Request } from "./protocol.js";
 
 const running = new Map<number, AbortController>();
@@ -16,21 +16,22 @@ async function shrinkJob({ id, model, recipe }: Job, signal: AbortSignal): Promi
       answer({ kind: "progress", id, fraction: done / total });
     },
   });
-  const [output] = Object.values(result.files);
-  if (!output) throw new Error("The model has no output file.");
   const seconds = (performance.now() - start) / 1000;
-  answer({ kind: "shrunk", id, report: result.report, model: output, seconds });
+  answer({ kind: "shrunk", id, report: result.report, files: result.files, seconds });
 }
 
-async function run(request: Job & { kind: "plan" | "shrink" }): Promise<void> {
-  const { id, model, recipe } = request;
+async function run(request: Exclude<Request, { kind: "cancel" }>): Promise<void> {
+  const { id, model } = request;
   const controller = new AbortController();
   running.set(id, controller);
   try {
     if (request.kind === "shrink") {
       await shrinkJob(request, controller.signal);
+    } else if (request.kind === "plan") {
+      answer({ kind: "planned", id, plan: await plan(model, request.recipe) });
     } else {
-      answer({ kind: "planned", id, plan: await plan(model, recipe) });
+      const { format, files } = await inspect(model);
+      answer({ kind: "opened", id, format, main: files[0]?.name ?? "", numFiles: files.length });
     }
   } catch (error) {
     if (controller.signal.aborted) answer({ kind: "cancelled", id });

@@ -1,10 +1,14 @@
 // The demo page as a visitor uses it, built and from the development server.
 import assert from "node:assert/strict";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { unzipSync } from "fflate";
 import { shrink } from "modelshrink";
+import { splitGguf, tinyLlama } from "../node/gguf.mjs";
+import { makeLarge } from "../node/large-models.mjs";
 import * as vite from "vite";
 import { launch } from "./chromium.mjs";
 
@@ -51,7 +55,7 @@ const shoot = (page, name) => page.screenshot({ path: join(shots, `${name}.png`)
 async function download(page) {
   const [file] = await Promise.all([
     page.waitForEvent("download"),
-    page.getByRole("link", { name: "Download" }).click(),
+    page.getByRole("button", { name: "Download" }).click(),
   ]);
   return { name: file.suggestedFilename(), bytes: await readFile(await file.path()) };
 }
@@ -155,4 +159,149 @@ test("runs from the development server", async (t) => {
   const page = await visit(t, {}, server.resolvedUrls.local[0]);
   await page.getByRole("button", { name: "Voice detection" }).click();
   await status(page, "this size is exact");
+});
+
+/** Two files of one llama. */
+function splits() {
+  const llama = tinyLlama({});
+  return splitGguf(llama, [5, llama.tensors.length - 5]);
+}
+
+const labels = (page) =>
+  page.locator("#recipes label:visible").evaluateAll((all) => all.map((it) => it.textContent));
+
+async function blobs(files) {
+  const entries = Object.entries(files).map(async ([name, blob]) => [
+    name,
+    Buffer.from(await blob.arrayBuffer()),
+  ]);
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+function assertSame(actual, expected) {
+  assert.deepEqual(Object.keys(actual).sort(), Object.keys(expected).sort());
+  for (const [name, bytes] of Object.entries(expected)) {
+    assert.ok(Buffer.from(actual[name]).equals(bytes), name);
+  }
+}
+
+test("several chosen files are one model; its files come as a zip or into a folder", async (t) => {
+  const page = await visit(t);
+  await page.evaluate(() => {
+    window.showDirectoryPicker = () => navigator.storage.getDirectory();
+  });
+  const files = splits();
+  const chosen = Object.entries(files).map(([name, buffer]) => ({
+    name,
+    mimeType: "application/octet-stream",
+    buffer: Buffer.from(buffer),
+  }));
+  await open(page, chosen);
+  await status(page, "this size is exact");
+  assert.match(await page.locator("#model-kind").innerText(), /GGUF · 2 files/);
+  assert.deepEqual(await labels(page), ["Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0", "fp16", "bf16"]);
+  await page.getByText("Q4_0", { exact: true }).click();
+  await status(page, "this size is exact");
+  await page.getByRole("button", { name: "Shrink" }).click();
+  await status(page, "Done in");
+  await shoot(page, "files");
+  const { name, bytes } = await download(page);
+  assert.equal(name, "m-00001-of-00002.Q4_0.zip");
+  const expected = await blobs((await shrink(files, "Q4_0")).files);
+  assert.equal(Object.keys(expected).length, 2);
+  assertSame(unzipSync(bytes), expected);
+
+  await page.getByRole("button", { name: "Save to a folder" }).click();
+  await status(page, "2 files are saved");
+  const saved = await page.evaluate(async () => {
+    const found = {};
+    for await (const [name, handle] of await navigator.storage.getDirectory()) {
+      const file = await handle.getFile();
+      found[name] = Array.from(new Uint8Array(await file.arrayBuffer()));
+    }
+    return found;
+  });
+  assertSame(saved, expected);
+});
+
+test("a chosen folder is a model, whatever else is in it", async (t) => {
+  const home = await mkdtemp(join(tmpdir(), "modelshrink-demo-"));
+  t.after(() => rm(home, { recursive: true }));
+  const folder = join(home, "my model");
+  await mkdir(folder);
+  const path = await makeLarge("onnx", folder, 4e6);
+  await writeFile(join(folder, "README.md"), "# A model");
+  await writeFile(join(folder, ".DS_Store"), "x");
+  const page = await visit(t);
+  await page.locator("#folder").setInputFiles(folder);
+  await status(page, "this size is exact");
+  assert.match(await page.locator("#model-kind").innerText(), /ONNX · 2 files/);
+  await page.getByRole("button", { name: "Shrink" }).click();
+  await status(page, "Done in");
+  const { name, bytes } = await download(page);
+  assert.equal(name, "model.int8.zip");
+  assertSame(unzipSync(bytes), await blobs((await shrink(path, "int8")).files));
+});
+
+/** Drops what `make` gives in the page. */
+const drop = (page, make, data) =>
+  page.evaluate(
+    ([code, data]) => {
+      const transfer = new Function("data", `return (${code})(data)`)(data);
+      const event = new DragEvent("drop", { bubbles: true, cancelable: true });
+      Object.defineProperty(event, "dataTransfer", { value: transfer });
+      document.getElementById("drop").dispatchEvent(event);
+    },
+    [String(make), data],
+  );
+
+test("files are dropped, and folders with folders in them", async (t) => {
+  const page = await visit(t);
+  const data = Object.entries(splits()).map(([name, bytes]) => [name, Array.from(bytes)]);
+  const loose = (data) => {
+    const transfer = new DataTransfer();
+    for (const [name, bytes] of data) transfer.items.add(new File([new Uint8Array(bytes)], name));
+    return transfer;
+  };
+  await drop(page, loose, data);
+  await status(page, "this size is exact");
+  assert.match(await page.locator("#model-kind").innerText(), /GGUF · 2 files/);
+
+  // The entries of a folder come in several answers.
+  const nested = (data) => {
+    const file = ([name, bytes]) => ({
+      isFile: true,
+      name,
+      file: (give) => give(new File([new Uint8Array(bytes)], name)),
+    });
+    const folder = (name, entries) => ({
+      isFile: false,
+      name,
+      createReader: () => {
+        const queue = entries.map((it) => [it]);
+        return { readEntries: (give) => give(queue.shift() ?? []) };
+      },
+    });
+    const inner = folder("model", data.map(file));
+    const entry = folder("all", [inner, file([".DS_Store", [1]]), file(["notes.txt", [2]])]);
+    return { files: new DataTransfer().files, items: [{ webkitGetAsEntry: () => entry }] };
+  };
+  await page.evaluate(() => document.getElementById("model-kind").replaceChildren());
+  await drop(page, nested, data);
+  await page.locator("#model-kind").filter({ hasText: "2 files" }).waitFor();
+  await status(page, "this size is exact");
+});
+
+test("says why a recipe changes nothing", async (t) => {
+  const page = await visit(t);
+  await open(page, ocrModel);
+  await status(page, "this size is exact");
+  assert.equal(await page.getByRole("list", { name: "Notes" }).isVisible(), false);
+  await page.getByText("bf16", { exact: true }).click();
+  await page.getByRole("list", { name: "Notes" }).waitFor();
+  assert.match(
+    await page.getByRole("list", { name: "Notes" }).innerText(),
+    /nothing changes[^]*opset/,
+  );
+  await shoot(page, "nothing-changes");
 });

@@ -38,6 +38,20 @@ async function nodeTests(folder) {
   return counts(ok, count("pass"), count("fail") + count("cancelled"));
 }
 
+/** A short run of every fuzz target, which is one test. */
+async function fuzzing() {
+  title("Fuzzing");
+  const tools = await run("bash", ["scripts/setup.sh", "--fuzz"]);
+  if (!tools.ok) {
+    console.log(tools.output);
+    return { passed: 0, failed: 1 };
+  }
+  const { ok, output } = await run(process.execPath, ["scripts/fuzz.mjs", "--seconds", "5"]);
+  console.log(output.trimEnd());
+  const count = (mark) => output.split("\n").filter((line) => line.startsWith(mark)).length;
+  return counts(ok, count("✔"), count("✖"));
+}
+
 const total = { passed: 0, failed: 0 };
 const add = ({ passed, failed }) => {
   total.passed += passed;
@@ -48,6 +62,7 @@ add(await nativeTests());
 title("Style, types, layers, sizes");
 add(await lint());
 for (const folder of ["node", "models", "package", "browser"]) add(await nodeTests(folder));
+add(await fuzzing());
 
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed ? 1 : 0;

@@ -5,20 +5,23 @@ import { extname, join, normalize } from "node:path";
 import { chromium } from "playwright-core";
 
 /** The system's Chromium, headless; root has no sandbox. */
-export function launch() {
-  return chromium.launch({
-    executablePath: process.env.CHROMIUM_PATH ?? "/usr/bin/chromium",
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
-}
+const options = {
+  executablePath: process.env.CHROMIUM_PATH ?? "/usr/bin/chromium",
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
+};
+
+export const launch = () => chromium.launch(options);
+
+/** With storage on the disk, as visitors have it, rather than in memory. */
+export const launchWithProfile = (folder) => chromium.launchPersistentContext(folder, options);
 
 const types = {
   ".html": "text/html",

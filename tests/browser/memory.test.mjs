@@ -1,0 +1,16 @@
+// Memory does not grow with the model in a page either: what scripts/large-models.mjs shows, on smaller files.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { maxGrowth, maxHeap, measureInChromium } from "./large.mjs";
+
+for (const [format, recipe] of [
+  ["safetensors", "int8"],
+  ["gguf", "Q8_0"],
+  ["onnx", "int8"],
+]) {
+  test(`${format}: 800 MB from a file to a file within 64 MiB of heap and 300 MB of Chromium`, async () => {
+    const { heap, growth } = await measureInChromium({ format, recipe, size: 8e8 });
+    assert.ok(heap <= maxHeap, `${heap} bytes of heap`);
+    assert.ok(growth <= maxGrowth, `${growth} bytes of growth`);
+  });
+}

@@ -90,7 +90,7 @@ export interface CoreTensorInfo {
   isWeight: boolean;
   axis: number;
   consumer: string;
-  note: string;
+  note?: string;
 }
 
 export interface CoreModelInfo {

@@ -120,10 +120,6 @@ function checkRunOptions(options: object, keys: readonly string[]): void {
   checkKeys("options", checkObject("options", options), keys);
 }
 
-function toTensorInfo({ note, ...tensor }: CoreTensorInfo): TensorInfo {
-  return { ...tensor, ...(note ? { note } : {}) };
-}
-
 const toFiles = (files: readonly { name: string; sizeBytes: number }[]): FileInfo[] =>
   files.map(({ name, sizeBytes }) => ({ name, bytes: sizeBytes }));
 
@@ -139,7 +135,7 @@ export async function inspect(source: Source, options: RunOptions = {}): Promise
       inputBytes: sizeBytes,
       files: toFiles(files),
       metadata,
-      tensors: tensors.map(toTensorInfo),
+      tensors,
     });
   });
 }

@@ -229,6 +229,11 @@ function offerDownload(files: Files): void {
   ui.download.hidden = !isOne && !fitsZip(files);
   ui.save.hidden = isOne || !canPickFolder();
   ui.shrink.hidden = true;
+  if (ui.download.hidden && ui.save.hidden) {
+    showError(
+      "These files are too large for a zip file, and this browser cannot write into a folder.",
+    );
+  }
   (ui.download.hidden ? ui.save : ui.download).focus();
 }
 

@@ -180,6 +180,7 @@ test("wrong usage exits with 2 and says what would be right", async () => {
     [["shrnk", "model.onnx"], /no command "shrnk".*"shrink"/],
     [["--json", "inspect", "model.onnx"], /command comes first/],
     [["shrink"], /takes <model>; 0 given/],
+    [["plan", "model.onnx", "fp16"], /takes <model>; 2 given. A recipe is given as --recipe fp16/],
     [["compare", "model.onnx"], /takes <original> <other>; 1 given/],
     [["shrink", "model.onnx", "--recipie", "int8"], /no option --recipie.*"--recipe"/],
     [["inspect", "model.onnx", "--recipe", "int8"], /no option --recipe/],

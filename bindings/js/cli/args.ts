@@ -101,7 +101,9 @@ export function parseCommand([word = "", ...rest]: string[]): Arguments {
   const { operands } = commands[word];
   if (!help && !version && positionals.length !== operands.length) {
     const wanted = operands.map((name) => `<${name}>`).join(" ");
-    throw new UsageError(`"${word}" takes ${wanted}; ${positionals.length} given.`);
+    const preset = positionals.find((it) => Object.hasOwn(presets, it));
+    const hint = preset === undefined ? "" : ` A recipe is given as --recipe ${preset}.`;
+    throw new UsageError(`"${word}" takes ${wanted}; ${positionals.length} given.${hint}`);
   }
   return { command: word, operands: positionals, json, help, version, keep, rule, ...named };
 }

@@ -45,7 +45,7 @@ ${Object.entries(presets)
 
 const outputHelp = `Output options:
   -o, --output <path>        a file, or a folder for several; by default beside the model:
-                             <model>.<recipe>.onnx, <folder>.<recipe>/
+                             <model>.<recipe>.<its ending>, <folder>.<recipe>/
   --workers <number>         threads; by default as many as there are cores, up to 4
   --resume                   go on where an earlier run was cut off`;
 

@@ -1,77 +1,33 @@
-import type { Mode, Plan, Preset, Recipe, Report, Source } from "modelshrink";
-import { formatBytes, presets } from "modelshrink";
+import type { Plan, Report, Source } from "modelshrink";
+import { formatBytes } from "modelshrink";
 import { formatPercent } from "./format.js";
-import type { Answer, Request } from "./protocol.js";
 import { showNotes } from "./notes.js";
 import { chosenFiles, droppedFiles, type Files } from "./open.js";
-import { formatNames, recipesFor } from "./recipes.js";
+import type { Answer, Request } from "./protocol.js";
+import { choice, listenForChoices, offerRecipes } from "./recipe-form.js";
+import { formatNamed } from "./recipes.js";
 import { samples } from "./samples.js";
-import { canPickFolder, download, fitsZip, saveToFolder, zipOf } from "./save.js";
+import {
+  canPickFolder,
+  download,
+  fitsZip,
+  outputName,
+  saveToFolder,
+  zipOf,
+  type Origin,
+} from "./save.js";
 import { showTensors } from "./table.js";
-
-function element<T extends HTMLElement>(id: string, type: new () => T): T {
-  const found = document.getElementById(id);
-  if (!(found instanceof type)) throw new Error(`The page has no ${type.name} "${id}".`);
-  return found;
-}
-
-const ui = {
-  drop: element("drop", HTMLElement),
-  file: element("file", HTMLInputElement),
-  folder: element("folder", HTMLInputElement),
-  chooseFolder: element("choose-folder", HTMLButtonElement),
-  samples: element("samples", HTMLElement),
-  error: element("error", HTMLElement),
-  work: element("work", HTMLElement),
-  options: element("options", HTMLFormElement),
-  recipes: element("recipes", HTMLElement),
-  modes: element("modes", HTMLFieldSetElement),
-  hint: element("hint", HTMLElement),
-  notes: element("notes", HTMLUListElement),
-  name: element("model-name", HTMLElement),
-  kind: element("model-kind", HTMLElement),
-  bars: element("bars", HTMLElement),
-  beforeBytes: element("before-bytes", HTMLElement),
-  afterBytes: element("after-bytes", HTMLElement),
-  shrink: element("shrink", HTMLButtonElement),
-  cancel: element("cancel", HTMLButtonElement),
-  download: element("download", HTMLButtonElement),
-  save: element("save", HTMLButtonElement),
-  progress: element("progress", HTMLProgressElement),
-  status: element("status", HTMLElement),
-  changedOnly: element("changed-only", HTMLInputElement),
-  tensors: element("tensors", HTMLTableSectionElement),
-};
-
-const modeHints: Record<Mode, string> = {
-  storage: "storage: loads everywhere and runs at full speed; saves download and disk, not memory.",
-  dynamic: "dynamic: integer arithmetic, the fastest on WebAssembly; saves memory too.",
-  lowmem: "lowmem: stays packed in memory; fast in Node.js and on GPUs.",
-};
-
-const isMode = (value: unknown): value is Mode =>
-  typeof value === "string" && Object.hasOwn(modeHints, value);
-const modeOf = (recipe: Recipe): Mode => recipe.mode ?? "storage";
-/** In ONNX integers can be written in three ways; everything else in one. */
-const hasModes = ({ weights }: Recipe): boolean =>
-  model?.format === "onnx" && !weights.includes("float");
-
-function presetNamed(name: string): Preset {
-  const preset = presets[name];
-  if (!preset) throw new Error(`There is no preset "${name}".`);
-  return preset;
-}
+import { showError, ui } from "./ui.js";
 
 const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
 const send = (request: Request): void => {
   worker.postMessage(request);
 };
 
-interface Model {
+interface Model extends Origin {
   source: Source;
-  /** The main file's. */
-  name: string;
-  format: string;
+  /** Everything that was dropped or chosen. */
+  paths: string[];
 }
 
 let model: Model | undefined;
@@ -80,36 +36,34 @@ let shown: Plan | Report | undefined;
 /** The id of the only request whose answers still matter. */
 let current = 0;
 
-interface Choice {
-  preset: string;
-  mode: Mode;
-  recipe: Recipe;
+/** "a", "a and b", "a, b and 3 more". */
+function listNames(names: readonly string[]): string {
+  if (names.length <= 2) return names.join(" and ");
+  return `${names.slice(0, 2).join(", ")} and ${names.length - 2} more`;
 }
 
-function choice(): Choice {
-  const data = new FormData(ui.options);
-  const preset = data.get("preset");
-  if (typeof preset !== "string") throw new Error("No recipe is chosen.");
-  const { recipe } = presetNamed(preset);
-  const chosen = data.get("mode");
-  const mode = isMode(chosen) ? chosen : modeOf(recipe);
-  return { preset, mode, recipe: hasModes(recipe) ? { ...recipe, mode } : recipe };
+const nameOfOutput = (from: Model, numFiles: number): string =>
+  outputName(from, choice().label, numFiles);
+
+/** What a download will be. */
+function describeOutputs(from: Model, { files }: Plan): string {
+  const name = nameOfOutput(from, files.length);
+  if (files.length === 1) return `Out comes ${name}.`;
+  const where = canPickFolder() ? `${name}.zip or a folder` : `${name}.zip`;
+  return `Out come ${listNames(files.map((file) => file.name))}, in ${where}.`;
 }
 
-function showError(message: string): void {
-  ui.error.textContent = message;
-  ui.error.hidden = false;
-}
-
-function showSizes(report: Plan | Report): void {
+/** Gives what is unexpected about them. */
+function showReport(report: Plan | Report): string {
   shown = report;
   const share = report.outputBytes / report.inputBytes;
   ui.bars.style.setProperty("--size-before", "1");
   ui.bars.style.setProperty("--size-after", String(share));
   ui.beforeBytes.textContent = formatBytes(report.inputBytes);
   ui.afterBytes.textContent = `${formatBytes(report.outputBytes)} · ${formatPercent(share)}`;
-  showNotes(ui.notes, report);
+  if (model) ui.outputs.textContent = describeOutputs(model, report);
   showTensors(ui.tensors, report.tensors, ui.changedOnly.checked);
+  return showNotes(ui.notes, report);
 }
 
 function setRunning(running: boolean): void {
@@ -135,74 +89,41 @@ function planAgain(): void {
   send({ kind: "plan", id: ++current, model: model.source, recipe: choice().recipe });
 }
 
-/** A preset brings its own mode; another one can be chosen after it. */
-function choosePreset(): void {
-  const { recipe } = presetNamed(choice().preset);
-  const radios = ui.modes.querySelectorAll<HTMLInputElement>("input");
-  for (const radio of radios) radio.checked = radio.value === modeOf(recipe);
-  ui.modes.disabled = !hasModes(recipe);
-}
-
-function describeChoice(): void {
-  const { preset, mode } = choice();
-  const { description, recipe } = presetNamed(preset);
-  const sentence = `${preset}: ${description}.`;
-  ui.hint.textContent = hasModes(recipe) ? `${sentence}\n${modeHints[mode]}` : sentence;
-}
-
 function openModel(files: Files): void {
-  const names = Object.keys(files);
-  const [name] = names;
-  if (name === undefined) {
+  const paths = Object.keys(files);
+  const [first] = paths;
+  if (first === undefined) {
     showError("There is no file in what was dropped or chosen.");
     return;
   }
   send({ kind: "cancel", id: current });
   clearDownload();
   setRunning(false);
-  const source = names.length > 1 ? files : (files[name] ?? files);
-  const shown = names.length > 1 ? (name.split("/")[0] ?? name) : name;
-  model = { source, name: shown, format: "" };
+  const [only] = paths.length === 1 ? Object.values(files) : [];
+  // Until it is known which file is the main one, errors name what was dropped.
+  model = { source: only ?? files, paths, main: first.split("/")[0] ?? first, folder: undefined };
   ui.work.hidden = true;
   ui.error.hidden = true;
   ui.status.textContent = "";
-  send({ kind: "open", id: ++current, model: source });
+  send({ kind: "open", id: ++current, model: model.source });
 }
 
-/** The main file's own name and format are known now; only the recipes for it are offered. */
-function showModel({ format, main, numFiles }: Extract<Answer, { kind: "opened" }>): void {
+function showModel({ format, names, suggested }: Extract<Answer, { kind: "opened" }>): void {
   if (!model) return;
-  model = { ...model, name: main, format };
+  const main = names[0] ?? model.main;
+  const path = model.paths.find((it) => `/${it}`.endsWith(`/${main}`));
+  model = { ...model, main, folder: path?.split("/").at(-2) };
   ui.name.textContent = main;
-  const others = numFiles > 1 ? ` · ${numFiles} files` : "";
-  ui.kind.textContent = `${formatNames[format] ?? format}${others}`;
-  const names = recipesFor[format] ?? Object.keys(presets);
-  const before = choice().preset;
-  const chosen = names.includes(before) ? before : names[0];
-  for (const label of ui.recipes.querySelectorAll("label")) label.hidden = true;
-  for (const name of names) {
-    const radio = ui.recipes.querySelector<HTMLInputElement>(`[value="${name}"]`);
-    const label = radio?.closest("label");
-    if (!radio || !label) continue;
-    radio.checked = name === chosen;
-    label.hidden = false;
-    // In the format's own order.
-    ui.recipes.append(label);
-  }
-  ui.modes.hidden = format !== "onnx";
-  choosePreset();
-  describeChoice();
+  const others = names.length > 1 ? ` · ${names.length} files` : "";
+  ui.kind.textContent = `${formatNamed(format).title}${others}`;
+  offerRecipes(format, suggested);
   planAgain();
 }
 
 async function openSample(name: string, url: URL): Promise<void> {
-  try {
-    const response = await fetch(url);
-    if (!response.ok) throw new Error(`status ${response.status}`);
-    openModel({ [name]: new File([await response.blob()], name) });
-  } catch (error) {
-    showError(`The sample could not be loaded: ${String(error)}.`);
-  }
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`status ${response.status}.`);
+  openModel({ [name]: new File([await response.blob()], name) });
 }
 
 function startShrink(): void {
@@ -212,14 +133,6 @@ function startShrink(): void {
   ui.cancel.focus();
   ui.status.textContent = "Shrinking…";
   send({ kind: "shrink", id: ++current, model: model.source, recipe: choice().recipe });
-}
-
-/** "model.int8.onnx", or what is left of a folder's name for a zip file. */
-function outputName(extension: string): string {
-  const { preset, mode, recipe } = choice();
-  const isUsual = !hasModes(recipe) || mode === modeOf(presetNamed(preset).recipe);
-  const suffix = isUsual ? preset : `${preset}-${mode}`;
-  return (model?.name ?? "model").replace(/(\.index)?(\.\w+)?$/, `.${suffix}${extension}`);
 }
 
 function offerDownload(files: Files): void {
@@ -238,15 +151,21 @@ function offerDownload(files: Files): void {
 }
 
 async function downloadOutputs(): Promise<void> {
-  const [[name, only] = ["", undefined], ...others] = Object.entries(outputs);
-  if (!only) return;
-  if (others.length > 0) download(await zipOf(outputs), outputName(".zip"));
-  else download(only, outputName(/\.\w+$/.exec(name)?.[0] ?? ""));
+  const blobs = Object.values(outputs);
+  const [only] = blobs;
+  if (!model || !only) return;
+  const name = nameOfOutput(model, blobs.length);
+  if (blobs.length > 1) download(await zipOf(outputs), `${name}.zip`);
+  else download(only, name);
 }
 
 async function saveOutputs(): Promise<void> {
+  if (!model) return;
   const count = Object.keys(outputs).length;
-  if (await saveToFolder(outputs)) ui.status.textContent = `${count} files are saved.`;
+  const name = nameOfOutput(model, count);
+  if (await saveToFolder(outputs, name)) {
+    ui.status.textContent = `${count} files are saved in ${name}.`;
+  }
 }
 
 /** Shows what went wrong with something that the visitor asked for. */
@@ -264,15 +183,15 @@ function receive(answer: Answer): void {
       break;
     case "planned":
       ui.work.hidden = false;
-      showSizes(answer.plan);
-      ui.status.textContent = "Planned from the structure alone; this size is exact.";
+      ui.status.textContent =
+        showReport(answer.plan) || "Planned from the structure alone; this size is exact.";
       break;
     case "progress":
       ui.progress.value = answer.fraction;
       break;
     case "shrunk":
       setRunning(false);
-      showSizes(answer.report);
+      showReport(answer.report);
       ui.status.textContent = `Done in ${answer.seconds.toFixed(1)} s.`;
       offerDownload(answer.files);
       break;
@@ -284,29 +203,24 @@ function receive(answer: Answer): void {
     case "failed":
       setRunning(false);
       ui.status.textContent = "";
-      showError(`${model?.name ?? "The model"}: ${answer.message}`);
+      showError(`${model?.main ?? "The model"}: ${answer.message}`);
       break;
   }
 }
 
-function addChoices(): void {
-  for (const name of Object.keys(presets)) {
-    const input = document.createElement("input");
-    Object.assign(input, { type: "radio", name: "preset", value: name, checked: name === "int8" });
-    const label = document.createElement("label");
-    label.append(input, name);
-    ui.recipes.append(label);
-  }
+function addSamples(): void {
   for (const { label, name, url } of samples) {
     const button = document.createElement("button");
     button.type = "button";
     button.append(label);
-    button.addEventListener("click", () => void openSample(name, url));
+    button.addEventListener("click", () => {
+      attempt("The sample could not be loaded", () => openSample(name, url));
+    });
     ui.samples.append(button);
   }
 }
 
-function listenForDrops(): void {
+function listenForFiles(): void {
   const over = (isOver: boolean) => (event: DragEvent) => {
     event.preventDefault();
     ui.drop.classList.toggle("over", isOver);
@@ -322,36 +236,31 @@ function listenForDrops(): void {
       openModel(await droppedFiles(dataTransfer));
     });
   });
+  for (const input of [ui.file, ui.folder]) {
+    input.addEventListener("change", () => {
+      if (input.files?.length) openModel(chosenFiles(input.files));
+      input.value = "";
+    });
+  }
+  ui.chooseFolder.addEventListener("click", () => {
+    ui.folder.click();
+  });
 }
 
-addChoices();
-describeChoice();
-listenForDrops();
+addSamples();
+listenForFiles();
+listenForChoices(planAgain);
 worker.addEventListener("message", ({ data }: MessageEvent<Answer>) => {
   receive(data);
 });
 worker.addEventListener("error", ({ message }) => {
   showError(`The worker could not start: ${message}`);
 });
-for (const input of [ui.file, ui.folder]) {
-  input.addEventListener("change", () => {
-    if (input.files?.length) openModel(chosenFiles(input.files));
-    input.value = "";
-  });
-}
-ui.chooseFolder.addEventListener("click", () => {
-  ui.folder.click();
-});
 ui.download.addEventListener("click", () => {
   attempt("The download failed", downloadOutputs);
 });
 ui.save.addEventListener("click", () => {
   attempt("Saving failed", saveOutputs);
-});
-ui.options.addEventListener("change", ({ target }) => {
-  if (target instanceof HTMLInputElement && target.name === "preset") choosePreset();
-  describeChoice();
-  planAgain();
 });
 ui.shrink.addEventListener("click", startShrink);
 ui.cancel.addEventListener("click", () => {

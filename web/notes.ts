@@ -4,17 +4,23 @@ import { formatBytes } from "modelshrink";
 
 const maxReasons = 4;
 
+type Tensor = Plan["tensors"][number];
+
 interface Reason {
   note: string;
   count: number;
   bytes: number;
 }
 
+const isKept = ({ from, to }: Tensor): boolean => from === to;
+const sizeOf = (tensors: readonly Tensor[]): number =>
+  tensors.reduce((bytes, { inputBytes }) => bytes + inputBytes, 0);
+
 /** Why tensors stay as they are; what keeps most bytes comes first. */
-function reasonsOf({ tensors }: Plan): Reason[] {
+function reasonsOf(kept: readonly Tensor[]): Reason[] {
   const reasons = new Map<string, Reason>();
-  for (const { from, to, note, inputBytes } of tensors) {
-    if (from !== to || !note) continue;
+  for (const { note, inputBytes } of kept) {
+    if (!note) continue;
     const { count, bytes } = reasons.get(note) ?? { count: 0, bytes: 0 };
     reasons.set(note, { note, count: count + 1, bytes: bytes + inputBytes });
   }
@@ -24,18 +30,35 @@ function reasonsOf({ tensors }: Plan): Reason[] {
 const sentence = ({ note, count, bytes }: Reason): string =>
   `${note}: ${count} ${count === 1 ? "tensor" : "tensors"}, ${formatBytes(bytes)}`;
 
-export function showNotes(list: HTMLUListElement, plan: Plan): void {
-  const notes = [...(plan.warnings ?? [])];
-  if (plan.tensors.every(({ from, to }) => from === to)) {
-    notes.push("With this recipe nothing changes. Why tensors stay as they are:");
-    notes.push(...reasonsOf(plan).map(sentence));
-  }
-  list.hidden = notes.length === 0;
-  list.replaceChildren(
-    ...notes.map((note) => {
+/** What is unexpected about the result as a whole. */
+function headlineOf({ tensors, inputBytes, outputBytes }: Plan): string {
+  const kept = tensors.filter(isKept);
+  if (kept.length === tensors.length) return "Nothing changes with this recipe.";
+  if (outputBytes > inputBytes * 0.99) return "This recipe makes the model hardly smaller.";
+  if (sizeOf(kept) > sizeOf(tensors) / 2) return "Most of the model stays as it is.";
+  return "";
+}
+
+function listOf(texts: readonly string[]): HTMLUListElement {
+  const list = document.createElement("ul");
+  list.append(
+    ...texts.map((text) => {
       const item = document.createElement("li");
-      item.append(note);
+      item.append(text);
       return item;
     }),
   );
+  return list;
+}
+
+/** Gives the headline, which is empty when all is well. */
+export function showNotes(place: HTMLElement, plan: Plan): string {
+  const headline = headlineOf(plan);
+  const reasons = headline ? reasonsOf(plan.tensors.filter(isKept)).map(sentence) : [];
+  const notes = [...(plan.warnings ?? []), ...reasons];
+  place.hidden = headline === "" && notes.length === 0;
+  const title = document.createElement("strong");
+  title.append(headline);
+  place.replaceChildren(...(headline ? [title] : []), ...(notes.length > 0 ? [listOf(notes)] : []));
+  return headline;
 }

@@ -3,8 +3,8 @@
 /** By path; within a chosen folder its name comes first. */
 export type Files = Record<string, Blob>;
 
-/** Systems leave such files everywhere; no model has them. */
-const isHidden = (path: string): boolean => path.split("/").some((part) => part.startsWith("."));
+/** Systems leave such files everywhere; no model has them. The folder that was chosen may be hidden. */
+const isHidden = (path: string): boolean => /^\.[^/]*$|\/\./.test(path);
 
 function toFiles(entries: Iterable<readonly [string, Blob]>): Files {
   return Object.fromEntries([...entries].filter(([path]) => !isHidden(path)));

@@ -14,7 +14,8 @@ export type Request =
   | { kind: "cancel"; id: number };
 
 export type Answer =
-  | { kind: "opened"; id: number; format: string; main: string; numFiles: number }
+  /** `names`: the model's files, the main one first; `suggested`: a preset. */
+  | { kind: "opened"; id: number; format: string; names: string[]; suggested: string }
   | { kind: "planned"; id: number; plan: Plan }
   | { kind: "progress"; id: number; fraction: number }
   | { kind: "shrunk"; id: number; report: Report; files: Record<string, Blob>; seconds: number }

@@ -2,6 +2,23 @@
 import { Zip, ZipPassThrough } from "fflate";
 import type { Files } from "./open.js";
 
+/** Where a model came from. */
+export interface Origin {
+  /** The main file's name, without its folder. */
+  main: string;
+  /** The folder's name, where it is known. */
+  folder: string | undefined;
+}
+
+const stemOf = (main: string): string =>
+  main.replace(/(-\d+-of-\d+)?(\.safetensors)?(\.index)?\.\w+$/, "");
+
+/** "model.int8.onnx" for one file; for several, whose own names must stay, that of their folder. */
+export function outputName({ main, folder }: Origin, label: string, numFiles: number): string {
+  if (numFiles > 1) return `${folder ?? stemOf(main)}.${label}`;
+  return `${stemOf(main)}.${label}${/\.\w+$/.exec(main)?.[0] ?? ""}`;
+}
+
 /** A zip file without zip64 ends here. */
 const maxZipBytes = 2 ** 32 - 2 ** 20;
 
@@ -52,21 +69,25 @@ declare global {
 
 export const canPickFolder = (): boolean => window.showDirectoryPicker !== undefined;
 
-/** Asks for a folder; false when none was chosen. */
-export async function saveToFolder(files: Files): Promise<boolean> {
-  let folder;
+/**
+ * Asks for a folder; false when none was chosen. The files go into a folder of their own in it: their
+ * names are the original's, which may be there.
+ */
+export async function saveToFolder(files: Files, name: string): Promise<boolean> {
+  let parent;
   try {
-    folder = await window.showDirectoryPicker?.({ mode: "readwrite" });
+    parent = await window.showDirectoryPicker?.({ mode: "readwrite" });
   } catch (error) {
     if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
   }
-  if (!folder) return false;
+  if (!parent) return false;
+  const folder = await parent.getDirectoryHandle(name, { create: true });
   for (const [path, blob] of Object.entries(files)) {
-    const names = path.split("/");
-    const name = names.pop() ?? path;
+    const inner = path.split("/");
+    const last = inner.pop() ?? path;
     let place = folder;
-    for (const inner of names) place = await place.getDirectoryHandle(inner, { create: true });
-    const handle = await place.getFileHandle(name, { create: true });
+    for (const part of inner) place = await place.getDirectoryHandle(part, { create: true });
+    const handle = await place.getFileHandle(last, { create: true });
     await blob.stream().pipeTo(await handle.createWritable());
   }
   return true;

@@ -43,6 +43,14 @@ function tableRow(tensor: Row): HTMLTableRowElement {
   return row;
 }
 
+function emptyRow(): HTMLTableRowElement {
+  const row = document.createElement("tr");
+  const only = cell("", "No tensor changes.");
+  only.colSpan = 6;
+  row.append(only);
+  return row;
+}
+
 /** Shows the tensors of a plan or a report, the largest first. */
 export function showTensors(
   body: HTMLTableSectionElement,
@@ -52,5 +60,5 @@ export function showTensors(
   const shown = tensors
     .filter(({ from, to }) => !changedOnly || from !== to)
     .sort((a, b) => b.inputBytes - a.inputBytes);
-  body.replaceChildren(...shown.map(tableRow));
+  body.replaceChildren(...(shown.length > 0 ? shown.map(tableRow) : [emptyRow()]));
 }

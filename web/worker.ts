@@ -1,6 +1,8 @@
 /** Runs the library off the page's thread, so that the page stays responsive. */
 import { inspect, plan, shrink } from "modelshrink";
+import { diskOutput } from "./disk.js";
 import type { Answer, Job, Request } from "./protocol.js";
+import { suggestedPreset } from "./recipes.js";
 
 const running = new Map<number, AbortController>();
 
@@ -10,14 +12,17 @@ const answer = (message: Answer): void => {
 
 async function shrinkJob({ id, model, recipe }: Job, signal: AbortSignal): Promise<void> {
   const start = performance.now();
+  const disk = await diskOutput();
   const result = await shrink(model, recipe, {
     signal,
+    ...(disk ? { sink: disk.sink } : {}),
     onProgress: ({ done, total }) => {
       answer({ kind: "progress", id, fraction: done / total });
     },
   });
   const seconds = (performance.now() - start) / 1000;
-  answer({ kind: "shrunk", id, report: result.report, files: result.files, seconds });
+  const files = disk ? await disk.files() : result.files;
+  answer({ kind: "shrunk", id, report: result.report, files, seconds });
 }
 
 async function run(request: Exclude<Request, { kind: "cancel" }>): Promise<void> {
@@ -30,8 +35,9 @@ async function run(request: Exclude<Request, { kind: "cancel" }>): Promise<void>
     } else if (request.kind === "plan") {
       answer({ kind: "planned", id, plan: await plan(model, request.recipe) });
     } else {
-      const { format, files } = await inspect(model);
-      answer({ kind: "opened", id, format, main: files[0]?.name ?? "", numFiles: files.length });
+      const info = await inspect(model);
+      const names = info.files.map(({ name }) => name);
+      answer({ kind: "opened", id, format: info.format, names, suggested: suggestedPreset(info) });
     }
   } catch (error) {
     if (controller.signal.aborted) answer({ kind: "cancelled", id });

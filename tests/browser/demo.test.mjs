@@ -6,11 +6,18 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { unzipSync } from "fflate";
-import { shrink } from "modelshrink";
-import { splitGguf, tinyLlama } from "../node/gguf.mjs";
-import { makeLarge } from "../node/large-models.mjs";
+import { inspect, shrink } from "modelshrink";
 import * as vite from "vite";
+import { makeGguf, tinyLlama, weights } from "../node/gguf.mjs";
+import { makeSafetensors } from "../node/safetensors.mjs";
 import { launch } from "./chromium.mjs";
+import {
+  ggufSplits,
+  onnxWithData,
+  safetensorsShards,
+  tfjsLayers,
+  tfjsShards,
+} from "./file-sets.mjs";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const shots = join(root, "build/screenshots");
@@ -35,7 +42,12 @@ after(async () => {
 
 /** The page, whose uncaught errors fail the test that opened it. */
 async function visit(t, options = {}, url = site.resolvedUrls.local[0]) {
-  const page = await browser.newPage({ viewport: { width: 1100, height: 1000 }, ...options });
+  const page = await browser.newPage({
+    viewport: { width: 1100, height: 1000 },
+    // A bar on its way to its length would be in the screenshots.
+    reducedMotion: "reduce",
+    ...options,
+  });
   page.setDefaultTimeout(30000);
   const errors = [];
   page.on("pageerror", (error) => errors.push(String(error)));
@@ -62,6 +74,7 @@ async function download(page) {
 
 test("shrinks the OCR model to the bytes that Node.js gives, and stays responsive", async (t) => {
   const page = await visit(t);
+  await shoot(page, "start");
   await open(page, ocrModel);
   await status(page, "this size is exact");
   const planned = await page.locator("#after-bytes").textContent();
@@ -161,16 +174,19 @@ test("runs from the development server", async (t) => {
   await status(page, "this size is exact");
 });
 
-/** Two files of one llama. */
-function splits() {
-  const llama = tinyLlama({});
-  return splitGguf(llama, [5, llama.tensors.length - 5]);
-}
-
 const labels = (page) =>
   page.locator("#recipes label:visible").evaluateAll((all) => all.map((it) => it.textContent));
 
-async function blobs(files) {
+/** Files as the input takes them. */
+const chosen = (files) =>
+  Object.entries(files).map(([name, bytes]) => ({
+    name,
+    mimeType: "application/octet-stream",
+    buffer: Buffer.from(bytes),
+  }));
+
+async function shrunk(source, recipe) {
+  const { files } = await shrink(source, recipe);
   const entries = Object.entries(files).map(async ([name, blob]) => [
     name,
     Buffer.from(await blob.arrayBuffer()),
@@ -185,62 +201,175 @@ function assertSame(actual, expected) {
   }
 }
 
-test("several chosen files are one model; its files come as a zip or into a folder", async (t) => {
-  const page = await visit(t);
-  await page.evaluate(() => {
-    window.showDirectoryPicker = () => navigator.storage.getDirectory();
-  });
-  const files = splits();
-  const chosen = Object.entries(files).map(([name, buffer]) => ({
-    name,
-    mimeType: "application/octet-stream",
-    buffer: Buffer.from(buffer),
-  }));
-  await open(page, chosen);
-  await status(page, "this size is exact");
-  assert.match(await page.locator("#model-kind").innerText(), /GGUF · 2 files/);
-  assert.deepEqual(await labels(page), ["Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0", "fp16", "bf16"]);
-  await page.getByText("Q4_0", { exact: true }).click();
-  await status(page, "this size is exact");
+async function shrinkInPage(page) {
   await page.getByRole("button", { name: "Shrink" }).click();
   await status(page, "Done in");
-  await shoot(page, "files");
-  const { name, bytes } = await download(page);
-  assert.equal(name, "m-00001-of-00002.Q4_0.zip");
-  const expected = await blobs((await shrink(files, "Q4_0")).files);
-  assert.equal(Object.keys(expected).length, 2);
-  assertSame(unzipSync(bytes), expected);
+}
 
+const onnxRecipes = "int8 uint8 int16 int4 uint4 fp16 bf16 fp8 dynamic q8 q4";
+const sets = [
+  {
+    make: ggufSplits,
+    kind: "GGUF · 2 files",
+    recipes: "Q8_0 Q5_1 Q5_0 Q4_1 Q4_0 fp16 bf16",
+    suggested: "Q8_0",
+    zip: "m.Q8_0.zip",
+    loads: /llama\.cpp/,
+  },
+  {
+    make: onnxWithData,
+    kind: "ONNX · 2 files",
+    recipes: onnxRecipes,
+    suggested: "int8",
+    zip: "model.int8.zip",
+    loads: /storage: loads everywhere/,
+  },
+  {
+    make: safetensorsShards,
+    kind: "safetensors · 3 files",
+    recipes: "fp16 bf16 fp8 int16 int8 uint8 int4 uint4",
+    suggested: "fp16",
+    zip: "model.fp16.zip",
+    loads: /Loads in everything that reads safetensors/,
+  },
+  {
+    make: tfjsShards,
+    kind: "TensorFlow.js · 3 files",
+    recipes: "int8 int16 fp16",
+    suggested: "int8",
+    zip: "model.int8.zip",
+    loads: /Loads in TensorFlow\.js/,
+  },
+  {
+    make: tfjsLayers,
+    kind: "TensorFlow.js · 2 files",
+    recipes: "int8 int16 fp16",
+    suggested: "fp16",
+    zip: "model.fp16.zip",
+    loads: /Loads in TensorFlow\.js/,
+  },
+];
+for (const { make, kind, recipes, suggested, zip, loads } of sets) {
+  test(`${kind}, ${make.name}: its own recipes, and a zip of the files that Node.js gives`, async (t) => {
+    const files = await make();
+    const page = await visit(t);
+    await open(page, chosen({ "README.md": Buffer.from("# A model"), ...files }));
+    await status(page, "this size is exact");
+    assert.equal(await page.locator("#model-kind").innerText(), kind);
+    assert.equal((await labels(page)).join(" "), recipes);
+    assert.equal(await page.locator("#recipes :checked").inputValue(), suggested);
+    assert.equal(await page.getByText("Written as").isVisible(), kind.startsWith("ONNX"));
+    const hint = await page.locator("#hint").innerText();
+    assert.match(hint, loads);
+    if (!kind.startsWith("ONNX")) assert.doesNotMatch(hint, /opset|anywhere/);
+    await shrinkInPage(page);
+    await shoot(page, `files-${make.name}`);
+    const { name, bytes } = await download(page);
+    assert.equal(name, zip);
+    const unzipped = unzipSync(bytes);
+    assertSame(unzipped, await shrunk(files, suggested));
+    await inspect(unzipped);
+  });
+}
+
+test("another recipe than the suggested one stays chosen for the next model", async (t) => {
+  const page = await visit(t);
+  await open(page, chosen(tfjsLayers()));
+  await status(page, "this size is exact");
+  await page.getByText("int16", { exact: true }).click();
+  await open(page, chosen(safetensorsShards()));
+  await status(page, "this size is exact");
+  assert.equal(await page.locator("#recipes :checked").inputValue(), "int16");
+  assert.match(await page.locator("#hint").innerText(), /W\.scale: your own code/);
+  await open(page, chosen(ggufSplits()));
+  await status(page, "this size is exact");
+  assert.equal(await page.locator("#recipes :checked").inputValue(), "Q8_0");
+});
+
+test("one file of each format is downloaded under its recipe's name", async (t) => {
+  const page = await visit(t);
+  const tensors = [{ name: "w", dtype: "F32", shape: [64, 64], data: weights(4096, "F32", 1) }];
+  const models = [
+    ["tiny.safetensors", makeSafetensors(tensors), "fp16", "tiny.fp16.safetensors"],
+    ["tiny.gguf", makeGguf(tinyLlama({})), "Q8_0", "tiny.Q8_0.gguf"],
+  ];
+  for (const [name, bytes, recipe, expected] of models) {
+    await open(page, chosen({ [name]: bytes }));
+    await page.getByText(`Out comes ${expected}.`).waitFor();
+    await shrinkInPage(page);
+    const file = await download(page);
+    assert.equal(file.name, expected);
+    assertSame(
+      { "": file.bytes },
+      { "": Object.values(await shrunk({ [name]: bytes }, recipe))[0] },
+    );
+  }
+});
+
+test("saves into a folder of its own, so that originals stay", async (t) => {
+  const page = await visit(t);
+  const files = ggufSplits();
+  const names = Object.keys(files);
+  await page.evaluate(async (name) => {
+    const home = await navigator.storage.getDirectory();
+    const picked = await home.getDirectoryHandle("picked", { create: true });
+    const original = await picked.getFileHandle(name, { create: true });
+    const writable = await original.createWritable();
+    await writable.write("original");
+    await writable.close();
+    window.showDirectoryPicker = () => Promise.resolve(picked);
+  }, names[0]);
+  await open(page, chosen(files));
+  await status(page, "this size is exact");
+  await shrinkInPage(page);
   await page.getByRole("button", { name: "Save to a folder" }).click();
-  await status(page, "2 files are saved");
-  const saved = await page.evaluate(async () => {
-    const found = {};
-    for await (const [name, handle] of await navigator.storage.getDirectory()) {
+  await status(page, "2 files are saved in m.Q8_0.");
+  const saved = await page.evaluate(async (name) => {
+    const home = await navigator.storage.getDirectory();
+    const picked = await home.getDirectoryHandle("picked");
+    const original = await (await picked.getFileHandle(name)).getFile();
+    const found = { original: await original.text(), files: {} };
+    for await (const [key, handle] of await picked.getDirectoryHandle("m.Q8_0")) {
       const file = await handle.getFile();
-      found[name] = Array.from(new Uint8Array(await file.arrayBuffer()));
+      found.files[key] = Array.from(new Uint8Array(await file.arrayBuffer()));
     }
     return found;
-  });
-  assertSame(saved, expected);
+  }, names[0]);
+  assert.equal(saved.original, "original");
+  assertSame(saved.files, await shrunk(files, "Q8_0"));
 });
 
 test("a chosen folder is a model, whatever else is in it", async (t) => {
   const home = await mkdtemp(join(tmpdir(), "modelshrink-demo-"));
   t.after(() => rm(home, { recursive: true }));
-  const folder = join(home, "my model");
-  await mkdir(folder);
-  const path = await makeLarge("onnx", folder, 4e6);
+  const folder = join(home, ".my model");
+  await mkdir(join(folder, ".cache"), { recursive: true });
+  const files = await onnxWithData();
+  for (const [name, bytes] of Object.entries(files)) await writeFile(join(folder, name), bytes);
   await writeFile(join(folder, "README.md"), "# A model");
   await writeFile(join(folder, ".DS_Store"), "x");
+  await writeFile(join(folder, "._model.onnx"), "x");
+  await writeFile(join(folder, ".cache/other.onnx"), "x");
   const page = await visit(t);
   await page.locator("#folder").setInputFiles(folder);
   await status(page, "this size is exact");
   assert.match(await page.locator("#model-kind").innerText(), /ONNX · 2 files/);
-  await page.getByRole("button", { name: "Shrink" }).click();
-  await status(page, "Done in");
+  await shrinkInPage(page);
   const { name, bytes } = await download(page);
-  assert.equal(name, "model.int8.zip");
-  assertSame(unzipSync(bytes), await blobs((await shrink(path, "int8")).files));
+  // Browsers do not let a download's name begin with a dot.
+  assert.match(name, /my model\.int8\.zip$/);
+  assertSame(unzipSync(bytes), await shrunk(files, "int8"));
+});
+
+test("says which files are missing or too many", async (t) => {
+  const page = await visit(t);
+  const [[name, main]] = Object.entries(safetensorsShards());
+  await open(page, chosen({ [name]: main }));
+  await page.getByRole("alert").filter({ hasText: "model-00001-of-00002.safetensors" }).waitFor();
+  await open(page, chosen({ "a.onnx": "x", "b.onnx": "x" }));
+  await page.getByRole("alert").filter({ hasText: "several models" }).waitFor();
+  await open(page, chosen({ "a.txt": "x", "b.txt": "x" }));
+  await page.getByRole("alert").filter({ hasText: "None of the files is known" }).waitFor();
 });
 
 /** Drops what `make` gives in the page. */
@@ -257,7 +386,7 @@ const drop = (page, make, data) =>
 
 test("files are dropped, and folders with folders in them", async (t) => {
   const page = await visit(t);
-  const data = Object.entries(splits()).map(([name, bytes]) => [name, Array.from(bytes)]);
+  const data = Object.entries(ggufSplits()).map(([name, bytes]) => [name, Array.from(bytes)]);
   const loose = (data) => {
     const transfer = new DataTransfer();
     for (const [name, bytes] of data) transfer.items.add(new File([new Uint8Array(bytes)], name));
@@ -290,18 +419,90 @@ test("files are dropped, and folders with folders in them", async (t) => {
   await drop(page, nested, data);
   await page.locator("#model-kind").filter({ hasText: "2 files" }).waitFor();
   await status(page, "this size is exact");
+  // The folder that has the main file.
+  await page.getByText("in model.Q8_0.zip").waitFor();
 });
 
 test("says why a recipe changes nothing", async (t) => {
   const page = await visit(t);
   await open(page, ocrModel);
   await status(page, "this size is exact");
-  assert.equal(await page.getByRole("list", { name: "Notes" }).isVisible(), false);
+  const notes = page.getByRole("group", { name: "Notes" });
+  assert.equal(await notes.isVisible(), false);
   await page.getByText("bf16", { exact: true }).click();
-  await page.getByRole("list", { name: "Notes" }).waitFor();
+  await status(page, "Nothing changes");
   assert.match(
-    await page.getByRole("list", { name: "Notes" }).innerText(),
-    /nothing changes[^]*opset/,
+    await notes.innerText(),
+    /^Nothing changes with this recipe\.\nbfloat16 needs opset 13, the model has 9: 41 tensors, 10\.7 MB/,
   );
+  assert.equal(await page.locator("#tensors").innerText(), "No tensor changes.");
   await shoot(page, "nothing-changes");
+});
+
+test("says why most of a model stays, and when it is hardly smaller", async (t) => {
+  const page = await visit(t);
+  const notes = page.getByRole("group", { name: "Notes" });
+  const half = { name: "half", dtype: "BF16", shape: [64, 64], data: weights(4096, "BF16", 1) };
+  const wide = { name: "wide", dtype: "F32", shape: [32, 32], data: weights(1024, "F32", 2) };
+  await open(page, chosen({ "a.safetensors": makeSafetensors([half]) }));
+  await status(page, "this size is exact");
+  assert.equal(await page.locator("#recipes :checked").inputValue(), "int8");
+  await page.getByText("fp16", { exact: true }).click();
+  await status(page, "hardly smaller");
+  await open(page, chosen({ "a.safetensors": makeSafetensors([half, wide]) }));
+  await status(page, "this size is exact");
+  await page.getByText("bf16", { exact: true }).click();
+  await status(page, "Most of the model stays");
+  assert.match(await notes.innerText(), /already bfloat16: 1 tensor, 8\.\d+ kB/);
+});
+
+/** Files in the outputs' folders on the browser's disk. */
+const onDisk = (page) =>
+  page.evaluate(async () => {
+    const found = [];
+    const walk = async (folder, path) => {
+      for await (const [name, handle] of folder) {
+        if (handle.kind === "directory") await walk(handle, `${path}/${name}`);
+        else found.push(`${path}/${name}`);
+      }
+    };
+    await walk(await navigator.storage.getDirectory(), "");
+    return found;
+  });
+
+test("outputs wait on the browser's disk for as long as their page is there", async (t) => {
+  const page = await visit(t);
+  const files = ggufSplits();
+  for (let run = 0; run < 2; run++) {
+    await open(page, chosen(files));
+    await status(page, "this size is exact");
+    await shrinkInPage(page);
+    assert.equal((await onDisk(page)).length, 2);
+  }
+  const [before] = await onDisk(page);
+  await page.reload();
+  await open(page, ocrModel);
+  await status(page, "this size is exact");
+  await shrinkInPage(page);
+  const after = await onDisk(page);
+  assert.equal(after.length, 1);
+  assert.notEqual(after[0].split("/")[1], before.split("/")[1]);
+});
+
+test("where the browser has no disk for pages, outputs are in memory", async (t) => {
+  const page = await browser.newPage();
+  t.after(() => page.close());
+  await page.route("**/worker*.js", async (route) => {
+    const response = await route.fetch();
+    const without = "delete FileSystemFileHandle.prototype.createSyncAccessHandle;";
+    await route.fulfill({ response, body: `${without}\n${await response.text()}` });
+  });
+  await page.goto(site.resolvedUrls.local[0]);
+  const files = ggufSplits();
+  await open(page, chosen(files));
+  await status(page, "this size is exact");
+  await shrinkInPage(page);
+  assert.deepEqual(await onDisk(page), []);
+  const { bytes } = await download(page);
+  assertSame(unzipSync(bytes), await shrunk(files, "Q8_0"));
 });

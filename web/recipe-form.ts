@@ -1,0 +1,91 @@
+/** The choice of a recipe: what is offered depends on the model's format. */
+import type { Mode, Preset, Recipe } from "modelshrink";
+import { presets } from "modelshrink";
+import { formatNamed, hasModes } from "./recipes.js";
+import { ui } from "./ui.js";
+
+export interface Choice {
+  recipe: Recipe;
+  /** For file names: "int8", or "int8-lowmem" where the mode is not the preset's own. */
+  label: string;
+}
+
+let format = "onnx";
+/** What the visitor has chosen, for the next models too. */
+let wanted: string | undefined;
+
+const isMode = (value: unknown): value is Mode =>
+  value === "storage" || value === "dynamic" || value === "lowmem";
+const modeOf = (recipe: Recipe): Mode => recipe.mode ?? "storage";
+
+function presetNamed(name: string): Preset {
+  const preset = presets[name];
+  if (!preset) throw new Error(`There is no preset "${name}".`);
+  return preset;
+}
+
+function chosenPreset(): string {
+  const name = new FormData(ui.options).get("preset");
+  if (typeof name !== "string") throw new Error("No recipe is chosen.");
+  return name;
+}
+
+function chosenMode(recipe: Recipe): Mode {
+  const mode = new FormData(ui.options).get("mode");
+  return isMode(mode) && hasModes(format, recipe) ? mode : modeOf(recipe);
+}
+
+export function choice(): Choice {
+  const name = chosenPreset();
+  const { recipe } = presetNamed(name);
+  const mode = chosenMode(recipe);
+  return mode === modeOf(recipe)
+    ? { recipe, label: name }
+    : { recipe: { ...recipe, mode }, label: `${name}-${mode}` };
+}
+
+function describe(): void {
+  const name = chosenPreset();
+  const { description, recipe } = presetNamed(name);
+  const here = formatNamed(format);
+  const sentence = `${name}: ${here.descriptions[name] ?? description}.`;
+  ui.hint.textContent = `${sentence}\n${here.loading(recipe, chosenMode(recipe))}`;
+}
+
+/** A preset brings its own mode; another one can be chosen after it. */
+function resetMode(): void {
+  const { recipe } = presetNamed(chosenPreset());
+  const radios = ui.modes.querySelectorAll<HTMLInputElement>("input");
+  for (const radio of radios) radio.checked = radio.value === modeOf(recipe);
+  ui.modes.disabled = !hasModes(format, recipe);
+}
+
+function recipeRadio(name: string, checked: boolean): HTMLLabelElement {
+  const input = document.createElement("input");
+  Object.assign(input, { type: "radio", name: "preset", value: name, checked });
+  const label = document.createElement("label");
+  label.append(input, name);
+  return label;
+}
+
+/** Offers what makes sense for a format. */
+export function offerRecipes(forFormat: string, suggested: string): void {
+  format = forFormat;
+  const names = formatNamed(format).presets;
+  const chosen = wanted !== undefined && names.includes(wanted) ? wanted : suggested;
+  ui.recipes.replaceChildren(...names.map((name) => recipeRadio(name, name === chosen)));
+  ui.modes.hidden = format !== "onnx";
+  resetMode();
+  describe();
+}
+
+export function listenForChoices(onChange: () => void): void {
+  ui.options.addEventListener("change", ({ target }) => {
+    if (target instanceof HTMLInputElement && target.name === "preset") {
+      wanted = target.value;
+      resetMode();
+    }
+    describe();
+    onChange();
+  });
+}

@@ -1,4 +1,4 @@
-import type { Plan, Report, Source } from "modelshrink";
+import type { Plan, Report } from "modelshrink";
 import { formatBytes } from "modelshrink";
 import { formatPercent } from "./format.js";
 import { showNotes } from "./notes.js";
@@ -25,9 +25,8 @@ const send = (request: Request): void => {
 };
 
 interface Model extends Origin {
-  source: Source;
-  /** Everything that was dropped or chosen. */
-  paths: string[];
+  /** Everything that was dropped or chosen; the library finds the main file. */
+  files: Files;
 }
 
 let model: Model | undefined;
@@ -86,12 +85,11 @@ function planAgain(): void {
   setRunning(false);
   ui.error.hidden = true;
   ui.status.textContent = "Reading the model’s structure…";
-  send({ kind: "plan", id: ++current, model: model.source, recipe: choice().recipe });
+  send({ kind: "plan", id: ++current, model: model.files, recipe: choice().recipe });
 }
 
 function openModel(files: Files): void {
-  const paths = Object.keys(files);
-  const [first] = paths;
+  const [first] = Object.keys(files);
   if (first === undefined) {
     showError("There is no file in what was dropped or chosen.");
     return;
@@ -99,19 +97,18 @@ function openModel(files: Files): void {
   send({ kind: "cancel", id: current });
   clearDownload();
   setRunning(false);
-  const [only] = paths.length === 1 ? Object.values(files) : [];
   // Until it is known which file is the main one, errors name what was dropped.
-  model = { source: only ?? files, paths, main: first.split("/")[0] ?? first, folder: undefined };
+  model = { files, main: first.split("/")[0] ?? first, folder: undefined };
   ui.work.hidden = true;
   ui.error.hidden = true;
   ui.status.textContent = "";
-  send({ kind: "open", id: ++current, model: model.source });
+  send({ kind: "open", id: ++current, model: model.files });
 }
 
 function showModel({ format, names, suggested }: Extract<Answer, { kind: "opened" }>): void {
   if (!model) return;
   const main = names[0] ?? model.main;
-  const path = model.paths.find((it) => `/${it}`.endsWith(`/${main}`));
+  const path = Object.keys(model.files).find((it) => `/${it}`.endsWith(`/${main}`));
   model = { ...model, main, folder: path?.split("/").at(-2) };
   ui.name.textContent = main;
   const others = names.length > 1 ? ` · ${names.length} files` : "";
@@ -132,7 +129,7 @@ function startShrink(): void {
   setRunning(true);
   ui.cancel.focus();
   ui.status.textContent = "Shrinking…";
-  send({ kind: "shrink", id: ++current, model: model.source, recipe: choice().recipe });
+  send({ kind: "shrink", id: ++current, model: model.files, recipe: choice().recipe });
 }
 
 function offerDownload(files: Files): void {

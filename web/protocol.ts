@@ -1,14 +1,15 @@
 /** What the page and its worker say to each other. Each request has an id, which its answers repeat. */
-import type { Plan, Recipe, Report, Source } from "modelshrink";
+import type { Plan, Recipe, Report } from "modelshrink";
+import type { Files } from "./open.js";
 
 export interface Job {
   id: number;
-  model: Source;
+  model: Files;
   recipe: Recipe;
 }
 
 export type Request =
-  | { kind: "open"; id: number; model: Source }
+  | { kind: "open"; id: number; model: Files }
   | ({ kind: "plan" } & Job)
   | ({ kind: "shrink" } & Job)
   | { kind: "cancel"; id: number };
@@ -18,6 +19,6 @@ export type Answer =
   | { kind: "opened"; id: number; format: string; names: string[]; suggested: string }
   | { kind: "planned"; id: number; plan: Plan }
   | { kind: "progress"; id: number; fraction: number }
-  | { kind: "shrunk"; id: number; report: Report; files: Record<string, Blob>; seconds: number }
+  | { kind: "shrunk"; id: number; report: Report; files: Files; seconds: number }
   | { kind: "cancelled"; id: number }
   | { kind: "failed"; id: number; message: string };

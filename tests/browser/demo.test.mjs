@@ -259,9 +259,16 @@ for (const { make, kind, recipes, suggested, zip, loads } of sets) {
     assert.equal((await labels(page)).join(" "), recipes);
     assert.equal(await page.locator("#recipes :checked").inputValue(), suggested);
     assert.equal(await page.getByText("Written as").isVisible(), kind.startsWith("ONNX"));
-    const hint = await page.locator("#hint").innerText();
-    assert.match(hint, loads);
-    if (!kind.startsWith("ONNX")) assert.doesNotMatch(hint, /opset|anywhere/);
+    const hint = page.locator("#hint");
+    assert.match(await hint.innerText(), loads);
+    // What presets say of themselves is meant for ONNX.
+    for (const name of kind.startsWith("ONNX") ? [] : recipes.split(" ")) {
+      await page.getByText(name, { exact: true }).click();
+      assert.match(await hint.innerText(), new RegExp(`^${name}: .{10}`));
+      assert.doesNotMatch(await hint.innerText(), /opset|anywhere|GGUF:/);
+    }
+    await page.getByText(suggested, { exact: true }).click();
+    await page.getByText(`in ${zip}`).waitFor();
     await shrinkInPage(page);
     await shoot(page, `files-${make.name}`);
     const { name, bytes } = await download(page);
@@ -271,6 +278,22 @@ for (const { make, kind, recipes, suggested, zip, loads } of sets) {
     await inspect(unzipped);
   });
 }
+
+test("ONNX integers are written as chosen; floats leave no choice", async (t) => {
+  const page = await visit(t);
+  await open(page, ocrModel);
+  await status(page, "this size is exact");
+  await page.getByText("lowmem", { exact: true }).click();
+  await page.getByText("Out comes ch_PP-OCRv4_rec_infer.int8-lowmem.onnx.").waitFor();
+  assert.match(await page.locator("#hint").innerText(), /lowmem: stays packed in memory/);
+  await shrinkInPage(page);
+  const { bytes } = await download(page);
+  const expected = await shrunk(ocrModel, { weights: "int8", mode: "lowmem" });
+  assertSame({ "": bytes }, { "": Object.values(expected)[0] });
+  await page.getByText("fp16", { exact: true }).click();
+  assert.ok(await page.getByLabel("lowmem").isDisabled());
+  await page.getByText("Out comes ch_PP-OCRv4_rec_infer.fp16.onnx.").waitFor();
+});
 
 test("another recipe than the suggested one stays chosen for the next model", async (t) => {
   const page = await visit(t);

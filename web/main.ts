@@ -147,27 +147,45 @@ function offerDownload(files: Files): void {
   (ui.download.hidden ? ui.save : ui.download).focus();
 }
 
+/** Shows what happens to the outputs, as long as they are the current ones. */
+async function withStatus(during: string, work: () => Promise<string>): Promise<void> {
+  const before = outputs;
+  ui.status.textContent = during;
+  const after = await work();
+  if (outputs === before) ui.status.textContent = after;
+}
+
 async function downloadOutputs(): Promise<void> {
   const blobs = Object.values(outputs);
   const [only] = blobs;
   if (!model || !only) return;
   const name = nameOfOutput(model, blobs.length);
-  if (blobs.length > 1) download(await zipOf(outputs), `${name}.zip`);
-  else download(only, name);
+  if (blobs.length === 1) {
+    download(only, name);
+    return;
+  }
+  await withStatus("Making the zip file…", async () => {
+    download(await zipOf(outputs), `${name}.zip`);
+    return `${name}.zip is made.`;
+  });
 }
 
 async function saveOutputs(): Promise<void> {
   if (!model) return;
   const count = Object.keys(outputs).length;
   const name = nameOfOutput(model, count);
-  if (await saveToFolder(outputs, name)) {
-    ui.status.textContent = `${count} files are saved in ${name}.`;
-  }
+  await withStatus("Saving…", async () =>
+    (await saveToFolder(outputs, name))
+      ? `${count} files are saved in ${name}.`
+      : "Nothing is saved.",
+  );
 }
 
 /** Shows what went wrong with something that the visitor asked for. */
 function attempt(what: string, work: () => Promise<void>): void {
+  ui.error.hidden = true;
   work().catch((error: unknown) => {
+    ui.status.textContent = "";
     showError(`${what}: ${error instanceof Error ? error.message : String(error)}`);
   });
 }

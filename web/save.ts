@@ -19,30 +19,37 @@ export function outputName({ main, folder }: Origin, label: string, numFiles: nu
   return `${stemOf(main)}.${label}${/\.\w+$/.exec(main)?.[0] ?? ""}`;
 }
 
+const sliceBytes = 1 << 22;
+
 /** A zip file without zip64 ends here. */
 const maxZipBytes = 2 ** 32 - 2 ** 20;
 
 export const fitsZip = (files: Files): boolean =>
   Object.values(files).reduce((bytes, { size }) => bytes + size, 0) < maxZipBytes;
 
-/** Weights do not compress; storing them is fast, and they can be read in place. */
+/**
+ * Weights do not compress: they are stored, and the zip file refers to the Blobs instead of holding a
+ * copy. They are read once, for their checksums.
+ */
 export async function zipOf(files: Files): Promise<Blob> {
-  const parts: Blob[] = [];
+  const parts: BlobPart[] = [];
   let failure: Error | undefined;
+  let content: Uint8Array | undefined;
   const zip = new Zip((error, bytes) => {
-    // As Blobs, which the browser may keep on disk.
     if (error) failure ??= error;
-    else parts.push(new Blob([bytes]));
+    // What is stored comes back as it was given; the rest is the zip file's own.
+    else if (bytes !== content) parts.push(bytes);
   });
   for (const [name, blob] of Object.entries(files)) {
     const entry = new ZipPassThrough(name);
     zip.add(entry);
-    const reader = blob.stream().getReader();
-    for (;;) {
-      const { value, done } = await reader.read();
-      entry.push(value ?? new Uint8Array(0), done);
-      if (done) break;
+    entry.push((content = new Uint8Array(0)));
+    parts.push(blob);
+    for (let begin = 0; begin < blob.size; begin += sliceBytes) {
+      const slice = blob.slice(begin, begin + sliceBytes);
+      entry.push((content = new Uint8Array(await slice.arrayBuffer())));
     }
+    entry.push((content = new Uint8Array(0)), true);
   }
   zip.end();
   if (failure) throw failure;

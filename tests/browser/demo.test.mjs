@@ -345,8 +345,24 @@ test("saves into a folder of its own, so that originals stay", async (t) => {
   await open(page, chosen(files));
   await status(page, "this size is exact");
   await shrinkInPage(page);
-  await page.getByRole("button", { name: "Save to a folder" }).click();
+  const save = page.getByRole("button", { name: "Save to a folder" });
+  await page.evaluate(() => {
+    window.pick = window.showDirectoryPicker;
+    window.showDirectoryPicker = () => Promise.reject(new DOMException("", "AbortError"));
+  });
+  await save.click();
+  await status(page, "Nothing is saved.");
+  await page.evaluate(() => {
+    window.showDirectoryPicker = () => Promise.reject(new Error("No permission."));
+  });
+  await save.click();
+  await page.getByRole("alert").filter({ hasText: "Saving failed: No permission." }).waitFor();
+  await page.evaluate(() => {
+    window.showDirectoryPicker = window.pick;
+  });
+  await save.click();
   await status(page, "2 files are saved in m.Q8_0.");
+  assert.equal(await page.getByRole("alert").isVisible(), false);
   const saved = await page.evaluate(async (name) => {
     const home = await navigator.storage.getDirectory();
     const picked = await home.getDirectoryHandle("picked");

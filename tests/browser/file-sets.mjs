@@ -15,9 +15,10 @@ export function ggufSplits() {
   return splitGguf(llama, [5, llama.tensors.length - 5]);
 }
 
+/** Large enough to be read in several slices when it is small. */
 export async function onnxWithData() {
   const folder = await mkdtemp(join(tmpdir(), "modelshrink-set-"));
-  await makeLarge("onnx", folder, 4e6);
+  await makeLarge("onnx", folder, 2.4e7);
   const files = {};
   for (const name of await readdir(folder)) files[name] = await readFile(join(folder, name));
   await rm(folder, { recursive: true });

@@ -40,9 +40,9 @@ after(async () => {
   await site?.close();
 });
 
-/** The page, whose uncaught errors fail the test that opened it. */
-async function visit(t, options = {}, url = site.resolvedUrls.local[0]) {
-  const page = await browser.newPage({
+/** The page, whose uncaught errors fail the test that opened it; `home` is a browser or a context. */
+async function visit(t, options = {}, url = site.resolvedUrls.local[0], home = browser) {
+  const page = await home.newPage({
     viewport: { width: 1100, height: 1000 },
     // A bar on its way to its length would be in the screenshots.
     reducedMotion: "reduce",
@@ -541,6 +541,22 @@ test("outputs wait on the browser's disk for as long as their page is there", as
   const after = await onDisk(page);
   assert.equal(after.length, 1);
   assert.notEqual(after[0].split("/")[1], before.split("/")[1]);
+});
+
+test("another tab leaves outputs alone", async (t) => {
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const files = ggufSplits();
+  const tabs = [];
+  for (let i = 0; i < 2; i++) {
+    const page = await visit(t, {}, undefined, context);
+    await open(page, chosen(files));
+    await status(page, "this size is exact");
+    await shrinkInPage(page);
+    tabs.push(page);
+  }
+  const expected = await shrunk(files, "Q8_0");
+  for (const page of tabs) assertSame(unzipSync((await download(page)).bytes), expected);
 });
 
 test("where the browser has no disk for pages, outputs are in memory", async (t) => {

@@ -393,27 +393,41 @@ test("saves into a folder of its own, so that originals stay", async (t) => {
   assertSame(saved.files, await shrunk(files, "Q8_0"));
 });
 
-test("a chosen folder is a model, whatever else is in it", async (t) => {
-  const home = await mkdtemp(join(tmpdir(), "modelshrink-demo-"));
-  t.after(() => rm(home, { recursive: true }));
-  const folder = join(home, ".my model");
-  await mkdir(join(folder, ".cache"), { recursive: true });
-  const files = await onnxWithData();
-  for (const [name, bytes] of Object.entries(files)) await writeFile(join(folder, name), bytes);
-  await writeFile(join(folder, "README.md"), "# A model");
-  await writeFile(join(folder, ".DS_Store"), "x");
-  await writeFile(join(folder, "._model.onnx"), "x");
-  await writeFile(join(folder, ".cache/other.onnx"), "x");
-  const page = await visit(t);
-  await page.locator("#folder").setInputFiles(folder);
-  await status(page, "this size is exact");
-  assert.match(await page.locator("#model-kind").innerText(), /ONNX · 2 files/);
-  await shrinkInPage(page);
-  const { name, bytes } = await download(page);
-  // Browsers do not let a download's name begin with a dot.
-  assert.match(name, /my model\.int8\.zip$/);
-  assertSame(unzipSync(bytes), await shrunk(files, "int8"));
-});
+/** A drop as the system gives it: folders have entries then. */
+async function dropPath(page, path) {
+  const { x, y } = await page.locator("#drop").boundingBox();
+  const session = await page.context().newCDPSession(page);
+  const data = { items: [], files: [path], dragOperationsMask: 1 };
+  for (const type of ["dragEnter", "dragOver", "drop"]) {
+    await session.send("Input.dispatchDragEvent", { type, x: x + 20, y: y + 20, data });
+  }
+}
+
+const ways = {
+  chosen: (page, folder) => page.locator("#folder").setInputFiles(folder),
+  dropped: dropPath,
+};
+for (const [way, give] of Object.entries(ways)) {
+  test(`a ${way} folder is a model, whatever else is in it`, async (t) => {
+    const home = await mkdtemp(join(tmpdir(), "modelshrink-demo-"));
+    t.after(() => rm(home, { recursive: true }));
+    const folder = join(home, ".my model");
+    const files = await onnxWithData();
+    const others = ["README.md", ".DS_Store", "._model.onnx", ".cache/other.onnx", "docs/a.md"];
+    for (const inner of [".cache", "docs"]) await mkdir(join(folder, inner), { recursive: true });
+    for (const [name, bytes] of Object.entries(files)) await writeFile(join(folder, name), bytes);
+    for (const name of others) await writeFile(join(folder, name), "x");
+    const page = await visit(t);
+    await give(page, folder);
+    await status(page, "this size is exact");
+    assert.match(await page.locator("#model-kind").innerText(), /ONNX · 2 files/);
+    await shrinkInPage(page);
+    const { name, bytes } = await download(page);
+    // Browsers do not let a download's name begin with a dot.
+    assert.match(name, /my model\.int8\.zip$/);
+    assertSame(unzipSync(bytes), await shrunk(files, "int8"));
+  });
+}
 
 test("says which files are missing or too many", async (t) => {
   const page = await visit(t);

@@ -38,7 +38,7 @@ async function nodeTests(folder) {
   return counts(ok, count("pass"), count("fail") + count("cancelled"));
 }
 
-/** A short run of every fuzz target, which is one test. */
+/** A short run of every fuzz target; each counts as a test. */
 async function fuzzing() {
   title("Fuzzing");
   const tools = await run("bash", ["scripts/setup.sh", "--fuzz"]);

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/memory_host.h"
+#include "common/protobuf_bytes.h"
 #include "native/safetensors_model.h"
 
 extern "C" {
@@ -42,17 +43,6 @@ void Forget(void* memory) { live_bytes -= malloc_usable_size(memory); }
 template <typename T>
 std::string Raw(T value) {
   return {reinterpret_cast<const char*>(&value), sizeof(T)};
-}
-
-std::string Varint(uint64_t value) {
-  std::string bytes;
-  for (; value >= 128; value /= 128) bytes.push_back(static_cast<char>(value % 128 + 128));
-  bytes.push_back(static_cast<char>(value));
-  return bytes;
-}
-std::string Number(uint32_t field, uint64_t value) { return Varint(field * 8) + Varint(value); }
-std::string Bytes(uint32_t field, const std::string& body) {
-  return Varint(field * 8 + 2) + Varint(body.size()) + body;
 }
 
 // Names as models have them, or as short as they can be.

@@ -7,22 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "common/protobuf_bytes.h"
 #include "formats/onnx/reader.h"
 #include "formats/onnx/scanner.h"
 
 namespace modelshrink {
 namespace {
-
-std::string Varint(uint64_t value) {
-  std::string out;
-  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
-  out.push_back(static_cast<char>(value));
-  return out;
-}
-std::string Number(uint32_t field, uint64_t value) { return Varint(field << 3) + Varint(value); }
-std::string Bytes(uint32_t field, const std::string& body) {
-  return Varint(field << 3 | 2) + Varint(body.size()) + body;
-}
 
 std::string TensorOf(const std::string& name, const std::vector<uint64_t>& dims, uint64_t type,
                      const std::string& data) {

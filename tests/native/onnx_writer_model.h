@@ -9,25 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "common/protobuf_bytes.h"
 #include "formats/layout.h"
 #include "formats/onnx/reader.h"
 
 namespace modelshrink::onnx {
 
 using Strings = std::vector<std::string>;
-
-inline std::string Varint(uint64_t value) {
-  std::string bytes;
-  for (; value >= 128; value /= 128) bytes.push_back(static_cast<char>(value % 128 + 128));
-  bytes.push_back(static_cast<char>(value));
-  return bytes;
-}
-inline std::string Number(uint32_t field, uint64_t value) {
-  return Varint(field * 8) + Varint(value);
-}
-inline std::string Bytes(uint32_t field, const std::string& body) {
-  return Varint(field * 8 + 2) + Varint(body.size()) + body;
-}
 
 inline std::string IntAttr(const std::string& name, uint64_t value) {
   return Bytes(5, Bytes(1, name) + Number(3, value) + Number(20, 2));

@@ -1,12 +1,13 @@
 /** Where a model goes: memory by default, files in Node.js, or whatever the user brings. */
 import { pathTarget } from "#platform";
 import type { CoreFile, CoreTensorReport } from "./core.js";
-import { ArgumentError, IntegrityError, OutOfMemoryError } from "./errors.js";
+import { ArgumentError, IntegrityError, ModelShrinkError, OutOfMemoryError } from "./errors.js";
 import type { OpenFile } from "./source.js";
 
 /**
  * Takes one output file. `open` comes first; then every byte is written exactly once, in any order;
- * then `close`, which makes the output visible, or `abort`, which leaves nothing behind. Bytes
+ * then `close`, which makes the output visible, or `abort`, which leaves nothing behind. Both come when
+ * no write is under way and are the last call. With workers several writes may be under way. Bytes
  * belong to the sink once they are handed over.
  */
 export interface Sink {
@@ -185,11 +186,13 @@ export function targetFromOption(sink: unknown, resume: boolean): Target | undef
   );
 }
 
-/** Passes writes on and holds them against the promised sizes. */
+/** Passes writes on, holds them against the promised sizes, and ends when none is under way. */
 export class CheckedSink {
   readonly #sink: FileSetSink;
   readonly #run: RunIdentity;
   readonly #planned: number;
+  readonly #writes = new Set<Promise<void>>();
+  #isAborted = false;
   written = 0;
 
   constructor(sink: FileSetSink, run: RunIdentity) {
@@ -208,6 +211,8 @@ export class CheckedSink {
   }
 
   async write(piece: Piece): Promise<void> {
+    // A worker's last words may come after the failure of another.
+    if (this.#isAborted) throw new ModelShrinkError("The run has ended.", "internal");
     const size = this.#run.files[piece.file]?.sizeBytes ?? 0;
     const { length } = piece.bytes;
     if (piece.offset + length > size) {
@@ -216,10 +221,14 @@ export class CheckedSink {
       );
     }
     this.written += length;
-    await this.#sink.write(piece);
+    const work = Promise.resolve(this.#sink.write(piece));
+    const settled = work.catch(() => undefined).finally(() => this.#writes.delete(settled));
+    this.#writes.add(settled);
+    await work;
   }
 
   async finish(unit: number, report: CoreTensorReport | undefined): Promise<void> {
+    if (this.#isAborted) return;
     await this.#sink.finish(unit, report);
   }
 
@@ -234,6 +243,8 @@ export class CheckedSink {
 
   /** Never fails: `reason` is what the caller has to hear. */
   async abort(reason: unknown): Promise<void> {
+    this.#isAborted = true;
+    await Promise.all(this.#writes);
     try {
       await this.#sink.abort(reason);
     } catch {

@@ -31,17 +31,19 @@ export interface OpenFile {
   version?: string;
   /** Where it is in the file system. */
   path?: string;
-  /** Whether the bytes that read() gives are its own memory, or read again from there. */
-  keepsBytes: boolean;
+  /** Whether read() gives the file's own memory, at no cost. */
+  inMemory: boolean;
+  /** Whether one read waits for the other. */
+  isSerial: boolean;
   read(offset: number, length: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
 /** Bytes that `file` gave, as memory that may be kept, changed or transferred. */
-export function ownBytes({ keepsBytes }: OpenFile, bytes: Uint8Array): Uint8Array {
+export function ownBytes({ inMemory }: OpenFile, bytes: Uint8Array): Uint8Array {
   const isWhole = bytes.byteLength === bytes.buffer.byteLength;
   // Not slice(): a Buffer's would share its memory.
-  return isWhole && !keepsBytes ? bytes : new Uint8Array(bytes);
+  return isWhole && !inMemory ? bytes : new Uint8Array(bytes);
 }
 
 /** A model's files: the main one, and those that it names. */
@@ -86,7 +88,20 @@ function isPlainRecord(value: object): value is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null;
 }
 
-function fromRandomAccess(source: RandomAccess): RawFile {
+/** Runs one piece of work after the other. */
+type Queue = <T>(work: () => Promise<T>) => Promise<T>;
+
+function newQueue(): Queue {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const result = last.then(work);
+    last = result.catch(() => undefined);
+    return result;
+  };
+}
+
+/** Its bytes are copied before the next read, which may go into the same buffer. */
+function fromRandomAccess(source: RandomAccess, inTurn: Queue): RawFile {
   if (!Number.isSafeInteger(source.size) || source.size < 0) {
     throw new ArgumentError(
       `A source's size is ${String(source.size)}; it must be a whole number of bytes.`,
@@ -94,12 +109,24 @@ function fromRandomAccess(source: RandomAccess): RawFile {
   }
   return {
     size: source.size,
-    keepsBytes: true,
-    read: (offset, length) => source.read(offset, length),
+    isSerial: true,
+    read: (offset, length) =>
+      inTurn(async () => {
+        const bytes: unknown = await source.read(offset, length);
+        if (bytes instanceof Uint8Array) return new Uint8Array(bytes);
+        throw new ArgumentError("A source's read() must give a Uint8Array.");
+      }),
   };
 }
 
-async function openAny(source: unknown, signal?: AbortSignal): Promise<RawFileSet> {
+interface OpenOptions {
+  signal?: AbortSignal | undefined;
+  /** For what the model's own read() functions do. */
+  inTurn: Queue;
+}
+
+async function openAny(source: unknown, options: OpenOptions): Promise<RawFileSet> {
+  const { signal, inTurn } = options;
   if (typeof source === "string") {
     return /^https?:\/\//i.test(source) ? openUrl(new URL(source), signal) : openPath(source);
   }
@@ -116,11 +143,11 @@ async function openAny(source: unknown, signal?: AbortSignal): Promise<RawFileSe
         "Uint8Array, Response, URL, path (Node.js), { size, read } or a record of those.",
     );
   }
-  if (isRandomAccess(source)) return alone(fromRandomAccess(source));
-  return openRecord(source, signal);
+  if (isRandomAccess(source)) return alone(fromRandomAccess(source, inTurn));
+  return openRecord(source, options);
 }
 
-async function openRecord(source: object, signal?: AbortSignal): Promise<RawFileSet> {
+async function openRecord(source: object, options: OpenOptions): Promise<RawFileSet> {
   const names = isPlainRecord(source) ? Object.keys(source) : [];
   if (!isPlainRecord(source) || names.length === 0) {
     throw new ArgumentError(
@@ -130,7 +157,7 @@ async function openRecord(source: object, signal?: AbortSignal): Promise<RawFile
   const main = mainFileOf(names);
   const folder = main.slice(0, main.lastIndexOf("/") + 1);
   const openOne = async (name: string) => {
-    const { main: file } = await openAny(source[folder + name], signal);
+    const { main: file } = await openAny(source[folder + name], options);
     return { ...file, read: file.read.bind(file), name };
   };
   return {
@@ -146,14 +173,15 @@ function toOpenFile(raw: RawFile, name: string): OpenFile {
     size: raw.size,
     ...(raw.version === undefined ? {} : { version: raw.version }),
     ...(raw.path === undefined ? {} : { path: raw.path }),
-    keepsBytes: raw.inMemory ?? raw.keepsBytes ?? false,
+    inMemory: raw.inMemory ?? false,
+    isSerial: raw.isSerial ?? false,
     read: windowed(raw),
     close: () => raw.close?.() ?? Promise.resolve(),
   };
 }
 
 export async function openSource(source: unknown, signal?: AbortSignal): Promise<OpenFileSet> {
-  const set = await openAny(source, signal);
+  const set = await openAny(source, { signal, inTurn: newQueue() });
   const files = [toOpenFile(set.main, set.main.name || defaultName)];
   return {
     main: files[0]!,

@@ -38,7 +38,8 @@ const nextOrder = () =>
 const proxyOf = ({ name, size }: FileName, file: number): OpenFile => ({
   name,
   size,
-  keepsBytes: false,
+  inMemory: false,
+  isSerial: false,
   read(offset, length) {
     if (length === 0) return Promise.resolve(new Uint8Array(0));
     const id = numReads++;

@@ -37,6 +37,43 @@ test("workers give the same bytes and the same report", async () => {
   }
 });
 
+test("a source may read into the same buffer again, later than it was asked", async () => {
+  const buffer = new Uint8Array(1 << 23);
+  const read = async (offset, size) => {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    buffer.set(model.subarray(offset, offset + size));
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    return buffer.subarray(0, size);
+  };
+  for (const workers of [0, 2]) {
+    const result = await shrink({ size: model.length, read }, "Q8_0", { workers });
+    const [bytes, wanted] = [await result.bytes(), await expected.bytes()];
+    assert.equal(Buffer.compare(bytes, wanted), 0, `${workers} workers`);
+  }
+});
+
+test("a sink hears of the end when all its writes are done", async () => {
+  const failure = new Error("full");
+  let writes = 0;
+  let pending = 0;
+  let ended;
+  const sink = {
+    open: () => undefined,
+    async write() {
+      assert.equal(ended, undefined, "a write after the end");
+      if (++writes === 6) throw failure;
+      pending++;
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      pending--;
+    },
+    close: () => assert.fail("closed"),
+    abort: () => (ended = pending),
+  };
+  await assert.rejects(shrink(model, "Q8_0", { sink, workers: 4 }), (error) => error === failure);
+  assert.equal(ended, 0);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+});
+
 test("the source's own bytes are not taken away", async () => {
   const copy = Uint8Array.from(model);
   await shrink(copy, "Q8_0", { workers: 2 });

@@ -1,11 +1,14 @@
 /** What every kind of source is turned into first. */
-import { ArgumentError, IntegrityError } from "../errors.js";
+import { IntegrityError } from "../errors.js";
 
 /** Bytes that are read piece by piece, wherever they are. */
 export interface RandomAccess {
   /** In bytes. */
   size: number;
-  /** Exactly `length` bytes at `offset`; modelshrink never asks past `size`. */
+  /**
+   * Exactly `length` bytes at `offset`; modelshrink never asks past `size`. Reads of one model come one
+   * after the other, and the next one may fill the same memory again.
+   */
   read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
 }
 
@@ -16,8 +19,8 @@ export interface RawFile extends RandomAccess {
   version?: string | undefined;
   /** Where it is in the file system. */
   path?: string;
-  /** Whether it may give the same memory again. */
-  keepsBytes?: boolean;
+  /** Whether one read waits for the other. */
+  isSerial?: boolean;
   /** Whether reading costs nothing, so that a window would only copy. */
   inMemory?: boolean;
   close?(): Promise<void>;
@@ -37,10 +40,7 @@ export const alone = (main: RawFile): RawFileSet => ({
 });
 
 async function readExactly(raw: RawFile, offset: number, length: number): Promise<Uint8Array> {
-  const bytes: unknown = await raw.read(offset, length);
-  if (!(bytes instanceof Uint8Array)) {
-    throw new ArgumentError("A source's read() must give a Uint8Array.");
-  }
+  const bytes = await raw.read(offset, length);
   if (bytes.length !== length) {
     throw new IntegrityError(
       `The source gave ${bytes.length} bytes where ${length} were asked at byte ${offset} of ` +
@@ -58,7 +58,7 @@ const maxWindowBytes = 1 << 20;
 
 /** Reads of `raw` that give exactly what is asked, or throw. */
 export function windowed(raw: RawFile): (offset: number, length: number) => Promise<Uint8Array> {
-  let window = new Uint8Array(0);
+  let window: Uint8Array = new Uint8Array(0);
   let start = 0;
   let ahead = windowBytes;
   return async (offset, length) => {
@@ -69,8 +69,7 @@ export function windowed(raw: RawFile): (offset: number, length: number) => Prom
       ahead = follows ? Math.min(2 * ahead, maxWindowBytes) : windowBytes;
       window = new Uint8Array(0);
       const size = Math.max(length, Math.min(ahead, raw.size - offset));
-      // Copied: a source may read into the same buffer again.
-      window = new Uint8Array(await readExactly(raw, offset, size));
+      window = await readExactly(raw, offset, size);
       start = offset;
     }
     return window.subarray(offset - start, offset - start + length);

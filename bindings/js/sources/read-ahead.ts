@@ -11,8 +11,7 @@ interface Ahead {
  * bytes of the last are worked on.
  */
 export function readAhead(file: OpenFile): OpenFile {
-  // Such a file reads at once, or into the memory that it gave before.
-  if (file.keepsBytes) return file;
+  if (file.inMemory || file.isSerial) return file;
   let expected = { offset: -1, length: 0 };
   let ahead: Ahead | undefined;
 

@@ -1,13 +1,24 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import {
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { shrink } from "modelshrink";
 import { makeGguf, tinyLlama } from "./gguf.mjs";
+import { makeSafetensors } from "./safetensors.mjs";
 
 const script = fileURLToPath(new URL("./interrupted.mjs", import.meta.url));
 const never = 1e9;
@@ -96,22 +107,29 @@ test("another model or another recipe is refused", async () => {
   await writeFile(source, model);
 });
 
-test("a source without a date is known by its content", async () => {
+test("a source without a path is known by its content", async () => {
   const model = await readFile(source);
-  const controller = new AbortController();
-  const options = { sink: output, resume: true };
-  const onProgress = ({ phase, done }) => {
-    if (phase === "write" && done > 50_000) controller.abort();
-  };
-  const { signal } = controller;
-  await assert.rejects(shrink(model, "Q8_0", { ...options, signal, onProgress }), {
-    name: "AbortError",
-  });
   const other = Buffer.from(model);
   other[other.length - 100] ^= 1;
-  await assert.rejects(shrink(other, "Q8_0", options), { message: /the model changed/ });
-  await shrink(model, "Q8_0", options);
-  assert.equal(Buffer.compare(await readFile(output), expected.bytes), 0);
+  const options = { sink: output, resume: true };
+  const kinds = [
+    (bytes) => bytes,
+    (bytes) => new Blob([bytes]),
+    (bytes) => new File([bytes], "in.gguf", { lastModified: 1 }),
+  ];
+  for (const sourceOf of kinds) {
+    const controller = new AbortController();
+    const onProgress = ({ phase, done }) => {
+      if (phase === "write" && done > 50_000) controller.abort();
+    };
+    const { signal } = controller;
+    const run = shrink(sourceOf(model), "Q8_0", { ...options, signal, onProgress });
+    await assert.rejects(run, { name: "AbortError" });
+    const changed = shrink(sourceOf(other), "Q8_0", options);
+    await assert.rejects(changed, { message: /the model changed/ });
+    await shrink(sourceOf(model), "Q8_0", options);
+    assert.equal(Buffer.compare(await readFile(output), expected.bytes), 0);
+  }
 });
 
 test("an aborted run leaves nothing, unless it is to be resumed", async () => {
@@ -126,14 +144,58 @@ test("an aborted run leaves nothing, unless it is to be resumed", async () => {
   }
 });
 
-test("two runs to one file: the second is refused", async () => {
-  const first = shrink(source, "Q8_0", { sink: output });
-  const second = shrink(source, "Q8_0", { sink: output });
-  const results = await Promise.allSettled([first, second]);
-  assert.deepEqual(results.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
-  const { reason } = results.find(({ status }) => status === "rejected");
-  assert.match(reason.message, /is writing it/);
-  assert.equal(Buffer.compare(await readFile(output), expected.bytes), 0);
+test("two runs to one file: the second is refused, through a link too", async () => {
+  const link = join(folder, "link");
+  await rm(link, { force: true });
+  await symlink(join(folder, "out"), link);
+  for (const other of [output, join(link, "small.gguf")]) {
+    const runs = [output, other].map((sink) => shrink(source, "Q8_0", { sink }));
+    const results = await Promise.allSettled(runs);
+    const statuses = results.map(({ status }) => status);
+    assert.deepEqual(statuses.sort(), ["fulfilled", "rejected"]);
+    const { reason } = results.find(({ status }) => status === "rejected");
+    assert.match(reason.message, /is writing it/);
+    assert.equal(Buffer.compare(await readFile(output), expected.bytes), 0);
+    assert.deepEqual(await readdir(join(folder, "out")), ["small.gguf"]);
+  }
+});
+
+test("a lock holds while its process runs", async (t) => {
+  const lockOf = (time, pid) => join(folder, "out", `.small.gguf.${time}-${pid}.lock`);
+  const now = process.hrtime.bigint();
+  const child = spawn(process.execPath, ["-e", "setInterval(() => 0, 1000)"]);
+  t.after(() => child.kill());
+  const held = lockOf(now, child.pid);
+  await writeFile(held, "");
+  await assert.rejects(shrink(source, "Q8_0", { sink: output }), (error) => {
+    assert.ok(error.message.includes(`process ${child.pid}`) && error.message.includes(held));
+    return true;
+  });
+  assert.deepEqual(await readdir(join(folder, "out")), [basename(held)]);
+  child.kill();
+  await once(child, "close");
+  // An earlier process had this one's number.
+  await writeFile(lockOf(1, process.pid), "");
+  await shrink(source, "Q8_0", { sink: output });
+  assert.deepEqual(await readdir(join(folder, "out")), ["small.gguf"]);
+});
+
+test("what the disk reports only once fails the run", async () => {
+  const handle = await open(source);
+  const prototype = Object.getPrototypeOf(handle);
+  await handle.close();
+  const { datasync } = prototype;
+  prototype.datasync = () =>
+    Promise.reject(Object.assign(new Error("EIO: i/o error"), { code: "EIO" }));
+  try {
+    const shape = [4096, 4608];
+    const data = new Uint8Array(4 * shape[0] * shape[1]);
+    const large = makeSafetensors([{ name: "w", dtype: "F32", shape, data }]);
+    await assert.rejects(shrink(large, "fp16", { sink: output }), { code: "io" });
+    assert.deepEqual(await readdir(join(folder, "out")), []);
+  } finally {
+    prototype.datasync = datasync;
+  }
 });
 
 test("resume needs a path", async () => {

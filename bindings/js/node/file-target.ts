@@ -1,16 +1,15 @@
 /** Outputs as files, which appear whole or not at all, and runs that can be resumed. */
-import { createHash, webcrypto } from "node:crypto";
+import { webcrypto } from "node:crypto";
 import { mkdir, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
-import { basename, dirname, join, resolve, sep } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import type { CoreTensorReport } from "../core.js";
 import { ArgumentError, IntegrityError, ModelShrinkError } from "../errors.js";
 import type { FileSetSink, FinishedUnits, Piece, RunIdentity, Target } from "../sink.js";
+import { hidden } from "./hidden.js";
 import { ioError } from "./io-error.js";
 import { Journal, type WrittenPiece } from "./journal.js";
+import { releaseLock, takeLock } from "./lock.js";
 import { readFully } from "./read-fully.js";
-
-/** In UTF-16 units, of at most three bytes each: a file name may have 255 bytes. */
-const maxNameLength = 64;
 
 /** Writes at a time: the system's threads hash and write while others compute. */
 const maxParallel = 4;
@@ -28,18 +27,8 @@ async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    throw ioError("write", path, cause);
+    throw cause instanceof ModelShrinkError ? cause : ioError("write", path, cause);
   }
-}
-
-/** The hidden neighbour of a file that holds it until it is whole. */
-function hidden(path: string, suffix: string): string {
-  const name = basename(path);
-  const short =
-    name.length <= maxNameLength
-      ? name
-      : `${name.slice(0, maxNameLength)}-${createHash("sha256").update(name).digest("hex").slice(0, 8)}`;
-  return join(dirname(path), `.${short}.${suffix}`);
 }
 
 /** The rename would replace a device, or fail on a folder after all the work. */
@@ -58,6 +47,7 @@ class PartFile {
   #handle: FileHandle | undefined;
   #unsynced = 0;
   #sync: Promise<void> | undefined;
+  #syncFailure: { cause: unknown } | undefined;
 
   constructor(path: string, size: number) {
     this.path = path;
@@ -101,7 +91,11 @@ class PartFile {
   /** Everything is on the disk. */
   async finish(): Promise<void> {
     await this.#sync;
-    await attempt(this.path, () => this.#file().sync());
+    await attempt(this.path, async () => {
+      await this.#file().sync();
+      // Systems tell of a write that failed only once.
+      if (this.#syncFailure) throw this.#syncFailure.cause;
+    });
     const { size } = await this.#file().stat();
     if (size !== this.size) {
       throw new IntegrityError(`"${this.path}" has ${size} bytes instead of ${this.size}.`);
@@ -123,10 +117,11 @@ class PartFile {
     this.#unsynced += written;
     if (this.#unsynced < syncBytes || this.#sync) return;
     this.#unsynced = 0;
-    // A failure shows again in finish().
     this.#sync = this.#file()
       .datasync()
-      .catch(() => undefined)
+      .catch((cause: unknown) => {
+        this.#syncFailure = { cause };
+      })
       .finally(() => (this.#sync = undefined));
   }
 
@@ -143,9 +138,6 @@ async function syncFolder(path: string): Promise<void> {
   await folder?.close();
 }
 
-/** Targets of this process's running runs. */
-const busy = new Set<string>();
-
 /** Where output files go. */
 interface Place {
   folder: string;
@@ -159,7 +151,7 @@ class FileTargetSink implements FileSetSink {
   readonly #resume: boolean;
   #files: PartFile[] = [];
   #journal: Journal | undefined;
-  #busy: string | undefined;
+  readonly #locks: string[] = [];
   readonly #writes = new Set<Promise<void>>();
   #failure: { cause: unknown } | undefined;
 
@@ -173,20 +165,18 @@ class FileTargetSink implements FileSetSink {
       ({ name, sizeBytes }) => new PartFile(this.#place.pathFor(name), sizeBytes),
     );
     await refuseInputs(this.#files, run);
-    const main = this.#files[0]!.path;
-    const key = resolve(main);
-    if (busy.has(key)) throw alreadyRunning(main, process.pid);
-    busy.add(key);
-    this.#busy = key;
     await this.#makeFolders();
-    const { journal, finished } = await Journal.open(hidden(main, "journal"), run, {
-      resume: this.#resume,
-      openParts: (isKept) => this.#openParts(isKept),
-      has: (piece) => this.#files[piece.file]?.has(piece) ?? Promise.resolve(false),
-      inUse: (pid) => alreadyRunning(main, pid),
-    }).catch((cause: unknown) => {
-      throw cause instanceof ModelShrinkError ? cause : ioError("write", main, cause);
-    });
+    const main = this.#files[0]!.path;
+    for (const { path } of this.#files) {
+      this.#locks.push(await attempt(path, () => takeLock(path)));
+    }
+    const { journal, finished } = await attempt(main, () =>
+      Journal.open(hidden(main, "journal"), run, {
+        resume: this.#resume,
+        openParts: (isKept) => this.#openParts(isKept),
+        has: (piece) => this.#files[piece.file]?.has(piece) ?? Promise.resolve(false),
+      }),
+    );
     this.#journal = journal;
     return finished;
   }
@@ -218,18 +208,17 @@ class FileTargetSink implements FileSetSink {
     for (const folder of new Set(this.#files.map(({ path }) => dirname(path)))) {
       await syncFolder(folder);
     }
-    this.#release();
+    await this.#release();
   }
 
   async abort(): Promise<void> {
     try {
       await Promise.allSettled(this.#writes);
       for (const file of this.#files) await file.close();
-      if (!this.#journal) return;
-      if (this.#resume) await this.#journal.release();
-      else await this.#discard();
+      if (this.#resume) await this.#journal?.close();
+      else if (this.#isLocked()) await this.#discard();
     } finally {
-      this.#release();
+      await this.#release();
     }
   }
 
@@ -267,17 +256,15 @@ class FileTargetSink implements FileSetSink {
     return areThere;
   }
 
-  #release(): void {
-    if (this.#busy !== undefined) busy.delete(this.#busy);
-    this.#busy = undefined;
+  /** Whether what is under the temporary names is this run's to remove. */
+  #isLocked(): boolean {
+    return this.#files.length > 0 && this.#locks.length === this.#files.length;
+  }
+
+  async #release(): Promise<void> {
+    for (const lock of this.#locks) await releaseLock(lock);
   }
 }
-
-const alreadyRunning = (path: string, pid: number) =>
-  new ModelShrinkError(
-    `Cannot write "${path}": process ${pid} is writing it. If it is not, delete "${hidden(path, "journal")}".`,
-    "io",
-  );
 
 /** Replacing an input while it is read would lose both. */
 async function refuseInputs(files: readonly PartFile[], { inputs }: RunIdentity): Promise<void> {

@@ -1,8 +1,8 @@
 /** What a run has written so far, so that a later run goes on where it was cut off. */
 import { createHash } from "node:crypto";
-import { open, readFile, rm, type FileHandle } from "node:fs/promises";
+import { open, readFile, rename, rm, type FileHandle } from "node:fs/promises";
 import type { CoreTensorReport } from "../core.js";
-import { ArgumentError, ModelShrinkError } from "../errors.js";
+import { ArgumentError } from "../errors.js";
 import type { FinishedUnits, RunIdentity } from "../sink.js";
 import type { OpenFile } from "../source.js";
 
@@ -17,15 +17,9 @@ export interface WrittenPiece {
 /** The first line: which run this is. Changed when the meaning of a journal changes. */
 interface Head {
   journal: number;
-  pid: number;
   output: string;
   order: string;
   source: string;
-}
-
-/** The last line of a run that stopped in good order: its process is done with it. */
-interface Released {
-  released: true;
 }
 
 /** A further line: a unit whose bytes are all written. */
@@ -41,11 +35,9 @@ interface Options {
   openParts: (isKept: boolean) => Promise<boolean>;
   /** Whether these bytes of it are there. */
   has: (piece: WrittenPiece) => Promise<boolean>;
-  /** Another process is at it. */
-  inUse: (pid: number) => ModelShrinkError;
 }
 
-const version = 1;
+const version = 2;
 const sampleBytes = 65536;
 const numSamples = 64;
 
@@ -68,21 +60,10 @@ async function headOf({ files, inputs, order }: RunIdentity): Promise<Head> {
   for (const file of inputs) contents.push([file.name, file.size, await contentOf(file)]);
   return {
     journal: version,
-    pid: process.pid,
     output: digest(JSON.stringify(files)),
     order: digest(order),
     source: digest(JSON.stringify(contents)),
   };
-}
-
-function isRunning(pid: number): boolean {
-  if (pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
-  }
 }
 
 const infinity = "Infinity";
@@ -95,9 +76,7 @@ function parse(text: string): { head: Head; lines: Line[] } | undefined {
   const whole = text.split("\n").slice(0, -1);
   try {
     const head = JSON.parse(whole[0] ?? "") as Head;
-    const rest = whole.slice(1).map((line) => JSON.parse(line, withInfinity) as Line | Released);
-    const lines = rest.filter((line): line is Line => "unit" in line);
-    if (lines.length < rest.length) head.pid = process.pid;
+    const lines = whole.slice(1).map((line) => JSON.parse(line, withInfinity) as Line);
     return head.journal === version ? { head, lines } : undefined;
   } catch {
     return undefined;
@@ -133,6 +112,7 @@ export class Journal {
   readonly #path: string;
   readonly #handle: FileHandle;
   readonly #unfinished = new Map<number, WrittenPiece[]>();
+  #last = Promise.resolve();
 
   private constructor(path: string, handle: FileHandle) {
     this.#path = path;
@@ -142,18 +122,25 @@ export class Journal {
   static async open(
     path: string,
     run: RunIdentity,
-    { resume, openParts, has, inUse }: Options,
+    { resume, openParts, has }: Options,
   ): Promise<{ journal: Journal; finished: FinishedUnits }> {
     const head = await headOf(run);
     const before = parse(await readFile(path, "utf8").catch(() => ""));
-    if (before && isRunning(before.head.pid)) throw inUse(before.head.pid);
     const kept = resume ? before : undefined;
     if (kept) checkSame(kept.head, head);
     const areThere = await openParts(kept !== undefined);
     const lines = kept && areThere ? await linesOf(kept.lines, has) : [];
-    // Written anew: with this process's number, and without what does not hold.
-    const journal = new Journal(path, await open(path, "w"));
-    await journal.#append([head, ...lines]);
+    // Written anew, without what does not hold; the old one stays until this one is whole.
+    const next = `${path}.new`;
+    const journal = new Journal(path, await open(next, "w"));
+    try {
+      await journal.#append([head, ...lines]);
+      await rename(next, path);
+    } catch (error) {
+      await journal.close();
+      await rm(next, { force: true });
+      throw error;
+    }
     return { journal, finished: new Map(lines.map(({ unit, report }) => [unit, report])) };
   }
 
@@ -172,8 +159,7 @@ export class Journal {
   }
 
   /** Stays for a later run. */
-  async release(): Promise<void> {
-    await this.#append([{ released: true }]).catch(() => undefined);
+  async close(): Promise<void> {
     await this.#handle.close();
   }
 
@@ -182,9 +168,11 @@ export class Journal {
     await rm(this.#path, { force: true });
   }
 
-  async #append(lines: readonly (Head | Line | Released)[]): Promise<void> {
+  /** Lines come whole: units may end while the last line is being written. */
+  #append(lines: readonly (Head | Line)[]): Promise<void> {
     // JSON has no infinities; an SQNR is one where nothing changed.
     const text = lines.map((line) => `${JSON.stringify(line, withoutInfinity)}\n`);
-    await this.#handle.appendFile(text.join(""));
+    this.#last = this.#last.then(() => this.#handle.appendFile(text.join("")));
+    return this.#last;
   }
 }

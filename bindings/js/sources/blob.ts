@@ -2,11 +2,8 @@ import type { RawFile } from "./raw.js";
 
 export function fromBlob(blob: Blob): RawFile {
   const name = "name" in blob && typeof blob.name === "string" ? { name: blob.name } : {};
-  const isDated = "lastModified" in blob && typeof blob.lastModified === "number";
-  const version = isDated ? { version: String(blob.lastModified) } : {};
   return {
     ...name,
-    ...version,
     size: blob.size,
     read: async (offset, length) =>
       new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer()),

@@ -1,6 +1,7 @@
 #include "values.h"
 
 #include <cmath>
+#include <concepts>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -124,63 +125,99 @@ StatusOr<TensorSpec> SpecFrom(const val& object) {
   return spec;
 }
 
-val FilesOf(std::span<const InputFile> files) {
-  val array = val::array();
-  for (size_t i = 0; i < files.size(); ++i) {
-    val file = val::object();
-    file.set("name", files[i].name);
-    file.set("sizeBytes", NumberOf(files[i].size_bytes));
-    array.set(i, file);
-  }
-  return array;
-}
-
-val ShapeOf(const Shape& shape) {
-  val array = val::array();
-  for (size_t i = 0; i < shape.size(); ++i) array.set(i, NumberOf(shape[i]));
-  return array;
-}
-
 void SetRange(const ByteRange& range, val* object) {
   object->set("file", range.file);
   object->set("offset", NumberOf(range.offset));
   object->set("size", NumberOf(range.size));
 }
 
+// `name` with what stands before it: "{", "," or "[" and so on.
 void AppendMember(const char* name, std::string_view value, std::string* json) {
   *json += name;
   modelshrink::json::AppendQuoted(value, json);
 }
 
+void AppendMember(const char* name, uint64_t value, std::string* json) {
+  *json += name;
+  *json += std::to_string(value);
+}
+
+// Nothing that only converts to bool, such as a pointer.
+void AppendMember(const char* name, std::same_as<bool> auto value, std::string* json) {
+  *json += name;
+  *json += value ? "true" : "false";
+}
+
+// `append(item, json)` for each, as an array.
+template <typename Items, typename Append>
+void AppendArray(const char* name, const Items& items, Append append, std::string* json) {
+  *json += name;
+  *json += '[';
+  bool is_first = true;
+  for (const auto& item : items) {
+    if (!is_first) *json += ',';
+    is_first = false;
+    append(item, json);
+  }
+  *json += ']';
+}
+
+void AppendShape(const char* name, const Shape& shape, std::string* json) {
+  AppendArray(
+      name, shape, [](uint64_t size, std::string* out) { AppendMember("", size, out); }, json);
+}
+
+void AppendFiles(const char* name, const std::vector<InputFile>& files, std::string* json) {
+  AppendArray(
+      name, files,
+      [](const InputFile& file, std::string* out) {
+        AppendMember("{\"name\":", file.name, out);
+        AppendMember(",\"sizeBytes\":", file.size_bytes, out);
+        *out += '}';
+      },
+      json);
+}
+
 void AppendTensorInfo(const Tensor& tensor, std::string* json) {
   AppendMember("{\"name\":", tensor.name, json);
-  *json += ",\"shape\":[";
-  for (size_t i = 0; i < tensor.shape.size(); ++i) {
-    if (i > 0) *json += ',';
-    *json += std::to_string(tensor.shape[i]);
-  }
-  AppendMember("],\"type\":", StoredAs(tensor), json);
-  *json += ",\"quantized\":";
-  *json += tensor.quantized ? "true" : "false";
+  AppendShape(",\"shape\":", tensor.shape, json);
+  AppendMember(",\"type\":", StoredAs(tensor), json);
+  AppendMember(",\"quantized\":", tensor.quantized, json);
   if (tensor.quantized) AppendMember(",\"restoredType\":", NameOf(tensor.restored_type), json);
-  *json += ",\"storedBytes\":" + std::to_string(tensor.stored_bytes);
-  *json += ",\"isWeight\":";
-  *json += tensor.is_weight ? "true" : "false";
-  *json += ",\"axis\":" + std::to_string(tensor.axis);
+  AppendMember(",\"storedBytes\":", tensor.stored_bytes, json);
+  AppendMember(",\"isWeight\":", tensor.is_weight, json);
+  AppendMember(",\"axis\":", uint64_t{tensor.axis}, json);
   AppendMember(",\"consumer\":", tensor.consumer, json);
   if (!tensor.note.empty()) AppendMember(",\"note\":", tensor.note, json);
   *json += '}';
 }
 
-// As one text: a call into JavaScript for each member takes several times as long.
-val TensorInfosOf(std::span<const Tensor> tensors) {
-  std::string json = "[";
-  for (const Tensor& tensor : tensors) {
-    if (json.size() > 1) json += ',';
-    AppendTensorInfo(tensor, &json);
-  }
-  json += ']';
-  // A std::string would be copied to what malloc gives, even where that is nothing.
+// All but the statistics: JSON has no infinities.
+void AppendTensorReport(const TensorReport& report, std::string* json) {
+  AppendMember("{\"name\":", report.name, json);
+  AppendShape(",\"shape\":", report.shape, json);
+  AppendMember(",\"from\":", report.from, json);
+  AppendMember(",\"to\":", report.to, json);
+  AppendMember(",\"inputBytes\":", report.input_bytes, json);
+  AppendMember(",\"outputBytes\":", report.output_bytes, json);
+  if (!report.note.empty()) AppendMember(",\"note\":", report.note, json);
+  *json += '}';
+}
+
+void SetStats(const TensorReport& report, val* entry) {
+  if (!report.has_stats) return;
+  entry->set("sqnr", report.sqnr_db);
+  entry->set("maxAbsError", report.max_abs_error);
+  entry->set("meanAbsError", report.mean_abs_error);
+  entry->set("cosine", report.cosine);
+  entry->set("sparsity", report.sparsity);
+}
+
+// Objects with text from models cross as JSON: Embind drops U+FEFF where a string begins, an
+// object's
+// "__proto__" is no key, a string's copy may go to what malloc gives when it gives nothing, and a
+// call into JavaScript for each member takes several times as long.
+val ParsedJson(const std::string& json) {
   const val bytes(
       emscripten::typed_memory_view(json.size(), reinterpret_cast<const uint8_t*>(json.data())));
   const val text = val::global("TextDecoder").new_().call<val>("decode", bytes);
@@ -190,12 +227,13 @@ val TensorInfosOf(std::span<const Tensor> tensors) {
 }  // namespace
 
 val ErrorOf(const Status& status) {
-  val error = val::object();
-  error.set("error", std::string(ErrorClassOf(status.code())));
-  error.set("message", status.message());
-  if (!status.tensor().empty()) error.set("tensor", status.tensor());
-  if (status.offset()) error.set("offset", NumberOf(*status.offset()));
-  return error;
+  std::string json;
+  AppendMember("{\"error\":", ErrorClassOf(status.code()), &json);
+  AppendMember(",\"message\":", status.message(), &json);
+  if (!status.tensor().empty()) AppendMember(",\"tensor\":", status.tensor(), &json);
+  if (status.offset()) AppendMember(",\"offset\":", *status.offset(), &json);
+  json += '}';
+  return ParsedJson(json);
 }
 
 val ResultOf(const Status& status) { return status.ok() ? val::object() : ErrorOf(status); }
@@ -281,10 +319,10 @@ val HeapBytesOf(std::span<const uint8_t> bytes) {
 
 val RequestOf(const Request& request) {
   if (request.open.empty()) return StepOf({.kind = Step::Kind::kRead, .range = request.range});
-  val result = val::object();
-  result.set("kind", "open");
-  result.set("name", request.open);
-  return result;
+  std::string json = "{\"kind\":\"open\"";
+  AppendMember(",\"name\":", request.open, &json);
+  json += '}';
+  return ParsedJson(json);
 }
 
 val UnitsOf(std::span<const Unit> units) {
@@ -327,46 +365,45 @@ val StepOf(const Step& step) {
 }
 
 val InfoOf(const Model& model) {
-  val info = val::object();
-  info.set("format", model.format);
-  info.set("files", FilesOf(model.files));
-  info.set("sizeBytes", NumberOf(model.size_bytes));
-  val metadata = val::object();
-  for (const auto& [key, value] : model.metadata) metadata.set(key, value);
-  info.set("metadata", metadata);
-  info.set("tensors", TensorInfosOf(model.tensors));
-  return info;
+  std::string json;
+  AppendMember("{\"format\":", model.format, &json);
+  AppendFiles(",\"files\":", model.files, &json);
+  AppendMember(",\"sizeBytes\":", model.size_bytes, &json);
+  json += ",\"metadata\":{";
+  const char* separator = "";
+  for (const auto& [key, value] : model.metadata) {
+    AppendMember(separator, key, &json);
+    AppendMember(":", value, &json);
+    separator = ",";
+  }
+  AppendArray("},\"tensors\":", model.tensors, AppendTensorInfo, &json);
+  json += '}';
+  return ParsedJson(json);
 }
 
 val TensorReportOf(const TensorReport& report) {
-  val entry = val::object();
-  entry.set("name", report.name);
-  entry.set("shape", ShapeOf(report.shape));
-  entry.set("from", report.from);
-  entry.set("to", report.to);
-  entry.set("inputBytes", NumberOf(report.input_bytes));
-  entry.set("outputBytes", NumberOf(report.output_bytes));
-  if (!report.note.empty()) entry.set("note", report.note);
-  if (!report.has_stats) return entry;
-  entry.set("sqnr", report.sqnr_db);
-  entry.set("maxAbsError", report.max_abs_error);
-  entry.set("meanAbsError", report.mean_abs_error);
-  entry.set("cosine", report.cosine);
-  entry.set("sparsity", report.sparsity);
+  std::string json;
+  AppendTensorReport(report, &json);
+  val entry = ParsedJson(json);
+  SetStats(report, &entry);
   return entry;
 }
 
 val ReportOf(const Report& report) {
-  val result = val::object();
-  result.set("format", report.format);
-  result.set("inputBytes", NumberOf(report.input_bytes));
-  result.set("outputBytes", NumberOf(report.output_bytes));
-  result.set("files", FilesOf(report.files));
-  val tensors = val::array();
+  std::string json;
+  AppendMember("{\"format\":", report.format, &json);
+  AppendMember(",\"inputBytes\":", report.input_bytes, &json);
+  AppendMember(",\"outputBytes\":", report.output_bytes, &json);
+  AppendFiles(",\"files\":", report.files, &json);
+  AppendArray(",\"tensors\":", report.tensors, AppendTensorReport, &json);
+  json += '}';
+  val result = ParsedJson(json);
+  const val tensors = result["tensors"];
   for (size_t i = 0; i < report.tensors.size(); ++i) {
-    tensors.set(i, TensorReportOf(report.tensors[i]));
+    if (!report.tensors[i].has_stats) continue;
+    val entry = tensors[i];
+    SetStats(report.tensors[i], &entry);
   }
-  result.set("tensors", tensors);
   return result;
 }
 

@@ -6,11 +6,10 @@ import { init, inspect, ModelShrinkError, OutOfMemoryError, quantize, shrink } f
 import { withMemoryLimit } from "./memory-limit.mjs";
 import { chainModel, wave } from "./onnx.mjs";
 
-/** Makes the next call into the core trap with this message. */
+/** Makes the core trap with this message when it next calls JavaScript, as every call into it does. */
 let nextTrap;
 const { Instance } = WebAssembly;
 WebAssembly.Instance = function (module, imports) {
-  const { exports } = new Instance(module, imports);
   const wrap = (work) =>
     function (...args) {
       if (nextTrap) {
@@ -20,11 +19,15 @@ WebAssembly.Instance = function (module, imports) {
       }
       return work(...args);
     };
-  const wrapped = Object.entries(exports).map(([name, value]) => [
-    name,
-    typeof value === "function" ? wrap(value) : value,
-  ]);
-  return { exports: Object.fromEntries(wrapped) };
+  const wrapAll = (functions) =>
+    Object.fromEntries(
+      Object.entries(functions).map(([name, value]) => [
+        name,
+        typeof value === "function" ? wrap(value) : value,
+      ]),
+    );
+  const wrapped = Object.entries(imports).map(([name, functions]) => [name, wrapAll(functions)]);
+  return new Instance(module, Object.fromEntries(wrapped));
 };
 
 const wasm = await readFile(new URL("../../dist/wasm/modelshrink-simd.wasm", import.meta.url));

@@ -269,6 +269,15 @@ test("the main file alone can be inspected; its values are left alone", async ()
   assert.deepEqual(await (await shrink(main, "int8")).bytes(), new Uint8Array(main));
 });
 
+test("a name may begin with a byte order mark", async () => {
+  const model = externalModel("\uFEFFweights_of_the_model.data");
+  const { files } = await inspect(model);
+  assert.deepEqual(
+    files.map(({ name }) => name),
+    Object.keys(model),
+  );
+});
+
 test("names that lead elsewhere are refused", async () => {
   for (const location of ["../secret", "/etc/passwd", "a\\b", "%2e%2e/x", "http://x/y"]) {
     const files = externalModel(location);

@@ -35,14 +35,14 @@ export function makeSafetensors(tensors, metadata) {
       order.indexOf(b.dtype) - order.indexOf(a.dtype) ||
       Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)),
   );
-  const header = metadata ? { __metadata__: metadata } : {};
+  const entries = metadata ? [["__metadata__", metadata]] : [];
   let end = 0;
   for (const { name, dtype, shape, data } of sorted) {
     const begin = end;
     end += data.byteLength;
-    header[name] = { dtype, shape, data_offsets: [begin, end] };
+    entries.push([name, { dtype, shape, data_offsets: [begin, end] }]);
   }
-  let text = JSON.stringify(header);
+  let text = JSON.stringify(Object.fromEntries(entries));
   text += " ".repeat((8 - (Buffer.byteLength(text) % 8)) % 8);
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(Buffer.byteLength(text)));

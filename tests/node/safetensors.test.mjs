@@ -203,6 +203,30 @@ test("shards stay shards, with their index", async () => {
   }
 });
 
+test("text of a model is what it says, byte order marks and __proto__ too", async () => {
+  const names = ["\uFEFFa", "nul\0\uFEFFb", "__proto__", "\u{1F600}"];
+  const pairs = [
+    ["__proto__", "x"],
+    ["k", "\uFEFFvalue"],
+    ["\uFEFFkey", "1"],
+  ];
+  const tensors = names.map((name) => {
+    const data = new Uint8Array(4 * 1024);
+    return { name, dtype: "F32", shape: [32, 32], data };
+  });
+  const odd = makeSafetensors(tensors, Object.fromEntries(pairs));
+  const info = await inspect(odd);
+  assert.deepEqual(info.tensors.map(({ name }) => name).sort(), names.toSorted());
+  assert.deepEqual(Object.entries(info.metadata).sort(), pairs.toSorted());
+  const { report } = await shrink(odd, "fp16");
+  for (const { tensors } of [await plan(odd, "fp16"), report]) {
+    assert.deepEqual(tensors.map(({ name }) => name).sort(), names.toSorted());
+  }
+  const { buffer } = new Float32Array(1024).fill(NaN);
+  tensors[0].data = new Uint8Array(buffer);
+  await assert.rejects(shrink(makeSafetensors(tensors), "int8"), { tensor: "\uFEFFa" });
+});
+
 test("a broken file is a FormatError with its place", async () => {
   const file = Buffer.from(model);
   const at = file.indexOf('"odd.weight"');

@@ -1,5 +1,5 @@
 /** What the page and its worker say to each other. Each request has an id, which its answers repeat. */
-import type { Plan, Recipe, Report } from "modelshrink";
+import type { FormatName, Plan, Recipe, Report } from "modelshrink";
 import type { Files } from "./open.js";
 
 export interface Job {
@@ -16,7 +16,7 @@ export type Request =
 
 export type Answer =
   /** `names`: the model's files, the main one first; `suggested`: a preset. */
-  | { kind: "opened"; id: number; format: string; names: string[]; suggested: string }
+  | { kind: "opened"; id: number; format: FormatName; names: string[]; suggested: string }
   | { kind: "planned"; id: number; plan: Plan }
   | { kind: "progress"; id: number; fraction: number }
   | { kind: "shrunk"; id: number; report: Report; files: Files; seconds: number }

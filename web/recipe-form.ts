@@ -1,7 +1,7 @@
 /** The choice of a recipe: what is offered depends on the model's format. */
-import type { Mode, Preset, Recipe } from "modelshrink";
+import type { FormatName, Mode, Preset, Recipe } from "modelshrink";
 import { presets } from "modelshrink";
-import { formatNamed, hasModes } from "./recipes.js";
+import { formatNamed, hasModes, presetsOf } from "./recipes.js";
 import { ui } from "./ui.js";
 
 export interface Choice {
@@ -10,7 +10,7 @@ export interface Choice {
   label: string;
 }
 
-let format = "onnx";
+let format: FormatName = "onnx";
 /** What the visitor has chosen, for the next models too. */
 let wanted: string | undefined;
 
@@ -46,10 +46,10 @@ export function choice(): Choice {
 
 function describe(): void {
   const name = chosenPreset();
-  const { description, recipe } = presetNamed(name);
-  const here = formatNamed(format);
-  const sentence = `${name}: ${here.descriptions[name] ?? description}.`;
-  ui.hint.textContent = `${sentence}\n${here.loading(recipe, chosenMode(recipe))}`;
+  const { description, recipe, formats } = presetNamed(name);
+  const sentence = `${name}: ${formats[format] ?? description}.`;
+  const loading = formatNamed(format).loading(recipe, chosenMode(recipe));
+  ui.hint.textContent = `${sentence}\n${loading}`;
 }
 
 /** A preset brings its own mode; another one can be chosen after it. */
@@ -69,9 +69,9 @@ function recipeRadio(name: string, checked: boolean): HTMLLabelElement {
 }
 
 /** Offers what makes sense for a format. */
-export function offerRecipes(forFormat: string, suggested: string): void {
+export function offerRecipes(forFormat: FormatName, suggested: string): void {
   format = forFormat;
-  const names = formatNamed(format).presets;
+  const names = presetsOf(format);
   const chosen = wanted !== undefined && names.includes(wanted) ? wanted : suggested;
   ui.recipes.replaceChildren(...names.map((name) => recipeRadio(name, name === chosen)));
   ui.modes.hidden = format !== "onnx";

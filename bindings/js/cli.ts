@@ -32,7 +32,10 @@ async function runInterruptibly(args: Arguments): Promise<number> {
   } catch (error) {
     bar.clear();
     if (!controller.signal.aborted) throw error;
-    process.stderr.write("modelshrink: interrupted; nothing was written.\n");
+    const advice = args.resume
+      ? "the same command goes on from here"
+      : "nothing was written (with --resume what is done would stay)";
+    process.stderr.write(`modelshrink: interrupted; ${advice}.\n`);
     return exitCodes.interrupted;
   } finally {
     process.off("SIGINT", interrupt).off("SIGTERM", interrupt);

@@ -3,6 +3,8 @@
  * internal: errors come back as values (`CoreError`), bytes as places in the heap.
  */
 
+import type { FormatName } from "./presets.js";
+
 /** An error of the core: `error` is the name of its JavaScript class (errors.ts). */
 export interface CoreError {
   error: string;
@@ -94,7 +96,7 @@ export interface CoreTensorInfo {
 }
 
 export interface CoreModelInfo {
-  format: string;
+  format: FormatName;
   files: CoreFile[];
   sizeBytes: number;
   metadata: Record<string, string>;
@@ -117,7 +119,7 @@ export interface CoreTensorReport {
 }
 
 export interface CoreReport {
-  format: string;
+  format: FormatName;
   inputBytes: number;
   outputBytes: number;
   files: CoreFile[];

@@ -105,6 +105,14 @@ export function errorOf(
   }
 }
 
+/** The same error, with the name of the file that it is about, unless it says that itself. */
+export function aboutFile(name: string, error: unknown): unknown {
+  const isAboutContent = error instanceof FormatError || error instanceof UnsupportedError;
+  if (!isAboutContent || error.message.includes(`"${name}"`)) return error;
+  const { code, tensor, offset, cause } = error;
+  return errorOf({ message: `"${name}": ${error.message}`, code, tensor, offset, cause });
+}
+
 /** The error that a value of the core stands for; its message says where. */
 export function fromCoreError({ error, message, tensor, offset }: CoreError): ModelShrinkError {
   const place = [];

@@ -34,14 +34,8 @@ export {
 export type { Progress } from "./meter.js";
 export type { RunOptions } from "./open-model.js";
 export { compare } from "./compare.js";
-export {
-  presets,
-  type Granularity,
-  type Mode,
-  type Preset,
-  type Recipe,
-  type Rule,
-} from "./recipe.js";
+export { presets, type FormatName, type Preset } from "./presets.js";
+export type { Granularity, Mode, Recipe, Rule } from "./recipe.js";
 export type { OneSource, RandomAccess, Source } from "./source.js";
 export type { Sink, SinkFor } from "./sink.js";
 export { formatBytes, formatModelInfo, formatPlan, formatReport } from "./format.js";

@@ -5,6 +5,7 @@ import { unwrap } from "./load.js";
 import { Meter } from "./meter.js";
 import { release, withModel, type OpenModel, type RunOptions } from "./open-model.js";
 import { checkBoolean, checkInteger, checkKeys, checkObject } from "./options.js";
+import type { FormatName } from "./presets.js";
 import {
   checkRecipe,
   orderFor,
@@ -12,9 +13,9 @@ import {
   type Recipe,
   type RemarkedOrder,
 } from "./recipe.js";
-import { runOrder } from "./run.js";
+import { runOrder, type Order } from "./run.js";
 import { MemorySink, targetFromOption, type Sink, type SinkFor } from "./sink.js";
-import type { Source } from "./source.js";
+import type { OpenFile, Source } from "./source.js";
 import { readAhead } from "./sources/read-ahead.js";
 import { callLive, runSteps } from "./steps.js";
 
@@ -45,7 +46,7 @@ export interface FileInfo {
 }
 
 export interface ModelInfo {
-  format: string;
+  format: FormatName;
   inputBytes: number;
   /** The main file comes first. */
   files: FileInfo[];
@@ -65,7 +66,7 @@ export interface PlannedTensor {
 }
 
 export interface Plan {
-  format: string;
+  format: FormatName;
   inputBytes: number;
   /** Exactly what `shrink` will write. */
   outputBytes: number;
@@ -142,46 +143,63 @@ export async function inspect(source: Source, options: RunOptions = {}): Promise
 
 /** What makes an order of the tensors that a model has. */
 type Chooser = (tensors: readonly CoreTensorInfo[]) => RemarkedOrder;
+type Remarks = Omit<RemarkedOrder, "order">;
 
 function planOf({ core, model }: OpenModel, choose: Chooser) {
   return callLive(core, () => {
     const { tensors } = unwrap(model.info());
-    const order = choose(tensors);
-    return { order, planned: unwrap(model.plan(order.specs, order.options)) };
+    const { order, ...remarks } = choose(tensors);
+    return { order, remarks, planned: unwrap(model.plan(order.specs, order.options)) };
   });
 }
 
 /** The same with another name for the main output file, which may change what files say of each other. */
-function renamed({ core, model }: OpenModel, order: RemarkedOrder, mainName: string) {
-  const options = { ...order.options, mainName };
+function renamed({ core, model }: OpenModel, { specs, options }: Order, mainName: string) {
+  const order = { specs, options: { ...options, mainName } };
   return callLive(core, () => ({
-    order: { ...order, options },
-    planned: unwrap(model.plan(order.specs, options)),
+    order,
+    planned: unwrap(model.plan(order.specs, order.options)),
   }));
 }
 
-/** The core's report with what only the recipe knows. */
-function toReport(core: CoreReport, { notes, warnings }: RemarkedOrder): Report {
+/** One of several files, which are meant to be opened by their index. */
+const shardName = /-(\d+)-of-(\d+)\.safetensors$/;
+
+function shardWarning({ name }: OpenFile): string | undefined {
+  const [, part, count] = shardName.exec(name) ?? [];
+  return part === undefined || Number(count) === 1
+    ? undefined
+    : `"${name}" is part ${Number(part)} of ${Number(count)}: for all of them give their index, ` +
+        "model.safetensors.index.json, or their folder.";
+}
+
+/** The core's report with what only the recipe and the names of files know. */
+function toReport({ files: [main] }: OpenModel, core: CoreReport, remarks: Remarks): Report {
   const { files, tensors, ...rest } = core;
   for (const [i, tensor] of tensors.entries()) {
-    const note = notes[i];
+    const note = remarks.notes[i];
     if (note !== undefined) tensor.note ??= note;
   }
   const report = { ...rest, files: toFiles(files), tensors };
+  const warnings = [
+    main && shardWarning(main),
+    ...remarks.warnings,
+    tensors.some(({ from, to }) => from !== to) ? undefined : remarks.ifIdle(core),
+  ].filter((warning) => warning !== undefined);
   return warnings.length > 0 ? { ...report, warnings } : report;
 }
 
 /** What `shrink` would do, and the exact size of its output, without reading any weight. */
 export async function plan(
   source: Source,
-  recipe: string | Recipe,
+  recipe: string | Recipe = "int8",
   options: RunOptions = {},
 ): Promise<Plan> {
   checkRunOptions(options, runKeys);
   const checked = checkRecipe(recipe);
   return withModel(source, options, (opened) => {
-    const { planned, order } = planOf(opened, (tensors) => orderFor(checked, tensors));
-    return Promise.resolve(toReport(planned, order));
+    const { planned, remarks } = planOf(opened, (tensors) => orderFor(checked, tensors));
+    return Promise.resolve(toReport(opened, planned, remarks));
   });
 }
 
@@ -196,13 +214,14 @@ async function write(
   const workers = checkInteger("workers", options.workers ?? 0, 0, maxWorkers);
   const target = targetFromOption(options.sink, resume);
   return withModel(source, options, async (opened) => {
-    let { order, planned } = planOf(opened, choose);
-    const mainName = await target?.mainName(planned.files.length);
+    const { remarks, ...first } = planOf(opened, choose);
+    let { order, planned } = first;
+    const mainName = await target?.mainName(planned);
     if (mainName !== undefined) ({ order, planned } = renamed(opened, order, mainName));
     const memory = new MemorySink();
     const sink = target?.sink() ?? memory;
     const found = await runOrder(opened, order, planned, { ...options, sink, workers });
-    const report = toReport(found, order);
+    const report = toReport(opened, found, remarks);
     if (target) {
       const message = "The output went to the sink that was given, not into memory.";
       return { files: {}, bytes: () => Promise.reject(new UnsupportedError(message)), report };
@@ -225,7 +244,7 @@ async function write(
 /** Writes a smaller model of the same format. */
 export async function shrink(
   source: Source,
-  recipe: string | Recipe,
+  recipe: string | Recipe = "int8",
   options: ShrinkOptions = {},
 ): Promise<ShrinkResult> {
   const checked = checkRecipe(recipe);

@@ -1,5 +1,6 @@
 /** Models whose structure is read, and their release whatever happens. */
 import type { CoreModel, CoreModule } from "./core.js";
+import { aboutFile } from "./errors.js";
 import { loadCore, unwrap } from "./load.js";
 import { Meter, type Progress } from "./meter.js";
 import { Pacer } from "./pace.js";
@@ -43,7 +44,12 @@ export async function readStructure(
 ): Promise<OpenModel> {
   const { main } = source;
   const head = await main.read(0, Math.min(headBytes, main.size));
-  const model = callLive(core, () => unwrap(core.openModel(main.name, main.size, head)));
+  let model: CoreModel;
+  try {
+    model = callLive(core, () => unwrap(core.openModel(main.name, main.size, head)));
+  } catch (error) {
+    throw aboutFile(main.name, error);
+  }
   try {
     const pacer = new Pacer(options.signal);
     const meter = new Meter(options, "read", main.size);

@@ -28,7 +28,8 @@ function wrong(name: string, value: unknown, allowed: string): ArgumentError {
   return new ArgumentError(`${name} is ${show(value)}; it must be ${allowed}.`);
 }
 
-const list = (values: readonly string[]) => values.map((value) => JSON.stringify(value)).join(", ");
+export const list = (values: readonly string[]) =>
+  values.map((value) => JSON.stringify(value)).join(", ");
 
 export function checkObject(what: string, value: unknown): Record<string, unknown> {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {

@@ -1,6 +1,7 @@
 /** What to do with each tensor: presets, recipes, rules → one specification a tensor. */
 import type { NonFinite } from "./arrays.js";
-import type { CoreTensorInfo, CoreTensorSpec, CoreWriteOptions } from "./core.js";
+import type { CoreReport, CoreTensorInfo, CoreTensorSpec, CoreWriteOptions } from "./core.js";
+import { formatTitles, presetNamed, presetsOf, type FormatName } from "./presets.js";
 import type { Order } from "./run.js";
 import { ArgumentError } from "./errors.js";
 import {
@@ -61,78 +62,6 @@ export interface Recipe {
   rules?: readonly Rule[];
 }
 
-export interface Preset {
-  description: string;
-  recipe: Recipe;
-}
-
-export const presets: Readonly<Record<string, Preset>> = {
-  int8: {
-    description: "8 bit, one scale a channel: a quarter of the size, runs anywhere",
-    recipe: { weights: "int8" },
-  },
-  uint8: {
-    description: "8 bit with zero points, one scale a channel",
-    recipe: { weights: "uint8" },
-  },
-  int16: {
-    description: "16 bit integers, one scale a channel: half the size, nearly lossless",
-    recipe: { weights: "int16" },
-  },
-  int4: {
-    description: "4 bit in blocks of 32: about a sixth of the size, runs anywhere",
-    recipe: { weights: "int4" },
-  },
-  uint4: {
-    description: "4 bit with zero points in blocks of 32, runs anywhere",
-    recipe: { weights: "uint4" },
-  },
-  fp16: {
-    description: "half precision: half the size",
-    recipe: { weights: "float16" },
-  },
-  bf16: {
-    description: "bfloat16: half the size, float32's range, for opset 13 and later",
-    recipe: { weights: "bfloat16" },
-  },
-  fp8: {
-    description: "float8 e4m3, for opset 19 and later",
-    recipe: { weights: "float8e4m3" },
-  },
-  dynamic: {
-    description: "8 bit integer arithmetic: the fastest on WebAssembly, saves memory",
-    recipe: { weights: "uint8", mode: "dynamic", symmetric: true },
-  },
-  q8: {
-    description: "8 bit in memory too (MatMulNBits), blocks of 32; onnxruntime 1.30 or newer",
-    recipe: { weights: "uint8", mode: "lowmem", symmetric: true },
-  },
-  q4: {
-    description: "4 bit in memory too (MatMulNBits), blocks of 32; onnxruntime 1.21 or newer",
-    recipe: { weights: "uint4", mode: "lowmem", symmetric: true },
-  },
-  Q8_0: {
-    description: "GGUF: 8.5 bits a weight, nearly lossless",
-    recipe: { weights: "Q8_0" },
-  },
-  Q5_1: {
-    description: "GGUF: 6 bits a weight",
-    recipe: { weights: "Q5_1" },
-  },
-  Q5_0: {
-    description: "GGUF: 5.5 bits a weight",
-    recipe: { weights: "Q5_0" },
-  },
-  Q4_1: {
-    description: "GGUF: 5 bits a weight",
-    recipe: { weights: "Q4_1" },
-  },
-  Q4_0: {
-    description: "GGUF: 4.5 bits a weight",
-    recipe: { weights: "Q4_0" },
-  },
-};
-
 const modes = ["storage", "dynamic", "lowmem"] as const;
 const granularities = ["tensor", "axis", "block"] as const;
 const recipeKeys = [
@@ -191,13 +120,6 @@ function checkRule(value: unknown, i: number): CheckedRule {
   };
 }
 
-function presetNamed(name: string): Recipe {
-  if (Object.hasOwn(presets, name)) return presets[name]!.recipe;
-  throw new ArgumentError(
-    `There is no preset ${show(name)}; there are ${Object.keys(presets).join(", ")}.`,
-  );
-}
-
 /** A recipe whose values are known to be right. */
 export interface CheckedRecipe {
   weights: QuantizedType;
@@ -209,7 +131,10 @@ export interface CheckedRecipe {
 }
 
 export function checkRecipe(value: unknown): CheckedRecipe {
-  const recipe = checkObject("recipe", typeof value === "string" ? presetNamed(value) : value);
+  const recipe = checkObject(
+    "recipe",
+    typeof value === "string" ? presetNamed(value).recipe : value,
+  );
   checkKeys("recipe", recipe, recipeKeys);
   const weights = checkType("weights", recipe.weights);
   const mode = checkOneOf("mode", recipe.mode ?? "storage", modes);
@@ -265,10 +190,24 @@ function decide(
     : { weights: recipe.weights };
 }
 
+/** A model that is only copied is not what anyone wanted. `notes`: why its weights stay. */
+function idleWarning(format: FormatName, notes: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const note of notes) counts.set(note, (counts.get(note) ?? 0) + 1);
+  const [most] = [...counts].sort(([, a], [, b]) => b - a);
+  return (
+    `No weight is changed${most ? ` (${most[1]} × ${most[0]})` : ""}. ` +
+    `Presets for ${formatTitles[format]} are ${presetsOf(format).join(", ")}.`
+  );
+}
+
 /** An order, and what the recipe has to say beyond it: reasons by tensor, idle rules. */
-export interface RemarkedOrder extends Order {
+export interface RemarkedOrder {
+  order: Order;
   notes: (string | undefined)[];
   warnings: string[];
+  /** The warning when no tensor changes. */
+  ifIdle(report: CoreReport): string;
 }
 
 /** One specification for each tensor. What is no weight stays, whatever the rules say. */
@@ -277,16 +216,23 @@ export function orderFor(recipe: CheckedRecipe, tensors: readonly CoreTensorInfo
     tensor.isWeight ? decide(recipe, tensor) : { reason: undefined },
   );
   return {
-    specs: decisions.map((decision) =>
-      "weights" in decision
-        ? recipe.specFor(decision.weights)
-        : { ...recipe.specFor(recipe.weights), keep: true },
-    ),
-    options: recipe.options,
+    order: {
+      specs: decisions.map((decision) =>
+        "weights" in decision
+          ? recipe.specFor(decision.weights)
+          : { ...recipe.specFor(recipe.weights), keep: true },
+      ),
+      options: recipe.options,
+    },
     notes: decisions.map((decision) => ("reason" in decision ? decision.reason : undefined)),
     warnings: recipe.rules
       .filter(({ pattern }) => !tensors.some((it) => it.isWeight && pattern.test(it.name)))
       .map(({ match }) => `The rule "${match}" matches no weight.`),
+    ifIdle: ({ format, tensors: planned }) =>
+      idleWarning(
+        format,
+        planned.flatMap(({ note }, i) => (tensors[i]?.isWeight && note ? [note] : [])),
+      ),
   };
 }
 
@@ -294,16 +240,17 @@ export function orderFor(recipe: CheckedRecipe, tensors: readonly CoreTensorInfo
 export function restoringOrder(tensors: readonly CoreTensorInfo[]): RemarkedOrder {
   const recipe = checkRecipe("int8");
   return {
-    specs: tensors.map(({ isWeight, quantized, restoredType }) => ({
-      ...recipe.specFor("int8"),
-      keep: !isWeight || !quantized,
-      type: restoredType ?? "float32",
-      granularity: "tensor",
-    })),
-    options: recipe.options,
+    order: {
+      specs: tensors.map(({ isWeight, quantized, restoredType }) => ({
+        ...recipe.specFor("int8"),
+        keep: !isWeight || !quantized,
+        type: restoredType ?? "float32",
+        granularity: "tensor",
+      })),
+      options: recipe.options,
+    },
     notes: tensors.map(() => undefined),
-    warnings: tensors.some(({ isWeight, quantized }) => isWeight && quantized)
-      ? []
-      : ["No weight of this model can be restored."],
+    warnings: [],
+    ifIdle: () => "modelshrink sees no quantized weight in this model that it could restore.",
   };
 }

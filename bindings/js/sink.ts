@@ -1,6 +1,6 @@
 /** Where a model goes: memory by default, files in Node.js, or whatever the user brings. */
 import { pathTarget } from "#platform";
-import type { CoreFile, CoreTensorReport } from "./core.js";
+import type { CoreFile, CoreReport, CoreTensorReport } from "./core.js";
 import { ArgumentError, IntegrityError, ModelShrinkError, OutOfMemoryError } from "./errors.js";
 import type { OpenFile } from "./source.js";
 
@@ -52,10 +52,10 @@ export interface FileSetSink {
   abort(reason: unknown): void | Promise<void>;
 }
 
-/** Where the output goes, once it is known of how many files it is. */
+/** Where the output goes, once it is known what it is. */
 export interface Target {
   /** The main file's name, if the target decides that. */
-  mainName(numFiles: number): Promise<string | undefined>;
+  mainName(planned: CoreReport): Promise<string | undefined>;
   sink(): FileSetSink;
 }
 

@@ -14,7 +14,7 @@ import {
 
 export type { RandomAccess } from "./sources/raw.js";
 
-/** A string is a path (Node.js) or an http(s) URL. */
+/** A string is a path (Node.js) or a URL. */
 export type OneSource = Blob | ArrayBuffer | Uint8Array | Response | URL | string | RandomAccess;
 
 /**
@@ -128,6 +128,7 @@ interface OpenOptions {
 async function openAny(source: unknown, options: OpenOptions): Promise<RawFileSet> {
   const { signal, inTurn } = options;
   if (typeof source === "string") {
+    if (/^file:\/\//i.test(source)) return openPath(new URL(source));
     return /^https?:\/\//i.test(source) ? openUrl(new URL(source), signal) : openPath(source);
   }
   if (source instanceof URL) {

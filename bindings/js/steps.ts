@@ -1,6 +1,6 @@
 /** Advances the core: it says what it needs next, this does the reading and writing. */
 import type { CoreModel, CoreModule, CoreRange, CoreResult, CoreStep, CoreSteps } from "./core.js";
-import { ModelShrinkError, OutOfMemoryError } from "./errors.js";
+import { aboutFile, ModelShrinkError, OutOfMemoryError } from "./errors.js";
 import { copyOut, writeHeap } from "./heap.js";
 import { callCore, isAlive, unwrap } from "./load.js";
 import type { Pacer } from "./pace.js";
@@ -80,11 +80,9 @@ interface Fed {
   feed(size: number): CoreResult<unknown>;
 }
 
-export function feed(core: CoreModule, steps: Fed, bytes: Uint8Array): void {
-  callLive(core, () => {
-    writeHeap(core, unwrap(steps.input(bytes.length)), bytes);
-    unwrap(steps.feed(bytes.length));
-  });
+function feed(core: CoreModule, steps: Fed, bytes: Uint8Array): CoreResult<unknown> {
+  writeHeap(core, unwrap(steps.input(bytes.length)), bytes);
+  return steps.feed(bytes.length);
 }
 
 /** Reads a model's structure; gives its files as the core numbers them. */
@@ -95,17 +93,27 @@ export async function readModel(
 ): Promise<OpenFile[]> {
   const { core, pacer } = host;
   const files = [source.main];
+  let current = source.main;
+  const ask = <T>(work: () => CoreResult<T>): T => {
+    try {
+      return callLive(core, () => unwrap(work()));
+    } catch (error) {
+      throw aboutFile(current.name, error);
+    }
+  };
   for (;;) {
     await pacer.pause();
-    const request = callLive(core, () => unwrap(model.next()));
+    const request = ask(() => model.next());
     if (request.kind === "done") return files;
     if (request.kind === "open") {
       const file = await source.open(request.name);
       if (file) files.push(file);
-      callLive(core, () => unwrap(model.opened(file ? file.size : -1)));
+      ask(() => model.opened(file ? file.size : -1));
       continue;
     }
-    feed(core, model, await readRange(files, request));
+    current = files[request.file] ?? current;
+    const bytes = await readRange(files, request);
+    ask(() => feed(core, model, bytes));
     host.onRead(request);
   }
 }
@@ -158,10 +166,12 @@ export async function runSteps(steps: CoreSteps, host: StepHost): Promise<void> 
     await host.pacer.pause();
     const step = nextStep(host.core, steps);
     switch (step.kind) {
-      case "read":
-        feed(host.core, steps, await readRange(filesOf(host, step.input), step));
+      case "read": {
+        const bytes = await readRange(filesOf(host, step.input), step);
+        callLive(host.core, () => unwrap(feed(host.core, steps, bytes)));
         host.onRead?.(step.size);
         break;
+      }
       case "copy":
         await copyRange(host, step);
         break;

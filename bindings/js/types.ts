@@ -1,6 +1,8 @@
 /** The names of number formats, and which typed array holds each one's codes. */
 import { ArgumentError, UnsupportedError } from "./errors.js";
-import { checkOneOf, show } from "./options.js";
+import { checkOneOf, list, show } from "./options.js";
+import { presets } from "./presets.js";
+import { suggestion } from "./suggest.js";
 
 export type IntegerType = "int8" | "uint8" | "int4" | "uint4" | "int16" | "uint16";
 export type FloatType = "float16" | "bfloat16" | "float8e4m3" | "float8e5m2";
@@ -53,7 +55,12 @@ export function checkType(name: string, value: unknown): QuantizedType {
   if (typeof value === "string" && !isKnown && notYet.test(value)) {
     throw new UnsupportedError(`${name} is ${show(value)}, which is not supported yet.`);
   }
-  return checkOneOf(name, value, quantizedTypes);
+  if (typeof value !== "string" || isKnown) return checkOneOf(name, value, quantizedTypes);
+  const ofPreset = Object.hasOwn(presets, value) ? presets[value]!.recipe.weights : value;
+  throw new ArgumentError(
+    `${name} is ${show(value)}; it must be one of ${list(quantizedTypes)}.` +
+      suggestion(ofPreset, quantizedTypes),
+  );
 }
 
 /** What `count` elements take; a last block that is not full is padded. */

@@ -22,6 +22,7 @@ Status JobRun::Start(const Tensor& tensor, const Job& job, const PartPlaces& pla
   if (!encoder.ok()) return std::move(encoder).status().WithTensor(tensor.name);
   encoder_ = std::move(encoder).value();
   num_written_.fill(0);
+  num_replaced_ = num_counted_ = 0;
   next_write_ = 0;
   is_fed_ = false;
   return {};
@@ -54,6 +55,7 @@ Status JobRun::Encode(ElementRange slice) {
   const std::span<const float> values = reader_.values();
   next_write_ = 0;
   is_fed_ = true;
+  if (job_->scheme.non_finite == NonFinite::kZero) CountReplaced(slice, values);
   Status status = encoder_->Feed(values);
   if (status.ok()) return status;
   const auto bad = std::find_if_not(values.begin(), values.end(),
@@ -64,6 +66,16 @@ Status JobRun::Encode(ElementRange slice) {
     status = std::move(status).AtOffset(tensor_->parts[0].offset + element * element_bytes);
   }
   return std::move(status).WithTensor(tensor_->name);
+}
+
+void JobRun::CountReplaced(ElementRange slice, std::span<const float> values) {
+  // An encoder that looks for the range first reads everything twice.
+  const uint64_t end = slice.first + slice.count;
+  if (end <= num_counted_) return;
+  values = values.last(static_cast<size_t>(end - std::max(num_counted_, slice.first)));
+  num_counted_ = end;
+  num_replaced_ += static_cast<uint64_t>(std::count_if(
+      values.begin(), values.end(), [](float value) { return !std::isfinite(value); }));
 }
 
 StatusOr<Step> JobRun::StepOf(const PartWrite& write) {

@@ -31,9 +31,12 @@ class JobRun {
   void Stop() { encoder_.reset(); }
   // Of the job that Next() has ended.
   const TensorEncoder& encoder() const { return *encoder_; }
+  // How many NaNs and infinities its scheme had written as 0.
+  uint64_t num_replaced() const { return num_replaced_; }
 
  private:
   Status Encode(ElementRange slice);
+  void CountReplaced(ElementRange slice, std::span<const float> values);
   StatusOr<Step> StepOf(const PartWrite& write);
 
   const Tensor* tensor_ = nullptr;
@@ -45,6 +48,8 @@ class JobRun {
   size_t next_write_ = 0;
   PartSizes part_sizes_{};
   PartSizes num_written_{};
+  uint64_t num_replaced_ = 0;
+  uint64_t num_counted_ = 0;
   std::string number_;
 };
 

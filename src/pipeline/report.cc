@@ -17,4 +17,9 @@ void AddNote(const std::string& note, TensorReport* report) {
   report->note += note;
 }
 
+void AddCount(uint64_t count, const char* what, TensorReport* report) {
+  if (count == 0) return;
+  AddNote(std::to_string(count) + (count == 1 ? " value " : " values ") + what, report);
+}
+
 }  // namespace modelshrink

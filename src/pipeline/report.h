@@ -41,6 +41,9 @@ void SetStats(const ErrorStats& stats, TensorReport* report);
 // Appends to what the note says already.
 void AddNote(const std::string& note, TensorReport* report);
 
+// "3 values <what>" as a note, if there are any.
+void AddCount(uint64_t count, const char* what, TensorReport* report);
+
 }  // namespace modelshrink
 
 #endif  // MODELSHRINK_PIPELINE_REPORT_H_

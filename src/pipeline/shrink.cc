@@ -173,11 +173,8 @@ class ShrinkerImpl final : public Shrinker {
     const size_t tensor = layout_.jobs[*extent_->job].tensor;
     TensorReport& entry = report_.tensors[tensor];
     SetStats(job_run_.encoder().error_stats(), &entry);
-    if (const uint64_t count = job_run_.encoder().num_overflows()) {
-      AddNote(std::to_string(count) +
-                  (count == 1 ? " value overflowed to infinity" : " values overflowed to infinity"),
-              &entry);
-    }
+    AddCount(job_run_.encoder().num_overflows(), "overflowed to infinity", &entry);
+    AddCount(job_run_.num_replaced(), "not finite, written as 0", &entry);
     job_run_.Stop();
     step->tensor = tensor;
   }

@@ -166,6 +166,64 @@ test("a folder, an index and splits go where they do not overwrite themselves", 
   }
 });
 
+/** A TensorFlow.js layers model without an architecture; its weights are one matrix. */
+async function writeTfjs(name, shard) {
+  const weights = [{ name: "w", shape: [64, 64], dtype: "float32" }];
+  const manifest = { weightsManifest: [{ paths: [shard], weights }] };
+  await writeFile(join(folder, name), JSON.stringify({ modelTopology: {}, ...manifest }));
+  await writeFile(join(folder, shard), Buffer.from(wave(64 * 64).buffer));
+}
+
+test("each of two models in a folder gets an output of its own", async () => {
+  await mkdir(join(folder, "pair"));
+  for (const name of ["a", "b"]) {
+    await writeTfjs(`pair/${name}.json`, `pair/${name}.bin`);
+    const text = await readFile(join(folder, "pair", `${name}.json`), "utf8");
+    await writeFile(join(folder, "pair", `${name}.json`), text.replace("pair/", ""));
+    const { code, stderr } = await run("shrink", `pair/${name}.json`, "--recipe", "fp16");
+    assert.equal(code, 0, stderr);
+  }
+  assert.deepEqual((await readdir(join(folder, "pair/a.fp16"))).sort(), ["a.bin", "a.json"]);
+  assert.deepEqual((await readdir(join(folder, "pair/b.fp16"))).sort(), ["b.bin", "b.json"]);
+  await rm(join(folder, "pair"), { recursive: true });
+});
+
+test("a folder's output is a folder; what is not copied is named", async () => {
+  await mkdir(join(folder, "in"));
+  await writeFile(join(folder, "in", "model.onnx"), model);
+  await writeFile(join(folder, "in", "config.json"), "{}");
+  const { code, stdout } = await run("shrink", "in", "-o", "out");
+  assert.equal(code, 0);
+  assert.match(stdout, /^Not copied: config\.json$/m);
+  assert.deepEqual(await readdir(join(folder, "out")), ["model.onnx"]);
+  for (const name of ["in", "out"]) await rm(join(folder, name), { recursive: true });
+});
+
+test("an output is not named like another format", async () => {
+  await writeFile(join(folder, "old.gguf"), "old");
+  const { code, stderr } = await run("shrink", "model.onnx", "-o", "old.gguf");
+  assert.equal(code, 1);
+  assert.match(stderr, /"old\.gguf" would be ONNX.*\.onnx/);
+  assert.equal(await readFile(join(folder, "old.gguf"), "utf8"), "old");
+});
+
+test("a recipe that changes nothing is a warning", async () => {
+  const { code, stdout } = await run("shrink", "model.onnx", "--recipe", "Q4_0");
+  assert.equal(code, 0);
+  assert.match(stdout, /^Warning: No weight is changed \(2 × .*Q4_0\).*ONNX are int8,/m);
+  const restored = await run("restore", "model.onnx");
+  assert.match(restored.stdout, /^Warning: .*no quantized weight/m);
+});
+
+test("what is not finite can be written as 0, and is counted", async () => {
+  const values = wave(64 * 64);
+  values[5] = NaN;
+  await writeFile(join(folder, "nan.onnx"), chainModel([{ name: "broken", size: 64, values }]));
+  const { code, stdout } = await run("shrink", "nan.onnx", "--non-finite", "zero");
+  assert.equal(code, 0);
+  assert.match(stdout, /broken .* 1 value not finite, written as 0/);
+});
+
 test("models without a common tensor cannot be compared", async () => {
   await writeFile(join(folder, "other.onnx"), chainModel([{ name: "unrelated", size: 8 }]));
   const { code, stdout, stderr } = await run("compare", "model.onnx", "other.onnx");
@@ -185,8 +243,12 @@ test("wrong usage exits with 2 and says what would be right", async () => {
     [["shrink", "model.onnx", "--recipie", "int8"], /no option --recipie.*"--recipe"/],
     [["inspect", "model.onnx", "--recipe", "int8"], /no option --recipe/],
     [["shrink", "model.onnx", "--recipe", "int88"], /no preset "int88".*"int8"/],
-    [["shrink", "model.onnx", "--recipe", "bad.json"], /"bad\.json" cannot be read/],
-    [["shrink", "model.onnx", "--recipe", "none.json"], /"none\.json" cannot be read/],
+    [["shrink", "model.onnx", "--recipe", "INT8"], /no preset "INT8".*Did you mean "int8"/],
+    [["shrink", "model.onnx", "--recipe", "float16"], /Did you mean "fp16"/],
+    [["shrink", "model.onnx", "--recipe", "bad.json"], /"bad\.json" is no JSON/],
+    [["shrink", "model.onnx", "--recipe", "none.json"], /"none\.json": no such file/],
+    [["shrink", "model.onnx", "--non-finite", "drop"], /nonFinite is "drop"/],
+    [["shrink", "model.onnx", "--rule", "*=fp16"], /Did you mean "float16"/],
     [["shrink", "model.onnx", "--mode", "fast"], /mode is "fast"/],
     [["shrink", "model.onnx", "--rule", "abc"], /<glob>=<type>/],
     [["shrink", "model.onnx", "--rule", "*=int7"], /"int7"/],
@@ -216,17 +278,19 @@ test("a failure exits with 1, one sentence, and nothing written", async () => {
   values[5] = NaN;
   await writeFile(join(folder, "nan.onnx"), chainModel([{ name: "broken", size: 64, values }]));
   await writeFile(join(folder, "page.onnx"), "<!doctype html><html></html>");
+  await writeFile(join(folder, "cut.onnx"), model.subarray(0, 1000));
   for (const [name, pattern] of [
     ["missing.onnx", /missing\.onnx": no such file/],
     ["nan.onnx", /broken/],
-    ["page.onnx", /./],
+    ["page.onnx", /"page\.onnx": /],
+    ["cut.onnx", /"cut\.onnx": .*only \d+ are left/],
   ]) {
     const { code, stdout, stderr } = await run("shrink", name, "--json");
     assert.deepEqual([code, stdout], [1, ""], name);
     assert.match(stderr, /^modelshrink: [^\n]+\n$/);
     assert.match(stderr, pattern);
   }
-  assert.deepEqual(await files(), ["model.onnx", "nan.onnx", "page.onnx"]);
+  assert.deepEqual(await files(), ["cut.onnx", "model.onnx", "nan.onnx", "page.onnx"]);
   const nowhere = await run("shrink", "model.onnx", "-o", "no/such/folder/out.onnx");
   assert.equal(nowhere.code, 1);
   assert.match(nowhere.stderr, /no such file or folder/);
@@ -239,17 +303,25 @@ test("a full disk exits with 1 and leaves nothing", async () => {
   assert.deepEqual(await files(), ["model.onnx"]);
 });
 
-test("an interrupt exits with 130 and removes the temporary file", async () => {
+test("an interrupt exits with 130; what is done stays for --resume alone", async () => {
   const weights = Array.from({ length: 40 }, (_, i) => ({ name: `w${i}`, size: 64 }));
   await writeFile(join(folder, "model.onnx"), chainModel(weights));
-  const child = start(["shrink", "model.onnx"], { fault: "slow" });
-  const finished = finish(child);
-  while ((await files()).length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
-  child.kill("SIGINT");
-  const { code, stdout, stderr } = await finished;
-  assert.deepEqual([code, stdout], [130, ""]);
-  assert.match(stderr, /interrupted/);
+  const interrupted = async (...options) => {
+    const child = start(["shrink", "model.onnx", ...options], { fault: "slow" });
+    const finished = finish(child);
+    while ((await files()).length < 4) await new Promise((resolve) => setTimeout(resolve, 5));
+    child.kill("SIGINT");
+    const { code, stdout, stderr } = await finished;
+    assert.deepEqual([code, stdout], [130, ""]);
+    return stderr;
+  };
+  assert.match(await interrupted(), /interrupted; nothing was written/);
   assert.deepEqual(await files(), ["model.onnx"]);
+  assert.match(await interrupted("--resume"), /the same command goes on/);
+  const left = [".model.int8.onnx.journal", ".model.int8.onnx.part", "model.onnx"];
+  assert.deepEqual(await files(), left);
+  assert.equal((await run("shrink", "model.onnx", "--resume")).code, 0);
+  assert.deepEqual(await files(), ["model.int8.onnx", "model.onnx"]);
 });
 
 test("the progress bar is one line, throttled, and only on a terminal", async () => {

@@ -324,11 +324,13 @@ test("NaN and infinite weights name their tensor; nothing is written", async () 
       return true;
     });
     assert.deepEqual(await readdir(folder), []);
-    const { report } = await shrink(broken, { weights: "int8", nonFinite: "zero" });
-    assert.deepEqual(
-      weightsOf(report).map(({ name }) => name),
-      ["broken"],
-    );
+    for (const weights of ["int8", "int4", "float16"]) {
+      const { report } = await shrink(broken, { weights, nonFinite: "zero" });
+      assert.deepEqual(
+        weightsOf(report).map(({ name, note }) => [name, note]),
+        [["broken", "1 value not finite, written as 0"]],
+      );
+    }
   }
 });
 
@@ -401,10 +403,20 @@ test("wrong options are refused before anything is opened", async () => {
   }
 });
 
+test("int8 is the recipe of those who name none", async () => {
+  assert.deepEqual(await plan(model), await plan(model, "int8"));
+  const { bytes } = await shrink(model);
+  assert.deepEqual(await bytes(), await (await shrink(model, "int8")).bytes());
+});
+
 test("a rule that matches no weight is a warning; what the recipe keeps says why", async () => {
   const recipe = { weights: "int8", minElements: 1e9, rules: [{ match: "nowhere*", keep: true }] };
   const planned = await plan(model, recipe);
-  assert.deepEqual(planned.warnings, ['The rule "nowhere*" matches no weight.']);
+  assert.deepEqual(planned.warnings, [
+    'The rule "nowhere*" matches no weight.',
+    "No weight is changed (2 × fewer than 1000000000 elements). Presets for ONNX are " +
+      "int8, uint8, int16, int4, uint4, fp16, bf16, fp8, dynamic, q8, q4.",
+  ]);
   assert.ok(planned.tensors.some(({ note }) => note === "fewer than 1000000000 elements"));
   const { report } = await shrink(model, recipe);
   assert.deepEqual(report.warnings, planned.warnings);

@@ -7,12 +7,12 @@ const tensor = (name, shape = [64, 64], isWeight = true) => ({ name, shape, isWe
 
 /** The type that each named tensor gets, or "keep". */
 function typesOf(recipe, ...tensors) {
-  return orderFor(checkRecipe(recipe), tensors).specs.map(({ keep, type }) =>
+  return orderFor(checkRecipe(recipe), tensors).order.specs.map(({ keep, type }) =>
     keep ? "keep" : type,
   );
 }
 
-const specOf = (recipe) => orderFor(checkRecipe(recipe), [tensor("w")]).specs[0];
+const specOf = (recipe) => orderFor(checkRecipe(recipe), [tensor("w")]).order.specs[0];
 
 test("every preset is a valid recipe with a one-line description", () => {
   assert.ok(Object.keys(presets).length >= 10);

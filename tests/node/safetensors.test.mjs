@@ -203,6 +203,13 @@ test("shards stay shards, with their index", async () => {
   }
 });
 
+test("one of several files is a warning", async () => {
+  const source = { "model-00002-of-00003.safetensors": model };
+  const { warnings } = await plan(source, "fp16");
+  assert.deepEqual(warnings?.length, 1);
+  assert.match(warnings[0], /part 2 of 3.*index/);
+});
+
 test("text of a model is what it says, byte order marks and __proto__ too", async () => {
   const names = ["\uFEFFa", "nul\0\uFEFFb", "__proto__", "\u{1F600}"];
   const pairs = [

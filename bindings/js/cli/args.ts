@@ -3,8 +3,10 @@ import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { ModelShrinkError } from "../errors.js";
-import { checkRecipe, presets, type Recipe, type Rule } from "../recipe.js";
-import { suggestion } from "./suggest.js";
+import { ioError } from "../node/io-error.js";
+import { presetNamed, presets } from "../presets.js";
+import { checkRecipe, type Recipe, type Rule } from "../recipe.js";
+import { suggestion } from "../suggest.js";
 
 export class UsageError extends Error {}
 
@@ -13,6 +15,7 @@ const recipeOptions = {
   mode: { type: "string" },
   strip: { type: "boolean" },
   requantize: { type: "boolean" },
+  "non-finite": { type: "string" },
   keep: { type: "string", multiple: true },
   rule: { type: "string", multiple: true },
 } as const;
@@ -60,6 +63,7 @@ export interface Arguments {
   mode?: string;
   strip?: boolean;
   requantize?: boolean;
+  "non-finite"?: string;
   resume?: boolean;
   workers?: string;
   keep: string[];
@@ -109,24 +113,21 @@ export function parseCommand([word = "", ...rest]: string[]): Arguments {
 }
 
 async function namedRecipe(name: string): Promise<unknown> {
-  if (Object.hasOwn(presets, name)) return presets[name]!.recipe;
-  if (!/\.json$/i.test(name)) {
-    const known = Object.keys(presets);
-    throw new UsageError(
-      `There is no preset "${name}"; there are ${known.join(", ")}, and .json files.` +
-        suggestion(name, known),
-    );
-  }
-  let recipe: unknown;
+  if (!/\.json$/i.test(name)) return presetNamed(name).recipe;
+  let text;
   try {
-    recipe = JSON.parse(await readFile(name, "utf8"));
-  } catch (error) {
-    throw new UsageError(`The recipe "${name}" cannot be read: ${String(error)}`);
+    text = await readFile(name, "utf8");
+  } catch (cause) {
+    throw ioError("read", name, cause);
   }
-  // A file that holds a preset's name means that preset.
-  return typeof recipe === "string" && Object.hasOwn(presets, recipe)
-    ? presets[recipe]!.recipe
-    : recipe;
+  try {
+    const recipe: unknown = JSON.parse(text);
+    // A file that holds a preset's name means that preset.
+    return typeof recipe === "string" ? presetNamed(recipe).recipe : recipe;
+  } catch (cause) {
+    if (cause instanceof ModelShrinkError) throw cause;
+    throw new UsageError(`The recipe "${name}" is no JSON: ${String(cause)}`);
+  }
 }
 
 const maxWorkers = 64;
@@ -148,18 +149,19 @@ function parseRule(text: string): Rule {
 
 /** The recipe that the options make: rules of the command line come before the recipe's own. */
 export async function recipeFrom(args: Arguments): Promise<Recipe> {
-  const base = await namedRecipe(args.recipe ?? "int8");
   const rules = [
     ...args.keep.map((match): Rule => ({ match, keep: true })),
     ...args.rule.map(parseRule),
   ];
   try {
+    const base = await namedRecipe(args.recipe ?? "int8");
     checkRecipe(base);
     const { rules: own = [], ...rest } = base as Recipe;
     const mode = args.mode === undefined ? {} : { mode: args.mode };
     const strip = args.strip === undefined ? {} : { strip: args.strip };
     const requantize = args.requantize === undefined ? {} : { requantize: args.requantize };
-    const options = { ...mode, ...strip, ...requantize };
+    const nonFinite = args["non-finite"] === undefined ? {} : { nonFinite: args["non-finite"] };
+    const options = { ...mode, ...strip, ...requantize, ...nonFinite };
     const recipe = { ...rest, ...options, rules: [...rules, ...own] } as Recipe;
     checkRecipe(recipe);
     return recipe;

@@ -1,4 +1,4 @@
-import { presets } from "../recipe.js";
+import { formatTitles, presets, presetsOf, type FormatName } from "../presets.js";
 import type { CommandName } from "./args.js";
 
 const synopses: Record<CommandName, string> = {
@@ -32,22 +32,32 @@ const recipeHelp = () => `Recipe options:
                                lowmem   4 or 8 bits in memory too
   --strip                    leave out names and texts that no runtime needs (ONNX)
   --requantize               weights that are quantized already, too
+  --non-finite <error|zero>  a NaN or an infinity ends the run (default) or is written as 0
   --keep <glob>              leave these tensors alone; may be given again
   --rule <glob>=<type>       another type for these tensors, of any size; may be given again
 Types: int8 uint8 int16 uint16 int4 uint4 float16 bfloat16 float8e4m3 float8e5m2,
-and for GGUF Q8_0 Q5_1 Q5_0 Q4_1 Q4_0. A format that has no such type takes the nearest, or says so.
+and for GGUF Q8_0 Q5_1 Q5_0 Q4_1 Q4_0. A format without a type takes the nearest, or leaves
+the weights and says so.
 A glob's * is any text and ? one character; /…/ is a regular expression. The first match decides.
 
 Presets:
 ${Object.entries(presets)
   .map(([name, { description }]) => `  ${name.padEnd(8)} ${description}`)
-  .join("\n")}`;
+  .join("\n")}
+${(Object.keys(formatTitles) as FormatName[])
+  .map((format) => `For ${formatTitles[format]}: ${presetsOf(format).join(" ")}.`)
+  .join("\n")}
+
+A recipe file is JSON: {"weights": "int4", "rules": [{"match": "*norm*", "keep": true}]}. Keys:
+weights, mode, granularity (tensor, axis, block), blockSize, symmetric, minElements (1024),
+nonFinite, strip, requantize, rules; the weights or keep of a rule hold for what match names.`;
 
 const outputHelp = `Output options:
   -o, --output <path>        a file, or a folder for several; by default beside the model:
                              <model>.<recipe>.<its ending>, <folder>.<recipe>/
   --workers <number>         threads; by default as many as there are cores, up to 4
-  --resume                   go on where an earlier run was cut off`;
+  --resume                   go on where an earlier run was cut off, and keep what is done when
+                             this one is interrupted`;
 
 const otherHelp = `Other options:
   --json       print the result as JSON, and nothing else, on standard output

@@ -1,5 +1,5 @@
 /** Carries the commands out. */
-import { stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { ModelShrinkError } from "../errors.js";
 import { formatModelInfo, formatPlan, formatReport } from "../format.js";
@@ -34,6 +34,9 @@ async function isFolder(path: string): Promise<boolean> {
 /** Behind a GGUF split's name, which has to stay at the end. */
 const splitSuffix = /-\d{5}-of-\d{5}$/;
 
+/** The name of a main file that has the model's folder to itself. */
+const isUsualIndex = (name: string) => /^model(\.\w+)*\.json$/i.test(name);
+
 /**
  * Beside the model, or here when that is a URL: "model.int8.onnx" for a file; for a folder or a model
  * whose files have names of their own (an index, model.json) the folder "folder.int8".
@@ -44,16 +47,32 @@ async function defaultOutput(model: string, label: string): Promise<string> {
   const extension = extname(path);
   const name = basename(path, extension);
   if (/^\.json$/i.test(extension)) {
-    const folder = isUrl(model) ? name : resolve(dirname(path));
-    return `${folder}.${label}/`;
+    const own = join(dirname(path), name.replace(/(\.safetensors)?\.index$/i, ""));
+    const isShared = isUrl(model) || !isUsualIndex(basename(path));
+    return `${isShared ? own : resolve(dirname(path))}.${label}/`;
   }
   const suffix = splitSuffix.exec(name)?.[0] ?? "";
   const stem = name.slice(0, name.length - suffix.length);
   return join(dirname(path), `${stem}.${label}${suffix}${extension}`);
 }
 
+/** A folder's output is a folder, unless it is named like a model's file. */
+async function givenOutput(model: string, output: string): Promise<string> {
+  const isPlain = !output.endsWith("/") && extname(output) === "";
+  return isPlain && (await isFolder(model)) ? `${output}/` : output;
+}
+
 const labelOf = ({ recipe = "int8", mode }: Arguments) =>
   basename(recipe, extname(recipe)) + (mode === undefined ? "" : `-${mode}`);
+
+const companion = /^[^.].*\.(json|jinja|model|txt)$/i;
+
+/** What lies in a model's folder besides the model: configurations, vocabularies. */
+async function companionsIn(model: string, written: readonly string[]): Promise<string[]> {
+  if (!(await isFolder(model))) return [];
+  const names = await readdir(model);
+  return names.filter((name) => companion.test(name) && !written.includes(name)).sort();
+}
 
 async function runWriting(
   args: Arguments,
@@ -61,14 +80,19 @@ async function runWriting(
   write: (options: RunOptions & { sink: string }) => Promise<{ report: Report }>,
 ): Promise<Outcome> {
   const [model = ""] = args.operands;
-  const sink = args.output ?? (await defaultOutput(model, label));
+  const sink =
+    args.output === undefined
+      ? await defaultOutput(model, label)
+      : await givenOutput(model, args.output);
   const workers = workersFrom(args);
   const resume = args.resume ?? false;
   const options = { sink, workers, resume };
   const { report } = await write(options);
   const names = report.files.map(({ name }) => name);
   const where = names.length > 1 ? `${sink} (${names.join(", ")})` : sink;
-  return { text: `${formatReport(report)}\n\nWritten to ${where}`, json: report };
+  const others = await companionsIn(model, names);
+  const notCopied = others.length > 0 ? `\nNot copied: ${others.join(", ")}` : "";
+  return { text: `${formatReport(report)}\n\nWritten to ${where}${notCopied}`, json: report };
 }
 
 async function runCompare([a = "", b = ""]: string[], options: RunOptions): Promise<Outcome> {

@@ -2,8 +2,9 @@
 import { webcrypto } from "node:crypto";
 import { mkdir, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
-import type { CoreTensorReport } from "../core.js";
+import type { CoreReport, CoreTensorReport } from "../core.js";
 import { ArgumentError, IntegrityError, ModelShrinkError } from "../errors.js";
+import { formatTitles } from "../presets.js";
 import type { FileSetSink, FinishedUnits, Piece, RunIdentity, Target } from "../sink.js";
 import { hidden } from "./hidden.js";
 import { ioError } from "./io-error.js";
@@ -278,8 +279,23 @@ async function refuseInputs(files: readonly PartFile[], { inputs }: RunIdentity)
   }
 }
 
-/** What the name of a main output file ends in. */
 const mainExtension = /\.(onnx|safetensors|gguf|json)$/i;
+
+/** What the name of a main output file ends in. */
+function extensionOf({ format, files }: CoreReport): string {
+  return format === "tfjs" || (format === "safetensors" && files.length > 1) ? "json" : format;
+}
+
+/** A name that promises another format would mislead whoever loads the file. */
+function checkExtension(path: string, planned: CoreReport): void {
+  const [, extension] = mainExtension.exec(path) ?? [];
+  const expected = extensionOf(planned);
+  if (extension === undefined || extension.toLowerCase() === expected) return;
+  throw new ArgumentError(
+    `The output "${path}" would be ${formatTitles[planned.format]}: its name has to end in ` +
+      `.${expected}, or in "/" for a folder.`,
+  );
+}
 
 /**
  * A path names the output file. An output of several files goes into the path's folder, if the path
@@ -294,7 +310,8 @@ export function pathTarget(path: string, isResuming: boolean): Target {
   };
   let place: Place = intoFolder;
   return {
-    async mainName(numFiles) {
+    async mainName(planned) {
+      const isOne = planned.files.length === 1;
       const isFolder =
         path.endsWith("/") ||
         path.endsWith(sep) ||
@@ -302,9 +319,10 @@ export function pathTarget(path: string, isResuming: boolean): Target {
           (it) => it.isDirectory(),
           () => false,
         ));
-      if (isFolder || (numFiles > 1 && !mainExtension.test(path))) return undefined;
+      if (isFolder || (!isOne && !mainExtension.test(path))) return undefined;
+      checkExtension(path, planned);
       const folder = dirname(path);
-      const pathFor = numFiles > 1 ? (name: string) => join(folder, name) : () => path;
+      const pathFor = isOne ? () => path : (name: string) => join(folder, name);
       place = { folder, isNew: false, pathFor };
       return basename(path);
     },

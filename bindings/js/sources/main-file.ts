@@ -23,7 +23,7 @@ export function mainFileOf(names: readonly string[]): string {
     if (main === undefined) continue;
     if (others.length === 0) return main;
     throw new ArgumentError(
-      `There are several models among the files (${list([main, ...others])}): choose one of them.`,
+      `There are several models among the files (${list([main, ...others])}): give one of them alone.`,
     );
   }
   // A TensorFlow.js model need not be called model.json.

@@ -15,7 +15,7 @@ function editDistance(a: string, b: string): number {
 /** ` Did you mean "…"?`, or nothing when no word is near. */
 export function suggestion(word: string, known: readonly string[]): string {
   const near = known
-    .map((name) => ({ name, distance: editDistance(word, name) }))
+    .map((name) => ({ name, distance: editDistance(word.toLowerCase(), name.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance)[0];
   return near && near.distance <= Math.max(1, word.length / 3)
     ? ` Did you mean "${near.name}"?`

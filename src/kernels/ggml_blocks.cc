@@ -1,7 +1,9 @@
 #include "kernels/ggml_blocks.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <span>
 
 #include "kernels/float_convert.h"
 
@@ -32,6 +34,15 @@ struct Params {
   float minimum[kMaxGgmlBlocks];  // Q4_1 and Q5_1
   uint16_t scale_code[kMaxGgmlBlocks];
   uint16_t minimum_code[kMaxGgmlBlocks];
+  // As they are stored.
+  float stored_scale[kMaxGgmlBlocks];
+  float stored_minimum[kMaxGgmlBlocks];
+};
+
+// Where what the codes stand for goes.
+struct Decoded {
+  float scale, minimum;
+  float* to;
 };
 
 struct BlockRange {
@@ -133,10 +144,21 @@ HWY_INLINE void FindParams(const Traits& traits, const float* HWY_RESTRICT value
   }
 }
 
+// The values that four vectors of codes less their zero stand for.
+HWY_INLINE void StoreDecoded(const VF (&codes)[4], const Decoded& decoded, size_t at) {
+  const DF d;
+  const VF scale = hn::Set(d, decoded.scale);
+  const VF minimum = hn::Set(d, decoded.minimum);
+  for (size_t j = 0; j < 4; ++j) {
+    hn::StoreU(hn::Add(hn::Mul(codes[j], scale), minimum), d, decoded.to + at + j * hn::Lanes(d));
+  }
+}
+
 // The code of each value as a byte. `minimum` is 0 where there is none: subtracting it changes
 // nothing.
+template <bool kDecode>
 HWY_INLINE void NibbleCodes(const Traits& traits, const float* HWY_RESTRICT x, float inverse,
-                            float minimum, uint8_t* HWY_RESTRICT codes) {
+                            float minimum, uint8_t* HWY_RESTRICT codes, const Decoded& decoded) {
   const DF d;
   const DI di;
   const size_t lanes = hn::Lanes(d);
@@ -151,10 +173,18 @@ HWY_INLINE void NibbleCodes(const Traits& traits, const float* HWY_RESTRICT x, f
       q[j] = hn::Min(hn::ConvertTo(di, hn::Add(hn::Mul(v, scale), offset)), max_code);
     }
     StoreAsU8(di, q[0], q[1], q[2], q[3], codes + i);
+    if constexpr (kDecode) {
+      const VF zero = hn::Set(d, static_cast<float>(traits.zero));
+      StoreDecoded({hn::Sub(hn::ConvertTo(d, q[0]), zero), hn::Sub(hn::ConvertTo(d, q[1]), zero),
+                    hn::Sub(hn::ConvertTo(d, q[2]), zero), hn::Sub(hn::ConvertTo(d, q[3]), zero)},
+                   decoded, i);
+    }
   }
 }
 
-HWY_INLINE void ByteCodes(const float* HWY_RESTRICT x, float inverse, int8_t* HWY_RESTRICT codes) {
+template <bool kDecode>
+HWY_INLINE void ByteCodes(const float* HWY_RESTRICT x, float inverse, int8_t* HWY_RESTRICT codes,
+                          const Decoded& decoded) {
   const DF d;
   const DI di;
   const size_t lanes = hn::Lanes(d);
@@ -167,7 +197,13 @@ HWY_INLINE void ByteCodes(const float* HWY_RESTRICT x, float inverse, int8_t* HW
       const VF v = hn::Mul(hn::LoadU(d, x + i + j * lanes), scale);
       q[j] = hn::ConvertTo(di, hn::Add(v, hn::CopySign(half, v)));
     }
+    // All within [-127, 127].
     StoreSaturated<false, int8_t>(di, q[0], q[1], q[2], q[3], -128, 127, codes + i);
+    if constexpr (kDecode) {
+      StoreDecoded({hn::ConvertTo(d, q[0]), hn::ConvertTo(d, q[1]), hn::ConvertTo(d, q[2]),
+                    hn::ConvertTo(d, q[3])},
+                   decoded, i);
+    }
   }
 }
 
@@ -195,8 +231,13 @@ HWY_INLINE void PackFifthBits(const uint8_t* HWY_RESTRICT codes, uint8_t* HWY_RE
   std::memcpy(packed, &bits, sizeof(bits));
 }
 
+// Adding -0 changes nothing.
+constexpr float kNoMinimum = -0.0f;
+
+template <bool kDecode>
 HWY_INLINE void StoreBlock(const Traits& traits, const float* HWY_RESTRICT x, const Params& params,
-                           size_t b, size_t block_bytes, uint8_t* HWY_RESTRICT block) {
+                           size_t b, size_t block_bytes, uint8_t* HWY_RESTRICT block,
+                           float* HWY_RESTRICT to) {
   uint8_t* const end = block + block_bytes;
   std::memcpy(block, &params.scale_code[b], 2);
   block += 2;
@@ -204,14 +245,25 @@ HWY_INLINE void StoreBlock(const Traits& traits, const float* HWY_RESTRICT x, co
     std::memcpy(block, &params.minimum_code[b], 2);
     block += 2;
   }
+  Decoded decoded = {0, kNoMinimum, to};
+  if constexpr (kDecode) {
+    decoded.scale = params.stored_scale[b];
+    if (traits.has_minimum) decoded.minimum = params.stored_minimum[b];
+  }
   const float inverse = params.inverse[b];
   if (HWY_UNLIKELY(!std::isfinite(inverse))) {
     std::memset(block, 0, static_cast<size_t>(end - block));
+    if constexpr (kDecode) {
+      std::fill_n(to, kBlock, static_cast<float>(-traits.zero) * decoded.scale + decoded.minimum);
+    }
     return;
   }
-  if (IsQ8(traits)) return ByteCodes(x, inverse, reinterpret_cast<int8_t*>(block));
+  if (IsQ8(traits)) {
+    return ByteCodes<kDecode>(x, inverse, reinterpret_cast<int8_t*>(block), decoded);
+  }
   HWY_ALIGN uint8_t codes[kBlock];
-  NibbleCodes(traits, x, inverse, traits.has_minimum ? params.minimum[b] : 0.0f, codes);
+  NibbleCodes<kDecode>(traits, x, inverse, traits.has_minimum ? params.minimum[b] : 0.0f, codes,
+                       decoded);
   if (HasFifthBits(traits)) {
     PackFifthBits(codes, block);
     block += 4;
@@ -219,10 +271,9 @@ HWY_INLINE void StoreBlock(const Traits& traits, const float* HWY_RESTRICT x, co
   PackLowNibbles(codes, block);
 }
 
-bool HasInfinity(const uint16_t* codes, size_t count) {
-  bool has = false;
-  for (size_t i = 0; i < count; ++i) has |= (codes[i] & 0x7FFF) == 0x7C00;
-  return has;
+bool HasInfinity(std::span<const uint16_t> codes) {
+  return std::any_of(codes.begin(), codes.end(),
+                     [](uint16_t code) { return (code & 0x7FFF) == 0x7C00; });
 }
 
 // The codes of a block, less their zero, as signed bytes. `block` is behind the scale and minimum.
@@ -250,20 +301,29 @@ HWY_INLINE void UnpackBlock(const Traits& traits, const uint8_t* HWY_RESTRICT bl
 }  // namespace
 
 bool EncodeGgmlBlocks(DType type, const float* HWY_RESTRICT values, size_t num_blocks,
-                      uint8_t* HWY_RESTRICT blocks) {
+                      uint8_t* HWY_RESTRICT blocks, float* HWY_RESTRICT decoded) {
   const Traits traits = TraitsOf(type);
   Params params;
   FindParams(traits, values, num_blocks, &params);
-  modelshrink::Float32ToFloat16({params.scale, num_blocks}, {params.scale_code, num_blocks});
-  if (traits.has_minimum) {
-    modelshrink::Float32ToFloat16({params.minimum, num_blocks}, {params.minimum_code, num_blocks});
+  const std::span<uint16_t> scale_codes(params.scale_code, num_blocks);
+  const std::span<uint16_t> minimum_codes(params.minimum_code, traits.has_minimum ? num_blocks : 0);
+  modelshrink::Float32ToFloat16({params.scale, num_blocks}, scale_codes);
+  modelshrink::Float32ToFloat16({params.minimum, minimum_codes.size()}, minimum_codes);
+  if (decoded != nullptr) {
+    modelshrink::Float16ToFloat32(scale_codes, {params.stored_scale, num_blocks});
+    modelshrink::Float16ToFloat32(minimum_codes, {params.stored_minimum, minimum_codes.size()});
   }
   const size_t block_bytes = BlockOf(type).bytes;
   for (size_t b = 0; b < num_blocks; ++b) {
-    StoreBlock(traits, values + b * kBlock, params, b, block_bytes, blocks + b * block_bytes);
+    const float* x = values + b * kBlock;
+    uint8_t* block = blocks + b * block_bytes;
+    if (decoded != nullptr) {
+      StoreBlock<true>(traits, x, params, b, block_bytes, block, decoded + b * kBlock);
+    } else {
+      StoreBlock<false>(traits, x, params, b, block_bytes, block, nullptr);
+    }
   }
-  return !HasInfinity(params.scale_code, num_blocks) &&
-         !(traits.has_minimum && HasInfinity(params.minimum_code, num_blocks));
+  return !HasInfinity(scale_codes) && !HasInfinity(minimum_codes);
 }
 
 void DecodeGgmlBlocks(DType type, const uint8_t* HWY_RESTRICT blocks, size_t num_blocks,
@@ -285,8 +345,7 @@ void DecodeGgmlBlocks(DType type, const uint8_t* HWY_RESTRICT blocks, size_t num
     HWY_ALIGN int8_t unpacked[kBlock];
     UnpackBlock(traits, blocks + b * block_bytes + 2 * header_floats, unpacked);
     const VF scale = hn::Set(d, header[b * header_floats]);
-    // Adding -0 changes nothing.
-    const VF minimum = hn::Set(d, traits.has_minimum ? header[b * header_floats + 1] : -0.0f);
+    const VF minimum = hn::Set(d, traits.has_minimum ? header[b * header_floats + 1] : kNoMinimum);
     for (size_t i = 0; i < kBlock; i += hn::Lanes(d)) {
       const VF code = hn::ConvertTo(d, hn::PromoteTo(di, hn::LoadU(d8, unpacked + i)));
       hn::StoreU(hn::Add(hn::Mul(code, scale), minimum), d, values + b * kBlock + i);
@@ -304,8 +363,9 @@ namespace modelshrink {
 HWY_EXPORT(EncodeGgmlBlocks);
 HWY_EXPORT(DecodeGgmlBlocks);
 
-bool EncodeGgmlBlocks(DType type, const float* values, size_t num_blocks, uint8_t* blocks) {
-  return HWY_DYNAMIC_DISPATCH(EncodeGgmlBlocks)(type, values, num_blocks, blocks);
+bool EncodeGgmlBlocks(DType type, const float* values, size_t num_blocks, uint8_t* blocks,
+                      float* decoded) {
+  return HWY_DYNAMIC_DISPATCH(EncodeGgmlBlocks)(type, values, num_blocks, blocks, decoded);
 }
 void DecodeGgmlBlocks(DType type, const uint8_t* blocks, size_t num_blocks, float* values) {
   HWY_DYNAMIC_DISPATCH(DecodeGgmlBlocks)(type, blocks, num_blocks, values);

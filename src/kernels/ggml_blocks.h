@@ -31,9 +31,10 @@ inline constexpr size_t kGgmlBlockElements = 32;
 inline constexpr size_t kMaxGgmlBlocks = 64;
 
 // Encodes `num_blocks` * 32 values. False when a scale (or minimum) does not fit a float16; the
-// bytes are then ggml's all the same, with infinities.
+// bytes are then ggml's all the same, with infinities. `decoded`, unless it is null, gets what
+// DecodeGgmlBlocks would give.
 [[nodiscard]] bool EncodeGgmlBlocks(DType type, const float* values, size_t num_blocks,
-                                    uint8_t* blocks);
+                                    uint8_t* blocks, float* decoded);
 
 void DecodeGgmlBlocks(DType type, const uint8_t* blocks, size_t num_blocks, float* values);
 

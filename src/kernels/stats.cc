@@ -22,19 +22,32 @@ constexpr size_t kRunElements = 64 * kLanes;
 constexpr double kMinSafeSum = 1e-30;
 
 using D = hn::CappedTag<float, kLanes>;
+using DI = hn::RebindToSigned<D>;
 using V = hn::Vec<D>;
 
 // The partial sums of a run.
 struct Run {
-  float xx[kLanes], xe[kLanes], ee[kLanes], abs_e[kLanes], max_abs_e[kLanes], y_zeros[kLanes];
+  float xx[kLanes], xe[kLanes], ee[kLanes], abs_e[kLanes], max_abs_e[kLanes];
+  int32_t y_zeros[kLanes];
 };
 
 struct State {
-  V xx, xe, ee, abs_e, max_abs_e, y_zeros;
+  V xx, xe, ee, abs_e, max_abs_e;
+  hn::Vec<DI> y_zeros;
 };
+
+// The larger one; `max` when `v` is NaN.
+HWY_INLINE V MaxOfNumbers(V v, V max) {
+#if HWY_TARGET == HWY_WASM
+  return V{wasm_f32x4_pmax(max.raw, v.raw)};
+#else
+  return hn::IfThenElse(hn::Gt(v, max), v, max);
+#endif
+}
 
 HWY_INLINE void AddTo(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, State* state) {
   const D d;
+  const DI di;
   const V vx = hn::LoadU(d, x);
   const V vy = hn::LoadU(d, y);
   const V e = hn::Sub(vx, vy);
@@ -43,10 +56,10 @@ HWY_INLINE void AddTo(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, 
   state->xe = hn::Add(state->xe, hn::Mul(vx, e));
   state->ee = hn::Add(state->ee, hn::Mul(e, e));
   state->abs_e = hn::Add(state->abs_e, abs_e);
-  // A NaN compares false.
-  state->max_abs_e = hn::IfThenElse(hn::Gt(abs_e, state->max_abs_e), abs_e, state->max_abs_e);
-  state->y_zeros =
-      hn::Add(state->y_zeros, hn::IfThenElseZero(hn::Eq(vy, hn::Zero(d)), hn::Set(d, 1.0f)));
+  state->max_abs_e = MaxOfNumbers(abs_e, state->max_abs_e);
+  // A mask's lanes are -1.
+  const auto is_zero = hn::RebindMask(di, hn::Eq(vy, hn::Zero(d)));
+  state->y_zeros = hn::Sub(state->y_zeros, hn::VecFromMask(di, is_zero));
 }
 
 HWY_INLINE void StoreState(const State& state, size_t lane, Run* run) {
@@ -56,12 +69,12 @@ HWY_INLINE void StoreState(const State& state, size_t lane, Run* run) {
   hn::StoreU(state.ee, d, run->ee + lane);
   hn::StoreU(state.abs_e, d, run->abs_e + lane);
   hn::StoreU(state.max_abs_e, d, run->max_abs_e + lane);
-  hn::StoreU(state.y_zeros, d, run->y_zeros + lane);
+  hn::StoreU(state.y_zeros, DI(), run->y_zeros + lane);
 }
 
 HWY_INLINE State ZeroState() {
   const V zero = hn::Zero(D());
-  return {zero, zero, zero, zero, zero, zero};
+  return {zero, zero, zero, zero, zero, hn::Zero(DI())};
 }
 
 // The whole groups of kLanes elements, up to `size` of them all.
@@ -94,10 +107,11 @@ HWY_INLINE void AddElement(float x, float y, size_t lane, Run* run) {
   run->ee[lane] += e * e;
   run->abs_e[lane] += abs_e;
   if (abs_e > run->max_abs_e[lane]) run->max_abs_e[lane] = abs_e;
-  run->y_zeros[lane] += y == 0 ? 1.0f : 0.0f;
+  run->y_zeros[lane] += y == 0 ? 1 : 0;
 }
 
-double Total(const float* lanes) {
+template <typename T>
+double Total(const T* lanes) {
   double total = 0;
   for (size_t i = 0; i < kLanes; ++i) total += static_cast<double>(lanes[i]);
   return total;

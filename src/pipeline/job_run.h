@@ -25,6 +25,7 @@ class JobRun {
   Status Start(const Tensor& tensor, const Job& job, const PartPlaces& places);
   // kRead, kWrite, or kTensor when every byte of the job is written.
   StatusOr<Step> Next();
+  // The bytes stay as they are until the next kRead or kTensor.
   Status Feed(std::span<const uint8_t> bytes);
   bool is_running() const { return encoder_ != nullptr; }
   // Ends a job, finished or not.
@@ -43,7 +44,7 @@ class JobRun {
   const Job* job_ = nullptr;
   const PartPlaces* places_ = nullptr;
   std::unique_ptr<TensorEncoder> encoder_;
-  TensorReader reader_;
+  TensorReader reader_{/*borrows=*/true};
   bool is_fed_ = false;
   size_t next_write_ = 0;
   PartSizes part_sizes_{};

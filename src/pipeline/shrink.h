@@ -25,8 +25,8 @@ struct Unit {
   uint64_t output_bytes = 0;
 };
 
-// Use: for each unit Start(), then Next() until kDone; after a kRead, Feed() the bytes. `format`
-// must outlive it.
+// Use: for each unit Start(), then Next() until kDone; after a kRead, Feed() the bytes, which stay
+// as they are until the next kRead or kDone. `format` must outlive it.
 class Shrinker {
  public:
   static StatusOr<std::unique_ptr<Shrinker>> Create(const Format& format, Layout layout);

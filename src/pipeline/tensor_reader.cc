@@ -36,6 +36,7 @@ Status TensorReader::Open(const Tensor& tensor) {
   decoder_.reset();
   slice_ = {};
   decoded_ = true;
+  borrowed_ = nullptr;
   for (Piece& piece : pieces_) piece.range = {};
   if (!IsReadable(tensor)) {
     return UnsupportedError("values stored as " + std::string(NameOf(tensor.scheme.type)) +
@@ -64,7 +65,6 @@ Status TensorReader::Select(ElementRange slice) {
   slice_ = slice;
   decoded_ = slice.count == 0;
   if (decoded_) return {};
-  RETURN_IF_ERROR(EnsureSize(slice.count, &values_));
   const auto ranges = decoder_->RangesOf(slice);
   for (size_t p = 0; p < kNumParts; ++p) {
     if (!RangeFits(ranges[p].offset, ranges[p].size, sizes_[p])) {
@@ -126,7 +126,20 @@ Status TensorReader::Feed(std::span<const uint8_t> bytes) {
   return MissingPiece() == kNumParts ? Decode(pieces_[0].bytes.span()) : Status();
 }
 
+bool TensorReader::CanBorrow(std::span<const uint8_t> codes) const {
+  return borrows_ && tensor_->scheme.type == DType::kFloat32 && !tensor_->scheme.transposed &&
+         codes.size() == slice_.count * sizeof(float) &&
+         reinterpret_cast<uintptr_t>(codes.data()) % alignof(float) == 0;
+}
+
 Status TensorReader::Decode(std::span<const uint8_t> codes) {
+  borrowed_ = nullptr;
+  if (CanBorrow(codes)) {
+    borrowed_ = reinterpret_cast<const float*>(codes.data());
+    decoded_ = true;
+    return {};
+  }
+  RETURN_IF_ERROR(EnsureSize(slice_.count, &values_));
   std::array<std::span<const uint8_t>, kNumParts> parts;
   for (size_t p = 0; p < kNumParts; ++p) {
     const std::span<const uint8_t> bytes = p == 0 ? codes : pieces_[p].bytes.span();

@@ -23,6 +23,9 @@ bool IsReadable(const Tensor& tensor);
 // and values(). The buffers are kept from one tensor to the next.
 class TensorReader {
  public:
+  // `borrows`: what is fed stays as it is until NextRead() asks again, so float32 values need no
+  // copy.
+  explicit TensorReader(bool borrows = false) : borrows_(borrows) {}
   // `tensor` must outlive its use here. An UnsupportedError when it is not IsReadable().
   Status Open(const Tensor& tensor);
   // Selecting the same slice again costs no reads. At most TensorEncoder::kMaxSliceElements.
@@ -33,7 +36,8 @@ class TensorReader {
   Status Feed(std::span<const uint8_t> bytes);
   // The selected slice, when NextRead() is nullopt.
   std::span<const float> values() const {
-    return values_.span().first(static_cast<size_t>(slice_.count));
+    const float* values = borrowed_ != nullptr ? borrowed_ : values_.data();
+    return {values, static_cast<size_t>(slice_.count)};
   }
 
  private:
@@ -47,8 +51,12 @@ class TensorReader {
   Status LoadParameters(size_t part, uint64_t offset, uint64_t size);
   // The piece to read next; kNumParts when all are loaded.
   size_t MissingPiece() const;
+  // Whether `codes` are the values as they are.
+  bool CanBorrow(std::span<const uint8_t> codes) const;
   Status Decode(std::span<const uint8_t> codes);
 
+  bool borrows_;
+  const float* borrowed_ = nullptr;
   const Tensor* tensor_ = nullptr;
   PartSizes sizes_{};
   std::unique_ptr<TensorDecoder> decoder_;

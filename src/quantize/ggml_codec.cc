@@ -41,13 +41,6 @@ class GgmlEncoder final : public TensorEncoder {
       return ArgumentError("Feed got " + std::to_string(values.size()) + " values, not those of " +
                            "NextSlice()");
     }
-    if (non_finite_ == NonFinite::kError) {
-      const size_t index = FirstNonFinite(values.data(), values.size());
-      if (index != values.size()) {
-        return ArgumentError("element " + std::to_string(next_ + index) +
-                             " is NaN or infinite; set nonFinite to \"zero\" to write it as 0");
-      }
-    }
     for (size_t i = 0; i < values.size(); i += kChunkElements) {
       RETURN_IF_ERROR(
           EncodeChunk(values.subspan(i, std::min(kChunkElements, values.size() - i)), i));
@@ -71,9 +64,15 @@ class GgmlEncoder final : public TensorEncoder {
     if (non_finite_ == NonFinite::kZero) {
       ReplaceNonFinite(values.data(), values.size(), replaced);
       values = {replaced, values.size()};
+    } else if (const size_t index = FirstNonFinite(values.data(), values.size());
+               index != values.size()) {
+      return ArgumentError("element " + std::to_string(next_ + first + index) +
+                           " is NaN or infinite; set nonFinite to \"zero\" to write it as 0");
     }
     uint8_t* blocks = blocks_.data() + first / kBlock * block_bytes_;
-    if (!EncodeGgmlBlocks(type_, values.data(), values.size() / kBlock, blocks)) {
+    float decoded[kChunkElements];
+    if (!EncodeGgmlBlocks(type_, values.data(), values.size() / kBlock, blocks,
+                          options_.error_stats ? decoded : nullptr)) {
       const auto largest = std::max_element(values.begin(), values.end(), [](float a, float b) {
         return std::fabs(a) < std::fabs(b);
       });
@@ -81,10 +80,7 @@ class GgmlEncoder final : public TensorEncoder {
       return ArgumentError("element " + std::to_string(index) + " is too large for " +
                            std::string(NameOf(type_)) + ", whose scales are float16");
     }
-    if (!options_.error_stats) return {};
-    float decoded[kChunkElements];
-    DecodeGgmlBlocks(type_, blocks, values.size() / kBlock, decoded);
-    error_stats_.Add(values, {decoded, values.size()});
+    if (options_.error_stats) error_stats_.Add(values, {decoded, values.size()});
     return {};
   }
 

@@ -110,6 +110,7 @@ class Outputs {
 inline Status RunUnit(Shrinker* shrinker, size_t unit, const Files& files, const Model& model,
                       Outputs* outputs) {
   RETURN_IF_ERROR(shrinker->Start(unit));
+  std::string bytes;
   for (;;) {
     ASSIGN_OR_RETURN(const Step step, shrinker->Next());
     switch (step.kind) {
@@ -124,11 +125,10 @@ inline Status RunUnit(Shrinker* shrinker, size_t unit, const Files& files, const
         outputs->Put(step.output_file, step.output_offset,
                      {reinterpret_cast<const char*>(step.bytes.data()), step.bytes.size()});
         break;
-      case Step::Kind::kRead: {
-        const std::string bytes = BytesOfRange(files, model, step.range);
+      case Step::Kind::kRead:
+        bytes = BytesOfRange(files, model, step.range);
         RETURN_IF_ERROR(shrinker->Feed(BytesOf(bytes)));
         break;
-      }
     }
   }
 }

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/ggml_blocks.h"
 #include "quantize/arrays.h"
 #include "quantize/tensor_codec.h"
 #include "reference/ggml_reference.h"
@@ -70,6 +72,26 @@ TEST(GgmlTest, BytesAreThoseOfTheFormulas) {
       std::vector<float> out(values.size());
       ASSERT_TRUE(DequantizeArray(SchemeOf(format), {values.size()}, {bytes, {}, {}}, out).ok());
       EXPECT_EQ(std::memcmp(out.data(), decoded.data(), out.size() * sizeof(float)), 0);
+    });
+  }
+}
+
+TEST(GgmlTest, EncodingTellsWhatDecodingGives) {
+  const std::vector<float> values = AwkwardValues();
+  constexpr size_t kChunk = kMaxGgmlBlocks * kGgmlBlockElements;
+  for (const auto& format : reference::kGgmlFormats) {
+    SCOPED_TRACE(format.name);
+    const std::vector<float> expected =
+        reference::DecodeGgml(format, reference::EncodeGgml(format, values));
+    ForEachTarget([&] {
+      std::vector<float> decoded(values.size());
+      uint8_t blocks[kMaxGgmlBlocks * 34];
+      for (size_t i = 0; i < values.size(); i += kChunk) {
+        const size_t num_blocks = std::min(kChunk, values.size() - i) / kGgmlBlockElements;
+        ASSERT_TRUE(EncodeGgmlBlocks(DTypeFromName(format.name).value(), values.data() + i,
+                                     num_blocks, blocks, decoded.data() + i));
+      }
+      EXPECT_EQ(std::memcmp(decoded.data(), expected.data(), expected.size() * sizeof(float)), 0);
     });
   }
 }

@@ -6,12 +6,13 @@ export async function readFully(
   offset: number,
   length: number,
 ): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
+  // Not filled with zeros first; not of a pool, because others may keep or transfer it.
+  const bytes = Buffer.allocUnsafeSlow(length);
   let done = 0;
   while (done < length) {
     const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
     if (bytesRead === 0) break;
     done += bytesRead;
   }
-  return bytes.subarray(0, done);
+  return new Uint8Array(bytes.buffer, 0, done);
 }

@@ -102,7 +102,7 @@ export interface ShrinkOptions extends RunOptions {
    * cut off itself. A run that was killed can be resumed either way.
    */
   resume?: boolean;
-  /** How many threads do the work; by default this one. */
+  /** How many threads do the work, this one included; by default it alone. */
   workers?: number;
 }
 

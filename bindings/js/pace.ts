@@ -23,17 +23,28 @@ const nextTask: () => Promise<void> =
 export class Pacer {
   readonly #signal: AbortSignal | undefined;
   #turnStarted = performance.now();
+  #end: { reason: unknown } | undefined;
 
   constructor(signal?: AbortSignal) {
     this.#signal = signal;
   }
 
-  /** Call between pieces of work; throws the signal's reason once it is aborted. */
+  /** Ends all work at its next pause. */
+  stop(reason: unknown): void {
+    this.#end ??= { reason };
+  }
+
+  /** Call between pieces of work; throws the signal's reason once it is aborted, or that of stop(). */
   async pause(): Promise<void> {
-    this.#signal?.throwIfAborted();
+    this.#check();
     if (performance.now() - this.#turnStarted < maxBusyMilliseconds) return;
     await nextTask();
     this.#turnStarted = performance.now();
+    this.#check();
+  }
+
+  #check(): void {
     this.#signal?.throwIfAborted();
+    if (this.#end) throw this.#end.reason;
   }
 }

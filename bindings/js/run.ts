@@ -16,7 +16,7 @@ export interface Order {
 
 export interface OrderOptions extends RunOptions {
   sink: FileSetSink;
-  /** Threads besides this one; below 2 this one does the work. */
+  /** Threads that do the work, this one included; 0 is 1. */
   workers: number;
 }
 
@@ -52,18 +52,16 @@ export async function runOrder(
       sink.skip(units[unit]?.outputBytes ?? 0);
       take(unit, report);
     }
-    const left = [...units.keys()].filter((unit) => !finished.has(unit));
+    const queue = [...units.keys()].filter((unit) => !finished.has(unit));
     const onWrite = () => {
       meter.advanceTo(sink.written);
     };
     const host = { core, pacer, files, sink, onWrite };
-    if (options.workers > 1 && planned.outputBytes >= minWorkerBytes) {
-      const pool = new WorkerPool(order, host);
-      await pool.run(left, take, options.workers);
-    } else {
+    const here = async () => {
       const inputs = [files.map(readAhead)];
-      for (const unit of left) {
-        callLive(core, () => unwrap(run.start(unit)));
+      for (let unit = queue.shift(); unit !== undefined; unit = queue.shift()) {
+        const started = unit;
+        callLive(core, () => unwrap(run.start(started)));
         await runSteps(run, { ...host, inputs, unit });
         const tensor = units[unit]?.tensor;
         const report =
@@ -71,7 +69,11 @@ export async function runOrder(
         await sink.finish(unit, report);
         take(unit, report);
       }
-    }
+    };
+    const isShort = planned.outputBytes < minWorkerBytes;
+    const workers = isShort ? 0 : Math.min(options.workers, queue.length) - 1;
+    if (workers > 0) await new WorkerPool(order, host).run(queue, take, workers, here);
+    else await here();
     options.signal?.throwIfAborted();
     await sink.close();
     return { ...planned, tensors: reports };

@@ -1,6 +1,6 @@
 /**
- * Runs units in workers. Each has a core of its own and reads the model's structure again; this thread
- * reads and writes for them, so that every kind of source and sink serves, and no memory is shared.
+ * Runs units in workers beside this thread. Each has a core of its own and reads the model's structure again;
+ * this thread reads and writes for them, so that every kind of source and sink serves, and no memory is shared.
  */
 import { startWorker } from "#platform";
 import type { CoreModule, CoreTensorReport } from "./core.js";
@@ -31,12 +31,24 @@ export class WorkerPool {
     this.#host = host;
   }
 
-  /** `take` gets what each of `units` found, in the order in which they end. */
-  async run(units: readonly number[], take: Take, workers: number): Promise<void> {
-    const queue = [...units];
-    const ports = Array.from({ length: Math.min(workers, queue.length) }, () => startWorker());
+  /**
+   * Takes units from `queue` until it is empty, as `here` does meanwhile. `take` gets what each of them found, in the
+   * order in which they end.
+   */
+  async run(
+    queue: number[],
+    take: Take,
+    workers: number,
+    here: () => Promise<void>,
+  ): Promise<void> {
+    const ports = Array.from({ length: workers }, () => startWorker());
+    const ownWork = here();
     try {
-      await Promise.all(ports.map((port) => this.#serve(port, queue, take)));
+      await Promise.all([ownWork, ...ports.map((port) => this.#serve(port, queue, take))]);
+    } catch (error) {
+      this.#host.pacer.stop(error);
+      await ownWork.catch(() => undefined);
+      throw error;
     } finally {
       for (const port of ports) port.terminate();
     }

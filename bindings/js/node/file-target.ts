@@ -1,28 +1,22 @@
 /** Outputs as files, which appear whole or not at all, and runs that can be resumed. */
-import { webcrypto } from "node:crypto";
 import { mkdir, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import type { CoreReport, CoreTensorReport } from "../core.js";
 import { ArgumentError, IntegrityError, ModelShrinkError } from "../errors.js";
 import { formatTitles } from "../presets.js";
 import type { FileSetSink, FinishedUnits, Piece, RunIdentity, Target } from "../sink.js";
+import { checksumOf } from "./checksum.js";
 import { hidden } from "./hidden.js";
 import { ioError } from "./io-error.js";
 import { Journal, type WrittenPiece } from "./journal.js";
 import { releaseLock, takeLock } from "./lock.js";
 import { readFully } from "./read-fully.js";
 
-/** Writes at a time: the system's threads hash and write while others compute. */
+/** Writes at a time: the system's threads write while others compute. */
 const maxParallel = 4;
 
 /** After so many written bytes the disk is told to begin. */
 const syncBytes = 1 << 25;
-
-/** On another thread. */
-async function hashOf(bytes: Uint8Array): Promise<string> {
-  const hash = await webcrypto.subtle.digest("SHA-256", bytes);
-  return Buffer.from(hash).toString("base64");
-}
 
 async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
@@ -85,8 +79,8 @@ class PartFile {
   }
 
   /** Whether an earlier run's bytes have reached the disk. */
-  async has({ offset, length, hash }: WrittenPiece): Promise<boolean> {
-    return (await hashOf(await this.#read(offset, length))) === hash;
+  async has({ offset, length, checksum }: WrittenPiece): Promise<boolean> {
+    return checksumOf(await this.#read(offset, length)) === checksum;
   }
 
   /** Everything is on the disk. */
@@ -224,8 +218,9 @@ class FileTargetSink implements FileSetSink {
   }
 
   async #writeNow({ unit, file, offset, bytes }: Piece): Promise<void> {
-    const [hash] = await Promise.all([hashOf(bytes), this.#files[file]?.write(offset, bytes)]);
-    this.#journal?.add(unit, { file, offset, length: bytes.length, hash });
+    const checksum = checksumOf(bytes);
+    await this.#files[file]?.write(offset, bytes);
+    this.#journal?.add(unit, { file, offset, length: bytes.length, checksum });
   }
 
   async #allWritten(): Promise<void> {

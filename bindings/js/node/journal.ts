@@ -11,7 +11,7 @@ export interface WrittenPiece {
   file: number;
   offset: number;
   length: number;
-  hash: string;
+  checksum: string;
 }
 
 /** The first line: which run this is. Changed when the meaning of a journal changes. */
@@ -25,7 +25,7 @@ interface Head {
 /** A further line: a unit whose bytes are all written. */
 interface Line {
   unit: number;
-  pieces: [file: number, offset: number, length: number, hash: string][];
+  pieces: [file: number, offset: number, length: number, checksum: string][];
   report?: CoreTensorReport;
 }
 
@@ -37,7 +37,7 @@ interface Options {
   has: (piece: WrittenPiece) => Promise<boolean>;
 }
 
-const version = 2;
+const version = 3;
 const sampleBytes = 65536;
 const numSamples = 64;
 
@@ -100,8 +100,8 @@ async function linesOf(lines: readonly Line[], has: Options["has"]): Promise<Lin
   const kept = [];
   for (const line of lines) {
     let isWhole = true;
-    for (const [file, offset, length, hash] of line.pieces) {
-      isWhole &&= await has({ file, offset, length, hash });
+    for (const [file, offset, length, checksum] of line.pieces) {
+      isWhole &&= await has({ file, offset, length, checksum });
     }
     if (isWhole) kept.push(line);
   }
@@ -152,7 +152,12 @@ export class Journal {
 
   async finish(unit: number, report: CoreTensorReport | undefined): Promise<void> {
     const pieces = (this.#unfinished.get(unit) ?? []).map(
-      ({ file, offset, length, hash }): Line["pieces"][number] => [file, offset, length, hash],
+      ({ file, offset, length, checksum }): Line["pieces"][number] => [
+        file,
+        offset,
+        length,
+        checksum,
+      ],
     );
     this.#unfinished.delete(unit);
     await this.#append([{ unit, pieces, ...(report ? { report } : {}) }]);

@@ -15,6 +15,15 @@ test("every bit counts", () => {
   }
 });
 
+test("two changes do not cancel out", () => {
+  for (let i = 3; i + 16 < bytes.length; i += 4) {
+    const changed = Uint8Array.from(bytes);
+    changed[i] ^= 0x80;
+    changed[i + 16] ^= 0x80;
+    assert.notEqual(checksumOf(changed), checksumOf(bytes), `byte ${i}`);
+  }
+});
+
 test("so do the order and the length", () => {
   const swapped = Uint8Array.from(bytes);
   swapped.set(bytes.subarray(0, 512), 512 - 1);

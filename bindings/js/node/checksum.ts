@@ -20,6 +20,5 @@ export function checksumOf(bytes: Uint8Array): string {
     d = mix(d, words[i + 3]!);
   }
   for (let i = 4 * numGrouped; i < aligned.length; i++) a = mix(a, aligned[i]!);
-  d = mix(d, aligned.length);
   return Buffer.from(Int32Array.of(a, b, c, d).buffer).toString("base64");
 }

@@ -13,18 +13,12 @@ type FileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<Syn
 
 export interface DiskOutput {
   sink: SinkFor;
-  /** What was written, by name; the main file first. */
+  /** What was written, by name; the main file first. They are read from there. */
   files(): Promise<Record<string, Blob>>;
+  remove(): Promise<void>;
 }
 
 const prefix = "modelshrink-output-";
-
-/** Removes what is not in use: files that are open stay. */
-async function clear(folder: FileSystemDirectoryHandle, keep: (name: string) => boolean) {
-  for await (const name of folder.keys()) {
-    if (!keep(name)) await folder.removeEntry(name, { recursive: true }).catch(() => undefined);
-  }
-}
 
 /** This worker's own folder. A lock of the same name tells other tabs that it is in use. */
 async function openFolder(): Promise<FileSystemDirectoryHandle> {
@@ -38,7 +32,10 @@ async function openFolder(): Promise<FileSystemDirectoryHandle> {
     navigator.locks.request(own, untilTheEnd).catch(reject);
   });
   const { held = [] } = await navigator.locks.query();
-  await clear(home, (name) => !name.startsWith(prefix) || held.some((lock) => lock.name === name));
+  for await (const name of home.keys()) {
+    const isLeft = name.startsWith(prefix) && !held.some((lock) => lock.name === name);
+    if (isLeft) await home.removeEntry(name, { recursive: true }).catch(() => undefined);
+  }
   return home.getDirectoryHandle(own, { create: true });
 }
 
@@ -61,15 +58,16 @@ function sinkTo(access: SyncAccess): Sink {
 let folder: Promise<FileSystemDirectoryHandle> | undefined;
 let runs = 0;
 
-/** Place for the files of one run, which ends that of earlier ones; undefined where there is none. */
+/** Place for the files of one run; undefined where there is none. */
 export async function diskOutput(): Promise<DiskOutput | undefined> {
+  const name = String(runs++);
+  let own: FileSystemDirectoryHandle;
   let place: FileSystemDirectoryHandle;
   try {
     if (!("createSyncAccessHandle" in FileSystemFileHandle.prototype)) return undefined;
     folder ??= openFolder();
-    const own = await folder;
-    await clear(own, () => false);
-    place = await own.getDirectoryHandle(String(runs++), { create: true });
+    own = await folder;
+    place = await own.getDirectoryHandle(name, { create: true });
   } catch {
     // Private windows of some browsers, and pages without TLS.
     return undefined;
@@ -89,5 +87,6 @@ export async function diskOutput(): Promise<DiskOutput | undefined> {
       );
       return Object.fromEntries(await Promise.all(entries));
     },
+    remove: () => own.removeEntry(name, { recursive: true }),
   };
 }

@@ -3,6 +3,7 @@ import { formatBytes } from "modelshrink";
 import { formatPercent } from "./format.js";
 import { showNotes } from "./notes.js";
 import { chosenFiles, droppedFiles, type Files } from "./open.js";
+import { Output } from "./output.js";
 import type { Answer, Request } from "./protocol.js";
 import { choice, listenForChoices, offerRecipes } from "./recipe-form.js";
 import { formatNamed } from "./recipes.js";
@@ -30,10 +31,12 @@ interface Model extends Origin {
 }
 
 let model: Model | undefined;
-let outputs: Files = {};
+let output: Output | undefined;
 let shown: Plan | Report | undefined;
 /** The id of the only request whose answers still matter. */
 let current = 0;
+/** The number of what the visitor last asked for: files that arrive for something older are too late. */
+let intent = 0;
 
 /** "a", "a and b", "a, b and 3 more". */
 function listNames(names: readonly string[]): string {
@@ -58,11 +61,20 @@ function showReport(report: Plan | Report): string {
   const share = report.outputBytes / report.inputBytes;
   ui.bars.style.setProperty("--size-before", "1");
   ui.bars.style.setProperty("--size-after", String(share));
+  ui.bars.hidden = false;
   ui.beforeBytes.textContent = formatBytes(report.inputBytes);
   ui.afterBytes.textContent = `${formatBytes(report.outputBytes)} · ${formatPercent(share)}`;
   if (model) ui.outputs.textContent = describeOutputs(model, report);
   showTensors(ui.tensors, report.tensors, ui.changedOnly.checked);
   return showNotes(ui.notes, report);
+}
+
+/** There is nothing to show of this recipe. */
+function clearReport(): void {
+  ui.bars.hidden = true;
+  ui.notes.hidden = true;
+  ui.outputs.textContent = "";
+  ui.tensors.replaceChildren();
 }
 
 function setRunning(running: boolean): void {
@@ -74,7 +86,8 @@ function setRunning(running: boolean): void {
 }
 
 function clearDownload(): void {
-  outputs = {};
+  output?.letGo();
+  output = undefined;
   ui.download.hidden = true;
   ui.save.hidden = true;
 }
@@ -83,6 +96,7 @@ function planAgain(): void {
   if (!model) return;
   clearDownload();
   setRunning(false);
+  shown = undefined;
   ui.error.hidden = true;
   ui.status.textContent = "Reading the model’s structure…";
   send({ kind: "plan", id: ++current, model: model.files, recipe: choice().recipe });
@@ -117,14 +131,29 @@ function showModel({ format, names, suggested }: Extract<Answer, { kind: "opened
   planAgain();
 }
 
-async function openSample(name: string, url: URL): Promise<void> {
+async function sampleFiles(name: string, url: URL): Promise<Files> {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`status ${response.status}.`);
-  openModel({ [name]: new File([await response.blob()], name) });
+  return { [name]: new File([await response.blob()], name) };
+}
+
+/** Opens what `find` gives, unless the visitor has gone on to something else by then. */
+function openFound(failure: string, find: () => Promise<Files>): void {
+  const own = ++intent;
+  ui.error.hidden = true;
+  find().then(
+    (files) => {
+      if (own === intent) openModel(files);
+    },
+    (error: unknown) => {
+      if (own === intent) showError(`${failure}: ${messageOf(error)}`);
+    },
+  );
 }
 
 function startShrink(): void {
   if (!model) return;
+  intent++;
   clearDownload();
   setRunning(true);
   ui.cancel.focus();
@@ -132,8 +161,8 @@ function startShrink(): void {
   send({ kind: "shrink", id: ++current, model: model.files, recipe: choice().recipe });
 }
 
-function offerDownload(files: Files): void {
-  outputs = files;
+function offerDownload(files: Files, release: () => void): void {
+  output = new Output(files, release);
   const isOne = Object.keys(files).length === 1;
   ui.download.textContent = isOne ? "Download" : "Download zip";
   ui.download.hidden = !isOne && !fitsZip(files);
@@ -147,51 +176,70 @@ function offerDownload(files: Files): void {
   (ui.download.hidden ? ui.save : ui.download).focus();
 }
 
-/** Shows what happens to the outputs, as long as they are the current ones. */
-async function withStatus(during: string, work: () => Promise<string>): Promise<void> {
-  const before = outputs;
+/** Shows what happens to the output, as long as it is the current one. */
+async function withStatus(during: string, work: (files: Files) => Promise<string>): Promise<void> {
+  const before = output;
   ui.status.textContent = during;
-  const after = await work();
-  if (outputs === before) ui.status.textContent = after;
+  const after = await before?.during(work);
+  if (output === before && after !== undefined) ui.status.textContent = after;
 }
 
-async function downloadOutputs(): Promise<void> {
-  const blobs = Object.values(outputs);
+async function downloadOutput(): Promise<void> {
+  const from = output;
+  const blobs = Object.values(from?.files ?? {});
   const [only] = blobs;
-  if (!model || !only) return;
+  if (!model || !from || !only) return;
   const name = nameOfOutput(model, blobs.length);
   if (blobs.length === 1) {
-    download(only, name);
+    void from.during(() => download(only, name));
     return;
   }
-  await withStatus("Making the zip file…", async () => {
-    download(await zipOf(outputs), `${name}.zip`);
+  await withStatus("Making the zip file…", async (files) => {
+    const zip = await zipOf(files);
+    // It refers to the files.
+    void from.during(() => download(zip, `${name}.zip`));
     return `${name}.zip is made.`;
   });
 }
 
-async function saveOutputs(): Promise<void> {
-  if (!model) return;
-  const count = Object.keys(outputs).length;
+async function saveOutput(): Promise<void> {
+  if (!model || !output) return;
+  const count = Object.keys(output.files).length;
   const name = nameOfOutput(model, count);
-  await withStatus("Saving…", async () =>
-    (await saveToFolder(outputs, name))
+  await withStatus("Saving…", async (files) =>
+    (await saveToFolder(files, name))
       ? `${count} files are saved in ${name}.`
       : "Nothing is saved.",
   );
 }
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
 
 /** Shows what went wrong with something that the visitor asked for. */
 function attempt(what: string, work: () => Promise<void>): void {
   ui.error.hidden = true;
   work().catch((error: unknown) => {
     ui.status.textContent = "";
-    showError(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    showError(`${what}: ${messageOf(error)}`);
   });
 }
 
+/** With the model's name, which some messages have already. */
+function aboutModel(message: string): string {
+  const name = model?.main ?? "The model";
+  return message.includes(name) ? message : `${name}: ${message}`;
+}
+
 function receive(answer: Answer): void {
-  if (answer.id !== current) return;
+  const { id } = answer;
+  const release = () => {
+    send({ kind: "release", id });
+  };
+  if (id !== current) {
+    if (answer.kind === "shrunk") release();
+    return;
+  }
   switch (answer.kind) {
     case "opened":
       showModel(answer);
@@ -208,7 +256,7 @@ function receive(answer: Answer): void {
       setRunning(false);
       showReport(answer.report);
       ui.status.textContent = `Done in ${answer.seconds.toFixed(1)} s.`;
-      offerDownload(answer.files);
+      offerDownload(answer.files, release);
       break;
     case "cancelled":
       setRunning(false);
@@ -218,7 +266,8 @@ function receive(answer: Answer): void {
     case "failed":
       setRunning(false);
       ui.status.textContent = "";
-      showError(`${model?.main ?? "The model"}: ${answer.message}`);
+      if (!shown) clearReport();
+      showError(aboutModel(answer.message));
       break;
   }
 }
@@ -229,7 +278,7 @@ function addSamples(): void {
     button.type = "button";
     button.append(label);
     button.addEventListener("click", () => {
-      attempt("The sample could not be loaded", () => openSample(name, url));
+      openFound("The sample could not be loaded", () => sampleFiles(name, url));
     });
     ui.samples.append(button);
   }
@@ -247,13 +296,20 @@ function listenForFiles(): void {
     over(false)(event);
     const { dataTransfer } = event;
     if (!dataTransfer) return;
-    attempt("The files cannot be read", async () => {
-      openModel(await droppedFiles(dataTransfer));
-    });
+    openFound("The files cannot be read", () => droppedFiles(dataTransfer));
   });
   for (const input of [ui.file, ui.folder]) {
     input.addEventListener("change", () => {
-      if (input.files?.length) openModel(chosenFiles(input.files));
+      const chosen = input.files;
+      if (chosen?.length) {
+        openFound(
+          "The files cannot be read",
+          () =>
+            new Promise((resolve) => {
+              resolve(chosenFiles(chosen));
+            }),
+        );
+      }
       input.value = "";
     });
   }
@@ -272,10 +328,10 @@ worker.addEventListener("error", ({ message }) => {
   showError(`The worker could not start: ${message}`);
 });
 ui.download.addEventListener("click", () => {
-  attempt("The download failed", downloadOutputs);
+  attempt("The download failed", downloadOutput);
 });
 ui.save.addEventListener("click", () => {
-  attempt("Saving failed", saveOutputs);
+  attempt("Saving failed", saveOutput);
 });
 ui.shrink.addEventListener("click", startShrink);
 ui.cancel.addEventListener("click", () => {

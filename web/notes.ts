@@ -54,7 +54,10 @@ function listOf(texts: readonly string[]): HTMLUListElement {
 /** Gives the headline, which is empty when all is well. */
 export function showNotes(place: HTMLElement, plan: Plan): string {
   const headline = headlineOf(plan);
-  const reasons = headline ? reasonsOf(plan.tensors.filter(isKept)).map(sentence) : [];
+  const kept = plan.tensors.filter(isKept);
+  // When nothing changes a warning says why.
+  const isExplained = headline === "" || kept.length === plan.tensors.length;
+  const reasons = isExplained ? [] : reasonsOf(kept).map(sentence);
   const notes = [...(plan.warnings ?? []), ...reasons];
   place.hidden = headline === "" && notes.length === 0;
   const title = document.createElement("strong");

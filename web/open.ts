@@ -6,8 +6,16 @@ export type Files = Record<string, Blob>;
 /** Systems leave such files everywhere; no model has them. The folder that was chosen may be hidden. */
 const isHidden = (path: string): boolean => /^\.[^/]*$|\/\./.test(path);
 
-function toFiles(entries: Iterable<readonly [string, Blob]>): Files {
-  return Object.fromEntries([...entries].filter(([path]) => !isHidden(path)));
+function toFiles(entries: readonly (readonly [string, Blob])[]): Files {
+  const files: Files = {};
+  for (const [path, file] of entries) {
+    if (isHidden(path)) continue;
+    if (Object.hasOwn(files, path)) {
+      throw new Error(`two of them are called “${path}”. Take one model at a time, or a folder.`);
+    }
+    files[path] = file;
+  }
+  return files;
 }
 
 export function chosenFiles(list: FileList): Files {
@@ -44,8 +52,7 @@ async function* walk(entry: FileSystemEntry, parent = ""): AsyncGenerator<[strin
 export async function droppedFiles({ items, files }: DataTransfer): Promise<Files> {
   // Asked at once: the list is empty after the first await.
   const entries = [...items].flatMap((item) => item.webkitGetAsEntry() ?? []);
-  const loose = chosenFiles(files);
-  if (entries.length === 0) return loose;
+  if (entries.length === 0) return chosenFiles(files);
   const found: [string, File][] = [];
   for (const entry of entries) for await (const file of walk(entry)) found.push(file);
   return toFiles(found);

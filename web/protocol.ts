@@ -12,7 +12,9 @@ export type Request =
   | { kind: "open"; id: number; model: Files }
   | ({ kind: "plan" } & Job)
   | ({ kind: "shrink" } & Job)
-  | { kind: "cancel"; id: number };
+  | { kind: "cancel"; id: number }
+  /** Nobody needs the files of this "shrunk" any more. */
+  | { kind: "release"; id: number };
 
 export type Answer =
   /** `names`: the model's files, the main one first; `suggested`: a preset. */

@@ -23,9 +23,13 @@ const sliceBytes = 1 << 22;
 
 /** A zip file without zip64 ends here. */
 const maxZipBytes = 2 ** 32 - 2 ** 20;
+const maxZipFiles = 2 ** 16 - 1;
 
-export const fitsZip = (files: Files): boolean =>
-  Object.values(files).reduce((bytes, { size }) => bytes + size, 0) < maxZipBytes;
+export function fitsZip(files: Files): boolean {
+  const blobs = Object.values(files);
+  const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
+  return blobs.length <= maxZipFiles && bytes < maxZipBytes;
+}
 
 /**
  * Weights do not compress: they are stored, and the zip file refers to the Blobs instead of holding a
@@ -56,15 +60,17 @@ export async function zipOf(files: Files): Promise<Blob> {
   return new Blob(parts, { type: "application/zip" });
 }
 
-export function download(blob: Blob, name: string): void {
+/** The browser tells nobody when a download has ended. */
+const downloadMilliseconds = 10 * 60_000;
+
+/** Until the bytes may go. */
+export async function download(blob: Blob, name: string): Promise<void> {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
-  // The download has its own hold on the bytes once it has begun.
-  setTimeout(() => {
-    URL.revokeObjectURL(link.href);
-  }, 60_000);
+  await new Promise((resolve) => setTimeout(resolve, downloadMilliseconds));
+  URL.revokeObjectURL(link.href);
 }
 
 declare global {

@@ -1,10 +1,17 @@
 /** Runs the library off the page's thread, so that the page stays responsive. */
 import { inspect, plan, shrink } from "modelshrink";
-import { diskOutput } from "./disk.js";
+import { diskOutput, type DiskOutput } from "./disk.js";
 import type { Answer, Job, Request } from "./protocol.js";
 import { suggestedPreset } from "./recipes.js";
 
 const running = new Map<number, AbortController>();
+/** What shrinks have left on the disk. */
+const outputs = new Map<number, DiskOutput>();
+
+async function release(id: number): Promise<void> {
+  await outputs.get(id)?.remove();
+  outputs.delete(id);
+}
 
 const answer = (message: Answer): void => {
   postMessage(message);
@@ -13,6 +20,7 @@ const answer = (message: Answer): void => {
 async function shrinkJob({ id, model, recipe }: Job, signal: AbortSignal): Promise<void> {
   const start = performance.now();
   const disk = await diskOutput();
+  if (disk) outputs.set(id, disk);
   const result = await shrink(model, recipe, {
     signal,
     ...(disk ? { sink: disk.sink } : {}),
@@ -25,7 +33,7 @@ async function shrinkJob({ id, model, recipe }: Job, signal: AbortSignal): Promi
   answer({ kind: "shrunk", id, report: result.report, files, seconds });
 }
 
-async function run(request: Exclude<Request, { kind: "cancel" }>): Promise<void> {
+async function run(request: Exclude<Request, { kind: "cancel" | "release" }>): Promise<void> {
   const { id, model } = request;
   const controller = new AbortController();
   running.set(id, controller);
@@ -40,6 +48,7 @@ async function run(request: Exclude<Request, { kind: "cancel" }>): Promise<void>
       answer({ kind: "opened", id, format: info.format, names, suggested: suggestedPreset(info) });
     }
   } catch (error) {
+    await release(id);
     if (controller.signal.aborted) answer({ kind: "cancelled", id });
     else
       answer({
@@ -54,5 +63,6 @@ async function run(request: Exclude<Request, { kind: "cancel" }>): Promise<void>
 
 addEventListener("message", ({ data }: MessageEvent<Request>) => {
   if (data.kind === "cancel") running.get(data.id)?.abort();
+  else if (data.kind === "release") void release(data.id);
   else void run(data);
 });

@@ -121,7 +121,8 @@ test("says what is wrong with a bad file, and takes the next one", async (t) => 
   for (const buffer of [Buffer.from("<!doctype html>"), whole.subarray(0, 500000)]) {
     await open(page, { name, mimeType: "application/octet-stream", buffer });
     const sentence = await page.getByRole("alert").innerText();
-    assert.match(sentence, /^bad\.onnx: .{20,}/s);
+    assert.match(sentence, /^"?bad\.onnx"?: .{20,}/s);
+    assert.equal(sentence.split("bad.onnx").length, 2);
     assert.equal(await page.getByRole("button", { name: "Shrink" }).isVisible(), false);
     await shoot(page, "bad-file");
   }
@@ -224,7 +225,7 @@ const sets = [
   {
     make: ggufSplits,
     kind: "GGUF · 2 files",
-    recipes: "Q8_0 Q5_1 Q5_0 Q4_1 Q4_0 fp16 bf16",
+    recipes: "fp16 bf16 Q8_0 Q5_1 Q5_0 Q4_1 Q4_0",
     suggested: "Q8_0",
     zip: "m.Q8_0.zip",
     loads: /llama\.cpp/,
@@ -240,7 +241,7 @@ const sets = [
   {
     make: safetensorsShards,
     kind: "safetensors · 3 files",
-    recipes: "fp16 bf16 fp8 int16 int8 uint8 int4 uint4",
+    recipes: "int8 uint8 int16 int4 uint4 fp16 bf16 fp8",
     suggested: "fp16",
     zip: "model.fp16.zip",
     loads: /Loads in everything that reads safetensors/,
@@ -501,7 +502,7 @@ test("says why a recipe changes nothing", async (t) => {
   await status(page, "Nothing changes");
   assert.match(
     await notes.innerText(),
-    /^Nothing changes with this recipe\.\nbfloat16 needs opset 13, the model has 9: 41 tensors, 10\.7 MB/,
+    /^Nothing changes with this recipe\.\nNo weight is changed \(41 × bfloat16 needs opset 13, the model has 9\)/,
   );
   assert.equal(await page.locator("#tensors").innerText(), "No tensor changes.");
   await shoot(page, "nothing-changes");
@@ -537,6 +538,92 @@ const onDisk = (page) =>
     await walk(await navigator.storage.getDirectory(), "");
     return found;
   });
+
+test("a sample that comes late does not replace what was opened meanwhile", async (t) => {
+  const page = await visit(t);
+  let answered;
+  const held = new Promise((resolve) => (answered = resolve));
+  await page.route("**/*.onnx", async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.getByRole("button", { name: "Voice detection" }).click();
+  const [[name, bytes]] = Object.entries(ggufSplits());
+  const files = { ...ggufSplits(), [name]: bytes };
+  await open(page, chosen(files));
+  await status(page, "this size is exact");
+  const response = page.waitForResponse("**/*.onnx");
+  answered();
+  await (await response).finished();
+  await page.waitForTimeout(300);
+  assert.equal(await page.locator("#model-name").innerText(), name);
+});
+
+test("two files of one name are refused", async (t) => {
+  const page = await visit(t);
+  await drop(
+    page,
+    () => {
+      const transfer = new DataTransfer();
+      for (const text of ["a", "b"]) transfer.items.add(new File([text], "model.onnx"));
+      return transfer;
+    },
+    undefined,
+  );
+  await page
+    .getByRole("alert")
+    .filter({ hasText: "two of them are called “model.onnx”" })
+    .waitFor();
+});
+
+test("a plan that fails leaves no numbers of the one before", async (t) => {
+  const page = await visit(t);
+  await page.route("**/worker*.js", async (route) => {
+    const response = await route.fetch();
+    // Of a model and a recipe that cannot be planned.
+    const failing = `const post = globalThis.postMessage;
+      globalThis.postMessage = (m) => post(m.kind === "planned" && ++globalThis.plans === 2
+        ? { kind: "failed", id: m.id, message: "no room" } : m);
+      globalThis.plans = 0;`;
+    await route.fulfill({ response, body: `${failing}\n${await response.text()}` });
+  });
+  await page.reload();
+  await open(page, ocrModel);
+  await status(page, "this size is exact");
+  await page.getByText("fp16", { exact: true }).click();
+  await page.getByRole("alert").filter({ hasText: "no room" }).waitFor();
+  assert.equal(await page.locator("#bars").isVisible(), false);
+  assert.equal(await page.locator("#tensors tr").count(), 0);
+  await page.getByText("int4", { exact: true }).click();
+  await status(page, "this size is exact");
+  assert.equal(await page.locator("#bars").isVisible(), true);
+});
+
+test("outputs stay on the disk while they are saved, and go when nobody needs them", async (t) => {
+  const page = await visit(t);
+  const files = ggufSplits();
+  await page.evaluate(async () => {
+    const home = await navigator.storage.getDirectory();
+    const picked = await home.getDirectoryHandle("picked", { create: true });
+    window.showDirectoryPicker = () =>
+      new Promise((resolve) => (window.allow = () => resolve(picked)));
+  });
+  await open(page, chosen(files));
+  await status(page, "this size is exact");
+  await shrinkInPage(page);
+  const first = await onDisk(page);
+  await page.getByRole("button", { name: "Save to a folder" }).click();
+  await page.getByText("Q4_0", { exact: true }).click();
+  await status(page, "this size is exact");
+  await shrinkInPage(page);
+  const both = await onDisk(page);
+  assert.deepEqual([both.length, first.filter((path) => !both.includes(path))], [4, []]);
+  await page.evaluate(() => window.allow());
+  const inUse = async () => (await onDisk(page)).filter((path) => path.includes("modelshrink"));
+  while ((await inUse()).some((path) => first.includes(path))) await page.waitForTimeout(20);
+  const saved = (await onDisk(page)).filter((path) => path.includes("picked"));
+  assert.deepEqual(saved.map((path) => path.split("/").at(-1)).sort(), Object.keys(files));
+});
 
 test("outputs wait on the browser's disk for as long as their page is there", async (t) => {
   const page = await visit(t);

@@ -43,9 +43,15 @@ export function writeHeap(core: CoreModule, place: HeapBytes, bytes: Uint8Array)
   core.HEAPU8.set(bytes, place.ptr >>> 0);
 }
 
-export function copyOut(core: CoreModule, { ptr, size }: HeapBytes): Uint8Array<ArrayBuffer> {
+/** `into`: room for them, of their size. */
+export function copyOut(
+  core: CoreModule,
+  { ptr, size }: HeapBytes,
+  into = new Uint8Array(size),
+): Uint8Array<ArrayBuffer> {
   const start = ptr >>> 0;
-  return core.HEAPU8.slice(start, start + size);
+  into.set(core.HEAPU8.subarray(start, start + size));
+  return into;
 }
 
 /** Runs `work` in the loaded core with scratch memory. */

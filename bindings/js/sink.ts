@@ -46,6 +46,8 @@ export interface FileSetSink {
   /** Gives what an earlier run has left done. */
   open(run: RunIdentity): Promise<FinishedUnits>;
   write(piece: Piece): void | Promise<void>;
+  /** Room for a piece of this size that an earlier one no longer needs. */
+  spare?(size: number): Uint8Array<ArrayBuffer> | undefined;
   /** Every byte of the unit was written. */
   finish(unit: number, report: CoreTensorReport | undefined): void | Promise<void>;
   close(): void | Promise<void>;
@@ -225,6 +227,10 @@ export class CheckedSink {
     const settled = work.catch(() => undefined).finally(() => this.#writes.delete(settled));
     this.#writes.add(settled);
     await work;
+  }
+
+  spare(size: number): Uint8Array<ArrayBuffer> | undefined {
+    return this.#sink.spare?.(size);
   }
 
   async finish(unit: number, report: CoreTensorReport | undefined): Promise<void> {

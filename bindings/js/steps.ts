@@ -4,7 +4,7 @@ import { aboutFile, ModelShrinkError, OutOfMemoryError } from "./errors.js";
 import { copyOut, writeHeap } from "./heap.js";
 import { callCore, isAlive, unwrap } from "./load.js";
 import type { Pacer } from "./pace.js";
-import type { Piece } from "./sink.js";
+import type { FileSetSink, Piece } from "./sink.js";
 import { ownBytes, type OpenFile, type OpenFileSet } from "./source.js";
 
 /** Ranges that are copied unchanged pass through in pieces of this size. */
@@ -60,7 +60,7 @@ export async function readRange(
 }
 
 /** A step whose bytes, if any, are out of the heap: they are valid only until the next call. */
-export type OwnedStep = Exclude<CoreStep, { kind: "write" }> | OwnedWrite;
+type OwnedStep = Exclude<CoreStep, { kind: "write" }> | OwnedWrite;
 interface OwnedWrite {
   kind: "write";
   outputFile: number;
@@ -68,10 +68,11 @@ interface OwnedWrite {
   bytes: Uint8Array;
 }
 
-export function nextStep(core: CoreModule, steps: CoreSteps): OwnedStep {
+function nextStep({ core, sink }: StepHost, steps: CoreSteps): OwnedStep {
   return callLive(core, () => {
     const step = unwrap(steps.next());
-    return step.kind === "write" ? { ...step, bytes: copyOut(core, step.bytes) } : step;
+    if (step.kind !== "write") return step;
+    return { ...step, bytes: copyOut(core, step.bytes, sink?.spare?.(step.bytes.size)) };
   });
 }
 
@@ -123,7 +124,7 @@ export interface StepHost {
   pacer: Pacer;
   /** The files of input 0, 1, … */
   inputs: readonly (readonly OpenFile[])[];
-  sink?: { write(piece: Piece): Promise<void> };
+  sink?: Pick<FileSetSink, "spare"> & { write(piece: Piece): Promise<void> };
   /** Of a shrink: which unit is running. */
   unit?: number;
   onRead?(size: number): void;
@@ -164,7 +165,7 @@ async function copyRange(host: StepHost, step: Extract<CoreStep, { kind: "copy" 
 export async function runSteps(steps: CoreSteps, host: StepHost): Promise<void> {
   for (;;) {
     await host.pacer.pause();
-    const step = nextStep(host.core, steps);
+    const step = nextStep(host, steps);
     switch (step.kind) {
       case "read": {
         const bytes = await readRange(filesOf(host, step.input), step);

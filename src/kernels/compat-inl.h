@@ -33,6 +33,25 @@ HWY_INLINE hn::Vec<D> SetOpaque(D d, T value) {
 #endif
 }
 
+// The larger and the smaller one; `b` when `a` is NaN. Of zeros either. (What WebAssembly calls min
+// and max treats NaN and zeros as IEEE 754-2019 does, for seven instructions each on x86.)
+template <class V>
+HWY_INLINE V LargerOf(V a, V b) {
+#if HWY_TARGET == HWY_WASM
+  return V{wasm_f32x4_pmax(b.raw, a.raw)};
+#else
+  return hn::IfThenElse(hn::Gt(a, b), a, b);
+#endif
+}
+template <class V>
+HWY_INLINE V SmallerOf(V a, V b) {
+#if HWY_TARGET == HWY_WASM
+  return V{wasm_f32x4_pmin(b.raw, a.raw)};
+#else
+  return hn::IfThenElse(hn::Lt(a, b), a, b);
+#endif
+}
+
 // a / b. LLVM 14's WASM backend never ends on a vector division of two one-lane loads (it
 // scalarises and rebuilds the pair for ever), so one lane is divided as a scalar.
 template <class V>

@@ -55,8 +55,8 @@ HWY_INLINE BlockRange RangeOfBlock(const float* HWY_RESTRICT x) {
   VF max = min;
   for (size_t i = hn::Lanes(d); i < kBlock; i += hn::Lanes(d)) {
     const VF v = hn::LoadU(d, x + i);
-    min = hn::Min(min, v);
-    max = hn::Max(max, v);
+    min = SmallerOf(v, min);
+    max = LargerOf(v, max);
   }
   return {hn::GetLane(hn::MinOfLanes(d, min)), hn::GetLane(hn::MaxOfLanes(d, max))};
 }
@@ -65,7 +65,7 @@ HWY_INLINE float AbsMaxOfBlock(const float* HWY_RESTRICT x) {
   const DF d;
   VF max = hn::Abs(hn::LoadU(d, x));
   for (size_t i = hn::Lanes(d); i < kBlock; i += hn::Lanes(d)) {
-    max = hn::Max(max, hn::Abs(hn::LoadU(d, x + i)));
+    max = LargerOf(hn::Abs(hn::LoadU(d, x + i)), max);
   }
   return hn::GetLane(hn::MaxOfLanes(d, max));
 }
@@ -144,6 +144,20 @@ HWY_INLINE void FindParams(const Traits& traits, const float* HWY_RESTRICT value
   }
 }
 
+// Adding 1.5 * 2^23 leaves an integer below 2^22 in the low bits of the sum: fewer instructions
+// than a conversion, which has to saturate.
+constexpr float kMagic = 12582912.0f;
+constexpr int32_t kMagicBits = 0x4B400000;
+
+struct Magic {
+  VF sum;
+  hn::Vec<DI> bits;
+
+  HWY_INLINE hn::Vec<DI> ToInteger(VF v) const {
+    return hn::Sub(hn::BitCast(DI(), hn::Add(v, sum)), bits);
+  }
+};
+
 // The values that four vectors of codes less their zero stand for.
 HWY_INLINE void StoreDecoded(const VF (&codes)[4], const Decoded& decoded, size_t at) {
   const DF d;
@@ -158,52 +172,53 @@ HWY_INLINE void StoreDecoded(const VF (&codes)[4], const Decoded& decoded, size_
 // nothing.
 template <bool kDecode>
 HWY_INLINE void NibbleCodes(const Traits& traits, const float* HWY_RESTRICT x, float inverse,
-                            float minimum, uint8_t* HWY_RESTRICT codes, const Decoded& decoded) {
+                            float minimum, const Magic& magic, uint8_t* HWY_RESTRICT codes,
+                            const Decoded& decoded) {
   const DF d;
   const DI di;
   const size_t lanes = hn::Lanes(d);
   const VF scale = hn::Set(d, inverse);
   const VF low = hn::Set(d, minimum);
   const VF offset = hn::Set(d, traits.offset);
-  const auto max_code = hn::Set(di, traits.max_code);
+  const VF max_code = hn::Set(d, static_cast<float>(traits.max_code));
+  const VF zero = hn::Set(d, static_cast<float>(traits.zero));
   for (size_t i = 0; i < kBlock; i += 4 * lanes) {
-    hn::Vec<DI> q[4];
+    VF q[4];
     for (size_t j = 0; j < 4; ++j) {
       const VF v = hn::Sub(hn::LoadU(d, x + i + j * lanes), low);
-      q[j] = hn::Min(hn::ConvertTo(di, hn::Add(hn::Mul(v, scale), offset)), max_code);
+      q[j] = SmallerOf(hn::Trunc(hn::Add(hn::Mul(v, scale), offset)), max_code);
     }
-    StoreAsU8(di, q[0], q[1], q[2], q[3], codes + i);
+    StoreAsU8(di, magic.ToInteger(q[0]), magic.ToInteger(q[1]), magic.ToInteger(q[2]),
+              magic.ToInteger(q[3]), codes + i);
     if constexpr (kDecode) {
-      const VF zero = hn::Set(d, static_cast<float>(traits.zero));
-      StoreDecoded({hn::Sub(hn::ConvertTo(d, q[0]), zero), hn::Sub(hn::ConvertTo(d, q[1]), zero),
-                    hn::Sub(hn::ConvertTo(d, q[2]), zero), hn::Sub(hn::ConvertTo(d, q[3]), zero)},
-                   decoded, i);
+      StoreDecoded(
+          {hn::Sub(q[0], zero), hn::Sub(q[1], zero), hn::Sub(q[2], zero), hn::Sub(q[3], zero)},
+          decoded, i);
     }
   }
 }
 
 template <bool kDecode>
-HWY_INLINE void ByteCodes(const float* HWY_RESTRICT x, float inverse, int8_t* HWY_RESTRICT codes,
-                          const Decoded& decoded) {
+HWY_INLINE void ByteCodes(const float* HWY_RESTRICT x, float inverse, const Magic& magic,
+                          int8_t* HWY_RESTRICT codes, const Decoded& decoded) {
   const DF d;
   const DI di;
   const size_t lanes = hn::Lanes(d);
   const VF scale = hn::Set(d, inverse);
   // Adding the float below a half and truncating rounds half away from zero.
-  const VF half = hn::Set(d, 0.49999997f);
+  const VF half = SetOpaque(d, 0.49999997f);
   for (size_t i = 0; i < kBlock; i += 4 * lanes) {
-    hn::Vec<DI> q[4];
+    // All within [-127, 127].
+    VF q[4];
     for (size_t j = 0; j < 4; ++j) {
       const VF v = hn::Mul(hn::LoadU(d, x + i + j * lanes), scale);
-      q[j] = hn::ConvertTo(di, hn::Add(v, hn::CopySign(half, v)));
+      // No code is -0: adding 0 makes it +0.
+      q[j] = hn::Add(hn::Trunc(hn::Add(v, hn::CopySign(half, v))), hn::Zero(d));
     }
-    // All within [-127, 127].
-    StoreSaturated<false, int8_t>(di, q[0], q[1], q[2], q[3], -128, 127, codes + i);
-    if constexpr (kDecode) {
-      StoreDecoded({hn::ConvertTo(d, q[0]), hn::ConvertTo(d, q[1]), hn::ConvertTo(d, q[2]),
-                    hn::ConvertTo(d, q[3])},
-                   decoded, i);
-    }
+    StoreSaturated<false, int8_t>(di, magic.ToInteger(q[0]), magic.ToInteger(q[1]),
+                                  magic.ToInteger(q[2]), magic.ToInteger(q[3]), -128, 127,
+                                  codes + i);
+    if constexpr (kDecode) StoreDecoded(q, decoded, i);
   }
 }
 
@@ -236,8 +251,8 @@ constexpr float kNoMinimum = -0.0f;
 
 template <bool kDecode>
 HWY_INLINE void StoreBlock(const Traits& traits, const float* HWY_RESTRICT x, const Params& params,
-                           size_t b, size_t block_bytes, uint8_t* HWY_RESTRICT block,
-                           float* HWY_RESTRICT to) {
+                           size_t b, size_t block_bytes, const Magic& magic,
+                           uint8_t* HWY_RESTRICT block, float* HWY_RESTRICT to) {
   uint8_t* const end = block + block_bytes;
   std::memcpy(block, &params.scale_code[b], 2);
   block += 2;
@@ -259,11 +274,11 @@ HWY_INLINE void StoreBlock(const Traits& traits, const float* HWY_RESTRICT x, co
     return;
   }
   if (IsQ8(traits)) {
-    return ByteCodes<kDecode>(x, inverse, reinterpret_cast<int8_t*>(block), decoded);
+    return ByteCodes<kDecode>(x, inverse, magic, reinterpret_cast<int8_t*>(block), decoded);
   }
   HWY_ALIGN uint8_t codes[kBlock];
-  NibbleCodes<kDecode>(traits, x, inverse, traits.has_minimum ? params.minimum[b] : 0.0f, codes,
-                       decoded);
+  NibbleCodes<kDecode>(traits, x, inverse, traits.has_minimum ? params.minimum[b] : 0.0f, magic,
+                       codes, decoded);
   if (HasFifthBits(traits)) {
     PackFifthBits(codes, block);
     block += 4;
@@ -314,13 +329,14 @@ bool EncodeGgmlBlocks(DType type, const float* HWY_RESTRICT values, size_t num_b
     modelshrink::Float16ToFloat32(minimum_codes, {params.stored_minimum, minimum_codes.size()});
   }
   const size_t block_bytes = BlockOf(type).bytes;
+  const Magic magic = {SetOpaque(DF(), kMagic), SetOpaque(DI(), kMagicBits)};
   for (size_t b = 0; b < num_blocks; ++b) {
     const float* x = values + b * kBlock;
     uint8_t* block = blocks + b * block_bytes;
     if (decoded != nullptr) {
-      StoreBlock<true>(traits, x, params, b, block_bytes, block, decoded + b * kBlock);
+      StoreBlock<true>(traits, x, params, b, block_bytes, magic, block, decoded + b * kBlock);
     } else {
-      StoreBlock<false>(traits, x, params, b, block_bytes, block, nullptr);
+      StoreBlock<false>(traits, x, params, b, block_bytes, magic, block, nullptr);
     }
   }
   return !HasInfinity(scale_codes) && !HasInfinity(minimum_codes);

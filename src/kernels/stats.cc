@@ -36,15 +36,6 @@ struct State {
   hn::Vec<DI> y_zeros;
 };
 
-// The larger one; `max` when `v` is NaN.
-HWY_INLINE V MaxOfNumbers(V v, V max) {
-#if HWY_TARGET == HWY_WASM
-  return V{wasm_f32x4_pmax(max.raw, v.raw)};
-#else
-  return hn::IfThenElse(hn::Gt(v, max), v, max);
-#endif
-}
-
 HWY_INLINE void AddTo(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, State* state) {
   const D d;
   const DI di;
@@ -56,7 +47,7 @@ HWY_INLINE void AddTo(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, 
   state->xe = hn::Add(state->xe, hn::Mul(vx, e));
   state->ee = hn::Add(state->ee, hn::Mul(e, e));
   state->abs_e = hn::Add(state->abs_e, abs_e);
-  state->max_abs_e = MaxOfNumbers(abs_e, state->max_abs_e);
+  state->max_abs_e = LargerOf(abs_e, state->max_abs_e);
   // A mask's lanes are -1.
   const auto is_zero = hn::RebindMask(di, hn::Eq(vy, hn::Zero(d)));
   state->y_zeros = hn::Sub(state->y_zeros, hn::VecFromMask(di, is_zero));

@@ -91,7 +91,10 @@ TEST(GgmlTest, EncodingTellsWhatDecodingGives) {
         ASSERT_TRUE(EncodeGgmlBlocks(DTypeFromName(format.name).value(), values.data() + i,
                                      num_blocks, blocks, decoded.data() + i));
       }
-      EXPECT_EQ(std::memcmp(decoded.data(), expected.data(), expected.size() * sizeof(float)), 0);
+      for (size_t i = 0; i < values.size(); ++i) {
+        ASSERT_EQ(std::bit_cast<uint32_t>(decoded[i]), std::bit_cast<uint32_t>(expected[i]))
+            << "element " << i << ": " << values[i];
+      }
     });
   }
 }

@@ -15,6 +15,8 @@ import { readFully } from "./read-fully.js";
 /** Writes at a time: the system's threads write while others compute. */
 const maxParallel = 4;
 
+const minSpareBytes = 1 << 16;
+
 /** After so many written bytes the disk is told to begin. */
 const syncBytes = 1 << 25;
 
@@ -148,6 +150,7 @@ class FileTargetSink implements FileSetSink {
   #journal: Journal | undefined;
   readonly #locks: string[] = [];
   readonly #writes = new Set<Promise<void>>();
+  readonly #spares: ArrayBuffer[] = [];
   #failure: { cause: unknown } | undefined;
 
   constructor(place: Place, resume: boolean) {
@@ -183,6 +186,12 @@ class FileTargetSink implements FileSetSink {
     work.catch((cause: unknown) => (this.#failure ??= { cause }));
     if (this.#writes.size >= maxParallel) await Promise.race(this.#writes);
     if (this.#failure) throw this.#failure.cause;
+  }
+
+  spare(size: number): Uint8Array<ArrayBuffer> | undefined {
+    const i = this.#spares.findIndex(({ byteLength }) => byteLength >= size);
+    const [buffer] = i < 0 ? [] : this.#spares.splice(i, 1);
+    return buffer && new Uint8Array(buffer, 0, size);
   }
 
   async finish(unit: number, report: CoreTensorReport | undefined): Promise<void> {
@@ -221,6 +230,13 @@ class FileTargetSink implements FileSetSink {
     const checksum = checksumOf(bytes);
     await this.#files[file]?.write(offset, bytes);
     this.#journal?.add(unit, { file, offset, length: bytes.length, checksum });
+    this.#keepSpare(bytes.buffer as ArrayBuffer);
+  }
+
+  /** The system has to clear fresh memory first. */
+  #keepSpare(buffer: ArrayBuffer): void {
+    const isWorthIt = buffer.byteLength >= minSpareBytes;
+    if (isWorthIt && this.#spares.length < maxParallel) this.#spares.push(buffer);
   }
 
   async #allWritten(): Promise<void> {

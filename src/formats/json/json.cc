@@ -41,18 +41,20 @@ bool IsBetweenValues(char c) {
 class Stream {
  public:
   using Ch = char;
-  explicit Stream(std::string_view text) : text_(text) {}
-  Ch Peek() const { return pos_ < text_.size() ? text_[pos_] : '\0'; }
-  Ch Take() { return pos_ < text_.size() ? text_[pos_++] : '\0'; }
-  size_t Tell() const { return pos_; }
+  explicit Stream(std::string_view text)
+      : begin_(text.data()), next_(begin_), end_(begin_ + text.size()) {}
+  Ch Peek() const { return next_ != end_ ? *next_ : '\0'; }
+  Ch Take() { return next_ != end_ ? *next_++ : '\0'; }
+  size_t Tell() const { return static_cast<size_t>(next_ - begin_); }
   Ch* PutBegin() { return nullptr; }
   void Put(Ch /*c*/) {}
   void Flush() {}
   size_t PutEnd(Ch* /*begin*/) { return 1; }  // the terminating NUL
 
  private:
-  std::string_view text_;
-  size_t pos_ = 0;
+  const char* begin_;
+  const char* next_;
+  const char* end_;
 };
 
 // RapidJSON does not look at what an allocation returns, and address 0 is memory like any other in
@@ -330,9 +332,10 @@ std::string_view Document::Inner(NodeId node) const {
 }
 
 NodeId Document::After(NodeId node) const {
-  // Most containers are small: the search doubles its reach until it is past the end.
   const uint32_t end = nodes_[node].end;
   NodeId low = node + 1;
+  if (low == num_nodes_ || nodes_[low].begin >= end) return low;
+  // Most containers are small: the search doubles its reach until it is past the end.
   uint32_t reach = 1;
   while (low < num_nodes_ && num_nodes_ - low > reach && nodes_[low + reach].begin < end) {
     low += reach;
@@ -432,23 +435,28 @@ StatusOr<bool> Document::Bool(NodeId node) const {
 
 void AppendQuoted(std::string_view value, std::string* out) {
   static constexpr char kHex[] = "0123456789abcdef";
-  out->push_back('"');
-  for (const char c : value) {
+  const auto is_plain = [](char c) {
+    return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\';
+  };
+  *out += '"';
+  for (const char *next = value.data(), *end = next + value.size(); next != end;) {
+    const char* const special = std::find_if_not(next, end, is_plain);
+    out->append(next, special);
+    next = special;
+    if (next == end) break;
+    const char c = *next++;
+    *out += '\\';
     if (c == '"' || c == '\\') {
-      out->push_back('\\');
-      out->push_back(c);
+      *out += c;
     } else if (const size_t i = kEscapeCodes.find(c); i != std::string_view::npos) {
-      out->push_back('\\');
-      out->push_back(kEscapeLetters[i]);
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out->append("\\u00");
-      out->push_back(kHex[c >> 4]);
-      out->push_back(kHex[c & 15]);
+      *out += kEscapeLetters[i];
     } else {
-      out->push_back(c);
+      *out += "u00";
+      *out += kHex[c >> 4];
+      *out += kHex[c & 15];
     }
   }
-  out->push_back('"');
+  *out += '"';
 }
 
 }  // namespace modelshrink::json

@@ -170,7 +170,6 @@ HWY_INLINE void StoreDecoded(const VF (&codes)[4], const Decoded& decoded, size_
 
 // The code of each value as a byte. `minimum` is 0 where there is none: subtracting it changes
 // nothing.
-template <bool kDecode>
 HWY_INLINE void NibbleCodes(const Traits& traits, const float* HWY_RESTRICT x, float inverse,
                             float minimum, const Magic& magic, uint8_t* HWY_RESTRICT codes,
                             const Decoded& decoded) {
@@ -190,15 +189,12 @@ HWY_INLINE void NibbleCodes(const Traits& traits, const float* HWY_RESTRICT x, f
     }
     StoreAsU8(di, magic.ToInteger(q[0]), magic.ToInteger(q[1]), magic.ToInteger(q[2]),
               magic.ToInteger(q[3]), codes + i);
-    if constexpr (kDecode) {
-      StoreDecoded(
-          {hn::Sub(q[0], zero), hn::Sub(q[1], zero), hn::Sub(q[2], zero), hn::Sub(q[3], zero)},
-          decoded, i);
-    }
+    StoreDecoded(
+        {hn::Sub(q[0], zero), hn::Sub(q[1], zero), hn::Sub(q[2], zero), hn::Sub(q[3], zero)},
+        decoded, i);
   }
 }
 
-template <bool kDecode>
 HWY_INLINE void ByteCodes(const float* HWY_RESTRICT x, float inverse, const Magic& magic,
                           int8_t* HWY_RESTRICT codes, const Decoded& decoded) {
   const DF d;
@@ -218,7 +214,7 @@ HWY_INLINE void ByteCodes(const float* HWY_RESTRICT x, float inverse, const Magi
     StoreSaturated<false, int8_t>(di, magic.ToInteger(q[0]), magic.ToInteger(q[1]),
                                   magic.ToInteger(q[2]), magic.ToInteger(q[3]), -128, 127,
                                   codes + i);
-    if constexpr (kDecode) StoreDecoded(q, decoded, i);
+    StoreDecoded(q, decoded, i);
   }
 }
 
@@ -249,7 +245,6 @@ HWY_INLINE void PackFifthBits(const uint8_t* HWY_RESTRICT codes, uint8_t* HWY_RE
 // Adding -0 changes nothing.
 constexpr float kNoMinimum = -0.0f;
 
-template <bool kDecode>
 HWY_INLINE void StoreBlock(const Traits& traits, const float* HWY_RESTRICT x, const Params& params,
                            size_t b, size_t block_bytes, const Magic& magic,
                            uint8_t* HWY_RESTRICT block, float* HWY_RESTRICT to) {
@@ -260,25 +255,20 @@ HWY_INLINE void StoreBlock(const Traits& traits, const float* HWY_RESTRICT x, co
     std::memcpy(block, &params.minimum_code[b], 2);
     block += 2;
   }
-  Decoded decoded = {0, kNoMinimum, to};
-  if constexpr (kDecode) {
-    decoded.scale = params.stored_scale[b];
-    if (traits.has_minimum) decoded.minimum = params.stored_minimum[b];
-  }
+  const Decoded decoded = {params.stored_scale[b],
+                           traits.has_minimum ? params.stored_minimum[b] : kNoMinimum, to};
   const float inverse = params.inverse[b];
   if (HWY_UNLIKELY(!std::isfinite(inverse))) {
     std::memset(block, 0, static_cast<size_t>(end - block));
-    if constexpr (kDecode) {
-      std::fill_n(to, kBlock, static_cast<float>(-traits.zero) * decoded.scale + decoded.minimum);
-    }
+    std::fill_n(to, kBlock, static_cast<float>(-traits.zero) * decoded.scale + decoded.minimum);
     return;
   }
   if (IsQ8(traits)) {
-    return ByteCodes<kDecode>(x, inverse, magic, reinterpret_cast<int8_t*>(block), decoded);
+    return ByteCodes(x, inverse, magic, reinterpret_cast<int8_t*>(block), decoded);
   }
   HWY_ALIGN uint8_t codes[kBlock];
-  NibbleCodes<kDecode>(traits, x, inverse, traits.has_minimum ? params.minimum[b] : 0.0f, magic,
-                       codes, decoded);
+  NibbleCodes(traits, x, inverse, traits.has_minimum ? params.minimum[b] : 0.0f, magic, codes,
+              decoded);
   if (HasFifthBits(traits)) {
     PackFifthBits(codes, block);
     block += 4;
@@ -324,20 +314,13 @@ bool EncodeGgmlBlocks(DType type, const float* HWY_RESTRICT values, size_t num_b
   const std::span<uint16_t> minimum_codes(params.minimum_code, traits.has_minimum ? num_blocks : 0);
   modelshrink::Float32ToFloat16({params.scale, num_blocks}, scale_codes);
   modelshrink::Float32ToFloat16({params.minimum, minimum_codes.size()}, minimum_codes);
-  if (decoded != nullptr) {
-    modelshrink::Float16ToFloat32(scale_codes, {params.stored_scale, num_blocks});
-    modelshrink::Float16ToFloat32(minimum_codes, {params.stored_minimum, minimum_codes.size()});
-  }
+  modelshrink::Float16ToFloat32(scale_codes, {params.stored_scale, num_blocks});
+  modelshrink::Float16ToFloat32(minimum_codes, {params.stored_minimum, minimum_codes.size()});
   const size_t block_bytes = BlockOf(type).bytes;
   const Magic magic = {SetOpaque(DF(), kMagic), SetOpaque(DI(), kMagicBits)};
   for (size_t b = 0; b < num_blocks; ++b) {
-    const float* x = values + b * kBlock;
-    uint8_t* block = blocks + b * block_bytes;
-    if (decoded != nullptr) {
-      StoreBlock<true>(traits, x, params, b, block_bytes, magic, block, decoded + b * kBlock);
-    } else {
-      StoreBlock<false>(traits, x, params, b, block_bytes, magic, block, nullptr);
-    }
+    StoreBlock(traits, values + b * kBlock, params, b, block_bytes, magic, blocks + b * block_bytes,
+               decoded + b * kBlock);
   }
   return !HasInfinity(scale_codes) && !HasInfinity(minimum_codes);
 }

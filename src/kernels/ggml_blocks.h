@@ -31,8 +31,7 @@ inline constexpr size_t kGgmlBlockElements = 32;
 inline constexpr size_t kMaxGgmlBlocks = 64;
 
 // Encodes `num_blocks` * 32 values. False when a scale (or minimum) does not fit a float16; the
-// bytes are then ggml's all the same, with infinities. `decoded`, unless it is null, gets what
-// DecodeGgmlBlocks would give.
+// bytes are then ggml's all the same, with infinities. `decoded` gets what DecodeGgmlBlocks gives.
 [[nodiscard]] bool EncodeGgmlBlocks(DType type, const float* values, size_t num_blocks,
                                     uint8_t* blocks, float* decoded);
 

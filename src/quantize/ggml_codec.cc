@@ -71,8 +71,7 @@ class GgmlEncoder final : public TensorEncoder {
     }
     uint8_t* blocks = blocks_.data() + first / kBlock * block_bytes_;
     float decoded[kChunkElements];
-    if (!EncodeGgmlBlocks(type_, values.data(), values.size() / kBlock, blocks,
-                          options_.error_stats ? decoded : nullptr)) {
+    if (!EncodeGgmlBlocks(type_, values.data(), values.size() / kBlock, blocks, decoded)) {
       const auto largest = std::max_element(values.begin(), values.end(), [](float a, float b) {
         return std::fabs(a) < std::fabs(b);
       });

@@ -163,6 +163,7 @@ Status HeaderReader::ReadStart() {
         .AtOffset(16);
   }
   header_.num_tensors = static_cast<size_t>(num_tensors_left_);
+  ReserveTensors();
   header_.num_keys = num_keys_left_;
   pos_ = kStartBytes;
   header_.keys = {pos_, pos_};
@@ -394,6 +395,16 @@ Status HeaderReader::ReadTensor() {
   pos_ += record_size;
   --num_tensors_left_;
   return {};
+}
+
+// Growing as they come takes three times their memory; what is declared may be a lie.
+void HeaderReader::ReserveTensors() {
+  constexpr uint64_t kMaxReserved = 1 << 16;
+  constexpr uint64_t kMinRecordBytes = 8 + 4 + 8 + 12;
+  const uint64_t most = std::min(kMaxReserved, size_bytes_ / kMinRecordBytes);
+  const size_t needed = tensors_->size() + static_cast<size_t>(std::min(num_tensors_left_, most));
+  const size_t capacity = tensors_->capacity();
+  if (needed > capacity) tensors_->reserve(std::max(needed, capacity + capacity / 2));
 }
 
 // `record` begins at the dimensions.

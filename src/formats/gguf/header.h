@@ -79,6 +79,7 @@ class HeaderReader {
   Status TakeValue();
   Status TakeUnsigned(uint64_t* value);
   Status CheckKeys();
+  void ReserveTensors();
   Status AddTensor(const uint8_t* record, std::string name, uint32_t rank);
   void EndValue();
 

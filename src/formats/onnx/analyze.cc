@@ -1,5 +1,6 @@
 #include "formats/onnx/analyze.h"
 
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <string>
@@ -158,6 +159,9 @@ StatusOr<Model> Analyze(Document& document) {
   Model model;
   model.format = "onnx";
   model.size_bytes = document.size_bytes;
+  const auto num_tensors = static_cast<size_t>(std::count(is_part.begin(), is_part.end(), false));
+  model.tensors.reserve(num_tensors);
+  document.constant_of_tensor.reserve(num_tensors);
   Namer namer(document);
   for (size_t c = 0; c < document.constants.size(); ++c) {
     if (is_part[c]) continue;

@@ -57,7 +57,22 @@ class ManifestReader : private Walker {
   }
 
  private:
+  // At most so many; wrong kinds are found later.
+  size_t CountEntries(NodeId manifest) const {
+    size_t count = 0;
+    for (const NodeId group : json::Elements(json_, manifest)) {
+      if (json_.kind(group) != Kind::kObject) continue;
+      const NodeId weights = json_.Find(group, "weights");
+      if (json_.kind(weights) != Kind::kArray) continue;
+      for ([[maybe_unused]] const NodeId entry : json::Elements(json_, weights)) ++count;
+    }
+    return count;
+  }
+
   bool ReadGroups(NodeId manifest) {
+    const size_t num_entries = CountEntries(manifest);
+    model_.tensors.reserve(num_entries);
+    document_.entries.reserve(num_entries);
     for (const NodeId group : json::Elements(json_, manifest)) {
       if (!ReadGroup(group)) return false;
     }

@@ -16,7 +16,7 @@ import {
 import { runOrder, type Order } from "./run.js";
 import { MemorySink, targetFromOption, type Sink, type SinkFor } from "./sink.js";
 import type { OpenFile, Source } from "./source.js";
-import { readAhead } from "./sources/read-ahead.js";
+import { rangesAheadOf } from "./sources/ranges.js";
 import { callLive, runSteps } from "./steps.js";
 
 export interface TensorInfo {
@@ -285,7 +285,7 @@ async function compareOpened(
     await runSteps(run, {
       core,
       pacer,
-      inputs: [original.files.map(readAhead), other.files.map(readAhead)],
+      inputs: [rangesAheadOf(original.files), rangesAheadOf(other.files)],
       onRead: (size) => {
         meter.advanceTo(meter.done + size);
       },

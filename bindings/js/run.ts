@@ -4,7 +4,7 @@ import { unwrap } from "./load.js";
 import { Meter } from "./meter.js";
 import { release, type OpenModel, type RunOptions } from "./open-model.js";
 import { CheckedSink, type FileSetSink, type RunIdentity } from "./sink.js";
-import { readAhead } from "./sources/read-ahead.js";
+import { rangesAheadOf } from "./sources/ranges.js";
 import { callLive, runSteps } from "./steps.js";
 import { WorkerPool } from "./worker-pool.js";
 
@@ -58,7 +58,7 @@ export async function runOrder(
     };
     const host = { core, pacer, files, sink, onWrite };
     const here = async () => {
-      const inputs = [files.map(readAhead)];
+      const inputs = [rangesAheadOf(files)];
       for (let unit = queue.shift(); unit !== undefined; unit = queue.shift()) {
         const started = unit;
         callLive(core, () => unwrap(run.start(started)));

@@ -5,7 +5,8 @@ import { copyOut, writeHeap } from "./heap.js";
 import { callCore, isAlive, unwrap } from "./load.js";
 import type { Pacer } from "./pace.js";
 import type { FileSetSink, Piece } from "./sink.js";
-import { ownBytes, type OpenFile, type OpenFileSet } from "./source.js";
+import type { OpenFile, OpenFileSet } from "./source.js";
+import { rangesOf, type ReadRange } from "./sources/ranges.js";
 
 /** Ranges that are copied unchanged pass through in pieces of this size. */
 const copyBytes = 1 << 20;
@@ -18,45 +19,6 @@ export function callLive<T>(core: CoreModule, work: (core: CoreModule) => T): T 
     );
   }
   return callCore(core, work);
-}
-
-/** The pieces of single files that `range` is made of: it may run over the end of a file. */
-function* piecesOf(
-  files: readonly OpenFile[],
-  range: CoreRange,
-): Generator<[OpenFile, number, number]> {
-  let { file: index, offset, size } = range;
-  while (size > 0) {
-    const file = files[index];
-    if (!file) throw new ModelShrinkError("The core asked for bytes past the end.", "internal");
-    const piece = Math.min(size, Math.max(file.size - offset, 0));
-    if (piece > 0) yield [file, offset, piece];
-    offset = Math.max(offset - file.size, 0);
-    size -= piece;
-    index++;
-  }
-}
-
-/** `isOwn`: the result may be kept, changed or transferred. */
-export async function readRange(
-  files: readonly OpenFile[],
-  range: CoreRange,
-  isOwn = false,
-): Promise<Uint8Array> {
-  const pieces = [...piecesOf(files, range)];
-  const [first] = pieces;
-  if (first && pieces.length === 1) {
-    const [file, offset, size] = first;
-    const bytes = await file.read(offset, size);
-    return isOwn ? ownBytes(file, bytes) : bytes;
-  }
-  const bytes = new Uint8Array(range.size);
-  let done = 0;
-  for (const [file, offset, size] of pieces) {
-    bytes.set(await file.read(offset, size), done);
-    done += size;
-  }
-  return bytes;
 }
 
 /** A step whose bytes, if any, are out of the heap: they are valid only until the next call. */
@@ -94,6 +56,7 @@ export async function readModel(
 ): Promise<OpenFile[]> {
   const { core, pacer } = host;
   const files = [source.main];
+  const read = rangesOf(files);
   let current = source.main;
   const ask = <T>(work: () => CoreResult<T>): T => {
     try {
@@ -113,7 +76,7 @@ export async function readModel(
       continue;
     }
     current = files[request.file] ?? current;
-    const bytes = await readRange(files, request);
+    const bytes = await read(request);
     ask(() => feed(core, model, bytes));
     host.onRead(request);
   }
@@ -122,8 +85,8 @@ export async function readModel(
 export interface StepHost {
   core: CoreModule;
   pacer: Pacer;
-  /** The files of input 0, 1, … */
-  inputs: readonly (readonly OpenFile[])[];
+  /** Input 0, 1, … */
+  inputs: readonly ReadRange[];
   sink?: Pick<FileSetSink, "spare"> & { write(piece: Piece): Promise<void> };
   /** Of a shrink: which unit is running. */
   unit?: number;
@@ -132,10 +95,10 @@ export interface StepHost {
   onTensor?(tensor: number): void;
 }
 
-function filesOf(host: StepHost, input: number): readonly OpenFile[] {
-  const files = host.inputs[input];
-  if (!files) throw new ModelShrinkError(`The core asked for input ${input}.`, "internal");
-  return files;
+function read(host: StepHost, input: number, range: CoreRange, isOwn = false): Promise<Uint8Array> {
+  const readRange = host.inputs[input];
+  if (!readRange) throw new ModelShrinkError(`The core asked for input ${input}.`, "internal");
+  return readRange(range, isOwn);
 }
 
 async function write(
@@ -155,7 +118,7 @@ async function copyRange(host: StepHost, step: Extract<CoreStep, { kind: "copy" 
   for (let done = 0; done < step.size; done += copyBytes) {
     const size = Math.min(copyBytes, step.size - done);
     const range = { file: step.file, offset: step.offset + done, size };
-    const bytes = await readRange(filesOf(host, 0), range, true);
+    const bytes = await read(host, 0, range, true);
     await write(host, { ...step, outputOffset: step.outputOffset + done }, bytes);
     await host.pacer.pause();
   }
@@ -168,7 +131,7 @@ export async function runSteps(steps: CoreSteps, host: StepHost): Promise<void> 
     const step = nextStep(host, steps);
     switch (step.kind) {
       case "read": {
-        const bytes = await readRange(filesOf(host, step.input), step);
+        const bytes = await read(host, step.input, step);
         callLive(host.core, () => unwrap(feed(host.core, steps, bytes)));
         host.onRead?.(step.size);
         break;

@@ -5,7 +5,7 @@ import { init, loadCore, unwrap } from "./load.js";
 import { readStructure } from "./open-model.js";
 import type { Piece } from "./sink.js";
 import type { OpenFile } from "./source.js";
-import { readAhead } from "./sources/read-ahead.js";
+import { rangesAheadOf } from "./sources/ranges.js";
 import { callLive, runSteps } from "./steps.js";
 import type { FileName, PlainError, ToWorker } from "./worker-protocol.js";
 
@@ -71,7 +71,7 @@ async function work({ module, files, order }: Extract<ToWorker, { kind: "start" 
       port.post({ kind: "write", ...piece }, [piece.bytes.buffer as ArrayBuffer]);
     },
   };
-  const inputs = [proxies.map(readAhead)];
+  const inputs = [rangesAheadOf(proxies)];
   let next = nextOrder();
   port.post({ kind: "ready" });
   for (;;) {

@@ -133,9 +133,11 @@ async function namedRecipe(name: string): Promise<unknown> {
 const maxWorkers = 64;
 const enoughWorkers = 4;
 
-/** How many threads: what `--workers` says, or as many as there are cores, up to a few. */
+/** How many threads: what `--workers` says, or a few; one core is for the system's reads and writes. */
 export function workersFrom({ workers }: Arguments): number {
-  if (workers === undefined) return Math.min(availableParallelism(), enoughWorkers);
+  if (workers === undefined) {
+    return Math.max(1, Math.min(availableParallelism() - 1, enoughWorkers));
+  }
   if (/^\d+$/.test(workers) && Number(workers) <= maxWorkers) return Number(workers);
   throw new UsageError(`--workers is "${workers}"; it must be a number from 0 to ${maxWorkers}.`);
 }

@@ -55,7 +55,7 @@ nonFinite, strip, requantize, rules; the weights or keep of a rule hold for what
 const outputHelp = `Output options:
   -o, --output <path>        a file, or a folder for several; by default beside the model:
                              <model>.<recipe>.<its ending>, <folder>.<recipe>/
-  --workers <number>         threads; by default as many as there are cores, up to 4
+  --workers <number>         threads; by default one less than there are cores, up to 4
   --resume                   go on where an earlier run was cut off, and keep what is done when
                              this one is interrupted`;
 

@@ -150,6 +150,8 @@ class FileTargetSink implements FileSetSink {
   #journal: Journal | undefined;
   readonly #locks: string[] = [];
   readonly #writes = new Set<Promise<void>>();
+  /** Of units in the journal. */
+  readonly #notes = new Set<Promise<void>>();
   readonly #spares: ArrayBuffer[] = [];
   #failure: { cause: unknown } | undefined;
 
@@ -180,10 +182,7 @@ class FileTargetSink implements FileSetSink {
   }
 
   async write(piece: Piece): Promise<void> {
-    const work: Promise<void> = this.#writeNow(piece).finally(() => this.#writes.delete(work));
-    this.#writes.add(work);
-    // finish() and close() hear of it.
-    work.catch((cause: unknown) => (this.#failure ??= { cause }));
+    this.#inBackground(this.#writes, this.#writeNow(piece));
     if (this.#writes.size >= maxParallel) await Promise.race(this.#writes);
     if (this.#failure) throw this.#failure.cause;
   }
@@ -194,9 +193,12 @@ class FileTargetSink implements FileSetSink {
     return buffer && new Uint8Array(buffer, 0, size);
   }
 
-  async finish(unit: number, report: CoreTensorReport | undefined): Promise<void> {
-    await this.#allWritten();
-    await attempt(this.#files[0]!.path, () => this.#journal!.finish(unit, report));
+  finish(unit: number, report: CoreTensorReport | undefined): void {
+    const areWritten = Promise.all(this.#writes);
+    this.#inBackground(
+      this.#notes,
+      areWritten.then(() => this.#note(unit, report)),
+    );
   }
 
   async close(): Promise<void> {
@@ -217,7 +219,7 @@ class FileTargetSink implements FileSetSink {
 
   async abort(): Promise<void> {
     try {
-      await Promise.allSettled(this.#writes);
+      await Promise.allSettled([...this.#writes, ...this.#notes]);
       for (const file of this.#files) await file.close();
       if (this.#resume) await this.#journal?.close();
       else if (this.#isLocked()) await this.#discard();
@@ -239,8 +241,24 @@ class FileTargetSink implements FileSetSink {
     if (isWorthIt && this.#spares.length < maxParallel) this.#spares.push(buffer);
   }
 
+  async #note(unit: number, report: CoreTensorReport | undefined): Promise<void> {
+    // It may have been one of the unit's bytes.
+    if (this.#failure) return;
+    await attempt(this.#files[0]!.path, async () => this.#journal?.finish(unit, report));
+  }
+
+  /** The next call hears of its failure. */
+  #inBackground(works: Set<Promise<void>>, work: Promise<void>): void {
+    const tracked = work
+      .catch((cause: unknown) => {
+        this.#failure ??= { cause };
+      })
+      .finally(() => works.delete(tracked));
+    works.add(tracked);
+  }
+
   async #allWritten(): Promise<void> {
-    await Promise.all(this.#writes);
+    await Promise.all([...this.#writes, ...this.#notes]);
     if (this.#failure) throw this.#failure.cause;
   }
 

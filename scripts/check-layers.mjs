@@ -6,10 +6,12 @@ import { root } from "./run.mjs";
 const allowed = {
   base: [],
   kernels: ["base"],
+  linalg: ["base", "kernels"],
   quantize: ["base", "kernels"],
-  prune: ["base", "kernels", "quantize"],
+  prune: ["base", "kernels"],
+  calibrated: ["base", "kernels", "linalg", "quantize", "prune"],
   formats: ["base", "quantize", "prune"],
-  pipeline: ["base", "kernels", "quantize", "prune", "formats"],
+  pipeline: ["base", "kernels", "quantize", "prune", "calibrated", "formats"],
 };
 
 async function sources(folder) {

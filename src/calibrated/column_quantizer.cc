@@ -1,0 +1,87 @@
+#include "calibrated/column_quantizer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/checked.h"
+#include "quantize/linear_params.h"
+
+namespace modelshrink {
+
+StatusOr<ColumnQuantizer> ColumnQuantizer::Create(const LayerShape& shape, const Scheme& scheme) {
+  if (!IsLinear(scheme.type) || scheme.rule == LinearRule::kTfjs) {
+    return UnsupportedError("error feedback quantizes to integers with scales only");
+  }
+  const Shape lies =
+      shape.inputs_first ? Shape{shape.columns, shape.rows} : Shape{shape.rows, shape.columns};
+  ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, lies));
+  ColumnQuantizer quantizer;
+  quantizer.shape_ = shape;
+  quantizer.scheme_ = scheme;
+  if (scheme.granularity == Granularity::kTensor) {
+    quantizer.group_rows_ = shape.rows;
+    quantizer.group_columns_ = shape.columns;
+  } else {
+    const bool is_block = scheme.granularity == Granularity::kBlock;
+    // Axis 1 is the last one, along which blocks run, unless they are transposed.
+    const bool along_rows = is_block ? shape.inputs_first != scheme.transposed
+                                     : (scheme.axis == 0) == shape.inputs_first;
+    size_t& along = along_rows ? quantizer.group_rows_ : quantizer.group_columns_;
+    const size_t length = along_rows ? shape.rows : shape.columns;
+    along = is_block ? std::min<size_t>(length, scheme.block_size) : length;
+    quantizer.columns_first_ = along_rows;
+  }
+  quantizer.row_blocks_ = DivideRoundingUp(shape.rows, quantizer.group_rows_);
+  quantizer.column_blocks_ = DivideRoundingUp(shape.columns, quantizer.group_columns_);
+  ASSIGN_OR_RETURN(
+      quantizer.params_,
+      Buffer<LinearParams>::Allocate(sizes[static_cast<size_t>(Part::kScales)] / sizeof(float)));
+  ASSIGN_OR_RETURN(quantizer.max_signed_, Buffer<uint32_t>::Allocate(shape.rows));
+  ASSIGN_OR_RETURN(quantizer.max_unsigned_, Buffer<uint32_t>::Allocate(shape.rows));
+  ASSIGN_OR_RETURN(quantizer.scales_, Buffer<float>::Allocate(shape.rows));
+  ASSIGN_OR_RETURN(quantizer.reciprocals_, Buffer<float>::Allocate(shape.rows));
+  ASSIGN_OR_RETURN(quantizer.zero_points_, Buffer<int32_t>::Allocate(shape.rows));
+  ASSIGN_OR_RETURN(quantizer.codes_,
+                   Buffer<uint8_t>::Allocate(shape.rows * CodeBytes(scheme.type)));
+  return quantizer;
+}
+
+Status ColumnQuantizer::FindAll(std::span<const float> weights) {
+  for (size_t j = 0; j < shape_.columns; j += group_columns_) RETURN_IF_ERROR(FindAt(weights, j));
+  return {};
+}
+
+Status ColumnQuantizer::FindAt(std::span<const float> weights, size_t column) {
+  if (column % group_columns_ != 0) return {};
+  std::fill_n(max_signed_.data(), shape_.rows, 0u);
+  std::fill_n(max_unsigned_.data(), shape_.rows, 0u);
+  IncludeRows(weights.data() + column * shape_.rows,
+              std::min(group_columns_, shape_.columns - column), shape_.rows, shape_.rows,
+              max_signed_.data(), max_unsigned_.data());
+  for (size_t r = 0; r < shape_.rows; r += group_rows_) {
+    BitRange range;
+    for (size_t i = r; i < std::min(shape_.rows, r + group_rows_); ++i) {
+      range.Include({max_signed_[i], max_unsigned_[i]});
+    }
+    if (!range.IsFinite()) {
+      return UnsupportedError("error feedback left the range of float32: use more damping");
+    }
+    params_[GroupOf(r, column)] = ParamsOf(scheme_, range);
+  }
+  return {};
+}
+
+void ColumnQuantizer::Quantize(size_t column, float* values) {
+  for (size_t r = 0; r < shape_.rows; ++r) {
+    const LinearParams& params = params_[GroupOf(r, column)];
+    scales_[r] = params.scale;
+    reciprocals_[r] = params.reciprocal;
+    zero_points_[r] = params.zero_point;
+  }
+  const LinearColumns columns = {scales_.data(), reciprocals_.data(), zero_points_.data()};
+  QuantizeRows(scheme_.type, RoundingOf(scheme_.rule), values, 1, shape_.rows, shape_.rows, columns,
+               codes_.data());
+  DequantizeRows(scheme_.type, codes_.data(), 1, shape_.rows, columns, values);
+}
+
+}  // namespace modelshrink

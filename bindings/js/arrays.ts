@@ -6,25 +6,24 @@ import { unwrap } from "./load.js";
 import {
   checkBoolean,
   checkFloats,
-  checkInteger,
   checkKeys,
   checkObject,
   checkOneOf,
   optional,
-  show,
 } from "./options.js";
+import { checkDamping, checkGram, fitLayer, layerOf } from "./layers.js";
+import { schemeOf, sharing } from "./scheme.js";
+import { checkShape, elementsOf } from "./shape.js";
 import {
   checkType,
   codeBytes,
   codeBytesOf,
-  ggmlBlockSize,
-  isBlockType,
-  isFloatType,
   isSymmetricByDefault,
   toCodes,
   type Codes,
   type QuantizedType,
 } from "./types.js";
+import type { Gram } from "./gram.js";
 
 /** What happens to a NaN or an infinity: an ArgumentError that names its index, or it counts as 0. */
 export type NonFinite = "error" | "zero";
@@ -40,6 +39,19 @@ export interface QuantizeOptions {
   /** Zero point in the middle of the code range; by default as onnxruntime: for signed types. */
   symmetric?: boolean;
   nonFinite?: NonFinite;
+  /**
+   * Of the inputs of the layer whose weights these are: later weights make up for the errors of
+   * earlier ones (GPTQ).
+   */
+  gram?: Gram;
+  /** With `gram`: which axis is the outputs; 0 by default, 1 for a matrix [inputs, outputs]. */
+  outputAxis?: number;
+  /** With `gram`: added to the diagonal of XᵀX, as a fraction of its mean; 0.01 by default. */
+  damping?: number;
+  /** With `gram`: takes the inputs of large moments first. */
+  actOrder?: boolean;
+  /** With `gram`: the scales of all blocks come from the weights as they were given. */
+  staticGroups?: boolean;
 }
 
 /**
@@ -59,24 +71,6 @@ export interface QuantizedTensor {
   zeroPoint?: Codes;
 }
 
-export interface PruneOptions {
-  method: "magnitude";
-  /** How many to prune, if 1 or more; below 1 which fraction of all. */
-  amount?: number;
-  /** Which fraction to prune, 0 to 1. */
-  sparsity?: number;
-  /** The score is |x · importance| instead of |x|. */
-  importance?: Float32Array;
-}
-
-export interface PrunedArray {
-  values: Float32Array;
-  /** 1 for a kept element, 0 for a pruned one. */
-  mask: Uint8Array;
-  /** The fraction that was pruned. */
-  sparsity: number;
-}
-
 export interface ErrorStats {
   /** Signal to quantization noise ratio in dB; Infinity when nothing differs. */
   sqnr: number;
@@ -87,96 +81,13 @@ export interface ErrorStats {
   sparsity: number;
 }
 
-const maxDimension = 2 ** 32 - 1;
-const quantizeKeys = ["type", "shape", "axis", "blockSize", "symmetric", "nonFinite"] as const;
+const feedbackKeys = ["outputAxis", "gram", "damping", "actOrder", "staticGroups"] as const;
+const quantizeKeys = [
+  ...["type", "shape", "axis", "blockSize", "symmetric", "nonFinite"],
+  ...feedbackKeys,
+];
 const laterQuantizeKeys = ["rounding", "search"];
 const tensorKeys = ["type", "shape", "axis", "blockSize", "data", "scale", "zeroPoint"] as const;
-const pruneKeys = ["method", "amount", "sparsity", "importance"] as const;
-const laterMethods = ["random", "ln-structured", "random-structured", "n:m", "block", "mask"];
-
-const elementsOf = (shape: readonly number[]) => shape.reduce((all, size) => all * size, 1);
-
-function checkShape(value: unknown, count?: number): number[] {
-  if (!Array.isArray(value))
-    throw new ArgumentError(`shape is ${show(value)}; it must be an array.`);
-  const shape = value.map((size, i) => checkInteger(`shape[${i}]`, size, 0, maxDimension));
-  const product = elementsOf(shape);
-  if (count !== undefined && product !== count) {
-    throw new ArgumentError(
-      `shape is ${show(shape)}, ${product} elements; the array has ${count}.`,
-    );
-  }
-  return shape;
-}
-
-/** Which elements share a scale, from `axis` and `blockSize`. */
-function checkGranularity(
-  { axis: axisOption, blockSize: blockOption }: { axis?: unknown; blockSize?: unknown },
-  rank: number,
-): Pick<CoreScheme, "granularity" | "axis" | "blockSize"> {
-  const last = rank - 1;
-  const given = optional(axisOption, (value) => checkInteger("axis", value, -rank, last));
-  const axis = given === undefined || given >= 0 ? given : given + rank;
-  const blockSize = optional(blockOption, (value) =>
-    checkInteger("blockSize", value, 1, maxDimension),
-  );
-  if (blockSize !== undefined) {
-    if (axis !== undefined && axis !== last) {
-      throw new ArgumentError(`axis is ${axis}; with blockSize it must be the last axis, ${last}.`);
-    }
-    return { granularity: "block", axis: 0, blockSize };
-  }
-  if (axis !== undefined) return { granularity: "axis", axis, blockSize: 0 };
-  return { granularity: "tensor", axis: 0, blockSize: 0 };
-}
-
-function refuseForFloats(type: QuantizedType, options: Record<string, unknown>): void {
-  for (const key of ["axis", "blockSize", "symmetric"]) {
-    if (options[key] !== undefined) {
-      throw new ArgumentError(`${key} has no meaning for type ${type}, which has no scales.`);
-    }
-  }
-}
-
-/** ggml's formats have their own blocks; a result that is handed back names their size. */
-function refuseForBlocks(type: QuantizedType, options: Record<string, unknown>): void {
-  const { axis, blockSize, symmetric } = options;
-  if (
-    axis === undefined &&
-    symmetric === undefined &&
-    (blockSize ?? ggmlBlockSize) === ggmlBlockSize
-  ) {
-    return;
-  }
-  throw new ArgumentError(
-    `type ${type} has blocks of ${ggmlBlockSize} and takes neither axis, symmetric nor another blockSize.`,
-  );
-}
-
-function schemeOf(
-  type: QuantizedType,
-  options: Record<string, unknown>,
-  rank: number,
-  symmetric: boolean,
-  nonFinite: NonFinite = "error",
-): CoreScheme {
-  if (isFloatType(type)) refuseForFloats(type, options);
-  if (isBlockType(type)) refuseForBlocks(type, options);
-  const given = isBlockType(type) ? { blockSize: ggmlBlockSize } : options;
-  return {
-    type,
-    ...checkGranularity(given, rank),
-    rule: "onnx-linear",
-    symmetric,
-    transposed: false,
-    nonFinite,
-  };
-}
-
-function sharing(scheme: CoreScheme): Pick<QuantizedTensor, "axis" | "blockSize"> {
-  if (scheme.granularity === "axis") return { axis: scheme.axis };
-  return scheme.granularity === "block" ? { blockSize: scheme.blockSize } : {};
-}
 
 /** Quantizes with onnxruntime's formulas, or ggml's for its types, byte for byte. */
 export function quantize(x: Float32Array, options: QuantizeOptions): QuantizedTensor {
@@ -192,6 +103,10 @@ export function quantize(x: Float32Array, options: QuantizeOptions): QuantizedTe
   const nonFinite = checkOneOf("nonFinite", given.nonFinite ?? "error", ["error", "zero"]);
   const isSymmetric = symmetric ?? isSymmetricByDefault(type);
   const scheme = schemeOf(type, given, shape.length, isSymmetric, nonFinite);
+  if (given.gram !== undefined) return quantizeLayer(x, given, shape, scheme);
+  for (const key of feedbackKeys) {
+    if (given[key] !== undefined) throw new ArgumentError(`Option "${key}" needs a gram.`);
+  }
 
   return withScratch((core, scratch) => {
     const input = scratch.copyIn(x);
@@ -204,6 +119,35 @@ export function quantize(x: Float32Array, options: QuantizeOptions): QuantizedTe
         : {};
     return { type, shape, ...sharing(scheme), data, scale, ...zeroPoint };
   });
+}
+
+/** GPTQ. */
+function quantizeLayer(
+  w: Float32Array,
+  given: Record<string, unknown>,
+  shape: number[],
+  scheme: CoreScheme,
+): QuantizedTensor {
+  const layer = layerOf(w, shape, given.outputAxis);
+  if (shape.length > 2 && scheme.granularity === "block") {
+    throw new ArgumentError("With a gram, blocks need weights of two dimensions.");
+  }
+  if (scheme.granularity === "axis" && scheme.axis > (shape.length > 2 ? 0 : 1)) {
+    throw new ArgumentError("With a gram, axis must be 0 for weights of more than two dimensions.");
+  }
+  const { quantized } = fitLayer(
+    w,
+    { layer, gram: checkGram(given.gram, layer) },
+    {
+      method: "feedback",
+      target: "none",
+      damping: checkDamping(given.damping),
+      actOrder: checkBoolean("actOrder", given.actOrder ?? false),
+      staticGroups: checkBoolean("staticGroups", given.staticGroups ?? false),
+      scheme,
+    },
+  );
+  return { ...quantized!, shape };
 }
 
 function checkCodes(type: QuantizedType, data: Uint8Array, count: number): void {
@@ -235,63 +179,6 @@ export function dequantize(tensor: QuantizedTensor): Float32Array {
     const out = scratch.allocate(count * Float32Array.BYTES_PER_ELEMENT);
     unwrap(core.dequantize(shape, scheme, codes, scales, zeroPoints, out.ptr));
     return new Float32Array(copyOut(core, out).buffer);
-  });
-}
-
-/** Round half to even, as Python's round(): torch counts that way. */
-function roundHalfEven(x: number): number {
-  const floor = Math.floor(x);
-  const rest = x - floor;
-  if (rest !== 0.5) return Math.round(x);
-  return floor % 2 === 0 ? floor : floor + 1;
-}
-
-function pruneCount(options: Record<string, unknown>, total: number): number {
-  const { amount, sparsity } = options;
-  if ((amount === undefined) === (sparsity === undefined)) {
-    throw new ArgumentError("Give exactly one of the options amount and sparsity.");
-  }
-  const fraction = sparsity ?? amount;
-  if (typeof fraction === "number") {
-    if (fraction >= 0 && (sparsity === undefined ? fraction < 1 : fraction <= 1)) {
-      return roundHalfEven(fraction * total);
-    }
-    if (sparsity === undefined && Number.isInteger(fraction) && fraction > 0 && fraction <= total) {
-      return fraction;
-    }
-  }
-  throw new ArgumentError(
-    sparsity === undefined
-      ? `amount is ${show(amount)}; it must be a fraction below 1 or a count up to ${total}.`
-      : `sparsity is ${show(sparsity)}; it must be a number from 0 to 1.`,
-  );
-}
-
-/** Zeroes the elements of smallest score, exactly as many as asked; the lowest index wins ties. */
-export function prune(x: Float32Array, options: PruneOptions): PrunedArray {
-  checkFloats("x", x);
-  const given = checkObject("options", options);
-  checkKeys("options", given, pruneKeys);
-  if (typeof given.method === "string" && laterMethods.includes(given.method)) {
-    throw new UnsupportedError(`method is ${show(given.method)}, which is not supported yet.`);
-  }
-  checkOneOf("method", given.method, ["magnitude"]);
-  const count = pruneCount(given, x.length);
-  const importance = optional(given.importance, (value) => checkFloats("importance", value));
-  if (importance && importance.length !== x.length) {
-    throw new ArgumentError(`importance has ${importance.length} elements, x has ${x.length}.`);
-  }
-
-  return withScratch((core, scratch) => {
-    const values = scratch.copyIn(x);
-    const mask = scratch.allocate(x.length);
-    const weights = importance ? scratch.copyIn(importance).ptr : 0;
-    unwrap(core.pruneMagnitude(values.ptr, x.length, weights, count, mask.ptr));
-    return {
-      values: new Float32Array(copyOut(core, values).buffer),
-      mask: copyOut(core, mask),
-      sparsity: x.length > 0 ? count / x.length : 0,
-    };
   });
 }
 

@@ -164,6 +164,71 @@ export interface CoreQuantized {
   zeroPoints: HeapBytes;
 }
 
+/** Mirrors src/prune/masks.h. */
+export interface CoreMask {
+  pattern: "elements" | "runs" | "channels" | "blocks";
+  values: HeapBytes;
+  /** The mask of an earlier pruning. */
+  alive?: HeapBytes;
+  /** What is compared instead of the values; with a seed random numbers are. */
+  scores?: HeapBytes;
+  seed?: number;
+  mask: HeapBytes;
+  shape: number[];
+  asTfmot: boolean;
+  /** All but "runs". */
+  amount?: number;
+  isFraction?: boolean;
+  /** "runs" and "channels". */
+  dim?: number;
+  /** "runs". */
+  n?: number;
+  m?: number;
+  /** "channels". */
+  norm?: number;
+  nuclear?: boolean;
+  /** "blocks"; zerosPerBlock 0: all. */
+  blockRows?: number;
+  blockColumns?: number;
+  pooling?: "mean" | "max" | "mean-square";
+  zerosPerBlock?: number;
+}
+
+/** Mirrors `LayerShape` of src/calibrated/layer.h. */
+export interface CoreLayer {
+  rows: number;
+  columns: number;
+  inputsFirst: boolean;
+}
+
+/** Mirrors `InputMoments`. */
+export interface CoreMoments {
+  sums: HeapBytes;
+  samples: number;
+}
+
+/** What src/calibrated can do with a layer. */
+export interface CoreLayerFit extends CoreLayer, Partial<CoreMoments> {
+  method: "wanda" | "feedback" | "obc" | "refit";
+  weights: HeapBytes;
+  /** Read by "refit", written by the others; a byte a weight. */
+  mask: HeapBytes;
+  /** "wanda": instead of moments. */
+  norms?: HeapBytes;
+  damping?: number;
+  /** All but "refit". */
+  target?: "none" | "count" | "n:m";
+  count?: number;
+  n?: number;
+  m?: number;
+  /** "feedback". */
+  scheme?: CoreScheme;
+  actOrder?: boolean;
+  staticGroups?: boolean;
+  /** "refit". */
+  crossSums?: HeapBytes;
+}
+
 export interface CoreErrorStats {
   sqnr: number;
   maxAbsError: number;
@@ -200,6 +265,35 @@ export interface CoreModule {
     importance: number,
     pruneCount: number,
     mask: number,
+  ): CoreResult<Record<string, never>>;
+  /** Prunes the values in place and writes the mask. */
+  mask(request: CoreMask): CoreResult<Record<string, never>>;
+  /** A score for each value. */
+  lampScores(values: HeapBytes, scores: HeapBytes): CoreResult<Record<string, never>>;
+
+  /** sums += XᵀX; x has rows of `columns`. */
+  addToGram(x: HeapBytes, columns: number, sums: HeapBytes): CoreResult<Record<string, never>>;
+  /** Rows from number `first` on, as many as `out` has room for. */
+  im2col(
+    geometry: object,
+    image: HeapBytes,
+    first: number,
+    out: HeapBytes,
+  ): CoreResult<Record<string, never>>;
+  /** Replaces the weights. */
+  fitLayer(request: CoreLayerFit): CoreResult<Partial<CoreQuantized> & { damping?: number }>;
+  layerError(
+    request: CoreLayer & CoreMoments & { weights: HeapBytes; approximation: HeapBytes },
+  ): CoreResult<{ squaredError: number; power: number }>;
+  /** Writes a number a row to `out`. */
+  biasCorrection(
+    request: CoreLayer & {
+      weights: HeapBytes;
+      mean: HeapBytes;
+      approximation: HeapBytes;
+      approximateMean: HeapBytes;
+      out: HeapBytes;
+    },
   ): CoreResult<Record<string, never>>;
   errorStats(a: number, b: number, count: number): CoreResult<CoreErrorStats>;
 

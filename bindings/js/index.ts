@@ -6,15 +6,31 @@
 export { init, type InitInfo, type InitOptions } from "./load.js";
 export {
   dequantize,
-  prune,
   quantize,
   type ErrorStats,
   type NonFinite,
-  type PrunedArray,
-  type PruneOptions,
   type QuantizedTensor,
   type QuantizeOptions,
 } from "./arrays.js";
+export {
+  isPruned,
+  prune,
+  pruneGlobal,
+  remove,
+  type GlobalPruneOptions,
+  type PrunedArray,
+  type PruneMethod,
+  type PruneOptions,
+} from "./prune.js";
+export { Gram, type ConvWindow, type GramOptions } from "./gram.js";
+export {
+  biasCorrection,
+  layerError,
+  refit,
+  type LayerError,
+  type LayerOptions,
+  type RefitOptions,
+} from "./layers.js";
 export type { BlockType, Codes, FloatType, IntegerType, QuantizedType } from "./types.js";
 export {
   inspect,

@@ -17,6 +17,14 @@ QuantizedArray& LastResult() {
   return result;
 }
 
+val PlacesOf(const QuantizedArray& array) {
+  val quantized = val::object();
+  quantized.set("codes", HeapBytesOf(array.parts[0].span()));
+  quantized.set("scales", HeapBytesOf(array.parts[1].span()));
+  quantized.set("zeroPoints", HeapBytesOf(array.parts[2].span()));
+  return quantized;
+}
+
 Status QuantizeInto(double ptr, double count, const val& shape, const val& scheme,
                     QuantizedArray* result) {
   ASSIGN_OR_RETURN(const auto values, HeapSpanFrom<const float>(ptr, count, "values"));
@@ -63,11 +71,12 @@ val Quantize(double ptr, double count, const val& shape, const val& scheme) {
   result = {};
   const Status status = QuantizeInto(ptr, count, shape, scheme, &result);
   if (!status.ok()) return ErrorOf(status);
-  val quantized = val::object();
-  quantized.set("codes", HeapBytesOf(result.parts[0].span()));
-  quantized.set("scales", HeapBytesOf(result.parts[1].span()));
-  quantized.set("zeroPoints", HeapBytesOf(result.parts[2].span()));
-  return quantized;
+  return PlacesOf(result);
+}
+
+val QuantizedOf(QuantizedArray array) {
+  LastResult() = std::move(array);
+  return PlacesOf(LastResult());
 }
 
 val Dequantize(const val& shape, const val& scheme, const val& codes, const val& scales,

@@ -4,9 +4,13 @@
 
 #include <emscripten/val.h>
 
+#include "quantize/arrays.h"
 #include "values.h"
 
 namespace modelshrink::wasm {
+
+// CoreQuantized; its bytes stay until the next array is made.
+val QuantizedOf(QuantizedArray array);
 
 // All as in core.ts; pointers and counts are checked against the heap.
 val Quantize(double ptr, double count, const val& shape, const val& scheme);

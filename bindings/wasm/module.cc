@@ -6,6 +6,8 @@
 #include <string>
 
 #include "arrays.h"
+#include "layers.h"
+#include "masks.h"
 #include "models.h"
 
 namespace modelshrink::wasm {
@@ -21,6 +23,13 @@ EMSCRIPTEN_BINDINGS(modelshrink) {
   function("quantize", &Quantize);
   function("dequantize", &Dequantize);
   function("pruneMagnitude", &PruneMagnitude);
+  function("mask", &Mask);
+  function("lampScores", &LampScoresOf);
+  function("addToGram", &AddToGramOf);
+  function("im2col", &Im2ColOf);
+  function("fitLayer", &FitLayer);
+  function("layerError", &LayerErrorsOf);
+  function("biasCorrection", &BiasCorrectionOf);
   function("errorStats", &ErrorStatsOf);
   function("openModel", &OpenModel);
   function("compareModels", &CompareModels);

@@ -13,14 +13,7 @@
 namespace modelshrink::wasm {
 namespace {
 
-constexpr uint64_t kMaxInteger = uint64_t{1} << 53;
 constexpr uint64_t kMaxRank = 64;
-
-template <typename E>
-struct Word {
-  std::string_view word;
-  E value;
-};
 
 constexpr Word<Granularity> kGranularities[] = {
     {"tensor", Granularity::kTensor}, {"axis", Granularity::kAxis}, {"block", Granularity::kBlock}};
@@ -30,70 +23,6 @@ constexpr Word<NonFinite> kNonFinites[] = {{"error", NonFinite::kError},
                                            {"zero", NonFinite::kZero}};
 constexpr Word<Mode> kModes[] = {
     {"storage", Mode::kStorage}, {"dynamic", Mode::kDynamic}, {"lowmem", Mode::kLowmem}};
-// A value in an error message.
-std::string TextOf(const val& value) {
-  if (value.isString()) return '"' + value.as<std::string>() + '"';
-  if (value.isNumber()) {
-    const double number = value.as<double>();
-    if (std::isnan(number)) return "NaN";
-    if (std::isinf(number)) return number > 0 ? "Infinity" : "-Infinity";
-    return DecimalOf(number);
-  }
-  if (value.isNull()) return "null";
-  if (value.isUndefined()) return "undefined";
-  const std::string type = value.typeOf().as<std::string>();
-  return (type == "object" ? "an " : "a ") + type;
-}
-
-Status WrongValue(const std::string& name, const std::string& allowed, const std::string& got) {
-  return ArgumentError(name + " must be " + allowed + ", not " + got);
-}
-
-bool IsObject(const val& value) {
-  return !value.isNull() && value.typeOf().as<std::string>() == "object";
-}
-
-Status CheckObject(const val& value, const char* name) {
-  if (IsObject(value)) return {};
-  return WrongValue(name, "an object", TextOf(value));
-}
-
-template <typename E, size_t N>
-StatusOr<E> WordFrom(const val& object, const char* name, const Word<E> (&words)[N]) {
-  const val value = object[name];
-  std::string allowed;
-  for (const Word<E>& word : words) {
-    if (value.isString() && value.as<std::string>() == word.word) return word.value;
-    if (!allowed.empty()) allowed += ", ";
-    allowed += '"' + std::string(word.word) + '"';
-  }
-  return WrongValue(name, "one of " + allowed, TextOf(value));
-}
-
-StatusOr<uint64_t> IntegerFrom(const val& value, const char* name, uint64_t max) {
-  if (!value.isNumber()) {
-    return WrongValue(name, "an integer from 0 to " + std::to_string(max), TextOf(value));
-  }
-  return wasm::IntegerFrom(value.as<double>(), name, max);
-}
-
-StatusOr<uint32_t> Uint32From(const val& object, const char* name) {
-  ASSIGN_OR_RETURN(const uint64_t value, IntegerFrom(object[name], name, UINT32_MAX));
-  return static_cast<uint32_t>(value);
-}
-
-StatusOr<bool> BoolFrom(const val& object, const char* name) {
-  const val value = object[name];
-  if (value.isTrue()) return true;
-  if (value.isFalse()) return false;
-  return WrongValue(name, "true or false", TextOf(value));
-}
-
-StatusOr<std::string> StringFrom(const val& object, const char* name) {
-  const val value = object[name];
-  if (value.isString()) return value.as<std::string>();
-  return WrongValue(name, "a string", TextOf(value));
-}
 
 StatusOr<DType> TypeFrom(const val& object) {
   const val value = object["type"];
@@ -238,14 +167,6 @@ val ErrorOf(const Status& status) {
 
 val ResultOf(const Status& status) { return status.ok() ? val::object() : ErrorOf(status); }
 
-StatusOr<uint64_t> IntegerFrom(double value, const char* name, uint64_t max) {
-  // Negated, so that NaN is refused too.
-  if (!(value >= 0 && value <= static_cast<double>(max) && value == std::trunc(value))) {
-    return WrongValue(name, "an integer from 0 to " + std::to_string(max), TextOf(val(value)));
-  }
-  return static_cast<uint64_t>(value);
-}
-
 StatusOr<Shape> ShapeFrom(const val& shape) {
   if (!shape.isArray()) return WrongValue("shape", "an array of integers", TextOf(shape));
   ASSIGN_OR_RETURN(const uint64_t rank, IntegerFrom(shape["length"], "shape.length", kMaxRank));
@@ -288,26 +209,6 @@ StatusOr<WriteOptions> WriteOptionsFrom(const val& object) {
   ASSIGN_OR_RETURN(options.strip, BoolFrom(object, "strip"));
   ASSIGN_OR_RETURN(options.main_name, StringFrom(object, "mainName"));
   return options;
-}
-
-Status CheckHeapRange(double ptr, double count, size_t element_bytes, const char* name) {
-  const uint64_t heap_bytes = uint64_t{__builtin_wasm_memory_size(0)} << 16;
-  ASSIGN_OR_RETURN(const uint64_t begin, IntegerFrom(ptr, name, heap_bytes));
-  ASSIGN_OR_RETURN(const uint64_t size, IntegerFrom(count, name, heap_bytes / element_bytes));
-  if (begin % element_bytes != 0 || !RangeFits(begin, size * element_bytes, heap_bytes)) {
-    return ArgumentError(std::string(name) + " does not lie within the heap");
-  }
-  return {};
-}
-
-StatusOr<std::span<const uint8_t>> HeapBytesFrom(const val& bytes, const char* name) {
-  RETURN_IF_ERROR(CheckObject(bytes, name));
-  const val ptr = bytes["ptr"];
-  const val size = bytes["size"];
-  if (!ptr.isNumber() || !size.isNumber()) {
-    return ArgumentError(std::string(name) + " must have a ptr and a size");
-  }
-  return HeapSpanFrom<const uint8_t>(ptr.as<double>(), size.as<double>(), name);
 }
 
 val HeapBytesOf(std::span<const uint8_t> bytes) {

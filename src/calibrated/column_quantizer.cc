@@ -31,8 +31,9 @@ StatusOr<ColumnQuantizer> ColumnQuantizer::Create(const LayerShape& shape, const
     along = is_block ? std::min<size_t>(length, scheme.block_size) : length;
     quantizer.columns_first_ = along_rows;
   }
-  quantizer.row_blocks_ = DivideRoundingUp(shape.rows, quantizer.group_rows_);
-  quantizer.column_blocks_ = DivideRoundingUp(shape.columns, quantizer.group_columns_);
+  quantizer.row_blocks_ = static_cast<size_t>(DivideRoundingUp(shape.rows, quantizer.group_rows_));
+  quantizer.column_blocks_ =
+      static_cast<size_t>(DivideRoundingUp(shape.columns, quantizer.group_columns_));
   ASSIGN_OR_RETURN(
       quantizer.params_,
       Buffer<LinearParams>::Allocate(sizes[static_cast<size_t>(Part::kScales)] / sizeof(float)));

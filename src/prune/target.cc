@@ -1,8 +1,29 @@
 #include "prune/target.h"
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 
+#include "base/decimal.h"
+
 namespace modelshrink {
+
+StatusOr<uint64_t> CountOf(const Amount& amount, uint64_t survivors, bool keeps_rounded) {
+  const double all = static_cast<double>(survivors);
+  if (!amount.is_fraction) {
+    if (amount.value >= 0 && amount.value <= all && amount.value == std::floor(amount.value)) {
+      return static_cast<uint64_t>(amount.value);
+    }
+    return ArgumentError("cannot prune " + DecimalOf(amount.value) + " of " +
+                         std::to_string(survivors));
+  }
+  if (!(amount.value >= 0 && amount.value <= 1)) {
+    return ArgumentError("a fraction to prune must be from 0 to 1");
+  }
+  if (!keeps_rounded) return static_cast<uint64_t>(std::nearbyint(amount.value * all));
+  const double kept = std::max(std::nearbyint(all * (1 - amount.value)), std::min(1.0, all));
+  return survivors - static_cast<uint64_t>(kept);
+}
 
 Status CheckTarget(const PruneTarget& target, uint64_t num_weights) {
   if (target.kind == PruneTarget::Kind::kCount && target.count > num_weights) {

@@ -19,14 +19,15 @@ Status CheckNumValues(const Shape& shape, size_t num_values) {
 }  // namespace
 
 StatusOr<QuantizedArray> QuantizeArray(std::span<const float> values, const Shape& shape,
-                                       const Scheme& scheme) {
+                                       const Scheme& scheme, std::span<const LinearParams> params) {
   RETURN_IF_ERROR(CheckNumValues(shape, values.size()));
   ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, shape));
   QuantizedArray array{scheme, shape, {}};
   for (size_t p = 0; p < kNumParts; ++p) {
     ASSIGN_OR_RETURN(array.parts[p], Buffer<uint8_t>::Allocate(sizes[p]));
   }
-  ASSIGN_OR_RETURN(auto encoder, TensorEncoder::Create(scheme, shape, {.error_stats = false}));
+  ASSIGN_OR_RETURN(auto encoder,
+                   TensorEncoder::Create(scheme, shape, {.error_stats = false, .params = params}));
   while (const std::optional<ElementRange> slice = encoder->NextSlice()) {
     RETURN_IF_ERROR(encoder->Feed(
         values.subspan(static_cast<size_t>(slice->first), static_cast<size_t>(slice->count))));

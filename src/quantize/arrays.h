@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/status.h"
+#include "kernels/linear.h"
 #include "quantize/scheme.h"
 
 namespace modelshrink {
@@ -18,9 +19,11 @@ struct QuantizedArray {
   std::array<Buffer<uint8_t>, kNumParts> parts;
 };
 
-// `values` has as many elements as `shape` says (an ArgumentError otherwise).
+// `values` has as many elements as `shape` says (an ArgumentError otherwise). `params` as
+// EncoderOptions::params.
 StatusOr<QuantizedArray> QuantizeArray(std::span<const float> values, const Shape& shape,
-                                       const Scheme& scheme);
+                                       const Scheme& scheme,
+                                       std::span<const LinearParams> params = {});
 
 // `parts` have the sizes of PartSizesOf(scheme, shape) (an ArgumentError otherwise); `out` has one
 // float for each element.

@@ -146,7 +146,8 @@ class TransposedEncoder final : public LinearEncoder {
     std::fill_n(max_unsigned_.data(), width, 0u);
     IncludeRows(rows, num_rows, stride, width, max_signed_.data(), max_unsigned_.data());
     for (size_t c = 0; c < width; ++c) {
-      const LinearParams params = ParamsOf(scheme_, {max_signed_[c], max_unsigned_[c]});
+      const LinearParams params = ParamsOfGroup((column + c) * geometry_.blocks + block,
+                                                {max_signed_[c], max_unsigned_[c]});
       tile_scales_[c] = params.scale;
       tile_reciprocals_[c] = params.reciprocal;
       tile_zero_points_[c] = params.zero_point;

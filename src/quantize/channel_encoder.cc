@@ -126,7 +126,7 @@ class ChannelEncoder final : public LinearEncoder {
 
   void FindParams() {
     if (!has_columns_) {
-      for (size_t c = 0; c < params_.size(); ++c) params_[c] = ParamsOf(scheme_, ranges_[c]);
+      for (size_t c = 0; c < params_.size(); ++c) params_[c] = ParamsOfGroup(c, ranges_[c]);
       return;
     }
     const size_t width = static_cast<size_t>(width_);
@@ -139,7 +139,7 @@ class ChannelEncoder final : public LinearEncoder {
           range.Include({max_signed_[i], max_unsigned_[i]});
         }
       }
-      params_[c] = ParamsOf(scheme_, range);
+      params_[c] = ParamsOfGroup(c, range);
       for (size_t first = c * inner; first < width; first += period) {
         std::fill_n(scales_.data() + first, inner, params_[c].scale);
         std::fill_n(reciprocals_.data() + first, inner, params_[c].reciprocal);

@@ -42,6 +42,12 @@ class LinearEncoder : public TensorEncoder {
   // `values` hold a NaN or an infinity.
   Status NonFiniteError(std::span<const float> values) const;
 
+  // Of a group, numbered as its scale in Part::kScales.
+  LinearParams ParamsOfGroup(uint64_t group, const BitRange& range) const {
+    return options_.params.empty() ? ParamsOf(scheme_, range)
+                                   : options_.params[static_cast<size_t>(group)];
+  }
+
   // A write of this slice; empty ones are left out.
   void AddWrite(const PartWrite& write) {
     if (!write.bytes.empty()) writes_[num_writes_++] = write;

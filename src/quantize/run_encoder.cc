@@ -79,7 +79,7 @@ class RunEncoder final : public LinearEncoder {
       run_range_ = {};
     } else {
       in_run_ = position_;
-      params_[0] = ParamsOf(scheme_, run_range_);
+      params_[0] = ParamsOfGroup(geometry_.RunOf(position_), run_range_);
       AppendParams(1);
     }
     has_range_ = !has_range_;
@@ -97,7 +97,7 @@ class RunEncoder final : public LinearEncoder {
       RangesOfRuns(rest.data(), num_runs, length, ranges_.data());
       for (size_t i = 0; i < num_runs; ++i) {
         if (!ranges_[i].IsFinite()) return NonFiniteError(values);
-        params_[i] = ParamsOf(scheme_, ranges_[i]);
+        params_[i] = ParamsOfGroup(geometry_.RunOf(at) + i, ranges_[i]);
       }
       AppendParams(num_runs);
       if (length > kChunkElements) {

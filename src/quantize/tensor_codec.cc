@@ -28,7 +28,11 @@ StatusOr<std::unique_ptr<TensorEncoder>> TensorEncoder::Create(const Scheme& sch
                                                                const Shape& shape,
                                                                const EncoderOptions& options) {
   ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, shape));
-  (void)sizes;
+  if (!options.params.empty() &&
+      (scheme.rule == LinearRule::kTfjs ||
+       options.params.size() * sizeof(float) != sizes[static_cast<size_t>(Part::kScales)])) {
+    return ArgumentError("there must be parameters for each group of the scheme");
+  }
   if (IsGgmlBlock(scheme.type)) return CreateGgmlEncoder(scheme, shape, options);
   if (!IsLinear(scheme.type)) return CreateNarrowFloatEncoder(scheme, shape, options);
   if (IsEmpty(shape)) return CreateRunEncoder(EmptyScheme(), RunGeometry(), options);

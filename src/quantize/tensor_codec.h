@@ -9,6 +9,7 @@
 #include <span>
 
 #include "base/status.h"
+#include "kernels/linear.h"
 #include "quantize/error_stats.h"
 #include "quantize/scheme.h"
 
@@ -31,6 +32,9 @@ struct PartWrite {
 struct EncoderOptions {
   // Whether error_stats() is wanted; it costs a decoding of every code.
   bool error_stats = true;
+  // Linear types, not the tfjs rule: the parameters of each group in the order of Part::kScales,
+  // instead of those that the scheme finds in the values. They outlive the encoder. Empty: none.
+  std::span<const LinearParams> params = {};
 };
 
 // float32 → codes. Use:
@@ -45,8 +49,8 @@ class TensorEncoder {
   // At most this many elements are asked for at once (4 MiB of float32).
   static constexpr uint64_t kMaxSliceElements = uint64_t{1} << 20;
 
-  // An ArgumentError if the scheme does not fit the shape (PartSizesOf). A tensor without elements
-  // has no slices and no parts.
+  // An ArgumentError if the scheme does not fit the shape (PartSizesOf), or the parameters do not
+  // fit the scheme. A tensor without elements has no slices and no parts.
   static StatusOr<std::unique_ptr<TensorEncoder>> Create(const Scheme& scheme, const Shape& shape,
                                                          const EncoderOptions& options = {});
 

@@ -1,0 +1,26 @@
+/** Shapes and axes from users. */
+import { ArgumentError } from "./errors.js";
+import { checkInteger, show } from "./options.js";
+
+export const maxDimension = 2 ** 32 - 1;
+
+export const elementsOf = (shape: readonly number[]) => shape.reduce((all, size) => all * size, 1);
+
+export function checkShape(value: unknown, count?: number): number[] {
+  if (!Array.isArray(value))
+    throw new ArgumentError(`shape is ${show(value)}; it must be an array.`);
+  const shape = value.map((size, i) => checkInteger(`shape[${i}]`, size, 0, maxDimension));
+  const product = elementsOf(shape);
+  if (count !== undefined && product !== count) {
+    throw new ArgumentError(
+      `shape is ${show(shape)}, ${product} elements; the array has ${count}.`,
+    );
+  }
+  return shape;
+}
+
+/** An axis, negative ones from the end, as one from the start. */
+export function checkAxis(name: string, value: unknown, rank: number): number {
+  const axis = checkInteger(name, value, -rank, rank - 1);
+  return axis < 0 ? axis + rank : axis;
+}

@@ -1,0 +1,139 @@
+#include "kernels/n_of_m.h"
+
+#include <algorithm>
+#include <cstring>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/n_of_m.cc"
+#include "hwy/foreach_target.h"
+// After foreach_target.
+#include "hwy/highway.h"
+#include "kernels/compat-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace modelshrink {
+namespace HWY_NAMESPACE {
+namespace {
+
+HWY_INLINE int32_t MagnitudeOf(float score) {
+  int32_t bits;
+  std::memcpy(&bits, &score, sizeof(bits));
+  return bits & INT32_MAX;
+}
+
+// Runs of m rows of `inner` elements, each column on its own.
+void MaskColumns(const float* scores, size_t rows, size_t inner, uint32_t n, uint8_t* mask) {
+  constexpr size_t kChunk = 256;
+  int32_t num_larger[kChunk];
+  for (size_t first = 0; first < inner; first += kChunk) {
+    const size_t width = std::min(kChunk, inner - first);
+    for (size_t i = 0; i < rows; ++i) {
+      std::fill_n(num_larger, width, 0);
+      const float* own = scores + i * inner + first;
+      for (size_t k = 0; k < rows; ++k) {
+        const float* other = scores + k * inner + first;
+        // An equal one that comes later counts as larger.
+        const int32_t tie = k > i;
+        for (size_t t = 0; t < width; ++t) {
+          num_larger[t] += MagnitudeOf(other[t]) > MagnitudeOf(own[t]) - tie;
+        }
+      }
+      uint8_t* to = mask + i * inner + first;
+      for (size_t t = 0; t < width; ++t) to[t] = num_larger[t] < static_cast<int32_t>(n);
+    }
+  }
+}
+
+#if HWY_TARGET != HWY_SCALAR
+// Runs of four along the last axis: each lane against the three others of its 128 bits.
+class Quads {
+ public:
+  explicit Quads(uint32_t n)
+      : magnitude_(SetOpaque(di_, INT32_MAX)), n_(SetOpaque(di_, static_cast<int32_t>(n))) {
+    const auto lane = hn::And(hn::Iota(di_, 0), hn::Set(di_, 3));
+    const auto one = hn::Set(di_, 1);
+    ties1_ = hn::IfThenElseZero(hn::Lt(lane, hn::Set(di_, 3)), one);
+    ties2_ = hn::IfThenElseZero(hn::Lt(lane, hn::Set(di_, 2)), one);
+    ties3_ = hn::IfThenElseZero(hn::Lt(lane, hn::Set(di_, 1)), one);
+  }
+
+  // All bits set where fewer than n are larger.
+  HWY_INLINE hn::Vec<hn::ScalableTag<int32_t>> IsKept(const float* from) const {
+    const hn::ScalableTag<float> df;
+    const auto v = hn::And(hn::BitCast(di_, hn::LoadU(df, from)), magnitude_);
+    // The lane i + 1, i + 2, i + 3; equal ones further on count as larger.
+    const auto larger1 = IsLarger(hn::Shuffle0321(v), ties1_, v);
+    const auto larger2 = IsLarger(hn::Shuffle1032(v), ties2_, v);
+    const auto larger3 = IsLarger(hn::Shuffle2103(v), ties3_, v);
+    const auto minus_count = hn::Add(hn::Add(larger1, larger2), larger3);
+    return hn::VecFromMask(di_, hn::Gt(hn::Add(minus_count, n_), hn::Zero(di_)));
+  }
+
+ private:
+  using VI = hn::Vec<hn::ScalableTag<int32_t>>;
+  HWY_INLINE VI IsLarger(VI other, VI ties, VI own) const {
+    return hn::VecFromMask(di_, hn::Gt(other, hn::Sub(own, ties)));
+  }
+
+  hn::ScalableTag<int32_t> di_;
+  VI magnitude_, n_, ties1_, ties2_, ties3_;
+};
+#endif
+
+// Whole runs of four without gaps between; returns how many elements are done.
+size_t MaskQuads(const float* scores, size_t size, uint32_t n, uint8_t* mask) {
+  size_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const hn::ScalableTag<int32_t> di;
+  const size_t lanes = hn::Lanes(di);
+  const Quads quads(n);
+  const auto one = SetOpaque(di, 1);
+  for (; i + 4 * lanes <= size; i += 4 * lanes) {
+    const auto kept = [&](size_t j)
+                          HWY_ATTR { return hn::And(quads.IsKept(scores + i + j * lanes), one); };
+    StoreAsU8(di, kept(0), kept(1), kept(2), kept(3), mask + i);
+  }
+#else
+  (void)scores;
+  (void)size;
+  (void)n;
+  (void)mask;
+#endif
+  return i;
+}
+
+void MaskNofM(const float* scores, const AxisView& view, uint32_t n, uint32_t m, uint8_t* mask) {
+  size_t done = 0;
+  if (view.inner == 1 && m == 4 && view.length % 4 == 0) {
+    done = MaskQuads(scores, view.outer * view.length, n, mask);
+  }
+  // Rows without a gap between their runs are one long row.
+  const bool is_seamless = view.length % m == 0;
+  const size_t outer = is_seamless ? 1 : view.outer;
+  const size_t length = is_seamless ? view.outer * view.length : view.length;
+  for (size_t o = 0; o < outer; ++o) {
+    for (size_t i = done; i < length; i += m) {
+      const size_t at = (o * length + i) * view.inner;
+      MaskColumns(scores + at, std::min<size_t>(m, length - i), view.inner, n, mask + at);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace modelshrink
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace modelshrink {
+namespace {
+HWY_EXPORT(MaskNofM);
+}  // namespace
+
+void MaskNofM(std::span<const float> scores, const AxisView& view, uint32_t n, uint32_t m,
+              std::span<uint8_t> mask) {
+  HWY_DYNAMIC_DISPATCH(MaskNofM)(scores.data(), view, n, m, mask.data());
+}
+
+}  // namespace modelshrink
+#endif  // HWY_ONCE

@@ -3,6 +3,8 @@
 #include <optional>
 #include <utility>
 
+#include "pipeline/prune_layout.h"
+
 namespace modelshrink::wasm {
 namespace {
 
@@ -91,7 +93,9 @@ StatusOr<Layout> CoreModel::LayoutFor(const val& specs, const val& options) cons
   ASSIGN_OR_RETURN(const std::vector<TensorSpec> checked,
                    SpecsFrom(specs, format_->model().tensors.size()));
   ASSIGN_OR_RETURN(const WriteOptions checked_options, WriteOptionsFrom(options));
-  return format_->Write(checked, checked_options);
+  ASSIGN_OR_RETURN(Layout layout, format_->Write(checked, checked_options));
+  RETURN_IF_ERROR(AddPruning(format_->model(), checked, &layout));
+  return layout;
 }
 
 val CoreModel::Info() const {

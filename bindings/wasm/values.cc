@@ -39,10 +39,39 @@ StatusOr<DType> TypeFrom(const val& object) {
   return WrongValue("type", "one of " + allowed, TextOf(value));
 }
 
+constexpr Word<PruneSpec::Method> kPruneMethods[] = {{"none", PruneSpec::Method::kNone},
+                                                     {"magnitude", PruneSpec::Method::kMagnitude},
+                                                     {"random", PruneSpec::Method::kRandom},
+                                                     {"below", PruneSpec::Method::kBelow},
+                                                     {"n:m", PruneSpec::Method::kRuns},
+                                                     {"wanda", PruneSpec::Method::kWanda},
+                                                     {"sparsegpt", PruneSpec::Method::kSparseGpt},
+                                                     {"obc", PruneSpec::Method::kObc}};
+
+StatusOr<PruneSpec> PruneSpecFrom(const val& object) {
+  PruneSpec spec;
+  if (object.isUndefined()) return spec;
+  RETURN_IF_ERROR(CheckObject(object, "prune"));
+  ASSIGN_OR_RETURN(spec.method, WordFrom(object, "method", kPruneMethods));
+  ASSIGN_OR_RETURN(spec.amount.value, NumberFrom(object, "amount"));
+  ASSIGN_OR_RETURN(spec.amount.is_fraction, BoolFrom(object, "isFraction"));
+  ASSIGN_OR_RETURN(spec.n, Uint32From(object, "n"));
+  ASSIGN_OR_RETURN(spec.m, Uint32From(object, "m"));
+  ASSIGN_OR_RETURN(spec.magnitude_bits, Uint32From(object, "magnitudeBits"));
+  ASSIGN_OR_RETURN(spec.seed, IntegerFrom(object["seed"], "seed", kMaxInteger));
+  ASSIGN_OR_RETURN(spec.num_samples, IntegerFrom(object["samples"], "samples", kMaxInteger));
+  ASSIGN_OR_RETURN(spec.damping, NumberFrom(object, "damping"));
+  ASSIGN_OR_RETURN(spec.refit, BoolFrom(object, "refit"));
+  ASSIGN_OR_RETURN(spec.feedback, BoolFrom(object, "feedback"));
+  ASSIGN_OR_RETURN(spec.act_order, BoolFrom(object, "actOrder"));
+  return spec;
+}
+
 StatusOr<TensorSpec> SpecFrom(const val& object) {
   RETURN_IF_ERROR(CheckObject(object, "spec"));
   TensorSpec spec;
   ASSIGN_OR_RETURN(spec.keep, BoolFrom(object, "keep"));
+  ASSIGN_OR_RETURN(spec.prune, PruneSpecFrom(object["prune"]));
   // Most tensors of most models are kept; what they would become does not matter.
   if (spec.keep) return spec;
   ASSIGN_OR_RETURN(spec.type, TypeFrom(object));
@@ -107,6 +136,21 @@ void AppendFiles(const char* name, const std::vector<InputFile>& files, std::str
       json);
 }
 
+void AppendNumbers(const char* name, const std::vector<int64_t>& numbers, std::string* json) {
+  if (numbers.empty()) return;
+  const auto append = [](int64_t number, std::string* out) { *out += std::to_string(number); };
+  AppendArray(name, numbers, append, json);
+}
+
+void AppendLayerInput(const LayerInput& input, std::string* json) {
+  AppendMember("{\"value\":", input.value, json);
+  AppendNumbers(",\"strides\":", input.strides, json);
+  AppendNumbers(",\"dilations\":", input.dilations, json);
+  AppendNumbers(",\"pads\":", input.pads, json);
+  if (!input.auto_pad.empty()) AppendMember(",\"autoPad\":", input.auto_pad, json);
+  *json += '}';
+}
+
 void AppendTensorInfo(const Tensor& tensor, std::string* json) {
   AppendMember("{\"name\":", tensor.name, json);
   AppendShape(",\"shape\":", tensor.shape, json);
@@ -118,6 +162,10 @@ void AppendTensorInfo(const Tensor& tensor, std::string* json) {
   AppendMember(",\"axis\":", uint64_t{tensor.axis}, json);
   AppendMember(",\"consumer\":", tensor.consumer, json);
   if (!tensor.note.empty()) AppendMember(",\"note\":", tensor.note, json);
+  if (tensor.groups > 1) AppendMember(",\"groups\":", uint64_t{tensor.groups}, json);
+  if (!tensor.layer_inputs.empty()) {
+    AppendArray(",\"layerInputs\":", tensor.layer_inputs, AppendLayerInput, json);
+  }
   *json += '}';
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "formats/model.h"
+#include "prune/target.h"
 #include "quantize/scheme.h"
 
 namespace modelshrink {
@@ -18,6 +19,38 @@ enum class Mode : uint8_t {
   kStorage,  // dequantized at load: any runtime, fp32 speed, saves download and storage
   kDynamic,  // integer matmul with activations quantized on the fly: fast on wasm, saves memory
   kLowmem,   // MatMulNBits / GatherBlockQuantized: 4 and 8 bits in memory
+};
+
+// Which weights of one tensor become zero, and what makes up for it. A row is an output of the
+// layer (Tensor::axis), its columns are the inputs.
+struct PruneSpec {
+  enum class Method : uint8_t {
+    kNone,
+    // As the tensor streams by:
+    kMagnitude,  // the smallest |w|
+    kRandom,     // by `seed`
+    kBelow,      // where |w| has fewer bits than `magnitude_bits` (kernels/select.h)
+    kRuns,       // n:m along the inputs
+    // With the moments of the layer's inputs, the whole tensor in memory:
+    kWanda,
+    kSparseGpt,
+    kObc,
+  };
+  Method method = Method::kNone;
+  Amount amount;  // kMagnitude, kRandom; of the calibrated ones when m is 0
+  uint32_t n = 0, m = 0;
+  uint32_t magnitude_bits = 0;
+  uint64_t seed = 0;
+
+  // The rest needs moments, too. How many samples they are of:
+  uint64_t num_samples = 0;
+  double damping = 0.01;
+  bool refit = false;      // survivors of any mask are fitted anew by least squares
+  bool feedback = false;   // quantization errors are made up for (GPTQ; with kSparseGpt jointly)
+  bool act_order = false;  // with `feedback`
+
+  bool IsCalibrated() const { return method >= Method::kWanda || refit || feedback; }
+  bool IsActive() const { return method != Method::kNone || IsCalibrated(); }
 };
 
 // What the user asks for one tensor. A writer may do less (and says so in the outcome's note),
@@ -30,6 +63,8 @@ struct TensorSpec {
   bool symmetric = true;
   Mode mode = Mode::kStorage;
   NonFinite non_finite = NonFinite::kError;
+  // Writers need not know of it: pipeline/prune_layout.h. Holds for kept tensors, too.
+  PruneSpec prune;
 };
 
 // What is asked for the file as a whole.
@@ -47,6 +82,7 @@ struct Job {
   size_t tensor = 0;  // index in Model::tensors; its parts[kCodes] and scheme.type say what to read
   Shape shape;        // as the scheme sees it (a writer may flatten or merge axes)
   Scheme scheme;
+  PruneSpec prune;
 };
 
 // A float64 as JSON text: at most this many characters, padded with spaces.

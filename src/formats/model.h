@@ -24,6 +24,14 @@ struct ByteRange {
   bool operator==(const ByteRange&) const = default;
 };
 
+// Where a layer's inputs come from, for calibration: a value of the graph, and of a convolution how
+// it walks over it (as ONNX's Conv has it; empty: the defaults).
+struct LayerInput {
+  std::string value;
+  std::vector<int64_t> strides, dilations, pads;
+  std::string auto_pad;
+};
+
 struct Tensor {
   // Unique within the model: the format's own name, with the enclosing subgraph's path in front
   // where two would be equal.
@@ -50,6 +58,10 @@ struct Tensor {
   bool is_weight = false;
   // The axis of output channels, by its consumer (Conv 0, ConvTranspose 1, MatMul last, …).
   uint32_t axis = 0;
+  // How many groups its consumer divides the outputs into (Conv).
+  uint32_t groups = 1;
+  // Of each MatMul, Gemm or Conv that it is the weight of; empty where the format does not tell.
+  std::vector<LayerInput> layer_inputs;
   std::string consumer;  // the operator that consumes it ("Conv"), "" when none does
   std::string note;
 };

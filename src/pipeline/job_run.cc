@@ -8,19 +8,26 @@
 
 #include "base/checked.h"
 #include "base/decimal.h"
+#include "pipeline/calibrated_encoder.h"
+#include "pipeline/pruned_encoder.h"
 
 namespace modelshrink {
 
 Status JobRun::Start(const Tensor& tensor, const Job& job, const PartPlaces& places) {
-  encoder_.reset();
+  Stop();
   tensor_ = &tensor;
   job_ = &job;
   places_ = &places;
   RETURN_IF_ERROR(reader_.Open(tensor).WithTensor(tensor.name));
   ASSIGN_OR_RETURN(part_sizes_, PartSizesOf(job.scheme, job.shape));
-  auto encoder = TensorEncoder::Create(job.scheme, job.shape);
-  if (!encoder.ok()) return std::move(encoder).status().WithTensor(tensor.name);
-  encoder_ = std::move(encoder).value();
+  if (job.prune.IsCalibrated()) {
+    auto count = NumMomentsOf(tensor);
+    if (!count.ok()) return std::move(count).status().WithTensor(tensor.name);
+    ASSIGN_OR_RETURN(moments_, Buffer<float>::Allocate(count.value()));
+  } else {
+    RETURN_IF_ERROR(CreateEncoder().WithTensor(tensor.name));
+  }
+  is_running_ = true;
   num_written_.fill(0);
   num_replaced_ = num_counted_ = 0;
   next_write_ = 0;
@@ -28,7 +35,23 @@ Status JobRun::Start(const Tensor& tensor, const Job& job, const PartPlaces& pla
   return {};
 }
 
+Status JobRun::CreateEncoder() {
+  if (job_->prune.IsCalibrated()) {
+    ASSIGN_OR_RETURN(encoder_, CreateCalibratedEncoder(*job_, *tensor_, std::move(moments_)));
+    return {};
+  }
+  ASSIGN_OR_RETURN(encoder_, TensorEncoder::Create(job_->scheme, job_->shape));
+  if (!job_->prune.IsActive()) return {};
+  ASSIGN_OR_RETURN(encoder_, CreatePrunedEncoder(*job_, *tensor_, std::move(encoder_)));
+  return {};
+}
+
 StatusOr<Step> JobRun::Next() {
+  if (encoder_ == nullptr) {
+    return Step{.kind = Step::Kind::kRead,
+                .input = kMomentsInput,
+                .range = {0, moments_.size() * sizeof(float), static_cast<uint32_t>(job_->tensor)}};
+  }
   for (;;) {
     if (is_fed_ && next_write_ < encoder_->writes().size()) {
       return StepOf(encoder_->writes()[next_write_++]);
@@ -48,6 +71,13 @@ StatusOr<Step> JobRun::Next() {
 }
 
 Status JobRun::Feed(std::span<const uint8_t> bytes) {
+  if (encoder_ == nullptr) {
+    if (bytes.size() != moments_.size() * sizeof(float)) {
+      return ArgumentError("the moments do not have the layer's size").WithTensor(tensor_->name);
+    }
+    std::memcpy(moments_.data(), bytes.data(), bytes.size());
+    return CreateEncoder().WithTensor(tensor_->name);
+  }
   return reader_.Feed(bytes).WithTensor(tensor_->name);
 }
 

@@ -17,25 +17,33 @@
 
 namespace modelshrink {
 
-// Use: Start(), then Next() until kTensor; after a kRead, Feed(). The buffers are kept from one job
-// to the next.
+// Use: Start(), then Next() until kTensor; after a kRead, Feed(). A read of input kMomentsInput
+// asks for the moments of the layer's inputs: of file number `tensor`, all at once, as float32. The
+// buffers are kept from one job to the next.
 class JobRun {
  public:
+  static constexpr uint32_t kMomentsInput = 1;
+
   // All must outlive its use here; the layout was checked.
   Status Start(const Tensor& tensor, const Job& job, const PartPlaces& places);
   // kRead, kWrite, or kTensor when every byte of the job is written.
   StatusOr<Step> Next();
   // The bytes stay as they are until the next kRead or kTensor.
   Status Feed(std::span<const uint8_t> bytes);
-  bool is_running() const { return encoder_ != nullptr; }
+  bool is_running() const { return is_running_; }
   // Ends a job, finished or not.
-  void Stop() { encoder_.reset(); }
+  void Stop() {
+    encoder_.reset();
+    moments_ = {};
+    is_running_ = false;
+  }
   // Of the job that Next() has ended.
   const TensorEncoder& encoder() const { return *encoder_; }
   // How many NaNs and infinities its scheme had written as 0.
   uint64_t num_replaced() const { return num_replaced_; }
 
  private:
+  Status CreateEncoder();
   Status Encode(ElementRange slice);
   void CountReplaced(ElementRange slice, std::span<const float> values);
   StatusOr<Step> StepOf(const PartWrite& write);
@@ -43,7 +51,9 @@ class JobRun {
   const Tensor* tensor_ = nullptr;
   const Job* job_ = nullptr;
   const PartPlaces* places_ = nullptr;
-  std::unique_ptr<TensorEncoder> encoder_;
+  bool is_running_ = false;
+  std::unique_ptr<TensorEncoder> encoder_;  // nullptr: while its moments are read
+  Buffer<float> moments_;
   TensorReader reader_{/*borrows=*/true};
   bool is_fed_ = false;
   size_t next_write_ = 0;

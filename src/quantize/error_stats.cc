@@ -19,6 +19,14 @@ void ErrorStats::Add(std::span<const float> original, std::span<const float> app
   if (sums.max_abs_e > max_abs_error_) max_abs_error_ = sums.max_abs_e;
 }
 
+void ErrorStats::IncludeEarlier(const ErrorStats& change) {
+  sum_xx_ = change.sum_xx_;
+  sum_xe_ += change.sum_xe_;
+  sum_ee_ += change.sum_ee_;
+  sum_abs_ += change.sum_abs_;
+  max_abs_error_ = std::max(max_abs_error_, change.max_abs_error_);
+}
+
 double ErrorStats::Sqnr() const {
   if (sum_ee_ == 0) return std::numeric_limits<double>::infinity();
   return 10 * std::log10(sum_xx_ / sum_ee_);

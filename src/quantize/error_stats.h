@@ -14,6 +14,11 @@ class ErrorStats {
   // Both spans have the same length.
   void Add(std::span<const float> original, std::span<const float> approximation);
 
+  // For elements that were changed (pruned) before these statistics were taken of what came of
+  // them: `change` is of the originals against that. Exact where a changed element is not changed
+  // again.
+  void IncludeEarlier(const ErrorStats& change);
+
   uint64_t num_elements() const { return num_elements_; }
   // 10·log10(Σx² / Σ(x−y)²) in dB; +infinity when both are equal everywhere.
   double Sqnr() const;

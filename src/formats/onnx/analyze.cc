@@ -73,6 +73,44 @@ uint64_t StoredBytesOf(const Document& document, const Constant& constant) {
   return constant.field.end - constant.field.begin + (is_external ? constant.data.size : 0);
 }
 
+// What a node that computes a layer reads, if the main graph has it: only its values can be seen.
+std::optional<LayerInput> LayerInputOf(const Node& node, size_t weight_input) {
+  const bool is_conv = node.op_type == "Conv";
+  const bool is_layer = is_conv || node.op_type == "MatMul" || node.op_type == "Gemm";
+  if (!is_layer || node.graph != 0 || weight_input != 1 || node.inputs[0].empty()) {
+    return std::nullopt;
+  }
+  if (node.op_type == "Gemm" && IntAttribute(node, "transA", 0) != 0) return std::nullopt;
+  LayerInput input = {.value = node.inputs[0]};
+  if (!is_conv) return input;
+  const auto ints = [&](const char* name) {
+    const Attribute* attribute = FindAttribute(node, name);
+    return attribute == nullptr ? std::vector<int64_t>() : attribute->ints;
+  };
+  input.strides = ints("strides");
+  input.dilations = ints("dilations");
+  input.pads = ints("pads");
+  if (const Attribute* auto_pad = FindAttribute(node, "auto_pad")) input.auto_pad = auto_pad->s;
+  return input;
+}
+
+void DescribeLayer(const Document& document, const Constant& constant, const WeightRole& role,
+                   Tensor* tensor) {
+  const Node& consumer = document.nodes[role.consumer];
+  const int64_t group = consumer.op_type == "Conv" ? IntAttribute(consumer, "group", 1) : 1;
+  tensor->groups = group > 0 && group <= UINT32_MAX ? static_cast<uint32_t>(group) : 1;
+  bool is_direct = false;
+  for (const Use& use : constant.uses) {
+    const Node& node = document.nodes[use.node];
+    is_direct |= use.node == role.consumer;
+    // Another operator would see the weight otherwise.
+    if (node.op_type != consumer.op_type) continue;
+    if (auto input = LayerInputOf(node, use.input)) tensor->layer_inputs.push_back(*input);
+  }
+  if (is_direct) return;
+  if (auto input = LayerInputOf(consumer, 1)) tensor->layer_inputs.push_back(*input);
+}
+
 Tensor Describe(const Document& document, const ValueGraph& graph, size_t index) {
   const Constant& constant = document.constants[index];
   Tensor tensor;
@@ -91,6 +129,7 @@ Tensor Describe(const Document& document, const ValueGraph& graph, size_t index)
   tensor.is_weight = true;
   tensor.axis = role->axis;
   tensor.consumer = document.nodes[role->consumer].op_type;
+  DescribeLayer(document, constant, *role, &tensor);
   const Value& value = graph.value(graph.ValueOfConstant(index));
   if (value.is_input && document.ir_version >= 4) {
     tensor.note = "also a graph input: a caller may give another value";

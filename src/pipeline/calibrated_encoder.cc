@@ -1,0 +1,270 @@
+#include "pipeline/calibrated_encoder.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/checked.h"
+#include "calibrated/error_feedback.h"
+#include "calibrated/obc.h"
+#include "calibrated/refit.h"
+#include "calibrated/wanda.h"
+#include "kernels/mask.h"
+#include "pipeline/layer_view.h"
+#include "prune/masks.h"
+#include "quantize/arrays.h"
+
+namespace modelshrink {
+namespace {
+
+// The scheme of a job as that of a matrix [D0, D1], whose elements lie in the same order; nullopt
+// where its groups are no rectangles there.
+std::optional<Scheme> SchemeOfMatrix(const Scheme& scheme, const Shape& shape, uint64_t rows,
+                                     uint64_t row_length) {
+  Scheme result = scheme;
+  if (!IsLinear(scheme.type)) return std::nullopt;
+  switch (scheme.granularity) {
+    case Granularity::kTensor:
+      return result;
+    case Granularity::kAxis:
+      if (scheme.axis == 0 && shape[0] == rows) return result;
+      if (scheme.axis == 1 && shape == Shape{rows, row_length}) return result;
+      return std::nullopt;
+    case Granularity::kBlock:
+      if (scheme.transposed) return shape.size() == 2 ? std::optional(result) : std::nullopt;
+      // A last axis that is longer or shorter than rows (a flat weight) has the same blocks when
+      // they end where rows do.
+      if (shape.back() == row_length ||
+          (shape.back() % scheme.block_size == 0 && row_length % scheme.block_size == 0)) {
+        return result;
+      }
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+class CalibratedEncoder final : public TensorEncoder {
+ public:
+  CalibratedEncoder(const Job& job, const LayerView& view, Buffer<float> moments)
+      : job_(job), spec_(job.prune), view_(view), moments_(std::move(moments)) {}
+
+  Status Init() {
+    num_elements_ = view_.num_groups * view_.shape.NumWeights();
+    ASSIGN_OR_RETURN(original_, Buffer<float>::Allocate(num_elements_));
+    if (!spec_.feedback) return {};
+    const uint64_t rows =
+        view_.shape.inputs_first ? view_.shape.columns : view_.num_groups * view_.shape.rows;
+    // One layer a group: their scales follow each other.
+    matrix_scheme_ = SchemeOfMatrix(job_.scheme, job_.shape, rows, num_elements_ / rows);
+    if (!matrix_scheme_ ||
+        (view_.num_groups > 1 && matrix_scheme_->granularity == Granularity::kTensor)) {
+      return UnsupportedError("its scales do not fit error feedback");
+    }
+    return {};
+  }
+
+  std::optional<ElementRange> NextSlice() const override {
+    if (num_fed_ == num_elements_) return std::nullopt;
+    return ElementRange{num_fed_, std::min(kMaxSliceElements, num_elements_ - num_fed_)};
+  }
+
+  Status Feed(std::span<const float> values) override {
+    const std::optional<ElementRange> slice = NextSlice();
+    if (!slice || slice->count != values.size()) return ArgumentError("Feed got another slice");
+    std::copy(values.begin(), values.end(), original_.data() + num_fed_);
+    num_fed_ += values.size();
+    if (num_fed_ != num_elements_) return {};
+    RETURN_IF_ERROR(Finish());
+    for (size_t p = 0; p < kNumParts; ++p) {
+      if (array_.parts[p].size() == 0) continue;
+      writes_[num_writes_++] = {static_cast<Part>(p), 0, array_.parts[p].span()};
+    }
+    return {};
+  }
+
+  std::span<const PartWrite> writes() const override { return {writes_.data(), num_writes_}; }
+  const ErrorStats& error_stats() const override { return stats_; }
+  uint64_t num_overflows() const override { return 0; }
+
+ private:
+  size_t MomentsOfGroup() const { return view_.shape.columns * view_.shape.columns; }
+
+  Status Finish() {
+    ASSIGN_OR_RETURN(weights_, Buffer<float>::Allocate(num_elements_));
+    std::copy_n(original_.data(), original_.size(), weights_.data());
+    ASSIGN_OR_RETURN(mask_, Buffer<uint8_t>::Allocate(num_elements_));
+    std::fill_n(mask_.data(), mask_.size(), uint8_t{1});
+    RETURN_IF_ERROR(MaskWhole());
+    std::vector<LinearParams> params;
+    for (size_t group = 0; group < view_.num_groups; ++group) {
+      RETURN_IF_ERROR(FitGroup(group, &params));
+    }
+    ASSIGN_OR_RETURN(array_, QuantizeArray(weights_.span(), job_.shape, job_.scheme, params));
+    return TakeStats();
+  }
+
+  // Exact, whatever was done: from the bytes that are written.
+  Status TakeStats() {
+    std::array<std::span<const uint8_t>, kNumParts> parts;
+    for (size_t p = 0; p < kNumParts; ++p) parts[p] = array_.parts[p].span();
+    RETURN_IF_ERROR(DequantizeArray(job_.scheme, job_.shape, parts, weights_.span()));
+    stats_.Add(original_.span(), weights_.span());
+    weights_ = {};
+    return {};
+  }
+
+  // Methods that need no moments choose among all weights at once.
+  Status MaskWhole() {
+    const PruneSpec::Method method = spec_.method;
+    if (method == PruneSpec::Method::kRuns) {
+      return MaskRuns(original_.span(), {}, view_.InputAxis(), spec_.n, spec_.m, mask_.span());
+    }
+    if (method == PruneSpec::Method::kMagnitude || method == PruneSpec::Method::kRandom) {
+      ASSIGN_OR_RETURN(const uint64_t count, CountOf(spec_.amount, num_elements_, false));
+      Buffer<float> random;
+      if (method == PruneSpec::Method::kRandom) {
+        ASSIGN_OR_RETURN(random, Buffer<float>::Allocate(num_elements_));
+        RandomScores(spec_.seed, 0, random.span());
+      }
+      return MaskSmallest(random.size() > 0 ? random.span() : original_.span(), {}, count,
+                          Ties::kLowestIndexGoes, mask_.span());
+    }
+    if (method != PruneSpec::Method::kBelow) return {};
+    return ArgumentError("a threshold of the whole model cannot be combined with moments");
+  }
+
+  // The group's share of a count over all groups.
+  StatusOr<PruneTarget> TargetOf(size_t group, bool per_row) const {
+    if (spec_.m != 0) {
+      return PruneTarget{.kind = PruneTarget::Kind::kNofM, .n = spec_.n, .m = spec_.m};
+    }
+    if (per_row) {
+      if (!spec_.amount.is_fraction) return ArgumentError("Wanda prunes a fraction, not a count");
+      const double columns = static_cast<double>(view_.shape.columns);
+      return PruneTarget{.kind = PruneTarget::Kind::kCount,
+                         .count = static_cast<uint64_t>(spec_.amount.value * columns)};
+    }
+    ASSIGN_OR_RETURN(const uint64_t count, CountOf(spec_.amount, num_elements_, false));
+    const uint64_t all = view_.num_groups;
+    const auto up_to = [&](uint64_t groups) {
+      return count / all * groups + count % all * groups / all;
+    };
+    return PruneTarget{.kind = PruneTarget::Kind::kCount, .count = up_to(group + 1) - up_to(group)};
+  }
+
+  Status FitGroup(size_t group, std::vector<LinearParams>* params) {
+    const size_t size = view_.shape.NumWeights();
+    const std::span<float> weights = weights_.span().subspan(group * size, size);
+    const std::span<uint8_t> mask = mask_.span().subspan(group * size, size);
+    const InputMoments moments = {
+        moments_.span().subspan(group * MomentsOfGroup(), MomentsOfGroup()), spec_.num_samples};
+    RETURN_IF_ERROR(CheckLayer(view_.shape, weights, moments));
+    switch (spec_.method) {
+      case PruneSpec::Method::kWanda: {
+        ASSIGN_OR_RETURN(const PruneTarget target, TargetOf(group, /*per_row=*/true));
+        RETURN_IF_ERROR(Wanda(weights, moments, target, mask));
+        break;
+      }
+      case PruneSpec::Method::kObc: {
+        ASSIGN_OR_RETURN(const PruneTarget target, TargetOf(group, false));
+        RETURN_IF_ERROR(
+            PruneByObc(view_.shape, weights, moments, target, spec_.damping, mask).status());
+        break;
+      }
+      default:
+        break;
+    }
+    const bool is_sparse_gpt = spec_.method == PruneSpec::Method::kSparseGpt;
+    if (is_sparse_gpt || spec_.feedback) {
+      RETURN_IF_ERROR(Feedback(group, weights, moments, mask, params));
+    }
+    if (spec_.refit) {
+      const RefitOptions options = {.damping = spec_.damping};
+      RETURN_IF_ERROR(Refit(group, weights, mask, moments, options));
+    }
+    ApplyMask(weights, mask, weights);
+    return {};
+  }
+
+  // The original weights, fitted anew: what a method made of them does not matter.
+  Status Refit(size_t group, std::span<float> weights, std::span<const uint8_t> mask,
+               const InputMoments& moments, const RefitOptions& options) {
+    std::copy_n(original_.data() + group * weights.size(), weights.size(), weights.data());
+    return RefitMasked(view_.shape, weights, mask, moments, options).status();
+  }
+
+  Status Wanda(std::span<float> weights, const InputMoments& moments, const PruneTarget& target,
+               std::span<uint8_t> mask) {
+    ASSIGN_OR_RETURN(Buffer<float> norms, Buffer<float>::Allocate(view_.shape.columns));
+    for (size_t j = 0; j < norms.size(); ++j) {
+      norms[j] = std::sqrt(moments.sums[j * (norms.size() + 1)]);
+    }
+    return MaskByWanda(view_.shape, weights, norms.span(), target, mask);
+  }
+
+  Status Feedback(size_t group, std::span<float> weights, const InputMoments& moments,
+                  std::span<uint8_t> mask, std::vector<LinearParams>* params) {
+    FeedbackOptions options = {.damping = spec_.damping, .act_order = spec_.act_order};
+    if (spec_.method == PruneSpec::Method::kSparseGpt) {
+      ASSIGN_OR_RETURN(options.prune, TargetOf(group, false));
+    }
+    if (spec_.feedback) options.scheme = &*matrix_scheme_;
+    ASSIGN_OR_RETURN(const FeedbackResult result,
+                     RunErrorFeedback(view_.shape, weights, moments, options));
+    if (result.mask.size() > 0) std::copy_n(result.mask.data(), mask.size(), mask.data());
+    params->insert(params->end(), result.params.data(),
+                   result.params.data() + result.params.size());
+    return {};
+  }
+
+  const Job& job_;
+  const PruneSpec& spec_;
+  const LayerView view_;
+  const Buffer<float> moments_;
+  std::optional<Scheme> matrix_scheme_;
+  uint64_t num_elements_ = 0;
+  uint64_t num_fed_ = 0;
+  Buffer<float> original_, weights_;
+  Buffer<uint8_t> mask_;
+  QuantizedArray array_;
+  std::array<PartWrite, kNumParts> writes_;
+  size_t num_writes_ = 0;
+  ErrorStats stats_;
+};
+
+Status CheckSpec(const PruneSpec& spec) {
+  const bool other_prunes =
+      spec.method != PruneSpec::Method::kNone && spec.method != PruneSpec::Method::kSparseGpt;
+  if (spec.feedback && (other_prunes || spec.refit)) {
+    return ArgumentError("error feedback prunes by SparseGPT only, and is not fitted anew");
+  }
+  return {};
+}
+
+}  // namespace
+
+StatusOr<uint64_t> NumMomentsOf(const Tensor& tensor) {
+  ASSIGN_OR_RETURN(const LayerView view, LayerViewOf(tensor));
+  uint64_t count;
+  if (!CheckedMul(view.shape.columns, view.shape.columns, &count) ||
+      !CheckedMul(count, view.num_groups, &count) || count > (uint64_t{1} << 30)) {
+    return UnsupportedError("has too many inputs for their moments");
+  }
+  return count;
+}
+
+StatusOr<std::unique_ptr<TensorEncoder>> CreateCalibratedEncoder(const Job& job,
+                                                                 const Tensor& tensor,
+                                                                 Buffer<float> moments) {
+  RETURN_IF_ERROR(CheckSpec(job.prune));
+  ASSIGN_OR_RETURN(const LayerView view, LayerViewOf(tensor));
+  auto encoder = std::make_unique<CalibratedEncoder>(job, view, std::move(moments));
+  RETURN_IF_ERROR(encoder->Init());
+  return std::unique_ptr<TensorEncoder>(std::move(encoder));
+}
+
+}  // namespace modelshrink

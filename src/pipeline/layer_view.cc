@@ -1,0 +1,29 @@
+#include "pipeline/layer_view.h"
+
+#include "base/checked.h"
+
+namespace modelshrink {
+
+StatusOr<LayerView> LayerViewOf(const Tensor& tensor) {
+  const Shape& shape = tensor.shape;
+  uint64_t size;
+  if (!CheckedNumElements(shape, &size) || size == 0 || size > SIZE_MAX / sizeof(float)) {
+    return UnsupportedError("has no weights, or too many to prune");
+  }
+  const bool outputs_last = shape.size() == 2 && tensor.axis == 1;
+  if (shape.size() < 2 || (tensor.axis != 0 && !outputs_last)) {
+    return UnsupportedError("is no matrix of outputs and inputs");
+  }
+  LayerView view;
+  view.num_groups = tensor.groups;
+  const uint64_t rows = shape[tensor.axis];
+  if (view.num_groups == 0 || rows % view.num_groups != 0) {
+    return UnsupportedError("its groups do not divide its outputs");
+  }
+  view.shape = {.rows = static_cast<size_t>(rows / view.num_groups),
+                .columns = static_cast<size_t>(size / rows),
+                .inputs_first = outputs_last};
+  return view;
+}
+
+}  // namespace modelshrink

@@ -1,0 +1,102 @@
+#include "pipeline/prune_layout.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/checked.h"
+#include "pipeline/layer_view.h"
+#include "pipeline/tensor_reader.h"
+
+namespace modelshrink {
+namespace {
+
+void AddNote(const std::string& note, Outcome* outcome) {
+  if (!outcome->note.empty()) outcome->note += "; ";
+  outcome->note += note;
+}
+
+// Why a tensor cannot be pruned as asked; empty if it can.
+std::string ObstacleOf(const Tensor& tensor, const PruneSpec& spec) {
+  if (tensor.quantized || !IsReadable(tensor)) return "not pruned: no floats";
+  if (!spec.IsCalibrated() && spec.method != PruneSpec::Method::kRuns) return "";
+  const auto view = LayerViewOf(tensor);
+  return view.ok() ? "" : "not pruned: " + view.status().message();
+}
+
+// Cuts the part's place out of a copied segment that holds all of it.
+bool CutOut(const ByteRange& range, size_t job, std::vector<Segment>* segments) {
+  for (size_t i = 0; i < segments->size(); ++i) {
+    const Segment whole = (*segments)[i];
+    if (whole.kind != Segment::Kind::kCopy || whole.source_file != range.file ||
+        range.offset < whole.source_offset ||
+        !RangeFits(range.offset - whole.source_offset, range.size, whole.size)) {
+      continue;
+    }
+    std::vector<Segment> pieces;
+    Segment before = whole, after = whole;
+    before.size = range.offset - whole.source_offset;
+    after.source_offset = range.offset + range.size;
+    after.size = whole.size - before.size - range.size;
+    if (before.size > 0) pieces.push_back(before);
+    pieces.push_back({.kind = Segment::Kind::kPart, .size = range.size, .job = job});
+    if (after.size > 0) pieces.push_back(after);
+    const auto at = segments->erase(segments->begin() + static_cast<ptrdiff_t>(i));
+    segments->insert(at, pieces.begin(), pieces.end());
+    return true;
+  }
+  return false;
+}
+
+Status AddJob(const Model& model, size_t index, const PruneSpec& spec, Layout* layout) {
+  const Tensor& tensor = model.tensors[index];
+  const ByteRange& range = tensor.parts[static_cast<size_t>(Part::kCodes)];
+  // Nothing to prune; and a range of no bytes lies everywhere.
+  if (range.size == 0) return {};
+  Outcome* outcome = &layout->outcomes[index];
+  if (spec.feedback) {
+    AddNote("not fitted: it is not quantized", outcome);
+    return {};
+  }
+  for (OutputFile& file : layout->files) {
+    if (!CutOut(range, layout->jobs.size(), &file.segments)) continue;
+    layout->jobs.push_back({.tensor = index,
+                            .shape = tensor.shape,
+                            .scheme = {.type = tensor.scheme.type},
+                            .prune = spec});
+    return {};
+  }
+  AddNote("not pruned: its bytes lie in several files", outcome);
+  return {};
+}
+
+}  // namespace
+
+Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout* layout) {
+  std::vector<bool> has_job(specs.size());
+  const size_t num_jobs = layout->jobs.size();
+  for (size_t i = 0; i < num_jobs; ++i) {
+    Job& job = layout->jobs[i];
+    has_job[job.tensor] = true;
+    const PruneSpec& spec = specs[job.tensor].prune;
+    if (!spec.IsActive()) continue;
+    const std::string obstacle = ObstacleOf(model.tensors[job.tensor], spec);
+    if (obstacle.empty()) {
+      job.prune = spec;
+    } else {
+      AddNote(obstacle, &layout->outcomes[job.tensor]);
+    }
+  }
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (has_job[i] || !specs[i].prune.IsActive()) continue;
+    const std::string obstacle = ObstacleOf(model.tensors[i], specs[i].prune);
+    if (obstacle.empty()) {
+      RETURN_IF_ERROR(AddJob(model, i, specs[i].prune, layout));
+    } else {
+      AddNote(obstacle, &layout->outcomes[i]);
+    }
+  }
+  return {};
+}
+
+}  // namespace modelshrink

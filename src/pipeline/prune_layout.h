@@ -1,0 +1,20 @@
+// Pruning, added to a layout that a format's writer made without knowing of it.
+#ifndef MODELSHRINK_PIPELINE_PRUNE_LAYOUT_H_
+#define MODELSHRINK_PIPELINE_PRUNE_LAYOUT_H_
+
+#include <span>
+
+#include "base/status.h"
+#include "formats/layout.h"
+#include "formats/model.h"
+
+namespace modelshrink {
+
+// Gives each job the PruneSpec of its tensor, and each copied tensor that is to be pruned a job of
+// its own, as large as the copy. Where that cannot be (no floats, bytes in several files, no layer)
+// the outcome's note says so. `specs` has one for each tensor.
+Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout* layout);
+
+}  // namespace modelshrink
+
+#endif  // MODELSHRINK_PIPELINE_PRUNE_LAYOUT_H_

@@ -32,8 +32,26 @@ export interface CoreScheme {
   nonFinite: "error" | "zero";
 }
 
+/** Mirrors `PruneSpec` of src/formats/layout.h. */
+export interface CorePruneSpec {
+  method: "none" | "magnitude" | "random" | "below" | "n:m" | "wanda" | "sparsegpt" | "obc";
+  amount: number;
+  isFraction: boolean;
+  /** 0: not n:m. */
+  n: number;
+  m: number;
+  magnitudeBits: number;
+  seed: number;
+  samples: number;
+  damping: number;
+  refit: boolean;
+  feedback: boolean;
+  actOrder: boolean;
+}
+
 /** Mirrors `TensorSpec` of src/formats/layout.h. */
 export interface CoreTensorSpec {
+  prune?: CorePruneSpec;
   keep: boolean;
   type: string;
   granularity: "tensor" | "axis" | "block";
@@ -93,6 +111,18 @@ export interface CoreTensorInfo {
   axis: number;
   consumer: string;
   note?: string;
+  /** How many groups its outputs are in; 1 when left out. */
+  groups?: number;
+  layerInputs?: CoreLayerInput[];
+}
+
+/** Mirrors `LayerInput` of src/formats/model.h. */
+export interface CoreLayerInput {
+  value: string;
+  strides?: number[];
+  dilations?: number[];
+  pads?: number[];
+  autoPad?: string;
 }
 
 export interface CoreModelInfo {

@@ -38,6 +38,7 @@ export {
   restore,
   shrink,
   type FileInfo,
+  type LayerInput,
   type ModelInfo,
   type Plan,
   type PlannedTensor,
@@ -51,6 +52,8 @@ export type { Progress } from "./meter.js";
 export type { RunOptions } from "./open-model.js";
 export { compare } from "./compare.js";
 export { presets, type FormatName, type Preset } from "./presets.js";
+export type { Calibration } from "./calibration.js";
+export type { PruneRecipe } from "./prune-recipe.js";
 export type { Granularity, Mode, Recipe, Rule } from "./recipe.js";
 export type { OneSource, RandomAccess, Source } from "./source.js";
 export type { Sink, SinkFor } from "./sink.js";

@@ -1,5 +1,6 @@
 /** Whole models: bytes in, a plan, bytes out. */
-import type { CoreReport, CoreTensorInfo } from "./core.js";
+import { checkCalibration, type Calibration } from "./calibration.js";
+import type { CoreLayerInput, CoreReport, CoreTensorInfo } from "./core.js";
 import { UnsupportedError } from "./errors.js";
 import { unwrap } from "./load.js";
 import { Meter } from "./meter.js";
@@ -38,7 +39,13 @@ export interface TensorInfo {
   /** The operator that consumes it ("Conv"); empty when none does. */
   consumer: string;
   note?: string;
+  /** How many groups a convolution has its outputs in; 1 when left out. */
+  groups?: number;
+  /** Where the inputs of its layers come from, in formats that tell: what `calibrate` looks at. */
+  layerInputs?: LayerInput[];
 }
+
+export type LayerInput = CoreLayerInput;
 
 export interface FileInfo {
   name: string;
@@ -102,6 +109,11 @@ export interface ShrinkOptions extends RunOptions {
    * cut off itself. A run that was killed can be resumed either way.
    */
   resume?: boolean;
+  /**
+   * What `calibrate` of "modelshrink/runtime" found; for recipes that prune by "wanda", "sparsegpt" or
+   * "obc", fit anew, or quantize by GPTQ.
+   */
+  calibration?: Calibration;
   /** How many threads do the work, this one included; by default it alone. */
   workers?: number;
 }
@@ -193,12 +205,15 @@ function toReport({ files: [main] }: OpenModel, core: CoreReport, remarks: Remar
 export async function plan(
   source: Source,
   recipe: string | Recipe = "int8",
-  options: RunOptions = {},
+  options: RunOptions & Pick<ShrinkOptions, "calibration"> = {},
 ): Promise<Plan> {
-  checkRunOptions(options, runKeys);
+  checkRunOptions(options, [...runKeys, "calibration"]);
+  const calibration = checkCalibration(options.calibration);
   const checked = checkRecipe(recipe);
   return withModel(source, options, (opened) => {
-    const { planned, remarks } = planOf(opened, (tensors) => orderFor(checked, tensors));
+    const { planned, remarks } = planOf(opened, (tensors) =>
+      orderFor(checked, tensors, calibration),
+    );
     return Promise.resolve(toReport(opened, planned, remarks));
   });
 }
@@ -209,7 +224,7 @@ async function write(
   choose: Chooser,
   options: ShrinkOptions,
 ): Promise<ShrinkResult> {
-  checkRunOptions(options, [...runKeys, "sink", "resume", "workers"]);
+  checkRunOptions(options, [...runKeys, "sink", "resume", "workers", "calibration"]);
   const resume = checkBoolean("resume", options.resume ?? false);
   const workers = checkInteger("workers", options.workers ?? 0, 0, maxWorkers);
   const target = targetFromOption(options.sink, resume);
@@ -220,7 +235,9 @@ async function write(
     if (mainName !== undefined) ({ order, planned } = renamed(opened, order, mainName));
     const memory = new MemorySink();
     const sink = target?.sink() ?? memory;
-    const found = await runOrder(opened, order, planned, { ...options, sink, workers });
+    const calibration = checkCalibration(options.calibration);
+    const more = { ...options, sink, workers, calibration };
+    const found = await runOrder(opened, order, planned, more);
     const report = toReport(opened, found, remarks);
     if (target) {
       const message = "The output went to the sink that was given, not into memory.";
@@ -248,7 +265,8 @@ export async function shrink(
   options: ShrinkOptions = {},
 ): Promise<ShrinkResult> {
   const checked = checkRecipe(recipe);
-  return write(source, (tensors) => orderFor(checked, tensors), options);
+  const calibration = checkCalibration(options.calibration);
+  return write(source, (tensors) => orderFor(checked, tensors, calibration), options);
 }
 
 /** Writes the model with its quantized weights as floats again, of the types that they once had. */

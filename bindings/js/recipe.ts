@@ -1,7 +1,15 @@
 /** What to do with each tensor: presets, recipes, rules → one specification a tensor. */
 import type { NonFinite } from "./arrays.js";
+import type { Calibration } from "./calibration.js";
 import type { CoreReport, CoreTensorInfo, CoreTensorSpec, CoreWriteOptions } from "./core.js";
 import { formatTitles, presetNamed, presetsOf, type FormatName } from "./presets.js";
+import {
+  checkPruning,
+  pruneSpecFor,
+  type CheckedPruning,
+  type Feedback,
+  type PruneRecipe,
+} from "./prune-recipe.js";
 import type { Order } from "./run.js";
 import { ArgumentError } from "./errors.js";
 import {
@@ -27,7 +35,7 @@ export type Granularity = "tensor" | "axis" | "block";
 
 /** Which tensors: a glob (`*` is any text, `?` one character) or a "/regular expression/". */
 export type Rule =
-  | { match: string; weights: QuantizedType }
+  | { match: string; weights?: QuantizedType; prune?: PruneRecipe | false }
   | {
       match: string;
       /** Leave these tensors as they are. */
@@ -35,8 +43,17 @@ export type Rule =
     };
 
 export interface Recipe {
-  /** The number format of the weights. */
-  weights: QuantizedType;
+  /** The number format of the weights; left out: they stay as they are, but for `prune`. */
+  weights?: QuantizedType;
+  /** Which weights become zero; by default none. Embeddings are pruned only by a rule. */
+  prune?: PruneRecipe;
+  /**
+   * With a calibration: rounding errors are made up for by later weights of the layer (GPTQ); false by
+   * default.
+   */
+  gptq?: boolean;
+  /** With `gptq`: takes the inputs of large moments first; false by default. */
+  actOrder?: boolean;
   /**
    * How quantized weights are written into the graph: "storage" (the default) loads everywhere and
    * runs at float speed; "dynamic" computes in integers, fast on WebAssembly; "lowmem" keeps 4 or
@@ -66,6 +83,9 @@ const modes = ["storage", "dynamic", "lowmem"] as const;
 const granularities = ["tensor", "axis", "block"] as const;
 const recipeKeys = [
   "weights",
+  "prune",
+  "gptq",
+  "actOrder",
   "mode",
   "granularity",
   "blockSize",
@@ -76,7 +96,7 @@ const recipeKeys = [
   "requantize",
   "rules",
 ] as const;
-const ruleKeys = ["match", "weights", "keep"] as const;
+const ruleKeys = ["match", "weights", "prune", "keep"] as const;
 const maxBlockSize = 2 ** 31;
 
 function matcher(where: string, match: unknown): RegExp {
@@ -98,8 +118,10 @@ function matcher(where: string, match: unknown): RegExp {
 interface CheckedRule {
   match: string;
   pattern: RegExp;
-  /** undefined: keep. */
+  keeps: boolean;
+  /** undefined: as the recipe. */
   weights: QuantizedType | undefined;
+  prune: CheckedPruning | false | undefined;
 }
 
 function checkRule(value: unknown, i: number): CheckedRule {
@@ -107,8 +129,9 @@ function checkRule(value: unknown, i: number): CheckedRule {
   const rule = checkObject(where, value);
   checkKeys(where, rule, ruleKeys);
   const pattern = matcher(where, rule.match);
-  if ((rule.weights === undefined) === (rule.keep === undefined)) {
-    throw new ArgumentError(`${where} must have either weights or keep.`);
+  const changes = rule.weights !== undefined || rule.prune !== undefined;
+  if (changes === (rule.keep !== undefined)) {
+    throw new ArgumentError(`${where} must have either keep, or weights or prune or both.`);
   }
   if (rule.keep !== undefined && rule.keep !== true) {
     throw new ArgumentError(`${where}.keep is ${show(rule.keep)}; it must be true.`);
@@ -116,13 +139,20 @@ function checkRule(value: unknown, i: number): CheckedRule {
   return {
     match: rule.match as string,
     pattern,
+    keeps: rule.keep === true,
+    prune: optional(
+      rule.prune,
+      (prune) => prune !== false && checkPruning(`${where}.prune`, prune),
+    ),
     weights: optional(rule.weights, (weights) => checkType(`${where}.weights`, weights)),
   };
 }
 
 /** A recipe whose values are known to be right. */
 export interface CheckedRecipe {
-  weights: QuantizedType;
+  weights: QuantizedType | undefined;
+  prune: CheckedPruning | undefined;
+  gptq: Feedback | undefined;
   rules: CheckedRule[];
   minElements: number;
   requantize: boolean;
@@ -136,7 +166,18 @@ export function checkRecipe(value: unknown): CheckedRecipe {
     typeof value === "string" ? presetNamed(value).recipe : value,
   );
   checkKeys("recipe", recipe, recipeKeys);
-  const weights = checkType("weights", recipe.weights);
+  const weights = optional(recipe.weights, (it) => checkType("weights", it));
+  const prune = optional(recipe.prune, (it) => checkPruning("prune", it));
+  const gptq = checkBoolean("gptq", recipe.gptq ?? false);
+  const actOrder = checkBoolean("actOrder", recipe.actOrder ?? false);
+  if (
+    weights === undefined &&
+    !prune &&
+    !(Array.isArray(recipe.rules) && recipe.rules.length > 0)
+  ) {
+    throw new ArgumentError("The recipe says nothing to do: give weights, prune or rules.");
+  }
+  if (actOrder && !gptq) throw new ArgumentError("actOrder is an option of gptq: give both.");
   const mode = checkOneOf("mode", recipe.mode ?? "storage", modes);
   const granularity = optional(recipe.granularity, (it) =>
     checkOneOf("granularity", it, granularities),
@@ -159,6 +200,8 @@ export function checkRecipe(value: unknown): CheckedRecipe {
   };
   return {
     weights,
+    prune,
+    gptq: gptq ? { actOrder } : undefined,
     rules: rules.map(checkRule),
     minElements,
     requantize,
@@ -177,17 +220,27 @@ export function checkRecipe(value: unknown): CheckedRecipe {
 
 const elementsOf = ({ shape }: CoreTensorInfo) => shape.reduce((all, size) => all * size, 1);
 
-/** The type that the recipe gives a weight, or why it leaves it as it is. */
-function decide(
-  recipe: CheckedRecipe,
-  tensor: CoreTensorInfo,
-): { weights: QuantizedType } | { reason: string } {
+interface Decision {
+  weights?: QuantizedType | undefined;
+  prune?: CheckedPruning | undefined;
+  /** Why it stays as it is. */
+  reason?: string;
+}
+
+/** What the recipe does with a weight. */
+function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
   if (tensor.quantized && !recipe.requantize) return { reason: "already quantized" };
   const rule = recipe.rules.find(({ pattern }) => pattern.test(tensor.name));
-  if (rule) return rule.weights ? { weights: rule.weights } : { reason: "kept by a rule" };
-  return elementsOf(tensor) < recipe.minElements
-    ? { reason: `fewer than ${recipe.minElements} elements` }
-    : { weights: recipe.weights };
+  if (rule?.keeps) return { reason: "kept by a rule" };
+  if (!rule && elementsOf(tensor) < recipe.minElements) {
+    return { reason: `fewer than ${recipe.minElements} elements` };
+  }
+  const weights = rule?.weights ?? recipe.weights;
+  // A row of an embedding is a word, not an input: zeros there are lost for good.
+  const byDefault = tensor.consumer === "Gather" ? undefined : recipe.prune;
+  const prune = rule?.prune === undefined ? byDefault : rule.prune || undefined;
+  if (weights !== undefined || prune) return { weights, prune };
+  return { reason: recipe.prune ? "an embedding, pruned only by a rule" : "no rule for it" };
 }
 
 /** A model that is only copied is not what anyone wanted. `notes`: why its weights stay. */
@@ -207,32 +260,43 @@ export interface RemarkedOrder {
   notes: (string | undefined)[];
   warnings: string[];
   /** The warning when no tensor changes. */
-  ifIdle(report: CoreReport): string;
+  ifIdle(report: CoreReport): string | undefined;
 }
 
+const noType: QuantizedType = "int8";
+
 /** One specification for each tensor. What is no weight stays, whatever the rules say. */
-export function orderFor(recipe: CheckedRecipe, tensors: readonly CoreTensorInfo[]): RemarkedOrder {
-  const decisions = tensors.map((tensor) =>
-    tensor.isWeight ? decide(recipe, tensor) : { reason: undefined },
-  );
+export function orderFor(
+  recipe: CheckedRecipe,
+  tensors: readonly CoreTensorInfo[],
+  calibration?: Calibration,
+): RemarkedOrder {
+  const decided = tensors.map((tensor): { spec: CoreTensorSpec; note: string | undefined } => {
+    const { weights, prune, reason } = tensor.isWeight ? decide(recipe, tensor) : {};
+    const feedback = weights && !isFloatType(weights) ? recipe.gptq : undefined;
+    const found = pruneSpecFor(tensor, prune, feedback, calibration);
+    return {
+      spec: {
+        ...recipe.specFor(weights ?? noType),
+        keep: weights === undefined,
+        ...(found.prune ? { prune: found.prune } : {}),
+      },
+      note: reason ?? found.note,
+    };
+  });
   return {
-    order: {
-      specs: decisions.map((decision) =>
-        "weights" in decision
-          ? recipe.specFor(decision.weights)
-          : { ...recipe.specFor(recipe.weights), keep: true },
-      ),
-      options: recipe.options,
-    },
-    notes: decisions.map((decision) => ("reason" in decision ? decision.reason : undefined)),
+    order: { specs: decided.map(({ spec }) => spec), options: recipe.options },
+    notes: decided.map(({ note }) => note),
     warnings: recipe.rules
       .filter(({ pattern }) => !tensors.some((it) => it.isWeight && pattern.test(it.name)))
       .map(({ match }) => `The rule "${match}" matches no weight.`),
     ifIdle: ({ format, tensors: planned }) =>
-      idleWarning(
-        format,
-        planned.flatMap(({ note }, i) => (tensors[i]?.isWeight && note ? [note] : [])),
-      ),
+      decided.some(({ spec }) => spec.prune)
+        ? undefined
+        : idleWarning(
+            format,
+            planned.flatMap(({ note }, i) => (tensors[i]?.isWeight && note ? [note] : [])),
+          ),
   };
 }
 

@@ -1,4 +1,5 @@
 /** Runs a plan: every unit of the layout, from the model's files into a sink. */
+import { digestOf, momentsReader, type Calibration } from "./calibration.js";
 import type { CoreReport, CoreTensorReport, CoreTensorSpec, CoreWriteOptions } from "./core.js";
 import { unwrap } from "./load.js";
 import { Meter } from "./meter.js";
@@ -15,6 +16,8 @@ export interface Order {
 }
 
 export interface OrderOptions extends RunOptions {
+  /** What calibrated pruning reads beside the model. */
+  calibration: Calibration | undefined;
   sink: FileSetSink;
   /** Threads that do the work, this one included; 0 is 1. */
   workers: number;
@@ -34,7 +37,7 @@ export async function runOrder(
   const identity: RunIdentity = {
     files: planned.files,
     inputs: files,
-    order: JSON.stringify([planned.tensors, order]),
+    order: JSON.stringify([planned.tensors, order, digestOf(options.calibration)]),
   };
   const sink = new CheckedSink(options.sink, identity);
   const meter = new Meter(options, "write", planned.outputBytes);
@@ -56,9 +59,11 @@ export async function runOrder(
     const onWrite = () => {
       meter.advanceTo(sink.written);
     };
-    const host = { core, pacer, files, sink, onWrite };
+    const { tensors } = callLive(core, () => unwrap(model.info()));
+    const moments = momentsReader(options.calibration, tensors);
+    const host = { core, pacer, files, sink, onWrite, moments };
     const here = async () => {
-      const inputs = [rangesAheadOf(files)];
+      const inputs = [rangesAheadOf(files), moments];
       for (let unit = queue.shift(); unit !== undefined; unit = queue.shift()) {
         const started = unit;
         callLive(core, () => unwrap(run.start(started)));

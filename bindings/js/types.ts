@@ -56,7 +56,9 @@ export function checkType(name: string, value: unknown): QuantizedType {
     throw new UnsupportedError(`${name} is ${show(value)}, which is not supported yet.`);
   }
   if (typeof value !== "string" || isKnown) return checkOneOf(name, value, quantizedTypes);
-  const ofPreset = Object.hasOwn(presets, value) ? presets[value]!.recipe.weights : value;
+  const ofPreset = Object.hasOwn(presets, value)
+    ? (presets[value]!.recipe.weights ?? value)
+    : value;
   throw new ArgumentError(
     `${name} is ${show(value)}; it must be one of ${list(quantizedTypes)}.` +
       suggestion(ofPreset, quantizedTypes),

@@ -9,6 +9,7 @@ import { compiledCore } from "./load.js";
 import type { Pacer } from "./pace.js";
 import type { Order } from "./run.js";
 import type { CheckedSink } from "./sink.js";
+import type { ReadRange } from "./sources/ranges.js";
 import { ownBytes, type OpenFile } from "./source.js";
 import type { FromWorker, WorkerPort } from "./worker-protocol.js";
 
@@ -17,6 +18,8 @@ interface Host {
   pacer: Pacer;
   files: readonly OpenFile[];
   sink: CheckedSink;
+  /** Input 1 of the steps. */
+  moments: ReadRange;
   onWrite(): void;
 }
 
@@ -84,6 +87,12 @@ export class WorkerPool {
     const { files, sink, pacer } = this.#host;
     await pacer.pause();
     switch (message.kind) {
+      case "moments": {
+        const { id, tensor, size } = message;
+        const bytes = await this.#host.moments({ file: tensor, offset: 0, size });
+        port.post({ kind: "bytes", id, bytes }, [bytes.buffer as ArrayBuffer]);
+        return false;
+      }
       case "read": {
         const file = files[message.file]!;
         const bytes = ownBytes(file, await file.read(message.offset, message.length));

@@ -26,6 +26,8 @@ export interface PlainError {
 export type FromWorker =
   /** Ready for a unit. */
   | { kind: "ready" }
+  /** The moments of a layer's inputs, answered as "read" is. */
+  | { kind: "moments"; id: number; tensor: number; size: number }
   | { kind: "read"; id: number; file: number; offset: number; length: number }
   | { kind: "write"; unit: number; file: number; offset: number; bytes: Uint8Array }
   | { kind: "finished"; unit: number; report: CoreTensorReport | undefined }

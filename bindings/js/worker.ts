@@ -1,6 +1,7 @@
 /** The other end of a WorkerPool: reads the model's structure, then runs the units that it is given. */
 import { poolPort } from "#platform";
 import { ModelShrinkError } from "./errors.js";
+import type { CoreRange } from "./core.js";
 import { init, loadCore, unwrap } from "./load.js";
 import { readStructure } from "./open-model.js";
 import type { Piece } from "./sink.js";
@@ -49,6 +50,12 @@ const proxyOf = ({ name, size }: FileName, file: number): OpenFile => ({
   close: () => Promise.resolve(),
 });
 
+function moments({ file, size }: CoreRange): Promise<Uint8Array> {
+  const id = numReads++;
+  port.post({ kind: "moments", id, tensor: file, size });
+  return new Promise((resolve) => reads.set(id, resolve));
+}
+
 async function work({ module, files, order }: Extract<ToWorker, { kind: "start" }>): Promise<void> {
   await init({ wasm: module });
   const core = await loadCore();
@@ -71,7 +78,7 @@ async function work({ module, files, order }: Extract<ToWorker, { kind: "start" 
       port.post({ kind: "write", ...piece }, [piece.bytes.buffer as ArrayBuffer]);
     },
   };
-  const inputs = [rangesAheadOf(proxies)];
+  const inputs = [rangesAheadOf(proxies), moments];
   let next = nextOrder();
   port.post({ kind: "ready" });
   for (;;) {

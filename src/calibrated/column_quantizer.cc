@@ -2,23 +2,31 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "base/checked.h"
 #include "quantize/linear_params.h"
 
 namespace modelshrink {
 
-StatusOr<ColumnQuantizer> ColumnQuantizer::Create(const LayerShape& shape, const Scheme& scheme) {
+StatusOr<ColumnQuantizer> ColumnQuantizer::Create(const LayerShape& shape, const Scheme& scheme,
+                                                  bool is_flat) {
   if (!IsLinear(scheme.type) || scheme.rule == LinearRule::kTfjs) {
     return UnsupportedError("error feedback quantizes to integers with scales only");
   }
   const Shape lies =
       shape.inputs_first ? Shape{shape.columns, shape.rows} : Shape{shape.rows, shape.columns};
-  ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, lies));
+  // Whole blocks a row are the same in two dimensions.
+  is_flat = is_flat && scheme.granularity == Granularity::kBlock && !scheme.transposed &&
+            lies[1] % std::max(1u, scheme.block_size) != 0;
+  ASSIGN_OR_RETURN(const PartSizes sizes,
+                   PartSizesOf(scheme, is_flat ? Shape{shape.NumWeights()} : lies));
   ColumnQuantizer quantizer;
   quantizer.shape_ = shape;
   quantizer.scheme_ = scheme;
-  if (scheme.granularity == Granularity::kTensor) {
+  if (is_flat) {
+    quantizer.flat_block_ = scheme.block_size;
+  } else if (scheme.granularity == Granularity::kTensor) {
     quantizer.group_rows_ = shape.rows;
     quantizer.group_columns_ = shape.columns;
   } else {
@@ -47,7 +55,19 @@ StatusOr<ColumnQuantizer> ColumnQuantizer::Create(const LayerShape& shape, const
   return quantizer;
 }
 
+Status ColumnQuantizer::FindFlat(std::span<const float> weights) {
+  std::vector<BitRange> ranges(params_.size());
+  for (size_t j = 0; j < shape_.columns; ++j) {
+    for (size_t r = 0; r < shape_.rows; ++r) {
+      ranges[GroupOf(r, j)].Include(RangeOf(weights.data() + j * shape_.rows + r, 1));
+    }
+  }
+  for (size_t g = 0; g < ranges.size(); ++g) params_[g] = ParamsOf(scheme_, ranges[g]);
+  return {};
+}
+
 Status ColumnQuantizer::FindAll(std::span<const float> weights) {
+  if (flat_block_ != 0) return FindFlat(weights);
   for (size_t j = 0; j < shape_.columns; j += group_columns_) RETURN_IF_ERROR(FindAt(weights, j));
   return {};
 }

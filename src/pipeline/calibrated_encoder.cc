@@ -21,32 +21,6 @@
 namespace modelshrink {
 namespace {
 
-// The scheme of a job as that of a matrix [D0, D1], whose elements lie in the same order; nullopt
-// where its groups are no rectangles there.
-std::optional<Scheme> SchemeOfMatrix(const Scheme& scheme, const Shape& shape, uint64_t rows,
-                                     uint64_t row_length) {
-  Scheme result = scheme;
-  if (!IsLinear(scheme.type)) return std::nullopt;
-  switch (scheme.granularity) {
-    case Granularity::kTensor:
-      return result;
-    case Granularity::kAxis:
-      if (scheme.axis == 0 && shape[0] == rows) return result;
-      if (scheme.axis == 1 && shape == Shape{rows, row_length}) return result;
-      return std::nullopt;
-    case Granularity::kBlock:
-      if (scheme.transposed) return shape.size() == 2 ? std::optional(result) : std::nullopt;
-      // A last axis that is longer or shorter than rows (a flat weight) has the same blocks when
-      // they end where rows do.
-      if (shape.back() == row_length ||
-          (shape.back() % scheme.block_size == 0 && row_length % scheme.block_size == 0)) {
-        return result;
-      }
-      return std::nullopt;
-  }
-  return std::nullopt;
-}
-
 class CalibratedEncoder final : public TensorEncoder {
  public:
   CalibratedEncoder(const Job& job, const LayerView& view, Buffer<float> moments)
@@ -55,15 +29,6 @@ class CalibratedEncoder final : public TensorEncoder {
   Status Init() {
     num_elements_ = view_.num_groups * view_.shape.NumWeights();
     ASSIGN_OR_RETURN(original_, Buffer<float>::Allocate(num_elements_));
-    if (!spec_.feedback) return {};
-    const uint64_t rows =
-        view_.shape.inputs_first ? view_.shape.columns : view_.num_groups * view_.shape.rows;
-    // One layer a group: their scales follow each other.
-    matrix_scheme_ = SchemeOfMatrix(job_.scheme, job_.shape, rows, num_elements_ / rows);
-    if (!matrix_scheme_ ||
-        (view_.num_groups > 1 && matrix_scheme_->granularity == Granularity::kTensor)) {
-      return UnsupportedError("its scales do not fit error feedback");
-    }
     return {};
   }
 
@@ -212,7 +177,8 @@ class CalibratedEncoder final : public TensorEncoder {
     if (spec_.method == PruneSpec::Method::kSparseGpt) {
       ASSIGN_OR_RETURN(options.prune, TargetOf(group, false));
     }
-    if (spec_.feedback) options.scheme = &*matrix_scheme_;
+    options.is_flat = job_.shape.size() == 1;
+    if (spec_.feedback) options.scheme = &job_.scheme;
     ASSIGN_OR_RETURN(const FeedbackResult result,
                      RunErrorFeedback(view_.shape, weights, moments, options));
     if (result.mask.size() > 0) std::copy_n(result.mask.data(), mask.size(), mask.data());
@@ -225,7 +191,6 @@ class CalibratedEncoder final : public TensorEncoder {
   const PruneSpec& spec_;
   const LayerView view_;
   const Buffer<float> moments_;
-  std::optional<Scheme> matrix_scheme_;
   uint64_t num_elements_ = 0;
   uint64_t num_fed_ = 0;
   Buffer<float> original_, weights_;
@@ -255,6 +220,28 @@ StatusOr<uint64_t> NumMomentsOf(const Tensor& tensor) {
     return UnsupportedError("has too many inputs for their moments");
   }
   return count;
+}
+
+bool FitsFeedback(const Job& job, const Tensor& tensor) {
+  const auto view = LayerViewOf(tensor);
+  const Scheme& scheme = job.scheme;
+  if (!view.ok() || !IsLinear(scheme.type) || scheme.rule == LinearRule::kTfjs) return false;
+  const LayerShape& shape = view.value().shape;
+  // Each group is quantized on its own; their scales follow each other.
+  const bool is_grouped = view.value().num_groups > 1;
+  switch (scheme.granularity) {
+    case Granularity::kTensor:
+      return !is_grouped;
+    case Granularity::kAxis:
+      return scheme.axis < 2 && (scheme.axis == 0 || tensor.shape.size() == 2) &&
+             job.shape.size() >= 2 && job.shape[scheme.axis] == tensor.shape[scheme.axis];
+    case Granularity::kBlock:
+      if (job.shape.size() == 1) {
+        return !is_grouped || shape.NumWeights() % scheme.block_size == 0;
+      }
+      return tensor.shape.size() == 2 && job.shape == tensor.shape;
+  }
+  return false;
 }
 
 StatusOr<std::unique_ptr<TensorEncoder>> CreateCalibratedEncoder(const Job& job,

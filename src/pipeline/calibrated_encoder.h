@@ -17,9 +17,12 @@ namespace modelshrink {
 // UnsupportedError for a tensor that is no layer, or too large.
 StatusOr<uint64_t> NumMomentsOf(const Tensor& tensor);
 
+// Whether error feedback can quantize this job: its scales must be of rows, of inputs or of blocks.
+bool FitsFeedback(const Job& job, const Tensor& tensor);
+
 // For a job whose PruneSpec is calibrated; `moments` are NumMomentsOf floats. Holds the whole
-// tensor: four copies of it, and two of the moments. Only weights that lie as the layer does can be
-// quantized with feedback: an UnsupportedError otherwise.
+// tensor: four copies of it, and two of the moments. Feedback
+// needs FitsFeedback().
 StatusOr<std::unique_ptr<TensorEncoder>> CreateCalibratedEncoder(const Job& job,
                                                                  const Tensor& tensor,
                                                                  Buffer<float> moments);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/checked.h"
+#include "pipeline/calibrated_encoder.h"
 #include "pipeline/layer_view.h"
 #include "pipeline/tensor_reader.h"
 
@@ -83,6 +84,10 @@ Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout*
     const std::string obstacle = ObstacleOf(model.tensors[job.tensor], spec);
     if (obstacle.empty()) {
       job.prune = spec;
+      if (spec.feedback && !FitsFeedback(job, model.tensors[job.tensor])) {
+        job.prune.feedback = false;
+        AddNote("no GPTQ: its scales do not fit", &layout->outcomes[job.tensor]);
+      }
     } else {
       AddNote(obstacle, &layout->outcomes[job.tensor]);
     }

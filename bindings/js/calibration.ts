@@ -1,0 +1,82 @@
+/** What `calibrate` found about the layers of a model, and the core's way to it. */
+import type { CoreTensorInfo } from "./core.js";
+import { ArgumentError, ModelShrinkError } from "./errors.js";
+import { Gram } from "./gram.js";
+import { checkObject, show } from "./options.js";
+import type { ReadRange } from "./sources/ranges.js";
+
+/** The inputs' moments of layers, by their weight's name: one Gram, or one for each group. */
+export type Calibration = Readonly<Record<string, Gram | readonly Gram[]>>;
+
+export function checkCalibration(value: unknown): Calibration | undefined {
+  if (value === undefined) return undefined;
+  const calibration = checkObject("calibration", value);
+  for (const [name, grams] of Object.entries(calibration)) {
+    const list: unknown[] = Array.isArray(grams) ? grams : [grams];
+    if (list.length === 0 || !list.every((gram) => gram instanceof Gram)) {
+      throw new ArgumentError(
+        `calibration[${show(name)}] is ${show(grams)}; it must be a Gram, or one for each group.`,
+      );
+    }
+  }
+  return calibration as Calibration;
+}
+
+const gramsOf = (calibration: Calibration, name: string): readonly Gram[] | undefined => {
+  const found = Object.hasOwn(calibration, name) ? calibration[name] : undefined;
+  return found instanceof Gram ? [found] : found;
+};
+
+/** How many inputs each output of a layer has, and in how many groups; undefined: it is no layer. */
+export function layerInputsOf({ shape, axis, groups = 1 }: CoreTensorInfo) {
+  const isLayer = shape.length >= 2 && (axis === 0 || (shape.length === 2 && axis === 1));
+  if (!isLayer) return undefined;
+  const size = shape.reduce((all, length) => all * length, 1);
+  return { columns: size / shape[axis]!, groups };
+}
+
+/** The Grams of a tensor that fit it, or why there are none. */
+export function gramsFor(
+  calibration: Calibration,
+  tensor: CoreTensorInfo,
+): { grams: readonly Gram[] } | { reason: string } {
+  const layer = layerInputsOf(tensor);
+  if (!layer) return { reason: "no matrix of outputs and inputs" };
+  const grams = gramsOf(calibration, tensor.name);
+  if (!grams) return { reason: "its inputs were not seen" };
+  const fits = ({ columns, rows, normsOnly }: Gram) =>
+    columns === layer.columns && rows > 0 && !normsOnly;
+  if (grams.length !== layer.groups || !grams.every(fits)) {
+    throw new ArgumentError(
+      `calibration[${show(tensor.name)}] does not fit: the layer has ${layer.columns} inputs` +
+        `${layer.groups > 1 ? ` in each of ${layer.groups} groups` : ""}, and needs rows of them.`,
+    );
+  }
+  return { grams };
+}
+
+/** Input 1 of a run: the sums of a tensor's groups, one after the other, as "file" number `tensor`. */
+export function momentsReader(
+  calibration: Calibration | undefined,
+  tensors: readonly CoreTensorInfo[],
+): ReadRange {
+  return (range) => {
+    const tensor = tensors[range.file];
+    const grams = calibration && tensor ? gramsOf(calibration, tensor.name) : undefined;
+    if (!grams) throw new ModelShrinkError("The core asked for unknown moments.", "internal");
+    const bytes = new Uint8Array(range.size);
+    let at = 0;
+    for (const { sums } of grams) {
+      bytes.set(new Uint8Array(sums.buffer, sums.byteOffset, sums.byteLength), at);
+      at += sums.byteLength;
+    }
+    return Promise.resolve(bytes);
+  };
+}
+
+/** Tells calibrations apart, for runs that are resumed. */
+export const digestOf = (calibration: Calibration | undefined): unknown =>
+  calibration &&
+  Object.keys(calibration)
+    .sort()
+    .map((name) => [name, gramsOf(calibration, name)!.map((gram) => [gram.rows, ...gram.norms()])]);

@@ -1,0 +1,138 @@
+/** The recipe's words for pruning → what the core is asked for each tensor. */
+import { gramsFor, layerInputsOf, type Calibration } from "./calibration.js";
+import type { CorePruneSpec, CoreTensorInfo } from "./core.js";
+import { ArgumentError } from "./errors.js";
+import { checkDamping } from "./layers.js";
+import { checkBoolean, checkInteger, checkKeys, checkObject, checkOneOf, show } from "./options.js";
+
+export interface PruneRecipe {
+  /**
+   * - "magnitude": the smallest |w|; "random"; "n:m": n of each m inputs of an output stay;
+   * - with a calibration: "wanda" (|w|·‖x‖ within each output), "sparsegpt" and "obc" (the surviving
+   *   weights make up for the pruned ones).
+   */
+  method: "magnitude" | "random" | "n:m" | "wanda" | "sparsegpt" | "obc";
+  /** Which fraction goes, 0 to 1; not with n and m. */
+  sparsity?: number;
+  n?: number;
+  m?: number;
+  /** With a calibration: fits the survivors anew by least squares; false by default. */
+  refit?: boolean;
+  /** With a calibration: added to the diagonal of XᵀX, as a fraction of its mean; 0.01. */
+  damping?: number;
+  /** Of "random"; 0 by default. */
+  seed?: number;
+}
+
+export const recipePruneMethods = [
+  "magnitude",
+  "random",
+  "n:m",
+  "wanda",
+  "sparsegpt",
+  "obc",
+] as const;
+const keys = ["method", "sparsity", "n", "m", "refit", "damping", "seed"] as const;
+
+export interface CheckedPruning {
+  method: PruneRecipe["method"];
+  sparsity: number;
+  n: number;
+  m: number;
+  refit: boolean;
+  damping: number;
+  seed: number;
+}
+
+export function checkPruning(where: string, value: unknown): CheckedPruning {
+  const given = checkObject(where, value);
+  checkKeys(where, given, keys);
+  const method = checkOneOf(`${where}.method`, given.method, recipePruneMethods);
+  const isPattern = given.n !== undefined || given.m !== undefined || method === "n:m";
+  if (isPattern === (given.sparsity !== undefined)) {
+    throw new ArgumentError(
+      method === "n:m"
+        ? `${where} of method "n:m" needs n and m, and no sparsity.`
+        : `${where} needs either sparsity, or n and m.`,
+    );
+  }
+  if (isPattern && (method === "magnitude" || method === "random")) {
+    throw new ArgumentError(`${where}: n and m are for "n:m" and the calibrated methods.`);
+  }
+  const { sparsity = 0 } = given;
+  if (typeof sparsity !== "number" || !(sparsity >= 0 && sparsity <= 1)) {
+    throw new ArgumentError(
+      `${where}.sparsity is ${show(sparsity)}; it must be a number from 0 to 1.`,
+    );
+  }
+  const n = isPattern ? checkInteger(`${where}.n`, given.n, 1, 63) : 0;
+  return {
+    ...{ method, sparsity, n },
+    m: isPattern ? checkInteger(`${where}.m`, given.m, n + 1, 64) : 0,
+    refit: checkBoolean(`${where}.refit`, given.refit ?? false),
+    damping: checkDamping(given.damping),
+    seed: checkInteger(`${where}.seed`, given.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
+  };
+}
+
+export const noPruning: CorePruneSpec = {
+  ...{ method: "none", amount: 0, isFraction: true, n: 0, m: 0, magnitudeBits: 0, seed: 0 },
+  ...{ samples: 0, damping: 0.01, refit: false, feedback: false, actOrder: false },
+};
+
+/** Whether it needs to know the layer's inputs. */
+const isCalibrated = ({ method, refit }: CheckedPruning) =>
+  refit || method === "wanda" || method === "sparsegpt" || method === "obc";
+
+/** GPTQ's options. */
+export interface Feedback {
+  actOrder: boolean;
+}
+
+/**
+ * What is done with one weight. Where its inputs are not known, what needs them is done without: the note
+ * says so.
+ */
+export function pruneSpecFor(
+  tensor: CoreTensorInfo,
+  pruning: CheckedPruning | undefined,
+  feedback: Feedback | undefined,
+  calibration: Calibration | undefined,
+): { prune?: CorePruneSpec; note?: string } {
+  if (!pruning && !feedback) return {};
+  const needs = [
+    ...(pruning && isCalibrated(pruning) ? [`prune method "${pruning.method}"`] : []),
+    ...(feedback ? ["gptq"] : []),
+  ];
+  if (needs.length > 0 && !calibration) {
+    throw new ArgumentError(
+      `The recipe's ${needs.join(" and ")} needs the option calibration: make it with calibrate() of ` +
+        '"modelshrink/runtime".',
+    );
+  }
+  const found = needs.length > 0 ? gramsFor(calibration!, tensor) : { reason: "" };
+  const spec: CorePruneSpec = { ...noPruning };
+  if (pruning) {
+    const { method, sparsity, n, m, damping, seed } = pruning;
+    Object.assign(spec, { method, amount: sparsity, n, m, damping, seed });
+  }
+  if ("grams" in found) {
+    const samples = found.grams[0]!.rows;
+    const isJoint = feedback !== undefined;
+    const calibrated = { samples, refit: pruning?.refit ?? false, feedback: isJoint };
+    return { prune: { ...spec, ...calibrated, actOrder: feedback?.actOrder ?? false } };
+  }
+  if (needs.length === 0) return { prune: spec };
+  const plain = pruning && { ...spec, method: plainMethod(pruning, tensor) };
+  const instead = plain && plain.method !== pruning.method ? `, so pruned by ${plain.method}` : "";
+  return { ...(plain ? { prune: plain } : {}), note: `${found.reason}${instead}` };
+}
+
+/** What comes nearest without a calibration. */
+function plainMethod(
+  { method, m }: CheckedPruning,
+  tensor: CoreTensorInfo,
+): CorePruneSpec["method"] {
+  if (method === "magnitude" || method === "random") return method;
+  return m === 0 || !layerInputsOf(tensor) ? "magnitude" : "n:m";
+}

@@ -1,0 +1,161 @@
+/** A model in the user's onnxruntime. */
+import { dequantize } from "../arrays.js";
+import { ArgumentError, ModelShrinkError, UnsupportedError } from "../errors.js";
+import { init } from "../load.js";
+import { checkObject, show } from "../options.js";
+import { openSource, type Source } from "../source.js";
+
+/** What is used of an onnxruntime tensor. */
+export interface OrtTensor {
+  readonly type: string;
+  readonly data: unknown;
+  readonly dims: readonly number[];
+  dispose?(): void;
+}
+
+interface OrtSession {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  run(
+    feeds: Record<string, unknown>,
+    fetches?: readonly string[],
+  ): Promise<Record<string, OrtTensor>>;
+  release?(): Promise<void>;
+}
+
+/** What is used of `import * as ort from "onnxruntime-web"` (or "onnxruntime-node"). */
+export interface OrtModule {
+  InferenceSession: {
+    create(model: Uint8Array, options?: Record<string, unknown>): Promise<unknown>;
+  };
+  Tensor: new (type: never, data: never, dims: readonly number[]) => unknown;
+}
+
+/** One sample: the model's inputs by name, as onnxruntime tensors or as what makes one. */
+export type Feeds = Readonly<
+  Record<string, OrtTensor | { type?: string; data: unknown; dims: readonly number[] }>
+>;
+
+/** Runs the model on one sample; gives its outputs by name. */
+export type Run = (feeds: Feeds) => Promise<Record<string, OrtTensor>>;
+
+/** A figure of quality, higher is better: what it gives for both models is compared. */
+export type Metric = (run: Run) => number | Promise<number>;
+
+export type Samples = Iterable<Feeds> | AsyncIterable<Feeds>;
+
+export function checkOrt(value: unknown): OrtModule {
+  const ort = checkObject("ort", value) as Partial<OrtModule> & { default?: unknown };
+  if (ort.InferenceSession && ort.Tensor) return ort as OrtModule;
+  // A CommonJS module in an ES one.
+  if (ort.default !== undefined && ort.default !== value) return checkOrt(ort.default);
+  throw new ArgumentError(
+    "ort has no InferenceSession and Tensor: pass onnxruntime-node or onnxruntime-web itself.",
+  );
+}
+
+export function checkSamples(value: unknown): Samples {
+  const isList = typeof value === "object" && value !== null;
+  if (isList && (Symbol.iterator in value || Symbol.asyncIterator in value)) {
+    return value as Samples;
+  }
+  throw new ArgumentError(`inputs is ${show(value)}; it must be a list of samples.`);
+}
+
+const typeOfArray = new Map<string, string>([
+  ["Float32Array", "float32"],
+  ["Float64Array", "float64"],
+  ["Int32Array", "int32"],
+  ["BigInt64Array", "int64"],
+  ["Uint8Array", "uint8"],
+  ["Int8Array", "int8"],
+  ["Uint16Array", "float16"],
+]);
+
+/** The bytes of a model of one file. */
+export async function bytesOf(source: Source, signal?: AbortSignal): Promise<Uint8Array> {
+  const opened = await openSource(source, signal);
+  try {
+    return await opened.main.read(0, opened.main.size);
+  } finally {
+    await opened.close();
+  }
+}
+
+/** The floats of an output, whatever onnxruntime holds them in. */
+export function floatsOf(name: string, tensor: OrtTensor): Float32Array {
+  const { type, data } = tensor;
+  if (data instanceof Float32Array) return data;
+  if (data instanceof Uint16Array && type === "float16") {
+    return dequantize({
+      ...{ type: "float16", shape: [data.length], data, scale: new Float32Array(0) },
+    });
+  }
+  if (ArrayBuffer.isView(data) && !(data instanceof DataView)) {
+    return Float32Array.from(data as unknown as ArrayLike<number | bigint>, Number);
+  }
+  throw new UnsupportedError(`The value "${name}" is of type ${type}, which holds no numbers.`);
+}
+
+export class Session {
+  readonly #ort: OrtModule;
+  readonly #session: OrtSession;
+
+  private constructor(ort: OrtModule, session: OrtSession) {
+    this.#ort = ort;
+    this.#session = session;
+  }
+
+  static async open(ort: OrtModule, model: Uint8Array, what: string): Promise<Session> {
+    await init();
+    try {
+      const session = await ort.InferenceSession.create(model, {
+        graphOptimizationLevel: "disabled",
+        // Warnings about unused initializers are not the user's business.
+        logSeverityLevel: 3,
+      });
+      return new Session(ort, session as OrtSession);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new ModelShrinkError(`onnxruntime cannot load ${what}: ${why}`, "unsupported", {
+        cause,
+      });
+    }
+  }
+
+  get outputNames(): readonly string[] {
+    return this.#session.outputNames;
+  }
+
+  async run(feeds: Feeds, fetches?: readonly string[]): Promise<Record<string, OrtTensor>> {
+    const given = checkObject("a sample", feeds) as Feeds;
+    for (const name of this.#session.inputNames) {
+      if (!Object.hasOwn(given, name)) {
+        throw new ArgumentError(
+          `A sample has no "${name}"; the model's inputs are ${this.#session.inputNames.join(", ")}.`,
+        );
+      }
+    }
+    const tensors = Object.fromEntries(
+      Object.entries(given).map(([name, it]) => [name, this.#tensorOf(name, it)]),
+    );
+    return fetches ? this.#session.run(tensors, fetches) : this.#session.run(tensors);
+  }
+
+  async close(): Promise<void> {
+    await this.#session.release?.();
+  }
+
+  #tensorOf(name: string, value: Feeds[string]): unknown {
+    if (value instanceof this.#ort.Tensor) return value;
+    const { type, data, dims } = checkObject(`the sample's "${name}"`, value);
+    const className = (data as object | undefined)?.constructor.name ?? "";
+    const known = type ?? typeOfArray.get(className);
+    if (known === undefined || !Array.isArray(dims)) {
+      throw new ArgumentError(
+        `The sample's "${name}" must be an onnxruntime Tensor or { data, dims } with a typed array.`,
+      );
+    }
+    return new this.#ort.Tensor(known as never, data as never, dims as number[]);
+  }
+}

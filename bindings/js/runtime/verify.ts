@@ -1,0 +1,149 @@
+/** Runs two models side by side. */
+import { ArgumentError } from "../errors.js";
+import { checkKeys, checkObject } from "../options.js";
+import type { Source } from "../source.js";
+import {
+  bytesOf,
+  checkOrt,
+  checkSamples,
+  floatsOf,
+  Session,
+  type Metric,
+  type OrtModule,
+  type OrtTensor,
+  type Samples,
+} from "./session.js";
+
+export interface VerifyOptions {
+  /** The onnxruntime that runs both models. */
+  ort: OrtModule;
+  inputs: Samples;
+  /** A figure of quality, higher is better, beside the outputs: accuracy, say. */
+  metric?: Metric;
+  signal?: AbortSignal;
+}
+
+export interface OutputComparison {
+  name: string;
+  /** Signal to noise ratio in dB over all samples; Infinity when nothing differs. */
+  sqnr: number;
+  cosine: number;
+  maxAbsError: number;
+  /** In what fraction of rows (along the last axis) the largest value is the same one. */
+  top1Agreement?: number;
+}
+
+export interface Verification {
+  samples: number;
+  outputs: OutputComparison[];
+  /** The output of lowest cosine. */
+  worst: OutputComparison;
+  metric?: { original: number; shrunk: number; /** original − shrunk. */ drop: number };
+}
+
+/** Sums over all samples, in float64. */
+class OutputSums {
+  #xx = 0;
+  #yy = 0;
+  #xy = 0;
+  #ee = 0;
+  #max = 0;
+  #rows = 0;
+  #agreeing = 0;
+
+  add(x: Float32Array, y: Float32Array, rowLength: number): void {
+    for (const [i, a] of x.entries()) {
+      const b = y[i]!;
+      this.#xx += a * a;
+      this.#yy += b * b;
+      this.#xy += a * b;
+      this.#ee += (a - b) ** 2;
+      this.#max = Math.max(this.#max, Math.abs(a - b));
+    }
+    if (rowLength < 2) return;
+    for (let start = 0; start < x.length; start += rowLength) {
+      const best = (values: Float32Array) => {
+        const row = values.subarray(start, start + rowLength);
+        return row.indexOf(row.reduce((largest, value) => Math.max(largest, value), -Infinity));
+      };
+      this.#rows++;
+      this.#agreeing += best(x) === best(y) ? 1 : 0;
+    }
+  }
+
+  result(name: string): OutputComparison {
+    const norm = Math.sqrt(this.#xx * this.#yy);
+    const areZero = this.#xx === 0 && this.#yy === 0;
+    return {
+      name,
+      sqnr: this.#ee === 0 ? Infinity : 10 * Math.log10(this.#xx / this.#ee),
+      cosine: norm > 0 ? this.#xy / norm : areZero ? 1 : 0,
+      maxAbsError: this.#max,
+      ...(this.#rows > 0 ? { top1Agreement: this.#agreeing / this.#rows } : {}),
+    };
+  }
+}
+
+function addOutputs(
+  sums: Map<string, OutputSums>,
+  original: Record<string, OrtTensor>,
+  shrunk: Record<string, OrtTensor>,
+): void {
+  for (const [name, of] of sums) {
+    const a = original[name]!;
+    const b = shrunk[name]!;
+    const [x, y] = [floatsOf(name, a), floatsOf(name, b)];
+    if (x.length !== y.length) {
+      throw new ArgumentError(
+        `The output "${name}" has ${x.length} elements in the original and ${y.length} in the other.`,
+      );
+    }
+    of.add(x, y, a.dims.at(-1) ?? 1);
+  }
+}
+
+/** How far the outputs of `shrunk` are from those of `original`, on the samples. */
+export async function verify(
+  original: Source,
+  shrunk: Source,
+  options: VerifyOptions,
+): Promise<Verification> {
+  const given = checkObject("options", options);
+  checkKeys("options", given, ["ort", "inputs", "metric", "signal"]);
+  const ort = checkOrt(given.ort);
+  const samples = checkSamples(given.inputs);
+  const { metric, signal } = options;
+  const a = await Session.open(ort, await bytesOf(original, signal), "the original model");
+  const b = await Session.open(ort, await bytesOf(shrunk, signal), "the shrunken model").catch(
+    async (error: unknown) => {
+      await a.close();
+      throw error;
+    },
+  );
+  try {
+    const missing = a.outputNames.find((name) => !b.outputNames.includes(name));
+    if (missing !== undefined) {
+      throw new ArgumentError(`The second model has no output "${missing}" as the first one has.`);
+    }
+    const sums = new Map(a.outputNames.map((name) => [name, new OutputSums()]));
+    let count = 0;
+    for await (const sample of samples) {
+      signal?.throwIfAborted();
+      addOutputs(sums, await a.run(sample), await b.run(sample));
+      count++;
+    }
+    if (count === 0) throw new ArgumentError("inputs has no samples.");
+    const outputs = [...sums].map(([name, of]) => of.result(name));
+    const worst = outputs.reduce((low, it) => (it.cosine < low.cosine ? it : low));
+    if (!metric) return { samples: count, outputs, worst };
+    const [before, after] = [
+      await metric((feeds) => a.run(feeds)),
+      await metric((feeds) => b.run(feeds)),
+    ];
+    const figures = { original: before, shrunk: after, drop: before - after };
+    return { samples: count, outputs, worst, metric: figures };
+  } finally {
+    await a.close();
+    await b.close();
+  }
+}

@@ -172,6 +172,12 @@ export interface CoreModel extends CoreSteps<CoreRequest> {
   info(): CoreResult<CoreModelInfo>;
   /** One spec for each tensor of info(). */
   plan(specs: CoreTensorSpec[], options: CoreWriteOptions): CoreResult<CoreReport>;
+  /** Of the tensors of these numbers, which fraction goes from all of them. */
+  survey(
+    tensors: number[],
+    allocation: "global" | "lamp",
+    sparsity: number,
+  ): CoreResult<CoreSurvey>;
   shrink(specs: CoreTensorSpec[], options: CoreWriteOptions): CoreResult<CoreShrink>;
 }
 
@@ -186,6 +192,17 @@ export interface CoreShrink extends CoreRun {
   /** The entry of one tensor, complete after the unit that has it. */
   tensorReport(tensor: number): CoreResult<CoreTensorReport>;
   start(unit: number): CoreResult<Record<string, never>>;
+}
+
+/** Mirrors `Share` of src/pipeline/survey.h. */
+export interface CoreShare {
+  tensor: number;
+  magnitudeBits: number;
+  count: number;
+}
+
+export interface CoreSurvey extends CoreSteps {
+  shares(): CoreShare[];
 }
 
 export interface CoreQuantized {

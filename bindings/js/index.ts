@@ -22,6 +22,13 @@ export {
   type PruneMethod,
   type PruneOptions,
 } from "./prune.js";
+export {
+  allocateSparsity,
+  prunesAt,
+  sparsityAt,
+  type AllocationOptions,
+  type Schedule,
+} from "./allocation.js";
 export { Gram, type ConvWindow, type GramOptions } from "./gram.js";
 export {
   biasCorrection,

@@ -1,5 +1,5 @@
 export interface Progress {
-  phase: "read" | "write" | "compare";
+  phase: "read" | "survey" | "write" | "compare";
   /** Bytes; never decreases within a phase. */
   done: number;
   total: number;

@@ -14,6 +14,7 @@ import {
   type Recipe,
   type RemarkedOrder,
 } from "./recipe.js";
+import { applyShares, type PruneSurvey } from "./prune-recipe.js";
 import { runOrder, type Order } from "./run.js";
 import { MemorySink, targetFromOption, type Sink, type SinkFor } from "./sink.js";
 import type { OpenFile, Source } from "./source.js";
@@ -155,13 +156,13 @@ export async function inspect(source: Source, options: RunOptions = {}): Promise
 
 /** What makes an order of the tensors that a model has. */
 type Chooser = (tensors: readonly CoreTensorInfo[]) => RemarkedOrder;
-type Remarks = Omit<RemarkedOrder, "order">;
+type Remarks = Omit<RemarkedOrder, "order" | "survey">;
 
 function planOf({ core, model }: OpenModel, choose: Chooser) {
   return callLive(core, () => {
     const { tensors } = unwrap(model.info());
-    const { order, ...remarks } = choose(tensors);
-    return { order, remarks, planned: unwrap(model.plan(order.specs, order.options)) };
+    const { order, survey, ...remarks } = choose(tensors);
+    return { order, survey, remarks, planned: unwrap(model.plan(order.specs, order.options)) };
   });
 }
 
@@ -218,6 +219,37 @@ export async function plan(
   });
 }
 
+/** Reads the weights that share an amount, and gives each its own. */
+async function shareBySurvey(
+  { core, model, files, pacer }: OpenModel,
+  survey: PruneSurvey,
+  { specs }: Order,
+  options: RunOptions,
+): Promise<void> {
+  const { tensors, allocation, sparsity } = survey;
+  const run = callLive(core, () => unwrap(model.survey(tensors, allocation, sparsity)));
+  const meter = new Meter(
+    options,
+    "survey",
+    files.reduce((bytes, { size }) => bytes + size, 0),
+  );
+  try {
+    await runSteps(run, {
+      core,
+      pacer,
+      inputs: [rangesAheadOf(files)],
+      onRead: (size) => {
+        meter.advanceTo(meter.done + size);
+      },
+    });
+    const shares = callLive(core, () => run.shares());
+    applyShares(survey, shares, specs);
+    meter.advanceTo(Infinity);
+  } finally {
+    release(core, run);
+  }
+}
+
 /** Reads, plans and writes. */
 async function write(
   source: Source,
@@ -229,10 +261,11 @@ async function write(
   const workers = checkInteger("workers", options.workers ?? 0, 0, maxWorkers);
   const target = targetFromOption(options.sink, resume);
   return withModel(source, options, async (opened) => {
-    const { remarks, ...first } = planOf(opened, choose);
+    const { remarks, survey, ...first } = planOf(opened, choose);
     let { order, planned } = first;
     const mainName = await target?.mainName(planned);
     if (mainName !== undefined) ({ order, planned } = renamed(opened, order, mainName));
+    if (survey) await shareBySurvey(opened, survey, order, options);
     const memory = new MemorySink();
     const sink = target?.sink() ?? memory;
     const calibration = checkCalibration(options.calibration);

@@ -1,6 +1,7 @@
 /** The recipe's words for pruning → what the core is asked for each tensor. */
 import { gramsFor, layerInputsOf, type Calibration } from "./calibration.js";
-import type { CorePruneSpec, CoreTensorInfo } from "./core.js";
+import { allocateSparsity } from "./allocation.js";
+import type { CorePruneSpec, CoreShare, CoreTensorInfo, CoreTensorSpec } from "./core.js";
 import { ArgumentError } from "./errors.js";
 import { checkDamping } from "./layers.js";
 import { checkBoolean, checkInteger, checkKeys, checkObject, checkOneOf, show } from "./options.js";
@@ -16,6 +17,12 @@ export interface PruneRecipe {
   sparsity?: number;
   n?: number;
   m?: number;
+  /**
+   * Of "magnitude", how tensors share the sparsity: "uniform" (the default): each has it; "erk": small
+   * ones lose less, by their dimensions; "global": one threshold for all; "lamp": layer-adaptive
+   * magnitudes. The last two read the weights before, and leave out tensors with rules of their own.
+   */
+  allocation?: "uniform" | "erk" | "global" | "lamp";
   /** With a calibration: fits the survivors anew by least squares; false by default. */
   refit?: boolean;
   /** With a calibration: added to the diagonal of XᵀX, as a fraction of its mean; 0.01. */
@@ -32,11 +39,13 @@ export const recipePruneMethods = [
   "sparsegpt",
   "obc",
 ] as const;
-const keys = ["method", "sparsity", "n", "m", "refit", "damping", "seed"] as const;
+const allocations = ["uniform", "erk", "global", "lamp"] as const;
+const keys = ["method", "sparsity", "allocation", "n", "m", "refit", "damping", "seed"] as const;
 
 export interface CheckedPruning {
   method: PruneRecipe["method"];
   sparsity: number;
+  allocation: NonNullable<PruneRecipe["allocation"]>;
   n: number;
   m: number;
   refit: boolean;
@@ -65,9 +74,13 @@ export function checkPruning(where: string, value: unknown): CheckedPruning {
       `${where}.sparsity is ${show(sparsity)}; it must be a number from 0 to 1.`,
     );
   }
+  const allocation = checkOneOf(`${where}.allocation`, given.allocation ?? "uniform", allocations);
+  if (allocation !== "uniform" && method !== "magnitude") {
+    throw new ArgumentError(`${where}.allocation is an option of method "magnitude".`);
+  }
   const n = isPattern ? checkInteger(`${where}.n`, given.n, 1, 63) : 0;
   return {
-    ...{ method, sparsity, n },
+    ...{ method, sparsity, allocation, n },
     m: isPattern ? checkInteger(`${where}.m`, given.m, n + 1, 64) : 0,
     refit: checkBoolean(`${where}.refit`, given.refit ?? false),
     damping: checkDamping(given.damping),
@@ -135,4 +148,41 @@ function plainMethod(
 ): CorePruneSpec["method"] {
   if (method === "magnitude" || method === "random") return method;
   return m === 0 || !layerInputsOf(tensor) ? "magnitude" : "n:m";
+}
+
+/** One amount for several tensors that is shared out by looking at their weights. */
+export interface PruneSurvey {
+  tensors: number[];
+  allocation: "global" | "lamp";
+  sparsity: number;
+}
+
+/** Gives the tensors of these numbers their shares, or says what has to be found out first. */
+export function shareOut(
+  { allocation, sparsity }: CheckedPruning,
+  indices: number[],
+  tensors: readonly CoreTensorInfo[],
+  specs: readonly CoreTensorSpec[],
+): PruneSurvey | undefined {
+  if (allocation === "uniform") return undefined;
+  if (allocation !== "erk") return { tensors: indices, allocation, sparsity };
+  const shapes = indices.map((i) => tensors[i]!.shape);
+  const sparsities = allocateSparsity(shapes, { method: "erk", sparsity });
+  for (const [k, i] of indices.entries()) specs[i]!.prune!.amount = sparsities[k]!;
+  return undefined;
+}
+
+/** What a survey found, into the specifications. */
+export function applyShares(
+  { allocation }: PruneSurvey,
+  shares: readonly CoreShare[],
+  specs: readonly CoreTensorSpec[],
+): void {
+  for (const { tensor, magnitudeBits, count } of shares) {
+    const found =
+      allocation === "global"
+        ? { method: "below", magnitudeBits }
+        : { amount: count, isFraction: false };
+    Object.assign(specs[tensor]!.prune!, found);
+  }
 }

@@ -6,9 +6,11 @@ import { formatTitles, presetNamed, presetsOf, type FormatName } from "./presets
 import {
   checkPruning,
   pruneSpecFor,
+  shareOut,
   type CheckedPruning,
   type Feedback,
   type PruneRecipe,
+  type PruneSurvey,
 } from "./prune-recipe.js";
 import type { Order } from "./run.js";
 import { ArgumentError } from "./errors.js";
@@ -259,6 +261,8 @@ export interface RemarkedOrder {
   order: Order;
   notes: (string | undefined)[];
   warnings: string[];
+  /** What is to be found out before: which tensors share how much. */
+  survey?: PruneSurvey;
   /** The warning when no tensor changes. */
   ifIdle(report: CoreReport): string | undefined;
 }
@@ -271,10 +275,13 @@ export function orderFor(
   tensors: readonly CoreTensorInfo[],
   calibration?: Calibration,
 ): RemarkedOrder {
-  const decided = tensors.map((tensor): { spec: CoreTensorSpec; note: string | undefined } => {
+  /** Those that the recipe's own words prune, not a rule. */
+  const sharing: number[] = [];
+  const decided = tensors.map((tensor, i): { spec: CoreTensorSpec; note: string | undefined } => {
     const { weights, prune, reason } = tensor.isWeight ? decide(recipe, tensor) : {};
     const feedback = weights && !isFloatType(weights) ? recipe.gptq : undefined;
     const found = pruneSpecFor(tensor, prune, feedback, calibration);
+    if (found.prune && prune && prune === recipe.prune) sharing.push(i);
     return {
       spec: {
         ...recipe.specFor(weights ?? noType),
@@ -284,8 +291,11 @@ export function orderFor(
       note: reason ?? found.note,
     };
   });
+  const specs = decided.map(({ spec }) => spec);
+  const survey = recipe.prune && shareOut(recipe.prune, sharing, tensors, specs);
   return {
-    order: { specs: decided.map(({ spec }) => spec), options: recipe.options },
+    order: { specs, options: recipe.options },
+    ...(survey ? { survey } : {}),
     notes: decided.map(({ note }) => note),
     warnings: recipe.rules
       .filter(({ pattern }) => !tensors.some((it) => it.isWeight && pattern.test(it.name)))

@@ -101,7 +101,7 @@ Status MaskRunsOf(const val& object, const Request& r) {
   ASSIGN_OR_RETURN(const size_t dim, DimFrom(object, r));
   ASSIGN_OR_RETURN(const uint32_t n, Uint32From(object, "n"));
   ASSIGN_OR_RETURN(const uint32_t m, Uint32From(object, "m"));
-  return MaskRuns(r.scores, r.alive, ViewOf(r.shape, dim), n, m, r.mask);
+  return MaskRuns(r.scores, r.alive, ViewOf(r.shape, dim), n, m, r.as_tfmot, r.mask);
 }
 
 Status MaskChannelsOf(const val& object, const Request& r) {
@@ -138,7 +138,11 @@ Status MaskBlocksOf(const val& object, const Request& r) {
   if (pattern.block_rows == 0 || pattern.block_columns == 0) {
     return ArgumentError("blockShape must be at least 1 by 1");
   }
-  ASSIGN_OR_RETURN(const uint64_t count, CountFrom(object, pattern.NumBlocks(), r.as_tfmot));
+  pattern.centers_scores = r.as_tfmot;
+  ASSIGN_OR_RETURN(uint64_t count, CountFrom(object, pattern.NumBlocks(), r.as_tfmot));
+  // As torch.ao: only all of them are all of them.
+  const bool is_part = object["isFraction"].isTrue() && NumberFrom(object, "amount").value() < 1;
+  if (is_part) count = std::min<uint64_t>(count, pattern.NumBlocks() - 1);
   return MaskBlocks(r.scores, pattern, count, r.ties(), r.mask);
 }
 

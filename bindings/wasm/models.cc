@@ -30,6 +30,24 @@ StatusOr<std::span<const uint8_t>> InputBuffer::Bytes(double size) const {
   return buffer_.span().first(static_cast<size_t>(checked));
 }
 
+StepRunner& CoreRun::steps() const {
+  if (shrinker_) return *shrinker_;
+  if (comparer_) return *comparer_;
+  return *surveyor_;
+}
+
+val CoreRun::Shares() const {
+  val shares = val::array();
+  for (const Share& share : surveyor_->shares()) {
+    val entry = val::object();
+    entry.set("tensor", NumberOf(share.tensor));
+    entry.set("magnitudeBits", share.magnitude_bits);
+    entry.set("count", NumberOf(share.count));
+    shares.call<void>("push", entry);
+  }
+  return shares;
+}
+
 val CoreRun::Units() const { return UnitsOf(shrinker_->units()); }
 
 val CoreRun::Start(double unit) {
@@ -39,7 +57,7 @@ val CoreRun::Start(double unit) {
 }
 
 val CoreRun::Next() {
-  auto step = shrinker_ ? shrinker_->Next() : comparer_->Next();
+  auto step = steps().Next();
   if (!step.ok()) return ErrorOf(step.status());
   return StepOf(step.value());
 }
@@ -47,7 +65,7 @@ val CoreRun::Next() {
 val CoreRun::Feed(double size) {
   auto bytes = input_.Bytes(size);
   if (!bytes.ok()) return ErrorOf(bytes.status());
-  return ResultOf(shrinker_ ? shrinker_->Feed(bytes.value()) : comparer_->Feed(bytes.value()));
+  return ResultOf(steps().Feed(bytes.value()));
 }
 
 val CoreRun::Report() const {
@@ -115,6 +133,22 @@ val CoreModel::Shrink(const val& specs, const val& options) const {
   auto shrinker = Shrinker::Create(*format_, std::move(layout).value());
   if (!shrinker.ok()) return ErrorOf(shrinker.status());
   return val(CoreRun({format_}, std::move(shrinker).value()));
+}
+
+val CoreModel::Survey(const val& tensors, const std::string& allocation, double sparsity) const {
+  std::vector<size_t> indices;
+  const auto count = IntegerFrom(tensors["length"], "tensors.length", UINT32_MAX);
+  if (!count.ok()) return ErrorOf(count.status());
+  for (size_t i = 0; i < count.value(); ++i) {
+    const auto index = IntegerFrom(tensors[i], "tensors", UINT32_MAX);
+    if (!index.ok()) return ErrorOf(index.status());
+    indices.push_back(static_cast<size_t>(index.value()));
+  }
+  auto surveyor =
+      Surveyor::Create(*format_, std::move(indices),
+                       allocation == "lamp" ? Allocation::kLamp : Allocation::kGlobal, sparsity);
+  if (!surveyor.ok()) return ErrorOf(surveyor.status());
+  return val(CoreRun({format_}, std::move(surveyor).value()));
 }
 
 val CoreModel::CompareWith(const CoreModel& other) const {

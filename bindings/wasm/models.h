@@ -12,6 +12,7 @@
 #include "formats/format.h"
 #include "pipeline/compare.h"
 #include "pipeline/shrink.h"
+#include "pipeline/survey.h"
 #include "values.h"
 
 namespace modelshrink::wasm {
@@ -28,11 +29,13 @@ class InputBuffer {
   Buffer<uint8_t> buffer_;
 };
 
-// A shrink or a comparison. Holds its models, so JavaScript may delete those first.
+// A shrink, a comparison or a survey. Holds its models, so JavaScript may delete those first.
 class CoreRun {
  public:
   CoreRun(std::vector<std::shared_ptr<Format>> formats, std::unique_ptr<Shrinker> shrinker)
       : formats_(std::move(formats)), shrinker_(std::move(shrinker)) {}
+  CoreRun(std::vector<std::shared_ptr<Format>> formats, std::unique_ptr<Surveyor> surveyor)
+      : formats_(std::move(formats)), surveyor_(std::move(surveyor)) {}
   CoreRun(std::vector<std::shared_ptr<Format>> formats, std::unique_ptr<Comparer> comparer)
       : formats_(std::move(formats)), comparer_(std::move(comparer)) {}
 
@@ -45,13 +48,18 @@ class CoreRun {
   val Report() const;
   // The entry of one tensor.
   val TensorReport(double tensor) const;
+  // Of a survey: Share[].
+  val Shares() const;
 
  private:
   // Declared first, destroyed last: the others point into them.
   std::vector<std::shared_ptr<Format>> formats_;
-  // One of both.
+  StepRunner& steps() const;
+
+  // One of these.
   std::unique_ptr<Shrinker> shrinker_;
   std::unique_ptr<Comparer> comparer_;
+  std::unique_ptr<Surveyor> surveyor_;
   InputBuffer input_;
 };
 
@@ -66,6 +74,7 @@ class CoreModel {
   val Info() const;
   val Plan(const val& specs, const val& options) const;
   val Shrink(const val& specs, const val& options) const;
+  val Survey(const val& tensors, const std::string& allocation, double sparsity) const;
   val CompareWith(const CoreModel& other) const;
 
  private:

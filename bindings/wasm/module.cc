@@ -41,6 +41,7 @@ EMSCRIPTEN_BINDINGS(modelshrink) {
       .function("feed", &CoreModel::Feed)
       .function("info", &CoreModel::Info)
       .function("plan", &CoreModel::Plan)
+      .function("survey", &CoreModel::Survey)
       .function("shrink", &CoreModel::Shrink);
   class_<CoreRun>("CoreRun")
       .function("units", &CoreRun::Units)
@@ -48,6 +49,7 @@ EMSCRIPTEN_BINDINGS(modelshrink) {
       .function("next", &CoreRun::Next)
       .function("input", &CoreRun::Input)
       .function("feed", &CoreRun::Feed)
+      .function("shares", &CoreRun::Shares)
       .function("report", &CoreRun::Report)
       .function("tensorReport", &CoreRun::TensorReport);
 }

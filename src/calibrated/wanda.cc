@@ -29,7 +29,7 @@ Status MaskByWanda(const LayerShape& shape, std::span<const float> weights,
     }
     if (target.kind == PruneTarget::Kind::kNofM) {
       RETURN_IF_ERROR(MaskRuns(scores.span(), {}, {.length = shape.columns}, target.n, target.m,
-                               row_mask.span()));
+                               /*lowest_stays=*/false, row_mask.span()));
     } else {
       RETURN_IF_ERROR(
           MaskSmallest(scores.span(), {}, target.count, Ties::kLowestIndexGoes, row_mask.span()));

@@ -22,7 +22,8 @@ HWY_INLINE int32_t MagnitudeOf(float score) {
 }
 
 // Runs of m rows of `inner` elements, each column on its own.
-void MaskColumns(const float* scores, size_t rows, size_t inner, uint32_t n, uint8_t* mask) {
+void MaskColumns(const float* scores, size_t rows, size_t inner, uint32_t n, bool lowest_stays,
+                 uint8_t* mask) {
   constexpr size_t kChunk = 256;
   int32_t num_larger[kChunk];
   for (size_t first = 0; first < inner; first += kChunk) {
@@ -32,8 +33,8 @@ void MaskColumns(const float* scores, size_t rows, size_t inner, uint32_t n, uin
       const float* own = scores + i * inner + first;
       for (size_t k = 0; k < rows; ++k) {
         const float* other = scores + k * inner + first;
-        // An equal one that comes later counts as larger.
-        const int32_t tie = k > i;
+        // Which equal ones count as larger.
+        const int32_t tie = lowest_stays ? k < i : k > i;
         for (size_t t = 0; t < width; ++t) {
           num_larger[t] += MagnitudeOf(other[t]) > MagnitudeOf(own[t]) - tie;
         }
@@ -48,20 +49,22 @@ void MaskColumns(const float* scores, size_t rows, size_t inner, uint32_t n, uin
 // Runs of four along the last axis: each lane against the three others of its 128 bits.
 class Quads {
  public:
-  explicit Quads(uint32_t n)
+  Quads(uint32_t n, bool lowest_stays)
       : magnitude_(SetOpaque(di_, INT32_MAX)), n_(SetOpaque(di_, static_cast<int32_t>(n))) {
     const auto lane = hn::And(hn::Iota(di_, 0), hn::Set(di_, 3));
-    const auto one = hn::Set(di_, 1);
-    ties1_ = hn::IfThenElseZero(hn::Lt(lane, hn::Set(di_, 3)), one);
-    ties2_ = hn::IfThenElseZero(hn::Lt(lane, hn::Set(di_, 2)), one);
-    ties3_ = hn::IfThenElseZero(hn::Lt(lane, hn::Set(di_, 1)), one);
+    // 1 where the compared lane comes later, or with `lowest_stays` earlier.
+    const auto if_later = hn::Set(di_, lowest_stays ? 0 : 1);
+    const auto if_earlier = hn::Set(di_, lowest_stays ? 1 : 0);
+    ties1_ = hn::IfThenElse(hn::Lt(lane, hn::Set(di_, 3)), if_later, if_earlier);
+    ties2_ = hn::IfThenElse(hn::Lt(lane, hn::Set(di_, 2)), if_later, if_earlier);
+    ties3_ = hn::IfThenElse(hn::Lt(lane, hn::Set(di_, 1)), if_later, if_earlier);
   }
 
   // All bits set where fewer than n are larger.
   HWY_INLINE hn::Vec<hn::ScalableTag<int32_t>> IsKept(const float* from) const {
     const hn::ScalableTag<float> df;
     const auto v = hn::And(hn::BitCast(di_, hn::LoadU(df, from)), magnitude_);
-    // The lane i + 1, i + 2, i + 3; equal ones further on count as larger.
+    // The lane i + 1, i + 2, i + 3 of four, around.
     const auto larger1 = IsLarger(hn::Shuffle0321(v), ties1_, v);
     const auto larger2 = IsLarger(hn::Shuffle1032(v), ties2_, v);
     const auto larger3 = IsLarger(hn::Shuffle2103(v), ties3_, v);
@@ -81,12 +84,12 @@ class Quads {
 #endif
 
 // Whole runs of four without gaps between; returns how many elements are done.
-size_t MaskQuads(const float* scores, size_t size, uint32_t n, uint8_t* mask) {
+size_t MaskQuads(const float* scores, size_t size, uint32_t n, bool lowest_stays, uint8_t* mask) {
   size_t i = 0;
 #if HWY_TARGET != HWY_SCALAR
   const hn::ScalableTag<int32_t> di;
   const size_t lanes = hn::Lanes(di);
-  const Quads quads(n);
+  const Quads quads(n, lowest_stays);
   const auto one = SetOpaque(di, 1);
   for (; i + 4 * lanes <= size; i += 4 * lanes) {
     const auto kept = [&](size_t j)
@@ -97,15 +100,17 @@ size_t MaskQuads(const float* scores, size_t size, uint32_t n, uint8_t* mask) {
   (void)scores;
   (void)size;
   (void)n;
+  (void)lowest_stays;
   (void)mask;
 #endif
   return i;
 }
 
-void MaskNofM(const float* scores, const AxisView& view, uint32_t n, uint32_t m, uint8_t* mask) {
+void MaskNofM(const float* scores, const AxisView& view, uint32_t n, uint32_t m, bool lowest_stays,
+              uint8_t* mask) {
   size_t done = 0;
   if (view.inner == 1 && m == 4 && view.length % 4 == 0) {
-    done = MaskQuads(scores, view.outer * view.length, n, mask);
+    done = MaskQuads(scores, view.outer * view.length, n, lowest_stays, mask);
   }
   // Rows without a gap between their runs are one long row.
   const bool is_seamless = view.length % m == 0;
@@ -114,7 +119,8 @@ void MaskNofM(const float* scores, const AxisView& view, uint32_t n, uint32_t m,
   for (size_t o = 0; o < outer; ++o) {
     for (size_t i = done; i < length; i += m) {
       const size_t at = (o * length + i) * view.inner;
-      MaskColumns(scores + at, std::min<size_t>(m, length - i), view.inner, n, mask + at);
+      MaskColumns(scores + at, std::min<size_t>(m, length - i), view.inner, n, lowest_stays,
+                  mask + at);
     }
   }
 }
@@ -131,8 +137,8 @@ HWY_EXPORT(MaskNofM);
 }  // namespace
 
 void MaskNofM(std::span<const float> scores, const AxisView& view, uint32_t n, uint32_t m,
-              std::span<uint8_t> mask) {
-  HWY_DYNAMIC_DISPATCH(MaskNofM)(scores.data(), view, n, m, mask.data());
+              bool lowest_stays, std::span<uint8_t> mask) {
+  HWY_DYNAMIC_DISPATCH(MaskNofM)(scores.data(), view, n, m, lowest_stays, mask.data());
 }
 
 }  // namespace modelshrink

@@ -15,12 +15,12 @@ struct AxisView {
   size_t inner = 1;
 };
 
-// mask[i] = 1 for the n largest |scores| of each run of m along the axis, else 0; the lowest index
-// is left out first among equals. A shorter last run keeps n of its elements, too. Magnitudes
-// compare by their bits (kernels/select.h), NaN beyond infinity. 1 ≤ n ≤ m ≤ 64; both spans have
-// the view's size.
+// mask[i] = 1 for the n largest |scores| of each run of m along the axis, else 0; among equals the
+// lowest index is left out first, or kept first if `lowest_stays`. A shorter last run keeps n of
+// its elements, too. Magnitudes compare by their bits (kernels/select.h), NaN beyond infinity. 1 ≤
+// n ≤ m ≤ 64; both spans have the view's size.
 void MaskNofM(std::span<const float> scores, const AxisView& view, uint32_t n, uint32_t m,
-              std::span<uint8_t> mask);
+              bool lowest_stays, std::span<uint8_t> mask);
 
 }  // namespace modelshrink
 

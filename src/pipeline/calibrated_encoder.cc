@@ -86,7 +86,8 @@ class CalibratedEncoder final : public TensorEncoder {
   Status MaskWhole() {
     const PruneSpec::Method method = spec_.method;
     if (method == PruneSpec::Method::kRuns) {
-      return MaskRuns(original_.span(), {}, view_.InputAxis(), spec_.n, spec_.m, mask_.span());
+      return MaskRuns(original_.span(), {}, view_.InputAxis(), spec_.n, spec_.m,
+                      /*lowest_stays=*/false, mask_.span());
     }
     if (method == PruneSpec::Method::kMagnitude || method == PruneSpec::Method::kRandom) {
       ASSIGN_OR_RETURN(const uint64_t count, CountOf(spec_.amount, num_elements_, false));
@@ -98,8 +99,11 @@ class CalibratedEncoder final : public TensorEncoder {
       return MaskSmallest(random.size() > 0 ? random.span() : original_.span(), {}, count,
                           Ties::kLowestIndexGoes, mask_.span());
     }
-    if (method != PruneSpec::Method::kBelow) return {};
-    return ArgumentError("a threshold of the whole model cannot be combined with moments");
+    if (method == PruneSpec::Method::kBelow) {
+      PruneBelow(original_.span(), original_.span(), spec_.magnitude_bits, 0, weights_.span(),
+                 mask_.span());
+    }
+    return {};
   }
 
   // The group's share of a count over all groups.

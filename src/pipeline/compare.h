@@ -15,12 +15,9 @@ namespace modelshrink {
 // Steps are kRead (input 0 is the original, 1 the other), kTensor and kDone. Tensors of the
 // original that the other lacks, or has in another shape, are reported with a note and no
 // statistics. Both formats must outlive it.
-class Comparer {
+class Comparer : public StepRunner {
  public:
   static StatusOr<std::unique_ptr<Comparer>> Create(const Format& original, const Format& other);
-  virtual ~Comparer() = default;
-  virtual StatusOr<Step> Next() = 0;
-  virtual Status Feed(std::span<const uint8_t> bytes) = 0;
   virtual const Report& report() const = 0;
 };
 

@@ -187,7 +187,7 @@ class PrunedEncoder final : public TensorEncoder {
       const AxisView view = {.length = static_cast<size_t>(length / runs_.inner),
                              .inner = runs_.inner};
       MaskNofM(window_.span().subspan(static_cast<size_t>(at), static_cast<size_t>(length)), view,
-               spec_.n, spec_.m,
+               spec_.n, spec_.m, /*lowest_stays=*/false,
                mask_.span().subspan(static_cast<size_t>(at), static_cast<size_t>(length)));
       at += length;
     }

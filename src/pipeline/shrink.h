@@ -27,17 +27,14 @@ struct Unit {
 
 // Use: for each unit Start(), then Next() until kDone; after a kRead, Feed() the bytes, which stay
 // as they are until the next kRead or kDone. `format` must outlive it.
-class Shrinker {
+class Shrinker : public StepRunner {
  public:
   static StatusOr<std::unique_ptr<Shrinker>> Create(const Format& format, Layout layout);
-  virtual ~Shrinker() = default;
   // In the order of their first bytes in the output. The same layout has the same units.
   virtual std::span<const Unit> units() const = 0;
   // What ran before, complete or not, is over.
   virtual Status Start(size_t unit) = 0;
-  // Of the started unit; a job ends with kTensor before kDone.
-  virtual StatusOr<Step> Next() = 0;
-  virtual Status Feed(std::span<const uint8_t> bytes) = 0;
+  // Steps are those of the started unit; a job ends with kTensor before kDone.
   // Has the statistics of the jobs that were run here to their ends.
   virtual const Report& report() const = 0;
 };

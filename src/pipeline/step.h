@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/status.h"
 #include "formats/model.h"
 
 namespace modelshrink {
@@ -24,6 +25,14 @@ struct Step {
   uint64_t output_offset = 0;
   std::span<const uint8_t> bytes;
   size_t tensor = 0;
+};
+
+// Anything that is advanced by steps: Next() until kDone, and Feed() the bytes of a kRead.
+class StepRunner {
+ public:
+  virtual ~StepRunner() = default;
+  virtual StatusOr<Step> Next() = 0;
+  virtual Status Feed(std::span<const uint8_t> bytes) = 0;
 };
 
 }  // namespace modelshrink

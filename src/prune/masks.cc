@@ -54,17 +54,21 @@ void ForRowsOfBlocks(const BlockPattern& p, const Visit& visit) {
 
 void ScoreBlocks(std::span<const float> values, const BlockPattern& p, std::span<float> scores) {
   std::vector<double> sums(p.NumBlocks()), counts(p.NumBlocks());
-  ForRowsOfBlocks(p, [&](size_t block, size_t begin, size_t end) {
-    counts[block] += static_cast<double>(end - begin);
-    for (size_t i = begin; i < end; ++i) {
-      const double x = std::fabs(double{values[i]});
+  const size_t top = p.centers_scores ? (p.BlocksDown() * p.block_rows - p.rows) / 2 : 0;
+  const size_t left = p.centers_scores ? (p.BlocksAcross() * p.block_columns - p.columns) / 2 : 0;
+  for (size_t r = 0; r < p.rows; ++r) {
+    for (size_t c = 0; c < p.columns; ++c) {
+      const size_t block =
+          (r + top) / p.block_rows * p.BlocksAcross() + (c + left) / p.block_columns;
+      const double x = std::fabs(double{values[r * p.columns + c]});
+      ++counts[block];
       if (p.pooling == BlockPattern::Pooling::kMax) {
         sums[block] = std::max(sums[block], x);
       } else {
         sums[block] += p.pooling == BlockPattern::Pooling::kMean ? x : x * x;
       }
     }
-  });
+  }
   for (size_t b = 0; b < p.NumBlocks(); ++b) {
     const bool is_max = p.pooling == BlockPattern::Pooling::kMax;
     scores[b] = static_cast<float>(is_max ? sums[b] : sums[b] / counts[b]);
@@ -121,7 +125,7 @@ Status MaskSmallest(std::span<const float> scores, std::span<const uint8_t> aliv
 }
 
 Status MaskRuns(std::span<const float> scores, std::span<const uint8_t> alive, const AxisView& view,
-                uint32_t n, uint32_t m, std::span<uint8_t> mask) {
+                uint32_t n, uint32_t m, bool lowest_stays, std::span<uint8_t> mask) {
   RETURN_IF_ERROR(CheckSizes(scores.size(), alive.size(), mask.size()));
   RETURN_IF_ERROR(CheckTarget({.kind = PruneTarget::Kind::kNofM, .n = n, .m = m}, scores.size()));
   if (scores.empty()) return {};
@@ -131,7 +135,7 @@ Status MaskRuns(std::span<const float> scores, std::span<const uint8_t> alive, c
     RETURN_IF_ERROR(ScoresAboveDead(scores, alive, &shifted, &num_dead));
     scores = shifted.span();
   }
-  MaskNofM(scores, view, n, m, mask);
+  MaskNofM(scores, view, n, m, lowest_stays, mask);
   if (num_dead == 0) return {};
   for (size_t i = 0; i < mask.size(); ++i) mask[i] = mask[i] != 0 && alive[i] != 0;
   return {};

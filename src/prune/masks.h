@@ -25,10 +25,10 @@ enum class Ties : uint8_t {
 Status MaskSmallest(std::span<const float> scores, std::span<const uint8_t> alive, uint64_t count,
                     Ties ties, std::span<uint8_t> mask);
 
-// In each run of m along the axis all but n go (kernels/n_of_m.h); those already gone first. An
-// ArgumentError for a wrong n or m.
+// In each run of m along the axis all but n go (kernels/n_of_m.h); those already gone first, and
+// the lowest index first among equals (TF-MOT: last). An ArgumentError for a wrong n or m.
 Status MaskRuns(std::span<const float> scores, std::span<const uint8_t> alive, const AxisView& view,
-                uint32_t n, uint32_t m, std::span<uint8_t> mask);
+                uint32_t n, uint32_t m, bool lowest_stays, std::span<uint8_t> mask);
 
 // Scores that are random bits: a hash (splitmix64's finalizer) of the seed and the element's index
 // `first` + i, so they do not depend on how a tensor is sliced. Not numbers: only for selection.
@@ -60,6 +60,9 @@ struct BlockPattern {
   size_t block_rows = 1, block_columns = 1;
   enum class Pooling : uint8_t { kMean, kMax, kMeanSquare };  // of the |score|s of a block
   Pooling pooling = Pooling::kMean;
+  // Scores rectangles that are shifted against those that go, by half of what the last one lacks:
+  // TF-MOT's pooling does, with padding "SAME".
+  bool centers_scores = false;
   // How many elements of a block that is chosen go, its smallest; 0: all of them.
   uint32_t zeros_per_block = 0;
 

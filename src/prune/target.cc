@@ -21,8 +21,10 @@ StatusOr<uint64_t> CountOf(const Amount& amount, uint64_t survivors, bool keeps_
     return ArgumentError("a fraction to prune must be from 0 to 1");
   }
   if (!keeps_rounded) return static_cast<uint64_t>(std::nearbyint(amount.value * all));
-  const double kept = std::max(std::nearbyint(all * (1 - amount.value)), std::min(1.0, all));
-  return survivors - static_cast<uint64_t>(kept);
+  // TF-MOT computes this in float32.
+  const float share = 1.0f - static_cast<float>(amount.value);
+  const double kept = std::nearbyint(static_cast<float>(survivors) * share);
+  return survivors - static_cast<uint64_t>(std::clamp(kept, std::min(1.0, all), all));
 }
 
 Status CheckTarget(const PruneTarget& target, uint64_t num_weights) {

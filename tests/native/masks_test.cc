@@ -72,14 +72,15 @@ TEST(MasksTest, RunsOfEveryAxisAndLength) {
           AxisView{2, 9, 5}, AxisView{1, 12, 300}, AxisView{3, 1, 2}, AxisView{0, 4, 1}}) {
       const size_t size = view.outer * view.length * view.inner;
       const std::vector<float> values = Tied(size, static_cast<uint32_t>(random()));
-      for (const bool is_composed : {false, true}) {
-        const Mask alive = is_composed ? RandomMask(size, 4) : Mask();
-        const Mask expected =
-            reference::RunsMask(values, alive, view.outer, view.length, view.inner, n, m);
+      for (const int variant : {0, 1, 2, 3}) {
+        const Mask alive = variant % 2 == 1 ? RandomMask(size, 4) : Mask();
+        const bool lowest_stays = variant >= 2;
+        const Mask expected = reference::RunsMask(values, alive, view.outer, view.length,
+                                                  view.inner, n, m, lowest_stays);
         ForEachTarget([&] {
           Mask mask(size, 7);
-          ASSERT_TRUE(MaskRuns(values, alive, view, n, m, mask).ok());
-          EXPECT_EQ(mask, expected) << n << ":" << m << " of " << view.length;
+          ASSERT_TRUE(MaskRuns(values, alive, view, n, m, lowest_stays, mask).ok());
+          EXPECT_EQ(mask, expected) << n << ":" << m << " of " << view.length << ", " << variant;
         });
       }
     }
@@ -90,7 +91,7 @@ TEST(MasksTest, RefusesWrongRuns) {
   const std::vector<float> values(4, 1.0f);
   Mask mask(4);
   for (const auto& [n, m] : {std::pair{0u, 4u}, {4u, 4u}, {5u, 4u}, {2u, 65u}}) {
-    EXPECT_EQ(MaskRuns(values, {}, {.length = 4}, n, m, mask).code(), StatusCode::kArgument);
+    EXPECT_EQ(MaskRuns(values, {}, {.length = 4}, n, m, false, mask).code(), StatusCode::kArgument);
   }
 }
 
@@ -184,6 +185,13 @@ TEST(MasksTest, BlocksWithRaggedEdges) {
   EXPECT_EQ(with(3), (Mask{1, 1, 0, 0, 1, 1, 1, 0, 0, 1, 0, 0, 1, 1, 0}));
   pattern.zeros_per_block = 2;
   EXPECT_EQ(with(3), (Mask{1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0}));
+  // TF-MOT scores rows 0–2, 3–6, 7–9 and prunes 0–3, 4–7, 8–9.
+  const std::vector<float> column = {5, 5, 5, 1, 1, 1, 1, 3, 3, 3};
+  const BlockPattern shifted = {
+      .rows = 10, .columns = 1, .block_rows = 4, .block_columns = 1, .centers_scores = true};
+  Mask of_column(10);
+  ASSERT_TRUE(MaskBlocks(column, shifted, 1, Ties::kAllStay, of_column).ok());
+  EXPECT_EQ(of_column, (Mask{1, 1, 1, 1, 0, 0, 0, 0, 1, 1}));
   Mask mask(15);
   EXPECT_EQ(MaskBlocks(v, pattern, 7, Ties::kLowestIndexGoes, mask).code(), StatusCode::kArgument);
   pattern.block_rows = 0;

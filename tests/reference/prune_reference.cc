@@ -38,7 +38,8 @@ std::vector<uint8_t> MagnitudeMaskOfAlive(const std::vector<float>& scores,
 }
 
 std::vector<uint8_t> RunsMask(const std::vector<float>& scores, const std::vector<uint8_t>& alive,
-                              size_t outer, size_t length, size_t inner, size_t n, size_t m) {
+                              size_t outer, size_t length, size_t inner, size_t n, size_t m,
+                              bool lowest_stays) {
   std::vector<uint8_t> mask(scores.size(), 1);
   const auto is_alive = [&](size_t i) { return alive.empty() || alive[i] != 0; };
   for (size_t o = 0; o < outer; ++o) {
@@ -48,6 +49,7 @@ std::vector<uint8_t> RunsMask(const std::vector<float>& scores, const std::vecto
         for (size_t i = first; i < std::min(length, first + m); ++i) {
           run.push_back((o * length + i) * inner + k);
         }
+        if (lowest_stays) std::reverse(run.begin(), run.end());
         std::stable_sort(run.begin(), run.end(), [&](size_t a, size_t b) {
           if (is_alive(a) != is_alive(b)) return !is_alive(a);
           return std::fabs(scores[a]) < std::fabs(scores[b]);

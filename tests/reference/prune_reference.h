@@ -16,9 +16,11 @@ std::vector<uint8_t> MagnitudeMaskOfAlive(const std::vector<float>& scores,
                                           const std::vector<uint8_t>& alive, size_t count);
 
 // n:m along the middle of three dimensions: in each run of m all but the n largest are 0, and what
-// `alive` does not keep (empty: all are kept), which goes first.
+// `alive` does not keep (empty: all are kept), which goes first; among equals the lowest index
+// does, or stays longest.
 std::vector<uint8_t> RunsMask(const std::vector<float>& scores, const std::vector<uint8_t>& alive,
-                              size_t outer, size_t length, size_t inner, size_t n, size_t m);
+                              size_t outer, size_t length, size_t inner, size_t n, size_t m,
+                              bool lowest_stays);
 
 // The k-th smallest |value| from 0, and how many are smaller.
 struct Rank {

@@ -305,14 +305,6 @@ export interface CoreModule {
     zeroPoints: HeapBytes,
     out: number,
   ): CoreResult<Record<string, never>>;
-  /** Prunes the floats at `ptr` in place and writes `count` mask bytes at `mask`; importance 0: none. */
-  pruneMagnitude(
-    ptr: number,
-    count: number,
-    importance: number,
-    pruneCount: number,
-    mask: number,
-  ): CoreResult<Record<string, never>>;
   /** Prunes the values in place and writes the mask. */
   mask(request: CoreMask): CoreResult<Record<string, never>>;
   /** A score for each value. */

@@ -1,4 +1,5 @@
 /** Reports as text for people: aligned columns, human sizes, totals, what to look at. */
+import type { Verification } from "./runtime/verify.js";
 import type { ModelInfo, Plan, PlannedTensor, Report, ReportedTensor } from "./models.js";
 
 const units = ["B", "kB", "MB", "GB", "TB"];
@@ -77,6 +78,9 @@ function unchangedLine(tensors: readonly PlannedTensor[]): string {
   return head + (why.length > 0 ? `:${why.join("")}` : "");
 }
 
+/** Zeros that come of rounding are not worth a column. */
+const minShownSparsity = 0.1;
+
 function worstLines(tensors: readonly ReportedTensor[]): string[] {
   const worst = tensors
     .filter(({ sqnr }) => sqnr !== undefined && sqnr !== Infinity)
@@ -87,13 +91,14 @@ function worstLines(tensors: readonly ReportedTensor[]): string[] {
 }
 
 function rowOf(tensor: ReportedTensor): string[] {
-  const { sqnr, maxAbsError, cosine } = tensor;
+  const { sqnr, maxAbsError, cosine, sparsity = 0 } = tensor;
   return [
     shorten(tensor.name, nameWidth),
     shapeOf(tensor.shape),
-    tensor.from === tensor.to ? tensor.from : `${tensor.from} → ${tensor.to}`,
+    tensor.to.startsWith(tensor.from) ? tensor.to : `${tensor.from} → ${tensor.to}`,
     formatBytes(tensor.inputBytes),
     formatBytes(tensor.outputBytes),
+    sparsity < minShownSparsity ? "" : percent(sparsity, 1),
     sqnr === undefined ? "" : formatSqnr(sqnr),
     maxAbsError === undefined ? "" : maxAbsError.toPrecision(3),
     cosine === undefined ? "" : cosine.toFixed(6),
@@ -111,6 +116,7 @@ export function formatReport(report: Report): string {
     { title: "type" },
     { title: "before", align: "right" },
     { title: "after", align: "right" },
+    { title: "zeros", align: "right" },
     { title: "SQNR dB", align: "right" },
     { title: "max error", align: "right" },
     { title: "cosine", align: "right" },
@@ -130,6 +136,28 @@ export function formatReport(report: Report): string {
 /** What `shrink` would do. */
 export function formatPlan(plan: Plan): string {
   return formatReport(plan);
+}
+
+/** How two models' outputs differ. */
+export function formatVerification({ samples, outputs, metric }: Verification): string {
+  const columns: Column[] = [
+    { title: "output" },
+    { title: "SQNR dB", align: "right" },
+    { title: "cosine", align: "right" },
+    { title: "max error", align: "right" },
+    { title: "top-1 agreement", align: "right" },
+  ];
+  const rows = outputs.map(({ name, sqnr, cosine, maxAbsError, top1Agreement }) => [
+    shorten(name, nameWidth),
+    formatSqnr(sqnr),
+    cosine.toFixed(6),
+    maxAbsError.toPrecision(3),
+    top1Agreement === undefined ? "" : percent(top1Agreement, 1),
+  ]);
+  const figures = metric
+    ? `\nmetric: ${metric.original.toPrecision(4)} → ${metric.shrunk.toPrecision(4)}`
+    : "";
+  return `${table(columns, rows)}\n\n${plural(samples, "sample")}${figures}`;
 }
 
 /** What is in a model: the weights one by one, the rest summed up. */

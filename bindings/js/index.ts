@@ -59,12 +59,19 @@ export type { Progress } from "./meter.js";
 export type { RunOptions } from "./open-model.js";
 export { compare } from "./compare.js";
 export { presets, type FormatName, type Preset } from "./presets.js";
+export type { Guard, GuardOutcome } from "./guard.js";
 export type { Calibration } from "./calibration.js";
 export type { PruneRecipe } from "./prune-recipe.js";
 export type { Granularity, Mode, Recipe, Rule } from "./recipe.js";
 export type { OneSource, RandomAccess, Source } from "./source.js";
 export type { Sink, SinkFor } from "./sink.js";
-export { formatBytes, formatModelInfo, formatPlan, formatReport } from "./format.js";
+export {
+  formatBytes,
+  formatModelInfo,
+  formatPlan,
+  formatReport,
+  formatVerification,
+} from "./format.js";
 export {
   ArgumentError,
   FormatError,

@@ -3,10 +3,12 @@ import { checkCalibration, type Calibration } from "./calibration.js";
 import type { CoreLayerInput, CoreReport, CoreTensorInfo } from "./core.js";
 import { UnsupportedError } from "./errors.js";
 import { unwrap } from "./load.js";
+import { shrinkGuarded, type Guard, type GuardOutcome } from "./guard.js";
 import { Meter } from "./meter.js";
+import { formatBytes } from "./format.js";
 import { release, withModel, type OpenModel, type RunOptions } from "./open-model.js";
 import { checkBoolean, checkInteger, checkKeys, checkObject } from "./options.js";
-import type { FormatName } from "./presets.js";
+import { presetNamed, type FormatName } from "./presets.js";
 import {
   checkRecipe,
   orderFor,
@@ -115,6 +117,11 @@ export interface ShrinkOptions extends RunOptions {
    * "obc", fit anew, or quantize by GPTQ.
    */
   calibration?: Calibration;
+  /**
+   * Runs the result in onnxruntime, and leaves tensors as they were, those of the largest errors first,
+   * until it is good enough.
+   */
+  guard?: Guard;
   /** How many threads do the work, this one included; by default it alone. */
   workers?: number;
 }
@@ -125,6 +132,8 @@ export interface ShrinkResult {
   /** The output of a one-file model. */
   bytes(): Promise<Uint8Array>;
   report: Report;
+  /** With option `guard`: what it found and gave up. */
+  guard?: GuardOutcome;
 }
 
 const runKeys = ["signal", "onProgress"] as const;
@@ -186,6 +195,26 @@ function shardWarning({ name }: OpenFile): string | undefined {
         "model.safetensors.index.json, or their folder.";
 }
 
+/** Bits that say where zeros are, and the others: what a bitmask takes. */
+function sparseBytes({ shape, outputBytes, sparsity = 0 }: ReportedTensor): number {
+  const elements = shape.reduce((all, size) => all * size, 1);
+  return outputBytes * (1 - sparsity) + elements / 8;
+}
+
+/** Why a pruned file is as large as before, and what makes it small. */
+function sparseHint(tensors: readonly ReportedTensor[]): string | undefined {
+  const pruned = tensors.filter(({ sparsity = 0 }) => sparsity >= 0.25);
+  const now = pruned.reduce((bytes, { outputBytes }) => bytes + outputBytes, 0);
+  const sparse = pruned.reduce((bytes, tensor) => bytes + sparseBytes(tensor), 0);
+  if (pruned.length === 0 || sparse > 0.95 * now) return undefined;
+  return (
+    `Zeros are stored like other numbers: the ${pruned.length} pruned tensors take ` +
+    `${formatBytes(now)}, and would take ${formatBytes(sparse)} without them. ` +
+    (pruned.some(({ to }) => to.startsWith("float")) ? "Quantize as well (weights), " : "") +
+    "send the file compressed (gzip, brotli), or store tensors with toSparse()."
+  );
+}
+
 /** The core's report with what only the recipe and the names of files know. */
 function toReport({ files: [main] }: OpenModel, core: CoreReport, remarks: Remarks): Report {
   const { files, tensors, ...rest } = core;
@@ -197,6 +226,7 @@ function toReport({ files: [main] }: OpenModel, core: CoreReport, remarks: Remar
   const warnings = [
     main && shardWarning(main),
     ...remarks.warnings,
+    sparseHint(tensors),
     tensors.some(({ from, to }) => from !== to) ? undefined : remarks.ifIdle(core),
   ].filter((warning) => warning !== undefined);
   return warnings.length > 0 ? { ...report, warnings } : report;
@@ -298,6 +328,10 @@ export async function shrink(
   options: ShrinkOptions = {},
 ): Promise<ShrinkResult> {
   const checked = checkRecipe(recipe);
+  if (options.guard !== undefined) {
+    const given = typeof recipe === "string" ? presetNamed(recipe).recipe : recipe;
+    return shrinkGuarded(shrink, source, given, options);
+  }
   const calibration = checkCalibration(options.calibration);
   return write(source, (tensors) => orderFor(checked, tensors, calibration), options);
 }

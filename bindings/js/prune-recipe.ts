@@ -119,8 +119,8 @@ export function pruneSpecFor(
   ];
   if (needs.length > 0 && !calibration) {
     throw new ArgumentError(
-      `The recipe's ${needs.join(" and ")} needs the option calibration: make it with calibrate() of ` +
-        '"modelshrink/runtime".',
+      `The recipe's ${needs.join(" and ")} needs samples: the option calibration, made by calibrate() of ` +
+        '"modelshrink/runtime", or --inputs of the command.',
     );
   }
   const found = needs.length > 0 ? gramsFor(calibration!, tensor) : { reason: "" };

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/checked.h"
-#include "prune/magnitude.h"
 #include "quantize/arrays.h"
 #include "quantize/error_stats.h"
 
@@ -52,17 +51,6 @@ Status DequantizeTo(const val& shape, const val& scheme,
   return DequantizeArray(checked_scheme, checked_shape, bytes, values);
 }
 
-Status PruneInPlace(double ptr, double count, double importance, double prune_count, double mask) {
-  ASSIGN_OR_RETURN(const auto values, HeapSpanFrom<float>(ptr, count, "values"));
-  std::span<const float> weights;
-  if (importance != 0) {
-    ASSIGN_OR_RETURN(weights, HeapSpanFrom<const float>(importance, count, "importance"));
-  }
-  ASSIGN_OR_RETURN(const uint64_t num_pruned, IntegerFrom(prune_count, "amount", values.size()));
-  ASSIGN_OR_RETURN(const auto mask_bytes, HeapSpanFrom<uint8_t>(mask, count, "mask"));
-  return PruneByMagnitude(values, weights, num_pruned, values, mask_bytes);
-}
-
 }  // namespace
 
 val Quantize(double ptr, double count, const val& shape, const val& scheme) {
@@ -83,11 +71,6 @@ val Dequantize(const val& shape, const val& scheme, const val& codes, const val&
                const val& zero_points, double out) {
   LastResult() = {};
   return ResultOf(DequantizeTo(shape, scheme, {&codes, &scales, &zero_points}, out));
-}
-
-val PruneMagnitude(double ptr, double count, double importance, double prune_count, double mask) {
-  LastResult() = {};
-  return ResultOf(PruneInPlace(ptr, count, importance, prune_count, mask));
 }
 
 val ErrorStatsOf(double a, double b, double count) {

@@ -1,4 +1,4 @@
-// Whole arrays in the heap: quantize, dequantize, prune, compare.
+// Whole arrays in the heap: quantize, dequantize, compare.
 #ifndef MODELSHRINK_BINDINGS_WASM_ARRAYS_H_
 #define MODELSHRINK_BINDINGS_WASM_ARRAYS_H_
 
@@ -16,7 +16,6 @@ val QuantizedOf(QuantizedArray array);
 val Quantize(double ptr, double count, const val& shape, const val& scheme);
 val Dequantize(const val& shape, const val& scheme, const val& codes, const val& scales,
                const val& zero_points, double out);
-val PruneMagnitude(double ptr, double count, double importance, double prune_count, double mask);
 val ErrorStatsOf(double a, double b, double count);
 
 }  // namespace modelshrink::wasm

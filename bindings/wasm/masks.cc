@@ -10,6 +10,7 @@
 #include "base/checked.h"
 #include "kernels/mask.h"
 #include "kernels/range.h"
+#include "prune/magnitude.h"
 #include "prune/masks.h"
 #include "prune/target.h"
 #include "values.h"
@@ -89,7 +90,13 @@ StatusOr<uint64_t> CountFrom(const val& object, uint64_t survivors, bool as_tfmo
 Status MaskElements(const val& object, const Request& r) {
   const uint64_t num_dead = static_cast<uint64_t>(std::count(r.alive.begin(), r.alive.end(), 0));
   ASSIGN_OR_RETURN(const uint64_t count, CountFrom(object, r.values.size() - num_dead, r.as_tfmot));
-  return MaskSmallest(r.scores, r.alive, count, r.ties(), r.mask);
+  // The plain case, in one pass over the weights.
+  if (r.scores.data() == r.values.data() && r.alive.empty() && !r.as_tfmot) {
+    return PruneByMagnitude(r.values, {}, count, r.values, r.mask);
+  }
+  RETURN_IF_ERROR(MaskSmallest(r.scores, r.alive, count, r.ties(), r.mask));
+  ApplyMask(r.values, r.mask, r.values);
+  return {};
 }
 
 StatusOr<size_t> DimFrom(const val& object, const Request& r) {
@@ -152,8 +159,7 @@ Status MaskFor(const val& object) {
   ASSIGN_OR_RETURN(const Request request, RequestFrom(object));
   switch (pattern) {
     case Pattern::kElements:
-      RETURN_IF_ERROR(MaskElements(object, request));
-      break;
+      return MaskElements(object, request);
     case Pattern::kRuns:
       RETURN_IF_ERROR(MaskRunsOf(object, request));
       break;

@@ -22,7 +22,6 @@ EMSCRIPTEN_BINDINGS(modelshrink) {
   function("simdTarget", &SimdTarget);
   function("quantize", &Quantize);
   function("dequantize", &Dequantize);
-  function("pruneMagnitude", &PruneMagnitude);
   function("mask", &Mask);
   function("lampScores", &LampScoresOf);
   function("addToGram", &AddToGramOf);

@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { ModelShrinkError } from "../errors.js";
 import { ioError } from "../node/io-error.js";
 import { presetNamed, presets } from "../presets.js";
+import type { PruneRecipe } from "../prune-recipe.js";
 import { checkRecipe, type Recipe, type Rule } from "../recipe.js";
 import { suggestion } from "../suggest.js";
 
@@ -16,6 +17,9 @@ const recipeOptions = {
   strip: { type: "boolean" },
   requantize: { type: "boolean" },
   "non-finite": { type: "string" },
+  prune: { type: "string" },
+  refit: { type: "boolean" },
+  gptq: { type: "boolean" },
   keep: { type: "string", multiple: true },
   rule: { type: "string", multiple: true },
 } as const;
@@ -23,6 +27,9 @@ const writeOptions = {
   output: { type: "string", short: "o" },
   workers: { type: "string" },
   resume: { type: "boolean" },
+} as const;
+const runOptions = {
+  inputs: { type: "string" },
 } as const;
 const commonOptions = {
   json: { type: "boolean" },
@@ -32,6 +39,7 @@ const commonOptions = {
 const allOptions = {
   ...recipeOptions,
   ...writeOptions,
+  ...runOptions,
   ...commonOptions,
 } as const;
 
@@ -44,10 +52,11 @@ const forWriting = Object.keys(writeOptions) as OptionName[];
 /** What each command takes. */
 export const commands = {
   inspect: { operands: ["model"], options: common },
-  plan: { operands: ["model"], options: [...forRecipes, ...common] },
-  shrink: { operands: ["model"], options: [...forRecipes, ...forWriting, ...common] },
+  plan: { operands: ["model"], options: [...forRecipes, "inputs", ...common] },
+  shrink: { operands: ["model"], options: [...forRecipes, ...forWriting, "inputs", ...common] },
   restore: { operands: ["model"], options: [...forWriting, ...common] },
   compare: { operands: ["original", "other"], options: common },
+  verify: { operands: ["original", "other"], options: ["inputs", ...common] },
 } as const satisfies Record<string, { operands: string[]; options: OptionName[] }>;
 
 export type CommandName = keyof typeof commands;
@@ -65,6 +74,10 @@ export interface Arguments {
   requantize?: boolean;
   "non-finite"?: string;
   resume?: boolean;
+  prune?: string;
+  refit?: boolean;
+  gptq?: boolean;
+  inputs?: string;
   workers?: string;
   keep: string[];
   rule: string[];
@@ -149,6 +162,31 @@ function parseRule(text: string): Rule {
   return { match: text.slice(0, at), weights: text.slice(at + 1) } as Rule;
 }
 
+const patternOf = /^(?:(\D[^:]*):)?(\d+):(\d+)$/;
+
+/** "magnitude:0.5", "lamp:0.7", "2:4", "sparsegpt:2:4". */
+function parsePrune(text: string, refit: boolean): PruneRecipe {
+  const fit = refit ? { refit } : {};
+  const [, method = "n:m", n, m] = patternOf.exec(text) ?? [];
+  if (m !== undefined) {
+    return { method: method as PruneRecipe["method"], n: Number(n), m: Number(m), ...fit };
+  }
+  const [, name = "", sparsity] = /^([^:]+):(0?\.\d+|[01])$/.exec(text) ?? [];
+  if (sparsity === undefined) {
+    throw new UsageError(
+      `--prune is "${text}"; it must be <method>:<sparsity>, <n>:<m> or <method>:<n>:<m>: ` +
+        '"magnitude:0.5", "2:4", "sparsegpt:2:4".',
+    );
+  }
+  const isAllocation = name === "erk" || name === "global" || name === "lamp";
+  return {
+    method: (isAllocation ? "magnitude" : name) as PruneRecipe["method"],
+    sparsity: Number(sparsity),
+    ...(isAllocation ? { allocation: name } : {}),
+    ...fit,
+  };
+}
+
 /** The recipe that the options make: rules of the command line come before the recipe's own. */
 export async function recipeFrom(args: Arguments): Promise<Recipe> {
   const rules = [
@@ -156,14 +194,24 @@ export async function recipeFrom(args: Arguments): Promise<Recipe> {
     ...args.rule.map(parseRule),
   ];
   try {
-    const base = await namedRecipe(args.recipe ?? "int8");
+    // Pruned weights stay floats unless a recipe is named.
+    const base =
+      args.recipe === undefined && args.prune !== undefined
+        ? { prune: parsePrune(args.prune, args.refit ?? false) }
+        : await namedRecipe(args.recipe ?? "int8");
     checkRecipe(base);
     const { rules: own = [], ...rest } = base as Recipe;
     const mode = args.mode === undefined ? {} : { mode: args.mode };
     const strip = args.strip === undefined ? {} : { strip: args.strip };
     const requantize = args.requantize === undefined ? {} : { requantize: args.requantize };
     const nonFinite = args["non-finite"] === undefined ? {} : { nonFinite: args["non-finite"] };
-    const options = { ...mode, ...strip, ...requantize, ...nonFinite };
+    if (args.refit && args.prune === undefined) {
+      throw new UsageError("--refit is an option of --prune: give both.");
+    }
+    const prune =
+      args.prune === undefined ? {} : { prune: parsePrune(args.prune, args.refit ?? false) };
+    const gptq = args.gptq === undefined ? {} : { gptq: args.gptq };
+    const options = { ...prune, ...gptq, ...mode, ...strip, ...requantize, ...nonFinite };
     const recipe = { ...rest, ...options, rules: [...rules, ...own] } as Recipe;
     checkRecipe(recipe);
     return recipe;

@@ -7,6 +7,7 @@ const synopses: Record<CommandName, string> = {
   shrink: "modelshrink shrink <model> [-o <output>] [recipe options]   write the small model",
   restore: "modelshrink restore <model> [-o <output>]   quantized weights as floats again",
   compare: "modelshrink compare <original> <other>      errors and sizes, tensor by tensor",
+  verify: "modelshrink verify <original> <other> --inputs <data.json>   run both, compare outputs",
 };
 
 const examples: Record<CommandName, string[]> = {
@@ -18,10 +19,13 @@ const examples: Record<CommandName, string[]> = {
     "modelshrink shrink model.onnx --recipe int8 --mode dynamic --keep '*embed*'",
     "modelshrink shrink model.gguf --recipe Q4_0 --workers 4",
     "modelshrink shrink model.safetensors.index.json -o small/ --resume",
+    "modelshrink shrink model.onnx --recipe int4 --gptq --inputs samples.json",
+    "modelshrink shrink model.onnx --prune sparsegpt:2:4 --inputs samples.json",
     "modelshrink shrink model.onnx --rule '/layers\\.[0-3]\\./=float16' --json > report.json",
   ],
   restore: ["modelshrink restore small.safetensors -o full.safetensors"],
   compare: ["modelshrink compare model.onnx model.int8.onnx"],
+  verify: ["modelshrink verify model.onnx model.int8.onnx --inputs samples.json"],
 };
 
 const recipeHelp = () => `Recipe options:
@@ -33,6 +37,11 @@ const recipeHelp = () => `Recipe options:
   --strip                    leave out names and texts that no runtime needs (ONNX)
   --requantize               weights that are quantized already, too
   --non-finite <error|zero>  a NaN or an infinity ends the run (default) or is written as 0
+  --prune <method:amount>    weights that become zero: magnitude:0.5 random:0.5, or sharing it
+                             among tensors erk:0.5 global:0.5 lamp:0.5; 2:4 (of each 4 inputs
+                             2 stay); with --inputs wanda:0.5 sparsegpt:0.5 obc:0.5 wanda:2:4 …
+  --refit                    with --prune and --inputs: fit the surviving weights anew
+  --gptq                     with --inputs: later weights make up for rounding errors
   --keep <glob>              leave these tensors alone; may be given again
   --rule <glob>=<type>       another type for these tensors, of any size; may be given again
 Types: int8 uint8 int16 uint16 int4 uint4 float16 bfloat16 float8e4m3 float8e5m2,
@@ -49,7 +58,7 @@ ${(Object.keys(formatTitles) as FormatName[])
   .join("\n")}
 
 A recipe file is JSON: {"weights": "int4", "rules": [{"match": "*norm*", "keep": true}]}. Keys:
-weights, mode, granularity (tensor, axis, block), blockSize, symmetric, minElements (1024),
+weights, prune ({"method": "magnitude", "sparsity": 0.5}), gptq, actOrder, mode, granularity (tensor, axis, block), blockSize, symmetric, minElements (1024),
 nonFinite, strip, requantize, rules; the weights or keep of a rule hold for what match names.`;
 
 const outputHelp = `Output options:
@@ -58,6 +67,11 @@ const outputHelp = `Output options:
   --workers <number>         threads; by default one less than there are cores, up to 4
   --resume                   go on where an earlier run was cut off, and keep what is done when
                              this one is interrupted`;
+
+const inputsHelp = `Samples:
+  --inputs <data.json>       [{"<input>": {"data": [numbers], "dims": [1, 3], "type": "float32"}}, …]:
+                             what the model is run on, in onnxruntime-node, which must be installed
+                             (npm install onnxruntime-node)`;
 
 const otherHelp = `Other options:
   --json       print the result as JSON, and nothing else, on standard output
@@ -80,6 +94,8 @@ ${outputHelp}
 
 ${recipeHelp()}
 
+${inputsHelp}
+
 ${otherHelp}
 
 Examples:
@@ -93,6 +109,7 @@ export function commandHelp(command: CommandName): string {
     `Usage:\n${indent([synopses[command]])}`,
     ...(command === "shrink" || command === "restore" ? [outputHelp] : []),
     ...(takesRecipe ? [recipeHelp()] : []),
+    ...(takesRecipe || command === "verify" ? [inputsHelp] : []),
     otherHelp,
     `Examples:\n${indent(examples[command])}\n`,
   ].join("\n\n");

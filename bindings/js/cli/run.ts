@@ -2,7 +2,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { ModelShrinkError } from "../errors.js";
-import { formatModelInfo, formatPlan, formatReport } from "../format.js";
+import { formatModelInfo, formatPlan, formatReport, formatVerification } from "../format.js";
 import {
   compareModels,
   inspect,
@@ -14,12 +14,15 @@ import {
   type Report,
 } from "../models.js";
 import type { RunOptions } from "../open-model.js";
+import { calibrate } from "../runtime/calibrate.js";
+import { verify, type Verification } from "../runtime/verify.js";
+import { runtimeFor } from "./runtime.js";
 import { recipeFrom, workersFrom, type Arguments } from "./args.js";
 
 /** What a command found: `text` for people, `json` for programs. */
 export interface Outcome {
   text: string;
-  json: ModelInfo | Plan | Report;
+  json: ModelInfo | Plan | Report | Verification;
 }
 
 const isUrl = (model: string) => /^https?:\/\//i.test(model);
@@ -62,8 +65,23 @@ async function givenOutput(model: string, output: string): Promise<string> {
   return isPlain && (await isFolder(model)) ? `${output}/` : output;
 }
 
-const labelOf = ({ recipe = "int8", mode }: Arguments) =>
-  basename(recipe, extname(recipe)) + (mode === undefined ? "" : `-${mode}`);
+const labelOf = ({ recipe, mode, prune }: Arguments) =>
+  [
+    ...(recipe === undefined && prune !== undefined ? [] : [recipe ?? "int8"]).map((name) =>
+      basename(name, extname(name)),
+    ),
+    ...(mode === undefined ? [] : [mode]),
+    ...(prune === undefined ? [] : [prune.replaceAll(":", "-")]),
+  ].join("-");
+
+/** With `--inputs` the model's layers are looked at first. */
+async function calibrationFor(args: Arguments, { signal }: RunOptions) {
+  if (args.inputs === undefined) return {};
+  const { ort, inputs } = await runtimeFor(args, args.command);
+  const [model = ""] = args.operands;
+  const calibration = await calibrate(model, { ort, inputs, ...(signal ? { signal } : {}) });
+  return { calibration };
+}
 
 const companion = /^[^.].*\.(json|jinja|model|txt)$/i;
 
@@ -115,18 +133,27 @@ export async function runCommand(args: Arguments, options: RunOptions): Promise<
       return { text: formatModelInfo(info), json: info };
     }
     case "plan": {
-      const planned = await plan(model, await recipeFrom(args), options);
+      const more = await calibrationFor(args, options);
+      const planned = await plan(model, await recipeFrom(args), { ...options, ...more });
       return { text: formatPlan(planned), json: planned };
     }
     case "shrink": {
       const recipe = await recipeFrom(args);
+      const calibrated = await calibrationFor(args, options);
       return runWriting(args, labelOf(args), (more) =>
-        shrink(model, recipe, { ...options, ...more }),
+        shrink(model, recipe, { ...options, ...calibrated, ...more }),
       );
     }
     case "restore":
       return runWriting(args, "restored", (more) => restore(model, { ...options, ...more }));
     case "compare":
       return runCompare(args.operands, options);
+    case "verify": {
+      const [original = "", other = ""] = args.operands;
+      const { ort, inputs } = await runtimeFor(args, "verify");
+      const { signal } = options;
+      const found = await verify(original, other, { ort, inputs, ...(signal ? { signal } : {}) });
+      return { text: formatVerification(found), json: found };
+    }
   }
 }

@@ -1,0 +1,124 @@
+/** Shrinks less where the whole recipe would do too much harm. */
+import { ArgumentError } from "./errors.js";
+import type { ShrinkOptions, ShrinkResult } from "./models.js";
+import { checkKeys, checkObject, show } from "./options.js";
+import type { Recipe } from "./recipe.js";
+import type { Feeds } from "./runtime/session.js";
+import { verify, type Verification, type VerifyOptions } from "./runtime/verify.js";
+import type { Source } from "./source.js";
+
+export interface Guard extends VerifyOptions {
+  /** Every output's cosine must be at least this. */
+  minCosine?: number;
+  /** `metric` may drop by at most this. */
+  maxDrop?: number;
+}
+
+export interface GuardOutcome {
+  /** Of what was written. */
+  verification: Verification;
+  /** The tensors that were given up: they stay as they were. */
+  keptTensors: string[];
+  /** How many models were tried. */
+  attempts: number;
+}
+
+type Shrink = (source: Source, recipe: Recipe, options: ShrinkOptions) => Promise<ShrinkResult>;
+
+export function checkGuard(value: unknown): Guard {
+  const guard = checkObject("guard", value);
+  checkKeys("guard", guard, ["minCosine", "maxDrop", "ort", "inputs", "metric", "signal"]);
+  if (guard.minCosine === undefined && guard.maxDrop === undefined) {
+    throw new ArgumentError("guard needs minCosine or maxDrop.");
+  }
+  for (const key of ["minCosine", "maxDrop"]) {
+    if (guard[key] !== undefined && (typeof guard[key] !== "number" || Number.isNaN(guard[key]))) {
+      throw new ArgumentError(`guard.${key} is ${show(guard[key])}; it must be a number.`);
+    }
+  }
+  if (guard.maxDrop !== undefined && typeof guard.metric !== "function") {
+    throw new ArgumentError(
+      "guard.maxDrop needs a metric: a function that gives a figure of quality.",
+    );
+  }
+  return guard as unknown as Guard;
+}
+
+function holds({ minCosine, maxDrop }: Guard, { worst, metric }: Verification): boolean {
+  return (
+    (minCosine === undefined || worst.cosine >= minCosine) &&
+    (maxDrop === undefined || (metric !== undefined && metric.drop <= maxDrop))
+  );
+}
+
+/** A rule that only this name matches. */
+const exactly = (name: string) => `/^${name.replace(/[\\^$.+*?()[\]{}|/]/g, "\\$&")}$/`;
+
+/**
+ * Keeps as few tensors as they were as the guard needs, those of the largest relative error first: found by
+ * halving, so with log₂ of their number in trials. Models are held in memory meanwhile.
+ */
+export async function shrinkGuarded(
+  shrink: Shrink,
+  source: Source,
+  recipe: Recipe,
+  { guard: value, ...options }: ShrinkOptions,
+): Promise<ShrinkResult> {
+  const guard = checkGuard(value);
+  // A one-time list of samples would be empty at the second trial.
+  const inputs: Feeds[] = [];
+  for await (const sample of guard.inputs) inputs.push(sample);
+  const { ort, metric, signal } = guard;
+  const verifyOptions: VerifyOptions = {
+    ...{ ort, inputs },
+    ...(metric ? { metric } : {}),
+    ...(signal ? { signal } : {}),
+  };
+  const rest: ShrinkOptions = { ...options };
+  delete rest.sink;
+  delete rest.resume;
+  let attempts = 0;
+  const attempt = async (kept: readonly string[]) => {
+    attempts++;
+    const rules = [
+      ...kept.map((name) => ({ match: exactly(name), keep: true as const })),
+      ...(recipe.rules ?? []),
+    ];
+    const result = await shrink(source, { ...recipe, rules }, rest);
+    const verification = await verify(source, await result.bytes(), verifyOptions);
+    return { kept, rules, result, verification, ok: holds(guard, verification) };
+  };
+  let best = await attempt([]);
+  if (!best.ok) {
+    const changed = best.result.report.tensors.filter(({ sqnr = Infinity }) => sqnr !== Infinity);
+    const byHarm = changed.sort((a, b) => a.sqnr! - b.sqnr!).map(({ name }) => name);
+    let low = 0;
+    let high = byHarm.length;
+    best = await attempt(byHarm);
+    while (best.ok && high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      const trial = await attempt(byHarm.slice(0, middle));
+      if (trial.ok) {
+        best = trial;
+        high = middle;
+      } else {
+        low = middle;
+      }
+    }
+  }
+  const result =
+    options.sink === undefined
+      ? best.result
+      : await shrink(source, { ...recipe, rules: best.rules }, options);
+  const outcome: GuardOutcome = {
+    verification: best.verification,
+    keptTensors: [...best.kept],
+    attempts,
+  };
+  if (!best.ok) {
+    (result.report.warnings ??= []).push(
+      "The guard does not hold even with every weight as it was: look at its inputs and bounds.",
+    );
+  }
+  return { ...result, guard: outcome };
+}

@@ -72,6 +72,7 @@ StatusOr<TensorSpec> SpecFrom(const val& object) {
   TensorSpec spec;
   ASSIGN_OR_RETURN(spec.keep, BoolFrom(object, "keep"));
   ASSIGN_OR_RETURN(spec.prune, PruneSpecFrom(object["prune"]));
+  ASSIGN_OR_RETURN(spec.non_finite, WordFrom(object, "nonFinite", kNonFinites));
   // Most tensors of most models are kept; what they would become does not matter.
   if (spec.keep) return spec;
   ASSIGN_OR_RETURN(spec.type, TypeFrom(object));
@@ -79,7 +80,6 @@ StatusOr<TensorSpec> SpecFrom(const val& object) {
   ASSIGN_OR_RETURN(spec.block_size, Uint32From(object, "blockSize"));
   ASSIGN_OR_RETURN(spec.symmetric, BoolFrom(object, "symmetric"));
   ASSIGN_OR_RETURN(spec.mode, WordFrom(object, "mode", kModes));
-  ASSIGN_OR_RETURN(spec.non_finite, WordFrom(object, "nonFinite", kNonFinites));
   return spec;
 }
 

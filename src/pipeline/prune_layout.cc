@@ -79,7 +79,8 @@ bool CutOut(const ByteRange& range, size_t job, std::vector<Segment>* segments) 
   return false;
 }
 
-Status AddJob(const Model& model, size_t index, const PruneSpec& spec, Layout* layout) {
+Status AddJob(const Model& model, size_t index, const TensorSpec& asked, Layout* layout) {
+  const PruneSpec& spec = asked.prune;
   const Tensor& tensor = model.tensors[index];
   const ByteRange& range = tensor.parts[static_cast<size_t>(Part::kCodes)];
   // Nothing to prune; and a range of no bytes lies everywhere.
@@ -93,7 +94,7 @@ Status AddJob(const Model& model, size_t index, const PruneSpec& spec, Layout* l
     if (!CutOut(range, layout->jobs.size(), &file.segments)) continue;
     layout->jobs.push_back({.tensor = index,
                             .shape = tensor.shape,
-                            .scheme = {.type = tensor.scheme.type},
+                            .scheme = {.type = tensor.scheme.type, .non_finite = asked.non_finite},
                             .prune = spec});
     Describe(spec, outcome);
     return {};
@@ -128,7 +129,7 @@ Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout*
     if (has_job[i] || !specs[i].prune.IsActive()) continue;
     const std::string obstacle = ObstacleOf(model.tensors[i], specs[i].prune);
     if (obstacle.empty()) {
-      RETURN_IF_ERROR(AddJob(model, i, specs[i].prune, layout));
+      RETURN_IF_ERROR(AddJob(model, i, specs[i], layout));
     } else {
       AddNote(obstacle, &layout->outcomes[i]);
     }

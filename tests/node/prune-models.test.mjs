@@ -1,0 +1,306 @@
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import * as ort from "onnxruntime-node";
+import {
+  ArgumentError,
+  Gram,
+  formatReport,
+  init,
+  plan,
+  prune,
+  pruneGlobal,
+  quantize,
+  dequantize,
+  refit,
+  shrink,
+} from "modelshrink";
+import { makeGguf } from "./gguf.mjs";
+import { chainModel, wave } from "./onnx.mjs";
+import { makeSafetensors, readSafetensors } from "./safetensors.mjs";
+
+before(() => init());
+
+const bytesOf = (values) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+const floatsOf = ({ data }) => new Float32Array(Uint8Array.from(data).buffer);
+
+/** Few distinct magnitudes, so that ties lie across slices. */
+const tied = (count, seed) =>
+  Float32Array.from({ length: count }, (_, i) => (((i * 7919 + seed) % 61) - 30) / 16);
+
+const floats = (name, shape, values) => ({ name, dtype: "F32", shape, data: bytesOf(values) });
+const fileOf = (...tensors) => makeSafetensors(tensors);
+
+async function prunedTensors(file, recipe, options) {
+  const result = await shrink(file, recipe, options);
+  const { tensors } = readSafetensors(Buffer.from(await result.bytes()));
+  return { ...result, tensors: new Map(Object.entries(tensors)) };
+}
+
+// More elements than a slice has (2^20), in rows that no slice ends with.
+const long = { shape: [1501, 1000], values: tied(1501 * 1000, 3) };
+const short = { shape: [100, 64], values: wave(6400, 2) };
+
+test("a tensor longer than a slice is pruned as the array is", async () => {
+  const file = fileOf(
+    floats("long", long.shape, long.values),
+    floats("short", [100, 64], short.values),
+  );
+  for (const [words, options] of [
+    [
+      { method: "magnitude", sparsity: 0.37 },
+      { method: "magnitude", sparsity: 0.37 },
+    ],
+    [
+      { method: "magnitude", sparsity: 1 },
+      { method: "magnitude", sparsity: 1 },
+    ],
+    [
+      { method: "magnitude", sparsity: 0 },
+      { method: "magnitude", sparsity: 0 },
+    ],
+    [
+      { method: "random", sparsity: 0.5, seed: 3 },
+      { method: "random", sparsity: 0.5, seed: 3 },
+    ],
+    [
+      { method: "n:m", n: 2, m: 4 },
+      { method: "n:m", n: 2, m: 4 },
+    ],
+    [
+      { method: "n:m", n: 1, m: 7 },
+      { method: "n:m", n: 1, m: 7 },
+    ],
+  ]) {
+    const { tensors, report } = await prunedTensors(file, { prune: words });
+    for (const [name, { shape, values }] of Object.entries({ long, short })) {
+      const expected = prune(values, { ...options, shape });
+      const found = floatsOf(tensors.get(name));
+      assert.equal(
+        Buffer.compare(bytesOf(found), bytesOf(expected.values)),
+        0,
+        JSON.stringify(words),
+      );
+      const { sparsity } = report.tensors.find((tensor) => tensor.name === name);
+      const zeros = expected.values.filter((value) => value === 0).length;
+      assert.equal(sparsity, zeros / values.length);
+    }
+  }
+});
+
+test("pruned and quantized: the codes are those of the pruned array, the errors of the original", async () => {
+  const file = fileOf(floats("long", long.shape, long.values));
+  const { report, bytes } = await shrink(file, {
+    ...{ weights: "int8", prune: { method: "magnitude", sparsity: 0.37 } },
+  });
+  const { values } = prune(long.values, { method: "magnitude", sparsity: 0.37 });
+  const apart = await shrink(fileOf(floats("long", long.shape, values)), "int8");
+  assert.equal(Buffer.compare(await bytes(), await apart.bytes()), 0);
+  const decoded = dequantize(quantize(values, { type: "int8", shape: long.shape, axis: 0 }));
+  let noise = 0;
+  let signal = 0;
+  let largest = 0;
+  for (const [i, x] of long.values.entries()) {
+    noise += (x - decoded[i]) ** 2;
+    signal += x ** 2;
+    largest = Math.max(largest, Math.abs(x - decoded[i]));
+  }
+  const [tensor] = report.tensors;
+  assert.ok(Math.abs(tensor.sqnr - 10 * Math.log10(signal / noise)) < 1e-4);
+  assert.ok(Math.abs(tensor.maxAbsError - largest) < 1e-9);
+  assert.equal(tensor.to, "int8, magnitude");
+});
+
+test("one threshold for all tensors, and LAMP's shares", async () => {
+  const layers = [
+    { name: "a", shape: [64, 64], values: wave(4096, 3) },
+    { name: "b", shape: [32, 96], values: wave(3072, 9).map((x) => x / 3) },
+    { name: "c", shape: [1501, 1000], values: wave(1501 * 1000, 4).map((x) => x * x) },
+  ];
+  const file = fileOf(...layers.map(({ name, shape, values }) => floats(name, shape, values)));
+  const of = (allocation) =>
+    prunedTensors(file, { prune: { method: "magnitude", sparsity: 0.6, allocation } });
+  const arrays = layers.map(({ values }) => values);
+  const { tensors } = await of("global");
+  const global = pruneGlobal(arrays, { method: "magnitude", sparsity: 0.6 });
+  // Equal ones at the threshold stay, so that files need no third pass.
+  const threshold = Math.min(
+    ...global.flatMap(
+      ({ values, mask }) =>
+        [...values.filter((_, i) => mask[i] === 1).map(Math.abs)].sort((x, y) => x - y)[0],
+    ),
+  );
+  for (const { name, values } of layers) {
+    const expected = values.map((x) => (Math.abs(x) < threshold ? 0 : x));
+    assert.deepEqual(floatsOf(tensors.get(name)), expected, name);
+  }
+  const lamp = await of("lamp");
+  const expected = pruneGlobal(arrays, { method: "lamp", sparsity: 0.6 });
+  let total = 0;
+  for (const [i, { name, values }] of layers.entries()) {
+    const zeros = floatsOf(lamp.tensors.get(name)).filter((x) => x === 0).length;
+    total += zeros;
+    // The shares are found from classes of magnitude.
+    assert.ok(Math.abs(zeros / values.length - expected[i].sparsity) < 0.03, name);
+  }
+  const size = arrays.reduce((all, { length }) => all + length, 0);
+  assert.ok(Math.abs(total - Math.round(0.6 * size)) <= 2, `${total}`);
+});
+
+test("what comes out does not depend on workers, and a plan knows its size", async () => {
+  const gram = new Gram(64).add(wave(64 * 200, 5));
+  const tensors = Array.from({ length: 6 }, (_, i) => ({
+    ...{ name: `t${i}`, shape: [3000, 64], values: wave(3000 * 64, i) },
+  }));
+  const file = fileOf(...tensors.map(({ name, shape, values }) => floats(name, shape, values)));
+  const calibration = Object.fromEntries(tensors.map(({ name }) => [name, gram]));
+  for (const recipe of [
+    { prune: { method: "magnitude", sparsity: 0.5 } },
+    { weights: "int4", gptq: true, prune: { method: "sparsegpt", n: 2, m: 4 } },
+    { weights: "int8", prune: { method: "wanda", sparsity: 0.5, refit: true } },
+  ]) {
+    const planned = await plan(file, recipe, { calibration });
+    const alone = await shrink(file, recipe, { calibration });
+    const bytes = await alone.bytes();
+    assert.equal(planned.outputBytes, bytes.length);
+    assert.deepEqual(
+      planned.tensors.map(({ to }) => to),
+      alone.report.tensors.map(({ to }) => to),
+    );
+    const together = await shrink(file, recipe, { calibration, workers: 3 });
+    assert.equal(Buffer.compare(await together.bytes(), bytes), 0);
+    assert.deepEqual(together.report, alone.report);
+  }
+});
+
+test("calibrated layers are those of the array functions", async () => {
+  const shape = [24, 40];
+  const values = wave(960, 8);
+  const gram = new Gram(40).add(wave(40 * 300, 2));
+  const file = fileOf(floats("w", shape, values));
+  const small = { minElements: 0 };
+  const of = async (recipe) => {
+    const { tensors } = await prunedTensors(
+      file,
+      { ...small, ...recipe },
+      { calibration: { w: gram } },
+    );
+    return floatsOf(tensors.get("w"));
+  };
+  for (const method of ["wanda", "sparsegpt", "obc"]) {
+    for (const amount of [{ sparsity: 0.5 }, { n: 2, m: 4 }]) {
+      const expected = prune(values, { method, ...amount, shape, gram });
+      assert.deepEqual(await of({ prune: { method, ...amount } }), expected.values);
+      const fitted = refit(values, expected.mask, { shape, gram });
+      assert.deepEqual(await of({ prune: { method, ...amount, refit: true } }), fitted);
+    }
+  }
+  const { mask } = prune(values, { method: "magnitude", sparsity: 0.3 });
+  assert.deepEqual(
+    await of({ prune: { method: "magnitude", sparsity: 0.3, refit: true } }),
+    refit(values, mask, { shape, gram }),
+  );
+});
+
+test("a pruned ONNX model runs, and n:m goes along the inputs of MatMul", async () => {
+  const model = chainModel([
+    { name: "first", size: 64 },
+    { name: "second", size: 64 },
+  ]);
+  const { bytes, report } = await shrink(model, { prune: { method: "n:m", n: 1, m: 4 } });
+  const small = await bytes();
+  assert.equal(small.length, model.length);
+  assert.deepEqual(
+    report.tensors.map(({ to }) => to),
+    ["float32, 1:4", "float32", "float32, 1:4", "float32"],
+  );
+  const { values } = prune(wave(4096, "first".length), {
+    ...{ method: "n:m", n: 1, m: 4, shape: [64, 64], axis: 0 },
+  });
+  const at = Buffer.from(small).indexOf(Buffer.from(values.buffer));
+  assert.ok(at > 0);
+  const session = await ort.InferenceSession.create(small);
+  const { Y } = await session.run({ X: new ort.Tensor("float32", wave(64), [1, 64]) });
+  assert.ok(Y.data.every(Number.isFinite));
+});
+
+test("GGUF: rows are outputs", async () => {
+  const values = wave(64 * 64, 1);
+  const file = makeGguf({
+    keys: [["general.architecture", "string", "llama"]],
+    tensors: [
+      {
+        name: "blk.0.ffn_up.weight",
+        dims: [64, 64],
+        type: "F32",
+        data: bytesOf(values),
+      },
+    ],
+  });
+  const { bytes } = await shrink(file, { prune: { method: "n:m", n: 2, m: 4 } });
+  const expected = prune(values, { method: "n:m", n: 2, m: 4, shape: [64, 64] }).values;
+  assert.ok(Buffer.from(await bytes()).indexOf(Buffer.from(expected.buffer)) > 0);
+});
+
+test("rules prune some tensors and leave others", async () => {
+  const file = fileOf(
+    floats("a.weight", [64, 64], wave(4096, 1)),
+    floats("b.weight", [64, 64], wave(4096, 2)),
+    floats("c.weight", [64, 64], wave(4096, 3)),
+  );
+  const { report } = await shrink(file, {
+    prune: { method: "magnitude", sparsity: 0.5 },
+    rules: [
+      { match: "a*", prune: false },
+      { match: "b*", prune: { method: "n:m", n: 1, m: 4 }, weights: "int8" },
+    ],
+  });
+  assert.deepEqual(
+    report.tensors.map(({ to }) => to),
+    ["float32", "int8, 1:4", "float32, magnitude"],
+  );
+});
+
+test("the report says why a pruned file is not smaller", async () => {
+  const file = fileOf(floats("w", [64, 64], wave(4096, 1)));
+  const { report } = await shrink(file, { prune: { method: "magnitude", sparsity: 0.5 } });
+  assert.match(report.warnings.join(), /Zeros are stored.*16\.4 kB.*8\.73 kB.*Quantize/);
+  assert.match(formatReport(report), /50\.0 %/);
+  const plain = await shrink(file, "int8");
+  assert.equal(plain.report.warnings, undefined);
+});
+
+test("what cannot be pruned says why, and wrong words are refused", async () => {
+  const vector = fileOf(floats("w", [64, 64], wave(4096, 1)), floats("v", [4096], wave(4096, 1)));
+  const { report } = await shrink(vector, { prune: { method: "n:m", n: 2, m: 4 } });
+  assert.equal(report.tensors.find(({ name }) => name === "v").to, "float32");
+  const bad = wave(4096, 1);
+  bad[77] = NaN;
+  const broken = fileOf(floats("w", [64, 64], bad));
+  await assert.rejects(
+    shrink(broken, { prune: { method: "magnitude", sparsity: 0.5 } }),
+    /element 77/,
+  );
+  const zeroed = await shrink(broken, {
+    ...{ prune: { method: "magnitude", sparsity: 0.5 }, nonFinite: "zero" },
+  });
+  assert.equal(zeroed.report.tensors[0].sparsity, 0.5);
+  for (const [prune, message] of [
+    [{ method: "best" }, /"magnitude"/],
+    [{ method: "magnitude" }, /sparsity/],
+    [{ method: "n:m", sparsity: 0.5 }, /n and m/],
+    [{ method: "magnitude", n: 2, m: 4 }, /"n:m"/],
+    [{ method: "random", sparsity: 0.5, allocation: "lamp" }, /allocation/],
+    [{ method: "magnitude", sparsity: 2 }, /sparsity is 2/],
+    [{ method: "wanda", sparsity: 0.5 }, /calibration/],
+    [{ method: "magnitude", sparsity: 0.5, blocks: 2 }, /unknown key "blocks"/],
+  ]) {
+    await assert.rejects(shrink(vector, { prune }), (error) => {
+      assert.ok(error instanceof ArgumentError && message.test(error.message), error.message);
+      return true;
+    });
+  }
+  const calibration = { w: new Gram(5).add(wave(5)) };
+  const wanda = { prune: { method: "wanda", sparsity: 0.5 } };
+  await assert.rejects(shrink(vector, wanda, { calibration }), /64 inputs/);
+  await assert.rejects(shrink(vector, wanda, { calibration: { w: 3 } }), /Gram/);
+});

@@ -1,0 +1,171 @@
+// Calibrated pruning and quantization keep real networks alive, in the order that theory has it.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { before, test } from "node:test";
+import * as ort from "onnxruntime-node";
+import { ArgumentError, Gram, init, shrink } from "modelshrink";
+import { calibrate, verify } from "modelshrink/runtime";
+import { accuracyOf, batches, calibrationImages, fashionPaths, testImages } from "./fashion.mjs";
+
+const samplesOf = (images, size) =>
+  [...batches(images, size)].map(({ data, dims }) => ({ input: { data, dims } }));
+const calibrationSamples = samplesOf(calibrationImages(50), 100);
+const testSamples = samplesOf(testImages(50), 250);
+
+const networks = {};
+before(async () => {
+  await init();
+  for (const [name, path] of Object.entries(fashionPaths)) {
+    const model = await readFile(path);
+    networks[name] = {
+      model,
+      calibration: await calibrate(model, { ort, inputs: calibrationSamples }),
+    };
+  }
+});
+
+test("calibrate() sees the inputs of every layer", () => {
+  const { mlp, cnn } = networks;
+  const sizes = ({ calibration }) =>
+    Object.entries(calibration).map(([name, grams]) => {
+      const list = Array.isArray(grams) ? grams : [grams];
+      return [name, list.length, list[0].columns, list[0].rows];
+    });
+  assert.deepEqual(sizes(mlp), [
+    ["1.weight", 1, 784, 500],
+    ["3.weight", 1, 256, 500],
+    ["5.weight", 1, 128, 500],
+  ]);
+  assert.deepEqual(sizes(cnn), [
+    ["0.weight", 1, 9, 500 * 28 * 28],
+    ["3.weight", 1, 144, 500 * 14 * 14],
+    ["6.weight", 32, 9, 500 * 7 * 7],
+    ["7.weight", 1, 32, 500 * 7 * 7],
+    ["9.reduce.weight", 1, 576, 500 * 7 * 7],
+    ["9.expand.weight", 1, 360, 500 * 7 * 7],
+    ["12.weight", 1, 64, 500],
+  ]);
+  // The first layer of the MLP sees the images themselves.
+  const pixels = calibrationSamples.map(({ input }) => input.data);
+  const expected = new Gram(784);
+  for (const rows of pixels) expected.add(rows);
+  assert.deepEqual(mlp.calibration["1.weight"].sums, expected.sums);
+});
+
+/** Accuracies in points at 70 % zeros, by method. */
+async function accuracies({ model, calibration }, recipes) {
+  const found = [];
+  for (const recipe of recipes) {
+    const { bytes } = await shrink(model, recipe, { calibration });
+    found.push(100 * (await accuracyOf(await bytes())));
+  }
+  return found;
+}
+
+const at70 = (method, more = {}) => ({ prune: { method, sparsity: 0.7, ...more } });
+
+test("magnitude < Wanda < SparseGPT < OBC, and a refit saves magnitude", async () => {
+  for (const name of ["mlp", "cnn"]) {
+    const [magnitude, wanda, sparsegpt, obc, refit] = await accuracies(networks[name], [
+      at70("magnitude"),
+      at70("wanda"),
+      at70("sparsegpt"),
+      ...(name === "cnn" ? [at70("obc")] : [at70("sparsegpt")]),
+      at70("magnitude", { refit: true }),
+    ]);
+    const text = `${name}: ${[magnitude, wanda, sparsegpt, obc, refit].join(", ")}`;
+    assert.ok(magnitude + 2 < wanda && wanda + 2 < sparsegpt && sparsegpt <= obc, text);
+    assert.ok(refit > magnitude + 10, text);
+  }
+});
+
+test("int4: GPTQ's outputs are closer than rounding's", async () => {
+  for (const { model, calibration } of Object.values(networks)) {
+    const noise = [];
+    for (const gptq of [false, true]) {
+      const { bytes } = await shrink(model, { weights: "int4", gptq }, { calibration });
+      const { worst } = await verify(model, await bytes(), { ort, inputs: testSamples });
+      noise.push(1 - worst.cosine);
+    }
+    assert.ok(noise[1] < noise[0] / 2, noise.join(" → "));
+  }
+});
+
+test("verify() compares outputs and a metric", async () => {
+  const { model } = networks.mlp;
+  const same = await verify(model, model, { ort, inputs: testSamples });
+  assert.equal(same.samples, 2);
+  assert.deepEqual(same.worst, {
+    ...{ name: "logits", sqnr: Infinity, maxAbsError: 0, top1Agreement: 1 },
+    cosine: same.worst.cosine,
+  });
+  assert.ok(Math.abs(same.worst.cosine - 1) < 1e-12);
+  const { bytes } = await shrink(model, at70("magnitude"));
+  const run = async (run) => {
+    const { logits } = await run(testSamples[0]);
+    return logits.data[0];
+  };
+  const worse = await verify(model, await bytes(), { ort, inputs: testSamples, metric: run });
+  assert.ok(worse.worst.cosine < 0.9 && worse.worst.top1Agreement < 0.95);
+  const { original, shrunk, drop } = worse.metric;
+  assert.ok(original !== shrunk && drop === original - shrunk);
+});
+
+test("a guard gives up the worst tensors, and says so", async () => {
+  const { model } = networks.cnn;
+  const recipe = at70("magnitude");
+  const guard = { ort, inputs: testSamples, minCosine: 0.95 };
+  const free = await shrink(model, recipe);
+  const { guard: outcome, report, bytes } = await shrink(model, recipe, { guard });
+  assert.ok(outcome.verification.worst.cosine >= 0.95);
+  assert.ok(outcome.keptTensors.length > 0 && outcome.keptTensors.length < 4);
+  const pruned = ({ tensors }) => tensors.filter(({ to }) => to.includes("magnitude"));
+  assert.equal(pruned(report).length + outcome.keptTensors.length, pruned(free.report).length);
+  for (const name of outcome.keptTensors) {
+    assert.equal(report.tensors.find((tensor) => tensor.name === name).note, "kept by a rule");
+  }
+  const { worst } = await verify(model, await bytes(), { ort, inputs: testSamples });
+  assert.equal(worst.cosine, outcome.verification.worst.cosine);
+
+  const easy = await shrink(model, "int8", { guard: { ...guard, minCosine: 0.9 } });
+  assert.deepEqual(easy.guard.keptTensors, []);
+  assert.equal(easy.guard.attempts, 1);
+  const hopeless = await shrink(model, recipe, { guard: { ...guard, minCosine: 1.1 } });
+  assert.match(hopeless.report.warnings.join(), /does not hold/);
+
+  const metric = async (run) => {
+    const { logits } = await run(testSamples[0]);
+    return -Math.abs(logits.data[0] - 1);
+  };
+  const dropped = await shrink(model, recipe, {
+    guard: { ort, inputs: testSamples, maxDrop: 0.05, metric },
+  });
+  assert.ok(dropped.guard.verification.metric.drop <= 0.05);
+});
+
+test("what calibrate(), verify() and guards cannot use is refused", async () => {
+  const { model } = networks.mlp;
+  const good = { ort, inputs: testSamples };
+  for (const [options, message] of [
+    [{ ...good, ort: {} }, /ort has no InferenceSession/],
+    [{ ...good, inputs: 3 }, /inputs is 3/],
+    [{ ...good, inputs: [] }, /no samples/],
+    [{ ...good, inputs: [{}] }, /no "input"/],
+    [{ ...good, inputs: [{ input: [1, 2] }] }, /"input"/],
+    [{ ...good, inputs: [{ input: { data: "x", dims: [1] } }] }, /typed array/],
+    [{ ...good, layers: "*" }, /unknown key "layers"/],
+  ]) {
+    for (const call of [calibrate, (it, more) => verify(it, it, more)]) {
+      await assert.rejects(call(model, options), (error) => {
+        assert.ok(error instanceof ArgumentError && message.test(error.message), error.message);
+        return true;
+      });
+    }
+  }
+  await assert.rejects(verify(model, networks.cnn.model.subarray(0, 100), good), /cannot load/);
+  for (const guard of [{}, { ...good }, { ...good, maxDrop: 1 }, { ...good, minCosine: "1" }]) {
+    await assert.rejects(shrink(model, "int8", { guard }), ArgumentError);
+  }
+  const text = new TextEncoder().encode("no model at all");
+  await assert.rejects(calibrate(text, good));
+});

@@ -312,11 +312,12 @@ export interface CoreModule {
 
   /** sums += XᵀX; x has rows of `columns`. */
   addToGram(x: HeapBytes, columns: number, sums: HeapBytes): CoreResult<Record<string, never>>;
-  /** Rows from number `first` on, as many as `out` has room for. */
+  /** Every `step`th row from number `first` on, as many as `out` has room for. */
   im2col(
     geometry: object,
     image: HeapBytes,
     first: number,
+    step: number,
     out: HeapBytes,
   ): CoreResult<Record<string, never>>;
   /** Replaces the weights. */

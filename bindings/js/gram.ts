@@ -21,6 +21,8 @@ export interface ConvWindow {
   /** How many groups the channels are in, and which of them this Gram is of. */
   group?: number;
   groupIndex?: number;
+  /** Looks at no more places of an image, evenly spread; by default at all. */
+  maxRows?: number;
 }
 
 export interface GramOptions {
@@ -114,10 +116,12 @@ export class Gram {
       throw new ArgumentError(`The convolution has ${columns} columns, this Gram ${this.columns}.`);
     }
     const places = geometry.outputHeight * geometry.outputWidth;
+    const maxRows = checkInteger("maxRows", window.maxRows ?? 2 ** 53, 1, 2 ** 53);
+    const step = Math.max(1, Math.ceil(places / maxRows));
     const size = geometry.channels * geometry.height * geometry.width;
     for (let image = 0; image < images; ++image) {
       const start = image * stride + offset;
-      this.#addPlaces(x.subarray(start, start + size), geometry, places);
+      this.#addPlaces(x.subarray(start, start + size), geometry, places, step);
     }
     return this;
   }
@@ -239,13 +243,14 @@ export class Gram {
     });
   }
 
-  #addPlaces(image: Float32Array, geometry: Geometry, places: number): void {
-    const count = Math.max(1, Math.min(places, Math.floor((1 << 20) / this.columns)));
-    for (let first = 0; first < places; first += count) {
+  #addPlaces(image: Float32Array, geometry: Geometry, places: number, step: number): void {
+    const numRows = Math.ceil(places / step);
+    const count = Math.max(1, Math.min(numRows, Math.floor((1 << 20) / this.columns)));
+    for (let done = 0; done < numRows; done += count) {
       const rows = withScratch((core, scratch) => {
-        const size = Math.min(count, places - first) * this.columns * 4;
+        const size = Math.min(count, numRows - done) * this.columns * 4;
         const out = scratch.allocate(size);
-        unwrap(core.im2col(geometry, scratch.copyIn(image), first, out));
+        unwrap(core.im2col(geometry, scratch.copyIn(image), done * step, step, out));
         return new Float32Array(copyOut(core, out).buffer);
       });
       this.add(rows);

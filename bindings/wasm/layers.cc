@@ -160,21 +160,25 @@ StatusOr<ConvGeometry> GeometryFrom(const val& object) {
   return g;
 }
 
-Status Im2ColInto(const val& object, const val& image, double first, const val& out) {
+Status Im2ColInto(const val& object, const val& image, double first, double step, const val& out) {
   ASSIGN_OR_RETURN(const ConvGeometry g, GeometryFrom(object));
   ASSIGN_OR_RETURN(const auto pixels, HeapBytesFrom(image, "image"));
   ASSIGN_OR_RETURN(const auto rows, HeapBytesFrom(out, "out"));
   const uint64_t places = uint64_t{g.OutputHeight()} * g.OutputWidth();
   ASSIGN_OR_RETURN(const uint64_t begin, IntegerFrom(first, "first", places));
+  ASSIGN_OR_RETURN(const uint64_t stride, IntegerFrom(step, "step", UINT32_MAX));
   const uint64_t row_bytes = g.Columns() * sizeof(float);
-  uint64_t image_bytes;
+  const uint64_t num_rows = rows.size() / row_bytes;
+  uint64_t image_bytes, span;
   if (!CheckedMul(g.channels * sizeof(float), uint64_t{g.height} * g.width, &image_bytes) ||
       pixels.size() != image_bytes || rows.size() % row_bytes != 0 ||
-      !RangeFits(begin, rows.size() / row_bytes, places)) {
+      !CheckedMul(num_rows, stride, &span) || stride == 0 ||
+      (num_rows > 0 && !RangeFits(begin, span - stride + 1, places))) {
     return ArgumentError("the image or the rows do not have the convolution's size");
   }
   Im2Col(g, reinterpret_cast<const float*>(pixels.data()), static_cast<size_t>(begin),
-         static_cast<size_t>(rows.size() / row_bytes), reinterpret_cast<float*>(rows.data()));
+         static_cast<size_t>(stride), static_cast<size_t>(num_rows),
+         reinterpret_cast<float*>(rows.data()));
   return {};
 }
 
@@ -227,8 +231,8 @@ val AddToGramOf(const val& x, double columns, const val& sums) {
   return ResultOf(GramInto(x, columns, sums));
 }
 
-val Im2ColOf(const val& geometry, const val& image, double first, const val& out) {
-  return ResultOf(Im2ColInto(geometry, image, first, out));
+val Im2ColOf(const val& geometry, const val& image, double first, double step, const val& out) {
+  return ResultOf(Im2ColInto(geometry, image, first, step, out));
 }
 
 val FitLayer(const val& request) {

@@ -10,7 +10,7 @@ namespace modelshrink::wasm {
 
 // All as in core.ts; places are checked against the heap.
 val AddToGramOf(const val& x, double columns, const val& sums);
-val Im2ColOf(const val& geometry, const val& image, double first, const val& out);
+val Im2ColOf(const val& geometry, const val& image, double first, double step, const val& out);
 val FitLayer(const val& request);
 val LayerErrorsOf(const val& request);
 val BiasCorrectionOf(const val& request);

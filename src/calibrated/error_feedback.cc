@@ -104,8 +104,9 @@ class Feedback {
     ASSIGN_OR_RETURN(order_, Buffer<uint32_t>::Allocate(shape_.columns));
     std::iota(order_.data(), order_.data() + shape_.columns, 0u);
     const auto moment = [&](uint32_t j) { return moments.sums[j * (shape_.columns + 1)]; };
-    std::stable_sort(order_.data(), order_.data() + shape_.columns,
-                     [&](uint32_t a, uint32_t b) { return moment(a) > moment(b); });
+    std::sort(order_.data(), order_.data() + shape_.columns, [&](uint32_t a, uint32_t b) {
+      return moment(a) != moment(b) ? moment(a) > moment(b) : a < b;
+    });
     return Move([&](size_t j) { return j; }, [&](size_t j) { return order_[j]; });
   }
 

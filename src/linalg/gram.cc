@@ -68,9 +68,12 @@ Status CheckConvGeometry(const ConvGeometry& g) {
   return {};
 }
 
-void Im2Col(const ConvGeometry& g, const float* image, size_t first, size_t count, float* out) {
+void Im2Col(const ConvGeometry& g, const float* image, size_t first, size_t step, size_t count,
+            float* out) {
   const size_t output_width = g.OutputWidth();
-  for (size_t row = first; row < first + count; ++row) {
+  if (output_width == 0) return;
+  for (size_t i = 0; i < count; ++i) {
+    const size_t row = first + i * step;
     const size_t top = row / output_width * g.stride_y;
     const size_t left = row % output_width * g.stride_x;
     for (size_t c = 0; c < g.channels; ++c) {

@@ -35,12 +35,12 @@ struct ConvGeometry {
 // An ArgumentError for a geometry without a kernel or a stride, or too large to compute with.
 Status CheckConvGeometry(const ConvGeometry& geometry);
 
-// The rows [first, first + count) of im2col: row y * OutputWidth() + x holds what the kernel sees
-// at that place, channel by channel as a weight [channels, kernel_height, kernel_width] lies;
-// padding is 0. `image` is [channels, height, width], `out` [count, Columns()]. The geometry is
-// checked.
-void Im2Col(const ConvGeometry& geometry, const float* image, size_t first, size_t count,
-            float* out);
+// The rows first, first + step, … of im2col, `count` of them: row y * OutputWidth() + x holds what
+// the kernel sees at that place, channel by channel as a weight [channels, kernel_height,
+// kernel_width] lies; padding is 0. `image` is [channels, height, width], `out` [count, Columns()].
+// The geometry is checked.
+void Im2Col(const ConvGeometry& geometry, const float* image, size_t first, size_t step,
+            size_t count, float* out);
 
 }  // namespace modelshrink
 

@@ -144,8 +144,9 @@ class SurveyorImpl final : public Surveyor {
         groups.push_back({rest > 0 ? score : 0, t, count});
       }
     }
-    std::stable_sort(groups.begin(), groups.end(),
-                     [](const Group& a, const Group& b) { return a.score < b.score; });
+    std::sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
+      return a.score != b.score ? a.score < b.score : a.tensor < b.tensor;
+    });
     counts_.assign(tensors_.size(), 0);
     uint64_t left = count_;
     for (const Group& group : groups) {

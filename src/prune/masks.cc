@@ -89,8 +89,9 @@ void SpareLargestOfBlocks(std::span<const float> values, const BlockPattern& p,
         members.push_back(r * p.columns + c);
       }
     }
-    std::stable_sort(members.begin(), members.end(), [&](size_t a, size_t b) {
-      return std::fabs(values[a]) < std::fabs(values[b]);
+    std::sort(members.begin(), members.end(), [&](size_t a, size_t b) {
+      const float x = std::fabs(values[a]), y = std::fabs(values[b]);
+      return x != y ? x < y : a < b;
     });
     for (size_t i = p.zeros_per_block; i < members.size(); ++i) mask[members[i]] = 1;
   }
@@ -180,8 +181,9 @@ Status MaskChannels(std::span<const double> scores, const AxisView& view,
     if (goes[c] == 0) order.push_back(c);
   }
   if (count > order.size()) return TooMany(count, order.size(), "channels");
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return scores[a] < scores[b]; });
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return scores[a] != scores[b] ? scores[a] < scores[b] : a < b;
+  });
   for (size_t i = 0; i < count; ++i) goes[order[i]] = 1;
   for_runs([&](size_t c, size_t at) {
     for (size_t i = at; i < at + view.inner; ++i) {

@@ -81,6 +81,7 @@ void AppendFloatKernels(std::vector<Kernel>& kernels);
 void AppendSelectKernels(std::vector<Kernel>& kernels);
 void AppendLinearKernels(std::vector<Kernel>& kernels);
 void AppendCodecKernels(std::vector<Kernel>& kernels);
+void AppendLayerKernels(std::vector<Kernel>& kernels);
 
 }  // namespace modelshrink::hash
 

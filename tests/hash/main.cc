@@ -30,6 +30,7 @@ void PrintHashesOfTargets() {
   AppendSelectKernels(kernels);
   AppendLinearKernels(kernels);
   AppendCodecKernels(kernels);
+  AppendLayerKernels(kernels);
 #ifdef __EMSCRIPTEN__
   // One target, chosen by the compiler's flags; Highway's library, which knows its name, is not
   // here.

@@ -134,8 +134,14 @@ TEST(GramTest, Im2ColIsWhatAConvolutionSees) {
   ASSERT_EQ(g.OutputWidth(), 5u);
   std::vector<float> out(10 * g.Columns());
   // In two pieces.
-  Im2Col(g, image.data(), 0, 3, out.data());
-  Im2Col(g, image.data(), 3, 7, out.data() + 3 * g.Columns());
+  Im2Col(g, image.data(), 0, 1, 3, out.data());
+  Im2Col(g, image.data(), 3, 1, 7, out.data() + 3 * g.Columns());
+  std::vector<float> every_third(3 * g.Columns());
+  Im2Col(g, image.data(), 1, 3, 3, every_third.data());
+  for (size_t i = 0; i < every_third.size(); ++i) {
+    const size_t row = 1 + i / g.Columns() * 3;
+    EXPECT_EQ(every_third[i], out[row * g.Columns() + i % g.Columns()]);
+  }
   for (int place = 0; place < 10; ++place) {
     for (int c = 0; c < 2; ++c) {
       for (int ky = 0; ky < 3; ++ky) {

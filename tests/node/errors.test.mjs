@@ -104,7 +104,6 @@ test("what is to come is unsupported", () => {
   throwsLike(() => quantize(x, { type: "nf4" }), UnsupportedError, /"nf4"/);
   throwsLike(() => quantize(x, { type: "Q4_K" }), UnsupportedError, /"Q4_K"/);
   throwsLike(() => quantize(x, { type: "int8", search: "mse" }), UnsupportedError, /"search"/);
-  throwsLike(() => prune(x, { method: "n:m" }), UnsupportedError, /"n:m"/);
 });
 
 test("wrong quantized tensors are refused", () => {
@@ -126,7 +125,7 @@ test("wrong options of prune() and compare() are refused", () => {
   const p = (options) => () => prune(x, { method: "magnitude", ...options });
   throwsLike(p({}), ArgumentError, /amount and sparsity/);
   throwsLike(p({ amount: 1, sparsity: 0.5 }), ArgumentError, /amount and sparsity/);
-  throwsLike(p({ amount: 13 }), ArgumentError, /amount is 13/, /12/);
+  throwsLike(p({ amount: 13 }), ArgumentError, /cannot prune 13 of 12/);
   throwsLike(p({ amount: 1.5 }), ArgumentError, /amount is 1.5/);
   throwsLike(p({ amount: -1 }), ArgumentError, /amount is -1/);
   throwsLike(p({ amount: NaN }), ArgumentError, /amount is NaN/);

@@ -7,7 +7,7 @@ const synopses: Record<CommandName, string> = {
   shrink: "modelshrink shrink <model> [-o <output>] [recipe options]   write the small model",
   restore: "modelshrink restore <model> [-o <output>]   quantized weights as floats again",
   compare: "modelshrink compare <original> <other>      errors and sizes, tensor by tensor",
-  verify: "modelshrink verify <original> <other> --inputs <data.json>   run both, compare outputs",
+  verify: "modelshrink verify <original> <other> --inputs <data.json>   compare their outputs",
 };
 
 const examples: Record<CommandName, string[]> = {
@@ -58,8 +58,9 @@ ${(Object.keys(formatTitles) as FormatName[])
   .join("\n")}
 
 A recipe file is JSON: {"weights": "int4", "rules": [{"match": "*norm*", "keep": true}]}. Keys:
-weights, prune ({"method": "magnitude", "sparsity": 0.5}), gptq, actOrder, mode, granularity (tensor, axis, block), blockSize, symmetric, minElements (1024),
-nonFinite, strip, requantize, rules; the weights or keep of a rule hold for what match names.`;
+weights, prune ({"method": "magnitude", "sparsity": 0.5}), gptq, actOrder, mode,
+granularity (tensor, axis, block), blockSize, symmetric, minElements (1024), nonFinite,
+strip, requantize, rules; the weights, prune or keep of a rule hold for what match names.`;
 
 const outputHelp = `Output options:
   -o, --output <path>        a file, or a folder for several; by default beside the model:
@@ -69,8 +70,8 @@ const outputHelp = `Output options:
                              this one is interrupted`;
 
 const inputsHelp = `Samples:
-  --inputs <data.json>       [{"<input>": {"data": [numbers], "dims": [1, 3], "type": "float32"}}, …]:
-                             what the model is run on, in onnxruntime-node, which must be installed
+  --inputs <data.json>       [{"<input>": {"data": [numbers], "dims": [1, 3], "type": "float32"}},
+                             …]: what the model is run on, in onnxruntime-node, which must be installed
                              (npm install onnxruntime-node)`;
 
 const otherHelp = `Other options:

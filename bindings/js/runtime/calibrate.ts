@@ -89,6 +89,8 @@ function addTo({ layer, input }: Reader, x: OrtTensor): void {
   const pads = padsOf(input, x.dims, kernelShape);
   for (const [groupIndex, gram] of grams.entries()) {
     const window: ConvWindow = {
+      // Neighbours are alike: more places of one image would tell little more.
+      maxRows: Math.max(256, 4 * gram.columns),
       ...{ kernelShape, group: grams.length, groupIndex },
       ...(input.strides ? { strides: input.strides } : {}),
       ...(input.dilations ? { dilations: input.dilations } : {}),

@@ -1,0 +1,151 @@
+// Pruning and GPTQ on real networks: what each method does to the layers and to the result. The samples that
+// calibrate are not those that judge.
+import { readFile } from "node:fs/promises";
+import * as ort from "onnxruntime-node";
+import { init, inspect, layerError, shrink } from "../dist/index.js";
+import { calibrate } from "../dist/runtime.js";
+import { accuracyOf, batches, calibrationImages, fashionPaths } from "../tests/models/fashion.mjs";
+import { initializersOf } from "../tests/models/initializers.mjs";
+import { loadLines, modelPaths, recognizeLines } from "../tests/models/models.mjs";
+import { recognitionInput } from "../tests/models/recognition.mjs";
+import { nodeRuntime } from "../tests/models/runtimes.mjs";
+import { machineName, markdownTable } from "./readme.mjs";
+
+const amounts = {
+  "30 %": { sparsity: 0.3 },
+  "50 %": { sparsity: 0.5 },
+  "70 %": { sparsity: 0.7 },
+  "2:4": { n: 2, m: 4 },
+  "4:8": { n: 4, m: 8 },
+};
+const methods = ["magnitude", "wanda", "sparsegpt", "obc"];
+const titles = { magnitude: "magnitude", wanda: "Wanda", sparsegpt: "SparseGPT", obc: "OBC" };
+
+/** The recipe of a row; OBC is fitted already. */
+function pruneRecipe(method, amount, refit) {
+  const isPlainPattern = method === "magnitude" && amount.m !== undefined;
+  return { prune: { method: isPlainPattern ? "n:m" : method, ...amount, refit } };
+}
+
+const lines = loadLines();
+const calibrationLines = lines.filter((_, i) => i % 4 === 0);
+const judgedLines = lines.filter((_, i) => i % 4 !== 0);
+
+const fashionSamples = () =>
+  [...batches(calibrationImages(50), 100)].map(({ data, dims }) => ({ input: { data, dims } }));
+
+const networks = {
+  mlp: {
+    title: "Fashion-MNIST, three dense layers: accuracy in %",
+    path: fashionPaths.mlp,
+    inputs: fashionSamples,
+    measure: async (bytes) => (100 * (await accuracyOf(bytes))).toFixed(2),
+  },
+  cnn: {
+    title: "Fashion-MNIST, seven layers, six of them convolutions: accuracy in %",
+    path: fashionPaths.cnn,
+    inputs: fashionSamples,
+    measure: async (bytes) => (100 * (await accuracyOf(bytes))).toFixed(2),
+  },
+  recognition: {
+    title:
+      `PP-OCRv4 recognition: character error rate on ${judgedLines.length} lines, ` +
+      `calibrated on ${calibrationLines.length} others`,
+    path: modelPaths.recognition,
+    inputs: () => calibrationLines.map(({ image }) => ({ x: recognitionInput(image) })),
+    measure: async (bytes) => {
+      const session = await (await nodeRuntime()).open(bytes);
+      const { cer } = await recognizeLines(session, judgedLines);
+      await session.release();
+      return cer.toFixed(4);
+    },
+  },
+};
+
+/** Mean over the changed layers of ‖WX − ŴX‖² / ‖WX‖². */
+function meanLayerError({ tensors, before, calibration }, shrunk) {
+  const after = initializersOf(shrunk);
+  const errors = [];
+  for (const { name, shape, axis } of tensors) {
+    const grams = [calibration[name]].flat();
+    const [w, v] = [before.get(name), after.get(name)];
+    if (!grams[0] || !w || !v) continue;
+    const size = w.length / grams.length;
+    let [error, power] = [0, 0];
+    for (const [group, gram] of grams.entries()) {
+      const part = (values) => values.subarray(group * size, (group + 1) * size);
+      const rows = shape[axis] / grams.length;
+      const layer =
+        axis === 1
+          ? { shape, outputAxis: 1, gram }
+          : { shape: [rows, size / rows], outputAxis: 0, gram };
+      const found = layerError(part(w), part(v), layer);
+      error += found.error;
+      power += found.power;
+    }
+    errors.push(error / power);
+  }
+  return errors.reduce((sum, error) => sum + error, 0) / errors.length;
+}
+
+async function evaluateNetwork(name) {
+  const { title, path, inputs, measure } = networks[name];
+  const model = new Uint8Array(await readFile(path));
+  const calibration = await calibrate(model, { ort, inputs: inputs() });
+  const { tensors } = await inspect(model);
+  const context = { tensors, before: initializersOf(model), calibration };
+  const original = await measure(model);
+  const results = [{ method: "none", metric: original }];
+  const cells = {};
+  for (const method of methods) {
+    for (const refit of method === "obc" ? [false] : [false, true]) {
+      const row = `${titles[method]}${refit ? ", fitted anew" : ""}`;
+      cells[row] = [];
+      for (const [label, amount] of Object.entries(amounts)) {
+        const start = performance.now();
+        const { bytes } = await shrink(model, pruneRecipe(method, amount, refit), { calibration });
+        const seconds = (performance.now() - start) / 1000;
+        const small = await bytes();
+        const error = meanLayerError(context, small);
+        const metric = await measure(small);
+        results.push({ method, refit, amount: label, metric, layerError: error, seconds });
+        console.error(`${name}, ${row}, ${label}: ${metric}, ${error}, ${seconds.toFixed(1)} s`);
+        cells[row].push(`${metric} (${(100 * error).toPrecision(2)} %)`);
+      }
+    }
+  }
+  const codes = {};
+  for (const weights of ["int8", "int4"]) {
+    for (const gptq of [false, true]) {
+      const recipe = gptq ? { weights, gptq, actOrder: true } : { weights };
+      const { bytes } = await shrink(model, recipe, { calibration });
+      codes[`${weights}${gptq ? " GPTQ" : ""}`] = await measure(await bytes());
+    }
+  }
+  const table = markdownTable(
+    ["", ...Object.keys(amounts)],
+    Object.entries(cells).map(([row, values]) => [row, ...values]),
+  );
+  const quantized = Object.entries(codes)
+    .map(([label, metric]) => `${label} ${metric}`)
+    .join(", ");
+  return {
+    results: { title, original, results, codes },
+    markdown: `**${title}**; as it is ${original}; ${quantized}\n\n${table}`,
+  };
+}
+
+export async function evaluatePruning() {
+  await init();
+  const results = {};
+  const sections = [];
+  for (const name of Object.keys(networks)) {
+    const { results: own, markdown } = await evaluateNetwork(name);
+    results[name] = own;
+    sections.push(markdown);
+  }
+  const machine =
+    `Measured on ${machineName()}, onnxruntime-node. In parentheses the mean over the layers of ` +
+    "‖WX − ŴX‖² / ‖WX‖² on the calibration's inputs.";
+  return { results: { machine, results }, markdown: [machine, ...sections].join("\n\n") };
+}

@@ -2,7 +2,7 @@
 import type { FormatName, Mode, ModelInfo, Recipe } from "modelshrink";
 import { presets } from "modelshrink";
 
-const isFloat = ({ weights = "float32" }: Recipe): boolean => weights.includes("float");
+const isFloat = ({ weights }: Recipe): boolean => weights?.includes("float") ?? true;
 
 interface Format {
   title: string;

@@ -106,6 +106,11 @@ class Outputs {
   std::vector<std::vector<int>> counts_;
 };
 
+inline std::string BytesOfOnes(uint64_t count) {
+  const std::vector<float> ones(static_cast<size_t>(count), 1.0f);
+  return {reinterpret_cast<const char*>(ones.data()), ones.size() * sizeof(float)};
+}
+
 // Runs one unit to its end.
 inline Status RunUnit(Shrinker* shrinker, size_t unit, const Files& files, const Model& model,
                       Outputs* outputs) {
@@ -126,7 +131,9 @@ inline Status RunUnit(Shrinker* shrinker, size_t unit, const Files& files, const
                      {reinterpret_cast<const char*>(step.bytes.data()), step.bytes.size()});
         break;
       case Step::Kind::kRead:
-        bytes = BytesOfRange(files, model, step.range);
+        // Moments of layers' inputs: of one sample of ones.
+        bytes = step.input == 0 ? BytesOfRange(files, model, step.range)
+                                : BytesOfOnes(step.range.size / sizeof(float));
         RETURN_IF_ERROR(shrinker->Feed(BytesOf(bytes)));
         break;
     }

@@ -12,6 +12,7 @@
 
 #include "common/memory_host.h"
 #include "pipeline/compare.h"
+#include "pipeline/prune_layout.h"
 #include "round_trip.h"
 
 namespace modelshrink {
@@ -56,6 +57,25 @@ StatusOr<std::unique_ptr<Format>> ReadAnyFiles(const std::string& main, size_t s
   }
 }
 
+PruneSpec PruneSpecOf(int choice) {
+  using Method = PruneSpec::Method;
+  static constexpr Method kMethods[] = {Method::kNone,      Method::kMagnitude, Method::kRandom,
+                                        Method::kBelow,     Method::kRuns,      Method::kWanda,
+                                        Method::kSparseGpt, Method::kObc};
+  PruneSpec spec = {.method = kMethods[choice % 8],
+                    .amount = {.is_fraction = true, .value = (choice / 8 % 4) / 3.0},
+                    .magnitude_bits = 0x3D000000,
+                    .num_samples = 1};
+  if (spec.method == Method::kRuns || choice / 32 % 2 != 0) {
+    spec.n = static_cast<uint32_t>(1 + choice % 3);
+    spec.m = 4;
+  }
+  spec.refit = choice / 64 % 2 != 0;
+  spec.feedback = choice / 8 % 2 != 0 && !spec.refit &&
+                  (spec.method == Method::kNone || spec.method == Method::kSparseGpt);
+  return spec;
+}
+
 Files Shrink(const Format& format, const Layout& layout, const Files& files, bool is_reversed,
              bool* has_all) {
   Outputs outputs(layout);
@@ -67,7 +87,9 @@ Files Shrink(const Format& format, const Layout& layout, const Files& files, boo
     const size_t unit = is_reversed ? num_units - 1 - i : i;
     const Status status = RunUnit(shrinker.value().get(), unit, files, format.model(), &outputs);
     // Values may be too large for the asked type.
-    Require(status.ok() || status.code() == StatusCode::kArgument);
+    // Or for error feedback, or for moments to be inverted.
+    Require(status.ok() || status.code() == StatusCode::kArgument ||
+            status.code() == StatusCode::kUnsupported);
     if (!status.ok()) return {};
   }
   *has_all = true;
@@ -125,9 +147,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<TensorSpec> specs;
   for (size_t i = 0; i < format.value()->model().tensors.size(); ++i) {
     specs.push_back(SpecOf(static_cast<uint32_t>(data[1] + 2 * i)));
+    specs.back().prune = PruneSpecOf(data[2] / 2);
   }
-  const auto layout = format.value()->Write(specs, {.strip = data[2] % 2 != 0});
+  auto layout = format.value()->Write(specs, {.strip = data[2] % 2 != 0});
   if (!layout.ok()) return 0;
+  Require(AddPruning(format.value()->model(), specs, &layout.value()).ok());
   bool has_all, has_all_reversed;
   const Files forwards = Shrink(*format.value(), layout.value(), files, false, &has_all);
   const Files backwards = Shrink(*format.value(), layout.value(), files, true, &has_all_reversed);

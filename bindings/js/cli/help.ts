@@ -71,8 +71,8 @@ const outputHelp = `Output options:
 
 const inputsHelp = `Samples:
   --inputs <data.json>       [{"<input>": {"data": [numbers], "dims": [1, 3], "type": "float32"}},
-                             …]: what the model is run on, in onnxruntime-node, which must be installed
-                             (npm install onnxruntime-node)`;
+                             …]: what the model is run on, in onnxruntime-node, which must be
+                             installed (npm install onnxruntime-node)`;
 
 const otherHelp = `Other options:
   --json       print the result as JSON, and nothing else, on standard output

@@ -298,6 +298,28 @@ TEST(RefitTest, IsTheLeastSquaresSolution) {
   }
 }
 
+// Pairs of inputs that hardly differ: the factor alone would be off by hundreds of times more.
+TEST(RefitTest, IsPreciseWhereInputsAreAlike) {
+  constexpr size_t kColumns = 40;
+  std::vector<float> x = Normal(200 * kColumns, 9);
+  for (size_t i = 1; i < x.size(); i += 2) x[i] = x[i - 1] + 0.01f * x[i];
+  const std::vector<float> sums = GramOf(x, kColumns), weights = Normal(kColumns, 10);
+  // With the same sums of float32, so that only the solution differs.
+  const Buffer<float> upper = DampedHessian(kColumns, {sums, 200}, 1e-5).value();
+  reference::Matrix h(kColumns * kColumns);
+  for (size_t i = 0; i < h.size(); ++i) {
+    const size_t row = i / kColumns, column = i % kColumns;
+    h[i] = upper[std::min(row, column) * kColumns + std::max(row, column)];
+  }
+  std::vector<uint8_t> mask(kColumns, 1);
+  for (size_t j = 0; j < kColumns; j += 5) mask[j] = 0;
+  std::vector<float> fitted = weights;
+  ASSERT_TRUE(RefitMasked({1, kColumns}, fitted, mask, {sums, 200}, {.damping = 1e-5}).ok());
+  const std::vector<double> expected =
+      reference::RefitRow(kColumns, h, {weights.begin(), weights.end()}, mask);
+  for (size_t j = 0; j < kColumns; ++j) EXPECT_NEAR(fitted[j], expected[j], 2e-5) << j;
+}
+
 TEST(RefitTest, FitsChangedInputsToTheOldOutputs) {
   // x̂ = x / 2 in every input: twice the weights give the old outputs.
   const Layer layer(3, 10, 200);

@@ -160,5 +160,12 @@ test("publint finds nothing", async () => {
 test("the types resolve in every mode", async () => {
   // An ESM-only package: require() gives the ES module (Node.js ≥ 20.19). Node.js 10 knows no subpaths.
   const attw = join(root, "node_modules/@arethetypeswrong/cli/dist/index.js");
-  await exec(process.execPath, [attw, tarball, "--profile", "node16", "--ignore-rules", "cjs-resolves-to-esm"]);
+  await exec(process.execPath, [
+    attw,
+    tarball,
+    "--profile",
+    "node16",
+    "--ignore-rules",
+    "cjs-resolves-to-esm",
+  ]);
 });

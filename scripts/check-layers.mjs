@@ -10,6 +10,7 @@ const allowed = {
   quantize: ["base", "kernels"],
   prune: ["base", "kernels"],
   calibrated: ["base", "kernels", "linalg", "quantize", "prune"],
+  sparse: ["base", "kernels"],
   formats: ["base", "quantize", "prune"],
   pipeline: ["base", "kernels", "quantize", "prune", "calibrated", "formats"],
 };

@@ -241,6 +241,25 @@ export interface CoreMask {
   zerosPerBlock?: number;
 }
 
+/** Mirrors `SparseShape` of src/sparse/sparse.h. */
+export interface CoreSparseShape {
+  form: "csr" | "csc" | "coo" | "bsr" | "bitmask" | "n:m";
+  rows: number;
+  columns: number;
+  blockRows: number;
+  blockColumns: number;
+  n: number;
+  m: number;
+}
+
+/** Mirrors `SparseParts`; a part that the form lacks is empty. */
+export interface CoreSparse {
+  values: HeapBytes;
+  pointers: HeapBytes;
+  indices: HeapBytes;
+  bits: HeapBytes;
+}
+
 /** Mirrors `LayerShape` of src/calibrated/layer.h. */
 export interface CoreLayer {
   rows: number;
@@ -309,6 +328,14 @@ export interface CoreModule {
   mask(request: CoreMask): CoreResult<Record<string, never>>;
   /** A score for each value. */
   lampScores(values: HeapBytes, scores: HeapBytes): CoreResult<Record<string, never>>;
+
+  toSparse(shape: CoreSparseShape, values: HeapBytes): CoreResult<CoreSparse>;
+  fromSparse(
+    shape: CoreSparseShape,
+    parts: Partial<CoreSparse>,
+    out: HeapBytes,
+  ): CoreResult<Record<string, never>>;
+  numEntries(shape: CoreSparseShape, values: HeapBytes): CoreResult<{ count: number }>;
 
   /** sums += XᵀX; x has rows of `columns`. */
   addToGram(x: HeapBytes, columns: number, sums: HeapBytes): CoreResult<Record<string, never>>;

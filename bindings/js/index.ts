@@ -29,6 +29,15 @@ export {
   type AllocationOptions,
   type Schedule,
 } from "./allocation.js";
+export {
+  bestSparse,
+  fromSparse,
+  toSparse,
+  type SparseArray,
+  type SparseFormat,
+  type SparseOptions,
+  type SparseSizes,
+} from "./sparse.js";
 export { Gram, type ConvWindow, type GramOptions } from "./gram.js";
 export {
   biasCorrection,

@@ -9,6 +9,7 @@
 #include "layers.h"
 #include "masks.h"
 #include "models.h"
+#include "sparse.h"
 
 namespace modelshrink::wasm {
 namespace {
@@ -24,6 +25,9 @@ EMSCRIPTEN_BINDINGS(modelshrink) {
   function("dequantize", &Dequantize);
   function("mask", &Mask);
   function("lampScores", &LampScoresOf);
+  function("toSparse", &ToSparseOf);
+  function("fromSparse", &FromSparseOf);
+  function("numEntries", &NumEntriesOf);
   function("addToGram", &AddToGramOf);
   function("im2col", &Im2ColOf);
   function("fitLayer", &FitLayer);

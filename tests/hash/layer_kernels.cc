@@ -8,6 +8,7 @@
 #include "kernels/n_of_m.h"
 #include "linalg/gram.h"
 #include "prune/masks.h"
+#include "sparse/sparse.h"
 
 namespace modelshrink::hash {
 namespace {
@@ -94,6 +95,22 @@ void HashScores(std::span<const float> values, Hasher& hasher) {
   hasher.Add(scores);
 }
 
+void HashSparse(std::span<const float> values, Hasher& hasher) {
+  constexpr uint64_t kWidth = 37;
+  const uint64_t rows = values.size() / kWidth;
+  std::vector<float> sparse(values.begin(), values.begin() + static_cast<ptrdiff_t>(rows * kWidth));
+  for (size_t i = 0; i < sparse.size(); ++i) {
+    if (i % 7 != 0) sparse[i] = 0;
+  }
+  for (const SparseForm form : {SparseForm::kCsr, SparseForm::kBitmask}) {
+    const auto array = ToSparse(sparse, {form, rows, kWidth});
+    hasher.Add(array.status());
+    hasher.Add(array.value().values.span());
+    hasher.Add(array.value().indices.span());
+    hasher.Add(array.value().bits.span());
+  }
+}
+
 }  // namespace
 
 void AppendLayerKernels(std::vector<Kernel>& kernels) {
@@ -103,6 +120,7 @@ void AppendLayerKernels(std::vector<Kernel>& kernels) {
   kernels.push_back({"refit", true, HashRefit});
   kernels.push_back({"n-of-m", false, HashRuns});
   kernels.push_back({"prune-scores", true, HashScores});
+  kernels.push_back({"sparse", false, HashSparse});
 }
 
 }  // namespace modelshrink::hash

@@ -1,0 +1,460 @@
+#include "sparse/sparse.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "base/checked.h"
+#include "kernels/nonzero.h"
+
+namespace modelshrink {
+namespace {
+
+constexpr uint32_t kMaxM = 64;
+
+std::string Name(uint64_t value) { return std::to_string(value); }
+
+Status CheckShape(const SparseShape& shape, size_t num_values) {
+  uint64_t size;
+  if (!CheckedMul(shape.rows, shape.columns, &size) || size != num_values) {
+    return ArgumentError("the values are not " + Name(shape.rows) + " × " + Name(shape.columns));
+  }
+  if (size > UINT32_MAX || shape.rows >= UINT32_MAX || shape.columns >= UINT32_MAX) {
+    return ArgumentError("sparse arrays have at most 2^32 - 1 elements");
+  }
+  if (shape.form == SparseForm::kBsr && (shape.block_rows == 0 || shape.block_columns == 0)) {
+    return ArgumentError("blockShape must be at least 1 by 1");
+  }
+  if (shape.form == SparseForm::kNofM && (shape.n == 0 || shape.n >= shape.m || shape.m > kMaxM)) {
+    return ArgumentError("n:m needs 1 ≤ n < m ≤ 64");
+  }
+  return {};
+}
+
+// Calls visit(column) for each value of a row that is not zero.
+template <class Visit>
+void ForNonzero(const float* row, size_t columns, std::vector<uint8_t>* bits, const Visit& visit) {
+  // Bytes beyond the last bits, so that whole words can be read.
+  bits->resize((columns + 7) / 8 + 8);
+  NonzeroBits(row, columns, bits->data());
+  std::memset(bits->data() + (columns + 7) / 8, 0, 8);
+  for (size_t i = 0; i < columns; i += 64) {
+    uint64_t word;
+    std::memcpy(&word, bits->data() + i / 8, sizeof(word));
+    for (; word != 0; word &= word - 1) visit(i + static_cast<size_t>(std::countr_zero(word)));
+  }
+}
+
+uint64_t CountNonzero(std::span<const float> values) {
+  uint64_t count = 0;
+  std::vector<uint8_t> bits;
+  for (size_t i = 0; i < values.size(); i += size_t{1} << 16) {
+    const size_t size = std::min(values.size() - i, size_t{1} << 16);
+    ForNonzero(values.data() + i, size, &bits, [&](size_t) { ++count; });
+  }
+  return count;
+}
+
+struct BlockGrid {
+  explicit BlockGrid(const SparseShape& shape)
+      : down(DivideRoundingUp(shape.rows, shape.block_rows)),
+        across(DivideRoundingUp(shape.columns, shape.block_columns)),
+        size(uint64_t{shape.block_rows} * shape.block_columns) {}
+  uint64_t down, across, size;
+};
+
+// Which blocks of one row of blocks have a value that is not zero.
+void MarkBlocks(std::span<const float> values, const SparseShape& shape, uint64_t block_row,
+                std::vector<uint8_t>* scratch, std::vector<uint8_t>* is_there) {
+  std::fill(is_there->begin(), is_there->end(), uint8_t{0});
+  const uint64_t first = block_row * shape.block_rows;
+  for (uint64_t r = first; r < std::min<uint64_t>(shape.rows, first + shape.block_rows); ++r) {
+    ForNonzero(values.data() + r * shape.columns, static_cast<size_t>(shape.columns), scratch,
+               [&](size_t c) { (*is_there)[c / shape.block_columns] = 1; });
+  }
+}
+
+uint64_t CountBlocks(std::span<const float> values, const SparseShape& shape) {
+  const BlockGrid grid(shape);
+  std::vector<uint8_t> scratch, is_there(static_cast<size_t>(grid.across));
+  uint64_t count = 0;
+  for (uint64_t b = 0; b < grid.down; ++b) {
+    MarkBlocks(values, shape, b, &scratch, &is_there);
+    count += static_cast<uint64_t>(std::count(is_there.begin(), is_there.end(), 1));
+  }
+  return count;
+}
+
+uint64_t RunsPerRow(const SparseShape& shape) { return DivideRoundingUp(shape.columns, shape.m); }
+uint32_t PositionBits(const SparseShape& shape) {
+  return static_cast<uint32_t>(std::bit_width(shape.m - 1));
+}
+uint64_t RunRowBytes(const SparseShape& shape) {
+  return DivideRoundingUp(RunsPerRow(shape) * shape.n * PositionBits(shape), 8);
+}
+
+// Rows are appended to `array`, whose buffers have room for all.
+void BuildCsr(std::span<const float> values, const SparseShape& shape, SparseArray* array) {
+  std::vector<uint8_t> scratch;
+  uint32_t count = 0;
+  for (uint64_t r = 0; r < shape.rows; ++r) {
+    array->pointers[static_cast<size_t>(r)] = count;
+    const float* row = values.data() + r * shape.columns;
+    ForNonzero(row, static_cast<size_t>(shape.columns), &scratch, [&](size_t c) {
+      array->values[count] = row[c];
+      array->indices[count++] = static_cast<uint32_t>(c);
+    });
+  }
+  array->pointers[static_cast<size_t>(shape.rows)] = count;
+}
+
+void BuildCsc(std::span<const float> values, const SparseShape& shape, SparseArray* array) {
+  const size_t columns = static_cast<size_t>(shape.columns);
+  std::vector<uint8_t> scratch;
+  const auto for_rows = [&](auto visit) {
+    for (uint64_t r = 0; r < shape.rows; ++r) {
+      const float* row = values.data() + r * columns;
+      ForNonzero(row, columns, &scratch,
+                 [&](size_t c) { visit(static_cast<uint32_t>(r), c, row[c]); });
+    }
+  };
+  uint32_t* pointers = array->pointers.data();
+  for_rows([&](uint32_t, size_t c, float) { ++pointers[c + 1]; });
+  for (size_t c = 0; c < columns; ++c) pointers[c + 1] += pointers[c];
+  std::vector<uint32_t> next(pointers, pointers + columns);
+  for_rows([&](uint32_t r, size_t c, float value) {
+    array->values[next[c]] = value;
+    array->indices[next[c]++] = r;
+  });
+}
+
+void BuildCoo(std::span<const float> values, const SparseShape& shape, SparseArray* array) {
+  std::vector<uint8_t> scratch;
+  size_t count = 0;
+  for (uint64_t r = 0; r < shape.rows; ++r) {
+    const uint64_t first = r * shape.columns;
+    ForNonzero(values.data() + first, static_cast<size_t>(shape.columns), &scratch, [&](size_t c) {
+      array->values[count] = values[static_cast<size_t>(first) + c];
+      array->indices[count++] = static_cast<uint32_t>(first + c);
+    });
+  }
+}
+
+void BuildBsr(std::span<const float> values, const SparseShape& shape, SparseArray* array) {
+  const BlockGrid grid(shape);
+  std::vector<uint8_t> scratch, is_there(static_cast<size_t>(grid.across));
+  uint32_t count = 0;
+  for (uint64_t b = 0; b < grid.down; ++b) {
+    array->pointers[static_cast<size_t>(b)] = count;
+    MarkBlocks(values, shape, b, &scratch, &is_there);
+    const uint64_t top = b * shape.block_rows;
+    const uint64_t bottom = std::min<uint64_t>(shape.rows, top + shape.block_rows);
+    for (uint32_t k = 0; k < grid.across; ++k) {
+      if (is_there[k] == 0) continue;
+      const uint64_t left = uint64_t{k} * shape.block_columns;
+      const uint64_t width = std::min<uint64_t>(shape.block_columns, shape.columns - left);
+      float* block = array->values.data() + count * grid.size;
+      for (uint64_t r = top; r < bottom; ++r) {
+        std::copy_n(values.data() + r * shape.columns + left, static_cast<size_t>(width),
+                    block + (r - top) * shape.block_columns);
+      }
+      array->indices[count++] = k;
+    }
+  }
+  array->pointers[static_cast<size_t>(grid.down)] = count;
+}
+
+void BuildBitmask(std::span<const float> values, const SparseShape& shape, SparseArray* array) {
+  const size_t columns = static_cast<size_t>(shape.columns);
+  const size_t row_bytes = (columns + 7) / 8;
+  std::vector<uint8_t> scratch;
+  size_t count = 0;
+  for (uint64_t r = 0; r < shape.rows; ++r) {
+    const float* row = values.data() + r * columns;
+    ForNonzero(row, columns, &scratch, [&](size_t c) { array->values[count++] = row[c]; });
+    std::copy_n(scratch.data(), row_bytes, array->bits.data() + r * row_bytes);
+  }
+}
+
+// The positions of a run's n entries, ascending; false if it has more.
+bool ChoosePositions(const float* run, uint32_t length, const SparseShape& shape,
+                     uint32_t* positions) {
+  uint64_t chosen = 0;
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < length; ++i) {
+    if (run[i] == 0) continue;
+    if (count++ == shape.n) return false;
+    chosen |= uint64_t{1} << i;
+  }
+  for (uint32_t i = 0; count < shape.n; ++i) {
+    const uint64_t bit = uint64_t{1} << (shape.m - shape.n + i) % shape.m;
+    count += (chosen & bit) == 0;
+    chosen |= bit;
+  }
+  for (uint32_t k = 0; k < shape.n; ++k, chosen &= chosen - 1) {
+    positions[k] = static_cast<uint32_t>(std::countr_zero(chosen));
+  }
+  return true;
+}
+
+Status BuildNofM(std::span<const float> values, const SparseShape& shape, SparseArray* array) {
+  const uint32_t position_bits = PositionBits(shape);
+  uint32_t positions[kMaxM];
+  size_t count = 0;
+  for (uint64_t r = 0; r < shape.rows; ++r) {
+    uint8_t* bits = array->bits.data() + r * RunRowBytes(shape);
+    uint64_t at = 0;
+    for (uint64_t c = 0; c < shape.columns; c += shape.m) {
+      const float* run = values.data() + r * shape.columns + c;
+      const uint32_t length = static_cast<uint32_t>(std::min<uint64_t>(shape.m, shape.columns - c));
+      if (!ChoosePositions(run, length, shape, positions)) {
+        return ArgumentError("row " + Name(r) + " has more than " + Name(shape.n) + " of the " +
+                             Name(shape.m) + " from column " + Name(c) + " on that are not zero");
+      }
+      for (uint32_t k = 0; k < shape.n; ++k, at += position_bits) {
+        array->values[count++] = positions[k] < length ? run[positions[k]] : 0.0f;
+        for (uint32_t b = 0; b < position_bits; ++b) {
+          if (positions[k] >> b & 1) {
+            bits[(at + b) / 8] = static_cast<uint8_t>(bits[(at + b) / 8] | 1u << (at + b) % 8);
+          }
+        }
+      }
+    }
+  }
+  return {};
+}
+
+struct Sizes {
+  uint64_t values = 0, pointers = 0, indices = 0, bits = 0;
+};
+
+Sizes SizesOf(const SparseShape& shape, uint64_t num_entries) {
+  switch (shape.form) {
+    case SparseForm::kCsr:
+      return {num_entries, shape.rows + 1, num_entries, 0};
+    case SparseForm::kCsc:
+      return {num_entries, shape.columns + 1, num_entries, 0};
+    case SparseForm::kCoo:
+      return {num_entries, 0, num_entries, 0};
+    case SparseForm::kBsr: {
+      const BlockGrid grid(shape);
+      return {num_entries * grid.size, grid.down + 1, num_entries, 0};
+    }
+    case SparseForm::kBitmask:
+      return {num_entries, 0, 0, shape.rows * DivideRoundingUp(shape.columns, 8)};
+    case SparseForm::kNofM:
+      return {num_entries, 0, 0, shape.rows * RunRowBytes(shape)};
+  }
+  return {};
+}
+
+// Pointers go up from 0 to the number of entries; the indices of a line go up and are below
+// `limit`.
+Status CheckCompressed(const SparseParts& parts, uint64_t lines, uint64_t limit) {
+  if (parts.pointers.size() != lines + 1 || parts.pointers[0] != 0 ||
+      parts.pointers.back() != parts.indices.size()) {
+    return ArgumentError("indptr must have " + Name(lines + 1) + " numbers, from 0 to " +
+                         Name(parts.indices.size()));
+  }
+  for (uint64_t line = 0; line < lines; ++line) {
+    const uint32_t begin = parts.pointers[static_cast<size_t>(line)];
+    const uint32_t end = parts.pointers[static_cast<size_t>(line) + 1];
+    if (begin > end || end > parts.indices.size()) {
+      return ArgumentError("indptr goes down or too far at " + Name(line + 1));
+    }
+    for (uint32_t i = begin; i < end; ++i) {
+      if (parts.indices[i] >= limit || (i > begin && parts.indices[i] <= parts.indices[i - 1])) {
+        return ArgumentError("index " + Name(i) + " is " + Name(parts.indices[i]) +
+                             "; it must be below " + Name(limit) + " and go up");
+      }
+    }
+  }
+  return {};
+}
+
+Status ExpandCompressed(const SparseShape& shape, const SparseParts& parts, std::span<float> out) {
+  const bool is_rows = shape.form == SparseForm::kCsr;
+  const uint64_t lines = is_rows ? shape.rows : shape.columns;
+  RETURN_IF_ERROR(CheckCompressed(parts, lines, is_rows ? shape.columns : shape.rows));
+  for (uint64_t line = 0; line < lines; ++line) {
+    const size_t at = static_cast<size_t>(line);
+    for (uint32_t i = parts.pointers[at]; i < parts.pointers[at + 1]; ++i) {
+      const uint64_t index = parts.indices[i];
+      const uint64_t place = is_rows ? line * shape.columns + index : index * shape.columns + line;
+      out[static_cast<size_t>(place)] = parts.values[i];
+    }
+  }
+  return {};
+}
+
+Status ExpandCoo(const SparseParts& parts, std::span<float> out) {
+  for (size_t i = 0; i < parts.indices.size(); ++i) {
+    if (parts.indices[i] >= out.size() || (i > 0 && parts.indices[i] <= parts.indices[i - 1])) {
+      return ArgumentError("index " + Name(i) + " is " + Name(parts.indices[i]) +
+                           "; it must be below " + Name(out.size()) + " and go up");
+    }
+    out[parts.indices[i]] = parts.values[i];
+  }
+  return {};
+}
+
+Status ExpandBsr(const SparseShape& shape, const SparseParts& parts, std::span<float> out) {
+  const BlockGrid grid(shape);
+  RETURN_IF_ERROR(CheckCompressed(parts, grid.down, grid.across));
+  for (uint64_t b = 0; b < grid.down; ++b) {
+    const uint64_t top = b * shape.block_rows;
+    const uint64_t bottom = std::min<uint64_t>(shape.rows, top + shape.block_rows);
+    const size_t line = static_cast<size_t>(b);
+    for (uint32_t i = parts.pointers[line]; i < parts.pointers[line + 1]; ++i) {
+      const uint64_t left = uint64_t{parts.indices[i]} * shape.block_columns;
+      const uint64_t width = std::min<uint64_t>(shape.block_columns, shape.columns - left);
+      const float* block = parts.values.data() + i * grid.size;
+      for (uint64_t r = top; r < bottom; ++r) {
+        std::copy_n(block + (r - top) * shape.block_columns, static_cast<size_t>(width),
+                    out.data() + r * shape.columns + left);
+      }
+    }
+  }
+  return {};
+}
+
+Status ExpandBitmask(const SparseShape& shape, const SparseParts& parts, std::span<float> out) {
+  const uint64_t row_bytes = DivideRoundingUp(shape.columns, 8);
+  size_t count = 0;
+  for (uint64_t r = 0; r < shape.rows; ++r) {
+    for (uint64_t byte = 0; byte < row_bytes; ++byte) {
+      const uint8_t bits = parts.bits[static_cast<size_t>(r * row_bytes + byte)];
+      for (uint32_t rest = bits; rest != 0; rest &= rest - 1) {
+        const uint64_t column = byte * 8 + static_cast<uint32_t>(std::countr_zero(rest));
+        if (column >= shape.columns || count == parts.values.size()) {
+          return ArgumentError("the mask of row " + Name(r) +
+                               " has bits beyond its columns or more than there are values");
+        }
+        out[static_cast<size_t>(r * shape.columns + column)] = parts.values[count++];
+      }
+    }
+  }
+  if (count == parts.values.size()) return {};
+  return ArgumentError("the mask has " + Name(count) + " bits for " + Name(parts.values.size()) +
+                       " values");
+}
+
+Status ExpandNofM(const SparseShape& shape, const SparseParts& parts, std::span<float> out) {
+  const uint32_t position_bits = PositionBits(shape);
+  size_t count = 0;
+  for (uint64_t r = 0; r < shape.rows; ++r) {
+    const uint8_t* bits = parts.bits.data() + r * RunRowBytes(shape);
+    uint64_t at = 0;
+    for (uint64_t c = 0; c < shape.columns; c += shape.m) {
+      uint32_t last = 0;
+      for (uint32_t k = 0; k < shape.n; ++k, at += position_bits) {
+        uint32_t position = 0;
+        for (uint32_t b = 0; b < position_bits; ++b) {
+          position |= (bits[(at + b) / 8] >> (at + b) % 8 & 1u) << b;
+        }
+        const float value = parts.values[count++];
+        const bool is_outside = position >= shape.columns - c;
+        if (position >= shape.m || (k > 0 && position <= last) || (is_outside && value != 0)) {
+          return ArgumentError("the metadata of row " + Name(r) + " from column " + Name(c) +
+                               " on has a position that does not go up or lies outside");
+        }
+        if (!is_outside) out[static_cast<size_t>(r * shape.columns + c + position)] = value;
+        last = position;
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+StatusOr<uint64_t> NumEntries(std::span<const float> values, const SparseShape& shape) {
+  RETURN_IF_ERROR(CheckShape(shape, values.size()));
+  if (shape.form == SparseForm::kBsr) return CountBlocks(values, shape);
+  if (shape.form != SparseForm::kNofM) return CountNonzero(values);
+  uint32_t positions[kMaxM];
+  for (uint64_t r = 0; r < shape.rows; ++r) {
+    for (uint64_t c = 0; c < shape.columns; c += shape.m) {
+      const uint32_t length = static_cast<uint32_t>(std::min<uint64_t>(shape.m, shape.columns - c));
+      if (!ChoosePositions(values.data() + r * shape.columns + c, length, shape, positions)) {
+        return uint64_t{0};
+      }
+    }
+  }
+  return shape.rows * RunsPerRow(shape) * shape.n;
+}
+
+StatusOr<SparseArray> ToSparse(std::span<const float> values, const SparseShape& shape) {
+  RETURN_IF_ERROR(CheckShape(shape, values.size()));
+  uint64_t count = 0;
+  if (shape.form == SparseForm::kNofM) {
+    count = shape.rows * RunsPerRow(shape) * shape.n;
+  } else {
+    ASSIGN_OR_RETURN(count, NumEntries(values, shape));
+  }
+  const Sizes sizes = SizesOf(shape, count);
+  SparseArray array;
+  ASSIGN_OR_RETURN(array.values, Buffer<float>::Allocate(sizes.values));
+  ASSIGN_OR_RETURN(array.pointers, Buffer<uint32_t>::Allocate(sizes.pointers));
+  ASSIGN_OR_RETURN(array.indices, Buffer<uint32_t>::Allocate(sizes.indices));
+  ASSIGN_OR_RETURN(array.bits, Buffer<uint8_t>::Allocate(sizes.bits));
+  switch (shape.form) {
+    case SparseForm::kCsr:
+      BuildCsr(values, shape, &array);
+      break;
+    case SparseForm::kCsc:
+      BuildCsc(values, shape, &array);
+      break;
+    case SparseForm::kCoo:
+      BuildCoo(values, shape, &array);
+      break;
+    case SparseForm::kBsr:
+      BuildBsr(values, shape, &array);
+      break;
+    case SparseForm::kBitmask:
+      BuildBitmask(values, shape, &array);
+      break;
+    case SparseForm::kNofM:
+      RETURN_IF_ERROR(BuildNofM(values, shape, &array));
+      break;
+  }
+  return array;
+}
+
+Status FromSparse(const SparseShape& shape, const SparseParts& parts, std::span<float> out) {
+  RETURN_IF_ERROR(CheckShape(shape, out.size()));
+  const bool has_indices = shape.form < SparseForm::kBitmask;
+  const uint64_t block = shape.form == SparseForm::kBsr ? BlockGrid(shape).size : 1;
+  const uint64_t count = shape.form == SparseForm::kNofM
+                             ? shape.rows * RunsPerRow(shape) * shape.n
+                             : (has_indices ? parts.indices.size() : parts.values.size());
+  uint64_t num_values;
+  if (!CheckedMul(count, block, &num_values) || parts.values.size() != num_values) {
+    return ArgumentError("there must be " + Name(count) + " values" +
+                         (block > 1 ? ", each a block of " + Name(block) : ""));
+  }
+  const Sizes sizes = SizesOf(shape, count);
+  if (parts.bits.size() != sizes.bits) {
+    return ArgumentError("the mask or metadata must have " + Name(sizes.bits) + " bytes, not " +
+                         Name(parts.bits.size()));
+  }
+  std::fill(out.begin(), out.end(), 0.0f);
+  switch (shape.form) {
+    case SparseForm::kCsr:
+    case SparseForm::kCsc:
+      return ExpandCompressed(shape, parts, out);
+    case SparseForm::kCoo:
+      return ExpandCoo(parts, out);
+    case SparseForm::kBsr:
+      return ExpandBsr(shape, parts, out);
+    case SparseForm::kBitmask:
+      return ExpandBitmask(shape, parts, out);
+    case SparseForm::kNofM:
+      return ExpandNofM(shape, parts, out);
+  }
+  return {};
+}
+
+}  // namespace modelshrink

@@ -1,5 +1,5 @@
 /** The choice of a recipe: what is offered depends on the model's format. */
-import type { FormatName, Mode, Preset, Recipe } from "modelshrink";
+import type { FormatName, Mode, Preset, PruneRecipe, Recipe } from "modelshrink";
 import { presets } from "modelshrink";
 import { formatNamed, hasModes, presetsOf } from "./recipes.js";
 import { ui } from "./ui.js";
@@ -35,13 +35,45 @@ function chosenMode(recipe: Recipe): Mode {
   return isMode(mode) && hasModes(format, recipe) ? mode : modeOf(recipe);
 }
 
+interface Zeros {
+  prune: PruneRecipe;
+  hint: string;
+}
+
+const lamp = (sparsity: number): Zeros => ({
+  prune: { method: "magnitude", sparsity, allocation: "lamp" },
+  hint:
+    `The smallest ${100 * sparsity} % of the weights become zero, more in large layers than in small ones. ` +
+    "Without samples of its inputs this ruins many networks: test what comes out.",
+});
+
+/** What the radio buttons stand for. */
+const zeros: Readonly<Record<string, Zeros>> = {
+  30: lamp(0.3),
+  50: lamp(0.5),
+  "2of4": {
+    prune: { method: "n:m", n: 2, m: 4 },
+    hint: "Of each four weights of an output two become zero: a pattern that hardware and sparse formats know.",
+  },
+};
+
+function chosenZeros(): [string, Zeros] | undefined {
+  const name = new FormData(ui.options).get("prune");
+  const found = typeof name === "string" ? zeros[name] : undefined;
+  return found && [name as string, found];
+}
+
 export function choice(): Choice {
   const name = chosenPreset();
   const { recipe } = presetNamed(name);
   const mode = chosenMode(recipe);
-  return mode === modeOf(recipe)
-    ? { recipe, label: name }
-    : { recipe: { ...recipe, mode }, label: `${name}-${mode}` };
+  const pruned = chosenZeros();
+  return {
+    recipe: { ...recipe, mode, ...(pruned ? { prune: pruned[1].prune } : {}) },
+    label: [name, ...(mode === modeOf(recipe) ? [] : [mode]), ...(pruned ? [pruned[0]] : [])].join(
+      "-",
+    ),
+  };
 }
 
 function describe(): void {
@@ -49,7 +81,8 @@ function describe(): void {
   const { description, recipe, formats } = presetNamed(name);
   const sentence = `${name}: ${formats[format] ?? description}.`;
   const loading = formatNamed(format).loading(recipe, chosenMode(recipe));
-  ui.hint.textContent = `${sentence}\n${loading}`;
+  const lines = [sentence, loading, chosenZeros()?.[1].hint ?? ""];
+  ui.hint.textContent = lines.filter((line) => line !== "").join("\n");
 }
 
 /** A preset brings its own mode; another one can be chosen after it. */

@@ -62,7 +62,8 @@ export async function shrinkGuarded(
   shrink: Shrink,
   source: Source,
   recipe: Recipe,
-  { guard: value, ...options }: ShrinkOptions,
+  value: Guard,
+  options: ShrinkOptions,
 ): Promise<ShrinkResult> {
   const guard = checkGuard(value);
   // A one-time list of samples would be empty at the second trial.

@@ -210,8 +210,10 @@ function sparseHint(tensors: readonly ReportedTensor[]): string | undefined {
   return (
     `Zeros are stored like other numbers: the ${pruned.length} pruned tensors take ` +
     `${formatBytes(now)}, and would take ${formatBytes(sparse)} without them. ` +
-    (pruned.some(({ to }) => to.startsWith("float")) ? "Quantize as well (weights), " : "") +
-    "send the file compressed (gzip, brotli), or store tensors with toSparse()."
+    (pruned.some(({ to }) => to.startsWith("float"))
+      ? "Quantize as well (weights), send"
+      : "Send") +
+    " the file compressed (gzip, brotli), or store tensors with toSparse()."
   );
 }
 
@@ -328,12 +330,13 @@ export async function shrink(
   options: ShrinkOptions = {},
 ): Promise<ShrinkResult> {
   const checked = checkRecipe(recipe);
-  if (options.guard !== undefined) {
+  const { guard, ...rest } = checkObject("options", options) as ShrinkOptions;
+  if (guard !== undefined) {
     const given = typeof recipe === "string" ? presetNamed(recipe).recipe : recipe;
-    return shrinkGuarded(shrink, source, given, options);
+    return shrinkGuarded(shrink, source, given, guard, rest);
   }
   const calibration = checkCalibration(options.calibration);
-  return write(source, (tensors) => orderFor(checked, tensors, calibration), options);
+  return write(source, (tensors) => orderFor(checked, tensors, calibration), rest);
 }
 
 /** Writes the model with its quantized weights as floats again, of the types that they once had. */

@@ -242,6 +242,7 @@ function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
   const byDefault = tensor.consumer === "Gather" ? undefined : recipe.prune;
   const prune = rule?.prune === undefined ? byDefault : rule.prune || undefined;
   if (weights !== undefined || prune) return { weights, prune };
+  if (rule?.prune === false) return { reason: "kept by a rule" };
   return { reason: recipe.prune ? "an embedding, pruned only by a rule" : "no rule for it" };
 }
 

@@ -311,6 +311,30 @@ test("ONNX integers are written as chosen; floats leave no choice", async (t) =>
   await page.getByText("Out comes ch_PP-OCRv4_rec_infer.fp16.onnx.").waitFor();
 });
 
+test("weights become zero as chosen", async (t) => {
+  const page = await visit(t);
+  await open(page, ocrModel);
+  await status(page, "this size is exact");
+  await page.getByText("2:4", { exact: true }).click();
+  await page.getByText("Out comes ch_PP-OCRv4_rec_infer.int8-2of4.onnx.").waitFor();
+  assert.match(await page.locator("#hint").innerText(), /each four weights/);
+  await shrinkInPage(page);
+  await shoot(page, "pruned");
+  const { bytes } = await download(page);
+  const expected = await shrunk(ocrModel, {
+    ...{ weights: "int8", prune: { method: "n:m", n: 2, m: 4 } },
+  });
+  assertSame({ "": bytes }, { "": Object.values(expected)[0] });
+  await page.getByText("30 %", { exact: true }).click();
+  await page.getByText("Out comes ch_PP-OCRv4_rec_infer.int8-30.onnx.").waitFor();
+  await shrinkInPage(page);
+  const lamp = await download(page);
+  const wanted = await shrunk(ocrModel, {
+    ...{ weights: "int8", prune: { method: "magnitude", sparsity: 0.3, allocation: "lamp" } },
+  });
+  assertSame({ "": lamp.bytes }, { "": Object.values(wanted)[0] });
+});
+
 test("another recipe than the suggested one stays chosen for the next model", async (t) => {
   const page = await visit(t);
   await open(page, chosen(tfjsLayers()));

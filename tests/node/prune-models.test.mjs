@@ -258,6 +258,7 @@ test("rules prune some tensors and leave others", async () => {
     report.tensors.map(({ to }) => to),
     ["float32", "int8, 1:4", "float32, magnitude"],
   );
+  assert.equal(report.tensors[0].note, "kept by a rule");
 });
 
 test("the report says why a pruned file is not smaller", async () => {

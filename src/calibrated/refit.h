@@ -22,7 +22,7 @@ struct RefitOptions {
 // Replaces each row ŵ of the weights that the mask keeps by what minimizes
 // E(wx − ŵx̂)² + damping · mean · ‖ŵ − w‖², and the others by 0. `mask` has a byte a weight, in
 // their order, 0 for a pruned one. Rows next to each other with equal masks share a factorization.
-// The result has float32's precision: solved in float32, corrected once with residuals in float64.
+// Solved in float32, and corrected once with residuals in float64.
 // Returns the damping that was used: more than asked where H was singular (InverseFactorOf).
 // Memory: H, and as much again for the factor.
 StatusOr<double> RefitMasked(const LayerShape& shape, std::span<float> weights,

@@ -3,16 +3,19 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <vector>
 
 #include "base/dtype.h"
 #include "kernels/float_convert.h"
 #include "kernels/linear.h"
 #include "kernels/mask.h"
+#include "kernels/n_of_m.h"
 #include "kernels/nibble.h"
 #include "kernels/range.h"
 #include "kernels/select.h"
 #include "kernels/stats.h"
 #include "prune/magnitude.h"
+#include "sparse/sparse.h"
 
 namespace modelshrink::bench {
 namespace {
@@ -113,6 +116,30 @@ void MagnitudePrune(const Workspace& w) {
 
 void MaskApply(const Workspace& w) { ApplyMask(Values(w), {w.mask, w.count}, Out(w)); }
 
+void TwoOfFour(const Workspace& w) {
+  // As the encoders do it, a slice at a time.
+  constexpr size_t kSlice = size_t{1} << 14;
+  for (size_t i = 0; i < w.count; i += kSlice) {
+    const size_t size = std::min(kSlice, w.count - i);
+    MaskNofM({w.values + i, size}, {.length = size}, 2, 4, /*lowest_stays=*/false,
+             {w.out_mask + i, size});
+    ApplyMask({w.values + i, size}, {w.out_mask + i, size}, {w.out + i, size});
+  }
+}
+
+// Every twentieth value is left.
+void CompressedRows(const Workspace& w) {
+  static std::vector<float> sparse;
+  if (sparse.empty()) {
+    sparse.resize(w.count);
+    for (size_t i = 0; i < w.count; ++i) {
+      if (i * 2654435761u % 4294967296u < 214748365u) sparse[i] = w.values[i];
+    }
+  }
+  const auto array = ToSparse(sparse, {SparseForm::kCsr, w.count / kRowLength, kRowLength});
+  sink = array.ok() ? static_cast<float>(array.value().values.size()) : -1.0f;
+}
+
 void ErrorStatistics(const Workspace& w) {
   sink = static_cast<float>(SumErrors(Values(w), {w.others, w.count}).ee);
 }
@@ -134,6 +161,8 @@ std::span<const Kernel> Kernels() {
       {"magnitude threshold", MagnitudeThreshold},
       {"magnitude prune", MagnitudePrune},
       {"mask apply", MaskApply},
+      {"2:4 prune", TwoOfFour},
+      {"CSR at 95 % zeros", CompressedRows},
       {"error statistics", ErrorStatistics},
   };
   return kKernels;

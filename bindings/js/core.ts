@@ -34,7 +34,16 @@ export interface CoreScheme {
 
 /** Mirrors `PruneSpec` of src/formats/layout.h. */
 export interface CorePruneSpec {
-  method: "none" | "magnitude" | "random" | "below" | "n:m" | "wanda" | "sparsegpt" | "obc";
+  method:
+    | "none"
+    | "magnitude"
+    | "random"
+    | "below"
+    | "n:m"
+    | "wanda"
+    | "sparsegpt"
+    | "obc"
+    | "channels";
   amount: number;
   isFraction: boolean;
   /** 0: not n:m. */
@@ -42,6 +51,8 @@ export interface CorePruneSpec {
   m: number;
   magnitudeBits: number;
   seed: number;
+  /** "channels". */
+  norm: number;
   samples: number;
   damping: number;
   refit: boolean;
@@ -66,6 +77,8 @@ export interface CoreWriteOptions {
   strip: boolean;
   /** Empty: as the input's. */
   mainName: string;
+  /** "0" or "1" a channel, 1 where it goes; left out: not known yet. */
+  removedChannels?: string;
 }
 
 /** Mirrors `ByteRange` of src/formats/model.h: it may run over the end of `file` into the next ones. */
@@ -178,6 +191,8 @@ export interface CoreModel extends CoreSteps<CoreRequest> {
     allocation: "global" | "lamp",
     sparsity: number,
   ): CoreResult<CoreSurvey>;
+  /** Which channels go: for `options`. */
+  surveyChannels(specs: CoreTensorSpec[], options: CoreWriteOptions): CoreResult<CoreSurvey>;
   shrink(specs: CoreTensorSpec[], options: CoreWriteOptions): CoreResult<CoreShrink>;
 }
 
@@ -203,6 +218,7 @@ export interface CoreShare {
 
 export interface CoreSurvey extends CoreSteps {
   shares(): CoreShare[];
+  removedChannels(): string;
 }
 
 export interface CoreQuantized {

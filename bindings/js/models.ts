@@ -1,6 +1,12 @@
 /** Whole models: bytes in, a plan, bytes out. */
 import { checkCalibration, type Calibration } from "./calibration.js";
-import type { CoreLayerInput, CoreReport, CoreTensorInfo } from "./core.js";
+import type {
+  CoreLayerInput,
+  CoreReport,
+  CoreResult,
+  CoreSurvey,
+  CoreTensorInfo,
+} from "./core.js";
 import { UnsupportedError } from "./errors.js";
 import { unwrap } from "./load.js";
 import { shrinkGuarded, type Guard, type GuardOutcome } from "./guard.js";
@@ -251,20 +257,16 @@ export async function plan(
   });
 }
 
-/** Reads the weights that share an amount, and gives each its own. */
-async function shareBySurvey(
-  { core, model, files, pacer }: OpenModel,
-  survey: PruneSurvey,
-  { specs }: Order,
+/** Reads weights, before anything is written: what `take` then finds in the run. */
+async function runSurvey(
+  { core, files, pacer }: OpenModel,
+  start: () => CoreResult<CoreSurvey>,
   options: RunOptions,
+  take: (run: CoreSurvey) => void,
 ): Promise<void> {
-  const { tensors, allocation, sparsity } = survey;
-  const run = callLive(core, () => unwrap(model.survey(tensors, allocation, sparsity)));
-  const meter = new Meter(
-    options,
-    "survey",
-    files.reduce((bytes, { size }) => bytes + size, 0),
-  );
+  const run = callLive(core, () => unwrap(start()));
+  const total = files.reduce((bytes, { size }) => bytes + size, 0);
+  const meter = new Meter(options, "survey", total);
   try {
     await runSteps(run, {
       core,
@@ -274,12 +276,38 @@ async function shareBySurvey(
         meter.advanceTo(meter.done + size);
       },
     });
-    const shares = callLive(core, () => run.shares());
-    applyShares(survey, shares, specs);
+    callLive(core, () => {
+      take(run);
+    });
     meter.advanceTo(Infinity);
   } finally {
     release(core, run);
   }
+}
+
+/** The order, with what only the weights can tell. */
+async function completed(
+  opened: OpenModel,
+  survey: PruneSurvey | undefined,
+  order: Order,
+  options: RunOptions,
+): Promise<Order> {
+  const { model } = opened;
+  const { specs } = order;
+  if (survey) {
+    const { tensors, allocation, sparsity } = survey;
+    const start = () => model.survey(tensors, allocation, sparsity);
+    await runSurvey(opened, start, options, (run) => {
+      applyShares(survey, run.shares(), specs);
+    });
+  }
+  if (!specs.some(({ prune }) => prune?.method === "channels")) return order;
+  let removedChannels = "";
+  const start = () => model.surveyChannels(specs, order.options);
+  await runSurvey(opened, start, options, (run) => {
+    removedChannels = run.removedChannels();
+  });
+  return { specs, options: { ...order.options, removedChannels } };
 }
 
 /** Reads, plans and writes. */
@@ -297,7 +325,7 @@ async function write(
     let { order, planned } = first;
     const mainName = await target?.mainName(planned);
     if (mainName !== undefined) ({ order, planned } = renamed(opened, order, mainName));
-    if (survey) await shareBySurvey(opened, survey, order, options);
+    order = await completed(opened, survey, order, options);
     const memory = new MemorySink();
     const sink = target?.sink() ?? memory;
     const calibration = checkCalibration(options.calibration);

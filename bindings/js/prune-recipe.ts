@@ -10,9 +10,11 @@ export interface PruneRecipe {
   /**
    * - "magnitude": the smallest |w|; "random"; "n:m": n of each m inputs of an output stay;
    * - with a calibration: "wanda" (|w|·‖x‖ within each output), "sparsegpt" and "obc" (the surviving
-   *   weights make up for the pruned ones).
+   *   weights make up for the pruned ones);
+   * - "structured": whole channels and neurons of the smallest norm leave an ONNX graph, which becomes
+   *   smaller and faster everywhere; layers that are added to each other lose the same ones.
    */
-  method: "magnitude" | "random" | "n:m" | "wanda" | "sparsegpt" | "obc";
+  method: "magnitude" | "random" | "n:m" | "wanda" | "sparsegpt" | "obc" | "structured";
   /** Which fraction goes, 0 to 1; not with n and m. */
   sparsity?: number;
   n?: number;
@@ -29,6 +31,8 @@ export interface PruneRecipe {
   damping?: number;
   /** Of "random"; 0 by default. */
   seed?: number;
+  /** Of "structured": p of the Lp norm of a channel's weights, above 0; Infinity: the largest; 2 by default. */
+  norm?: number;
 }
 
 export const recipePruneMethods = [
@@ -38,9 +42,13 @@ export const recipePruneMethods = [
   "wanda",
   "sparsegpt",
   "obc",
+  "structured",
 ] as const;
 const allocations = ["uniform", "erk", "global", "lamp"] as const;
-const keys = ["method", "sparsity", "allocation", "n", "m", "refit", "damping", "seed"] as const;
+const keys = [
+  ...(["method", "sparsity", "allocation", "n", "m", "refit", "damping", "seed"] as const),
+  "norm",
+] as const;
 
 export interface CheckedPruning {
   method: PruneRecipe["method"];
@@ -51,6 +59,7 @@ export interface CheckedPruning {
   refit: boolean;
   damping: number;
   seed: number;
+  norm: number;
 }
 
 export function checkPruning(where: string, value: unknown): CheckedPruning {
@@ -65,7 +74,7 @@ export function checkPruning(where: string, value: unknown): CheckedPruning {
         : `${where} needs either sparsity, or n and m.`,
     );
   }
-  if (isPattern && (method === "magnitude" || method === "random")) {
+  if (isPattern && (method === "magnitude" || method === "random" || method === "structured")) {
     throw new ArgumentError(`${where}: n and m are for "n:m" and the calibrated methods.`);
   }
   const { sparsity = 0 } = given;
@@ -78,6 +87,13 @@ export function checkPruning(where: string, value: unknown): CheckedPruning {
   if (allocation !== "uniform" && method !== "magnitude") {
     throw new ArgumentError(`${where}.allocation is an option of method "magnitude".`);
   }
+  const { norm = 2 } = given;
+  if (typeof norm !== "number" || !(norm > 0)) {
+    throw new ArgumentError(`${where}.norm is ${show(norm)}; it must be a number above 0.`);
+  }
+  if (given.norm !== undefined && method !== "structured") {
+    throw new ArgumentError(`${where}.norm is an option of method "structured".`);
+  }
   const n = isPattern ? checkInteger(`${where}.n`, given.n, 1, 63) : 0;
   return {
     ...{ method, sparsity, allocation, n },
@@ -85,12 +101,13 @@ export function checkPruning(where: string, value: unknown): CheckedPruning {
     refit: checkBoolean(`${where}.refit`, given.refit ?? false),
     damping: checkDamping(given.damping),
     seed: checkInteger(`${where}.seed`, given.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
+    norm,
   };
 }
 
 export const noPruning: CorePruneSpec = {
   ...{ method: "none", amount: 0, isFraction: true, n: 0, m: 0, magnitudeBits: 0, seed: 0 },
-  ...{ samples: 0, damping: 0.01, refit: false, feedback: false, actOrder: false },
+  ...{ norm: 2, samples: 0, damping: 0.01, refit: false, feedback: false, actOrder: false },
 };
 
 /** Whether it needs to know the layer's inputs. */
@@ -126,8 +143,9 @@ export function pruneSpecFor(
   const found = needs.length > 0 ? gramsFor(calibration!, tensor) : { reason: "" };
   const spec: CorePruneSpec = { ...noPruning };
   if (pruning) {
-    const { method, sparsity, n, m, damping, seed } = pruning;
-    Object.assign(spec, { method, amount: sparsity, n, m, damping, seed });
+    const { sparsity, n, m, damping, seed, norm } = pruning;
+    const method = pruning.method === "structured" ? "channels" : pruning.method;
+    Object.assign(spec, { method, amount: sparsity, n, m, damping, seed, norm });
   }
   if ("grams" in found) {
     const samples = found.grams[0]!.rows;
@@ -137,6 +155,7 @@ export function pruneSpecFor(
   }
   if (needs.length === 0) return { prune: spec };
   const plain = pruning && { ...spec, method: plainMethod(pruning, tensor) };
+  if (plain?.method === "channels") return { prune: plain, note: `not fitted: ${found.reason}` };
   const instead = plain && plain.method !== pruning.method ? `, so pruned by ${plain.method}` : "";
   return { ...(plain ? { prune: plain } : {}), note: `${found.reason}${instead}` };
 }
@@ -147,6 +166,7 @@ function plainMethod(
   tensor: CoreTensorInfo,
 ): CorePruneSpec["method"] {
   if (method === "magnitude" || method === "random") return method;
+  if (method === "structured") return "channels";
   return m === 0 || !layerInputsOf(tensor) ? "magnitude" : "n:m";
 }
 

@@ -235,7 +235,9 @@ function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
   const rule = recipe.rules.find(({ pattern }) => pattern.test(tensor.name));
   if (rule?.keeps) return { reason: "kept by a rule" };
   if (!rule && elementsOf(tensor) < recipe.minElements) {
-    return { reason: `fewer than ${recipe.minElements} elements` };
+    const reason = `fewer than ${recipe.minElements} elements`;
+    // Channels go through small weights, too.
+    return recipe.prune?.method === "structured" ? { prune: recipe.prune, reason } : { reason };
   }
   const weights = rule?.weights ?? recipe.weights;
   // A row of an embedding is a word, not an input: zeros there are lost for good.

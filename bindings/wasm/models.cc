@@ -48,6 +48,12 @@ val CoreRun::Shares() const {
   return shares;
 }
 
+val CoreRun::RemovedChannels() const {
+  std::string text;
+  for (const uint8_t goes : surveyor_->removed_channels()) text.push_back(goes != 0 ? '1' : '0');
+  return val(text);
+}
+
 val CoreRun::Units() const { return UnitsOf(shrinker_->units()); }
 
 val CoreRun::Start(double unit) {
@@ -147,6 +153,14 @@ val CoreModel::Survey(const val& tensors, const std::string& allocation, double 
   auto surveyor =
       Surveyor::Create(*format_, std::move(indices),
                        allocation == "lamp" ? Allocation::kLamp : Allocation::kGlobal, sparsity);
+  if (!surveyor.ok()) return ErrorOf(surveyor.status());
+  return val(CoreRun({format_}, std::move(surveyor).value()));
+}
+
+val CoreModel::SurveyChannels(const val& specs, const val& options) const {
+  auto layout = LayoutFor(specs, options);
+  if (!layout.ok()) return ErrorOf(layout.status());
+  auto surveyor = Surveyor::CreateForChannels(*format_, std::move(layout).value().channels);
   if (!surveyor.ok()) return ErrorOf(surveyor.status());
   return val(CoreRun({format_}, std::move(surveyor).value()));
 }

@@ -48,8 +48,9 @@ class CoreRun {
   val Report() const;
   // The entry of one tensor.
   val TensorReport(double tensor) const;
-  // Of a survey: Share[].
+  // Of a survey: Share[], and a "0" or "1" a channel.
   val Shares() const;
+  val RemovedChannels() const;
 
  private:
   // Declared first, destroyed last: the others point into them.
@@ -75,6 +76,7 @@ class CoreModel {
   val Plan(const val& specs, const val& options) const;
   val Shrink(const val& specs, const val& options) const;
   val Survey(const val& tensors, const std::string& allocation, double sparsity) const;
+  val SurveyChannels(const val& specs, const val& options) const;
   val CompareWith(const CoreModel& other) const;
 
  private:

@@ -45,6 +45,7 @@ EMSCRIPTEN_BINDINGS(modelshrink) {
       .function("info", &CoreModel::Info)
       .function("plan", &CoreModel::Plan)
       .function("survey", &CoreModel::Survey)
+      .function("surveyChannels", &CoreModel::SurveyChannels)
       .function("shrink", &CoreModel::Shrink);
   class_<CoreRun>("CoreRun")
       .function("units", &CoreRun::Units)
@@ -53,6 +54,7 @@ EMSCRIPTEN_BINDINGS(modelshrink) {
       .function("input", &CoreRun::Input)
       .function("feed", &CoreRun::Feed)
       .function("shares", &CoreRun::Shares)
+      .function("removedChannels", &CoreRun::RemovedChannels)
       .function("report", &CoreRun::Report)
       .function("tensorReport", &CoreRun::TensorReport);
 }

@@ -46,7 +46,8 @@ constexpr Word<PruneSpec::Method> kPruneMethods[] = {{"none", PruneSpec::Method:
                                                      {"n:m", PruneSpec::Method::kRuns},
                                                      {"wanda", PruneSpec::Method::kWanda},
                                                      {"sparsegpt", PruneSpec::Method::kSparseGpt},
-                                                     {"obc", PruneSpec::Method::kObc}};
+                                                     {"obc", PruneSpec::Method::kObc},
+                                                     {"channels", PruneSpec::Method::kChannels}};
 
 StatusOr<PruneSpec> PruneSpecFrom(const val& object) {
   PruneSpec spec;
@@ -59,6 +60,7 @@ StatusOr<PruneSpec> PruneSpecFrom(const val& object) {
   ASSIGN_OR_RETURN(spec.m, Uint32From(object, "m"));
   ASSIGN_OR_RETURN(spec.magnitude_bits, Uint32From(object, "magnitudeBits"));
   ASSIGN_OR_RETURN(spec.seed, IntegerFrom(object["seed"], "seed", kMaxInteger));
+  ASSIGN_OR_RETURN(spec.norm, NumberFrom(object, "norm"));
   ASSIGN_OR_RETURN(spec.num_samples, IntegerFrom(object["samples"], "samples", kMaxInteger));
   ASSIGN_OR_RETURN(spec.damping, NumberFrom(object, "damping"));
   ASSIGN_OR_RETURN(spec.refit, BoolFrom(object, "refit"));
@@ -256,6 +258,9 @@ StatusOr<WriteOptions> WriteOptionsFrom(const val& object) {
   WriteOptions options;
   ASSIGN_OR_RETURN(options.strip, BoolFrom(object, "strip"));
   ASSIGN_OR_RETURN(options.main_name, StringFrom(object, "mainName"));
+  if (object["removedChannels"].isUndefined()) return options;
+  ASSIGN_OR_RETURN(const std::string removed, StringFrom(object, "removedChannels"));
+  for (const char c : removed) options.removed_channels.push_back(c == '0' ? 0 : 1);
   return options;
 }
 

@@ -35,12 +35,15 @@ struct PruneSpec {
     kWanda,
     kSparseGpt,
     kObc,
+    // Whole channels, of the graph: WriteOptions::removed_channels.
+    kChannels,
   };
   Method method = Method::kNone;
-  Amount amount;  // kMagnitude, kRandom; of the calibrated ones when m is 0
+  Amount amount;  // kMagnitude, kRandom, kChannels; of the calibrated ones when m is 0
   uint32_t n = 0, m = 0;
   uint32_t magnitude_bits = 0;
   uint64_t seed = 0;
+  double norm = 2;  // kChannels: p of the Lp norm that channels are ranked by; infinity: the largest
 
   // The rest needs moments, too. How many samples they are of:
   uint64_t num_samples = 0;
@@ -49,7 +52,9 @@ struct PruneSpec {
   bool feedback = false;   // quantization errors are made up for (GPTQ; with kSparseGpt jointly)
   bool act_order = false;  // with `feedback`
 
-  bool IsCalibrated() const { return method >= Method::kWanda || refit || feedback; }
+  bool IsCalibrated() const {
+    return (method >= Method::kWanda && method != Method::kChannels) || refit || feedback;
+  }
   bool IsActive() const { return method != Method::kNone || IsCalibrated(); }
 };
 
@@ -72,10 +77,16 @@ struct WriteOptions {
   // Leaves out what no runtime needs: names of nodes, doc_strings, and the length of names of
   // values that are neither the model's inputs or outputs nor weights.
   bool strip = false;
+  // By channel, as Layout::channels counts them: 1 where it goes. Empty where nobody has looked at
+  // the weights yet (pipeline/channel_survey.h): the last ones of each set go, and sizes are right.
+  std::vector<uint8_t> removed_channels;
   // The name of the main output file; empty: as the input's. Further files that carry the main
   // one's name in theirs (shards, external data) follow it.
   std::string main_name;
 };
+
+// By axis: the indices that stay, in ascending order; none: all of the axis. Empty: all of all axes.
+using KeptIndices = std::vector<std::vector<uint32_t>>;
 
 // One tensor to quantize.
 struct Job {
@@ -83,6 +94,27 @@ struct Job {
   Shape shape;        // as the scheme sees it (a writer may flatten or merge axes)
   Scheme scheme;
   PruneSpec prune;
+  KeptIndices kept;  // of the stored tensor's axes; `shape` is what they leave
+};
+
+// Channels that can leave a model: each is an index, or several, of axes of several tensors, which
+// go together.
+struct ChannelPlan {
+  static constexpr uint32_t kNone = UINT32_MAX;
+  // Channels that are in the same axes, so that it does not matter for any size which of them go.
+  struct Set {
+    uint32_t first = 0, count = 0, num_removed = 0;
+    double norm = 2;
+  };
+  // The weights that compute channels.
+  struct Scored {
+    size_t tensor = 0;
+    uint32_t axis = 0;
+    std::vector<uint32_t> channels;  // by index of the axis; kNone: it stays
+  };
+  std::vector<Set> sets;  // in the order of their channels
+  std::vector<Scored> scored;
+  uint32_t NumChannels() const { return sets.empty() ? 0 : sets.back().first + sets.back().count; }
 };
 
 // A float64 as JSON text: at most this many characters, padded with spaces.
@@ -121,6 +153,7 @@ struct Layout {
   std::vector<uint8_t> literals;
   std::vector<Job> jobs;          // each has all its parts in the files' segments, once
   std::vector<Outcome> outcomes;  // one for each tensor of the model
+  ChannelPlan channels;
   uint64_t size_bytes = 0;        // of all files; more than the input only where types were widened
 };
 

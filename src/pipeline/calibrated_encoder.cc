@@ -15,6 +15,7 @@
 #include "calibrated/wanda.h"
 #include "kernels/mask.h"
 #include "pipeline/layer_view.h"
+#include "pipeline/selection.h"
 #include "prune/masks.h"
 #include "quantize/arrays.h"
 
@@ -26,7 +27,9 @@ class CalibratedEncoder final : public TensorEncoder {
   CalibratedEncoder(const Job& job, const LayerView& view, Buffer<float> moments)
       : job_(job), spec_(job.prune), view_(view), moments_(std::move(moments)) {}
 
-  Status Init() {
+  Status Init(const Shape& shape) {
+    whole_shape_ = shape;
+    ASSIGN_OR_RETURN(selection_, Selection::Create(shape, job_.kept));
     num_elements_ = view_.num_groups * view_.shape.NumWeights();
     ASSIGN_OR_RETURN(original_, Buffer<float>::Allocate(num_elements_));
     return {};
@@ -68,8 +71,20 @@ class CalibratedEncoder final : public TensorEncoder {
     for (size_t group = 0; group < view_.num_groups; ++group) {
       RETURN_IF_ERROR(FitGroup(group, &params));
     }
+    RETURN_IF_ERROR(LeaveOut());
     ASSIGN_OR_RETURN(array_, QuantizeArray(weights_.span(), job_.shape, job_.scheme, params));
     return TakeStats();
+  }
+
+  // What goes of the layer, when the rest has been fitted to its whole.
+  Status LeaveOut() {
+    if (selection_.is_everything()) return {};
+    for (Buffer<float>* values : {&original_, &weights_}) {
+      ASSIGN_OR_RETURN(Buffer<float> kept, Buffer<float>::Allocate(selection_.num_elements()));
+      selection_.Gather({0, kept.size()}, 0, values->span(), kept.span());
+      *values = std::move(kept);
+    }
+    return {};
   }
 
   // Exact, whatever was done: from the bytes that are written.
@@ -85,6 +100,10 @@ class CalibratedEncoder final : public TensorEncoder {
   // Methods that need no moments choose among all weights at once.
   Status MaskWhole() {
     const PruneSpec::Method method = spec_.method;
+    if (method == PruneSpec::Method::kChannels) {
+      MaskInputs();
+      return {};
+    }
     if (method == PruneSpec::Method::kRuns) {
       return MaskRuns(original_.span(), {}, view_.InputAxis(), spec_.n, spec_.m,
                       /*lowest_stays=*/false, mask_.span());
@@ -104,6 +123,19 @@ class CalibratedEncoder final : public TensorEncoder {
                  mask_.span());
     }
     return {};
+  }
+
+  // The inputs that go, of every output: the outputs that stay share a factorization.
+  void MaskInputs() {
+    const KeptIndices& kept = job_.kept;
+    const uint64_t axis = view_.shape.inputs_first ? 0 : 1;
+    if (kept.empty() || kept[axis].empty()) return;
+    const uint64_t length = whole_shape_[axis];
+    uint64_t inner = 1;
+    for (size_t i = axis + 1; i < whole_shape_.size(); ++i) inner *= whole_shape_[i];
+    std::vector<bool> stays(length);
+    for (const uint32_t index : kept[axis]) stays[index] = true;
+    for (size_t i = 0; i < mask_.size(); ++i) mask_[i] = stays[i / inner % length] ? 1 : 0;
   }
 
   // The group's share of a count over all groups.
@@ -194,6 +226,8 @@ class CalibratedEncoder final : public TensorEncoder {
   const Job& job_;
   const PruneSpec& spec_;
   const LayerView view_;
+  Shape whole_shape_;
+  Selection selection_;
   const Buffer<float> moments_;
   uint64_t num_elements_ = 0;
   uint64_t num_fed_ = 0;
@@ -254,7 +288,7 @@ StatusOr<std::unique_ptr<TensorEncoder>> CreateCalibratedEncoder(const Job& job,
   RETURN_IF_ERROR(CheckSpec(job.prune));
   ASSIGN_OR_RETURN(const LayerView view, LayerViewOf(tensor));
   auto encoder = std::make_unique<CalibratedEncoder>(job, view, std::move(moments));
-  RETURN_IF_ERROR(encoder->Init());
+  RETURN_IF_ERROR(encoder->Init(tensor.shape));
   return std::unique_ptr<TensorEncoder>(std::move(encoder));
 }
 

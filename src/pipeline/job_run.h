@@ -12,7 +12,7 @@
 #include "formats/model.h"
 #include "pipeline/layout_check.h"
 #include "pipeline/step.h"
-#include "pipeline/tensor_reader.h"
+#include "pipeline/selection.h"
 #include "quantize/tensor_codec.h"
 
 namespace modelshrink {
@@ -54,7 +54,8 @@ class JobRun {
   bool is_running_ = false;
   std::unique_ptr<TensorEncoder> encoder_;  // nullptr: while its moments are read
   Buffer<float> moments_;
-  TensorReader reader_{/*borrows=*/true};
+  Selection selection_;
+  SelectionReader reader_{/*borrows=*/true};
   bool is_fed_ = false;
   size_t next_write_ = 0;
   PartSizes part_sizes_{};

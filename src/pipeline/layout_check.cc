@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "pipeline/selection.h"
 
 namespace modelshrink {
 namespace {
@@ -30,9 +31,12 @@ Status CheckSegment(const Model& model, const Layout& layout, const Segment& seg
 Status CheckJob(const Model& model, const Job& job, const PartPlaces& places) {
   if (job.tensor >= model.tensors.size()) return IntegrityError("a job has no tensor");
   const Tensor& tensor = model.tensors[job.tensor];
+  auto selection = Selection::Create(tensor.shape, job.kept);
+  if (!selection.ok()) return std::move(selection).status().WithTensor(tensor.name);
   uint64_t num_elements, num_stored;
   if (!CheckedNumElements(job.shape, &num_elements) ||
-      !CheckedNumElements(tensor.shape, &num_stored) || num_elements != num_stored) {
+      !CheckedNumElements(tensor.shape, &num_stored) ||
+      num_elements != (job.kept.empty() ? num_stored : selection.value().num_elements())) {
     return IntegrityError("the job and the tensor differ in their number of elements")
         .WithTensor(tensor.name);
   }

@@ -55,6 +55,26 @@ std::string ObstacleOf(const Tensor& tensor, const PruneSpec& spec) {
   return view.ok() ? "" : "not pruned: " + view.status().message();
 }
 
+// Whether inputs of the layer go, and not only outputs.
+bool LosesInputs(const Job& job, const Tensor& tensor) {
+  const auto view = LayerViewOf(tensor);
+  if (!view.ok() || job.kept.empty()) return false;
+  return !job.kept[view.value().shape.inputs_first ? 0 : 1].empty();
+}
+
+// What is left to do for one of a model that loses channels: its kept ones may be fitted anew.
+PruneSpec SpecWithoutChannels(const Job& job, const Tensor& tensor, PruneSpec spec,
+                              Outcome* outcome) {
+  const bool is_cut = !job.kept.empty();
+  spec.refit = spec.refit && LosesInputs(job, tensor);
+  if (!spec.refit) spec.method = PruneSpec::Method::kNone;
+  if (spec.feedback && is_cut) {
+    spec.feedback = false;
+    AddNote("no GPTQ: it loses channels", outcome);
+  }
+  return spec;
+}
+
 // Cuts the part's place out of a copied segment that holds all of it.
 bool CutOut(const ByteRange& range, size_t job, std::vector<Segment>* segments) {
   for (size_t i = 0; i < segments->size(); ++i) {
@@ -111,7 +131,11 @@ Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout*
   for (size_t i = 0; i < num_jobs; ++i) {
     Job& job = layout->jobs[i];
     has_job[job.tensor] = true;
-    const PruneSpec& spec = specs[job.tensor].prune;
+    PruneSpec spec = specs[job.tensor].prune;
+    if (spec.method == PruneSpec::Method::kChannels) {
+      spec = SpecWithoutChannels(job, model.tensors[job.tensor], spec,
+                                 &layout->outcomes[job.tensor]);
+    }
     if (!spec.IsActive()) continue;
     const std::string obstacle = ObstacleOf(model.tensors[job.tensor], spec);
     if (obstacle.empty()) {
@@ -126,8 +150,13 @@ Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout*
     }
   }
   for (size_t i = 0; i < specs.size(); ++i) {
-    if (has_job[i] || !specs[i].prune.IsActive()) continue;
-    const std::string obstacle = ObstacleOf(model.tensors[i], specs[i].prune);
+    const PruneSpec& spec = specs[i].prune;
+    if (spec.method == PruneSpec::Method::kChannels && layout->channels.sets.empty()) {
+      return UnsupportedError(
+          "only the graph of an ONNX model tells which channels can be removed together");
+    }
+    if (has_job[i] || !spec.IsActive() || spec.method == PruneSpec::Method::kChannels) continue;
+    const std::string obstacle = ObstacleOf(model.tensors[i], spec);
     if (obstacle.empty()) {
       RETURN_IF_ERROR(AddJob(model, i, specs[i], layout));
     } else {

@@ -32,43 +32,17 @@ struct Classes {
   }
 };
 
-class SurveyorImpl final : public Surveyor {
+// Reads tensors slice by slice, as often as needed.
+class Walk : public Surveyor {
  public:
-  SurveyorImpl(const Model& model, std::vector<size_t> tensors, Allocation allocation)
-      : model_(model), tensors_(std::move(tensors)), allocation_(allocation) {}
-
-  Status Init(double sparsity) {
-    uint64_t total = 0;
-    for (const size_t index : tensors_) {
-      if (index >= model_.tensors.size()) return ArgumentError("there is no such tensor");
-      const Tensor& tensor = model_.tensors[index];
-      uint64_t size;
-      if (!IsReadable(tensor) || tensor.quantized || !CheckedNumElements(tensor.shape, &size) ||
-          !CheckedAdd(total, size, &total)) {
-        return UnsupportedError("has no floats to prune").WithTensor(tensor.name);
-      }
-      sizes_.push_back(size);
-    }
-    ASSIGN_OR_RETURN(count_, CountOf({.is_fraction = true, .value = sparsity}, total, false));
-    if (allocation_ == Allocation::kLamp) {
-      classes_.resize(tensors_.size());
-      for (Classes& classes : classes_) {
-        ASSIGN_OR_RETURN(classes.counts, Buffer<uint64_t>::Allocate(kNumClasses));
-        ASSIGN_OR_RETURN(classes.squares, Buffer<double>::Allocate(kNumClasses));
-      }
-    } else if (count_ > 0 && count_ < total) {
-      // The smallest that stays.
-      ASSIGN_OR_RETURN(select_, StreamingSelect::Create(count_));
-    }
-    is_done_ = count_ == 0 || (allocation_ == Allocation::kGlobal && !select_);
-    threshold_ = count_ == 0 ? 0 : uint32_t{INT32_MAX};
-    return {};
-  }
+  Walk(const Model& model, std::vector<size_t> tensors)
+      : model_(model), tensors_(std::move(tensors)) {}
 
   StatusOr<Step> Next() override {
     while (!is_done_) {
       if (at_ == tensors_.size()) {
-        EndPass();
+        at_ = 0;
+        is_done_ = EndPass();
         continue;
       }
       if (!is_open_) {
@@ -82,11 +56,7 @@ class SurveyorImpl final : public Surveyor {
         if (const std::optional<ByteRange> range = reader_.NextRead()) {
           return Step{.kind = Step::Kind::kRead, .range = *range};
         }
-        if (select_) {
-          select_->Add(reader_.values());
-        } else {
-          classes_[at_].Add(reader_.values());
-        }
+        RETURN_IF_ERROR(Take(at_, first_, reader_.values()).WithTensor(TensorAt().name));
         first_ += slice.count;
       }
       is_open_ = false;
@@ -101,26 +71,96 @@ class SurveyorImpl final : public Surveyor {
     return reader_.Feed(bytes).WithTensor(TensorAt().name);
   }
 
+ protected:
+  // The number of elements of all tensors.
+  StatusOr<uint64_t> CheckTensors() {
+    uint64_t total = 0;
+    for (const size_t index : tensors_) {
+      if (index >= model_.tensors.size()) return ArgumentError("there is no such tensor");
+      const Tensor& tensor = model_.tensors[index];
+      uint64_t size;
+      if (!IsReadable(tensor) || tensor.quantized || !CheckedNumElements(tensor.shape, &size) ||
+          !CheckedAdd(total, size, &total)) {
+        return UnsupportedError("has no floats to prune").WithTensor(tensor.name);
+      }
+      sizes_.push_back(size);
+    }
+    return total;
+  }
+
+  const std::vector<size_t>& tensors() const { return tensors_; }
+  const Shape& ShapeAt(size_t at) const { return model_.tensors[tensors_[at]].shape; }
+  // Before the first step: there is nothing to look at.
+  void Finish() { is_done_ = true; }
+
+ private:
+  // Elements from `first` on of tensors()[at].
+  virtual Status Take(size_t at, uint64_t first, std::span<const float> values) = 0;
+  // After all tensors; false: they are read once more.
+  virtual bool EndPass() = 0;
+
+  const Tensor& TensorAt() const { return model_.tensors[tensors_[at_]]; }
+
+  const Model& model_;
+  const std::vector<size_t> tensors_;
+  std::vector<uint64_t> sizes_;
+  bool is_done_ = false;
+
+  size_t at_ = 0;  // in tensors_
+  bool is_open_ = false;
+  uint64_t first_ = 0;  // element that comes next
+  TensorReader reader_;
+};
+
+class ShareSurveyor final : public Walk {
+ public:
+  ShareSurveyor(const Model& model, std::vector<size_t> tensors, Allocation allocation)
+      : Walk(model, std::move(tensors)), allocation_(allocation) {}
+
+  Status Init(double sparsity) {
+    ASSIGN_OR_RETURN(const uint64_t total, CheckTensors());
+    ASSIGN_OR_RETURN(count_, CountOf({.is_fraction = true, .value = sparsity}, total, false));
+    if (allocation_ == Allocation::kLamp) {
+      classes_.resize(tensors().size());
+      for (Classes& classes : classes_) {
+        ASSIGN_OR_RETURN(classes.counts, Buffer<uint64_t>::Allocate(kNumClasses));
+        ASSIGN_OR_RETURN(classes.squares, Buffer<double>::Allocate(kNumClasses));
+      }
+    } else if (count_ > 0 && count_ < total) {
+      // The smallest that stays.
+      ASSIGN_OR_RETURN(select_, StreamingSelect::Create(count_));
+    }
+    if (count_ == 0 || (allocation_ == Allocation::kGlobal && !select_)) Finish();
+    threshold_ = count_ == 0 ? 0 : uint32_t{INT32_MAX};
+    return {};
+  }
+
   std::vector<Share> shares() const override {
-    std::vector<Share> shares(tensors_.size());
+    std::vector<Share> shares(tensors().size());
     for (size_t i = 0; i < shares.size(); ++i) {
-      shares[i] = {tensors_[i], threshold_, counts_.empty() ? 0 : counts_[i]};
+      shares[i] = {tensors()[i], threshold_, counts_.empty() ? 0 : counts_[i]};
     }
     return shares;
   }
 
  private:
-  const Tensor& TensorAt() const { return model_.tensors[tensors_[at_]]; }
+  Status Take(size_t at, uint64_t, std::span<const float> values) override {
+    if (select_) {
+      select_->Add(values);
+    } else {
+      classes_[at].Add(values);
+    }
+    return {};
+  }
 
-  void EndPass() {
-    at_ = 0;
+  bool EndPass() override {
     if (allocation_ == Allocation::kLamp) {
       ShareOut();
-      is_done_ = true;
-    } else if (select_->EndPass()) {
-      threshold_ = select_->rank().magnitude_bits;
-      is_done_ = true;
+      return true;
     }
+    if (!select_->EndPass()) return false;
+    threshold_ = select_->rank().magnitude_bits;
+    return true;
   }
 
   // One class of one tensor, and the score of its weights.
@@ -147,7 +187,7 @@ class SurveyorImpl final : public Surveyor {
     std::sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
       return a.score != b.score ? a.score < b.score : a.tensor < b.tensor;
     });
-    counts_.assign(tensors_.size(), 0);
+    counts_.assign(tensors().size(), 0);
     uint64_t left = count_;
     for (const Group& group : groups) {
       const uint64_t taken = std::min(left, group.count);
@@ -156,21 +196,100 @@ class SurveyorImpl final : public Surveyor {
     }
   }
 
-  const Model& model_;
-  const std::vector<size_t> tensors_;
   const Allocation allocation_;
-  std::vector<uint64_t> sizes_;
   uint64_t count_ = 0;  // that goes
   std::optional<StreamingSelect> select_;
   std::vector<Classes> classes_;
   uint32_t threshold_ = 0;
   std::vector<uint64_t> counts_;
-  bool is_done_ = false;
+};
 
-  size_t at_ = 0;  // in tensors_
-  bool is_open_ = false;
-  uint64_t first_ = 0;  // element that comes next
-  TensorReader reader_;
+class ChannelSurveyor final : public Walk {
+ public:
+  ChannelSurveyor(const Model& model, ChannelPlan plan)
+      : Walk(model, TensorsOf(plan)), plan_(std::move(plan)) {}
+
+  Status Init() {
+    RETURN_IF_ERROR(CheckTensors().status());
+    if (plan_.sets.empty()) Finish();
+    for (const ChannelPlan::Set& set : plan_.sets) {
+      if (!(set.norm > 0)) return ArgumentError("the norm must be above 0");
+      norms_.insert(norms_.end(), set.count, set.norm);
+    }
+    scores_.assign(plan_.NumChannels(), 0);
+    for (size_t at = 0; at < plan_.scored.size(); ++at) {
+      const ChannelPlan::Scored& scored = plan_.scored[at];
+      if (scored.axis >= ShapeAt(at).size() || ShapeAt(at)[scored.axis] != scored.channels.size()) {
+        return IntegrityError("a plan of channels does not fit its tensors");
+      }
+    }
+    return {};
+  }
+
+  std::vector<uint8_t> removed_channels() const override {
+    std::vector<uint8_t> removed(scores_.size());
+    std::vector<uint32_t> order;
+    for (const ChannelPlan::Set& set : plan_.sets) {
+      order.clear();
+      for (uint32_t i = 0; i < set.count; ++i) order.push_back(set.first + i);
+      std::sort(order.begin(), order.end(), [this](uint32_t a, uint32_t b) {
+        return scores_[a] != scores_[b] ? scores_[a] < scores_[b] : a < b;
+      });
+      for (uint32_t i = 0; i < set.num_removed; ++i) removed[order[i]] = 1;
+    }
+    return removed;
+  }
+
+ private:
+  static std::vector<size_t> TensorsOf(const ChannelPlan& plan) {
+    std::vector<size_t> tensors;
+    for (const ChannelPlan::Scored& scored : plan.scored) tensors.push_back(scored.tensor);
+    return tensors;
+  }
+
+  Status Take(size_t at, uint64_t first, std::span<const float> values) override {
+    const ChannelPlan::Scored& scored = plan_.scored[at];
+    uint64_t inner = 1;
+    for (size_t i = scored.axis + 1; i < ShapeAt(at).size(); ++i) inner *= ShapeAt(at)[i];
+    uint64_t within = first % inner;
+    uint64_t index = first / inner % scored.channels.size();
+    for (size_t i = 0; i < values.size();) {
+      const size_t run = static_cast<size_t>(std::min<uint64_t>(inner - within, values.size() - i));
+      const uint32_t channel = scored.channels[index];
+      if (channel != ChannelPlan::kNone) {
+        RETURN_IF_ERROR(AddTo(channel, values.subspan(i, run)));
+      }
+      i += run;
+      within = 0;
+      if (++index == scored.channels.size()) index = 0;
+    }
+    return {};
+  }
+
+  // Powers of norms: they have the same order.
+  Status AddTo(uint32_t channel, std::span<const float> values) {
+    const double norm = norms_[channel];
+    double& score = scores_[channel];
+    for (const float value : values) {
+      if (!std::isfinite(value)) return ArgumentError("a weight is not finite");
+      const double magnitude = std::abs(double{value});
+      if (norm == 2) {
+        score += magnitude * magnitude;
+      } else if (norm == 1) {
+        score += magnitude;
+      } else if (std::isinf(norm)) {
+        score = std::max(score, magnitude);
+      } else {
+        score += std::pow(magnitude, norm);
+      }
+    }
+    return {};
+  }
+
+  bool EndPass() override { return true; }
+
+  const ChannelPlan plan_;
+  std::vector<double> norms_, scores_;  // by channel
 };
 
 }  // namespace
@@ -178,8 +297,15 @@ class SurveyorImpl final : public Surveyor {
 StatusOr<std::unique_ptr<Surveyor>> Surveyor::Create(const Format& format,
                                                      std::vector<size_t> tensors,
                                                      Allocation allocation, double sparsity) {
-  auto surveyor = std::make_unique<SurveyorImpl>(format.model(), std::move(tensors), allocation);
+  auto surveyor = std::make_unique<ShareSurveyor>(format.model(), std::move(tensors), allocation);
   RETURN_IF_ERROR(surveyor->Init(sparsity));
+  return std::unique_ptr<Surveyor>(std::move(surveyor));
+}
+
+StatusOr<std::unique_ptr<Surveyor>> Surveyor::CreateForChannels(const Format& format,
+                                                                ChannelPlan plan) {
+  auto surveyor = std::make_unique<ChannelSurveyor>(format.model(), std::move(plan));
+  RETURN_IF_ERROR(surveyor->Init());
   return std::unique_ptr<Surveyor>(std::move(surveyor));
 }
 

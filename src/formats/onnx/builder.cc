@@ -190,7 +190,16 @@ Status Builder::Enter(const Event& event, Scanner& scanner) {
       entry_ = {};
       return {};
     case kValueInfoProto:
-      value_name_.clear();
+      value_info_ = {};
+      return {};
+    case kTensorShapeProto:
+      value_info_.has_shape = true;
+      return {};
+    case kDimensionProto:
+      if (value_info_.dims.size() == kMaxRank) {
+        return UnsupportedError("the rank is over " + std::to_string(kMaxRank));
+      }
+      value_info_.dims.emplace_back();
       return {};
     case kHiddenTrainingInfo:
       document_.has_hidden_references = true;
@@ -286,7 +295,9 @@ Status Builder::Field(const Event& event, uint32_t message_kind) {
     case kTensorProto:
       return TensorField(event);
     case kValueInfoProto:
-      return TakeName(event, &value_name_);
+    case kTensorTypeProto:
+    case kDimensionProto:
+      return ValueInfoField(event, message_kind);
     case kHiddenTensor:
       document_.has_other_external_data |= event.value == 1;
       return {};
@@ -459,6 +470,18 @@ Status Builder::TensorField(const Event& event) {
   return {};
 }
 
+Status Builder::ValueInfoField(const Event& event, uint32_t message_kind) {
+  if (message_kind == kValueInfoProto) return TakeName(event, &value_info_.name);
+  if (message_kind == kTensorTypeProto) {
+    value_info_.elem_type = event.value <= INT32_MAX ? static_cast<int32_t>(event.value) : 0;
+    return {};
+  }
+  ValueInfo::Dim& dim = value_info_.dims.back();
+  if (event.rule->number == kDimParam) return TakeName(event, &dim.name);
+  dim.size = static_cast<int64_t>(event.value);
+  return {};
+}
+
 Status Builder::Leave(const Event& event, Scanner& scanner) {
   if (event.rule == nullptr) return {};
   switch (event.rule->child) {
@@ -577,16 +600,23 @@ Status Builder::LeaveTensor(const Event& event, uint32_t parent_kind) {
 }
 
 Status Builder::LeaveValueInfo(const Event& event) {
-  if (value_name_.empty()) {
+  if (value_info_.name.empty()) {
     return FormatError(std::string("an element of GraphProto.") + event.rule->name +
                        " has no name");
   }
   Graph& graph = document_.graphs[graphs_.back()];
   if (event.rule->number == kGraphInput) {
-    graph.inputs.push_back({value_name_, event.field});
+    graph.inputs.push_back({value_info_.name, event.field});
+    value_info_.kind = ValueInfo::Kind::kInput;
   } else if (event.rule->number == kGraphOutput) {
-    graph.outputs.push_back(value_name_);
+    graph.outputs.push_back(value_info_.name);
+    value_info_.kind = ValueInfo::Kind::kOutput;
   }
+  value_info_.graph = graphs_.back();
+  value_info_.field = event.field;
+  RETURN_IF_ERROR(
+      Charge(2 * sizeof(ValueInfo) + value_info_.dims.size() * sizeof(ValueInfo::Dim)));
+  document_.value_infos.push_back(std::move(value_info_));
   return {};
 }
 

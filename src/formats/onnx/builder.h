@@ -95,6 +95,7 @@ class Builder {
   Status NodeField(const Event& event);
   Status AttributeField(const Event& event);
   Status TensorField(const Event& event);
+  Status ValueInfoField(const Event& event, uint32_t message_kind);
 
   Status LeaveOpset();
   Status LeaveNode(const Event& event);
@@ -129,7 +130,7 @@ class Builder {
   PendingTensor tensor_;
   PendingEntry entry_;
   PendingOpset opset_;
-  std::string value_name_;
+  ValueInfo value_info_;
 };
 
 }  // namespace modelshrink::onnx

@@ -77,6 +77,22 @@ struct GraphInput {
   Extent field;
 };
 
+// What the file says of a value's shape.
+struct ValueInfo {
+  enum class Kind : uint8_t { kInput, kOutput, kInner };
+  struct Dim {
+    int64_t size = -1;  // -1: not a number
+    std::string name;   // of one that is not
+  };
+  Kind kind = Kind::kInner;
+  size_t graph = 0;
+  Extent field;  // in its graph's message
+  std::string name;
+  int32_t elem_type = 0;  // TensorProto.DataType; 0: no tensor
+  bool has_shape = false;
+  std::vector<Dim> dims;
+};
+
 struct Graph {
   size_t message = 0;     // in Document::messages
   size_t parent = kNone;  // the enclosing graph
@@ -139,6 +155,7 @@ struct Document {
   std::vector<Graph> graphs;  // graphs[0] is the main graph
   std::vector<Node> nodes;
   std::vector<Constant> constants;
+  std::vector<ValueInfo> value_infos;  // in file order
   std::vector<Movable> movables;
   std::vector<ExternalFile> external_files;
   // Whether a tensor that is no constant here (of a sparse tensor, a model-local function, another

@@ -255,6 +255,28 @@ Fragment NodeProto(const NodeSpec& node) {
   return proto;
 }
 
+Fragment ValueInfoProto(std::string_view name, const ValueInfo& info) {
+  Fragment shape;
+  for (const ValueInfo::Dim& dim : info.dims) {
+    Fragment dimension;
+    if (!dim.name.empty()) {
+      dimension.AppendBytesField(kDimParam, dim.name);
+    } else if (dim.size >= 0) {
+      dimension.AppendVarintField(kDimValue, static_cast<uint64_t>(dim.size));
+    }
+    shape.AppendMessageField(kShapeDim, dimension);
+  }
+  Fragment tensor;
+  tensor.AppendVarintField(kTensorTypeElem, static_cast<uint64_t>(info.elem_type));
+  tensor.AppendMessageField(kTensorTypeShape, shape);
+  Fragment type;
+  type.AppendMessageField(kTypeTensor, tensor);
+  Fragment value;
+  value.AppendBytesField(kValueInfoName, name);
+  value.AppendMessageField(kValueInfoType, type);
+  return value;
+}
+
 Fragment ConstantNodeProto(const std::string& name, const Fragment& tensor) {
   NodeSpec node{.op_type = "Constant", .inputs = {}, .outputs = {name}};
   node.attributes.push_back(TensorAttribute("value", tensor));

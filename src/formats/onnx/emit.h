@@ -91,6 +91,9 @@ struct NodeSpec {
 };
 Fragment NodeProto(const NodeSpec& node);
 
+// A ValueInfoProto under this name.
+Fragment ValueInfoProto(std::string_view name, const ValueInfo& info);
+
 // A Constant node whose output is `name`. `tensor`: a TensorProto without a name.
 Fragment ConstantNodeProto(const std::string& name, const Fragment& tensor);
 

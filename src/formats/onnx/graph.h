@@ -34,6 +34,7 @@ class ValueGraph {
   // The value's index, or kNone.
   size_t Find(size_t graph, std::string_view name) const;
   size_t FindInput(const Node& node, size_t input) const;
+  size_t num_values() const { return values_.size(); }
   const Value& value(size_t index) const { return values_[index]; }
   size_t ValueOfConstant(size_t constant) const { return value_of_constant_[constant]; }
 

@@ -4,6 +4,8 @@
 #include <cctype>
 #include <iterator>
 
+#include "formats/onnx/builder.h"
+
 namespace modelshrink::onnx {
 namespace {
 
@@ -215,6 +217,42 @@ void Rewriter::MoveKeptConstants() {
   }
 }
 
+void Rewriter::AddCutEdits(std::vector<Edit>* edits) const {
+  if (cut_ == nullptr) return;
+  const std::vector<Extent> replaced = ReplacedBy(*edits);
+  const auto add = [&](size_t graph, const Extent& field, Fragment fragment) {
+    edits->push_back({document_.graphs[graph].message, field, std::move(fragment)});
+  };
+  for (const size_t c : cut_->shapes) {
+    const Constant& constant = document_.constants[c];
+    const std::string& name = NewNameOf(constant.name);
+    const Fragment raw = OfLiteral(constant.value);
+    const bool is_initializer = constant.node == kNone;
+    const Fragment tensor =
+        TensorProto(is_initializer ? name : "", constant.data_type, constant.dims, raw);
+    add(constant.graph, constant.field,
+        is_initializer ? AsField(kGraphInitializer, tensor)
+                       : AsField(kGraphNode, ConstantNodeProto(name, tensor)));
+  }
+  for (const size_t n : cut_->nodes) {
+    const Node& node = document_.nodes[n];
+    if (IsWithin(node.field, replaced)) continue;
+    NodeSpec spec = {.op_type = node.op_type,
+                     .inputs = node.inputs,
+                     .outputs = node.outputs,
+                     .domain = node.domain,
+                     .name = node.name};
+    for (const Attribute& attribute : node.attributes) {
+      spec.attributes.push_back(CopyOfAttribute(attribute));
+    }
+    add(node.graph, node.field, FieldsOf({std::move(spec)}));
+  }
+  for (const size_t i : cut_->value_infos) {
+    const ValueInfo& info = document_.value_infos[i];
+    add(info.graph, info.field, AsField(kGraphValueInfo, ValueInfoProto(NewNameOf(info.name), info)));
+  }
+}
+
 Rewriter::Output Rewriter::Finish() && {
   MoveKeptConstants();
   std::vector<Edit> edits;
@@ -237,6 +275,7 @@ Rewriter::Output Rewriter::Finish() && {
     edits.push_back(
         {0, Before(document_.messages[document_.graphs[0].message].field), MicrosoftImport()});
   }
+  AddCutEdits(&edits);
   if (short_names_) AddStripEdits(&edits);
   return {ApplyEdits(document_, std::move(edits)), std::move(external_values_), std::move(jobs_),
           std::move(is_moved_)};
@@ -284,6 +323,9 @@ Status Replacement::SetJob(Shape shape, const Scheme& scheme) {
   job_.tensor = tensor_;
   job_.shape = std::move(shape);
   job_.scheme = scheme;
+  if (const KeptIndices* kept = rewriter_.KeptOf(document().constant_of_tensor[tensor_])) {
+    job_.kept = *kept;
+  }
   ASSIGN_OR_RETURN(part_sizes_, PartSizesOf(scheme, job_.shape));
   return {};
 }
@@ -307,6 +349,15 @@ std::string Replacement::AddPart(Part part, int32_t data_type, const Shape& dims
   }
   parts_.push_back(std::move(tensor));
   return parts_.back().name;
+}
+
+void Replacement::AddCutTensor() {
+  PartTensor tensor = {.name = rewriter_.NewNameOf(constant_.name),
+                       .data_type = constant_.data_type,
+                       .dims = constant_.dims,
+                       .raw = {}};
+  tensor.raw.AppendPart(rewriter_.num_jobs(), Part::kCodes, part_sizes_[0]);
+  parts_.push_back(std::move(tensor));
 }
 
 std::string Replacement::AddNode(std::string_view op_type, std::vector<std::string> inputs,
@@ -343,6 +394,16 @@ ActivationQuantizer Replacement::QuantizeActivation(size_t node) {
 
 void Replacement::ReplaceUser(size_t node, std::vector<NodeSpec> nodes) {
   users_.emplace_back(node, std::move(nodes));
+}
+
+StatusOr<Replacement> MakeCut(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec) {
+  Replacement replacement(rewriter, tensor);
+  const Constant& constant = replacement.constant();
+  RETURN_IF_ERROR(replacement.SetJob(
+      constant.dims, {.type = DTypeOf(constant.data_type), .non_finite = spec.non_finite}));
+  replacement.AddCutTensor();
+  replacement.SetDescription(std::string(NameOf(DTypeOf(constant.data_type))));
+  return replacement;
 }
 
 void Replacement::AddNote(std::string_view note) {

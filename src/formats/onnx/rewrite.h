@@ -14,6 +14,7 @@
 
 #include "base/status.h"
 #include "formats/layout.h"
+#include "formats/onnx/cut.h"
 #include "formats/onnx/document.h"
 #include "formats/onnx/edits.h"
 #include "formats/onnx/emit.h"
@@ -61,10 +62,12 @@ ExternalPlace AppendExternal(const std::string& location, uint64_t base, const F
 // Collects the replacements that are worth it.
 class Rewriter {
  public:
+  // `cut`: what leaves the graph, and then `document` is that without it; null: nothing does.
   Rewriter(const Document& document, const Model& model, const WriteOptions& options,
-           ExternalPolicy external)
+           ExternalPolicy external, const Cut* cut)
       : document_(document),
         model_(model),
+        cut_(cut),
         external_(std::move(external)),
         is_replaced_(document.constants.size()),
         is_moved_(document.constants.size()) {
@@ -83,12 +86,21 @@ class Rewriter {
     const auto found = next_suffix_.find(base);
     return found == next_suffix_.end() ? 0 : found->second;
   }
+  // Null: it is whole.
+  const KeptIndices* KeptOf(size_t constant) const {
+    return cut_ != nullptr && cut_->IsCut(constant) ? &cut_->kept[constant] : nullptr;
+  }
+  // The name that a value has in the new file.
+  const std::string& NewNameOf(const std::string& name) const {
+    return short_names_ ? short_names_->Of(name) : name;
+  }
   // Null when nothing is stripped.
   const ShortNames* short_names() const { return short_names_ ? &*short_names_ : nullptr; }
   size_t next_short_name() const { return next_short_name_; }
   const SharedConstants& shared() const { return shared_; }
   const ActivationQuantizers& quantizers() const { return quantizers_; }
   bool imports_microsoft() const { return imports_microsoft_ || document_.microsoft_opset > 0; }
+  bool IsReplaced(size_t constant) const { return is_replaced_[constant]; }
   size_t num_jobs() const { return jobs_.size(); }
   // Whether `size_bytes` of what becomes of this constant go to the other file.
   bool IsExternal(const Constant& constant, uint64_t size_bytes) const;
@@ -111,6 +123,8 @@ class Rewriter {
  private:
   // Shortens and drops what the edits leave of Document::strip_fields.
   void AddStripEdits(std::vector<Edit>* edits) const;
+  // What falls with the channels that leave: shapes, and attributes of nodes that stay.
+  void AddCutEdits(std::vector<Edit>* edits) const;
   // Takes along the values of kept constants that are or come into the other file.
   void MoveKeptConstants();
   struct Move {
@@ -123,6 +137,7 @@ class Rewriter {
 
   const Document& document_;
   const Model& model_;
+  const Cut* const cut_;
   const ExternalPolicy external_;
   std::vector<bool> is_replaced_, is_moved_;  // by constant
   Fragment external_values_;
@@ -166,6 +181,9 @@ class Replacement {
   // node.
   std::string AddPart(Part part, int32_t data_type, const Shape& dims,
                       uint64_t padded_size_bytes = 0, bool as_initializer = false);
+
+  // The tensor itself, of fewer channels: the only part of the job.
+  void AddCutTensor();
 
   // Adds a node where the tensor was (before the graph's first node, for an initializer), with
   // one new output named after the tensor; returns that name.
@@ -240,6 +258,9 @@ std::string DynamicObstacle(const Rewriter& rewriter, size_t tensor, const Tenso
 StatusOr<Replacement> MakeDynamic(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
 std::string LowmemObstacle(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
 StatusOr<Replacement> MakeLowmem(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
+
+// A cut tensor whose elements stay what they are. Not sealed, either.
+StatusOr<Replacement> MakeCut(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
 
 // Whether `node` is this operator of ONNX's own domain, one that holds no graphs.
 bool IsOnnxOp(const Node& node, std::string_view op_type);

@@ -113,7 +113,26 @@ constexpr FieldRule kSparseTensorRules[] = {
 
 constexpr FieldRule kValueInfoRules[] = {
     Text(kValueInfoName, "name"),
+    One(kValueInfoType, "type", kTypeProto),
     Payload(kValueInfoDocString, "doc_string"),
+};
+
+constexpr FieldRule kTypeRules[] = {
+    One(kTypeTensor, "tensor_type", kTensorTypeProto),
+};
+
+constexpr FieldRule kTensorTypeRules[] = {
+    Number(kTensorTypeElem, "elem_type"),
+    One(kTensorTypeShape, "shape", kTensorShapeProto),
+};
+
+constexpr FieldRule kTensorShapeRules[] = {
+    Many(kShapeDim, "dim", kDimensionProto),
+};
+
+constexpr FieldRule kDimensionRules[] = {
+    Number(kDimValue, "dim_value"),
+    Text(kDimParam, "dim_param"),
 };
 
 constexpr FieldRule kEntryRules[] = {
@@ -167,6 +186,10 @@ constexpr MessageRule kSchema[] = {
     {"TensorProto", kTensorRules},
     {"SparseTensorProto", kSparseTensorRules},
     {"ValueInfoProto", kValueInfoRules},
+    {"TypeProto", kTypeRules},
+    {"TypeProto.Tensor", kTensorTypeRules},
+    {"TensorShapeProto", kTensorShapeRules},
+    {"TensorShapeProto.Dimension", kDimensionRules},
     {"StringStringEntryProto", kEntryRules},
     {"FunctionProto", kHiddenFunctionRules},
     {"TrainingInfoProto", kHiddenTrainingInfoRules},

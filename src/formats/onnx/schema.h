@@ -18,6 +18,10 @@ enum MessageKind : uint32_t {
   kTensorProto,
   kSparseTensorProto,
   kValueInfoProto,
+  kTypeProto,
+  kTensorTypeProto,
+  kTensorShapeProto,
+  kDimensionProto,
   kEntryProto,  // StringStringEntryProto
   // What the reader looks into only for values in other files; these may be any messages that hold
   // graphs, nodes, attributes or tensors.
@@ -96,7 +100,15 @@ enum SparseTensorField : uint32_t { kSparseValues = 1, kSparseIndices = 2 };
 enum FunctionField : uint32_t { kFunctionNode = 7 };
 enum TrainingInfoField : uint32_t { kTrainingInitialization = 1, kTrainingAlgorithm = 2 };
 enum EntryField : uint32_t { kEntryKey = 1, kEntryValue = 2 };
-enum ValueInfoField : uint32_t { kValueInfoName = 1, kValueInfoDocString = 3 };
+enum ValueInfoField : uint32_t {
+  kValueInfoName = 1,
+  kValueInfoType = 2,
+  kValueInfoDocString = 3,
+};
+enum TypeField : uint32_t { kTypeTensor = 1 };
+enum TensorTypeField : uint32_t { kTensorTypeElem = 1, kTensorTypeShape = 2 };
+enum TensorShapeField : uint32_t { kShapeDim = 1 };
+enum DimensionField : uint32_t { kDimValue = 1, kDimParam = 2 };
 
 // Rules by MessageKind.
 std::span<const MessageRule> OnnxSchema();

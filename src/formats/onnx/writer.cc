@@ -1,9 +1,11 @@
 #include "formats/onnx/writer.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "formats/onnx/cut.h"
 #include "formats/onnx/rewrite.h"
 
 namespace modelshrink::onnx {
@@ -41,26 +43,65 @@ Outcome Kept(const Tensor& tensor, std::string note) {
   return {StoredAs(tensor), tensor.stored_bytes, std::move(note)};
 }
 
-StatusOr<Outcome> WriteTensor(size_t index, const TensorSpec& spec, Rewriter* rewriter) {
-  const Tensor& tensor = rewriter->model().tensors[index];
-  if (spec.keep) return Kept(tensor, tensor.is_weight ? "" : tensor.note);
-  std::string obstacle = ObstacleOf(*rewriter, index);
-  // Every mode may fall back to storage, and none works where storage does not.
-  if (obstacle.empty()) obstacle = StorageObstacle(*rewriter, index, spec);
-  if (!obstacle.empty()) return Kept(tensor, std::move(obstacle));
-  auto replacement = MakeReplacement(*rewriter, index, spec);
-  if (!replacement.ok()) return std::move(replacement).status().WithTensor(tensor.name);
-  Replacement& made = replacement.value();
-  made.Seal();
-  if (made.new_size_bytes() >= made.old_size_bytes()) {
-    return Kept(tensor, "would not shrink (" + std::to_string(made.old_size_bytes()) + " → " +
-                            std::to_string(made.new_size_bytes()) + " bytes)");
-  }
-  // Replaced users and graph inputs are not the tensor's own bytes; what they grow by is.
-  const uint64_t saved = made.old_size_bytes() - made.new_size_bytes();
+// What the tensor's own bytes shrink to. Replaced users and graph inputs are not its own; what they
+// grow by is.
+Outcome Commit(const Tensor& tensor, Replacement made, Rewriter* rewriter) {
+  const uint64_t saved =
+      made.old_size_bytes() - std::min(made.old_size_bytes(), made.new_size_bytes());
   const uint64_t output_bytes = tensor.stored_bytes - std::min(saved, tensor.stored_bytes);
   Outcome outcome{made.description(), output_bytes, made.note()};
   rewriter->Commit(std::move(made));
+  return outcome;
+}
+
+// "float32 [16, 8, 3, 3]".
+std::string WithDims(const std::string& type, const Shape& dims) {
+  std::string text = type + " [";
+  for (size_t i = 0; i < dims.size(); ++i) {
+    if (i > 0) text += ", ";
+    text += std::to_string(dims[i]);
+  }
+  text += "]";
+  return text;
+}
+
+StatusOr<Outcome> WriteTensor(size_t index, const TensorSpec& spec, Rewriter* rewriter) {
+  const Tensor& tensor = rewriter->model().tensors[index];
+  std::string obstacle;
+  if (spec.keep) {
+    obstacle = tensor.is_weight ? "" : tensor.note;
+  } else {
+    obstacle = ObstacleOf(*rewriter, index);
+    // Every mode may fall back to storage, and none works where storage does not.
+    if (obstacle.empty()) obstacle = StorageObstacle(*rewriter, index, spec);
+    if (obstacle.empty()) {
+      auto replacement = MakeReplacement(*rewriter, index, spec);
+      if (!replacement.ok()) return std::move(replacement).status().WithTensor(tensor.name);
+      Replacement& made = replacement.value();
+      made.Seal();
+      if (made.new_size_bytes() < made.old_size_bytes()) {
+        return Commit(tensor, std::move(made), rewriter);
+      }
+      obstacle = "would not shrink (" + std::to_string(made.old_size_bytes()) + " → " +
+                 std::to_string(made.new_size_bytes()) + " bytes)";
+    }
+  }
+  return Kept(tensor, std::move(obstacle));
+}
+
+// The same for a tensor that loses channels.
+StatusOr<Outcome> WriteCutTensor(size_t index, const TensorSpec& spec, Rewriter* rewriter) {
+  const Document& document = rewriter->document();
+  const Tensor& tensor = rewriter->model().tensors[index];
+  const Shape& dims = document.constants[document.constant_of_tensor[index]].dims;
+  ASSIGN_OR_RETURN(Outcome outcome, WriteTensor(index, spec, rewriter));
+  if (!rewriter->IsReplaced(document.constant_of_tensor[index])) {
+    auto replacement = MakeCut(*rewriter, index, spec);
+    if (!replacement.ok()) return std::move(replacement).status().WithTensor(tensor.name);
+    replacement.value().Seal();
+    outcome = Commit(tensor, std::move(replacement).value(), rewriter);
+  }
+  outcome.to = WithDims(outcome.to, dims);
   return outcome;
 }
 
@@ -135,7 +176,7 @@ void NoteMoved(const Document& document, const std::vector<bool>& is_moved,
 
 StatusOr<Layout> WriteOnce(const Document& document, const Model& model,
                            std::span<const TensorSpec> specs, const WriteOptions& options,
-                           bool all_external) {
+                           bool all_external, const Cut* cut) {
   const bool is_renamed = !options.main_name.empty() && options.main_name != model.files[0].name;
   const std::string& main = is_renamed ? options.main_name : model.files[0].name;
   if (is_renamed && IsFileOfValues(document, main)) {
@@ -144,9 +185,16 @@ StatusOr<Layout> WriteOnce(const Document& document, const Model& model,
   }
   const std::string location = ExternalLocation(document, main, is_renamed, all_external);
   Layout layout;
-  Rewriter rewriter(document, model, options, {location, all_external});
+  if (cut != nullptr) layout.channels = cut->channels;
+  Rewriter rewriter(document, model, options, {location, all_external}, cut);
   for (size_t i = 0; i < specs.size(); ++i) {
-    ASSIGN_OR_RETURN(Outcome outcome, WriteTensor(i, specs[i], &rewriter));
+    const size_t constant = document.constant_of_tensor[i];
+    const bool is_cut = constant != kNone && rewriter.KeptOf(constant) != nullptr;
+    ASSIGN_OR_RETURN(Outcome outcome, is_cut ? WriteCutTensor(i, specs[i], &rewriter)
+                                             : WriteTensor(i, specs[i], &rewriter));
+    if (cut != nullptr && !cut->notes[i].empty()) {
+      outcome.note += (outcome.note.empty() ? "" : "; ") + cut->notes[i];
+    }
     layout.outcomes.push_back(std::move(outcome));
   }
   const bool is_fixed = document.has_other_external_data && !location.empty();
@@ -183,9 +231,18 @@ StatusOr<Layout> WriteOnnx(const Document& document, const Model& model,
     return ArgumentError("There are " + std::to_string(specs.size()) + " specs for " +
                          std::to_string(model.tensors.size()) + " tensors.");
   }
-  ASSIGN_OR_RETURN(Layout layout, WriteOnce(document, model, specs, options, false));
+  const bool cuts = std::any_of(specs.begin(), specs.end(), [](const TensorSpec& spec) {
+    return spec.prune.method == PruneSpec::Method::kChannels;
+  });
+  std::optional<Cut> cut;
+  if (cuts) {
+    ASSIGN_OR_RETURN(cut, CutChannels(document, model, specs, options.removed_channels));
+  }
+  const Document& written = cut ? cut->document : document;
+  const Cut* const cut_or_null = cut ? &*cut : nullptr;
+  ASSIGN_OR_RETURN(Layout layout, WriteOnce(written, model, specs, options, false, cut_or_null));
   if (layout.files[0].size_bytes <= max_main_bytes) return layout;
-  return WriteOnce(document, model, specs, options, true);
+  return WriteOnce(written, model, specs, options, true, cut_or_null);
 }
 
 }  // namespace modelshrink::onnx

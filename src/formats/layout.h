@@ -43,7 +43,8 @@ struct PruneSpec {
   uint32_t n = 0, m = 0;
   uint32_t magnitude_bits = 0;
   uint64_t seed = 0;
-  double norm = 2;  // kChannels: p of the Lp norm that channels are ranked by; infinity: the largest
+  double norm =
+      2;  // kChannels: p of the Lp norm that channels are ranked by; infinity: the largest
 
   // The rest needs moments, too. How many samples they are of:
   uint64_t num_samples = 0;
@@ -85,7 +86,8 @@ struct WriteOptions {
   std::string main_name;
 };
 
-// By axis: the indices that stay, in ascending order; none: all of the axis. Empty: all of all axes.
+// By axis: the indices that stay, in ascending order; none: all of the axis. Empty: all of all
+// axes.
 using KeptIndices = std::vector<std::vector<uint32_t>>;
 
 // One tensor to quantize.
@@ -154,7 +156,7 @@ struct Layout {
   std::vector<Job> jobs;          // each has all its parts in the files' segments, once
   std::vector<Outcome> outcomes;  // one for each tensor of the model
   ChannelPlan channels;
-  uint64_t size_bytes = 0;        // of all files; more than the input only where types were widened
+  uint64_t size_bytes = 0;  // of all files; more than the input only where types were widened
 };
 
 }  // namespace modelshrink

@@ -11,8 +11,8 @@
 #include "formats/layout.h"
 #include "formats/model.h"
 #include "pipeline/layout_check.h"
-#include "pipeline/step.h"
 #include "pipeline/selection.h"
+#include "pipeline/step.h"
 #include "quantize/tensor_codec.h"
 
 namespace modelshrink {

@@ -133,8 +133,8 @@ Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout*
     has_job[job.tensor] = true;
     PruneSpec spec = specs[job.tensor].prune;
     if (spec.method == PruneSpec::Method::kChannels) {
-      spec = SpecWithoutChannels(job, model.tensors[job.tensor], spec,
-                                 &layout->outcomes[job.tensor]);
+      spec =
+          SpecWithoutChannels(job, model.tensors[job.tensor], spec, &layout->outcomes[job.tensor]);
     }
     if (!spec.IsActive()) continue;
     const std::string obstacle = ObstacleOf(model.tensors[job.tensor], spec);

@@ -18,10 +18,11 @@ StatusOr<Selection> Selection::Create(const Shape& shape, const KeptIndices& kep
     KeptAxis& axis = selection.axes_[i];
     const auto out_of_order = std::adjacent_find(kept[i].begin(), kept[i].end(),
                                                  [](uint32_t a, uint32_t b) { return a >= b; });
-    const bool fits = kept[i].empty() ||
-                      (out_of_order == kept[i].end() && kept[i].back() < shape[i]);
+    const bool fits =
+        kept[i].empty() || (out_of_order == kept[i].end() && kept[i].back() < shape[i]);
     if (!fits) return IntegrityError("what is kept lies outside the tensor");
-    axis = {.indices = kept[i], .size = kept[i].empty() ? shape[i] : kept[i].size(), .stride = stride};
+    axis = {
+        .indices = kept[i], .size = kept[i].empty() ? shape[i] : kept[i].size(), .stride = stride};
     left[i] = axis.size;
     if (!CheckedMul(stride, shape[i], &stride)) return IntegrityError("the shape overflows");
   }
@@ -37,7 +38,8 @@ uint64_t Selection::SourceOf(uint64_t element) const {
     const KeptAxis& axis = axes_[i];
     const uint64_t index = element % axis.size;
     element /= axis.size;
-    source += (axis.indices.empty() ? index : axis.indices[static_cast<size_t>(index)]) * axis.stride;
+    source +=
+        (axis.indices.empty() ? index : axis.indices[static_cast<size_t>(index)]) * axis.stride;
   }
   return source;
 }

@@ -29,13 +29,13 @@ struct Share {
   uint64_t count = 0;
 };
 
-// Steps are kRead (input 0), kTensor after each tensor of each pass, and kDone. `format` must outlive
-// it.
+// Steps are kRead (input 0), kTensor after each tensor of each pass, and kDone. `format` must
+// outlive it.
 class Surveyor : public StepRunner {
  public:
   // Of all the weights of `tensors` the fraction `sparsity` (0 … 1) goes. They must be readable
-  // floats (an UnsupportedError otherwise) of `format`'s model. Memory: 512 KiB for kGlobal, 64 KiB a
-  // tensor for kLamp, and a slice.
+  // floats (an UnsupportedError otherwise) of `format`'s model. Memory: 512 KiB for kGlobal, 64 KiB
+  // a tensor for kLamp, and a slice.
   static StatusOr<std::unique_ptr<Surveyor>> Create(const Format& format,
                                                     std::vector<size_t> tensors,
                                                     Allocation allocation, double sparsity);

@@ -13,6 +13,7 @@
 #include "common/memory_host.h"
 #include "pipeline/compare.h"
 #include "pipeline/prune_layout.h"
+#include "pipeline/survey.h"
 #include "round_trip.h"
 
 namespace modelshrink {
@@ -61,8 +62,8 @@ PruneSpec PruneSpecOf(int choice) {
   using Method = PruneSpec::Method;
   static constexpr Method kMethods[] = {Method::kNone,      Method::kMagnitude, Method::kRandom,
                                         Method::kBelow,     Method::kRuns,      Method::kWanda,
-                                        Method::kSparseGpt, Method::kObc};
-  PruneSpec spec = {.method = kMethods[choice % 8],
+                                        Method::kSparseGpt, Method::kObc,       Method::kChannels};
+  PruneSpec spec = {.method = kMethods[choice % 9],
                     .amount = {.is_fraction = true, .value = (choice / 8 % 4) / 3.0},
                     .magnitude_bits = 0x3D000000,
                     .num_samples = 1};
@@ -74,6 +75,31 @@ PruneSpec PruneSpecOf(int choice) {
   spec.feedback = choice / 8 % 2 != 0 && !spec.refit &&
                   (spec.method == Method::kNone || spec.method == Method::kSparseGpt);
   return spec;
+}
+
+// The layout, with the channels that its weights choose. Any bytes may be weights: some are not
+// finite.
+StatusOr<Layout> WriteLayout(const Format& format, const Files& files,
+                             const std::vector<TensorSpec>& specs, WriteOptions options) {
+  ASSIGN_OR_RETURN(Layout layout, format.Write(specs, options));
+  if (!layout.channels.sets.empty()) {
+    ASSIGN_OR_RETURN(auto surveyor, Surveyor::CreateForChannels(format, layout.channels));
+    for (;;) {
+      ASSIGN_OR_RETURN(const Step step, surveyor->Next());
+      if (step.kind == Step::Kind::kDone) break;
+      if (step.kind != Step::Kind::kRead) continue;
+      RETURN_IF_ERROR(surveyor->Feed(BytesOf(BytesOfRange(files, format.model(), step.range))));
+    }
+    options.removed_channels = surveyor->removed_channels();
+    const uint64_t planned = layout.size_bytes;
+    auto chosen = format.Write(specs, options);
+    Require(chosen.ok() && chosen.value().size_bytes == planned);
+    layout = std::move(chosen).value();
+  }
+  const Status status = AddPruning(format.model(), specs, &layout);
+  Require(status.ok() || status.code() == StatusCode::kUnsupported);
+  RETURN_IF_ERROR(status);
+  return layout;
 }
 
 Files Shrink(const Format& format, const Layout& layout, const Files& files, bool is_reversed,
@@ -149,9 +175,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     specs.push_back(SpecOf(static_cast<uint32_t>(data[1] + 2 * i)));
     specs.back().prune = PruneSpecOf(data[2] / 2);
   }
-  auto layout = format.value()->Write(specs, {.strip = data[2] % 2 != 0});
+  const auto layout = WriteLayout(*format.value(), files, specs, {.strip = data[2] % 2 != 0});
   if (!layout.ok()) return 0;
-  Require(AddPruning(format.value()->model(), specs, &layout.value()).ok());
   bool has_all, has_all_reversed;
   const Files forwards = Shrink(*format.value(), layout.value(), files, false, &has_all);
   const Files backwards = Shrink(*format.value(), layout.value(), files, true, &has_all_reversed);

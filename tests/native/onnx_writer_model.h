@@ -11,6 +11,7 @@
 
 #include "common/protobuf_bytes.h"
 #include "formats/layout.h"
+#include "formats/onnx/graph.h"
 #include "formats/onnx/reader.h"
 
 namespace modelshrink::onnx {

@@ -614,8 +614,7 @@ Status Builder::LeaveValueInfo(const Event& event) {
   }
   value_info_.graph = graphs_.back();
   value_info_.field = event.field;
-  RETURN_IF_ERROR(
-      Charge(2 * sizeof(ValueInfo) + value_info_.dims.size() * sizeof(ValueInfo::Dim)));
+  RETURN_IF_ERROR(Charge(2 * sizeof(ValueInfo) + value_info_.dims.size() * sizeof(ValueInfo::Dim)));
   document_.value_infos.push_back(std::move(value_info_));
   return {};
 }

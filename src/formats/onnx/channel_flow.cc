@@ -95,10 +95,9 @@ class Follower {
       return;
     }
     if (node_->op_type == "Constant") return;
-    const auto rule = std::lower_bound(kRules.begin(), kRules.end(), node_->op_type,
-                                       [](const NamedRule& known, const std::string& op_type) {
-                                         return known.op_type < op_type;
-                                       });
+    const auto rule = std::lower_bound(
+        kRules.begin(), kRules.end(), node_->op_type,
+        [](const NamedRule& known, const std::string& op_type) { return known.op_type < op_type; });
     if (rule == kRules.end() || rule->op_type != node_->op_type) {
       FixInputs();
       return;
@@ -474,8 +473,8 @@ class Follower {
     bool is_known = x[first].size >= 0;
     for (size_t i = first + 1; i < end; ++i) {
       Fix(x[i], "they are reshaped");
-      is_known = is_known && x[i].size >= 0 &&
-                 CheckedMul(inner, static_cast<uint64_t>(x[i].size), &inner);
+      is_known =
+          is_known && x[i].size >= 0 && CheckedMul(inner, static_cast<uint64_t>(x[i].size), &inner);
     }
     is_known = is_known && CheckedMul(inner, static_cast<uint64_t>(x[first].size), &size) &&
                size <= kLargestSize;
@@ -532,8 +531,8 @@ class Follower {
     if (is_batch) Fix(x[0], "they are reshaped");
     const Axis merged = Merge(x, first, x.rank());
     const int64_t last = target.back();
-    const bool fits = last == merged.size || (last == -1 && !is_batch) ||
-                      (last == 0 && first + 1 == x.rank());
+    const bool fits =
+        last == merged.size || (last == -1 && !is_batch) || (last == 0 && first + 1 == x.rank());
     if (!fits) return Fix(x, "they are reshaped");
     Keep(merged, last, constant, target.size() - 1, &out);
     for (size_t i = target.size(); i < given->size(); ++i) out.axes.push_back({.size = 1});

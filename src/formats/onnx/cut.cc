@@ -179,7 +179,8 @@ class Planner {
     if (obstacle.what == nullptr) return TiedTo(root);
     if (obstacle.node == kNone) return obstacle.what;
     const Node& node = document_.nodes[obstacle.node];
-    const std::string& name = node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name;
+    const std::string& name =
+        node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name;
     return std::string(obstacle.what) + " (" + node.op_type + " \"" + name.substr(0, 80) + "\")";
   }
 

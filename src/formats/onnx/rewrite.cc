@@ -249,7 +249,8 @@ void Rewriter::AddCutEdits(std::vector<Edit>* edits) const {
   }
   for (const size_t i : cut_->value_infos) {
     const ValueInfo& info = document_.value_infos[i];
-    add(info.graph, info.field, AsField(kGraphValueInfo, ValueInfoProto(NewNameOf(info.name), info)));
+    add(info.graph, info.field,
+        AsField(kGraphValueInfo, ValueInfoProto(NewNameOf(info.name), info)));
   }
 }
 

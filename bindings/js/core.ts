@@ -35,15 +35,7 @@ export interface CoreScheme {
 /** Mirrors `PruneSpec` of src/formats/layout.h. */
 export interface CorePruneSpec {
   method:
-    | "none"
-    | "magnitude"
-    | "random"
-    | "below"
-    | "n:m"
-    | "wanda"
-    | "sparsegpt"
-    | "obc"
-    | "channels";
+    "none" | "magnitude" | "random" | "below" | "n:m" | "wanda" | "sparsegpt" | "obc" | "channels";
   amount: number;
   isFraction: boolean;
   /** 0: not n:m. */

@@ -1,6 +1,6 @@
 /** Shrinks less where the whole recipe would do too much harm. */
 import { ArgumentError } from "./errors.js";
-import type { ShrinkOptions, ShrinkResult } from "./models.js";
+import type { ReportedTensor, ShrinkOptions, ShrinkResult } from "./models.js";
 import { checkKeys, checkObject, show } from "./options.js";
 import type { Recipe } from "./recipe.js";
 import type { Feeds } from "./runtime/session.js";
@@ -51,6 +51,20 @@ function holds({ minCosine, maxDrop }: Guard, { worst, metric }: Verification): 
   );
 }
 
+const elementsOf = (dims: readonly number[]) => dims.reduce((all, size) => all * size, 1);
+
+/**
+ * How much a tensor was harmed, as a SQNR in dB; Infinity: not at all. What lost channels counts as if all
+ * weights were of one size.
+ */
+function qualityOf({ sqnr = Infinity, shape, to }: ReportedTensor): number {
+  const [, dims] = / \[([\d, ]+)\]/.exec(to) ?? [];
+  // Biases follow their weights.
+  if (dims === undefined || shape.length < 2) return sqnr;
+  const removed = 1 - elementsOf(dims.split(", ").map(Number)) / elementsOf(shape);
+  return Math.min(sqnr, -10 * Math.log10(removed));
+}
+
 /** A rule that only this name matches. */
 const exactly = (name: string) => `/^${name.replace(/[\\^$.+*?()[\]{}|/]/g, "\\$&")}$/`;
 
@@ -91,8 +105,8 @@ export async function shrinkGuarded(
   };
   let best = await attempt([]);
   if (!best.ok) {
-    const changed = best.result.report.tensors.filter(({ sqnr = Infinity }) => sqnr !== Infinity);
-    const byHarm = changed.sort((a, b) => a.sqnr! - b.sqnr!).map(({ name }) => name);
+    const changed = best.result.report.tensors.filter((it) => qualityOf(it) !== Infinity);
+    const byHarm = changed.sort((a, b) => qualityOf(a) - qualityOf(b)).map(({ name }) => name);
     let low = 0;
     let high = byHarm.length;
     best = await attempt(byHarm);

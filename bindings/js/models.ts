@@ -1,12 +1,6 @@
 /** Whole models: bytes in, a plan, bytes out. */
 import { checkCalibration, type Calibration } from "./calibration.js";
-import type {
-  CoreLayerInput,
-  CoreReport,
-  CoreResult,
-  CoreSurvey,
-  CoreTensorInfo,
-} from "./core.js";
+import type { CoreLayerInput, CoreReport, CoreResult, CoreSurvey, CoreTensorInfo } from "./core.js";
 import { UnsupportedError } from "./errors.js";
 import { unwrap } from "./load.js";
 import { shrinkGuarded, type Guard, type GuardOutcome } from "./guard.js";

@@ -4,7 +4,15 @@ import { allocateSparsity } from "./allocation.js";
 import type { CorePruneSpec, CoreShare, CoreTensorInfo, CoreTensorSpec } from "./core.js";
 import { ArgumentError } from "./errors.js";
 import { checkDamping } from "./layers.js";
-import { checkBoolean, checkInteger, checkKeys, checkObject, checkOneOf, show } from "./options.js";
+import {
+  checkBoolean,
+  checkInteger,
+  checkKeys,
+  checkObject,
+  checkOneOf,
+  optional,
+  show,
+} from "./options.js";
 
 export interface PruneRecipe {
   /**
@@ -25,7 +33,10 @@ export interface PruneRecipe {
    * magnitudes. The last two read the weights before, and leave out tensors with rules of their own.
    */
   allocation?: "uniform" | "erk" | "global" | "lamp";
-  /** With a calibration: fits the survivors anew by least squares; false by default. */
+  /**
+   * With a calibration: fits the survivors anew by least squares; false by default, but true for
+   * "structured".
+   */
   refit?: boolean;
   /** With a calibration: added to the diagonal of XᵀX, as a fraction of its mean; 0.01. */
   damping?: number;
@@ -56,7 +67,8 @@ export interface CheckedPruning {
   allocation: NonNullable<PruneRecipe["allocation"]>;
   n: number;
   m: number;
-  refit: boolean;
+  /** undefined: as the method has it. */
+  refit: boolean | undefined;
   damping: number;
   seed: number;
   norm: number;
@@ -98,7 +110,7 @@ export function checkPruning(where: string, value: unknown): CheckedPruning {
   return {
     ...{ method, sparsity, allocation, n },
     m: isPattern ? checkInteger(`${where}.m`, given.m, n + 1, 64) : 0,
-    refit: checkBoolean(`${where}.refit`, given.refit ?? false),
+    refit: optional(given.refit, (refit) => checkBoolean(`${where}.refit`, refit)),
     damping: checkDamping(given.damping),
     seed: checkInteger(`${where}.seed`, given.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
     norm,
@@ -112,7 +124,11 @@ export const noPruning: CorePruneSpec = {
 
 /** Whether it needs to know the layer's inputs. */
 const isCalibrated = ({ method, refit }: CheckedPruning) =>
-  refit || method === "wanda" || method === "sparsegpt" || method === "obc";
+  refit === true || method === "wanda" || method === "sparsegpt" || method === "obc";
+
+/** What makes up for the channels that go, unless it was asked not to. */
+const refitsChannels = ({ method, refit }: CheckedPruning) =>
+  method === "structured" && refit !== false;
 
 /** GPTQ's options. */
 export interface Feedback {
@@ -140,7 +156,8 @@ export function pruneSpecFor(
         '"modelshrink/runtime", or --inputs of the command.',
     );
   }
-  const found = needs.length > 0 ? gramsFor(calibration!, tensor) : { reason: "" };
+  const uses = needs.length > 0 || (pruning !== undefined && refitsChannels(pruning));
+  const found = uses && calibration ? gramsFor(calibration, tensor) : { reason: "" };
   const spec: CorePruneSpec = { ...noPruning };
   if (pruning) {
     const { sparsity, n, m, damping, seed, norm } = pruning;
@@ -150,12 +167,15 @@ export function pruneSpecFor(
   if ("grams" in found) {
     const samples = found.grams[0]!.rows;
     const isJoint = feedback !== undefined;
-    const calibrated = { samples, refit: pruning?.refit ?? false, feedback: isJoint };
-    return { prune: { ...spec, ...calibrated, actOrder: feedback?.actOrder ?? false } };
+    const calibrated = { samples, feedback: isJoint };
+    const refit = pruning !== undefined && (pruning.refit ?? refitsChannels(pruning));
+    return { prune: { ...spec, ...calibrated, refit, actOrder: feedback?.actOrder ?? false } };
+  }
+  if (spec.method === "channels" && calibration) {
+    return { prune: spec, note: `not fitted: ${found.reason}` };
   }
   if (needs.length === 0) return { prune: spec };
   const plain = pruning && { ...spec, method: plainMethod(pruning, tensor) };
-  if (plain?.method === "channels") return { prune: plain, note: `not fitted: ${found.reason}` };
   const instead = plain && plain.method !== pruning.method ? `, so pruned by ${plain.method}` : "";
   return { ...(plain ? { prune: plain } : {}), note: `${found.reason}${instead}` };
 }
@@ -166,9 +186,16 @@ function plainMethod(
   tensor: CoreTensorInfo,
 ): CorePruneSpec["method"] {
   if (method === "magnitude" || method === "random") return method;
-  if (method === "structured") return "channels";
   return m === 0 || !layerInputsOf(tensor) ? "magnitude" : "n:m";
 }
+
+/** What someone who removes channels blindly should know. */
+export const channelWarning = (specs: readonly CoreTensorSpec[]): string | undefined =>
+  specs.some(({ prune }) => prune?.method === "channels") &&
+  !specs.some(({ prune }) => prune?.refit)
+    ? "Channels are removed and nothing is fitted anew, which harms most models: give samples " +
+      "(the option calibration, or --inputs of the command)."
+    : undefined;
 
 /** One amount for several tensors that is shared out by looking at their weights. */
 export interface PruneSurvey {

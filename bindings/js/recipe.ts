@@ -4,6 +4,7 @@ import type { Calibration } from "./calibration.js";
 import type { CoreReport, CoreTensorInfo, CoreTensorSpec, CoreWriteOptions } from "./core.js";
 import { formatTitles, presetNamed, presetsOf, type FormatName } from "./presets.js";
 import {
+  channelWarning,
   checkPruning,
   pruneSpecFor,
   shareOut,
@@ -300,9 +301,12 @@ export function orderFor(
     order: { specs, options: recipe.options },
     ...(survey ? { survey } : {}),
     notes: decided.map(({ note }) => note),
-    warnings: recipe.rules
-      .filter(({ pattern }) => !tensors.some((it) => it.isWeight && pattern.test(it.name)))
-      .map(({ match }) => `The rule "${match}" matches no weight.`),
+    warnings: [
+      channelWarning(specs),
+      ...recipe.rules
+        .filter(({ pattern }) => !tensors.some((it) => it.isWeight && pattern.test(it.name)))
+        .map(({ match }) => `The rule "${match}" matches no weight.`),
+    ].filter((warning) => warning !== undefined),
     ifIdle: ({ format, tensors: planned }) =>
       decided.some(({ spec }) => spec.prune)
         ? undefined

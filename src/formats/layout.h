@@ -114,7 +114,8 @@ struct ChannelPlan {
     uint32_t axis = 0;
     std::vector<uint32_t> channels;  // by index of the axis; kNone: it stays
   };
-  std::vector<Set> sets;  // in the order of their channels
+  bool has_graph = false;  // otherwise nothing tells which channels belong together
+  std::vector<Set> sets;   // in the order of their channels
   std::vector<Scored> scored;
   uint32_t NumChannels() const { return sets.empty() ? 0 : sets.back().first + sets.back().count; }
 };

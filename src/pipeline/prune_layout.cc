@@ -151,7 +151,7 @@ Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout*
   }
   for (size_t i = 0; i < specs.size(); ++i) {
     const PruneSpec& spec = specs[i].prune;
-    if (spec.method == PruneSpec::Method::kChannels && layout->channels.sets.empty()) {
+    if (spec.method == PruneSpec::Method::kChannels && !layout->channels.has_graph) {
       return UnsupportedError(
           "only the graph of an ONNX model tells which channels can be removed together");
     }

@@ -369,6 +369,9 @@ TEST(Channels, AKeptWeightKeepsWhatItReads) {
   EXPECT_EQ(cut.DimsOf("b"), (Shape{4, 2, 1, 1}));
   EXPECT_EQ(cut.OutcomeOf("b").note, "keeps its channels: they go on into \"c\", which is kept");
   EXPECT_EQ(cut.OutcomeOf("c").note, "");
+  const CutModel held = MustCut(three, {{"b", {}}});
+  EXPECT_EQ(held.output, three);
+  EXPECT_EQ(held.OutcomeOf("a").note, "keeps its channels: they go on into \"b\", which is kept");
   const auto nothing = Cut(three, {{"a", {}}, {"b", {}}, {"c", {}}});
   // Nobody asks: a copy.
   ASSERT_TRUE(nothing.ok());

@@ -40,9 +40,11 @@ class Planner {
       if (value != kNone && document_.constants[c].graph == 0) axes_[c] = &flow_.values[value];
     }
     FindPlaces();
+    cut->channels.has_graph = true;
     RETURN_IF_ERROR(MakeSets(&cut->channels));
     Score(&cut->channels);
     Explain(cut);
+    cut->is_held = is_held_;
     return {};
   }
 
@@ -176,7 +178,7 @@ class Planner {
     if (axis.labels == nullptr) return axis.size == 1 ? "it has only one" : "it has too many";
     const Label root = flow_.labels.Find(axis.labels->front());
     const Obstacle obstacle = flow_.labels.ObstacleOf(root);
-    if (obstacle.what == nullptr) return TiedTo(root);
+    if (obstacle.what == nullptr) return HeldBy(root);
     if (obstacle.node == kNone) return obstacle.what;
     const Node& node = document_.nodes[obstacle.node];
     const std::string& name =
@@ -184,11 +186,12 @@ class Planner {
     return std::string(obstacle.what) + " (" + node.op_type + " \"" + name.substr(0, 80) + "\")";
   }
 
-  std::string TiedTo(Label root) {
+  std::string HeldBy(Label root) {
     for (const Place& place : places_[root]) {
       const TensorSpec* spec = SpecOf(place.first);
       const size_t t = tensor_of_constant_[place.first];
       if (spec != nullptr && model_.tensors[t].is_weight && !AsksForChannels(*spec)) {
+        is_held_ = true;
         return "they go on into \"" + model_.tensors[t].name + "\", which is kept";
       }
     }
@@ -205,6 +208,7 @@ class Planner {
   std::unordered_map<Label, std::vector<Place>> places_;
   std::vector<Label> order_;
   std::unordered_map<Label, uint32_t> channels_;
+  bool is_held_ = false;
 };
 
 // 1 by channel that goes.
@@ -341,7 +345,7 @@ StatusOr<Cut> CutChannels(const Document& document, const Model& model,
   cut.document = document;
   Planner planner(document, model, specs);
   RETURN_IF_ERROR(planner.Run(&cut));
-  if (cut.channels.sets.empty()) {
+  if (cut.channels.sets.empty() && !cut.is_held) {
     return UnsupportedError("no channel can be removed from this graph: " + FirstOf(cut.notes));
   }
   ASSIGN_OR_RETURN(std::vector<uint8_t> goes, RemovedBy(cut.channels, removed));

@@ -22,6 +22,7 @@ struct Cut {
   std::vector<size_t> shapes;       // constants whose values have changed
   std::vector<size_t> nodes;        // whose attributes have changed
   std::vector<size_t> value_infos;  // that have changed
+  bool is_held = false;             // whether weights that are to stay keep channels of others
   std::vector<std::string> notes;   // by tensor: why its output channels stay
 
   bool IsCut(size_t constant) const { return !kept[constant].empty(); }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/mask.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/n_of_m.cc"
 #include "hwy/foreach_target.h"
@@ -106,6 +108,29 @@ size_t MaskQuads(const float* scores, size_t size, uint32_t n, bool lowest_stays
   return i;
 }
 
+// The same, into the values themselves.
+size_t PruneQuads(const float* values, size_t size, uint32_t n, float* pruned) {
+  size_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const hn::ScalableTag<int32_t> di;
+  const hn::ScalableTag<float> df;
+  const size_t lanes = hn::Lanes(di);
+  const Quads quads(n, /*lowest_stays=*/false);
+  for (; i + 4 * lanes <= size; i += 4 * lanes) {
+    for (size_t j = i; j < i + 4 * lanes; j += lanes) {
+      const auto value = hn::BitCast(di, hn::LoadU(df, values + j));
+      hn::StoreU(hn::BitCast(df, hn::And(value, quads.IsKept(values + j))), df, pruned + j);
+    }
+  }
+#else
+  (void)values;
+  (void)size;
+  (void)n;
+  (void)pruned;
+#endif
+  return i;
+}
+
 void MaskNofM(const float* scores, const AxisView& view, uint32_t n, uint32_t m, bool lowest_stays,
               uint8_t* mask) {
   size_t done = 0;
@@ -134,11 +159,24 @@ HWY_AFTER_NAMESPACE();
 namespace modelshrink {
 namespace {
 HWY_EXPORT(MaskNofM);
+HWY_EXPORT(PruneQuads);
 }  // namespace
 
 void MaskNofM(std::span<const float> scores, const AxisView& view, uint32_t n, uint32_t m,
               bool lowest_stays, std::span<uint8_t> mask) {
   HWY_DYNAMIC_DISPATCH(MaskNofM)(scores.data(), view, n, m, lowest_stays, mask.data());
+}
+
+void PruneNofM(std::span<const float> values, const AxisView& view, uint32_t n, uint32_t m,
+               std::span<uint8_t> mask, std::span<float> pruned) {
+  AxisView rest = view;
+  size_t done = 0;
+  if (view.inner == 1 && m == 4 && view.length % 4 == 0) {
+    done = HWY_DYNAMIC_DISPATCH(PruneQuads)(values.data(), values.size(), n, pruned.data());
+    rest = {.length = values.size() - done};
+  }
+  MaskNofM(values.subspan(done), rest, n, m, /*lowest_stays=*/false, mask.subspan(done));
+  ApplyMask(values.subspan(done), mask.subspan(done), pruned.subspan(done));
 }
 
 }  // namespace modelshrink

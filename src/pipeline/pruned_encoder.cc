@@ -181,19 +181,19 @@ class PrunedEncoder final : public TensorEncoder {
     collected_ = 0;
     RETURN_IF_ERROR(Resize(size));
     const uint64_t period = runs_.length * runs_.inner;
+    const std::span<const float> all = window_.span().first(size);
+    const std::span<float> pruned = pruned_.span().first(size);
     for (uint64_t at = 0; at < window.count;) {
       // To the end of this stretch of the axis.
       const uint64_t length = std::min(window.count - at, period - (window.first + at) % period);
       const AxisView view = {.length = static_cast<size_t>(length / runs_.inner),
                              .inner = runs_.inner};
-      MaskNofM(window_.span().subspan(static_cast<size_t>(at), static_cast<size_t>(length)), view,
-               spec_.n, spec_.m, /*lowest_stays=*/false,
-               mask_.span().subspan(static_cast<size_t>(at), static_cast<size_t>(length)));
+      const size_t begin = static_cast<size_t>(at);
+      const size_t count = static_cast<size_t>(length);
+      PruneNofM(all.subspan(begin, count), view, spec_.n, spec_.m,
+                mask_.span().subspan(begin, count), pruned.subspan(begin, count));
       at += length;
     }
-    const std::span<const float> all = window_.span().first(size);
-    const std::span<float> pruned = pruned_.span().first(size);
-    ApplyMask(all, mask_.span().first(size), pruned);
     const size_t skip = static_cast<size_t>(slice.first - window.first);
     const size_t count = static_cast<size_t>(slice.count);
     return Encode(slice, all.subspan(skip, count), pruned.subspan(skip, count));

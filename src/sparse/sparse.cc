@@ -33,29 +33,56 @@ Status CheckShape(const SparseShape& shape, size_t num_values) {
   return {};
 }
 
-// Calls visit(column) for each value of a row that is not zero.
-template <class Visit>
-void ForNonzero(const float* row, size_t columns, std::vector<uint8_t>* bits, const Visit& visit) {
-  // Bytes beyond the last bits, so that whole words can be read.
-  bits->resize((columns + 7) / 8 + 8);
-  NonzeroBits(row, columns, bits->data());
-  std::memset(bits->data() + (columns + 7) / 8, 0, 8);
-  for (size_t i = 0; i < columns; i += 64) {
-    uint64_t word;
-    std::memcpy(&word, bits->data() + i / 8, sizeof(word));
-    for (; word != 0; word &= word - 1) visit(i + static_cast<size_t>(std::countr_zero(word)));
+// Where a matrix is not zero, a bit a value: looked for once, however often it is walked through.
+class NonzeroMap {
+ public:
+  static StatusOr<NonzeroMap> Create(std::span<const float> values, const SparseShape& shape) {
+    NonzeroMap map(shape);
+    // Bytes beyond the last bits, so that whole words can be read.
+    ASSIGN_OR_RETURN(map.bits_,
+                     Buffer<uint8_t>::Allocate(shape.rows * map.row_bytes_ + sizeof(uint64_t)));
+    const size_t rows_at_once = map.columns_ % 8 == 0 ? static_cast<size_t>(shape.rows) : 1;
+    const size_t size = rows_at_once * map.columns_;
+    for (size_t r = 0; r < shape.rows; r += std::max<size_t>(rows_at_once, 1)) {
+      NonzeroBits(values.data() + r * map.columns_, size, map.bits_.data() + r * map.row_bytes_);
+    }
+    return map;
   }
-}
 
-uint64_t CountNonzero(std::span<const float> values) {
-  uint64_t count = 0;
-  std::vector<uint8_t> bits;
-  for (size_t i = 0; i < values.size(); i += size_t{1} << 16) {
-    const size_t size = std::min(values.size() - i, size_t{1} << 16);
-    ForNonzero(values.data() + i, size, &bits, [&](size_t) { ++count; });
+  // Calls visit(column) for each value of a row that is not zero.
+  template <class Visit>
+  void ForRow(uint64_t row, const Visit& visit) const {
+    const uint8_t* bits = bits_.data() + row * row_bytes_;
+    for (size_t i = 0; i < columns_; i += 64) {
+      uint64_t word;
+      std::memcpy(&word, bits + i / 8, sizeof(word));
+      // The last word may reach into the next row.
+      if (columns_ - i < 64) word &= (uint64_t{1} << (columns_ - i)) - 1;
+      for (; word != 0; word &= word - 1) visit(i + static_cast<size_t>(std::countr_zero(word)));
+    }
   }
-  return count;
-}
+
+  uint64_t Count() const {
+    uint64_t count = 0;
+    for (size_t i = 0; i < bits_.size(); i += sizeof(uint64_t)) {
+      uint64_t word = 0;
+      std::memcpy(&word, bits_.data() + i, std::min(sizeof(word), bits_.size() - i));
+      count += static_cast<uint64_t>(std::popcount(word));
+    }
+    return count;
+  }
+
+  std::span<const uint8_t> bits() const {
+    return bits_.span().first(bits_.size() - sizeof(uint64_t));
+  }
+
+ private:
+  explicit NonzeroMap(const SparseShape& shape)
+      : columns_(static_cast<size_t>(shape.columns)), row_bytes_((columns_ + 7) / 8) {}
+
+  size_t columns_, row_bytes_;
+  Buffer<uint8_t> bits_;  // of each row, filled up to bytes
+};
 
 struct BlockGrid {
   explicit BlockGrid(const SparseShape& shape)
@@ -66,25 +93,28 @@ struct BlockGrid {
 };
 
 // Which blocks of one row of blocks have a value that is not zero.
-void MarkBlocks(std::span<const float> values, const SparseShape& shape, uint64_t block_row,
-                std::vector<uint8_t>* scratch, std::vector<uint8_t>* is_there) {
+void MarkBlocks(const NonzeroMap& map, const SparseShape& shape, uint64_t block_row,
+                std::vector<uint8_t>* is_there) {
   std::fill(is_there->begin(), is_there->end(), uint8_t{0});
   const uint64_t first = block_row * shape.block_rows;
   for (uint64_t r = first; r < std::min<uint64_t>(shape.rows, first + shape.block_rows); ++r) {
-    ForNonzero(values.data() + r * shape.columns, static_cast<size_t>(shape.columns), scratch,
-               [&](size_t c) { (*is_there)[c / shape.block_columns] = 1; });
+    map.ForRow(r, [&](size_t c) { (*is_there)[c / shape.block_columns] = 1; });
   }
 }
 
-uint64_t CountBlocks(std::span<const float> values, const SparseShape& shape) {
+uint64_t CountBlocks(const NonzeroMap& map, const SparseShape& shape) {
   const BlockGrid grid(shape);
-  std::vector<uint8_t> scratch, is_there(static_cast<size_t>(grid.across));
+  std::vector<uint8_t> is_there(static_cast<size_t>(grid.across));
   uint64_t count = 0;
   for (uint64_t b = 0; b < grid.down; ++b) {
-    MarkBlocks(values, shape, b, &scratch, &is_there);
+    MarkBlocks(map, shape, b, &is_there);
     count += static_cast<uint64_t>(std::count(is_there.begin(), is_there.end(), 1));
   }
   return count;
+}
+
+uint64_t CountEntries(const NonzeroMap& map, const SparseShape& shape) {
+  return shape.form == SparseForm::kBsr ? CountBlocks(map, shape) : map.Count();
 }
 
 uint64_t RunsPerRow(const SparseShape& shape) { return DivideRoundingUp(shape.columns, shape.m); }
@@ -96,59 +126,61 @@ uint64_t RunRowBytes(const SparseShape& shape) {
 }
 
 // Rows are appended to `array`, whose buffers have room for all.
-void BuildCsr(std::span<const float> values, const SparseShape& shape, SparseArray* array) {
-  std::vector<uint8_t> scratch;
-  uint32_t count = 0;
+void BuildCsr(std::span<const float> values, const NonzeroMap& map, const SparseShape& shape,
+              SparseArray* array) {
+  // Not through `array`: writes of values could change what it points to, as far as compilers know.
+  float* next_value = array->values.data();
+  uint32_t* next_index = array->indices.data();
+  const uint32_t* const first = next_index;
   for (uint64_t r = 0; r < shape.rows; ++r) {
-    array->pointers[static_cast<size_t>(r)] = count;
+    array->pointers[static_cast<size_t>(r)] = static_cast<uint32_t>(next_index - first);
     const float* row = values.data() + r * shape.columns;
-    ForNonzero(row, static_cast<size_t>(shape.columns), &scratch, [&](size_t c) {
-      array->values[count] = row[c];
-      array->indices[count++] = static_cast<uint32_t>(c);
+    map.ForRow(r, [&](size_t c) {
+      *next_value++ = row[c];
+      *next_index++ = static_cast<uint32_t>(c);
     });
   }
-  array->pointers[static_cast<size_t>(shape.rows)] = count;
+  array->pointers[static_cast<size_t>(shape.rows)] = static_cast<uint32_t>(next_index - first);
 }
 
-void BuildCsc(std::span<const float> values, const SparseShape& shape, SparseArray* array) {
+void BuildCsc(std::span<const float> values, const NonzeroMap& map, const SparseShape& shape,
+              SparseArray* array) {
   const size_t columns = static_cast<size_t>(shape.columns);
-  std::vector<uint8_t> scratch;
-  const auto for_rows = [&](auto visit) {
-    for (uint64_t r = 0; r < shape.rows; ++r) {
-      const float* row = values.data() + r * columns;
-      ForNonzero(row, columns, &scratch,
-                 [&](size_t c) { visit(static_cast<uint32_t>(r), c, row[c]); });
-    }
-  };
   uint32_t* pointers = array->pointers.data();
-  for_rows([&](uint32_t, size_t c, float) { ++pointers[c + 1]; });
+  for (uint64_t r = 0; r < shape.rows; ++r) {
+    map.ForRow(r, [&](size_t c) { ++pointers[c + 1]; });
+  }
   for (size_t c = 0; c < columns; ++c) pointers[c + 1] += pointers[c];
   std::vector<uint32_t> next(pointers, pointers + columns);
-  for_rows([&](uint32_t r, size_t c, float value) {
-    array->values[next[c]] = value;
-    array->indices[next[c]++] = r;
-  });
+  for (uint64_t r = 0; r < shape.rows; ++r) {
+    const float* row = values.data() + r * columns;
+    map.ForRow(r, [&](size_t c) {
+      array->values[next[c]] = row[c];
+      array->indices[next[c]++] = static_cast<uint32_t>(r);
+    });
+  }
 }
 
-void BuildCoo(std::span<const float> values, const SparseShape& shape, SparseArray* array) {
-  std::vector<uint8_t> scratch;
+void BuildCoo(std::span<const float> values, const NonzeroMap& map, const SparseShape& shape,
+              SparseArray* array) {
   size_t count = 0;
   for (uint64_t r = 0; r < shape.rows; ++r) {
     const uint64_t first = r * shape.columns;
-    ForNonzero(values.data() + first, static_cast<size_t>(shape.columns), &scratch, [&](size_t c) {
+    map.ForRow(r, [&](size_t c) {
       array->values[count] = values[static_cast<size_t>(first) + c];
       array->indices[count++] = static_cast<uint32_t>(first + c);
     });
   }
 }
 
-void BuildBsr(std::span<const float> values, const SparseShape& shape, SparseArray* array) {
+void BuildBsr(std::span<const float> values, const NonzeroMap& map, const SparseShape& shape,
+              SparseArray* array) {
   const BlockGrid grid(shape);
-  std::vector<uint8_t> scratch, is_there(static_cast<size_t>(grid.across));
+  std::vector<uint8_t> is_there(static_cast<size_t>(grid.across));
   uint32_t count = 0;
   for (uint64_t b = 0; b < grid.down; ++b) {
     array->pointers[static_cast<size_t>(b)] = count;
-    MarkBlocks(values, shape, b, &scratch, &is_there);
+    MarkBlocks(map, shape, b, &is_there);
     const uint64_t top = b * shape.block_rows;
     const uint64_t bottom = std::min<uint64_t>(shape.rows, top + shape.block_rows);
     for (uint32_t k = 0; k < grid.across; ++k) {
@@ -166,16 +198,14 @@ void BuildBsr(std::span<const float> values, const SparseShape& shape, SparseArr
   array->pointers[static_cast<size_t>(grid.down)] = count;
 }
 
-void BuildBitmask(std::span<const float> values, const SparseShape& shape, SparseArray* array) {
-  const size_t columns = static_cast<size_t>(shape.columns);
-  const size_t row_bytes = (columns + 7) / 8;
-  std::vector<uint8_t> scratch;
+void BuildBitmask(std::span<const float> values, const NonzeroMap& map, const SparseShape& shape,
+                  SparseArray* array) {
   size_t count = 0;
   for (uint64_t r = 0; r < shape.rows; ++r) {
-    const float* row = values.data() + r * columns;
-    ForNonzero(row, columns, &scratch, [&](size_t c) { array->values[count++] = row[c]; });
-    std::copy_n(scratch.data(), row_bytes, array->bits.data() + r * row_bytes);
+    const float* row = values.data() + r * shape.columns;
+    map.ForRow(r, [&](size_t c) { array->values[count++] = row[c]; });
   }
+  std::copy(map.bits().begin(), map.bits().end(), array->bits.data());
 }
 
 // The positions of a run's n entries, ascending; false if it has more.
@@ -372,8 +402,10 @@ Status ExpandNofM(const SparseShape& shape, const SparseParts& parts, std::span<
 
 StatusOr<uint64_t> NumEntries(std::span<const float> values, const SparseShape& shape) {
   RETURN_IF_ERROR(CheckShape(shape, values.size()));
-  if (shape.form == SparseForm::kBsr) return CountBlocks(values, shape);
-  if (shape.form != SparseForm::kNofM) return CountNonzero(values);
+  if (shape.form != SparseForm::kNofM) {
+    ASSIGN_OR_RETURN(const NonzeroMap map, NonzeroMap::Create(values, shape));
+    return CountEntries(map, shape);
+  }
   uint32_t positions[kMaxM];
   for (uint64_t r = 0; r < shape.rows; ++r) {
     for (uint64_t c = 0; c < shape.columns; c += shape.m) {
@@ -388,36 +420,38 @@ StatusOr<uint64_t> NumEntries(std::span<const float> values, const SparseShape& 
 
 StatusOr<SparseArray> ToSparse(std::span<const float> values, const SparseShape& shape) {
   RETURN_IF_ERROR(CheckShape(shape, values.size()));
-  uint64_t count = 0;
-  if (shape.form == SparseForm::kNofM) {
-    count = shape.rows * RunsPerRow(shape) * shape.n;
-  } else {
-    ASSIGN_OR_RETURN(count, NumEntries(values, shape));
-  }
-  const Sizes sizes = SizesOf(shape, count);
   SparseArray array;
-  ASSIGN_OR_RETURN(array.values, Buffer<float>::Allocate(sizes.values));
-  ASSIGN_OR_RETURN(array.pointers, Buffer<uint32_t>::Allocate(sizes.pointers));
-  ASSIGN_OR_RETURN(array.indices, Buffer<uint32_t>::Allocate(sizes.indices));
-  ASSIGN_OR_RETURN(array.bits, Buffer<uint8_t>::Allocate(sizes.bits));
+  const auto allocate = [&](uint64_t count) -> Status {
+    const Sizes sizes = SizesOf(shape, count);
+    ASSIGN_OR_RETURN(array.values, Buffer<float>::Allocate(sizes.values));
+    ASSIGN_OR_RETURN(array.pointers, Buffer<uint32_t>::Allocate(sizes.pointers));
+    ASSIGN_OR_RETURN(array.indices, Buffer<uint32_t>::Allocate(sizes.indices));
+    ASSIGN_OR_RETURN(array.bits, Buffer<uint8_t>::Allocate(sizes.bits));
+    return {};
+  };
+  if (shape.form == SparseForm::kNofM) {
+    RETURN_IF_ERROR(allocate(shape.rows * RunsPerRow(shape) * shape.n));
+    RETURN_IF_ERROR(BuildNofM(values, shape, &array));
+    return array;
+  }
+  ASSIGN_OR_RETURN(const NonzeroMap map, NonzeroMap::Create(values, shape));
+  RETURN_IF_ERROR(allocate(CountEntries(map, shape)));
   switch (shape.form) {
     case SparseForm::kCsr:
-      BuildCsr(values, shape, &array);
+      BuildCsr(values, map, shape, &array);
       break;
     case SparseForm::kCsc:
-      BuildCsc(values, shape, &array);
+      BuildCsc(values, map, shape, &array);
       break;
     case SparseForm::kCoo:
-      BuildCoo(values, shape, &array);
+      BuildCoo(values, map, shape, &array);
       break;
     case SparseForm::kBsr:
-      BuildBsr(values, shape, &array);
+      BuildBsr(values, map, shape, &array);
       break;
     case SparseForm::kBitmask:
-      BuildBitmask(values, shape, &array);
-      break;
     case SparseForm::kNofM:
-      RETURN_IF_ERROR(BuildNofM(values, shape, &array));
+      BuildBitmask(values, map, shape, &array);
       break;
   }
   return array;

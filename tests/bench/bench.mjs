@@ -213,6 +213,8 @@ const goals = {
   "f32 to f16": 1.2,
   "f32 to bf16": 1.35,
   "magnitude threshold": 1.5,
+  "2:4 prune": 1.2,
+  "CSR at 95 % zeros": 1.6,
   "mask apply": 1.3,
   [ARRAYS]: 1.0,
 };

@@ -121,9 +121,8 @@ void TwoOfFour(const Workspace& w) {
   constexpr size_t kSlice = size_t{1} << 14;
   for (size_t i = 0; i < w.count; i += kSlice) {
     const size_t size = std::min(kSlice, w.count - i);
-    MaskNofM({w.values + i, size}, {.length = size}, 2, 4, /*lowest_stays=*/false,
-             {w.out_mask + i, size});
-    ApplyMask({w.values + i, size}, {w.out_mask + i, size}, {w.out + i, size});
+    PruneNofM({w.values + i, size}, {.length = size}, 2, 4, {w.out_mask + i, size},
+              {w.out + i, size});
   }
 }
 

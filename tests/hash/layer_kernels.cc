@@ -81,6 +81,9 @@ void HashRuns(std::span<const float> values, Hasher& hasher) {
     MaskNofM(values, {.length = values.size()}, 3, 7, lowest_stays, mask);
     hasher.Add(mask);
   }
+  std::vector<float> pruned(values.size());
+  PruneNofM(values, {.length = values.size()}, 2, 4, mask, pruned);
+  hasher.Add(pruned);
   const size_t rows = values.size() / 5;
   const std::span<const float> matrix = values.first(rows * 5);
   MaskNofM(matrix, {.length = rows, .inner = 5}, 1, 4, false, std::span(mask).first(rows * 5));

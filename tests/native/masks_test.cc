@@ -9,6 +9,7 @@
 #include <random>
 #include <vector>
 
+#include "kernels/n_of_m.h"
 #include "prune/target.h"
 #include "reference/prune_reference.h"
 #include "targets.h"
@@ -82,6 +83,28 @@ TEST(MasksTest, RunsOfEveryAxisAndLength) {
           ASSERT_TRUE(MaskRuns(values, alive, view, n, m, lowest_stays, mask).ok());
           EXPECT_EQ(mask, expected) << n << ":" << m << " of " << view.length << ", " << variant;
         });
+      }
+    }
+  }
+}
+
+TEST(MasksTest, PruningByRunsIsMaskingByThem) {
+  std::mt19937 random(7);
+  for (const size_t length : {1, 4, 60, 64, 68, 257}) {
+    for (const size_t inner : {1, 3}) {
+      for (const auto& [n, m] : {std::pair{2u, 4u}, {1u, 4u}, {3u, 4u}, {3u, 7u}}) {
+        const AxisView view = {.outer = 3, .length = length, .inner = inner};
+        std::vector<float> values(3 * length * inner);
+        // Few magnitudes: many ties.
+        for (float& value : values) value = static_cast<float>(random() % 7) - 3;
+        std::vector<uint8_t> mask(values.size()), scratch(values.size());
+        MaskNofM(values, view, n, m, /*lowest_stays=*/false, mask);
+        std::vector<float> expected, pruned(values.size());
+        for (size_t i = 0; i < values.size(); ++i) {
+          expected.push_back(mask[i] != 0 ? values[i] : 0.0f);
+        }
+        PruneNofM(values, view, n, m, scratch, pruned);
+        EXPECT_EQ(pruned, expected) << n << ":" << m << " of " << length;
       }
     }
   }

@@ -55,6 +55,8 @@ export interface CorePruneSpec {
 /** Mirrors `TensorSpec` of src/formats/layout.h. */
 export interface CoreTensorSpec {
   prune?: CorePruneSpec;
+  /** Of a kept tensor: how many of its elements are not zero, to leave out the others. */
+  sparseEntries?: number;
   keep: boolean;
   type: string;
   granularity: "tensor" | "axis" | "block";

@@ -18,6 +18,7 @@ import {
 } from "./recipe.js";
 import { applyShares, type PruneSurvey } from "./prune-recipe.js";
 import { runOrder, type Order } from "./run.js";
+import { sparseWarning, withoutZeros } from "./sparse-recipe.js";
 import { MemorySink, targetFromOption, type Sink, type SinkFor } from "./sink.js";
 import type { OpenFile, Source } from "./source.js";
 import { rangesAheadOf } from "./sources/ranges.js";
@@ -165,13 +166,19 @@ export async function inspect(source: Source, options: RunOptions = {}): Promise
 
 /** What makes an order of the tensors that a model has. */
 type Chooser = (tensors: readonly CoreTensorInfo[]) => RemarkedOrder;
-type Remarks = Omit<RemarkedOrder, "order" | "survey">;
+type Remarks = Omit<RemarkedOrder, "order" | "survey" | "sparse">;
 
 function planOf({ core, model }: OpenModel, choose: Chooser) {
   return callLive(core, () => {
     const { tensors } = unwrap(model.info());
-    const { order, survey, ...remarks } = choose(tensors);
-    return { order, survey, remarks, planned: unwrap(model.plan(order.specs, order.options)) };
+    const { order, survey, sparse, ...remarks } = choose(tensors);
+    return {
+      order,
+      survey,
+      sparse,
+      remarks,
+      planned: unwrap(model.plan(order.specs, order.options)),
+    };
   });
 }
 
@@ -213,7 +220,8 @@ function sparseHint(tensors: readonly ReportedTensor[]): string | undefined {
     (pruned.some(({ to }) => to.startsWith("float"))
       ? "Quantize as well (weights), send"
       : "Send") +
-    " the file compressed (gzip, brotli), or store tensors with toSparse()."
+    " the file compressed (gzip, brotli), or leave zeros out: sparse: true in recipes of ONNX and " +
+    "safetensors (--sparse), toSparse() elsewhere."
   );
 }
 
@@ -228,7 +236,7 @@ function toReport({ files: [main] }: OpenModel, core: CoreReport, remarks: Remar
   const warnings = [
     main && shardWarning(main),
     ...remarks.warnings,
-    sparseHint(tensors),
+    sparseWarning(core.format, tensors) ?? sparseHint(tensors),
     tensors.some(({ from, to }) => from !== to) ? undefined : remarks.ifIdle(core),
   ].filter((warning) => warning !== undefined);
   return warnings.length > 0 ? { ...report, warnings } : report;
@@ -244,9 +252,14 @@ export async function plan(
   const calibration = checkCalibration(options.calibration);
   const checked = checkRecipe(recipe);
   return withModel(source, options, (opened) => {
-    const { planned, remarks } = planOf(opened, (tensors) =>
+    const { planned, remarks, sparse } = planOf(opened, (tensors) =>
       orderFor(checked, tensors, calibration),
     );
+    if (sparse.length > 0) {
+      remarks.warnings.push(
+        "Sparse tensors are planned as they are now: only shrink looks at how many zeros they have.",
+      );
+    }
     return Promise.resolve(toReport(opened, planned, remarks));
   });
 }
@@ -315,14 +328,20 @@ async function write(
   const workers = checkInteger("workers", options.workers ?? 0, 0, maxWorkers);
   const target = targetFromOption(options.sink, resume);
   return withModel(source, options, async (opened) => {
-    const { remarks, survey, ...first } = planOf(opened, choose);
+    const { remarks, survey, sparse, ...first } = planOf(opened, choose);
     let { order, planned } = first;
     const mainName = await target?.mainName(planned);
     if (mainName !== undefined) ({ order, planned } = renamed(opened, order, mainName));
     order = await completed(opened, survey, order, options);
+    const calibration = checkCalibration(options.calibration);
+    const { core, model } = opened;
+    if (sparse.length > 0) {
+      order = await withoutZeros(opened, order, sparse, { ...options, workers, calibration });
+      const { specs, options: written } = order;
+      planned = callLive(core, () => unwrap(model.plan(specs, written)));
+    }
     const memory = new MemorySink();
     const sink = target?.sink() ?? memory;
-    const calibration = checkCalibration(options.calibration);
     const more = { ...options, sink, workers, calibration };
     const found = await runOrder(opened, order, planned, more);
     const report = toReport(opened, found, remarks);

@@ -51,6 +51,12 @@ export interface Recipe {
   /** Which weights become zero; by default none. Embeddings are pruned only by a rule. */
   prune?: PruneRecipe;
   /**
+   * Stores weights that stay floats without their zeros where that is smaller: as `sparse_initializer` of
+   * ONNX, which WebGPU builds of onnxruntime refuse, or as the "sparse-bitmask" of compressed-tensors in
+   * safetensors. Weights are read twice. False by default.
+   */
+  sparse?: boolean;
+  /**
    * With a calibration: rounding errors are made up for by later weights of the layer (GPTQ); false by
    * default.
    */
@@ -87,6 +93,7 @@ const granularities = ["tensor", "axis", "block"] as const;
 const recipeKeys = [
   "weights",
   "prune",
+  "sparse",
   "gptq",
   "actOrder",
   "mode",
@@ -156,6 +163,7 @@ export interface CheckedRecipe {
   weights: QuantizedType | undefined;
   prune: CheckedPruning | undefined;
   gptq: Feedback | undefined;
+  sparse: boolean;
   rules: CheckedRule[];
   minElements: number;
   requantize: boolean;
@@ -171,14 +179,19 @@ export function checkRecipe(value: unknown): CheckedRecipe {
   checkKeys("recipe", recipe, recipeKeys);
   const weights = optional(recipe.weights, (it) => checkType("weights", it));
   const prune = optional(recipe.prune, (it) => checkPruning("prune", it));
+  const sparse = checkBoolean("sparse", recipe.sparse ?? false);
   const gptq = checkBoolean("gptq", recipe.gptq ?? false);
   const actOrder = checkBoolean("actOrder", recipe.actOrder ?? false);
   if (
     weights === undefined &&
     !prune &&
+    !sparse &&
     !(Array.isArray(recipe.rules) && recipe.rules.length > 0)
   ) {
     throw new ArgumentError("The recipe says nothing to do: give weights, prune or rules.");
+  }
+  if (sparse && weights !== undefined) {
+    throw new ArgumentError("sparse is for weights that stay floats: leave out weights.");
   }
   if (actOrder && !gptq) throw new ArgumentError("actOrder is an option of gptq: give both.");
   const mode = checkOneOf("mode", recipe.mode ?? "storage", modes);
@@ -205,6 +218,7 @@ export function checkRecipe(value: unknown): CheckedRecipe {
     weights,
     prune,
     gptq: gptq ? { actOrder } : undefined,
+    sparse,
     rules: rules.map(checkRule),
     minElements,
     requantize,
@@ -249,6 +263,18 @@ function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
   return { reason: recipe.prune ? "an embedding, pruned only by a rule" : "no rule for it" };
 }
 
+/** Whether it may be stored without its zeros; `reason`: why it is kept. */
+const isSparseCandidate = (
+  { isWeight, quantized, type }: CoreTensorInfo,
+  weights: QuantizedType | undefined,
+  reason: string | undefined,
+): boolean =>
+  isWeight &&
+  !quantized &&
+  weights === undefined &&
+  reason !== "kept by a rule" &&
+  ["float32", "float16", "bfloat16"].includes(type);
+
 /** A model that is only copied is not what anyone wanted. `notes`: why its weights stay. */
 function idleWarning(format: FormatName, notes: readonly string[]): string {
   const counts = new Map<string, number>();
@@ -267,6 +293,8 @@ export interface RemarkedOrder {
   warnings: string[];
   /** What is to be found out before: which tensors share how much. */
   survey?: PruneSurvey;
+  /** Tensors that may be stored without their zeros. */
+  sparse: number[];
   /** The warning when no tensor changes. */
   ifIdle(report: CoreReport): string | undefined;
 }
@@ -281,11 +309,13 @@ export function orderFor(
 ): RemarkedOrder {
   /** Those that the recipe's own words prune, not a rule. */
   const sharing: number[] = [];
+  const sparse: number[] = [];
   const decided = tensors.map((tensor, i): { spec: CoreTensorSpec; note: string | undefined } => {
     const { weights, prune, reason } = tensor.isWeight ? decide(recipe, tensor) : {};
     const feedback = weights && !isFloatType(weights) ? recipe.gptq : undefined;
     const found = pruneSpecFor(tensor, prune, feedback, calibration);
     if (found.prune && prune && prune === recipe.prune) sharing.push(i);
+    if (recipe.sparse && isSparseCandidate(tensor, weights, reason)) sparse.push(i);
     return {
       spec: {
         ...recipe.specFor(weights ?? noType),
@@ -300,6 +330,7 @@ export function orderFor(
   return {
     order: { specs, options: recipe.options },
     ...(survey ? { survey } : {}),
+    sparse,
     notes: decided.map(({ note }) => note),
     warnings: [
       channelWarning(specs),
@@ -308,7 +339,7 @@ export function orderFor(
         .map(({ match }) => `The rule "${match}" matches no weight.`),
     ].filter((warning) => warning !== undefined),
     ifIdle: ({ format, tensors: planned }) =>
-      decided.some(({ spec }) => spec.prune)
+      sparse.length > 0 || decided.some(({ spec }) => spec.prune)
         ? undefined
         : idleWarning(
             format,
@@ -330,6 +361,7 @@ export function restoringOrder(tensors: readonly CoreTensorInfo[]): RemarkedOrde
       })),
       options: recipe.options,
     },
+    sparse: [],
     notes: tensors.map(() => undefined),
     warnings: [],
     ifIdle: () => "modelshrink sees no quantized weight in this model that it could restore.",

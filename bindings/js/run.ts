@@ -21,6 +21,8 @@ export interface OrderOptions extends RunOptions {
   sink: FileSetSink;
   /** Threads that do the work, this one included; 0 is 1. */
   workers: number;
+  /** What progress calls it; "write" by default. */
+  phase?: "survey" | "write";
 }
 
 /** Less than this is done before a worker has started. */
@@ -40,7 +42,7 @@ export async function runOrder(
     order: JSON.stringify([planned.tensors, order, digestOf(options.calibration)]),
   };
   const sink = new CheckedSink(options.sink, identity);
-  const meter = new Meter(options, "write", planned.outputBytes);
+  const meter = new Meter(options, options.phase ?? "write", planned.outputBytes);
   const run = callLive(core, () => unwrap(model.shrink(order.specs, order.options)));
   const reports = [...planned.tensors];
   try {

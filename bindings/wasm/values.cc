@@ -75,6 +75,11 @@ StatusOr<TensorSpec> SpecFrom(const val& object) {
   ASSIGN_OR_RETURN(spec.keep, BoolFrom(object, "keep"));
   ASSIGN_OR_RETURN(spec.prune, PruneSpecFrom(object["prune"]));
   ASSIGN_OR_RETURN(spec.non_finite, WordFrom(object, "nonFinite", kNonFinites));
+  const val sparse_entries = object["sparseEntries"];
+  if (!sparse_entries.isUndefined()) {
+    ASSIGN_OR_RETURN(spec.sparse_entries,
+                     IntegerFrom(sparse_entries, "sparseEntries", kMaxInteger));
+  }
   // Most tensors of most models are kept; what they would become does not matter.
   if (spec.keep) return spec;
   ASSIGN_OR_RETURN(spec.type, TypeFrom(object));

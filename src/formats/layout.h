@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,8 @@ struct TensorSpec {
   bool symmetric = true;
   Mode mode = Mode::kStorage;
   NonFinite non_finite = NonFinite::kError;
+  // Of a kept tensor that is to be stored without its zeros: how many elements are not zero.
+  std::optional<uint64_t> sparse_entries;
   // Writers need not know of it: pipeline/prune_layout.h. Holds for kept tensors, too.
   PruneSpec prune;
 };

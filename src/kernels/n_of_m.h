@@ -22,8 +22,8 @@ struct AxisView {
 void MaskNofM(std::span<const float> scores, const AxisView& view, uint32_t n, uint32_t m,
               bool lowest_stays, std::span<uint8_t> mask);
 
-// pruned[i] = values[i] where MaskNofM(values, …, lowest_stays = false) keeps it, else +0. `mask` is
-// for its own use. All have the view's size; `pruned` may be `values`.
+// pruned[i] = values[i] where MaskNofM(values, …, lowest_stays = false) keeps it, else +0. `mask`
+// is for its own use. All have the view's size; `pruned` may be `values`.
 void PruneNofM(std::span<const float> values, const AxisView& view, uint32_t n, uint32_t m,
                std::span<uint8_t> mask, std::span<float> pruned);
 

@@ -89,6 +89,11 @@ class CalibratedEncoder final : public TensorEncoder {
 
   // Exact, whatever was done: from the bytes that are written.
   Status TakeStats() {
+    if (job_.scheme.sparse != SparseCoding::kNone) {
+      // Which loses nothing.
+      stats_.Add(original_.span(), weights_.span());
+      return {};
+    }
     std::array<std::span<const uint8_t>, kNumParts> parts;
     for (size_t p = 0; p < kNumParts; ++p) parts[p] = array_.parts[p].span();
     RETURN_IF_ERROR(DequantizeArray(job_.scheme, job_.shape, parts, weights_.span()));

@@ -118,7 +118,34 @@ uint64_t NumGroups(const Scheme& scheme, std::span<const uint64_t> shape, uint64
 
 }  // namespace
 
+namespace {
+
+StatusOr<PartSizes> SparseSizes(const Scheme& scheme, std::span<const uint64_t> shape) {
+  const bool is_bitmask = scheme.sparse == SparseCoding::kBitmask;
+  uint64_t num_elements;
+  if (!CheckedNumElements(shape, &num_elements)) return TooLarge();
+  if (scheme.type != DType::kFloat32 && scheme.type != DType::kFloat16 &&
+      scheme.type != DType::kBFloat16) {
+    return ArgumentError("only float32, float16 and bfloat16 have a sparse form");
+  }
+  if (is_bitmask && shape.size() != 2) return ArgumentError("only a matrix has a bitmask");
+  if (scheme.num_entries > num_elements) {
+    return ArgumentError("there are more entries than elements");
+  }
+  PartSizes sizes{};
+  if (!CheckedBytesOf(scheme.type, scheme.num_entries, &sizes[0])) return TooLarge();
+  const uint64_t num_second = is_bitmask ? DivideRoundingUp(shape[1], 8) : scheme.num_entries;
+  if (!CheckedMul(num_second, is_bitmask ? shape[0] : sizeof(int64_t), &sizes[1])) {
+    return TooLarge();
+  }
+  if (is_bitmask && !CheckedMul(shape[0], sizeof(int64_t), &sizes[2])) return TooLarge();
+  return sizes;
+}
+
+}  // namespace
+
 StatusOr<PartSizes> PartSizesOf(const Scheme& scheme, std::span<const uint64_t> shape) {
+  if (scheme.sparse != SparseCoding::kNone) return SparseSizes(scheme, shape);
   const bool is_linear = IsLinear(scheme.type);
   const bool is_ggml = IsGgmlBlock(scheme.type);
   if (!is_linear && !is_ggml && !IsNarrowFloat(scheme.type) && scheme.type != DType::kFloat32) {

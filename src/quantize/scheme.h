@@ -40,6 +40,15 @@ enum class NonFinite : uint8_t {
   kZero,   // it is quantized as if it were 0
 };
 
+// How zeros are left out.
+enum class SparseCoding : uint8_t {
+  kNone,
+  kIndices,  // ONNX's sparse tensors: the flat index of each entry, as int64
+  // compressed-tensors' "sparse-bitmask": a bit an element, each row filled up to bytes, and for
+  // each row, as int64, how many entries come before it. Matrices only.
+  kBitmask,
+};
+
 struct Scheme {
   // kFloat32: not quantized. Other floats: converted element by element, no scales. Integers up to
   // 16 bits: linear, x ≈ (code - zero_point) * scale. ggml's block types (Q4_0 …): kBlock along the
@@ -57,6 +66,10 @@ struct Scheme {
   // kOnnxBlockwise only.
   bool transposed = false;
   NonFinite non_finite = NonFinite::kError;
+  // float32, float16 and bfloat16 only: what is not zero, in order, is the codes; the indices or
+  // the bits take the place of scales, and the rows' offsets that of zero points.
+  SparseCoding sparse = SparseCoding::kNone;
+  uint64_t num_entries = 0;  // that are not zero
 
   bool operator==(const Scheme&) const = default;
 };

@@ -6,6 +6,7 @@
 #include "quantize/ggml_codec.h"
 #include "quantize/linear_codec.h"
 #include "quantize/narrow_float.h"
+#include "quantize/sparse_encoder.h"
 #include "quantize/tfjs_codec.h"
 
 namespace modelshrink {
@@ -33,6 +34,7 @@ StatusOr<std::unique_ptr<TensorEncoder>> TensorEncoder::Create(const Scheme& sch
        options.params.size() * sizeof(float) != sizes[static_cast<size_t>(Part::kScales)])) {
     return ArgumentError("there must be parameters for each group of the scheme");
   }
+  if (scheme.sparse != SparseCoding::kNone) return CreateSparseEncoder(scheme, shape);
   if (IsGgmlBlock(scheme.type)) return CreateGgmlEncoder(scheme, shape, options);
   if (!IsLinear(scheme.type)) return CreateNarrowFloatEncoder(scheme, shape, options);
   if (IsEmpty(shape)) return CreateRunEncoder(EmptyScheme(), RunGeometry(), options);
@@ -45,6 +47,9 @@ StatusOr<std::unique_ptr<TensorDecoder>> TensorDecoder::Create(const Scheme& sch
                                                                const Shape& shape) {
   ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, shape));
   (void)sizes;
+  if (scheme.sparse != SparseCoding::kNone) {
+    return UnsupportedError("sparse tensors are only written");
+  }
   if (IsGgmlBlock(scheme.type)) return CreateGgmlDecoder(scheme, shape);
   if (!IsLinear(scheme.type)) return CreateNarrowFloatDecoder(scheme, shape);
   if (IsEmpty(shape)) return CreateLinearDecoder(EmptyScheme(), {0});

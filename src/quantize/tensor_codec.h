@@ -68,7 +68,8 @@ class TensorEncoder {
   virtual uint64_t num_overflows() const = 0;
 };
 
-// codes → float32, any slice at any time: x = (code - zero_point) * scale in float32.
+// codes → float32, any slice at any time: x = (code - zero_point) * scale in float32. An
+// UnsupportedError for sparse schemes.
 class TensorDecoder {
  public:
   static StatusOr<std::unique_ptr<TensorDecoder>> Create(const Scheme& scheme, const Shape& shape);

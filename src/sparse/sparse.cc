@@ -38,9 +38,7 @@ class NonzeroMap {
  public:
   static StatusOr<NonzeroMap> Create(std::span<const float> values, const SparseShape& shape) {
     NonzeroMap map(shape);
-    // Bytes beyond the last bits, so that whole words can be read.
-    ASSIGN_OR_RETURN(map.bits_,
-                     Buffer<uint8_t>::Allocate(shape.rows * map.row_bytes_ + sizeof(uint64_t)));
+    ASSIGN_OR_RETURN(map.bits_, Buffer<uint8_t>::Allocate(shape.rows * map.row_bytes_));
     const size_t rows_at_once = map.columns_ % 8 == 0 ? static_cast<size_t>(shape.rows) : 1;
     const size_t size = rows_at_once * map.columns_;
     for (size_t r = 0; r < shape.rows; r += std::max<size_t>(rows_at_once, 1)) {
@@ -52,14 +50,7 @@ class NonzeroMap {
   // Calls visit(column) for each value of a row that is not zero.
   template <class Visit>
   void ForRow(uint64_t row, const Visit& visit) const {
-    const uint8_t* bits = bits_.data() + row * row_bytes_;
-    for (size_t i = 0; i < columns_; i += 64) {
-      uint64_t word;
-      std::memcpy(&word, bits + i / 8, sizeof(word));
-      // The last word may reach into the next row.
-      if (columns_ - i < 64) word &= (uint64_t{1} << (columns_ - i)) - 1;
-      for (; word != 0; word &= word - 1) visit(i + static_cast<size_t>(std::countr_zero(word)));
-    }
+    ForEachBit(bits_.data() + row * row_bytes_, columns_, visit);
   }
 
   uint64_t Count() const {
@@ -72,9 +63,7 @@ class NonzeroMap {
     return count;
   }
 
-  std::span<const uint8_t> bits() const {
-    return bits_.span().first(bits_.size() - sizeof(uint64_t));
-  }
+  std::span<const uint8_t> bits() const { return bits_.span(); }
 
  private:
   explicit NonzeroMap(const SparseShape& shape)

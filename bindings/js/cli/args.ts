@@ -20,6 +20,7 @@ const recipeOptions = {
   prune: { type: "string" },
   refit: { type: "boolean" },
   gptq: { type: "boolean" },
+  sparse: { type: "boolean" },
   keep: { type: "string", multiple: true },
   rule: { type: "string", multiple: true },
 } as const;
@@ -30,6 +31,7 @@ const writeOptions = {
 } as const;
 const runOptions = {
   inputs: { type: "string" },
+  "min-cosine": { type: "string" },
 } as const;
 const commonOptions = {
   json: { type: "boolean" },
@@ -53,7 +55,10 @@ const forWriting = Object.keys(writeOptions) as OptionName[];
 export const commands = {
   inspect: { operands: ["model"], options: common },
   plan: { operands: ["model"], options: [...forRecipes, "inputs", ...common] },
-  shrink: { operands: ["model"], options: [...forRecipes, ...forWriting, "inputs", ...common] },
+  shrink: {
+    operands: ["model"],
+    options: [...forRecipes, ...forWriting, "inputs", "min-cosine", ...common],
+  },
   restore: { operands: ["model"], options: [...forWriting, ...common] },
   compare: { operands: ["original", "other"], options: common },
   verify: { operands: ["original", "other"], options: ["inputs", ...common] },
@@ -77,7 +82,9 @@ export interface Arguments {
   prune?: string;
   refit?: boolean;
   gptq?: boolean;
+  sparse?: boolean;
   inputs?: string;
+  "min-cosine"?: string;
   workers?: string;
   keep: string[];
   rule: string[];
@@ -155,6 +162,17 @@ export function workersFrom({ workers }: Arguments): number {
   throw new UsageError(`--workers is "${workers}"; it must be a number from 0 to ${maxWorkers}.`);
 }
 
+/** The bound of a guard, when there is one. */
+export function minCosineFrom({ "min-cosine": text, inputs }: Arguments): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= -1 && value <= 1)) {
+    throw new UsageError(`--min-cosine is "${text}"; it must be a number up to 1, such as 0.99.`);
+  }
+  if (inputs === undefined) throw new UsageError("--min-cosine needs --inputs <data.json>.");
+  return value;
+}
+
 function parseRule(text: string): Rule {
   // Names may contain "=", types do not.
   const at = text.lastIndexOf("=");
@@ -194,10 +212,15 @@ export async function recipeFrom(args: Arguments): Promise<Recipe> {
     ...args.rule.map(parseRule),
   ];
   try {
-    // Pruned weights stay floats unless a recipe is named.
+    // Pruned and sparse weights stay floats unless a recipe is named.
     const base =
-      args.recipe === undefined && args.prune !== undefined
-        ? { prune: parsePrune(args.prune, args.refit ?? false) }
+      args.recipe === undefined && (args.prune !== undefined || args.sparse)
+        ? {
+            ...(args.prune === undefined
+              ? {}
+              : { prune: parsePrune(args.prune, args.refit ?? false) }),
+            ...(args.sparse ? { sparse: true } : {}),
+          }
         : await namedRecipe(args.recipe ?? "int8");
     checkRecipe(base);
     const { rules: own = [], ...rest } = base as Recipe;
@@ -211,7 +234,16 @@ export async function recipeFrom(args: Arguments): Promise<Recipe> {
     const prune =
       args.prune === undefined ? {} : { prune: parsePrune(args.prune, args.refit ?? false) };
     const gptq = args.gptq === undefined ? {} : { gptq: args.gptq };
-    const options = { ...prune, ...gptq, ...mode, ...strip, ...requantize, ...nonFinite };
+    const sparse = args.sparse === undefined ? {} : { sparse: args.sparse };
+    const options = {
+      ...prune,
+      ...gptq,
+      ...sparse,
+      ...mode,
+      ...strip,
+      ...requantize,
+      ...nonFinite,
+    };
     const recipe = { ...rest, ...options, rules: [...rules, ...own] } as Recipe;
     checkRecipe(recipe);
     return recipe;

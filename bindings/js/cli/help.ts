@@ -43,6 +43,7 @@ const recipeHelp = () => `Recipe options:
                              structured:0.3: whole channels leave an ONNX graph, which
                              gets faster, too; with --inputs what reads them is fitted anew
   --refit                    with --prune and --inputs: fit the surviving weights anew
+  --sparse                   leave out the zeros of weights that stay floats (ONNX, safetensors)
   --gptq                     with --inputs: later weights make up for rounding errors
   --keep <glob>              leave these tensors alone; may be given again
   --rule <glob>=<type>       another type for these tensors, of any size; may be given again
@@ -62,7 +63,7 @@ ${(Object.keys(formatTitles) as FormatName[])
 A recipe file is JSON: {"weights": "int4", "rules": [{"match": "*norm*", "keep": true}]}. Keys:
 weights, prune ({"method": "magnitude", "sparsity": 0.5}), gptq, actOrder, mode,
 granularity (tensor, axis, block), blockSize, symmetric, minElements (1024), nonFinite,
-strip, requantize, rules; the weights, prune or keep of a rule hold for what match names.`;
+sparse, strip, requantize, rules; the weights, prune or keep of a rule hold for what match names.`;
 
 const outputHelp = `Output options:
   -o, --output <path>        a file, or a folder for several; by default beside the model:
@@ -74,7 +75,9 @@ const outputHelp = `Output options:
 const inputsHelp = `Samples:
   --inputs <data.json>       [{"<input>": {"data": [numbers], "dims": [1, 3], "type": "float32"}},
                              …]: what the model is run on, in onnxruntime-node, which must be
-                             installed (npm install onnxruntime-node)`;
+                             installed (npm install onnxruntime-node)
+  --min-cosine <number>      of shrink: leave tensors as they were, the worst first, until every
+                             output's cosine with the original's is at least this, such as 0.99`;
 
 const otherHelp = `Other options:
   --json       print the result as JSON, and nothing else, on standard output

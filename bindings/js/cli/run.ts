@@ -3,6 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { ModelShrinkError } from "../errors.js";
 import { formatModelInfo, formatPlan, formatReport, formatVerification } from "../format.js";
+import type { GuardOutcome } from "../guard.js";
 import {
   compareModels,
   inspect,
@@ -17,12 +18,12 @@ import type { RunOptions } from "../open-model.js";
 import { calibrate } from "../runtime/calibrate.js";
 import { verify, type Verification } from "../runtime/verify.js";
 import { runtimeFor } from "./runtime.js";
-import { recipeFrom, workersFrom, type Arguments } from "./args.js";
+import { minCosineFrom, recipeFrom, workersFrom, type Arguments } from "./args.js";
 
 /** What a command found: `text` for people, `json` for programs. */
 export interface Outcome {
   text: string;
-  json: ModelInfo | Plan | Report | Verification;
+  json: ModelInfo | Plan | (Report & { guard?: GuardOutcome }) | Verification;
 }
 
 const isUrl = (model: string) => /^https?:\/\//i.test(model);
@@ -65,13 +66,14 @@ async function givenOutput(model: string, output: string): Promise<string> {
   return isPlain && (await isFolder(model)) ? `${output}/` : output;
 }
 
-const labelOf = ({ recipe, mode, prune }: Arguments) =>
+const labelOf = ({ recipe, mode, prune, sparse }: Arguments) =>
   [
-    ...(recipe === undefined && prune !== undefined ? [] : [recipe ?? "int8"]).map((name) =>
-      basename(name, extname(name)),
+    ...(recipe === undefined && (prune !== undefined || sparse) ? [] : [recipe ?? "int8"]).map(
+      (name) => basename(name, extname(name)),
     ),
     ...(mode === undefined ? [] : [mode]),
     ...(prune === undefined ? [] : [prune.replaceAll(":", "-")]),
+    ...(sparse ? ["sparse"] : []),
   ].join("-");
 
 /** With `--inputs` the model's layers are looked at first. */
@@ -92,10 +94,19 @@ async function companionsIn(model: string, written: readonly string[]): Promise<
   return names.filter((name) => companion.test(name) && !written.includes(name)).sort();
 }
 
+function guardText({ verification, keptTensors, attempts }: GuardOutcome): string {
+  const { name, cosine } = verification.worst;
+  const kept = keptTensors.length > 0 ? `; kept as they were: ${keptTensors.join(", ")}` : "";
+  const trials = attempts === 1 ? "1 trial" : `${attempts} trials`;
+  return `Cosine of "${name}" ${cosine.toFixed(4)} after ${trials}${kept}`;
+}
+
 async function runWriting(
   args: Arguments,
   label: string,
-  write: (options: RunOptions & { sink: string }) => Promise<{ report: Report }>,
+  write: (
+    options: RunOptions & { sink: string },
+  ) => Promise<{ report: Report; guard?: GuardOutcome }>,
 ): Promise<Outcome> {
   const [model = ""] = args.operands;
   const sink =
@@ -105,12 +116,16 @@ async function runWriting(
   const workers = workersFrom(args);
   const resume = args.resume ?? false;
   const options = { sink, workers, resume };
-  const { report } = await write(options);
+  const { report, guard } = await write(options);
   const names = report.files.map(({ name }) => name);
   const where = names.length > 1 ? `${sink} (${names.join(", ")})` : sink;
   const others = await companionsIn(model, names);
   const notCopied = others.length > 0 ? `\nNot copied: ${others.join(", ")}` : "";
-  return { text: `${formatReport(report)}\n\nWritten to ${where}${notCopied}`, json: report };
+  const guarded = guard ? `\n${guardText(guard)}` : "";
+  return {
+    text: `${formatReport(report)}\n${guarded}\nWritten to ${where}${notCopied}`,
+    json: guard ? { ...report, guard } : report,
+  };
 }
 
 async function runCompare([a = "", b = ""]: string[], options: RunOptions): Promise<Outcome> {
@@ -139,9 +154,15 @@ export async function runCommand(args: Arguments, options: RunOptions): Promise<
     }
     case "shrink": {
       const recipe = await recipeFrom(args);
-      const calibrated = await calibrationFor(args, options);
+      const minCosine = minCosineFrom(args);
+      const looksAtLayers = minCosine === undefined || recipe.prune || recipe.gptq;
+      const calibrated = looksAtLayers ? await calibrationFor(args, options) : {};
+      const guard =
+        minCosine === undefined
+          ? {}
+          : { guard: { ...(await runtimeFor(args, args.command)), minCosine } };
       return runWriting(args, labelOf(args), (more) =>
-        shrink(model, recipe, { ...options, ...calibrated, ...more }),
+        shrink(model, recipe, { ...options, ...calibrated, ...guard, ...more }),
       );
     }
     case "restore":

@@ -243,6 +243,14 @@ Fragment ExternalTensorProto(std::string_view name, int32_t data_type, const Sha
   return tensor;
 }
 
+Fragment SparseTensorProto(const Fragment& values, const Fragment& indices, const Shape& dims) {
+  Fragment sparse;
+  sparse.AppendMessageField(kSparseValues, values);
+  sparse.AppendMessageField(kSparseIndices, indices);
+  for (const uint64_t dim : dims) sparse.AppendVarintField(kSparseDims, dim);
+  return sparse;
+}
+
 Fragment NodeProto(const NodeSpec& node) {
   Fragment proto;
   for (const std::string& input : node.inputs) proto.AppendBytesField(kNodeInput, input);

@@ -81,6 +81,9 @@ Fragment ExternalFields(const ExternalPlace& place);
 Fragment ExternalTensorProto(std::string_view name, int32_t data_type, const Shape& dims,
                              const ExternalPlace& place);
 
+// `values` and `indices` are TensorProtos; the values' name is the tensor's.
+Fragment SparseTensorProto(const Fragment& values, const Fragment& indices, const Shape& dims);
+
 struct NodeSpec {
   std::string op_type;
   std::vector<std::string> inputs;

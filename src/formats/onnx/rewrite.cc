@@ -361,6 +361,14 @@ void Replacement::AddCutTensor() {
   parts_.push_back(std::move(tensor));
 }
 
+void Replacement::AddSparseTensor() {
+  AddCutTensor();
+  const Shape count = {job_.scheme.num_entries};
+  Fragment indices;
+  indices.AppendPart(rewriter_.num_jobs(), Part::kScales, part_sizes_[1]);
+  parts_.back().sparse_indices = TensorProto("", kTypeInt64, count, indices);
+}
+
 std::string Replacement::AddNode(std::string_view op_type, std::vector<std::string> inputs,
                                  std::vector<Fragment> attributes) {
   std::string suffix = "_";
@@ -395,6 +403,29 @@ ActivationQuantizer Replacement::QuantizeActivation(size_t node) {
 
 void Replacement::ReplaceUser(size_t node, std::vector<NodeSpec> nodes) {
   users_.emplace_back(node, std::move(nodes));
+}
+
+std::string SparseObstacle(const Rewriter& rewriter, size_t tensor) {
+  const Document& document = rewriter.document();
+  const Constant& constant = document.constants[document.constant_of_tensor[tensor]];
+  if (document.ir_version < kFirstIrWithSparseInitializers) {
+    return "sparse initializers need IR version " + std::to_string(kFirstIrWithSparseInitializers) +
+           ", the model has " + std::to_string(document.ir_version);
+  }
+  if (document.ExternalFileOf(constant) != nullptr) return "its values are in another file";
+  return "";
+}
+
+StatusOr<Replacement> MakeSparse(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec) {
+  Replacement replacement(rewriter, tensor);
+  const Constant& constant = replacement.constant();
+  RETURN_IF_ERROR(replacement.SetJob(constant.dims, {.type = DTypeOf(constant.data_type),
+                                                     .non_finite = spec.non_finite,
+                                                     .sparse = SparseCoding::kIndices,
+                                                     .num_entries = *spec.sparse_entries}));
+  replacement.AddSparseTensor();
+  replacement.SetDescription(std::string(NameOf(DTypeOf(constant.data_type))) + " sparse");
+  return replacement;
 }
 
 StatusOr<Replacement> MakeCut(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec) {
@@ -432,6 +463,14 @@ void Replacement::SealConstants(Fragment* at_constant, Fragment* at_first_node) 
   const bool was_initializer = constant_.node == kNone;
   const bool initializers_allowed = document().ir_version >= kFirstIrWithFreeInitializers;
   for (PartTensor& part : parts_) {
+    if (part.sparse_indices) {
+      const Shape count = {job_.scheme.num_entries};
+      at_constant->AppendMessageField(
+          kGraphSparseInitializer,
+          SparseTensorProto(TensorProto(part.name, part.data_type, count, part.raw),
+                            *part.sparse_indices, part.dims));
+      continue;
+    }
     if (initializers_allowed && (was_initializer || part.as_initializer)) {
       at_constant->AppendMessageField(kGraphInitializer, Proto(part, part.name));
     } else {

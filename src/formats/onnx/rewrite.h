@@ -25,6 +25,8 @@ namespace modelshrink::onnx {
 // IR version 4 was the first in which an initializer need not be a graph input too.
 inline constexpr int64_t kFirstIrWithFreeInitializers = 4;
 
+inline constexpr int64_t kFirstIrWithSparseInitializers = 6;
+
 // A small constant of the main graph, visible in every subgraph and made once for each value.
 struct SharedConstant {
   int32_t data_type = 0;
@@ -184,6 +186,8 @@ class Replacement {
 
   // The tensor itself, of fewer channels: the only part of the job.
   void AddCutTensor();
+  // The tensor itself, of the job's entries and their indices.
+  void AddSparseTensor();
 
   // Adds a node where the tensor was (before the graph's first node, for an initializer), with
   // one new output named after the tensor; returns that name.
@@ -220,6 +224,8 @@ class Replacement {
     Shape dims;
     Fragment raw;
     bool as_initializer = false;
+    std::optional<Fragment> sparse_indices =
+        std::nullopt;  // a TensorProto; `dims` are the tensor's
   };
 
   // The TensorProto of a part, whose values may go to the other file.
@@ -259,6 +265,9 @@ StatusOr<Replacement> MakeDynamic(const Rewriter& rewriter, size_t tensor, const
 std::string LowmemObstacle(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
 StatusOr<Replacement> MakeLowmem(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
 
+// A tensor without its zeros (`spec.sparse_entries`), as the graph's sparse_initializer.
+std::string SparseObstacle(const Rewriter& rewriter, size_t tensor);
+StatusOr<Replacement> MakeSparse(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
 // A cut tensor whose elements stay what they are. Not sealed, either.
 StatusOr<Replacement> MakeCut(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec);
 

@@ -96,7 +96,7 @@ enum TensorField : uint32_t {
   kTensorExternalData = 13,
   kTensorDataLocation = 14,
 };
-enum SparseTensorField : uint32_t { kSparseValues = 1, kSparseIndices = 2 };
+enum SparseTensorField : uint32_t { kSparseValues = 1, kSparseIndices = 2, kSparseDims = 3 };
 enum FunctionField : uint32_t { kFunctionNode = 7 };
 enum TrainingInfoField : uint32_t { kTrainingInitialization = 1, kTrainingAlgorithm = 2 };
 enum EntryField : uint32_t { kEntryKey = 1, kEntryValue = 2 };

@@ -65,17 +65,24 @@ std::string WithDims(const std::string& type, const Shape& dims) {
   return text;
 }
 
+// Every mode may fall back to storage, and none works where storage does not.
+std::string ObstacleOf(const Rewriter& rewriter, size_t index, const TensorSpec& spec) {
+  const std::string obstacle = ObstacleOf(rewriter, index);
+  if (!obstacle.empty()) return obstacle;
+  return spec.sparse_entries ? SparseObstacle(rewriter, index)
+                             : StorageObstacle(rewriter, index, spec);
+}
+
 StatusOr<Outcome> WriteTensor(size_t index, const TensorSpec& spec, Rewriter* rewriter) {
   const Tensor& tensor = rewriter->model().tensors[index];
   std::string obstacle;
-  if (spec.keep) {
+  if (spec.keep && !spec.sparse_entries) {
     obstacle = tensor.is_weight ? "" : tensor.note;
   } else {
-    obstacle = ObstacleOf(*rewriter, index);
-    // Every mode may fall back to storage, and none works where storage does not.
-    if (obstacle.empty()) obstacle = StorageObstacle(*rewriter, index, spec);
+    obstacle = ObstacleOf(*rewriter, index, spec);
     if (obstacle.empty()) {
-      auto replacement = MakeReplacement(*rewriter, index, spec);
+      auto replacement = spec.sparse_entries ? MakeSparse(*rewriter, index, spec)
+                                             : MakeReplacement(*rewriter, index, spec);
       if (!replacement.ok()) return std::move(replacement).status().WithTensor(tensor.name);
       Replacement& made = replacement.value();
       made.Seal();

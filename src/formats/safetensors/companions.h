@@ -18,6 +18,12 @@ inline constexpr std::string_view kMetadataPrefix = "modelshrink.";
 inline constexpr std::array<std::string_view, kNumParts> kPartSuffixes = {"", ".scale",
                                                                           ".zero_point"};
 
+// The same for what compressed-tensors makes of a sparse matrix, which has no tensor `W`: its
+// "sparse-bitmask", and beside it the shape.
+inline constexpr std::array<std::string_view, kNumParts> kSparseSuffixes = {
+    ".compressed", ".bitmask", ".row_offsets"};
+inline constexpr std::string_view kSparseShapeSuffix = ".shape";
+
 // How a part is stored.
 struct StoredPart {
   Dtype dtype = Dtype::kU8;

@@ -33,13 +33,29 @@ struct OutputTensor {
   size_t job = kNone;  // kNone: `source` is copied
   Part part = Part::kCodes;
   ByteRange source;
+  std::string literal = {};  // instead of a job and a source
   // Of codes: the tensor that they are of, and its scheme.
   const Tensor* tensor = nullptr;
   const Scheme* scheme = nullptr;
 };
 
-std::string PartName(const Tensor& tensor, size_t part) {
-  return Concat({tensor.name, kPartSuffixes[part]});
+bool IsSparse(const Scheme& scheme) { return scheme.sparse != SparseCoding::kNone; }
+
+std::string PartName(const Tensor& tensor, const Scheme& scheme, size_t part) {
+  return Concat({tensor.name, IsSparse(scheme) ? kSparseSuffixes[part] : kPartSuffixes[part]});
+}
+
+// The dimensions of a sparse matrix, as its tensor of int64 holds them.
+std::string ShapeBytes(const Shape& shape) {
+  std::string bytes;
+  for (const uint64_t dim : shape) {
+    for (size_t i = 0; i < sizeof(dim); ++i) bytes.push_back(static_cast<char>(dim >> (8 * i)));
+  }
+  return bytes;
+}
+
+StoredPart StoredShape(const Shape& shape) {
+  return {Dtype::kI64, {shape.size()}, shape.size() * sizeof(int64_t)};
 }
 
 // As the metadata has it: key and value, with what surrounds them.
@@ -102,8 +118,12 @@ class Writer {
   StatusOr<Decision> Decide(size_t index, const TensorSpec& spec) const {
     const Tensor& tensor = model_.tensors[index];
     Decision decision;
-    if (spec.keep || !tensor.is_weight) {
+    if (!tensor.is_weight || (spec.keep && !spec.sparse_entries)) {
       decision.note = tensor.note;
+      return decision;
+    }
+    if (spec.sparse_entries) {
+      RETURN_IF_ERROR(DecideSparse(tensor, spec, &decision));
       return decision;
     }
     decision.note = SetScheme(tensor, spec, &decision.scheme);
@@ -119,6 +139,22 @@ class Writer {
     decision.keep = !obstacle.empty();
     if (decision.keep) decision.note = obstacle;
     return decision;
+  }
+
+  Status DecideSparse(const Tensor& tensor, const TensorSpec& spec, Decision* decision) const {
+    if (tensor.shape.size() != 2 || tensor.quantized) {
+      decision->note = "no sparse form: not a matrix of floats";
+      return {};
+    }
+    decision->scheme = {.type = tensor.scheme.type,
+                        .non_finite = spec.non_finite,
+                        .sparse = SparseCoding::kBitmask,
+                        .num_entries = *spec.sparse_entries};
+    ASSIGN_OR_RETURN(decision->parts, StoredPartsOf(decision->scheme, tensor.shape));
+    decision->note = ObstacleOf(tensor, *decision);
+    decision->keep = !decision->note.empty();
+    if (decision->keep) decision->scheme = {};
+    return {};
   }
 
   // Without what does not matter to a tensor that is stored.
@@ -151,31 +187,51 @@ class Writer {
 
   // Why it cannot be written so; "" when it can.
   std::string ObstacleOf(const Tensor& tensor, const Decision& decision) const {
-    for (size_t p = 1; p < kNumParts; ++p) {
-      if (decision.parts[p].size_bytes > 0 && names_.Find(PartName(tensor, p)) != NameMap::kNone) {
-        return Concat({"another tensor is called \"", PartName(tensor, p), "\""});
+    const bool is_sparse = IsSparse(decision.scheme);
+    for (const std::string& name : NewNames(tensor, decision)) {
+      if (names_.Find(name) != NameMap::kNone) {
+        return Concat({"another tensor is called \"", name, "\""});
       }
     }
     const bool is_restored = tensor.quantized && !IsLinear(decision.scheme.type);
     const uint64_t new_bytes = NewBytes(tensor, decision);
     // From one 16-bit float to the other nothing shrinks.
-    const bool is_same_size =
-        decision.parts[0].size_bytes == tensor.parts[0].size && !IsLinear(decision.scheme.type);
+    const bool is_same_size = !is_sparse && decision.parts[0].size_bytes == tensor.parts[0].size &&
+                              !IsLinear(decision.scheme.type);
     if (is_restored || is_same_size || new_bytes < tensor.stored_bytes) return "";
     return Concat({"would not shrink (", std::to_string(tensor.stored_bytes), " → ",
                    std::to_string(new_bytes), " bytes)"});
   }
 
+  // The names of tensors beside the first, or of all where that has another name, too.
+  static std::vector<std::string> NewNames(const Tensor& tensor, const Decision& decision) {
+    const bool is_sparse = IsSparse(decision.scheme);
+    std::vector<std::string> names;
+    for (size_t p = is_sparse ? 0 : 1; p < kNumParts; ++p) {
+      if (!is_sparse && decision.parts[p].size_bytes == 0) continue;
+      names.push_back(PartName(tensor, decision.scheme, p));
+    }
+    if (is_sparse) names.push_back(Concat({tensor.name, kSparseShapeSuffix}));
+    return names;
+  }
+
   static uint64_t NewBytes(const Tensor& tensor, const Decision& decision) {
     std::string wrapping;
     uint64_t num_bytes = 0;
+    if (IsSparse(decision.scheme)) {
+      const StoredPart part = StoredShape(tensor.shape);
+      AppendEntry(Concat({tensor.name, kSparseShapeSuffix}), part.dtype, part.shape, 0,
+                  part.size_bytes, &wrapping);
+      wrapping += ',';
+      num_bytes += part.size_bytes;
+    }
     for (size_t p = 0; p < kNumParts; ++p) {
       const StoredPart& part = decision.parts[p];
       if (part.size_bytes == 0) continue;
       // Offsets of about the length that they will have.
       const uint64_t begin = tensor.parts[0].offset;
-      AppendEntry(PartName(tensor, p), part.dtype, part.shape, begin, begin + part.size_bytes,
-                  &wrapping);
+      AppendEntry(PartName(tensor, decision.scheme, p), part.dtype, part.shape, begin,
+                  begin + part.size_bytes, &wrapping);
       wrapping += ',';
       num_bytes += part.size_bytes;
     }
@@ -193,7 +249,9 @@ class Writer {
     Tensor made;
     made.scheme = decision.scheme;
     made.quantized = IsLinear(decision.scheme.type);
-    layout_.outcomes.push_back({StoredAs(made), NewBytes(tensor, decision), decision.note});
+    std::string to = StoredAs(made);
+    if (IsSparse(decision.scheme)) to += " sparse";
+    layout_.outcomes.push_back({std::move(to), NewBytes(tensor, decision), decision.note});
   }
 
   Status WriteFile(uint32_t index) {
@@ -224,7 +282,9 @@ class Writer {
     RETURN_IF_ERROR(AddHeader(source, tensors, &file));
     for (const OutputTensor* tensor : tensors) {
       changes_.new_data_bytes += tensor->stored.size_bytes;
-      if (tensor->job == kNone) {
+      if (!tensor->literal.empty()) {
+        AddLiteral(tensor->literal, &file);
+      } else if (tensor->job == kNone) {
         AddCopy(tensor->source, &file);
       } else if (tensor->stored.size_bytes > 0) {
         file.segments.push_back({.kind = Segment::Kind::kPart,
@@ -234,6 +294,13 @@ class Writer {
       }
     }
     return {};
+  }
+
+  void AddLiteral(std::string_view bytes, OutputFile* file) {
+    file->segments.push_back({.kind = Segment::Kind::kLiteral,
+                              .size = bytes.size(),
+                              .source_offset = layout_.literals.size()});
+    layout_.literals.insert(layout_.literals.end(), bytes.begin(), bytes.end());
   }
 
   void AddTensor(size_t index, std::vector<OutputTensor>* tensors) {
@@ -255,7 +322,7 @@ class Writer {
     for (size_t p = 0; p < kNumParts; ++p) {
       if (p > 0 && parts[p].size_bytes == 0) continue;
       OutputTensor& output = tensors->emplace_back();
-      output.name = PartName(tensor, p);
+      output.name = PartName(tensor, decision.scheme, p);
       output.stored = std::move(parts[p]);
       output.job = job;
       output.part = static_cast<Part>(p);
@@ -265,14 +332,27 @@ class Writer {
       output.tensor = &tensor;
       output.scheme = decision.keep ? &tensor.scheme : &decision.scheme;
     }
+    if (!IsSparse(decision.scheme)) return;
+    OutputTensor& shape = tensors->emplace_back();
+    shape.name = Concat({tensor.name, kSparseShapeSuffix});
+    shape.stored = StoredShape(tensor.shape);
+    shape.literal = ShapeBytes(tensor.shape);
   }
 
   void NoteIndexChanges(const Tensor& tensor, const Decision& decision) {
+    if (IsSparse(decision.scheme)) {
+      changes_.removed.push_back(tensor.name);
+      for (const std::string& name : NewNames(tensor, decision)) {
+        changes_.added.emplace_back(tensor.name, name);
+      }
+      return;
+    }
     for (size_t p = 1; p < kNumParts; ++p) {
       const bool was_there = tensor.parts[p].size > 0;
       const bool is_there = decision.parts[p].size_bytes > 0;
-      if (was_there && !is_there) changes_.removed.push_back(PartName(tensor, p));
-      if (is_there && !was_there) changes_.added.emplace_back(tensor.name, PartName(tensor, p));
+      const std::string name = PartName(tensor, decision.scheme, p);
+      if (was_there && !is_there) changes_.removed.push_back(name);
+      if (is_there && !was_there) changes_.added.emplace_back(tensor.name, name);
     }
   }
 
@@ -295,14 +375,11 @@ class Writer {
           Concat({"the header of \"", file->name,
                   "\" would be larger than the 100 MB that safetensors allows"}));
     }
-    const uint64_t begin = layout_.literals.size();
+    std::string length;
     for (size_t i = 0; i < kLengthBytes; ++i) {
-      layout_.literals.push_back(static_cast<uint8_t>(uint64_t{header.size()} >> 8 * i));
+      length.push_back(static_cast<char>(uint64_t{header.size()} >> 8 * i));
     }
-    layout_.literals.insert(layout_.literals.end(), header.begin(), header.end());
-    file->segments.push_back({.kind = Segment::Kind::kLiteral,
-                              .size = layout_.literals.size() - begin,
-                              .source_offset = begin});
+    AddLiteral(length + header, file);
     return {};
   }
 
@@ -336,11 +413,7 @@ class Writer {
       AddCopy({0, model_.files[0].size_bytes, 0}, &file);
       return;
     }
-    const std::string text = document_.index->Rewritten(changes_);
-    file.segments.push_back({.kind = Segment::Kind::kLiteral,
-                             .size = text.size(),
-                             .source_offset = layout_.literals.size()});
-    layout_.literals.insert(layout_.literals.end(), text.begin(), text.end());
+    AddLiteral(document_.index->Rewritten(changes_), &file);
   }
 
   const Model& model_;

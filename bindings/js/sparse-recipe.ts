@@ -1,0 +1,76 @@
+/** Weights without their zeros in files: how many values are left, which only the weights can tell. */
+import type { Calibration } from "./calibration.js";
+import { UnsupportedError } from "./errors.js";
+import { unwrap } from "./load.js";
+import type { OpenModel, RunOptions } from "./open-model.js";
+import { noPruning } from "./prune-recipe.js";
+import { runOrder, type Order } from "./run.js";
+import type { FileSetSink } from "./sink.js";
+import { callLive } from "./steps.js";
+import type { FormatName } from "./presets.js";
+
+/** A run that only counts. */
+const nowhere: FileSetSink = {
+  open: () => Promise.resolve(new Map()),
+  write: () => undefined,
+  finish: () => undefined,
+  close: () => undefined,
+  abort: () => undefined,
+};
+
+/** What someone who writes sparse tensors should know. */
+const warnings: Partial<Record<FormatName, string>> = {
+  onnx:
+    "Sparse initializers load in onnxruntime on CPUs and WebAssembly; its WebGPU build and other " +
+    "runtimes may refuse them.",
+  safetensors:
+    'Loaders of sparse tensors need "quantization_config": {"quant_method": "compressed-tensors", ' +
+    '"sparsity_config": {"format": "sparse-bitmask"}} in config.json.',
+};
+
+export const sparseWarning = (
+  format: FormatName,
+  tensors: readonly { to: string }[],
+): string | undefined =>
+  tensors.some(({ to }) => / sparse\b/.test(to)) ? warnings[format] : undefined;
+
+/**
+ * The order, where the tensors `candidates` have no zeros. Runs it once to count them, the pruning
+ * included, without writing.
+ */
+export async function withoutZeros(
+  opened: OpenModel,
+  order: Order,
+  candidates: readonly number[],
+  options: RunOptions & { workers: number; calibration: Calibration | undefined },
+): Promise<Order> {
+  const { core, model } = opened;
+  const { format } = callLive(core, () => unwrap(model.info()));
+  if (!warnings[format]) {
+    throw new UnsupportedError(
+      `A ${format} file has no sparse tensors; ONNX and safetensors have.`,
+    );
+  }
+  const counted = order.specs.map((spec, i) =>
+    candidates.includes(i)
+      ? {
+          ...spec,
+          prune: spec.prune ?? { ...noPruning, method: "magnitude" as const, isFraction: false },
+        }
+      : spec,
+  );
+  const trial = { specs: counted, options: order.options };
+  const planned = callLive(core, () => unwrap(model.plan(trial.specs, trial.options)));
+  const { tensors } = await runOrder(opened, trial, planned, {
+    ...options,
+    phase: "survey",
+    sink: nowhere,
+  });
+  const specs = order.specs.map((spec, i) => {
+    const { shape, sparsity } = tensors[i]!;
+    if (!candidates.includes(i) || sparsity === undefined) return spec;
+    const elements = shape.reduce((all, size) => all * size, 1);
+    return { ...spec, sparseEntries: elements - Math.round(sparsity * elements) };
+  });
+  return { specs, options: order.options };
+}

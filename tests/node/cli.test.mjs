@@ -231,6 +231,62 @@ test("models without a common tensor cannot be compared", async () => {
   assert.match(stderr, /no tensor in common/);
 });
 
+test("--prune, --refit, --sparse and --gptq are the recipe's words", async () => {
+  const library = async (recipe) => Buffer.from(await (await shrink(model, recipe)).bytes());
+  for (const [args, name, recipe] of [
+    [
+      ["--prune", "lamp:0.5"],
+      "lamp-0.5",
+      { method: "magnitude", sparsity: 0.5, allocation: "lamp" },
+    ],
+    [["--prune", "2:4"], "2-4", { method: "n:m", n: 2, m: 4 }],
+    [["--prune", "structured:0.25"], "structured-0.25", { method: "structured", sparsity: 0.25 }],
+  ]) {
+    const { code, stderr } = await run("shrink", "model.onnx", ...args);
+    assert.deepEqual([code, stderr], [0, ""]);
+    const written = await readFile(join(folder, `model.${name}.onnx`));
+    assert.ok(written.equals(await library({ prune: recipe })), name);
+  }
+  const both = await run("shrink", "model.onnx", "--prune", "magnitude:0.9", "--sparse");
+  assert.match(both.stdout, /float32 sparse, magnitude[^]*WebGPU/);
+  const sparse = await readFile(join(folder, "model.magnitude-0.9-sparse.onnx"));
+  const prune = { method: "magnitude", sparsity: 0.9 };
+  assert.ok(sparse.equals(await library({ prune, sparse: true })));
+  await writeFile(join(folder, "pruned.onnx"), await library({ prune }));
+  const { code } = await run("shrink", "pruned.onnx", "--sparse", "-o", "again.onnx");
+  assert.equal(code, 0);
+  assert.ok(sparse.equals(await readFile(join(folder, "again.onnx"))));
+});
+
+test("--inputs: what a model is run on, to fit it and to judge it", async () => {
+  const samples = Array.from({ length: 80 }, (_, i) => ({
+    X: { data: [...wave(64, i * 7)], dims: [1, 64] },
+  }));
+  await writeFile(join(folder, "samples.json"), JSON.stringify(samples));
+  const inputs = ["--inputs", "samples.json"];
+  const worst = async (name) => {
+    const { code, stdout } = await run("verify", "model.onnx", name, ...inputs, "--json");
+    assert.equal(code, 0);
+    return JSON.parse(stdout).worst;
+  };
+  const cosines = [];
+  for (const more of [[], ["--refit", ...inputs]]) {
+    const args = ["--prune", "magnitude:0.5", ...more, "-o", `pruned${more.length}.onnx`];
+    assert.equal((await run("shrink", "model.onnx", ...args)).code, 0);
+    cosines.push((await worst(`pruned${more.length}.onnx`)).cosine);
+  }
+  assert.ok(cosines[1] > cosines[0], cosines.join());
+
+  const bound = ["--min-cosine", "0.99", ...inputs];
+  const args = ["--prune", "magnitude:0.8", "-o", "guarded.onnx", ...bound];
+  const { code, stdout } = await run("shrink", "model.onnx", ...args);
+  assert.equal(code, 0);
+  assert.match(stdout, /Cosine of "Y" (0\.99|1\.0)\d+ after \d trials; kept as they were: /);
+  assert.ok((await worst("guarded.onnx")).cosine >= 0.99);
+  const { guard } = JSON.parse((await run("shrink", "model.onnx", ...args, "--json")).stdout);
+  assert.ok(guard.keptTensors.length > 0);
+});
+
 test("wrong usage exits with 2 and says what would be right", async () => {
   await writeFile(join(folder, "bad.json"), "{");
   for (const [args, pattern] of [
@@ -255,6 +311,13 @@ test("wrong usage exits with 2 and says what would be right", async () => {
     [["shrink", "model.onnx", "-o"], /output/],
     [["shrink", "model.onnx", "--workers", "many"], /--workers is "many"/],
     [["inspect", "model.onnx", "--resume"], /no option --resume/],
+    [["shrink", "model.onnx", "--prune", "half"], /--prune is "half"; it must be/],
+    [["shrink", "model.onnx", "--prune", "channels:0.5"], /"channels".*"structured"/],
+    [["shrink", "model.onnx", "--refit"], /--refit is an option of --prune/],
+    [["shrink", "model.onnx", "--recipe", "int8", "--sparse"], /weights that stay floats/],
+    [["shrink", "model.onnx", "--min-cosine", "0.9"], /--min-cosine needs --inputs/],
+    [["shrink", "model.onnx", "--min-cosine", "most", "--inputs", "s"], /--min-cosine is "most"/],
+    [["verify", "model.onnx", "model.onnx"], /"verify" needs --inputs/],
   ]) {
     const { code, stdout, stderr } = await run(...args);
     assert.deepEqual([code, stdout], [2, ""], args.join(" "));

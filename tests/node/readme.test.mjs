@@ -17,7 +17,7 @@ const snippets = [...readme.matchAll(/^```js\n([^]*?)^```$/gm)].map((match) => m
 before(() => mkdir(folder, { recursive: true }));
 after(() => rm(folder, { recursive: true, force: true }));
 
-test("the README has its snippets", () => assert.equal(snippets.length, 6));
+test("the README has its snippets", () => assert.equal(snippets.length, 7));
 
 for (const [i, snippet] of snippets.entries()) {
   test(`README snippet ${i + 1} runs`, async () => {

@@ -58,6 +58,7 @@ class Follower {
   Follower(const Document& document, const ValueGraph& graph) : document_(document), graph_(graph) {
     flow_.values.assign(graph.num_values(), {.axes = {}, .is_open = true});
     is_known_.assign(graph.num_values(), false);
+    is_read_early_.assign(graph.num_values(), false);
   }
 
   ChannelFlow Run() && {
@@ -102,7 +103,22 @@ class Follower {
       FixInputs();
       return;
     }
+    if (HasMoreOutputs()) FixInputs();
     (this->*rule->rule)();
+  }
+
+  // Whether someone sees an output that no rule describes: indices, means.
+  bool HasMoreOutputs() const {
+    const std::string& op = node_->op_type;
+    // The rules of these do, or those outputs do not depend on the channels that may go.
+    if (op == "Dropout" || op == "Split" || op == "LSTM" || op == "GRU" || op == "RNN")
+      return false;
+    for (size_t i = 1; i < node_->outputs.size(); ++i) {
+      const size_t value = graph_.Find(node_->graph, node_->outputs[i]);
+      if (value == kNone) continue;
+      if (graph_.value(value).is_graph_output || !graph_.value(value).uses.empty()) return true;
+    }
+    return false;
   }
 
   // What nested graphs and callers see stays as it is.
@@ -124,6 +140,7 @@ class Follower {
   }
 
   void Define(size_t value, Axes axes) {
+    if (is_read_early_[value]) Fix(axes, {"an operator before needs them", index_});
     flow_.values[value] = std::move(axes);
     is_known_[value] = true;
   }
@@ -155,7 +172,9 @@ class Follower {
   Axes In(size_t input) {
     const size_t value = graph_.FindInput(*node_, input);
     if (value == kNone || graph_.value(value).graph != 0) return {.axes = {}, .is_open = true};
-    return StateOf(value);
+    const Axes& state = StateOf(value);
+    if (!is_known_[value]) is_read_early_[value] = true;
+    return state;
   }
 
   void Out(Axes axes, size_t output = 0) {
@@ -279,10 +298,19 @@ class Follower {
         {.kind = ChannelCount::Kind::kGroups, .target = index_, .labels = channels.labels});
   }
 
+  // Places that a window slides over, and those of the window.
+  void FixWindows(const Axes& x, const Axes& w) {
+    for (size_t i = 2; i < x.rank(); ++i) {
+      Fix(x[i], "they are convolved");
+      Fix(w[i], "they are convolved");
+    }
+  }
+
   void Conv() {
     const Axes x = In(0), w = In(1);
     if (x.is_open || w.is_open || x.rank() != w.rank() || x.rank() < 3) return FixInputs();
-    Axes out = {.axes = {Unlabelled(x[0]), w[0]}};
+    FixWindows(x, w);
+    Axes out = {.axes = {x[0], w[0]}};
     if (IntAttribute(*node_, "group", 1) == 1) {
       Tie(x[1], w[1]);
     } else if (IsDepthwise(w, 0)) {
@@ -302,7 +330,8 @@ class Follower {
   void ConvTranspose() {
     const Axes x = In(0), w = In(1);
     if (x.is_open || w.is_open || x.rank() != w.rank() || x.rank() < 3) return FixInputs();
-    Axes out = {.axes = {Unlabelled(x[0]), w[1]}};
+    FixWindows(x, w);
+    Axes out = {.axes = {x[0], w[1]}};
     Tie(x[1], w[0]);
     if (IsDepthwise(w, 0)) {
       out[1] = w[0];
@@ -318,14 +347,19 @@ class Follower {
 
   void TieBias(const Axes& bias, const Axis& channels) {
     if (bias.rank() == 1 && !bias.is_open) return Tie(bias[0], channels);
-    Fix(bias, "a bias has another shape");
-    Fix(channels, "a bias has another shape");
+    Fix(bias, "their bias is not a vector that is known");
+    Fix(channels, "their bias is not a vector that is known");
   }
 
   // Each channel has parameters of its own: BatchNormalization, InstanceNormalization.
   void NormalizeChannels() {
     const Axes x = In(0);
     if (x.is_open || x.rank() < 2) return FixInputs();
+    const bool sees_others =
+        node_->op_type == "InstanceNormalization" || IntAttribute(*node_, "training_mode", 0) != 0;
+    for (size_t i = 0; sees_others && i < x.rank(); ++i) {
+      if (i != 1) Fix(x[i], "they are normalized together");
+    }
     for (size_t i = 1; i < node_->inputs.size(); ++i) TieBias(In(i), x[1]);
     Out(x);
   }
@@ -409,8 +443,14 @@ class Follower {
     const auto axis = AxisAt(given, x.rank());
     if (x.is_open || !axis) return FixInputs("they are normalized together");
     const size_t end = is_norm || !is_later ? x.rank() : *axis + 1;
-    for (size_t i = *axis; i < end; ++i) Fix(x[i], "they are normalized together");
-    for (size_t i = 1; i < node_->inputs.size(); ++i) Fix(In(i), "they are normalized together");
+    size_t first = *axis;
+    for (size_t i = 1; i < node_->inputs.size(); ++i) {
+      const Axes scale = In(i);
+      Fix(scale, "they are normalized together");
+      // It may reach beyond what is normalized.
+      first = scale.is_open ? 0 : std::min(first, x.rank() - std::min(x.rank(), scale.rank()));
+    }
+    for (size_t i = first; i < end; ++i) Fix(x[i], "they are normalized together");
     Out(x);
   }
 
@@ -544,7 +584,8 @@ class Follower {
     out->axes.push_back(axis);
     if (axis.labels == nullptr || entry <= 0) return;
     const Constant& shape = document_.constants[constant];
-    if (shape.movable != kNone || graph_.value(graph_.ValueOfConstant(constant)).uses.size() != 1) {
+    const Value& value = graph_.value(graph_.ValueOfConstant(constant));
+    if (shape.movable != kNone || value.uses.size() != 1 || value.is_graph_output) {
       return Fix(axis, "the shape that they are given is used elsewhere, too");
     }
     flow_.counts.push_back({ChannelCount::Kind::kShapeEntry, constant, index, axis.labels});
@@ -671,7 +712,7 @@ class Follower {
     CutAxes(x, resized, "they are resized");
   }
 
-  // Only the sizes that are taken out of it have to stay: x.view(x.size(0), -1).
+  // Only the sizes that are taken out of it have to stay.
   void ShapeOf() {
     const Axes x = In(0);
     const size_t value = graph_.Find(node_->graph, node_->outputs[0]);
@@ -746,8 +787,9 @@ class Follower {
   const Document& document_;
   const ValueGraph& graph_;
   ChannelFlow flow_;
-  std::vector<bool> is_known_;  // by value
-  size_t index_ = kNone;        // of the node that is followed
+  // By value. Nodes should be in order, but hostile ones are not.
+  std::vector<bool> is_known_, is_read_early_;
+  size_t index_ = kNone;  // of the node that is followed
   const Node* node_ = nullptr;
 };
 

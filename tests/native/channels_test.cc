@@ -350,6 +350,58 @@ TEST(Channels, WhatAGraphNeedsStaysAndSaysWhy) {
             prefix + "they meet others that stay (Conv \"y\")");
 }
 
+TEST(Channels, WhatWindowsAndNormsSeeTogetherStays) {
+  const auto reason = [](const std::string& graph, const std::vector<int64_t>& input) {
+    const auto cut = Cut(Model(graph, 17, 8, input));
+    EXPECT_FALSE(cut.ok());
+    return cut.ok() ? "" : cut.status().message();
+  };
+  const auto has = [](const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+  };
+  const std::string rows = NodeField("MatMul", {"x", "a"}, {"h"}) + Weight("a", {5, 8}, 1);
+  const std::vector<int64_t> three_by_five = {1, 3, 5};
+  // The columns of a product are the places of a convolution.
+  EXPECT_TRUE(has(
+      reason(rows + NodeField("Conv", {"h", "b"}, {"y"}) + Weight("b", {4, 3, 3}), three_by_five),
+      "they are convolved (Conv"));
+  EXPECT_TRUE(
+      has(reason(rows + NodeField("ConvTranspose", {"h", "b"}, {"y"}) + Weight("b", {3, 4, 3}, 1),
+                 three_by_five),
+          "they are convolved (ConvTranspose"));
+  EXPECT_TRUE(has(reason(rows + NodeField("InstanceNormalization", {"h", "s", "o"}, {"n"}) +
+                             NodeField("MatMul", {"n", "b"}, {"y"}) + Weight("s", {3}) +
+                             Weight("o", {3}) + Weight("b", {8, 4}, 1),
+                         three_by_five),
+                  "they are normalized together (InstanceNormalization"));
+  const std::string conv = NodeField("Conv", {"x", "a"}, {"h"}) + Weight("a", {8, 3, 1});
+  const std::string to_y = NodeField("Conv", {"n", "b"}, {"y"}) + Weight("b", {4, 8, 1});
+  // A scale of more axes than are normalized.
+  EXPECT_TRUE(has(
+      reason(conv +
+                 NodeField("LayerNormalization", {"h", "s"}, {"n"}, IntAttr("axis", UINT64_MAX)) +
+                 to_y + Weight("s", {8, 5}),
+             three_by_five),
+      "they are normalized together (LayerNormalization"));
+  // Indices count channels.
+  EXPECT_TRUE(
+      has(reason(conv + NodeField("MaxPool", {"h"}, {"n", "at"}, IntsAttr("kernel_shape", {2})) +
+                     to_y + GraphOutputField("at"),
+                 three_by_five),
+          "an operator needs them as they are (MaxPool"));
+  // Read before it is there.
+  EXPECT_TRUE(has(reason(conv + to_y + NodeField("Relu", {"h"}, {"n"}), three_by_five),
+                  "an operator before needs them (Relu"));
+  // A kernel's places that are channels elsewhere.
+  EXPECT_TRUE(
+      has(reason(NodeField("Conv", {"x", "w"}, {"p"}) +
+                     NodeField("Transpose", {"w"}, {"t"}, IntsAttr("perm", {2, 1, 0})) +
+                     NodeField("Conv", {"x", "t"}, {"q"}) + NodeField("Conv", {"q", "b"}, {"y"}) +
+                     Weight("w", {4, 3, 5}) + Weight("b", {2, 5, 1}),
+                 {1, 3, 9}),
+          "they are"));
+}
+
 TEST(Channels, OnlyTheSizesThatAreComputedWithStay) {
   const CutModel cut =
       MustCut(Model(NodeField("Conv", {"x", "a"}, {"h"}) + NodeField("Shape", {"h"}, {"z"}) +

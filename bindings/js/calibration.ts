@@ -10,12 +10,16 @@ export type Calibration = Readonly<Record<string, Gram | readonly Gram[]>>;
 
 export function checkCalibration(value: unknown): Calibration | undefined {
   if (value === undefined) return undefined;
+  if (value instanceof Promise) {
+    throw new ArgumentError("calibration is a Promise: await calibrate().");
+  }
   const calibration = checkObject("calibration", value);
   for (const [name, grams] of Object.entries(calibration)) {
     const list: unknown[] = Array.isArray(grams) ? grams : [grams];
     if (list.length === 0 || !list.every((gram) => gram instanceof Gram)) {
       throw new ArgumentError(
-        `calibration[${show(name)}] is ${show(grams)}; it must be a Gram, or one for each group.`,
+        `calibration[${show(name)}] is ${show(grams)}; it must be a Gram, or one for each group ` +
+          "(Gram.fromBytes reads what toBytes saved).",
       );
     }
   }

@@ -121,11 +121,15 @@ export interface CoreTensorInfo {
   /** How many groups its outputs are in; 1 when left out. */
   groups?: number;
   layerInputs?: CoreLayerInput[];
+  /** Of a layer: where its values begin in the main file. */
+  dataOffset?: number;
 }
 
 /** Mirrors `LayerInput` of src/formats/model.h. */
 export interface CoreLayerInput {
   value: string;
+  /** Of the layer, in the order of the graph. */
+  node: number;
   strides?: number[];
   dilations?: number[];
   pads?: number[];

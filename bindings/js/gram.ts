@@ -140,6 +140,22 @@ export class Gram {
     return this;
   }
 
+  /** Of `count` neighbouring columns, from `first` on. */
+  slice(first: number, count: number): Gram {
+    checkInteger("first", first, 0, this.columns - 1);
+    checkInteger("count", count, 1, this.columns - first);
+    this.#flush();
+    const gram = new Gram(count, { normsOnly: this.normsOnly });
+    gram.#rows = this.#rows;
+    gram.#columnSums.set(this.#columnSums.subarray(first, first + count));
+    gram.#squares.set(this.#squares.subarray(first, first + count));
+    for (let row = 0; row < count && !this.normsOnly; ++row) {
+      const at = (first + row) * this.columns + first;
+      gram.#sums.set(this.#sums.subarray(at, at + count), row * count);
+    }
+    return gram;
+  }
+
   /** To save; `Gram.fromBytes` reads it again. Little-endian. */
   toBytes(): Uint8Array<ArrayBuffer> {
     this.#flush();

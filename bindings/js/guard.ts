@@ -3,9 +3,10 @@ import { ArgumentError } from "./errors.js";
 import type { ReportedTensor, ShrinkOptions, ShrinkResult } from "./models.js";
 import { checkKeys, checkObject, show } from "./options.js";
 import type { Recipe } from "./recipe.js";
-import type { Feeds } from "./runtime/session.js";
+import { checkSamples, type Feeds } from "./runtime/session.js";
 import { verify, type Verification, type VerifyOptions } from "./runtime/verify.js";
 import type { Source } from "./source.js";
+import { writtenShape } from "./written-shape.js";
 
 export interface Guard extends VerifyOptions {
   /** Every output's cosine must be at least this. */
@@ -36,6 +37,10 @@ export function checkGuard(value: unknown): Guard {
       throw new ArgumentError(`guard.${key} is ${show(guard[key])}; it must be a number.`);
     }
   }
+  if (typeof guard.minCosine === "number" && guard.minCosine > 1) {
+    throw new ArgumentError(`guard.minCosine is ${guard.minCosine}; no cosine is above 1.`);
+  }
+  checkSamples(guard.inputs);
   if (guard.maxDrop !== undefined && typeof guard.metric !== "function") {
     throw new ArgumentError(
       "guard.maxDrop needs a metric: a function that gives a figure of quality.",
@@ -58,11 +63,9 @@ const elementsOf = (dims: readonly number[]) => dims.reduce((all, size) => all *
  * weights were of one size.
  */
 function qualityOf({ sqnr = Infinity, shape, to }: ReportedTensor): number {
-  const [, dims] = / \[([\d, ]+)\]/.exec(to) ?? [];
+  const removed = 1 - elementsOf(writtenShape({ shape, to })) / elementsOf(shape);
   // Biases follow their weights.
-  if (dims === undefined || shape.length < 2) return sqnr;
-  const removed = 1 - elementsOf(dims.split(", ").map(Number)) / elementsOf(shape);
-  return Math.min(sqnr, -10 * Math.log10(removed));
+  return removed === 0 || shape.length < 2 ? sqnr : Math.min(sqnr, -10 * Math.log10(removed));
 }
 
 /** A rule that only this name matches. */
@@ -130,6 +133,15 @@ export async function shrinkGuarded(
     keptTensors: [...best.kept],
     attempts,
   };
+  if (
+    best.ok &&
+    best.kept.length > 0 &&
+    result.report.tensors.every(({ from, to }) => from === to)
+  ) {
+    result.report.warnings = [
+      "The guard holds only with every weight as it was: nothing is changed.",
+    ];
+  }
   if (!best.ok) {
     (result.report.warnings ??= []).push(
       "The guard does not hold even with every weight as it was: look at its inputs and bounds.",

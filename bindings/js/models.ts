@@ -47,6 +47,8 @@ export interface TensorInfo {
   groups?: number;
   /** Where the inputs of its layers come from, in formats that tell: what `calibrate` looks at. */
   layerInputs?: LayerInput[];
+  /** Of a layer: where its values begin in the main file. */
+  dataOffset?: number;
 }
 
 export type LayerInput = CoreLayerInput;
@@ -218,10 +220,9 @@ function sparseHint(tensors: readonly ReportedTensor[]): string | undefined {
     `Zeros are stored like other numbers: the ${pruned.length} pruned tensors take ` +
     `${formatBytes(now)}, and would take ${formatBytes(sparse)} without them. ` +
     (pruned.some(({ to }) => to.startsWith("float"))
-      ? "Quantize as well (weights), send"
-      : "Send") +
-    " the file compressed (gzip, brotli), or leave zeros out: sparse: true in recipes of ONNX and " +
-    "safetensors (--sparse), toSparse() elsewhere."
+      ? "Quantize as well (weights), send the file compressed (gzip, brotli), or leave zeros out: " +
+        "sparse: true in recipes of ONNX and safetensors (--sparse), toSparse() elsewhere."
+      : "Send the file compressed (gzip, brotli).")
   );
 }
 
@@ -236,7 +237,7 @@ function toReport({ files: [main] }: OpenModel, core: CoreReport, remarks: Remar
   const warnings = [
     main && shardWarning(main),
     ...remarks.warnings,
-    sparseWarning(core.format, tensors) ?? sparseHint(tensors),
+    remarks.asksForSparse ? sparseWarning(core.format, tensors) : sparseHint(tensors),
     tensors.some(({ from, to }) => from !== to) ? undefined : remarks.ifIdle(core),
   ].filter((warning) => warning !== undefined);
   return warnings.length > 0 ? { ...report, warnings } : report;

@@ -130,24 +130,27 @@ const isCalibrated = ({ method, refit }: CheckedPruning) =>
 const refitsChannels = ({ method, refit }: CheckedPruning) =>
   method === "structured" && refit !== false;
 
+const nameOf = ({ method, refit }: CheckedPruning) =>
+  refit ? "refit" : `prune method "${method}"`;
+
 /** GPTQ's options. */
 export interface Feedback {
   actOrder: boolean;
 }
 
 /**
- * What is done with one weight. Where its inputs are not known, what needs them is done without: the note
- * says so.
+ * What is done with one weight. Where its inputs are not known, what needs them is done without: `isLeft`,
+ * and the note says so.
  */
 export function pruneSpecFor(
   tensor: CoreTensorInfo,
   pruning: CheckedPruning | undefined,
   feedback: Feedback | undefined,
   calibration: Calibration | undefined,
-): { prune?: CorePruneSpec; note?: string } {
+): { prune?: CorePruneSpec; note?: string; isLeft?: boolean } {
   if (!pruning && !feedback) return {};
   const needs = [
-    ...(pruning && isCalibrated(pruning) ? [`prune method "${pruning.method}"`] : []),
+    ...(pruning && isCalibrated(pruning) ? [nameOf(pruning)] : []),
     ...(feedback ? ["gptq"] : []),
   ];
   if (needs.length > 0 && !calibration) {
@@ -171,13 +174,13 @@ export function pruneSpecFor(
     const refit = pruning !== undefined && (pruning.refit ?? refitsChannels(pruning));
     return { prune: { ...spec, ...calibrated, refit, actOrder: feedback?.actOrder ?? false } };
   }
-  if (spec.method === "channels" && calibration) {
-    return { prune: spec, note: `not fitted: ${found.reason}` };
+  if (spec.method === "channels" && uses && calibration) {
+    return { prune: spec, note: `not fitted: ${found.reason}`, isLeft: true };
   }
   if (needs.length === 0) return { prune: spec };
   const plain = pruning && { ...spec, method: plainMethod(pruning, tensor) };
   const instead = plain && plain.method !== pruning.method ? `, so pruned by ${plain.method}` : "";
-  return { ...(plain ? { prune: plain } : {}), note: `${found.reason}${instead}` };
+  return { ...(plain ? { prune: plain } : {}), note: `${found.reason}${instead}`, isLeft: true };
 }
 
 /** What comes nearest without a calibration. */
@@ -190,9 +193,11 @@ function plainMethod(
 }
 
 /** What someone who removes channels blindly should know. */
-export const channelWarning = (specs: readonly CoreTensorSpec[]): string | undefined =>
-  specs.some(({ prune }) => prune?.method === "channels") &&
-  !specs.some(({ prune }) => prune?.refit)
+export const channelWarning = (
+  specs: readonly CoreTensorSpec[],
+  calibration: Calibration | undefined,
+): string | undefined =>
+  specs.some(({ prune }) => prune?.method === "channels") && !calibration
     ? "Channels are removed and nothing is fitted anew, which harms most models: give samples " +
       "(the option calibration, or --inputs of the command)."
     : undefined;

@@ -158,6 +158,13 @@ function checkRule(value: unknown, i: number): CheckedRule {
   };
 }
 
+function checkRules(rules: unknown = []): CheckedRule[] {
+  if (!Array.isArray(rules)) {
+    throw new ArgumentError(`rules is ${show(rules)}; it must be an array.`);
+  }
+  return rules.map(checkRule);
+}
+
 /** A recipe whose values are known to be right. */
 export interface CheckedRecipe {
   weights: QuantizedType | undefined;
@@ -191,7 +198,12 @@ export function checkRecipe(value: unknown): CheckedRecipe {
     throw new ArgumentError("The recipe says nothing to do: give weights, prune or rules.");
   }
   if (sparse && weights !== undefined) {
-    throw new ArgumentError("sparse is for weights that stay floats: leave out weights.");
+    throw new ArgumentError("sparse is for weights that keep their type: leave out weights.");
+  }
+  const hasWeights = ({ weights: own }: CheckedRule) => own !== undefined;
+  const rules = checkRules(recipe.rules);
+  if (gptq && weights === undefined && !rules.some(hasWeights)) {
+    throw new ArgumentError("gptq makes up for rounding errors: give weights, too.");
   }
   if (actOrder && !gptq) throw new ArgumentError("actOrder is an option of gptq: give both.");
   const mode = checkOneOf("mode", recipe.mode ?? "storage", modes);
@@ -204,10 +216,6 @@ export function checkRecipe(value: unknown): CheckedRecipe {
   const nonFinite = checkOneOf("nonFinite", recipe.nonFinite ?? "error", ["error", "zero"]);
   const strip = checkBoolean("strip", recipe.strip ?? false);
   const requantize = checkBoolean("requantize", recipe.requantize ?? false);
-  const rules = recipe.rules ?? [];
-  if (!Array.isArray(rules)) {
-    throw new ArgumentError(`rules is ${show(rules)}; it must be an array.`);
-  }
   const inBlocks = (type: QuantizedType) => mode === "lowmem" || type.endsWith("int4");
   const granularityFor = (type: QuantizedType) => {
     if (isFloatType(type)) return "tensor";
@@ -219,7 +227,7 @@ export function checkRecipe(value: unknown): CheckedRecipe {
     prune,
     gptq: gptq ? { actOrder } : undefined,
     sparse,
-    rules: rules.map(checkRule),
+    rules,
     minElements,
     requantize,
     options: { strip, mainName: "" },
@@ -244,6 +252,8 @@ interface Decision {
   reason?: string;
 }
 
+const noRule = "no rule for it";
+
 /** What the recipe does with a weight. */
 function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
   if (tensor.quantized && !recipe.requantize) return { reason: "already quantized" };
@@ -260,7 +270,7 @@ function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
   const prune = rule?.prune === undefined ? byDefault : rule.prune || undefined;
   if (weights !== undefined || prune) return { weights, prune };
   if (rule?.prune === false) return { reason: "kept by a rule" };
-  return { reason: recipe.prune ? "an embedding, pruned only by a rule" : "no rule for it" };
+  return { reason: recipe.prune ? "an embedding, pruned only by a rule" : noRule };
 }
 
 /** Whether it may be stored without its zeros; `reason`: why it is kept. */
@@ -272,7 +282,7 @@ const isSparseCandidate = (
   isWeight &&
   !quantized &&
   weights === undefined &&
-  reason !== "kept by a rule" &&
+  (reason === undefined || reason === noRule) &&
   ["float32", "float16", "bfloat16"].includes(type);
 
 /** A model that is only copied is not what anyone wanted. `notes`: why its weights stay. */
@@ -295,6 +305,7 @@ export interface RemarkedOrder {
   survey?: PruneSurvey;
   /** Tensors that may be stored without their zeros. */
   sparse: number[];
+  asksForSparse: boolean;
   /** The warning when no tensor changes. */
   ifIdle(report: CoreReport): string | undefined;
 }
@@ -310,30 +321,41 @@ export function orderFor(
   /** Those that the recipe's own words prune, not a rule. */
   const sharing: number[] = [];
   const sparse: number[] = [];
+  let numLeft = 0;
+  let numFitted = 0;
   const decided = tensors.map((tensor, i): { spec: CoreTensorSpec; note: string | undefined } => {
     const { weights, prune, reason } = tensor.isWeight ? decide(recipe, tensor) : {};
     const feedback = weights && !isFloatType(weights) ? recipe.gptq : undefined;
     const found = pruneSpecFor(tensor, prune, feedback, calibration);
     if (found.prune && prune && prune === recipe.prune) sharing.push(i);
-    if (recipe.sparse && isSparseCandidate(tensor, weights, reason)) sparse.push(i);
+    const mayBeSparse = recipe.sparse && isSparseCandidate(tensor, weights, reason);
+    if (mayBeSparse) sparse.push(i);
+    if (found.isLeft) numLeft++;
+    if (found.prune && found.prune.samples > 0) numFitted++;
     return {
       spec: {
         ...recipe.specFor(weights ?? noType),
         keep: weights === undefined,
         ...(found.prune ? { prune: found.prune } : {}),
       },
-      note: reason ?? found.note,
+      note: mayBeSparse ? found.note : (reason ?? found.note),
     };
   });
   const specs = decided.map(({ spec }) => spec);
+  if (numLeft > 0 && numFitted === 0) {
+    throw new ArgumentError(
+      "The calibration knows none of this model's layers: it was made with another model, or from no samples.",
+    );
+  }
   const survey = recipe.prune && shareOut(recipe.prune, sharing, tensors, specs);
   return {
     order: { specs, options: recipe.options },
     ...(survey ? { survey } : {}),
     sparse,
+    asksForSparse: recipe.sparse,
     notes: decided.map(({ note }) => note),
     warnings: [
-      channelWarning(specs),
+      channelWarning(specs, calibration),
       ...recipe.rules
         .filter(({ pattern }) => !tensors.some((it) => it.isWeight && pattern.test(it.name)))
         .map(({ match }) => `The rule "${match}" matches no weight.`),
@@ -362,6 +384,7 @@ export function restoringOrder(tensors: readonly CoreTensorInfo[]): RemarkedOrde
       options: recipe.options,
     },
     sparse: [],
+    asksForSparse: false,
     notes: tensors.map(() => undefined),
     warnings: [],
     ifIdle: () => "modelshrink sees no quantized weight in this model that it could restore.",

@@ -3,6 +3,7 @@
  * onnxruntime-web), which is passed in.
  */
 export { calibrate, type CalibrateOptions } from "./runtime/calibrate.js";
+export { refitLayers, type RefitLayersOptions } from "./runtime/refit-layers.js";
 export {
   verify,
   type OutputComparison,

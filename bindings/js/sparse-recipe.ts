@@ -8,6 +8,7 @@ import { runOrder, type Order } from "./run.js";
 import type { FileSetSink } from "./sink.js";
 import { callLive } from "./steps.js";
 import type { FormatName } from "./presets.js";
+import { writtenShape } from "./written-shape.js";
 
 /** A run that only counts. */
 const nowhere: FileSetSink = {
@@ -67,9 +68,9 @@ export async function withoutZeros(
     sink: nowhere,
   });
   const specs = order.specs.map((spec, i) => {
-    const { shape, sparsity } = tensors[i]!;
+    const { sparsity } = tensors[i]!;
     if (!candidates.includes(i) || sparsity === undefined) return spec;
-    const elements = shape.reduce((all, size) => all * size, 1);
+    const elements = writtenShape(tensors[i]!).reduce((all, size) => all * size, 1);
     return { ...spec, sparseEntries: elements - Math.round(sparsity * elements) };
   });
   return { specs, options: order.options };

@@ -151,6 +151,7 @@ void AppendNumbers(const char* name, const std::vector<int64_t>& numbers, std::s
 
 void AppendLayerInput(const LayerInput& input, std::string* json) {
   AppendMember("{\"value\":", input.value, json);
+  AppendMember(",\"node\":", input.node, json);
   AppendNumbers(",\"strides\":", input.strides, json);
   AppendNumbers(",\"dilations\":", input.dilations, json);
   AppendNumbers(",\"pads\":", input.pads, json);
@@ -172,6 +173,8 @@ void AppendTensorInfo(const Tensor& tensor, std::string* json) {
   if (tensor.groups > 1) AppendMember(",\"groups\":", uint64_t{tensor.groups}, json);
   if (!tensor.layer_inputs.empty()) {
     AppendArray(",\"layerInputs\":", tensor.layer_inputs, AppendLayerInput, json);
+    const ByteRange& values = tensor.parts[static_cast<size_t>(Part::kCodes)];
+    if (values.file == 0) AppendMember(",\"dataOffset\":", values.offset, json);
   }
   *json += '}';
 }

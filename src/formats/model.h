@@ -28,6 +28,7 @@ struct ByteRange {
 // it walks over it (as ONNX's Conv has it; empty: the defaults).
 struct LayerInput {
   std::string value;
+  uint64_t node = 0;  // of the layer, in the order of the graph
   std::vector<int64_t> strides, dilations, pads;
   std::string auto_pad;
 };

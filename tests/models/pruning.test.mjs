@@ -4,8 +4,9 @@ import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import * as ort from "onnxruntime-node";
 import { ArgumentError, Gram, init, shrink } from "modelshrink";
-import { calibrate, verify } from "modelshrink/runtime";
+import { calibrate, refitLayers, verify } from "modelshrink/runtime";
 import { accuracyOf, batches, calibrationImages, fashionPaths, testImages } from "./fashion.mjs";
+import { initializersOf } from "./initializers.mjs";
 
 const samplesOf = (images, size) =>
   [...batches(images, size)].map(({ data, dims }) => ({ input: { data, dims } }));
@@ -80,6 +81,43 @@ test("magnitude < Wanda < SparseGPT < OBC, and a refit saves magnitude", async (
   }
 });
 
+test("refitLayers() makes later layers make up for earlier ones", async () => {
+  const { model, calibration } = networks.cnn;
+  const prune = { method: "magnitude", sparsity: 0.8 };
+  const pruned = await (await shrink(model, { prune })).bytes();
+  const recipe = { prune: { ...prune, refit: true } };
+  const alone = await (await shrink(model, recipe, { calibration })).bytes();
+  const copies = [Uint8Array.from(model), Uint8Array.from(pruned)];
+  const progress = [];
+  const fitted = await refitLayers(model, pruned, {
+    ...{ ort, inputs: calibrationSamples },
+    onProgress: (done, all) => progress.push([done, all]),
+  });
+  assert.deepEqual(progress.at(-1), [6, 6]);
+  assert.deepEqual([Uint8Array.from(model), Uint8Array.from(pruned)], copies);
+  const cosines = [];
+  for (const it of [pruned, alone, fitted]) {
+    const { worst } = await verify(model, it, { ort, inputs: testSamples });
+    cosines.push(worst.cosine);
+  }
+  assert.ok(cosines[0] < 0.7 && cosines[1] < 0.9 && cosines[2] > 0.95, cosines.join());
+  // Zeros stay zeros, and the depthwise convolution and all else stay as they were.
+  const [before, after] = [initializersOf(pruned), initializersOf(fitted)];
+  for (const [name, values] of before) {
+    const found = after.get(name);
+    assert.ok(
+      values.every((value, i) => value !== 0 || found[i] === 0),
+      name,
+    );
+    const isFitted = !/^(6\.|.*(bias|norm|running))/.test(name) && values.length > 64;
+    assert.equal(isFitted, String(found) !== String(values), name);
+  }
+  // The same model has nothing to make up for.
+  const same = await refitLayers(model, model, { ort, inputs: calibrationSamples });
+  const { worst } = await verify(model, same, { ort, inputs: testSamples });
+  assert.ok(worst.maxAbsError < 1e-3, String(worst.maxAbsError));
+});
+
 test("int4: GPTQ's outputs are closer than rounding's", async () => {
   for (const { model, calibration } of Object.values(networks)) {
     const noise = [];
@@ -131,7 +169,12 @@ test("a guard gives up the worst tensors, and says so", async () => {
   const easy = await shrink(model, "int8", { guard: { ...guard, minCosine: 0.9 } });
   assert.deepEqual(easy.guard.keptTensors, []);
   assert.equal(easy.guard.attempts, 1);
-  const hopeless = await shrink(model, recipe, { guard: { ...guard, minCosine: 1.1 } });
+  await assert.rejects(shrink(model, "int8", { guard: { ...guard, minCosine: 1.1 } }), {
+    message: /no cosine is above 1/,
+  });
+  const hopeless = await shrink(model, recipe, {
+    guard: { ort, inputs: testSamples, maxDrop: -1, metric: () => 0 },
+  });
   assert.match(hopeless.report.warnings.join(), /does not hold/);
 
   const metric = async (run) => {
@@ -146,6 +189,24 @@ test("a guard gives up the worst tensors, and says so", async () => {
 
 test("what calibrate(), verify() and guards cannot use is refused", async () => {
   const { model } = networks.mlp;
+  const int4 = { weights: "int4", gptq: true };
+  for (const [calibration, message] of [
+    [{}, /knows none of this model's layers/],
+    [Promise.resolve({}), /calibration is a Promise: await/],
+  ]) {
+    await assert.rejects(shrink(model, int4, { calibration }), (error) => {
+      assert.ok(error instanceof ArgumentError);
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+  for (const input of [
+    { data: new Float32Array(784), dims: [1, 784] },
+    { data: new Float32Array(3), dims: [1, 1, 28, 28] },
+  ]) {
+    await assert.rejects(calibrate(model, { ort, inputs: [{ input }] }), ArgumentError);
+  }
+  await assert.rejects(refitLayers(model, model, { ort, inputs: [] }), /has no samples/);
   const good = { ort, inputs: testSamples };
   for (const [options, message] of [
     [{ ...good, ort: {} }, /ort has no InferenceSession/],

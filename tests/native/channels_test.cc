@@ -323,7 +323,8 @@ TEST(Channels, WhatAGraphNeedsStaysAndSaysWhy) {
     EXPECT_FALSE(cut.ok());
     return cut.ok() ? "" : cut.status().message();
   };
-  const std::string prefix = "no channel can be removed from this graph: keeps its channels: ";
+  const std::string prefix =
+      "no channel can be removed from this graph: \"a\" keeps its channels: ";
   const std::string to_y = NodeField("Conv", {"s", "b"}, {"y"}) + b;
   EXPECT_EQ(reason(a + NodeField("Softmax", {"h"}, {"s"}, IntAttr("axis", 1)) + to_y),
             prefix + "they are normalized together (Softmax \"s\")");

@@ -314,7 +314,7 @@ test("wrong usage exits with 2 and says what would be right", async () => {
     [["shrink", "model.onnx", "--prune", "half"], /--prune is "half"; it must be/],
     [["shrink", "model.onnx", "--prune", "channels:0.5"], /"channels".*"structured"/],
     [["shrink", "model.onnx", "--refit"], /--refit is an option of --prune/],
-    [["shrink", "model.onnx", "--recipe", "int8", "--sparse"], /weights that stay floats/],
+    [["shrink", "model.onnx", "--recipe", "int8", "--sparse"], /weights that keep their type/],
     [["shrink", "model.onnx", "--min-cosine", "0.9"], /--min-cosine needs --inputs/],
     [["shrink", "model.onnx", "--min-cosine", "most", "--inputs", "s"], /--min-cosine is "most"/],
     [["verify", "model.onnx", "model.onnx"], /"verify" needs --inputs/],

@@ -95,6 +95,8 @@ test("each wrong value is refused with its name, itself and what is allowed", ()
     [{ ...int8, prune: "x" }, /prune is "x"/, /object/],
     [{ ...int8, actOrder: true }, /actOrder/, /gptq/],
     [{ ...int8, gptq: 1 }, /gptq is 1/],
+    [{ gptq: true, sparse: true }, /gptq makes up for rounding errors: give weights/],
+    [{ ...int8, sparse: true }, /sparse is for weights that keep their type/],
     [{ ...int8, rules: [{ match: "*", keep: true, prune: false }] }, /rules\[0\]/, /keep/],
     [{ ...int8, mode: "fast" }, /mode is "fast"/, /"lowmem"/],
     [{ ...int8, granularity: "row" }, /granularity is "row"/, /"axis"/],

@@ -39,6 +39,15 @@ test("ONNX: both onnxruntimes compute the same as with the dense file", async ()
   }
 });
 
+test("ONNX: channels leave, and the rest has no zeros", async () => {
+  const structured = { prune: { method: "structured", sparsity: 0.5 } };
+  const pruned = await (await shrink(chain(), magnitude(0.95))).bytes();
+  const cut = await (await shrink(pruned, structured)).bytes();
+  const expected = await (await shrink(cut, { sparse: true })).bytes();
+  const { bytes } = await shrink(pruned, { ...structured, sparse: true });
+  assert.deepEqual(await bytes(), expected);
+});
+
 test("ONNX: zeros that are there already are found, and workers do not matter", async () => {
   const pruned = await (await shrink(chain(), magnitude(0.95))).bytes();
   const sparse = await (await shrink(pruned, { sparse: true })).bytes();

@@ -29,7 +29,8 @@ const examples: Record<CommandName, string[]> = {
 };
 
 const recipeHelp = () => `Recipe options:
-  --recipe <name|file.json>  a preset (below; int8 when left out) or a recipe file
+  --recipe <name|file.json>  a preset (below) or a recipe file; int8 when left out, but
+                             for --prune and --sparse alone, which leave the types
   --mode <mode>              how quantized weights are written into ONNX:
                                storage  loads everywhere, runs at float speed (default)
                                dynamic  integer arithmetic, fast on WebAssembly

@@ -12,7 +12,6 @@ import {
   floatsOf,
   Session,
   type OrtModule,
-  type OrtTensor,
   type Samples,
 } from "./session.js";
 
@@ -28,13 +27,13 @@ export interface CalibrateOptions {
   onProgress?: (samples: number) => void;
 }
 
-interface Layer {
+export interface Layer {
   tensor: TensorInfo;
   grams: Gram[];
 }
 
-/** What reads one value of the graph. */
-interface Reader {
+/** What reads one value of the graph, and sums it up. */
+export interface Reader {
   layer: Layer;
   input: LayerInput;
 }
@@ -78,15 +77,18 @@ function padsOf(
   return autoPad === "SAME_UPPER" ? [...small, ...large] : [...large, ...small];
 }
 
-function addTo({ layer, input }: Reader, x: OrtTensor): void {
+export function addTo(
+  { layer, input }: Reader,
+  values: Float32Array,
+  dims: readonly number[],
+): void {
   const { tensor, grams } = layer;
-  const values = floatsOf(input.value, x);
   if (tensor.consumer !== "Conv") {
     grams[0]!.add(values);
     return;
   }
   const kernelShape = tensor.shape.slice(2);
-  const pads = padsOf(input, x.dims, kernelShape);
+  const pads = padsOf(input, dims, kernelShape);
   for (const [groupIndex, gram] of grams.entries()) {
     const window: ConvWindow = {
       // Neighbours are alike: more places of one image would tell little more.
@@ -96,7 +98,7 @@ function addTo({ layer, input }: Reader, x: OrtTensor): void {
       ...(input.dilations ? { dilations: input.dilations } : {}),
       ...(pads ? { pads } : {}),
     };
-    gram.addConv(values, x.dims, window);
+    gram.addConv(values, dims, window);
   }
 }
 
@@ -147,7 +149,8 @@ export async function calibrate(model: Source, options: CalibrateOptions): Promi
       signal?.throwIfAborted();
       const values = await session.run(sample, [...readers.keys()]);
       for (const [name, value] of Object.entries(values)) {
-        for (const reader of readers.get(name) ?? []) addTo(reader, value);
+        const floats = floatsOf(name, value);
+        for (const reader of readers.get(name) ?? []) addTo(reader, floats, value.dims);
         value.dispose?.();
       }
       done++;
@@ -164,7 +167,7 @@ export async function calibrate(model: Source, options: CalibrateOptions): Promi
   );
 }
 
-async function openWithOutputs(
+export async function openWithOutputs(
   ort: OrtModule,
   bytes: Uint8Array,
   names: readonly string[],

@@ -139,7 +139,12 @@ export class Session {
     const tensors = Object.fromEntries(
       Object.entries(given).map(([name, it]) => [name, this.#tensorOf(name, it)]),
     );
-    return fetches ? this.#session.run(tensors, fetches) : this.#session.run(tensors);
+    try {
+      return await (fetches ? this.#session.run(tensors, fetches) : this.#session.run(tensors));
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new ArgumentError(`onnxruntime cannot run a sample: ${why}`, { cause });
+    }
   }
 
   async close(): Promise<void> {
@@ -156,6 +161,11 @@ export class Session {
         `The sample's "${name}" must be an onnxruntime Tensor or { data, dims } with a typed array.`,
       );
     }
-    return new this.#ort.Tensor(known as never, data as never, dims as number[]);
+    try {
+      return new this.#ort.Tensor(known as never, data as never, dims as number[]);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new ArgumentError(`The sample's "${name}" makes no tensor: ${why}`, { cause });
+    }
   }
 }

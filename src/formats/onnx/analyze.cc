@@ -74,14 +74,16 @@ uint64_t StoredBytesOf(const Document& document, const Constant& constant) {
 }
 
 // What a node that computes a layer reads, if the main graph has it: only its values can be seen.
-std::optional<LayerInput> LayerInputOf(const Node& node, size_t weight_input) {
+std::optional<LayerInput> LayerInputOf(const Document& document, size_t index,
+                                       size_t weight_input) {
+  const Node& node = document.nodes[index];
   const bool is_conv = node.op_type == "Conv";
   const bool is_layer = is_conv || node.op_type == "MatMul" || node.op_type == "Gemm";
   if (!is_layer || node.graph != 0 || weight_input != 1 || node.inputs[0].empty()) {
     return std::nullopt;
   }
   if (node.op_type == "Gemm" && IntAttribute(node, "transA", 0) != 0) return std::nullopt;
-  LayerInput input = {.value = node.inputs[0]};
+  LayerInput input = {.value = node.inputs[0], .node = index};
   if (!is_conv) return input;
   const auto ints = [&](const char* name) {
     const Attribute* attribute = FindAttribute(node, name);
@@ -105,10 +107,10 @@ void DescribeLayer(const Document& document, const Constant& constant, const Wei
     is_direct |= use.node == role.consumer;
     // Another operator would see the weight otherwise.
     if (node.op_type != consumer.op_type) continue;
-    if (auto input = LayerInputOf(node, use.input)) tensor->layer_inputs.push_back(*input);
+    if (auto input = LayerInputOf(document, use.node, use.input)) tensor->layer_inputs.push_back(*input);
   }
   if (is_direct) return;
-  if (auto input = LayerInputOf(consumer, 1)) tensor->layer_inputs.push_back(*input);
+  if (auto input = LayerInputOf(document, role.consumer, 1)) tensor->layer_inputs.push_back(*input);
 }
 
 Tensor Describe(const Document& document, const ValueGraph& graph, size_t index) {

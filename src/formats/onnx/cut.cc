@@ -330,9 +330,9 @@ class Cutter {
   Cut* const cut_;
 };
 
-std::string FirstOf(const std::vector<std::string>& notes) {
-  for (const std::string& note : notes) {
-    if (!note.empty()) return note;
+std::string FirstReason(const Model& model, const std::vector<std::string>& notes) {
+  for (size_t i = 0; i < notes.size(); ++i) {
+    if (!notes[i].empty()) return "\"" + model.tensors[i].name.substr(0, 80) + "\" " + notes[i];
   }
   return "no weight may lose any";
 }
@@ -346,7 +346,7 @@ StatusOr<Cut> CutChannels(const Document& document, const Model& model,
   Planner planner(document, model, specs);
   RETURN_IF_ERROR(planner.Run(&cut));
   if (cut.channels.sets.empty() && !cut.is_held) {
-    return UnsupportedError("no channel can be removed from this graph: " + FirstOf(cut.notes));
+    return UnsupportedError("no channel can be removed from this graph: " + FirstReason(model, cut.notes));
   }
   ASSIGN_OR_RETURN(std::vector<uint8_t> goes, RemovedBy(cut.channels, removed));
   RETURN_IF_ERROR(Cutter(planner, std::move(goes), &cut).Run());

@@ -67,7 +67,7 @@ std::string WithDims(const std::string& type, const Shape& dims) {
 
 // Every mode may fall back to storage, and none works where storage does not.
 std::string ObstacleOf(const Rewriter& rewriter, size_t index, const TensorSpec& spec) {
-  const std::string obstacle = ObstacleOf(rewriter, index);
+  std::string obstacle = ObstacleOf(rewriter, index);
   if (!obstacle.empty()) return obstacle;
   return spec.sparse_entries ? SparseObstacle(rewriter, index)
                              : StorageObstacle(rewriter, index, spec);

@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import * as ort from "onnxruntime-node";
 import { init, inspect, layerError, shrink } from "../dist/index.js";
-import { calibrate } from "../dist/runtime.js";
+import { calibrate, refitLayers } from "../dist/runtime.js";
 import { accuracyOf, batches, calibrationImages, fashionPaths } from "../tests/models/fashion.mjs";
 import { initializersOf } from "../tests/models/initializers.mjs";
 import { loadLines, median, modelPaths, recognizeLines } from "../tests/models/models.mjs";
@@ -187,20 +187,57 @@ async function evaluateStructuredNetwork({ title, path, inputs, measure }) {
   return { results, markdown: `**${title}**\n\n${table}` };
 }
 
-export async function evaluateStructured() {
+/** A section for each network. */
+async function evaluateAll(evaluateOne, machine) {
   await init();
   const results = {};
   const sections = [];
   for (const [name, network] of Object.entries(networks)) {
-    const { results: own, markdown } = await evaluateStructuredNetwork(network);
+    const { results: own, markdown } = await evaluateOne(network);
     results[name] = own;
     sections.push(markdown);
   }
-  const machine =
-    `Measured on ${machineName()}, onnxruntime-node, one thread; times are medians of ` +
-    `${TIMED_RUNS} runs of the first sample (100 images, one line).`;
   return { results: { machine, results }, markdown: [machine, ...sections].join("\n\n") };
 }
+
+export const evaluateStructured = () =>
+  evaluateAll(
+    evaluateStructuredNetwork,
+    `Measured on ${machineName()}, onnxruntime-node, one thread; times are medians of ` +
+      `${TIMED_RUNS} runs of the first sample (100 images, one line).`,
+  );
+
+/** What goes by magnitude, and each layer fitted by itself or after those before it. */
+async function evaluateRefitNetwork({ title, path, inputs, measure }) {
+  const model = new Uint8Array(await readFile(path));
+  const samples = inputs();
+  const calibration = await calibrate(model, { ort, inputs: samples });
+  const results = [];
+  for (const label of ["30 %", "50 %", "70 %"]) {
+    const amount = amounts[label];
+    const shrinkTo = async (refit) =>
+      (await shrink(model, pruneRecipe("magnitude", amount, refit), { calibration })).bytes();
+    const plain = await shrinkTo(false);
+    const start = performance.now();
+    const inOrder = await refitLayers(model, plain, { ort, inputs: samples });
+    const seconds = (performance.now() - start) / 1000;
+    const metrics = [];
+    for (const it of [plain, await shrinkTo(true), inOrder]) metrics.push(await measure(it));
+    results.push({ label, metrics, seconds });
+    console.error(title, JSON.stringify(results.at(-1)));
+  }
+  const table = markdownTable(
+    ["magnitude", "as it is", "refit: true", "refitLayers", "s"],
+    results.map(({ label, metrics, seconds }) => [label, ...metrics, seconds.toFixed(1)]),
+  );
+  return { results, markdown: `**${title}**\n\n${table}` };
+}
+
+export const evaluateRefits = () =>
+  evaluateAll(
+    evaluateRefitNetwork,
+    `Measured on ${machineName()}, onnxruntime-node. s: what refitLayers took.`,
+  );
 
 export async function evaluatePruning() {
   await init();

@@ -1,6 +1,6 @@
 // `npm run evaluate`: the real models, each shrunk in every way, in their runtimes. Writes README.md's tables
 // and build/evaluate*.json. `npm run evaluate -- tfjs` does only TensorFlow.js, `-- pruning` only pruning (half an
-// hour), `-- structured` only the removal of channels.
+// hour), `-- structured` only the removal of channels, `-- refits` only refitLayers.
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { shrink } from "../dist/index.js";
@@ -14,7 +14,7 @@ import {
   recognizeLines,
 } from "../tests/models/models.mjs";
 import { nodeRuntime, webRuntime } from "../tests/models/runtimes.mjs";
-import { evaluatePruning, evaluateStructured } from "./evaluate-pruning.mjs";
+import { evaluatePruning, evaluateRefits, evaluateStructured } from "./evaluate-pruning.mjs";
 import { evaluateTfjs } from "./evaluate-tfjs.mjs";
 import { machineName, markdownTable, writeReadmeSection } from "./readme.mjs";
 import { root } from "./run.mjs";
@@ -173,6 +173,7 @@ const parts = {
   tfjs: ["evaluate-tfjs", evaluateTfjs],
   pruning: ["evaluate-pruning", evaluatePruning],
   structured: ["evaluate-structured", evaluateStructured],
+  refits: ["evaluate-refits", evaluateRefits],
 };
 const chosen = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(parts);
 await mkdir(join(root, "build"), { recursive: true });

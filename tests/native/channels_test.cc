@@ -412,6 +412,26 @@ TEST(Channels, OnlyTheSizesThatAreComputedWithStay) {
   EXPECT_EQ(cut.DimsOf("a"), (Shape{2, 4, 1, 1}));
 }
 
+TEST(Channels, AShapeThatIsComputedFromItsInputIsFollowed) {
+  const auto view = [](const std::string& taken, int64_t last) {
+    return Model(NodeField("Conv", {"x", "a"}, {"h"}) + NodeField("Shape", {"h"}, {"z"}) + taken +
+                 NodeField("Concat", {"n", "rest"}, {"to"}, IntAttr("axis", 0)) +
+                 NodeField("Reshape", {"h", "to"}, {"f"}) + NodeField("MatMul", {"f", "g"}, {"y"}) +
+                 Weight("a", {4, 4, 3, 3}) + Int64s("rest", {last}) + Int64s("zero", {0}) +
+                 Int64s("one", {1}) + Weight("g", {144, 3}, 1));
+  };
+  const std::string gathered = NodeField("Gather", {"z", "zero"}, {"n"}, IntAttr("axis", 0));
+  const std::string sliced = NodeField("Cast", {"z"}, {"c"}, IntAttr("to", 7)) +
+                             NodeField("Slice", {"c", "zero", "one"}, {"n"});
+  for (const std::string& taken : {gathered, sliced}) {
+    EXPECT_EQ(MustCut(view(taken, -1)).DimsOf("g"), (Shape{72, 3}));
+    // A number there would have to fall.
+    EXPECT_FALSE(Cut(view(taken, 144)).ok());
+  }
+  // The size of another axis, at that place.
+  EXPECT_FALSE(Cut(view(NodeField("Gather", {"z", "one"}, {"n"}, IntAttr("axis", 0)), -1)).ok());
+}
+
 TEST(Channels, AKeptWeightKeepsWhatItReads) {
   const std::string three =
       Model(NodeField("Conv", {"x", "a"}, {"h"}) + NodeField("Conv", {"h", "b"}, {"i"}) +

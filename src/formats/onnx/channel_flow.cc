@@ -546,7 +546,8 @@ class Follower {
   void Reshape() {
     const Axes x = In(0);
     size_t constant = kNone;
-    const auto given = ValuesOf<int64_t>(1, DType::kInt64, &constant);
+    auto given = ValuesOf<int64_t>(1, DType::kInt64, &constant);
+    if (!given) given = ComputedTarget(x.rank());
     if (x.is_open || !given || IntAttribute(*node_, "allowzero", 0) != 0) {
       return FixInputs("they are reshaped");
     }
@@ -583,6 +584,7 @@ class Follower {
   void Keep(const Axis& axis, int64_t entry, size_t constant, size_t index, Axes* out) {
     out->axes.push_back(axis);
     if (axis.labels == nullptr || entry <= 0) return;
+    if (constant == kNone) return Fix(axis, "they are reshaped");
     const Constant& shape = document_.constants[constant];
     const Value& value = graph_.value(graph_.ValueOfConstant(constant));
     if (shape.movable != kNone || value.uses.size() != 1 || value.is_graph_output) {
@@ -732,14 +734,14 @@ class Follower {
     for (const Use& use : graph_.value(shape).uses) {
       node_ = &document_.nodes[use.node];
       const std::string& op = node_->op_type;
-      if (node_->graph == 0 && use.input == 0 && op == "Gather") {
-        const auto entries = ValuesOf<int64_t>(1, DType::kInt64);
+      if (node_->graph != 0 || use.input != 0) {
+        is_known = false;
+      } else if (op == "Gather" || op == "Slice") {
+        const auto entries = EntriesTaken(x.rank());
         is_known = is_known && entries && FixEntries(x, *entries);
-      } else if (node_->graph == 0 && use.input == 0 && op == "Cast") {
+      } else if (op == "Cast") {
         const size_t cast = graph_.Find(0, node_->outputs[0]);
         is_known = is_known && cast != kNone && FixSizesUsed(x, cast, depth + 1);
-      } else if (node_->graph == 0 && use.input == 0 && op == "Slice") {
-        is_known = is_known && FixSlice(x);
       } else {
         is_known = false;
       }
@@ -757,22 +759,70 @@ class Follower {
     return true;
   }
 
-  // The entries that node_, a Slice of a shape, takes.
-  bool FixSlice(const Axes& x) {
+  // The entries that node_, a Gather or Slice of a shape of `rank` entries, takes.
+  std::optional<std::vector<int64_t>> EntriesTaken(size_t rank) {
+    if (node_->op_type == "Gather") return ValuesOf<int64_t>(1, DType::kInt64);
     const bool has_attributes = FindAttribute(*node_, "starts") != nullptr;
     const auto bound = [&](const char* name, size_t input) -> std::optional<std::vector<int64_t>> {
       if (has_attributes) return IntsOf(*node_, name);
       return ValuesOf<int64_t>(input, DType::kInt64);
     };
     const auto starts = bound("starts", 1), ends = bound("ends", 2);
-    if (!starts || !ends || starts->size() != 1 || ends->size() != 1 || Has(4)) return false;
-    const int64_t rank = static_cast<int64_t>(x.rank());
-    const auto clamped = [rank](int64_t at) {
-      return std::clamp<int64_t>(at < 0 ? std::max<int64_t>(at, -rank) + rank : at, 0, rank);
+    if (!starts || !ends || starts->size() != 1 || ends->size() != 1 || Has(4)) return std::nullopt;
+    const int64_t size = static_cast<int64_t>(rank);
+    const auto clamped = [size](int64_t at) {
+      return std::clamp<int64_t>(at < 0 ? std::max<int64_t>(at, -size) + size : at, 0, size);
     };
     std::vector<int64_t> entries;
     for (int64_t i = clamped((*starts)[0]); i < clamped((*ends)[0]); ++i) entries.push_back(i);
-    return FixEntries(x, entries);
+    return entries;
+  }
+
+  // The node that makes a value of the main graph, behind those that leave numbers as they are.
+  const Node* MakerOf(size_t value) const {
+    for (size_t steps = 0; steps < 6; ++steps) {
+      if (value == kNone || graph_.value(value).producer == kNone) return nullptr;
+      const Node& node = document_.nodes[graph_.value(value).producer];
+      const std::string& op = node.op_type;
+      if (op != "Unsqueeze" && op != "Cast" && op != "Identity") return &node;
+      value = graph_.FindInput(node, 0);
+    }
+    return nullptr;
+  }
+
+  // x.view(x.size(0), -1): a shape joined of constants and of sizes that its own input has at these
+  // places, which are 0 in the target.
+  std::optional<std::vector<int64_t>> ComputedTarget(size_t rank) {
+    const Node* const self = node_;
+    const size_t data = graph_.FindInput(*self, 0);
+    const Node* const concat = MakerOf(graph_.FindInput(*self, 1));
+    if (concat == nullptr || concat->op_type != "Concat") return std::nullopt;
+    std::optional<std::vector<int64_t>> target(std::in_place);
+    for (size_t i = 0; i < concat->inputs.size() && target; ++i) {
+      node_ = concat;
+      if (const auto constant = ValuesOf<int64_t>(i, DType::kInt64)) {
+        target->insert(target->end(), constant->begin(), constant->end());
+        continue;
+      }
+      node_ = MakerOf(graph_.FindInput(*concat, i));
+      const bool takes =
+          node_ != nullptr && (node_->op_type == "Gather" || node_->op_type == "Slice");
+      const Node* const shape = takes ? MakerOf(graph_.FindInput(*node_, 0)) : nullptr;
+      const auto entries = takes ? EntriesTaken(rank) : std::nullopt;
+      const bool is_own = shape != nullptr && shape->op_type == "Shape" && entries &&
+                          shape->attributes.empty() && graph_.FindInput(*shape, 0) == data;
+      if (!is_own) {
+        target.reset();
+        break;
+      }
+      for (const int64_t entry : *entries) {
+        if (AxisAt(entry, rank) != target->size()) target.reset();
+        if (!target) break;
+        target->push_back(0);
+      }
+    }
+    node_ = self;
+    return target;
   }
 
   // LSTM, GRU and RNN: only their inputs can be left out.

@@ -42,8 +42,8 @@ struct Obstacle {
 
 class LabelSets {
  public:
-  // More than any real model has; a file that needs more gets none.
-  static constexpr size_t kMaxLabels = size_t{1} << 24;
+  // More than any real model has; a file that needs more gets none. Each costs some 100 bytes.
+  static constexpr size_t kMaxLabels = size_t{1} << 22;
   static constexpr int64_t kMaxAxis = 1 << 16;
 
   // Label 0 stands for what always stays.

@@ -1,5 +1,6 @@
 // `node scripts/large-models.mjs [GB]`: shrinks a 6 GB safetensors file, a 6 GB GGUF file and an ONNX model with
-// 3 GB of external data (or that many GB each), in Node.js and in Chromium, and prints the memory that it took.
+// 3 GB of external data (or that many GB each), in Node.js and in Chromium, prunes the first one in several ways,
+// and prints the memory that it took.
 // The files are sparse.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -92,6 +93,24 @@ const models = [
   { format: "onnx", recipe: "int8", size: 3e9 },
 ];
 
+/** Pruning that looks at all weights before it writes any, and what counts zeros. */
+const prunings = [
+  { prune: { method: "magnitude", sparsity: 0.5, allocation: "global" } },
+  { prune: { method: "magnitude", sparsity: 0.5, allocation: "lamp" } },
+  { prune: { method: "n:m", n: 2, m: 4 }, sparse: true },
+];
+
+/** Prunes one model in a process of its own; what that took. */
+export async function measurePruning({ recipe, folder, size }) {
+  const place = await mkdtemp(join(folder, "large-"));
+  try {
+    const model = await makeLarge("safetensors", place, size);
+    return await measure([model, JSON.stringify(recipe), join(place, "pruned.safetensors"), 0]);
+  } finally {
+    await rm(place, { recursive: true });
+  }
+}
+
 /** Whether it kept within the bounds. */
 function show(where, { format }, { seconds, growth, heap, inputBytes }, bounds) {
   console.log(
@@ -111,6 +130,12 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     isWithin = show("Node.js", model, result, { maxHeap, maxGrowth }) && isWithin;
     const inPage = await inChromium.measureInChromium({ ...model, size });
     isWithin = show("Chromium", model, inPage, inChromium) && isWithin;
+  }
+  for (const recipe of prunings) {
+    const size = gigabytes === undefined ? 6e9 : gigabytes * 1e9;
+    const result = await measurePruning({ recipe, folder: tmpdir(), size });
+    const what = { format: `safetensors, ${JSON.stringify(recipe)}` };
+    isWithin = show("Node.js", what, result, { maxHeap, maxGrowth }) && isWithin;
   }
   if (!isWithin) {
     console.error("Over the bounds.");

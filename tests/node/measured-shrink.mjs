@@ -1,9 +1,10 @@
-// node measured-shrink.mjs <model> <recipe> <output> <workers>: shrinks, and prints as JSON how much memory
+// node measured-shrink.mjs <model> <recipe or JSON> <output> <workers>: shrinks, and prints as JSON how much memory
 // that took: of the process beyond what it had before, and the largest of WebAssembly's memories.
 import { readFileSync } from "node:fs";
 import { init, shrink } from "modelshrink";
 
-const [, , model, recipe, sink, workers] = process.argv;
+const [, , model, words, sink, workers] = process.argv;
+const recipe = words.startsWith("{") ? JSON.parse(words) : words;
 
 /** In bytes, from the kernel: its own high-water mark, which sampling could miss. */
 const peakOf = (field) =>

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { checkLarge } from "../../scripts/large-models.mjs";
+import { checkLarge, measurePruning } from "../../scripts/large-models.mjs";
 
 let folder;
 before(async () => {
@@ -23,3 +23,12 @@ for (const [format, recipe] of [
     assert.ok(growth <= 200e6, `${growth} bytes of growth`);
   });
 }
+
+test("pruning with one threshold for all, and without zeros: the same bounds", async () => {
+  const prune = { method: "magnitude", sparsity: 0.5, allocation: "global" };
+  const recipe = { prune, sparse: true };
+  const { growth, heap, outputBytes } = await measurePruning({ recipe, folder, size: 4e8 });
+  assert.ok(heap <= 64 * 2 ** 20, `${heap} bytes of heap`);
+  assert.ok(growth <= 200e6, `${growth} bytes of growth`);
+  assert.ok(outputBytes < 0.2 * 4e8, `${outputBytes} bytes written`);
+});

@@ -107,7 +107,8 @@ void DescribeLayer(const Document& document, const Constant& constant, const Wei
     is_direct |= use.node == role.consumer;
     // Another operator would see the weight otherwise.
     if (node.op_type != consumer.op_type) continue;
-    if (auto input = LayerInputOf(document, use.node, use.input)) tensor->layer_inputs.push_back(*input);
+    if (auto input = LayerInputOf(document, use.node, use.input))
+      tensor->layer_inputs.push_back(*input);
   }
   if (is_direct) return;
   if (auto input = LayerInputOf(document, role.consumer, 1)) tensor->layer_inputs.push_back(*input);

@@ -346,7 +346,8 @@ StatusOr<Cut> CutChannels(const Document& document, const Model& model,
   Planner planner(document, model, specs);
   RETURN_IF_ERROR(planner.Run(&cut));
   if (cut.channels.sets.empty() && !cut.is_held) {
-    return UnsupportedError("no channel can be removed from this graph: " + FirstReason(model, cut.notes));
+    return UnsupportedError("no channel can be removed from this graph: " +
+                            FirstReason(model, cut.notes));
   }
   ASSIGN_OR_RETURN(std::vector<uint8_t> goes, RemovedBy(cut.channels, removed));
   RETURN_IF_ERROR(Cutter(planner, std::move(goes), &cut).Run());

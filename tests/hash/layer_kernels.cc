@@ -82,7 +82,8 @@ void HashRuns(std::span<const float> values, Hasher& hasher) {
     hasher.Add(mask);
   }
   std::vector<float> pruned(values.size());
-  PruneNofM(values, {.length = values.size()}, 2, 4, mask, pruned);
+  std::vector<uint8_t> scratch(values.size());
+  PruneNofM(values, {.length = values.size()}, 2, 4, scratch, pruned);
   hasher.Add(pruned);
   const size_t rows = values.size() / 5;
   const std::span<const float> matrix = values.first(rows * 5);

@@ -141,7 +141,7 @@ test("what cannot be sparse says so", async () => {
   });
   await assert.rejects(plan(chain(), { weights: "int8", sparse: true }), (error) => {
     assert.ok(error instanceof ArgumentError);
-    assert.match(error.message, /sparse is for weights that stay floats/);
+    assert.match(error.message, /sparse is for weights that keep their type/);
     return true;
   });
   const { warnings } = await plan(chain(), { ...magnitude(0.9), sparse: true });

@@ -57,7 +57,10 @@ test("rules keep layers and what they are tied to", async () => {
 test("what cannot be cut is refused", async () => {
   const data = new Uint8Array(4 * 4096);
   const floats = makeSafetensors([{ name: "w", dtype: "F32", shape: [64, 64], data }]);
-  const gguf = makeGguf({ keys: [], tensors: [{ name: "w", dims: [64, 64], type: 0, data }] });
+  const gguf = makeGguf({
+    keys: [],
+    tensors: [{ name: "blk.0.attn_q.weight", dims: [64, 64], type: 0, data }],
+  });
   for (const file of [floats, gguf]) {
     await assert.rejects(shrink(file, recipe()), (error) => {
       assert.ok(error instanceof UnsupportedError);

@@ -5,6 +5,7 @@ import { checkKeys, checkObject, show } from "./options.js";
 import type { Recipe } from "./recipe.js";
 import { checkSamples, type Feeds } from "./runtime/session.js";
 import { verify, type Verification, type VerifyOptions } from "./runtime/verify.js";
+import { elementsOf } from "./shape.js";
 import type { Source } from "./source.js";
 import { writtenShape } from "./written-shape.js";
 
@@ -55,8 +56,6 @@ function holds({ minCosine, maxDrop }: Guard, { worst, metric }: Verification): 
     (maxDrop === undefined || (metric !== undefined && metric.drop <= maxDrop))
   );
 }
-
-const elementsOf = (dims: readonly number[]) => dims.reduce((all, size) => all * size, 1);
 
 /**
  * How much a tensor was harmed, as a SQNR in dB; Infinity: not at all. What lost channels counts as if all

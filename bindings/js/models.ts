@@ -18,6 +18,7 @@ import {
 } from "./recipe.js";
 import { applyShares, type PruneSurvey } from "./prune-recipe.js";
 import { runOrder, type Order } from "./run.js";
+import { elementsOf } from "./shape.js";
 import { sparseWarning, withoutZeros } from "./sparse-recipe.js";
 import { MemorySink, targetFromOption, type Sink, type SinkFor } from "./sink.js";
 import type { OpenFile, Source } from "./source.js";
@@ -206,8 +207,7 @@ function shardWarning({ name }: OpenFile): string | undefined {
 
 /** Bits that say where zeros are, and the others: what a bitmask takes. */
 function sparseBytes({ shape, outputBytes, sparsity = 0 }: ReportedTensor): number {
-  const elements = shape.reduce((all, size) => all * size, 1);
-  return outputBytes * (1 - sparsity) + elements / 8;
+  return outputBytes * (1 - sparsity) + elementsOf(shape) / 8;
 }
 
 /** Why a pruned file is as large as before, and what makes it small. */

@@ -5,6 +5,7 @@ import { unwrap } from "./load.js";
 import type { OpenModel, RunOptions } from "./open-model.js";
 import { noPruning } from "./prune-recipe.js";
 import { runOrder, type Order } from "./run.js";
+import { elementsOf } from "./shape.js";
 import type { FileSetSink } from "./sink.js";
 import { callLive } from "./steps.js";
 import type { FormatName } from "./presets.js";
@@ -46,6 +47,7 @@ export async function withoutZeros(
   options: RunOptions & { workers: number; calibration: Calibration | undefined },
 ): Promise<Order> {
   const { core, model } = opened;
+  const mayBeSparse = new Set(candidates);
   const { format } = callLive(core, () => unwrap(model.info()));
   if (!warnings[format]) {
     throw new UnsupportedError(
@@ -53,7 +55,7 @@ export async function withoutZeros(
     );
   }
   const counted = order.specs.map((spec, i) =>
-    candidates.includes(i)
+    mayBeSparse.has(i)
       ? {
           ...spec,
           prune: spec.prune ?? { ...noPruning, method: "magnitude" as const, isFraction: false },
@@ -69,8 +71,8 @@ export async function withoutZeros(
   });
   const specs = order.specs.map((spec, i) => {
     const { sparsity } = tensors[i]!;
-    if (!candidates.includes(i) || sparsity === undefined) return spec;
-    const elements = writtenShape(tensors[i]!).reduce((all, size) => all * size, 1);
+    if (!mayBeSparse.has(i) || sparsity === undefined) return spec;
+    const elements = elementsOf(writtenShape(tensors[i]!));
     return { ...spec, sparseEntries: elements - Math.round(sparsity * elements) };
   });
   return { specs, options: order.options };

@@ -19,10 +19,9 @@ Status JobRun::Start(const Tensor& tensor, const Job& job, const PartPlaces& pla
   job_ = &job;
   places_ = &places;
   // A calibrated encoder fits the whole layer, and leaves out what goes itself.
-  selection_ = {};
-  if (!job.prune.IsCalibrated()) {
-    ASSIGN_OR_RETURN(selection_, Selection::Create(tensor.shape, job.kept));
-  }
+  const bool reads_whole = job.prune.IsCalibrated();
+  ASSIGN_OR_RETURN(selection_,
+                   Selection::Create(tensor.shape, reads_whole ? KeptIndices() : job.kept));
   RETURN_IF_ERROR(reader_.Open(tensor, selection_).WithTensor(tensor.name));
   ASSIGN_OR_RETURN(part_sizes_, PartSizesOf(job.scheme, job.shape));
   if (job.prune.IsCalibrated()) {
@@ -97,7 +96,7 @@ Status JobRun::Encode(ElementRange slice) {
                                     [](float value) { return std::isfinite(value); });
   if (bad != values.end() && !tensor_->quantized) {
     const uint64_t kept = slice.first + static_cast<uint64_t>(bad - values.begin());
-    const uint64_t element = selection_.is_everything() ? kept : selection_.SourceOf(kept);
+    const uint64_t element = selection_.SourceOf(kept);
     const uint64_t element_bytes = BitsOf(tensor_->scheme.type) / 8;
     status = std::move(status).AtOffset(tensor_->parts[0].offset + element * element_bytes);
   }

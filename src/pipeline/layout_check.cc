@@ -33,10 +33,9 @@ Status CheckJob(const Model& model, const Job& job, const PartPlaces& places) {
   const Tensor& tensor = model.tensors[job.tensor];
   auto selection = Selection::Create(tensor.shape, job.kept);
   if (!selection.ok()) return std::move(selection).status().WithTensor(tensor.name);
-  uint64_t num_elements, num_stored;
+  uint64_t num_elements;
   if (!CheckedNumElements(job.shape, &num_elements) ||
-      !CheckedNumElements(tensor.shape, &num_stored) ||
-      num_elements != (job.kept.empty() ? num_stored : selection.value().num_elements())) {
+      num_elements != selection.value().num_elements()) {
     return IntegrityError("the job and the tensor differ in their number of elements")
         .WithTensor(tensor.name);
   }

@@ -9,7 +9,10 @@ namespace modelshrink {
 
 StatusOr<Selection> Selection::Create(const Shape& shape, const KeptIndices& kept) {
   Selection selection;
-  if (kept.empty()) return selection;
+  if (kept.empty()) {
+    if (CheckedNumElements(shape, &selection.num_elements_)) return selection;
+    return IntegrityError("the shape overflows");
+  }
   if (kept.size() != shape.size()) return IntegrityError("what is kept has another rank");
   Shape left = shape;
   uint64_t stride = 1;
@@ -33,6 +36,7 @@ StatusOr<Selection> Selection::Create(const Shape& shape, const KeptIndices& kep
 }
 
 uint64_t Selection::SourceOf(uint64_t element) const {
+  if (is_everything()) return element;
   uint64_t source = 0;
   for (size_t i = axes_.size(); i-- > 0;) {
     const KeptAxis& axis = axes_[i];

@@ -18,7 +18,7 @@ namespace modelshrink {
 
 class Selection {
  public:
-  // Everything.
+  // Everything, of a tensor that is read whole.
   Selection() = default;
   // `kept` as Job has it, for a tensor of this shape. An IntegrityError where it does not fit.
   static StatusOr<Selection> Create(const Shape& shape, const KeptIndices& kept);

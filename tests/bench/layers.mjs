@@ -5,14 +5,13 @@ import { execFile } from "node:child_process";
 import { realpath } from "node:fs/promises";
 import { promisify } from "node:util";
 import { Gram, init, quantize } from "modelshrink";
+import { median } from "../models/models.mjs";
 import { machineName, markdownTable, writeReadmeSection } from "../../scripts/readme.mjs";
 
 const ROUNDS = 5;
 const OUTPUTS = 1024;
 const sizes = [1024, 4096];
 const run = promisify(execFile);
-
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
 /** The median of the seconds that some runs take. */
 function secondsOf(work) {

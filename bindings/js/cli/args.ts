@@ -212,16 +212,13 @@ export async function recipeFrom(args: Arguments): Promise<Recipe> {
     ...args.rule.map(parseRule),
   ];
   try {
-    // Pruned and sparse weights stay floats unless a recipe is named.
-    const base =
-      args.recipe === undefined && (args.prune !== undefined || args.sparse)
-        ? {
-            ...(args.prune === undefined
-              ? {}
-              : { prune: parsePrune(args.prune, args.refit ?? false) }),
-            ...(args.sparse ? { sparse: true } : {}),
-          }
-        : await namedRecipe(args.recipe ?? "int8");
+    const words = {
+      ...(args.prune === undefined ? {} : { prune: parsePrune(args.prune, args.refit ?? false) }),
+      ...(args.sparse ? { sparse: true } : {}),
+    };
+    // Pruned and sparse weights keep their types unless a recipe is named.
+    const isAlone = args.recipe === undefined && Object.keys(words).length > 0;
+    const base = isAlone ? words : await namedRecipe(args.recipe ?? "int8");
     checkRecipe(base);
     const { rules: own = [], ...rest } = base as Recipe;
     const mode = args.mode === undefined ? {} : { mode: args.mode };
@@ -231,19 +228,8 @@ export async function recipeFrom(args: Arguments): Promise<Recipe> {
     if (args.refit && args.prune === undefined) {
       throw new UsageError("--refit is an option of --prune: give both.");
     }
-    const prune =
-      args.prune === undefined ? {} : { prune: parsePrune(args.prune, args.refit ?? false) };
     const gptq = args.gptq === undefined ? {} : { gptq: args.gptq };
-    const sparse = args.sparse === undefined ? {} : { sparse: args.sparse };
-    const options = {
-      ...prune,
-      ...gptq,
-      ...sparse,
-      ...mode,
-      ...strip,
-      ...requantize,
-      ...nonFinite,
-    };
+    const options = { ...words, ...gptq, ...mode, ...strip, ...requantize, ...nonFinite };
     const recipe = { ...rest, ...options, rules: [...rules, ...own] } as Recipe;
     checkRecipe(recipe);
     return recipe;

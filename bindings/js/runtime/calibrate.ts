@@ -4,6 +4,7 @@ import { UnsupportedError, ArgumentError } from "../errors.js";
 import { Gram, type ConvWindow } from "../gram.js";
 import { inspect, type LayerInput, type TensorInfo } from "../models.js";
 import { checkInteger, checkKeys, checkObject, optional } from "../options.js";
+import { elementsOf } from "../shape.js";
 import type { Source } from "../source.js";
 import {
   bytesOf,
@@ -102,15 +103,25 @@ export function addTo(
   }
 }
 
+/** How many inputs each output of a layer has, where they can be seen and are not too many. */
+export function columnsOf(
+  { shape, axis, consumer, isWeight, layerInputs = [] }: TensorInfo,
+  maxColumns: number,
+): number | undefined {
+  const columns = elementsOf(shape) / shape[axis]!;
+  const isMatrix = shape.length === 2 || (consumer === "Conv" && shape.length <= 4);
+  const isSeen = isWeight && isMatrix && layerInputs.length > 0;
+  return isSeen && columns <= maxColumns ? columns : undefined;
+}
+
 /** The layers whose inputs can be seen, and who reads each value. */
 function readersOf(tensors: readonly TensorInfo[], maxColumns: number) {
   const layers: Layer[] = [];
   const readers = new Map<string, Reader[]>();
   for (const tensor of tensors) {
-    const { shape, axis, groups = 1, layerInputs = [] } = tensor;
-    const columns = shape.reduce((all, size) => all * size, 1) / shape[axis]!;
-    const isMatrix = shape.length === 2 || (tensor.consumer === "Conv" && shape.length <= 4);
-    if (!tensor.isWeight || !isMatrix || layerInputs.length === 0 || columns > maxColumns) continue;
+    const { groups = 1, layerInputs = [] } = tensor;
+    const columns = columnsOf(tensor, maxColumns);
+    if (columns === undefined) continue;
     const grams = Array.from({ length: groups }, () => new Gram(columns));
     const layer = { tensor, grams };
     layers.push(layer);

@@ -4,8 +4,9 @@ import { Gram } from "../gram.js";
 import { checkDamping, refit } from "../layers.js";
 import { inspect, type LayerInput, type ModelInfo, type TensorInfo } from "../models.js";
 import { checkInteger, checkKeys, checkObject, optional } from "../options.js";
+import { elementsOf } from "../shape.js";
 import type { Source } from "../source.js";
-import { addTo, openWithOutputs } from "./calibrate.js";
+import { addTo, columnsOf, openWithOutputs } from "./calibrate.js";
 import {
   bytesOf,
   checkOrt,
@@ -40,21 +41,24 @@ interface LayerPair {
   offsets: { original: number; shrunk: number };
 }
 
-const elementsOf = (shape: readonly number[]) => shape.reduce((all, size) => all * size, 1);
-
 /** The layers that both models have, in the order in which they run. */
 function pairsOf(original: ModelInfo, shrunk: ModelInfo, maxColumns: number): LayerPair[] {
   const others = new Map(original.tensors.map((tensor) => [tensor.name, tensor]));
   const pairs: LayerPair[] = [];
   for (const tensor of shrunk.tensors) {
-    const { name, shape, axis, type, consumer, groups = 1, layerInputs = [], dataOffset } = tensor;
+    const { name, shape, type, groups = 1, layerInputs = [], dataOffset } = tensor;
     const other = others.get(name);
     const [input, ...more] = layerInputs;
-    const columns = elementsOf(shape) / shape[axis]!;
-    const isMatrix = shape.length === 2 || (consumer === "Conv" && shape.length <= 4);
+    const columns = columnsOf(tensor, maxColumns);
     const isSame = other?.type === "float32" && String(other.shape) === String(shape);
-    const fits = isMatrix && isSame && type === "float32" && groups === 1 && columns <= maxColumns;
-    if (!fits || !input || more.length > 0 || other.layerInputs?.[0]?.value !== input.value)
+    const fits = isSame && type === "float32" && groups === 1;
+    if (
+      !fits ||
+      columns === undefined ||
+      !input ||
+      more.length > 0 ||
+      other.layerInputs?.[0]?.value !== input.value
+    )
       continue;
     if (dataOffset === undefined || other.dataOffset === undefined) continue;
     const offsets = { original: other.dataOffset, shrunk: dataOffset };

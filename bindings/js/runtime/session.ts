@@ -5,6 +5,8 @@ import { init } from "../load.js";
 import { checkObject, show } from "../options.js";
 import { openSource, type Source } from "../source.js";
 
+const textOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
+
 /** What is used of an onnxruntime tensor. */
 export interface OrtTensor {
   readonly type: string;
@@ -116,10 +118,13 @@ export class Session {
       });
       return new Session(ort, session as OrtSession);
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new ModelShrinkError(`onnxruntime cannot load ${what}: ${why}`, "unsupported", {
-        cause,
-      });
+      throw new ModelShrinkError(
+        `onnxruntime cannot load ${what}: ${textOf(cause)}`,
+        "unsupported",
+        {
+          cause,
+        },
+      );
     }
   }
 
@@ -142,8 +147,7 @@ export class Session {
     try {
       return await (fetches ? this.#session.run(tensors, fetches) : this.#session.run(tensors));
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new ArgumentError(`onnxruntime cannot run a sample: ${why}`, { cause });
+      throw new ArgumentError(`onnxruntime cannot run a sample: ${textOf(cause)}`, { cause });
     }
   }
 
@@ -164,8 +168,9 @@ export class Session {
     try {
       return new this.#ort.Tensor(known as never, data as never, dims as number[]);
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new ArgumentError(`The sample's "${name}" makes no tensor: ${why}`, { cause });
+      throw new ArgumentError(`The sample's "${name}" makes no tensor: ${textOf(cause)}`, {
+        cause,
+      });
     }
   }
 }

@@ -61,7 +61,6 @@ class LabelSets {
   void Tie(const Axis& a, const Axis& b, size_t node);
   void Fix(const Axis& axis, Obstacle obstacle);
   const Obstacle& ObstacleOf(Label label) { return obstacles_[Find(label)]; }
-  size_t size() const { return parents_.size(); }
 
  private:
   void Union(Label a, Label b);

@@ -69,11 +69,6 @@ class Planner {
     return t != kNone && model_.tensors[t].is_weight && model_.tensors[t].axis == place.second;
   }
 
-  const TensorSpec* SpecOf(size_t constant) const {
-    const size_t t = tensor_of_constant_[constant];
-    return t == kNone ? nullptr : &specs_[t];
-  }
-
   template <typename Visit>
   void ForEachLabel(Visit visit) {
     for (size_t c = 0; c < axes_.size(); ++c) {
@@ -104,9 +99,9 @@ class Planner {
       const size_t t = tensor_of_constant_[place.first];
       if (t == kNone) return ChannelPlan::Set{};
       if (!model_.tensors[t].is_weight) continue;
-      const PruneSpec& spec = specs_[t].prune;
       // A weight that is to stay as it is keeps what it is tied to.
-      if (spec.method != PruneSpec::Method::kChannels) return ChannelPlan::Set{};
+      if (!AsksForChannels(specs_[t])) return ChannelPlan::Set{};
+      const PruneSpec& spec = specs_[t].prune;
       if (!ComputesChannels(place)) continue;
       if (!amount || spec.amount.value < amount->value) amount = spec.amount;
       set.norm = spec.norm;
@@ -188,9 +183,8 @@ class Planner {
 
   std::string HeldBy(Label root) {
     for (const Place& place : places_[root]) {
-      const TensorSpec* spec = SpecOf(place.first);
       const size_t t = tensor_of_constant_[place.first];
-      if (spec != nullptr && model_.tensors[t].is_weight && !AsksForChannels(*spec)) {
+      if (t != kNone && model_.tensors[t].is_weight && !AsksForChannels(specs_[t])) {
         is_held_ = true;
         return "they go on into \"" + model_.tensors[t].name + "\", which is kept";
       }
@@ -244,7 +238,6 @@ class Cutter {
     cut_->kept.resize(cut_->document.constants.size());
     for (size_t c = 0; c < cut_->document.constants.size(); ++c) CutConstant(c);
     for (const ChannelCount& count : planner_.flow().counts) RETURN_IF_ERROR(Recount(count));
-    std::sort(cut_->nodes.begin(), cut_->nodes.end());
     CutShapes();
     return {};
   }

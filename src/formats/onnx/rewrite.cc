@@ -352,7 +352,7 @@ std::string Replacement::AddPart(Part part, int32_t data_type, const Shape& dims
   return parts_.back().name;
 }
 
-void Replacement::AddCutTensor() {
+void Replacement::AddTensorItself() {
   PartTensor tensor = {.name = rewriter_.NewNameOf(constant_.name),
                        .data_type = constant_.data_type,
                        .dims = constant_.dims,
@@ -362,7 +362,7 @@ void Replacement::AddCutTensor() {
 }
 
 void Replacement::AddSparseTensor() {
-  AddCutTensor();
+  AddTensorItself();
   const Shape count = {job_.scheme.num_entries};
   Fragment indices;
   indices.AppendPart(rewriter_.num_jobs(), Part::kScales, part_sizes_[1]);
@@ -433,7 +433,7 @@ StatusOr<Replacement> MakeCut(const Rewriter& rewriter, size_t tensor, const Ten
   const Constant& constant = replacement.constant();
   RETURN_IF_ERROR(replacement.SetJob(
       constant.dims, {.type = DTypeOf(constant.data_type), .non_finite = spec.non_finite}));
-  replacement.AddCutTensor();
+  replacement.AddTensorItself();
   replacement.SetDescription(std::string(NameOf(DTypeOf(constant.data_type))));
   return replacement;
 }

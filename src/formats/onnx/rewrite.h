@@ -184,9 +184,9 @@ class Replacement {
   std::string AddPart(Part part, int32_t data_type, const Shape& dims,
                       uint64_t padded_size_bytes = 0, bool as_initializer = false);
 
-  // The tensor itself, of fewer channels: the only part of the job.
-  void AddCutTensor();
-  // The tensor itself, of the job's entries and their indices.
+  // The tensor itself, in the place and by the name that it had: the job's codes.
+  void AddTensorItself();
+  // The same without its zeros: with the job's indices.
   void AddSparseTensor();
 
   // Adds a node where the tensor was (before the graph's first node, for an initializer), with

@@ -5,8 +5,14 @@ import * as ort from "onnxruntime-node";
 import { init, inspect, layerError, shrink } from "../dist/index.js";
 import { calibrate, refitLayers } from "../dist/runtime.js";
 import { accuracyOf, batches, calibrationImages, fashionPaths } from "../tests/models/fashion.mjs";
-import { initializersOf } from "../tests/models/initializers.mjs";
-import { loadLines, median, modelPaths, recognizeLines } from "../tests/models/models.mjs";
+import {
+  loadLines,
+  median,
+  modelPaths,
+  recognizeLines,
+  speechCalibration,
+  speechTrace,
+} from "../tests/models/models.mjs";
 import { recognitionInput } from "../tests/models/recognition.mjs";
 import { nodeRuntime } from "../tests/models/runtimes.mjs";
 import { machineName, markdownTable } from "./readme.mjs";
@@ -22,9 +28,9 @@ const methods = ["magnitude", "wanda", "sparsegpt", "obc"];
 const titles = { magnitude: "magnitude", wanda: "Wanda", sparsegpt: "SparseGPT", obc: "OBC" };
 
 /** The recipe of a row; OBC is fitted already. */
-function pruneRecipe(method, amount, refit) {
+function pruneRecipe({ rules = [] }, method, amount, refit) {
   const isPlainPattern = method === "magnitude" && amount.m !== undefined;
-  return { prune: { method: isPlainPattern ? "n:m" : method, ...amount, refit } };
+  return { prune: { method: isPlainPattern ? "n:m" : method, ...amount, refit }, rules };
 }
 
 const lines = loadLines();
@@ -33,6 +39,17 @@ const judgedLines = lines.filter((_, i) => i % 4 !== 0);
 
 const fashionSamples = () =>
   [...batches(calibrationImages(50), 100)].map(({ data, dims }) => ({ input: { data, dims } }));
+
+async function withSession(bytes, work) {
+  const session = await (await nodeRuntime()).open(bytes);
+  try {
+    return await work(session);
+  } finally {
+    await session.release();
+  }
+}
+
+let speechOfOriginal;
 
 const networks = {
   mlp: {
@@ -53,18 +70,46 @@ const networks = {
       `calibrated on ${calibrationLines.length} others`,
     path: modelPaths.recognition,
     inputs: () => calibrationLines.map(({ image }) => ({ x: recognitionInput(image) })),
+    measure: (bytes) =>
+      withSession(bytes, async (session) =>
+        (await recognizeLines(session, judgedLines)).cer.toFixed(4),
+      ),
+  },
+  speech: {
+    title:
+      "Silero VAD v5, its encoder and LSTM (in branches; the Fourier basis before them stays): mean change of " +
+      "a frame's probability of speech, over a voice, the voice in noise, and noise; calibrated on other voices",
+    path: modelPaths.speech,
+    rules: [{ match: "*stft*", prune: false }],
+    hasChannels: false,
+    inputs: async () => withSession(await readFile(modelPaths.speech), speechCalibration),
     measure: async (bytes) => {
-      const session = await (await nodeRuntime()).open(bytes);
-      const { cer } = await recognizeLines(session, judgedLines);
-      await session.release();
-      return cer.toFixed(4);
+      speechOfOriginal ??= await withSession(await readFile(modelPaths.speech), speechTrace);
+      const trace = await withSession(bytes, speechTrace);
+      const changes = trace.map((probability, i) => Math.abs(probability - speechOfOriginal[i]));
+      return (changes.reduce((sum, change) => sum + change, 0) / changes.length).toFixed(4);
     },
   },
 };
 
+/** The float32 weights of layers by name. */
+async function weightsOf(bytes) {
+  const { tensors } = await inspect(bytes);
+  const layers = tensors.filter(({ dataOffset }) => dataOffset !== undefined);
+  return new Map(
+    layers.map(({ name, shape, dataOffset }) => {
+      const size = 4 * shape.reduce((all, length) => all * length, 1);
+      return [
+        name,
+        new Float32Array(Uint8Array.from(bytes.subarray(dataOffset, dataOffset + size)).buffer),
+      ];
+    }),
+  );
+}
+
 /** Mean over the changed layers of ‖WX − ŴX‖² / ‖WX‖². */
-function meanLayerError({ tensors, before, calibration }, shrunk) {
-  const after = initializersOf(shrunk);
+async function meanLayerError({ tensors, before, calibration }, shrunk) {
+  const after = await weightsOf(shrunk);
   const errors = [];
   for (const { name, shape, axis } of tensors) {
     const grams = [calibration[name]].flat();
@@ -89,11 +134,12 @@ function meanLayerError({ tensors, before, calibration }, shrunk) {
 }
 
 async function evaluateNetwork(name) {
-  const { title, path, inputs, measure } = networks[name];
+  const network = networks[name];
+  const { title, path, inputs, measure } = network;
   const model = new Uint8Array(await readFile(path));
-  const calibration = await calibrate(model, { ort, inputs: inputs() });
+  const calibration = await calibrate(model, { ort, inputs: await inputs() });
   const { tensors } = await inspect(model);
-  const context = { tensors, before: initializersOf(model), calibration };
+  const context = { tensors, before: await weightsOf(model), calibration };
   const original = await measure(model);
   const results = [{ method: "none", metric: original }];
   const cells = {};
@@ -103,10 +149,12 @@ async function evaluateNetwork(name) {
       cells[row] = [];
       for (const [label, amount] of Object.entries(amounts)) {
         const start = performance.now();
-        const { bytes } = await shrink(model, pruneRecipe(method, amount, refit), { calibration });
+        const { bytes } = await shrink(model, pruneRecipe(network, method, amount, refit), {
+          calibration,
+        });
         const seconds = (performance.now() - start) / 1000;
         const small = await bytes();
-        const error = meanLayerError(context, small);
+        const error = await meanLayerError(context, small);
         const metric = await measure(small);
         results.push({ method, refit, amount: label, metric, layerError: error, seconds });
         console.error(`${name}, ${row}, ${label}: ${metric}, ${error}, ${seconds.toFixed(1)} s`);
@@ -138,22 +186,21 @@ async function evaluateNetwork(name) {
 const TIMED_RUNS = 15;
 
 /** The median time of one run on one sample, one thread. */
-async function millisecondsOf(bytes, sample) {
-  const session = await (await nodeRuntime()).open(bytes);
-  const times = [];
-  for (let i = 0; i < TIMED_RUNS; ++i) {
-    const start = performance.now();
-    await session.run(sample);
-    times.push(performance.now() - start);
-  }
-  await session.release();
-  return median(times);
-}
+const millisecondsOf = (bytes, sample) =>
+  withSession(bytes, async (session) => {
+    const times = [];
+    for (let i = 0; i < TIMED_RUNS; ++i) {
+      const start = performance.now();
+      await session.run(sample);
+      times.push(performance.now() - start);
+    }
+    return median(times);
+  });
 
 /** Channels that leave a network: what it weighs, takes and still does, without and with a refit. */
 async function evaluateStructuredNetwork({ title, path, inputs, measure }) {
   const model = new Uint8Array(await readFile(path));
-  const samples = inputs();
+  const samples = await inputs();
   const calibration = await calibrate(model, { ort, inputs: samples });
   const results = [];
   for (const sparsity of [0, 0.1, 0.2, 0.3, 0.5]) {
@@ -188,11 +235,11 @@ async function evaluateStructuredNetwork({ title, path, inputs, measure }) {
 }
 
 /** A section for each network. */
-async function evaluateAll(evaluateOne, machine) {
+async function evaluateAll(evaluateOne, machine, chosen = networks) {
   await init();
   const results = {};
   const sections = [];
-  for (const [name, network] of Object.entries(networks)) {
+  for (const [name, network] of Object.entries(chosen)) {
     const { results: own, markdown } = await evaluateOne(network);
     results[name] = own;
     sections.push(markdown);
@@ -205,18 +252,24 @@ export const evaluateStructured = () =>
     evaluateStructuredNetwork,
     `Measured on ${machineName()}, onnxruntime-node, one thread; times are medians of ` +
       `${TIMED_RUNS} runs of the first sample (100 images, one line).`,
+    Object.fromEntries(
+      Object.entries(networks).filter(([, { hasChannels = true }]) => hasChannels),
+    ),
   );
 
 /** What goes by magnitude, and each layer fitted by itself or after those before it. */
-async function evaluateRefitNetwork({ title, path, inputs, measure }) {
+async function evaluateRefitNetwork(network) {
+  const { title, path, inputs, measure } = network;
   const model = new Uint8Array(await readFile(path));
-  const samples = inputs();
+  const samples = await inputs();
   const calibration = await calibrate(model, { ort, inputs: samples });
   const results = [];
   for (const label of ["30 %", "50 %", "70 %"]) {
     const amount = amounts[label];
     const shrinkTo = async (refit) =>
-      (await shrink(model, pruneRecipe("magnitude", amount, refit), { calibration })).bytes();
+      (
+        await shrink(model, pruneRecipe(network, "magnitude", amount, refit), { calibration })
+      ).bytes();
     const plain = await shrinkTo(false);
     const start = performance.now();
     const inOrder = await refitLayers(model, plain, { ort, inputs: samples });

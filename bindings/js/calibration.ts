@@ -3,6 +3,7 @@ import type { CoreTensorInfo } from "./core.js";
 import { ArgumentError, ModelShrinkError } from "./errors.js";
 import { Gram } from "./gram.js";
 import { checkObject, show } from "./options.js";
+import { elementsOf } from "./shape.js";
 import type { ReadRange } from "./sources/ranges.js";
 
 /** The inputs' moments of layers, by their weight's name: one Gram, or one for each group. */
@@ -31,12 +32,19 @@ const gramsOf = (calibration: Calibration, name: string): readonly Gram[] | unde
   return found instanceof Gram ? [found] : found;
 };
 
-/** How many inputs each output of a layer has, and in how many groups; undefined: it is no layer. */
-export function layerInputsOf({ shape, axis, groups = 1 }: CoreTensorInfo) {
-  const isLayer = shape.length >= 2 && (axis === 0 || (shape.length === 2 && axis === 1));
-  if (!isLayer) return undefined;
-  const size = shape.reduce((all, length) => all * length, 1);
-  return { columns: size / shape[axis]!, groups };
+/** What a layer is made of, as far as its shape is concerned. */
+export type LayerTensor = Pick<CoreTensorInfo, "shape" | "axis" | "groups" | "consumer">;
+
+/**
+ * A layer as matrices of [rows, columns], or of [columns, rows] where outputs are the last axis: one for each
+ * group of a convolution, or direction of a recurrent layer. Undefined: it is no layer.
+ */
+export function layerShapeOf({ shape, axis, groups = 1, consumer }: LayerTensor) {
+  const isStack = shape.length === 3 && axis === 1 && ["LSTM", "GRU", "RNN"].includes(consumer);
+  const outputsLast = shape.length === 2 && axis === 1;
+  if (shape.length < 2 || (axis !== 0 && !outputsLast && !isStack)) return undefined;
+  const allRows = isStack ? shape[0]! * shape[1]! : shape[axis]!;
+  return { rows: allRows / groups, columns: elementsOf(shape) / allRows, groups, outputsLast };
 }
 
 /** The Grams of a tensor that fit it, or why there are none. */
@@ -44,7 +52,7 @@ export function gramsFor(
   calibration: Calibration,
   tensor: CoreTensorInfo,
 ): { grams: readonly Gram[] } | { reason: string } {
-  const layer = layerInputsOf(tensor);
+  const layer = layerShapeOf(tensor);
   if (!layer) return { reason: "no matrix of outputs and inputs" };
   const grams = gramsOf(calibration, tensor.name);
   if (!grams) return { reason: "its inputs were not seen" };

@@ -66,6 +66,13 @@ export interface CoreTensorSpec {
   nonFinite: "error" | "zero";
 }
 
+/** Mirrors `Tap` of src/formats/layout.h. */
+export interface CoreTap {
+  graph: number;
+  value: string;
+  type: string;
+}
+
 /** Mirrors `WriteOptions` of src/formats/layout.h. */
 export interface CoreWriteOptions {
   strip: boolean;
@@ -73,6 +80,7 @@ export interface CoreWriteOptions {
   mainName: string;
   /** "0" or "1" a channel, 1 where it goes; left out: not known yet. */
   removedChannels?: string;
+  taps?: CoreTap[];
 }
 
 /** Mirrors `ByteRange` of src/formats/model.h: it may run over the end of `file` into the next ones. */
@@ -128,8 +136,12 @@ export interface CoreTensorInfo {
 /** Mirrors `LayerInput` of src/formats/model.h. */
 export interface CoreLayerInput {
   value: string;
-  /** Of the layer, in the order of the graph. */
+  /** Of the layer, in the order of the file. */
   node: number;
+  /** Of a value in a branch: which graph knows it by this name; 0, the main one, when left out. */
+  graph?: number;
+  /** The value holds a recurrent layer's states: its first one, or those after each step. */
+  hidden?: "initial" | "forward" | "reverse" | "bidirectional";
   strides?: number[];
   dilations?: number[];
   pads?: number[];

@@ -44,7 +44,7 @@ export interface TensorInfo {
   /** The operator that consumes it ("Conv"); empty when none does. */
   consumer: string;
   note?: string;
-  /** How many groups a convolution has its outputs in; 1 when left out. */
+  /** How many groups a convolution has its outputs in, directions a recurrent layer; 1 when left out. */
   groups?: number;
   /** Where the inputs of its layers come from, in formats that tell: what `calibrate` looks at. */
   layerInputs?: LayerInput[];

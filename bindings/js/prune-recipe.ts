@@ -1,5 +1,5 @@
 /** The recipe's words for pruning → what the core is asked for each tensor. */
-import { gramsFor, layerInputsOf, type Calibration } from "./calibration.js";
+import { gramsFor, layerShapeOf, type Calibration } from "./calibration.js";
 import { allocateSparsity } from "./allocation.js";
 import type { CorePruneSpec, CoreShare, CoreTensorInfo, CoreTensorSpec } from "./core.js";
 import { ArgumentError } from "./errors.js";
@@ -189,7 +189,7 @@ function plainMethod(
   tensor: CoreTensorInfo,
 ): CorePruneSpec["method"] {
   if (method === "magnitude" || method === "random") return method;
-  return m === 0 || !layerInputsOf(tensor) ? "magnitude" : "n:m";
+  return m === 0 || !layerShapeOf(tensor) ? "magnitude" : "n:m";
 }
 
 /** What someone who removes channels blindly should know. */

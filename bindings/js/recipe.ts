@@ -370,6 +370,15 @@ export function orderFor(
   };
 }
 
+/** Every tensor as it is. */
+export function keepingOrder(tensors: readonly CoreTensorInfo[]): Order {
+  const recipe = checkRecipe("int8");
+  return {
+    specs: tensors.map(() => ({ ...recipe.specFor(noType), keep: true })),
+    options: recipe.options,
+  };
+}
+
 /** Every quantized weight as the floats that it stands for. */
 export function restoringOrder(tensors: readonly CoreTensorInfo[]): RemarkedOrder {
   const recipe = checkRecipe("int8");

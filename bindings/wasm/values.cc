@@ -150,8 +150,13 @@ void AppendNumbers(const char* name, const std::vector<int64_t>& numbers, std::s
 }
 
 void AppendLayerInput(const LayerInput& input, std::string* json) {
+  static constexpr const char* kHidden[] = {nullptr, "initial", "forward", "reverse",
+                                            "bidirectional"};
   AppendMember("{\"value\":", input.value, json);
   AppendMember(",\"node\":", input.node, json);
+  if (input.graph != 0) AppendMember(",\"graph\":", uint64_t{input.graph}, json);
+  const char* hidden = kHidden[static_cast<size_t>(input.hidden)];
+  if (hidden != nullptr) AppendMember(",\"hidden\":", hidden, json);
   AppendNumbers(",\"strides\":", input.strides, json);
   AppendNumbers(",\"dilations\":", input.dilations, json);
   AppendNumbers(",\"pads\":", input.pads, json);
@@ -261,14 +266,32 @@ StatusOr<std::vector<TensorSpec>> SpecsFrom(const val& specs, size_t count) {
   return result;
 }
 
+StatusOr<std::vector<Tap>> TapsFrom(const val& array) {
+  RETURN_IF_ERROR(CheckObject(array, "taps"));
+  ASSIGN_OR_RETURN(const uint32_t length, Uint32From(array, "length"));
+  std::vector<Tap> taps(length);
+  for (uint32_t i = 0; i < length; ++i) {
+    const val object = array[i];
+    RETURN_IF_ERROR(CheckObject(object, "taps"));
+    ASSIGN_OR_RETURN(taps[i].graph, Uint32From(object, "graph"));
+    ASSIGN_OR_RETURN(taps[i].value, StringFrom(object, "value"));
+    ASSIGN_OR_RETURN(taps[i].type, TypeFrom(object));
+  }
+  return taps;
+}
+
 StatusOr<WriteOptions> WriteOptionsFrom(const val& object) {
   RETURN_IF_ERROR(CheckObject(object, "options"));
   WriteOptions options;
   ASSIGN_OR_RETURN(options.strip, BoolFrom(object, "strip"));
   ASSIGN_OR_RETURN(options.main_name, StringFrom(object, "mainName"));
-  if (object["removedChannels"].isUndefined()) return options;
-  ASSIGN_OR_RETURN(const std::string removed, StringFrom(object, "removedChannels"));
-  for (const char c : removed) options.removed_channels.push_back(c == '0' ? 0 : 1);
+  if (!object["removedChannels"].isUndefined()) {
+    ASSIGN_OR_RETURN(const std::string removed, StringFrom(object, "removedChannels"));
+    for (const char c : removed) options.removed_channels.push_back(c == '0' ? 0 : 1);
+  }
+  if (!object["taps"].isUndefined()) {
+    ASSIGN_OR_RETURN(options.taps, TapsFrom(object["taps"]));
+  }
   return options;
 }
 

@@ -76,6 +76,13 @@ struct TensorSpec {
   PruneSpec prune;
 };
 
+// A value of a graph that the file is to give as an output, too.
+struct Tap {
+  uint32_t graph = 0;  // as LayerInput::graph
+  std::string value;   // by its name there
+  DType type = DType::kFloat32;
+};
+
 // What is asked for the file as a whole.
 struct WriteOptions {
   // Leaves out what no runtime needs: names of nodes, doc_strings, and the length of names of
@@ -84,6 +91,10 @@ struct WriteOptions {
   // By channel, as Layout::channels counts them: 1 where it goes. Empty where nobody has looked at
   // the weights yet (pipeline/channel_survey.h): the last ones of each set go, and sizes are right.
   std::vector<uint8_t> removed_channels;
+  // Further outputs of the model, "modelshrink_tap_0" and so on. One within a branch that is not
+  // taken is an empty tensor. Not together with `strip` or kChannels, and only where the format has
+  // graphs.
+  std::vector<Tap> taps;
   // The name of the main output file; empty: as the input's. Further files that carry the main
   // one's name in theirs (shards, external data) follow it.
   std::string main_name;

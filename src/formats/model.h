@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,11 +25,18 @@ struct ByteRange {
   bool operator==(const ByteRange&) const = default;
 };
 
+// How a recurrent layer's earlier states are in a value: the first one, of shape [directions,
+// batch, states], or those after each step, [steps, directions, batch, states]. The last one is no
+// input any more; which that is, the direction tells.
+enum class Hidden : uint8_t { kNone, kInitial, kForward, kReverse, kBidirectional };
+
 // Where a layer's inputs come from, for calibration: a value of the graph, and of a convolution how
 // it walks over it (as ONNX's Conv has it; empty: the defaults).
 struct LayerInput {
   std::string value;
-  uint64_t node = 0;  // of the layer, in the order of the graph
+  uint32_t graph = 0;  // where the name is known: 0 for the main graph, others within it
+  uint64_t node = 0;   // of the layer, in the order of the file
+  Hidden hidden = Hidden::kNone;
   std::vector<int64_t> strides, dilations, pads;
   std::string auto_pad;
 };
@@ -59,9 +67,11 @@ struct Tensor {
   bool is_weight = false;
   // The axis of output channels, by its consumer (Conv 0, ConvTranspose 1, MatMul last, …).
   uint32_t axis = 0;
-  // How many groups its consumer divides the outputs into (Conv).
+  // How many groups its consumer divides the outputs into (Conv). Of a recurrent layer's
+  // [directions, outputs, inputs] how many directions: the axis of outputs is then 1.
   uint32_t groups = 1;
-  // Of each MatMul, Gemm or Conv that it is the weight of; empty where the format does not tell.
+  // Of each MatMul, Gemm, Conv or recurrent layer that it is the weight of; empty where the format
+  // does not tell.
   std::vector<LayerInput> layer_inputs;
   std::string consumer;  // the operator that consumes it ("Conv"), "" when none does
   std::string note;
@@ -71,6 +81,12 @@ struct InputFile {
   std::string name;  // relative to the main file's folder, with "/" between folders
   uint64_t size_bytes = 0;
 };
+
+// ONNX's own, in its default domain.
+bool IsRecurrentOperator(std::string_view op_type);
+
+// Whether its first axis is that of a recurrent layer's directions, and its second that of outputs.
+bool IsRecurrentStack(const Tensor& tensor);
 
 // "float32", "int8", "uint4 block 32", "Q4_K": how the file stores it.
 std::string StoredAs(const Tensor& tensor);

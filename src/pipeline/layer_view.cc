@@ -10,13 +10,14 @@ StatusOr<LayerView> LayerViewOf(const Tensor& tensor) {
   if (!CheckedNumElements(shape, &size) || size == 0 || size > SIZE_MAX / sizeof(float)) {
     return UnsupportedError("has no weights, or too many to prune");
   }
+  const bool is_stack = IsRecurrentStack(tensor);
   const bool outputs_last = shape.size() == 2 && tensor.axis == 1;
-  if (shape.size() < 2 || (tensor.axis != 0 && !outputs_last)) {
+  if (shape.size() < 2 || (tensor.axis != 0 && !outputs_last && !is_stack)) {
     return UnsupportedError("is no matrix of outputs and inputs");
   }
   LayerView view;
   view.num_groups = tensor.groups;
-  const uint64_t rows = shape[tensor.axis];
+  const uint64_t rows = is_stack ? shape[0] * shape[1] : shape[tensor.axis];
   if (view.num_groups == 0 || rows % view.num_groups != 0) {
     return UnsupportedError("its groups do not divide its outputs");
   }

@@ -11,7 +11,8 @@
 
 namespace modelshrink {
 
-// Groups of a grouped convolution are layers of their own, one after the other.
+// Groups of a grouped convolution, and directions of a recurrent layer, are layers of their own,
+// one after the other.
 struct LayerView {
   size_t num_groups = 1;
   LayerShape shape;  // of one group
@@ -23,8 +24,8 @@ struct LayerView {
   }
 };
 
-// An UnsupportedError that says why there is none: outputs must be the first axis, or the last of a
-// matrix.
+// An UnsupportedError that says why there is none: outputs must be the first axis, the last of a
+// matrix, or the second of a recurrent layer's stack.
 StatusOr<LayerView> LayerViewOf(const Tensor& tensor);
 
 }  // namespace modelshrink

@@ -11,7 +11,7 @@ import {
   recognitionClasses,
   recognitionInput,
 } from "./recognition.mjs";
-import { decodeWav, quietNoise, speechProbabilities } from "./speech.mjs";
+import { decodeWav, quietNoise, speechFeeds, speechProbabilities } from "./speech.mjs";
 
 const fixture = (name) => readFileSync(new URL(`fixtures/${name}`, import.meta.url));
 const installed = (path) => fileURLToPath(packageFile(path));
@@ -102,6 +102,26 @@ export async function detectPages(session, pages) {
 }
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** A quieter voice in a noisy room. */
+const noisy = (samples) => {
+  const noise = quietNoise(samples.length);
+  return samples.map((sample, i) => 0.3 * sample + 10 * noise[i]);
+};
+
+/** What calibrates: voices that do not judge, clean, in noise, and noise alone. */
+export async function speechCalibration(session) {
+  const spoken = decodeWav(fixture("speech-calibration.wav"));
+  const sounds = [spoken, noisy(spoken), quietNoise(spoken.length)];
+  return (await Promise.all(sounds.map((sound) => speechFeeds(session, sound)))).flat();
+}
+
+/** The probabilities of all frames: of speech, clean and in noise, and of noise alone. */
+export async function speechTrace(session) {
+  const spoken = decodeWav(fixture("speech.wav"));
+  const sounds = [spoken, noisy(spoken), quietNoise(spoken.length)];
+  return (await Promise.all(sounds.map((sound) => speechProbabilities(session, sound)))).flat();
+}
 
 /** {speech, silence, runMs}: mean speech probabilities; runMs is for one frame of 32 ms. */
 export async function detectSpeech(session) {

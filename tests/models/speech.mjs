@@ -28,19 +28,31 @@ export function quietNoise(count) {
   });
 }
 
-/** One probability for each whole frame; every frame is fed with the end of the one before it. */
-export async function speechProbabilities(session, samples) {
+/** What each whole frame feeds the model, and what it gives: every frame with the end of the one before it. */
+async function* framesOf(session, samples) {
   let state = { data: new Float32Array(2 * 128), dims: [2, 1, 128] };
   const sr = { data: BigInt64Array.of(BigInt(SAMPLE_RATE)), dims: [] };
   const input = new Float32Array(CONTEXT + FRAME);
-  const probabilities = [];
   for (let start = 0; start + FRAME <= samples.length; start += FRAME) {
     input.copyWithin(0, FRAME);
     input.set(samples.subarray(start, start + FRAME), CONTEXT);
-    const feeds = { input: { data: input, dims: [1, input.length] }, state, sr };
+    const feeds = { input: { data: input.slice(), dims: [1, input.length] }, state, sr };
     const { output, stateN } = await session.run(feeds);
-    probabilities.push(output.data[0]);
-    state = stateN;
+    yield { feeds, probability: output.data[0] };
+    state = { data: stateN.data, dims: stateN.dims };
   }
+}
+
+/** One probability for each whole frame. */
+export async function speechProbabilities(session, samples) {
+  const probabilities = [];
+  for await (const { probability } of framesOf(session, samples)) probabilities.push(probability);
   return probabilities;
+}
+
+/** The samples that this model sees of some sound, its own states among them. */
+export async function speechFeeds(session, samples) {
+  const all = [];
+  for await (const { feeds } of framesOf(session, samples)) all.push(feeds);
+  return all;
 }

@@ -1,4 +1,5 @@
 /** Fits the layers of a pruned model one after the other, each to what the original's gives. */
+import { layerShapeOf } from "../calibration.js";
 import { ArgumentError, UnsupportedError } from "../errors.js";
 import { Gram } from "../gram.js";
 import { checkDamping, refit } from "../layers.js";
@@ -6,7 +7,7 @@ import { inspect, type LayerInput, type ModelInfo, type TensorInfo } from "../mo
 import { checkInteger, checkKeys, checkObject, optional } from "../options.js";
 import { elementsOf } from "../shape.js";
 import type { Source } from "../source.js";
-import { addTo, columnsOf, openWithOutputs } from "./calibrate.js";
+import { addTo, columnsOf, openTapped, tapsOf, type Tap } from "./layer-inputs.js";
 import {
   bytesOf,
   checkOrt,
@@ -35,36 +36,33 @@ export interface RefitLayersOptions {
 interface LayerPair {
   name: string;
   tensor: TensorInfo;
-  input: LayerInput;
+  inputs: readonly LayerInput[];
   columns: number;
   /** Where the weights are in each file. */
   offsets: { original: number; shrunk: number };
 }
+
+const placesOf = (inputs: readonly LayerInput[]) =>
+  JSON.stringify(inputs.map(({ graph, value }) => [graph, value]));
 
 /** The layers that both models have, in the order in which they run. */
 function pairsOf(original: ModelInfo, shrunk: ModelInfo, maxColumns: number): LayerPair[] {
   const others = new Map(original.tensors.map((tensor) => [tensor.name, tensor]));
   const pairs: LayerPair[] = [];
   for (const tensor of shrunk.tensors) {
-    const { name, shape, type, groups = 1, layerInputs = [], dataOffset } = tensor;
+    const { name, shape, type, groups = 1, layerInputs: inputs = [], dataOffset } = tensor;
     const other = others.get(name);
-    const [input, ...more] = layerInputs;
     const columns = columnsOf(tensor, maxColumns);
-    const isSame = other?.type === "float32" && String(other.shape) === String(shape);
-    const fits = isSame && type === "float32" && groups === 1;
-    if (
-      !fits ||
-      columns === undefined ||
-      !input ||
-      more.length > 0 ||
-      other.layerInputs?.[0]?.value !== input.value
-    )
-      continue;
-    if (dataOffset === undefined || other.dataOffset === undefined) continue;
+    if (columns === undefined || !other || groups > 1) continue;
+    const isSame =
+      [type, other.type].every((it) => it === "float32") &&
+      String(other.shape) === String(shape) &&
+      placesOf(other.layerInputs ?? []) === placesOf(inputs);
+    if (!isSame || dataOffset === undefined || other.dataOffset === undefined) continue;
     const offsets = { original: other.dataOffset, shrunk: dataOffset };
-    pairs.push({ ...{ name, tensor, input, columns, offsets } });
+    pairs.push({ ...{ name, tensor, inputs, columns, offsets } });
   }
-  return pairs.sort((a, b) => a.input.node - b.input.node);
+  return pairs.sort((a, b) => a.inputs[0]!.node - b.inputs[0]!.node);
 }
 
 /** x and x̂ side by side: channels of a convolution, columns of a product. */
@@ -81,35 +79,58 @@ function joined(x: Float32Array, y: Float32Array, dims: readonly number[], axis:
   return both;
 }
 
+/** A model that runs and can be looked into. */
+interface Tapped {
+  session: Session;
+  taps: readonly Tap[];
+}
+
+const tapsOfLayers = (layers: readonly LayerPair[]) =>
+  tapsOf(
+    layers.flatMap(({ tensor, inputs }) =>
+      inputs.map((input) => ({ layer: { tensor, grams: [] }, input })),
+    ),
+  );
+
+/** What each of the layer's inputs is in this run. */
+async function inputsOf({ session, taps }: Tapped, { inputs }: LayerPair, sample: Feeds) {
+  const outputs = inputs.map(
+    ({ graph = 0, value }) =>
+      taps.find((tap) => tap.graph === graph && tap.value === value)!.output,
+  );
+  const values = await session.run(sample, [...new Set(outputs)]);
+  return outputs.map((output) => values[output]!);
+}
+
 /** Σ [x x̂]ᵀ[x x̂] of one layer over the samples. */
 async function momentsOf(
-  { tensor, input, columns }: LayerPair,
-  sessions: { original: Session; shrunk: Session },
+  pair: LayerPair,
+  models: { original: Tapped; shrunk: Tapped },
   samples: readonly Feeds[],
   signal: AbortSignal | undefined,
 ): Promise<Gram> {
+  const { tensor, inputs, columns } = pair;
   const gram = new Gram(2 * columns);
-  const { value } = input;
+  const layer = { tensor, grams: [gram] };
   for (const sample of samples) {
     signal?.throwIfAborted();
-    const [before, after] = [
-      (await sessions.original.run(sample, [value]))[value]!,
-      (await sessions.shrunk.run(sample, [value]))[value]!,
-    ];
-    const { dims } = before;
-    const axis = tensor.consumer === "Conv" ? 1 : dims.length - 1;
-    const both = joined(floatsOf(value, before), floatsOf(value, after), dims, axis);
-    const wide = dims.map((size, i) => (i === axis ? 2 * size : size));
-    addTo({ layer: { tensor, grams: [gram] }, input }, both, wide);
-    before.dispose?.();
-    after.dispose?.();
+    const before = await inputsOf(models.original, pair, sample);
+    const after = await inputsOf(models.shrunk, pair, sample);
+    for (const [i, input] of inputs.entries()) {
+      const { dims } = before[i]!;
+      const axis = tensor.consumer === "Conv" ? 1 : dims.length - 1;
+      const [x, y] = [floatsOf(input.value, before[i]!), floatsOf(input.value, after[i]!)];
+      const wide = dims.map((size, at) => (at === axis ? 2 * size : size));
+      addTo({ layer, input }, joined(x, y, dims, axis), wide);
+    }
+    for (const value of [...before, ...after]) value.dispose?.();
   }
   return gram;
 }
 
 /** Its weights that are not zero, fitted so that they make of x̂ what the original's make of x. */
 function fitted(
-  { tensor: { shape, axis }, columns }: LayerPair,
+  { tensor, columns }: LayerPair,
   weights: { original: Float32Array; shrunk: Float32Array },
   both: Gram,
   damping: number,
@@ -120,9 +141,12 @@ function fitted(
     crossSums.set(both.sums.subarray(at, at + columns), row * columns);
   }
   const mask = Uint8Array.from(weights.shrunk, (weight) => (weight === 0 ? 0 : 1));
+  const { rows, outputsLast } = layerShapeOf(tensor)!;
   return refit(weights.original, mask, {
-    shape: axis === 1 ? shape : [shape[0]!, columns],
-    ...{ outputAxis: axis, gram: both.slice(columns, columns), crossSums, damping },
+    ...(outputsLast
+      ? { shape: [columns, rows], outputAxis: 1 }
+      : { shape: [rows, columns], outputAxis: 0 }),
+    ...{ gram: both.slice(columns, columns), crossSums, damping },
   });
 }
 
@@ -141,9 +165,9 @@ const weightsAt = (file: Uint8Array, offset: number, { shape }: TensorInfo) =>
 /**
  * The shrunk model with its surviving float32 weights fitted anew by least squares, layer after layer in the
  * order in which they run: each layer gets what the layers before it now give, and shall give what the
- * original's gave, so that it also makes up for them. Which weights are zero stays. Layers of MatMul, Gemm
- * and ungrouped Conv whose shape has not changed; others stay as they are. Takes two runs of each sample a
- * layer.
+ * original's gave, so that it also makes up for them. Which weights are zero stays. Layers of MatMul, Gemm,
+ * ungrouped Conv and recurrent layers of one direction whose shape has not changed, and that the samples
+ * reach; others stay as they are. Takes two runs of each sample a layer.
  */
 export async function refitLayers(
   original: Source,
@@ -164,27 +188,33 @@ export async function refitLayers(
   const file = await bytesOfOneFile(original, before, signal);
   const result = await bytesOfOneFile(shrunk, after, signal);
   const pairs = pairsOf(before, after, maxColumns ?? 4096);
-  const values = [...new Set(pairs.map(({ input }) => input.value))];
-  const originalSession = await openWithOutputs(ort, file, values);
+  const taps = tapsOfLayers(pairs);
+  const session = await openTapped(ort, file, taps, signal);
   try {
     for (const [i, pair] of pairs.entries()) {
-      const session = await openWithOutputs(ort, result, [pair.input.value]);
+      const own = tapsOfLayers([pair]);
+      const shrunkSession = await openTapped(ort, result, own, signal);
       try {
-        const sessions = { original: originalSession, shrunk: session };
-        const both = await momentsOf(pair, sessions, samples, signal);
+        const models = {
+          original: { session, taps },
+          shrunk: { session: shrunkSession, taps: own },
+        };
+        const both = await momentsOf(pair, models, samples, signal);
         const weights = {
           original: weightsAt(file, pair.offsets.original, pair.tensor),
           shrunk: weightsAt(result, pair.offsets.shrunk, pair.tensor),
         };
-        const found = fitted(pair, weights, both, damping);
-        result.set(new Uint8Array(found.buffer), pair.offsets.shrunk);
+        if (both.rows > 0) {
+          const found = fitted(pair, weights, both, damping);
+          result.set(new Uint8Array(found.buffer), pair.offsets.shrunk);
+        }
       } finally {
-        await session.close();
+        await shrunkSession.close();
       }
       onProgress?.(i + 1, pairs.length);
     }
   } finally {
-    await originalSession.close();
+    await session.close();
   }
   return result;
 }

@@ -73,19 +73,23 @@ uint64_t StoredBytesOf(const Document& document, const Constant& constant) {
   return constant.field.end - constant.field.begin + (is_external ? constant.data.size : 0);
 }
 
-// What a node that computes a layer reads, if the main graph has it: only its values can be seen.
-std::optional<LayerInput> LayerInputOf(const Document& document, size_t index,
-                                       size_t weight_input) {
-  const Node& node = document.nodes[index];
-  const bool is_conv = node.op_type == "Conv";
-  const bool is_layer = is_conv || node.op_type == "MatMul" || node.op_type == "Gemm";
-  if (!is_layer || node.graph != 0 || weight_input != 1 || node.inputs[0].empty()) {
-    return std::nullopt;
+// Whether all of a graph's values can be made outputs of the model: those of a loop's body come
+// more than once.
+bool CanTap(const Document& document, size_t graph) {
+  for (; graph != 0; graph = document.graphs[graph].parent) {
+    const Node& node = document.nodes[document.graphs[graph].parent_node];
+    if (!node.domain.empty() || node.op_type != "If") return false;
   }
-  if (node.op_type == "Gemm" && IntAttribute(node, "transA", 0) != 0) return std::nullopt;
-  LayerInput input = {.value = node.inputs[0], .node = index};
-  if (!is_conv) return input;
-  const auto ints = [&](const char* name) {
+  return true;
+}
+
+// Names of absent inputs and outputs are empty.
+std::string NameAt(const std::vector<std::string>& names, size_t index) {
+  return index < names.size() ? names[index] : "";
+}
+
+LayerInput ConvInputOf(const Node& node, LayerInput input) {
+  const auto ints = [&node](const char* name) {
     const Attribute* attribute = FindAttribute(node, name);
     return attribute == nullptr ? std::vector<int64_t>() : attribute->ints;
   };
@@ -96,22 +100,64 @@ std::optional<LayerInput> LayerInputOf(const Document& document, size_t index,
   return input;
 }
 
-void DescribeLayer(const Document& document, const Constant& constant, const WeightRole& role,
-                   Tensor* tensor) {
-  const Node& consumer = document.nodes[role.consumer];
-  const int64_t group = consumer.op_type == "Conv" ? IntAttribute(consumer, "group", 1) : 1;
-  tensor->groups = group > 0 && group <= UINT32_MAX ? static_cast<uint32_t>(group) : 1;
-  bool is_direct = false;
-  for (const Use& use : constant.uses) {
-    const Node& node = document.nodes[use.node];
-    is_direct |= use.node == role.consumer;
-    // Another operator would see the weight otherwise.
-    if (node.op_type != consumer.op_type) continue;
-    if (auto input = LayerInputOf(document, use.node, use.input))
-      tensor->layer_inputs.push_back(*input);
+// What the recurrence weights multiply: the states before each step.
+std::vector<LayerInput> HiddenInputsOf(const Node& node, LayerInput input) {
+  // Otherwise its last part multiplies states that were reset already, which no value holds.
+  if (node.op_type == "GRU" && IntAttribute(node, "linear_before_reset", 0) == 0) return {};
+  if (IntAttribute(node, "layout", 0) != 0) return {};
+  const Attribute* const attribute = FindAttribute(node, "direction");
+  const std::string direction = attribute == nullptr ? "forward" : attribute->s;
+  std::vector<LayerInput> inputs;
+  input.value = NameAt(node.inputs, 5);
+  input.hidden = Hidden::kInitial;
+  if (!input.value.empty()) inputs.push_back(input);
+  input.value = NameAt(node.outputs, 0);
+  input.hidden = direction == "forward"   ? Hidden::kForward
+                 : direction == "reverse" ? Hidden::kReverse
+                                          : Hidden::kBidirectional;
+  if (input.value.empty()) return {};
+  inputs.push_back(input);
+  return inputs;
+}
+
+// What the node reads that has the constant as its weight; nothing where it cannot be seen.
+std::vector<LayerInput> LayerInputsOf(const Document& document, const WeightRole& role) {
+  const Node& node = document.nodes[role.consumer];
+  LayerInput input = {.value = NameAt(node.inputs, 0),
+                      .graph = static_cast<uint32_t>(node.graph),
+                      .node = role.consumer};
+  if (!CanTap(document, node.graph) || input.value.empty()) return {};
+  if (IsRecurrentOperator(node.op_type)) {
+    const bool has_padding = !NameAt(node.inputs, 4).empty();
+    if (has_padding) return {};
+    return role.input == 1 ? std::vector{input} : HiddenInputsOf(node, std::move(input));
   }
-  if (is_direct) return;
-  if (auto input = LayerInputOf(document, role.consumer, 1)) tensor->layer_inputs.push_back(*input);
+  if (role.input != 1) return {};
+  if (node.op_type == "Conv") return {ConvInputOf(node, std::move(input))};
+  const bool is_plain =
+      node.op_type == "MatMul" || (node.op_type == "Gemm" && IntAttribute(node, "transA", 0) == 0);
+  return is_plain ? std::vector{input} : std::vector<LayerInput>();
+}
+
+// `roles`: at least one; the first is the tensor's own.
+void DescribeLayer(const Document& document, std::span<const WeightRole> roles, Tensor* tensor) {
+  const Node& consumer = document.nodes[roles[0].consumer];
+  tensor->is_weight = true;
+  tensor->axis = roles[0].axis;
+  tensor->consumer = consumer.op_type;
+  int64_t groups = consumer.op_type == "Conv" ? IntAttribute(consumer, "group", 1) : 1;
+  if (IsRecurrentStack(*tensor)) groups = static_cast<int64_t>(tensor->shape[0]);
+  tensor->groups = groups > 0 && groups <= UINT32_MAX ? static_cast<uint32_t>(groups) : 1;
+  std::unordered_set<size_t> seen;
+  for (const WeightRole& role : roles) {
+    // Another operator would see the weight otherwise.
+    const bool is_alike = document.nodes[role.consumer].op_type == consumer.op_type &&
+                          role.axis == tensor->axis && role.input == roles[0].input;
+    if (!is_alike || !seen.insert(role.consumer).second) continue;
+    for (LayerInput& input : LayerInputsOf(document, role)) {
+      tensor->layer_inputs.push_back(std::move(input));
+    }
+  }
 }
 
 Tensor Describe(const Document& document, const ValueGraph& graph, size_t index) {
@@ -124,15 +170,12 @@ Tensor Describe(const Document& document, const ValueGraph& graph, size_t index)
   if (!constant.uses.empty()) tensor.consumer = document.nodes[constant.uses[0].node].op_type;
   tensor.note = ReasonAgainst(document, constant, tensor.scheme.type);
   if (!tensor.note.empty()) return tensor;
-  const std::optional<WeightRole> role = FindWeightRole(document, graph, index);
-  if (!role) {
+  const std::vector<WeightRole> roles = FindWeightRoles(document, graph, index);
+  if (roles.empty()) {
     tensor.note = constant.uses.empty() ? "nothing consumes it" : "not consumed as a weight";
     return tensor;
   }
-  tensor.is_weight = true;
-  tensor.axis = role->axis;
-  tensor.consumer = document.nodes[role->consumer].op_type;
-  DescribeLayer(document, constant, *role, &tensor);
+  DescribeLayer(document, roles, &tensor);
   const Value& value = graph.value(graph.ValueOfConstant(index));
   if (value.is_input && document.ir_version >= 4) {
     tensor.note = "also a graph input: a caller may give another value";

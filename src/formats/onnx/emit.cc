@@ -276,7 +276,7 @@ Fragment ValueInfoProto(std::string_view name, const ValueInfo& info) {
   }
   Fragment tensor;
   tensor.AppendVarintField(kTensorTypeElem, static_cast<uint64_t>(info.elem_type));
-  tensor.AppendMessageField(kTensorTypeShape, shape);
+  if (info.has_shape) tensor.AppendMessageField(kTensorTypeShape, shape);
   Fragment type;
   type.AppendMessageField(kTypeTensor, tensor);
   Fragment value;

@@ -28,8 +28,7 @@ std::optional<uint32_t> WeightAxis(const Node& node, size_t input, size_t rank) 
     if (axis < 0 || axis >= signed_rank) return std::nullopt;
     return static_cast<uint32_t>(axis);
   }
-  const bool is_recurrent = op == "LSTM" || op == "GRU" || op == "RNN";
-  if (is_recurrent && (input == 1 || input == 2) && rank == 3) return 1;
+  if (IsRecurrentOperator(op) && (input == 1 || input == 2) && rank == 3) return 1;
   return std::nullopt;
 }
 
@@ -81,18 +80,22 @@ class RoleFinder {
   RoleFinder(const Document& document, const ValueGraph& graph)
       : document_(document), graph_(graph) {}
 
-  std::optional<WeightRole> Find(size_t value, size_t rank, size_t chain = 0) {
+  // The roles of a value of this rank, with axes of that value.
+  std::vector<WeightRole> Find(size_t value, size_t rank, size_t chain = 0) {
+    std::vector<WeightRole> roles;
     for (const Use& use : graph_.value(value).uses) {
-      if (budget_ == 0) return std::nullopt;
+      if (budget_ == 0) return roles;
       --budget_;
       const Node& node = document_.nodes[use.node];
       if (const std::optional<uint32_t> axis = WeightAxis(node, use.input, rank)) {
-        return WeightRole{.axis = *axis, .consumer = use.node};
+        roles.push_back({.axis = *axis, .consumer = use.node, .input = use.input});
+      } else if (chain < kMaxChain) {
+        for (const WeightRole& role : FindBehind(node, use.input, rank, chain)) {
+          roles.push_back(role);
+        }
       }
-      if (chain == kMaxChain) continue;
-      if (std::optional<WeightRole> role = FindBehind(node, use.input, rank, chain)) return role;
     }
-    return std::nullopt;
+    return roles;
   }
 
  private:
@@ -101,35 +104,41 @@ class RoleFinder {
   static constexpr size_t kMaxChain = 8;
   static constexpr size_t kMaxUses = 1024;
 
-  std::optional<WeightRole> FindBehind(const Node& node, size_t input, size_t rank, size_t chain) {
+  // With axes of `input`.
+  std::vector<WeightRole> FindBehind(const Node& node, size_t input, size_t rank, size_t chain) {
     const std::string& op = node.op_type;
-    if (!node.domain.empty() || node.outputs.empty()) return std::nullopt;
+    if (!node.domain.empty() || node.outputs.empty()) return {};
     const size_t output = graph_.Find(node.graph, node.outputs[0]);
-    if (output == kNone) return std::nullopt;
+    if (output == kNone) return {};
     const bool keeps_axes =
         ((op == "Identity" || op == "Slice" || op == "Split") && input == 0) || op == "Concat";
     if (keeps_axes) return Find(output, rank, chain + 1);
-    if (input != 0) return std::nullopt;
+    if (input != 0) return {};
     if (op == "Transpose") {
-      std::optional<WeightRole> role = Find(output, rank, chain + 1);
-      if (!role) return std::nullopt;
-      const std::optional<uint32_t> axis = AxisBeforeTranspose(node, role->axis, rank);
-      if (!axis) return std::nullopt;
-      role->axis = *axis;
-      return role;
+      return Mapped(Find(output, rank, chain + 1),
+                    [&node, rank](uint32_t axis) { return AxisBeforeTranspose(node, axis, rank); });
     }
-    return op == "Unsqueeze" ? FindBehindUnsqueeze(node, output, rank, chain) : std::nullopt;
+    if (op != "Unsqueeze") return {};
+    const std::optional<std::vector<int64_t>> axes = AxesOf(document_, graph_, node);
+    if (!axes || axes->size() > kMaxChain) return {};
+    const auto sources = UnsqueezeSources(*axes, rank);
+    return Mapped(Find(output, sources.size(), chain + 1), [&sources, rank](uint32_t axis) {
+      const std::optional<uint32_t> source = sources[axis];
+      return source && *source < rank ? source : std::nullopt;
+    });
   }
 
-  std::optional<WeightRole> FindBehindUnsqueeze(const Node& node, size_t output, size_t rank,
-                                                size_t chain) {
-    const std::optional<std::vector<int64_t>> axes = AxesOf(document_, graph_, node);
-    if (!axes || axes->size() > kMaxChain) return std::nullopt;
-    const auto sources = UnsqueezeSources(*axes, rank);
-    std::optional<WeightRole> role = Find(output, sources.size(), chain + 1);
-    if (!role || !sources[role->axis] || *sources[role->axis] >= rank) return std::nullopt;
-    role->axis = *sources[role->axis];
-    return role;
+  // Without the roles whose axis comes from nowhere.
+  template <typename F>
+  static std::vector<WeightRole> Mapped(const std::vector<WeightRole>& roles, F source_of) {
+    std::vector<WeightRole> mapped;
+    for (WeightRole role : roles) {
+      const std::optional<uint32_t> axis = source_of(role.axis);
+      if (!axis) continue;
+      role.axis = *axis;
+      mapped.push_back(role);
+    }
+    return mapped;
   }
 
   const Document& document_;
@@ -244,10 +253,10 @@ size_t ValueGraph::FindInput(const Node& node, size_t input) const {
   return input < node.inputs.size() ? Find(node.graph, node.inputs[input]) : kNone;
 }
 
-std::optional<WeightRole> FindWeightRole(const Document& document, const ValueGraph& graph,
-                                         size_t constant) {
+std::vector<WeightRole> FindWeightRoles(const Document& document, const ValueGraph& graph,
+                                        size_t constant) {
   const size_t value = graph.ValueOfConstant(constant);
-  if (value == kNone) return std::nullopt;
+  if (value == kNone) return {};
   return RoleFinder(document, graph).Find(value, document.constants[constant].dims.size());
 }
 

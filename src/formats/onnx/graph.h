@@ -57,12 +57,14 @@ int64_t IntAttribute(const Node& node, std::string_view name, int64_t otherwise)
 struct WeightRole {
   uint32_t axis = 0;    // of output channels, in the constant's own dims
   size_t consumer = 0;  // the node
+  size_t input = 0;     // of that node
 };
 
-// The first use, in file order, that makes a constant a weight: directly, or through nodes that
-// only move its elements (Identity, Transpose, Slice, Split, Concat, Unsqueeze).
-std::optional<WeightRole> FindWeightRole(const Document& document, const ValueGraph& graph,
-                                         size_t constant);
+// The uses that make a constant a weight, in file order: directly, or through nodes that only move
+// its elements (Identity, Transpose, Slice, Split, Concat, Unsqueeze). Of a graph with very many
+// uses the first ones.
+std::vector<WeightRole> FindWeightRoles(const Document& document, const ValueGraph& graph,
+                                        size_t constant);
 
 }  // namespace modelshrink::onnx
 

@@ -254,6 +254,10 @@ void Rewriter::AddCutEdits(std::vector<Edit>* edits) const {
   }
 }
 
+void Rewriter::Add(std::vector<Edit> edits) {
+  for (Edit& edit : edits) edits_.push_back(std::move(edit));
+}
+
 Rewriter::Output Rewriter::Finish() && {
   MoveKeptConstants();
   std::vector<Edit> edits;

@@ -114,6 +114,8 @@ class Rewriter {
   Fragment FieldOf(const ActivationQuantizer& quantizer) const;
 
   void Commit(Replacement replacement);
+  // Of what no replacement touches.
+  void Add(std::vector<Edit> edits);
   // The whole new file, the other one (empty when there is none) and their jobs.
   struct Output {
     Fragment main, external;

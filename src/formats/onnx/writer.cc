@@ -7,6 +7,7 @@
 
 #include "formats/onnx/cut.h"
 #include "formats/onnx/rewrite.h"
+#include "formats/onnx/taps.h"
 
 namespace modelshrink::onnx {
 namespace {
@@ -206,7 +207,8 @@ StatusOr<Layout> WriteOnce(const Document& document, const Model& model,
   }
   const bool is_fixed = document.has_other_external_data && !location.empty();
   const bool keeps_places = is_fixed || !is_renamed || location.empty();
-  if (rewriter.num_jobs() == 0 && !options.strip && !all_external && keeps_places) {
+  const bool keeps_graph = rewriter.num_jobs() == 0 && !options.strip && options.taps.empty();
+  if (keeps_graph && !all_external && keeps_places) {
     return CopyOf(model, main, std::move(layout));
   }
   if (is_fixed) {
@@ -214,8 +216,10 @@ StatusOr<Layout> WriteOnce(const Document& document, const Model& model,
         "a tensor that is neither an initializer nor the value of a graph's Constant node has its "
         "values in another file, which so cannot be written anew");
   }
+  ASSIGN_OR_RETURN(std::vector<Edit> taps, TapEdits(document, options.taps));
+  rewriter.Add(std::move(taps));
   // Each replacement is smaller than what it replaces, and no length prefix grows: neither can the
-  // file, but for the places and padding of external data.
+  // file, but for taps and the places and padding of external data.
   Rewriter::Output output = std::move(rewriter).Finish();
   layout.jobs = std::move(output.jobs);
   AppendFile(main, output.main, &layout);

@@ -1,0 +1,165 @@
+/** What a model's layers read, made outputs of it and summed up. */
+import { layerShapeOf } from "../calibration.js";
+import type { CoreTap } from "../core.js";
+import { UnsupportedError } from "../errors.js";
+import type { ConvWindow, Gram } from "../gram.js";
+import { unwrap } from "../load.js";
+import type { LayerInput, TensorInfo } from "../models.js";
+import { withModel } from "../open-model.js";
+import { keepingOrder } from "../recipe.js";
+import { runOrder } from "../run.js";
+import { MemorySink } from "../sink.js";
+import type { Source } from "../source.js";
+import { callLive } from "../steps.js";
+import { Session, type OrtModule } from "./session.js";
+
+export interface Layer {
+  tensor: TensorInfo;
+  /** One for each group or direction. */
+  grams: readonly Gram[];
+}
+
+/** What reads one value of the graph, and sums it up. */
+export interface Reader {
+  layer: Layer;
+  input: LayerInput;
+}
+
+/** A value that is read, as an output of the model. */
+export interface Tap extends CoreTap {
+  output: string;
+  readers: Reader[];
+}
+
+/** How many inputs each output of a layer has, where they can be seen and are not too many. */
+export function columnsOf(tensor: TensorInfo, maxColumns: number): number | undefined {
+  const { shape, consumer, isWeight, layerInputs = [] } = tensor;
+  const layer = layerShapeOf(tensor);
+  // The moments of volumes are not computed.
+  const isFlat = shape.length <= (consumer === "Conv" ? 4 : 3);
+  const isSeen = layer && isWeight && isFlat && layerInputs.length > 0;
+  return isSeen && layer.columns <= maxColumns ? layer.columns : undefined;
+}
+
+/** Each value once, whoever reads it. */
+export function tapsOf(readers: readonly Reader[]): Tap[] {
+  const taps = new Map<string, Tap>();
+  for (const reader of readers) {
+    const { graph = 0, value } = reader.input;
+    const key = `${graph} ${value}`;
+    const { type } = reader.layer.tensor;
+    const output = `modelshrink_tap_${taps.size}`;
+    const tap = taps.get(key) ?? { graph, value, type, output, readers: [] };
+    taps.set(key, tap);
+    tap.readers.push(reader);
+  }
+  return [...taps.values()];
+}
+
+/** The model, of one file, with outputs for the taps. */
+function withTaps(model: Source, taps: readonly Tap[], signal: AbortSignal | undefined) {
+  return withModel(model, signal ? { signal } : {}, async (opened) => {
+    const { order, planned } = callLive(opened.core, () => {
+      const { specs, options } = keepingOrder(unwrap(opened.model.info()).tensors);
+      const tapped = { specs, options: { ...options, taps: [...taps] } };
+      return { order: tapped, planned: unwrap(opened.model.plan(specs, tapped.options)) };
+    });
+    const sink = new MemorySink();
+    const quiet = signal ? { signal } : {};
+    await runOrder(opened, order, planned, { ...quiet, sink, calibration: undefined, workers: 0 });
+    const [blob] = Object.values(sink.blobs());
+    return new Uint8Array(await blob!.arrayBuffer());
+  });
+}
+
+export async function openTapped(
+  ort: OrtModule,
+  model: Source,
+  taps: readonly Tap[],
+  signal: AbortSignal | undefined,
+): Promise<Session> {
+  if (taps.length === 0) {
+    throw new UnsupportedError(
+      "This model has no MatMul, Gemm, Conv or recurrent layer whose inputs can be seen.",
+    );
+  }
+  const bytes = await withTaps(model, taps, signal);
+  return Session.open(ort, bytes, "the model with its layers' inputs as outputs");
+}
+
+/** SAME_UPPER and SAME_LOWER depend on the size of what comes in. */
+function padsOf(
+  { pads, autoPad, strides, dilations }: LayerInput,
+  dims: readonly number[],
+  kernel: number[],
+) {
+  if (autoPad !== "SAME_UPPER" && autoPad !== "SAME_LOWER") return pads;
+  const totals = kernel.map((size, i) => {
+    const stride = strides?.[i] ?? 1;
+    const reach = (size - 1) * (dilations?.[i] ?? 1) + 1;
+    const length = dims[2 + i]!;
+    return Math.max(0, (Math.ceil(length / stride) - 1) * stride + reach - length);
+  });
+  const small = totals.map((total) => Math.floor(total / 2));
+  const large = totals.map((total) => Math.ceil(total / 2));
+  return autoPad === "SAME_UPPER" ? [...small, ...large] : [...large, ...small];
+}
+
+function addConvTo(
+  { layer: { tensor, grams }, input }: Reader,
+  values: Float32Array,
+  dims: readonly number[],
+) {
+  const kernelShape = tensor.shape.slice(2);
+  const pads = padsOf(input, dims, kernelShape);
+  for (const [groupIndex, gram] of grams.entries()) {
+    const window: ConvWindow = {
+      // Neighbours are alike: more places of one image would tell little more.
+      maxRows: Math.max(256, 4 * gram.columns),
+      ...{ kernelShape, group: grams.length, groupIndex },
+      ...(input.strides ? { strides: input.strides } : {}),
+      ...(input.dilations ? { dilations: input.dilations } : {}),
+      ...(pads ? { pads } : {}),
+    };
+    gram.addConv(values, dims, window);
+  }
+}
+
+/** States of [directions, batch, states], or those after each step; what follows the last step is no input. */
+function addHiddenTo(
+  { layer: { grams }, input: { hidden } }: Reader,
+  values: Float32Array,
+  dims: readonly number[],
+) {
+  const [batch = 0, states = 0] = dims.slice(-2);
+  const numSteps = hidden === "initial" ? 1 : dims[0]!;
+  const size = batch * states;
+  for (const [direction, gram] of grams.entries()) {
+    const isReverse = hidden === "reverse" || (hidden === "bidirectional" && direction === 1);
+    const last = isReverse ? 0 : numSteps - 1;
+    for (let step = 0; step < numSteps; ++step) {
+      if (hidden !== "initial" && step === last) continue;
+      const at = (step * grams.length + direction) * size;
+      gram.add(values.subarray(at, at + size));
+    }
+  }
+}
+
+/** What a value has where a layer's inputs are; a slice of the weights reads fewer. */
+function fits({ layer: { tensor, grams }, input: { hidden } }: Reader, dims: readonly number[]) {
+  const { columns } = grams[0]!;
+  if (tensor.consumer === "Conv") {
+    const perChannel = tensor.shape.slice(2).reduce((all, size) => all * size, 1);
+    return dims.length === tensor.shape.length && dims[1]! * perChannel === columns * grams.length;
+  }
+  return dims.at(-1) === columns && (!hidden || dims.at(-3) === grams.length);
+}
+
+/** Sums up a value of one run; one of a branch that was not taken is empty. */
+export function addTo(reader: Reader, values: Float32Array, dims: readonly number[]): void {
+  if (values.length === 0 || !fits(reader, dims)) return;
+  const { layer, input } = reader;
+  if (layer.tensor.consumer === "Conv") addConvTo(reader, values, dims);
+  else if (input.hidden) addHiddenTo(reader, values, dims);
+  else for (const gram of layer.grams) gram.add(values);
+}

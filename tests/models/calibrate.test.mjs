@@ -1,0 +1,191 @@
+// calibrate() on layers in branches and recurrent layers, against what onnxruntime says they read.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { before, test } from "node:test";
+import * as ort from "onnxruntime-node";
+import { Gram, init, inspect, shrink } from "modelshrink";
+import { calibrate, refitLayers } from "modelshrink/runtime";
+import { bytes, initializer, number, string, valueInfo, wave } from "../node/onnx.mjs";
+import { modelPaths, speechCalibration } from "./models.mjs";
+import { nodeRuntime } from "./runtimes.mjs";
+
+before(() => init());
+
+const concat = (...parts) => Buffer.concat(parts.flat());
+const attribute = {
+  int: (name, value) => bytes(5, concat(string(1, name), number(3, value), number(20, 2))),
+  text: (name, value) => bytes(5, concat(string(1, name), string(4, value), number(20, 3))),
+  graph: (name, value) => bytes(5, concat(string(1, name), bytes(6, value), number(20, 5))),
+};
+const node = (op, inputs, outputs, ...attributes) =>
+  bytes(
+    1,
+    concat(
+      inputs.map((name) => string(1, name)),
+      outputs.map((name) => string(2, name)),
+      string(4, op),
+      attributes,
+    ),
+  );
+const weight = (name, shape) =>
+  bytes(
+    5,
+    initializer({
+      name,
+      shape,
+      values: wave(
+        shape.reduce((a, b) => a * b),
+        name.length,
+      ),
+    }),
+  );
+const modelOf = (...graph) =>
+  new Uint8Array(
+    concat(number(1, 8), bytes(7, concat(string(2, "g"), graph)), bytes(8, number(2, 17))),
+  );
+const input = (name, shape, type) => bytes(11, valueInfo(name, shape, type));
+const output = (name, shape) => bytes(12, valueInfo(name, shape));
+
+/** The Gram of rows of `columns` in these arrays. */
+function gramOf(columns, ...arrays) {
+  const gram = new Gram(columns);
+  for (const rows of arrays) gram.add(rows);
+  return gram;
+}
+
+const [steps, batch, width, states] = [5, 2, 6, 4];
+const gates = { LSTM: 4, GRU: 3, RNN: 1 };
+
+for (const [op, direction] of [
+  ["LSTM", "forward"],
+  ["GRU", "reverse"],
+  ["RNN", "bidirectional"],
+]) {
+  test(`${op}, ${direction}: W reads the inputs, R the states before each step`, async () => {
+    const directions = direction === "bidirectional" ? 2 : 1;
+    const rows = gates[op] * states;
+    const model = modelOf(
+      node(
+        op,
+        ["x", "w", "r", "", "", "h"],
+        ["y"],
+        attribute.int("hidden_size", states),
+        attribute.text("direction", direction),
+        ...(op === "GRU" ? [attribute.int("linear_before_reset", 1)] : []),
+      ),
+      weight("w", [directions, rows, width]),
+      weight("r", [directions, rows, states]),
+      input("x", [steps, batch, width]),
+      input("h", [directions, batch, states]),
+      output("y", [steps, directions, batch, states]),
+    );
+    const sample = {
+      x: { data: wave(steps * batch * width, 3), dims: [steps, batch, width] },
+      h: { data: wave(directions * batch * states, 5), dims: [directions, batch, states] },
+    };
+    const session = await (await nodeRuntime()).open(model);
+    const y = (await session.run(sample)).y.data;
+    await session.release();
+    const calibration = await calibrate(model, { ort, inputs: [sample] });
+    const size = batch * states;
+    for (let d = 0; d < directions; ++d) {
+      const own = (name) => [calibration[name]].flat()[d];
+      assert.equal([calibration.r].flat().length, directions);
+      assert.deepEqual(own("w").sums, gramOf(width, sample.x.data).sums);
+      const stateAfter = (step) => y.subarray((step * directions + d) * size).subarray(0, size);
+      const isReverse = direction === "reverse" || d === 1;
+      const order = Array.from({ length: steps - 1 }, (_, i) => (isReverse ? i + 1 : i));
+      const first = sample.h.data.subarray(d * size, (d + 1) * size);
+      const expected = gramOf(states, first, ...order.map(stateAfter));
+      assert.equal(own("r").rows, steps * batch);
+      assert.deepEqual(own("r").sums, expected.sums);
+    }
+    // Each direction is a layer of its own to what is pruned by it.
+    const { report } = await shrink(
+      model,
+      { prune: { method: "sparsegpt", sparsity: 0.5 }, minElements: 1 },
+      { calibration },
+    );
+    for (const { note, sparsity } of report.tensors) {
+      assert.equal(note, undefined);
+      assert.ok(Math.abs(sparsity - 0.5) < 0.05, `sparsity ${sparsity}`);
+    }
+  });
+}
+
+/** y = c ? relu(x)·v : x·w. */
+function branchedModel() {
+  const branch = (nodes, name) => concat(nodes, string(2, name), output(name, [2, width]));
+  const then = branch([node("Relu", ["x"], ["t"]), node("MatMul", ["t", "v"], ["p"])], "p");
+  const otherwise = branch([node("MatMul", ["x", "w"], ["q"])], "q");
+  return modelOf(
+    node(
+      "If",
+      ["c"],
+      ["y"],
+      attribute.graph("then_branch", then),
+      attribute.graph("else_branch", otherwise),
+    ),
+    weight("v", [width, width]),
+    weight("w", [width, width]),
+    input("c", [], 9),
+    input("x", [2, width]),
+    output("y", [2, width]),
+  );
+}
+
+const branchedSample = (isThen, seed) => ({
+  c: { type: "bool", data: Uint8Array.of(isThen ? 1 : 0), dims: [] },
+  x: { data: wave(2 * width, seed), dims: [2, width] },
+});
+
+test("layers in branches see the samples that take them", async () => {
+  const model = branchedModel();
+  const samples = [true, false, true].map((isThen, i) => branchedSample(isThen, i));
+  const { v, w } = await calibrate(model, { ort, inputs: samples });
+  const relu = ({ x }) => x.data.map((value) => Math.max(0, value));
+  assert.deepEqual(v.sums, gramOf(width, relu(samples[0]), relu(samples[2])).sums);
+  assert.deepEqual(w.sums, gramOf(width, samples[1].x.data).sums);
+  const onlyThen = await calibrate(model, { ort, inputs: samples.slice(0, 1) });
+  assert.deepEqual(Object.keys(onlyThen), ["v"]);
+});
+
+test("refitLayers() fits what the samples reach, and leaves the rest", async () => {
+  const model = branchedModel();
+  const pruned = await (
+    await shrink(model, { prune: { method: "magnitude", sparsity: 0.5 }, minElements: 1 })
+  ).bytes();
+  const samples = Array.from({ length: 20 }, (_, i) => branchedSample(true, i));
+  const fitted = await refitLayers(model, pruned, { ort, inputs: samples });
+  const { tensors } = await inspect(pruned);
+  for (const { name, dataOffset } of tensors) {
+    const part = (file) => Buffer.from(file).subarray(dataOffset, dataOffset + 4 * width * width);
+    assert.equal(part(pruned).equals(part(fitted)), name === "w", name);
+  }
+});
+
+test("Silero VAD: all layers of the branch that 16 kHz takes", async () => {
+  const model = await readFile(modelPaths.speech);
+  const session = await (await nodeRuntime()).open(model);
+  const inputs = (await speechCalibration(session)).slice(0, 20);
+  await session.release();
+  const calibration = await calibrate(model, { ort, inputs });
+  const found = Object.entries(calibration).map(([name, { columns, rows }]) => [
+    name.replace("If_0_then_branch__Inline_0__", ""),
+    columns,
+    rows,
+  ]);
+  assert.deepEqual(found, [
+    ["stft.forward_basis_buffer", 256, 20 * 4],
+    ["encoder.0.reparam_conv.weight", 387, 20 * 4],
+    ["encoder.1.reparam_conv.weight", 384, 20 * 2],
+    ["encoder.2.reparam_conv.weight", 192, 20],
+    ["encoder.3.reparam_conv.weight", 192, 20],
+    ["decoder.rnn.weight_ih", 128, 20],
+    ["decoder.rnn.weight_hh", 128, 20],
+    ["decoder.decoder.2.weight", 128, 20],
+  ]);
+  const states = calibration["If_0_then_branch__Inline_0__decoder.rnn.weight_hh"];
+  const expected = gramOf(128, ...inputs.map(({ state }) => state.data.subarray(0, 128)));
+  assert.deepEqual(states.sums, expected.sums);
+});

@@ -1,0 +1,188 @@
+// Inner values as outputs of the model, and which of them layers read.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "formats/onnx/taps.h"
+#include "onnx_writer_model.h"
+
+namespace modelshrink::onnx {
+namespace {
+
+std::string Branch(const std::string& nodes, const std::string& output) {
+  return nodes + GraphOutputField(output);
+}
+
+std::string IfNode(const std::string& condition, const std::string& output,
+                   const std::string& then_branch, const std::string& else_branch) {
+  return NodeField("If", {condition}, {output},
+                   GraphAttr("then_branch", then_branch) + GraphAttr("else_branch", else_branch));
+}
+
+// y = c ? (d ? x·v : x) : x·w; graphs 1 and 4 are the outer branches, 2 and 3 the inner ones.
+std::string NestedModel() {
+  const std::string inner = IfNode("d", "p", Branch(NodeField("MatMul", {"x", "v"}, {"q"}), "q"),
+                                   Branch(NodeField("Identity", {"x"}, {"r"}), "r"));
+  return ModelFile(
+      IfNode(
+          "c", "y", Branch(inner, "p"),
+          Branch(NodeField("Relu", {"x"}, {"t"}) + NodeField("MatMul", {"t", "w"}, {"s"}), "s")) +
+      Initializer("v", {4, 4}) + Initializer("w", {4, 4}));
+}
+
+const Tensor& TensorNamed(const OnnxFormat& format, const std::string& name) {
+  for (const Tensor& tensor : format.model().tensors) {
+    if (tensor.name == name) return tensor;
+  }
+  ADD_FAILURE() << "no tensor " << name;
+  return format.model().tensors[0];
+}
+
+// The file with taps, read again.
+std::unique_ptr<OnnxFormat> Tapped(const std::string& file, std::vector<Tap> taps) {
+  const auto format = Read(file);
+  const std::vector<TensorSpec> specs(format->model().tensors.size());
+  WriteOptions options;
+  options.taps = std::move(taps);
+  const auto layout = format->Write(specs, options);
+  EXPECT_TRUE(layout.ok()) << layout.status().message();
+  return layout.ok() ? Read(RenderAny(layout.value(), file)) : nullptr;
+}
+
+TEST(OnnxTaps, ValuesOfBranchesComeOutWithEmptyTensorsInTheOthers) {
+  const auto format = Read(NestedModel());
+  const auto& v = TensorNamed(*format, "v").layer_inputs;
+  const auto& w = TensorNamed(*format, "w").layer_inputs;
+  ASSERT_EQ(v.size(), 1U);
+  ASSERT_EQ(w.size(), 1U);
+  EXPECT_EQ(v[0].value, "x");
+  EXPECT_EQ(w[0].value, "t");
+
+  const auto tapped = Tapped(NestedModel(), {{.graph = v[0].graph, .value = "x"},
+                                             {.graph = w[0].graph, .value = "t"},
+                                             {.graph = 0, .value = "x"}});
+  ASSERT_NE(tapped, nullptr);
+  const Document& document = tapped->document();
+  EXPECT_EQ(document.graphs[0].outputs,
+            (Strings{"y", "modelshrink_tap_0", "modelshrink_tap_1", "modelshrink_tap_2"}));
+  EXPECT_EQ(OpsOf(document, 0), (Strings{"If", "Identity"}));
+  const Node& outer = document.nodes[document.graphs[0].nodes[0]];
+  EXPECT_EQ(outer.outputs, (Strings{"y", "modelshrink_tap_0", "modelshrink_tap_1"}));
+
+  const size_t then_branch = outer.subgraphs[0], else_branch = outer.subgraphs[1];
+  EXPECT_EQ(document.graphs[then_branch].outputs,
+            (Strings{"p", "modelshrink_tap_0_1", "modelshrink_tap_1_1"}));
+  EXPECT_EQ(OpsOf(document, then_branch), (Strings{"If", "Constant"}));
+  EXPECT_EQ(document.graphs[else_branch].outputs,
+            (Strings{"s", "modelshrink_tap_0_1", "modelshrink_tap_1_1"}));
+  EXPECT_EQ(OpsOf(document, else_branch), (Strings{"Relu", "MatMul", "Constant", "Identity"}));
+
+  const Node& inner = document.nodes[document.graphs[then_branch].nodes[0]];
+  EXPECT_EQ(inner.outputs, (Strings{"p", "modelshrink_tap_0_1"}));
+  EXPECT_EQ(OpsOf(document, inner.subgraphs[0]), (Strings{"MatMul", "Identity"}));
+  EXPECT_EQ(OpsOf(document, inner.subgraphs[1]), (Strings{"Identity", "Constant"}));
+  for (const size_t branch : inner.subgraphs) {
+    EXPECT_EQ(document.graphs[branch].outputs.at(1), "modelshrink_tap_0_2");
+  }
+  for (const Constant& constant : document.constants) {
+    if (constant.node != kNone) EXPECT_EQ(constant.dims, Shape{0});
+  }
+}
+
+TEST(OnnxTaps, EmptyTensorsHaveTheTypeOfTheValue) {
+  const auto tapped = Tapped(
+      NestedModel(), {{.graph = TensorNamed(*Read(NestedModel()), "w").layer_inputs.at(0).graph,
+                       .value = "t",
+                       .type = DType::kFloat16}});
+  ASSERT_NE(tapped, nullptr);
+  size_t num_empty = 0;
+  for (const Constant& constant : tapped->document().constants) {
+    if (constant.node == kNone) continue;
+    EXPECT_EQ(constant.data_type, 10);
+    ++num_empty;
+  }
+  EXPECT_EQ(num_empty, 1U);
+}
+
+TEST(OnnxTaps, WhatCannotBeAnOutputIsRefused) {
+  const std::string body = Branch(NodeField("MatMul", {"x", "w"}, {"s"}), "s");
+  const std::string file =
+      ModelFile(NodeField("Loop", {"n", "c"}, {"y"}, GraphAttr("body", body)) +
+                Initializer("w", {4, 4}) + Initializer("modelshrink_tap_1", {4, 4}));
+  const auto format = Read(file);
+  EXPECT_TRUE(TensorNamed(*format, "w").layer_inputs.empty());
+  const auto error_of = [&](std::vector<Tap> taps) {
+    const auto edits = TapEdits(format->document(), taps);
+    return edits.ok() ? std::string() : std::string(edits.status().message());
+  };
+  EXPECT_EQ(error_of({{.graph = 0, .value = "x"}}), "");
+  EXPECT_NE(error_of({{.graph = 1, .value = "x"}}).find("within Loop"), std::string::npos);
+  EXPECT_NE(error_of({{.graph = 2, .value = "x"}}).find("no such graph"), std::string::npos);
+  EXPECT_NE(error_of({{.value = "x"}, {.value = "y"}}).find("modelshrink_tap_1"),
+            std::string::npos);
+}
+
+std::string StringAttr(const std::string& name, const std::string& value) {
+  return Bytes(5, Bytes(1, name) + Bytes(4, value) + Number(20, 3));
+}
+
+// The inputs of W (1) and R (2) of a recurrent layer with these attributes.
+std::vector<LayerInput> RecurrentInputs(const std::string& weight, const std::string& op_type,
+                                        const std::string& attributes,
+                                        const Strings& more_inputs = {},
+                                        const Strings& outputs = {"y"}) {
+  Strings inputs = {"x", "w", "r"};
+  inputs.insert(inputs.end(), more_inputs.begin(), more_inputs.end());
+  const auto format = Read(ModelFile(NodeField(op_type, inputs, outputs, attributes) +
+                                     Initializer("w", {2, 16, 3}) + Initializer("r", {2, 16, 4})));
+  const Tensor& tensor = TensorNamed(*format, weight);
+  EXPECT_EQ(tensor.axis, 1U);
+  EXPECT_EQ(tensor.groups, 2U);
+  return tensor.layer_inputs;
+}
+
+TEST(OnnxTaps, RecurrentLayersReadTheirInputsAndEarlierStates) {
+  const std::string both = StringAttr("direction", "bidirectional");
+  const auto w = RecurrentInputs("w", "LSTM", both);
+  ASSERT_EQ(w.size(), 1U);
+  EXPECT_EQ(w[0].value, "x");
+  EXPECT_EQ(w[0].hidden, Hidden::kNone);
+  const auto r = RecurrentInputs("r", "LSTM", both, {"", "", "h", "c"});
+  ASSERT_EQ(r.size(), 2U);
+  EXPECT_EQ(r[0].value, "h");
+  EXPECT_EQ(r[0].hidden, Hidden::kInitial);
+  EXPECT_EQ(r[1].value, "y");
+  EXPECT_EQ(r[1].hidden, Hidden::kBidirectional);
+  const auto reverse = RecurrentInputs("r", "RNN", StringAttr("direction", "reverse"));
+  ASSERT_EQ(reverse.size(), 1U);
+  EXPECT_EQ(reverse[0].hidden, Hidden::kReverse);
+  EXPECT_EQ(RecurrentInputs("r", "GRU", IntAttr("linear_before_reset", 1))[0].hidden,
+            Hidden::kForward);
+  // States that no value holds: of each step, after a reset, of padded sequences, by batch.
+  EXPECT_TRUE(RecurrentInputs("r", "LSTM", "", {}, {"", "last"}).empty());
+  EXPECT_TRUE(RecurrentInputs("r", "GRU", "").empty());
+  EXPECT_TRUE(RecurrentInputs("r", "LSTM", "", {"", "lengths"}).empty());
+  EXPECT_TRUE(RecurrentInputs("r", "LSTM", IntAttr("layout", 1)).empty());
+  EXPECT_TRUE(RecurrentInputs("w", "LSTM", "", {"", "lengths"}).empty());
+}
+
+TEST(OnnxTaps, WeightsBehindSlicesHaveTheInputsOfAllTheirLayers) {
+  const std::string body = NodeField("Unsqueeze", {"w", "axis"}, {"u"}) +
+                           NodeField("LSTM", {"x", "u", "r"}, {"a"}) +
+                           NodeField("LSTM", {"z", "u", "r"}, {"y"});
+  const std::string axis =
+      Bytes(5, Number(1, 1) + Number(2, 7) + Bytes(8, "axis") + Bytes(9, std::string(8, '\0')));
+  const auto format =
+      Read(ModelFile(body + axis + Initializer("w", {16, 3}) + Initializer("r", {1, 16, 4})));
+  const Tensor& tensor = TensorNamed(*format, "w");
+  EXPECT_EQ(tensor.axis, 0U);
+  EXPECT_EQ(tensor.groups, 1U);
+  ASSERT_EQ(tensor.layer_inputs.size(), 2U);
+  EXPECT_EQ(tensor.layer_inputs[0].value, "x");
+  EXPECT_EQ(tensor.layer_inputs[1].value, "z");
+}
+
+}  // namespace
+}  // namespace modelshrink::onnx

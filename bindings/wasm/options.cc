@@ -61,6 +61,19 @@ StatusOr<std::string> StringFrom(const val& object, const char* name) {
   return WrongValue(name, "a string", TextOf(value));
 }
 
+StatusOr<size_t> WordIndexFrom(const val& object, const char* name,
+                               std::span<const std::string_view> words) {
+  const val value = object[name];
+  const std::string text = value.isString() ? value.as<std::string>() : "";
+  std::string allowed;
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (text == words[i]) return i;
+    if (!allowed.empty()) allowed += ", ";
+    allowed += '"' + std::string(words[i]) + '"';
+  }
+  return WrongValue(name, "one of " + allowed, TextOf(value));
+}
+
 StatusOr<uint64_t> IntegerFrom(double value, const char* name, uint64_t max) {
   // Negated, so that NaN is refused too.
   if (!(value >= 0 && value <= static_cast<double>(max) && value == std::trunc(value))) {

@@ -5,6 +5,7 @@
 
 #include <emscripten/val.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -39,16 +40,15 @@ struct Word {
   std::string_view word;
   E value;
 };
+// Which of `words` it is.
+StatusOr<size_t> WordIndexFrom(const val& object, const char* name,
+                               std::span<const std::string_view> words);
 template <typename E, size_t N>
 StatusOr<E> WordFrom(const val& object, const char* name, const Word<E> (&words)[N]) {
-  const val value = object[name];
-  std::string allowed;
-  for (const Word<E>& word : words) {
-    if (value.isString() && value.as<std::string>() == word.word) return word.value;
-    if (!allowed.empty()) allowed += ", ";
-    allowed += '"' + std::string(word.word) + '"';
-  }
-  return WrongValue(name, "one of " + allowed, TextOf(value));
+  std::array<std::string_view, N> texts;
+  for (size_t i = 0; i < N; ++i) texts[i] = words[i].word;
+  ASSIGN_OR_RETURN(const size_t index, WordIndexFrom(object, name, texts));
+  return words[index].value;
 }
 
 // `count` elements of `element_bytes` at `ptr`, which must be aligned and lie within the heap.

@@ -15,13 +15,49 @@ const char* ErrorClassOf(StatusCode code) {
   return "";
 }
 
+struct Status::Error {
+  StatusCode code;
+  std::string message;
+  std::string tensor = {};
+  std::optional<uint64_t> offset = {};
+};
+
+namespace {
+
+const std::string& NoText() {
+  static const std::string text;
+  return text;
+}
+
+}  // namespace
+
+Status::Status(StatusCode code, std::string message)
+    : error_(new Error{.code = code, .message = std::move(message)}) {}
+
+Status::Status(const Status& other)
+    : error_(other.error_ == nullptr ? nullptr : new Error(*other.error_)) {}
+
+void Status::Drop() { delete error_; }
+
+StatusCode Status::code() const { return error_ == nullptr ? StatusCode::kOk : error_->code; }
+
+const std::string& Status::message() const {
+  return error_ == nullptr ? NoText() : error_->message;
+}
+
+const std::string& Status::tensor() const { return error_ == nullptr ? NoText() : error_->tensor; }
+
+std::optional<uint64_t> Status::offset() const {
+  return error_ == nullptr ? std::nullopt : error_->offset;
+}
+
 Status Status::WithTensor(const std::string& name) && {
-  if (!ok() && tensor_.empty()) tensor_ = name;
+  if (error_ != nullptr && error_->tensor.empty()) error_->tensor = name;
   return std::move(*this);
 }
 
 Status Status::AtOffset(uint64_t offset) && {
-  if (!ok() && !offset_) offset_ = offset;
+  if (error_ != nullptr && !error_->offset) error_->offset = offset;
   return std::move(*this);
 }
 

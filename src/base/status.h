@@ -25,23 +25,36 @@ const char* ErrorClassOf(StatusCode code);
 class [[nodiscard]] Status {
  public:
   Status() = default;
-  Status(StatusCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  // `code` is not kOk.
+  Status(StatusCode code, std::string message);
+  Status(const Status& other);
+  Status(Status&& other) noexcept : error_(std::exchange(other.error_, nullptr)) {}
+  Status& operator=(Status other) noexcept {
+    std::swap(error_, other.error_);
+    return *this;
+  }
+  ~Status() {
+    if (error_ != nullptr) Drop();
+  }
 
-  bool ok() const { return code_ == StatusCode::kOk; }
-  StatusCode code() const { return code_; }
-  const std::string& message() const { return message_; }
-  const std::string& tensor() const { return tensor_; }
-  std::optional<uint64_t> offset() const { return offset_; }
+  bool ok() const { return error_ == nullptr; }
+  StatusCode code() const;
+  // Empty when ok().
+  const std::string& message() const;
+  const std::string& tensor() const;
+  std::optional<uint64_t> offset() const;
 
   // Add a place to an error that has none yet; the innermost place wins.
   Status WithTensor(const std::string& name) &&;
   Status AtOffset(uint64_t offset) &&;
 
  private:
-  StatusCode code_ = StatusCode::kOk;
-  std::string message_;
-  std::string tensor_;
-  std::optional<uint64_t> offset_;
+  struct Error;
+  void Drop();
+
+  // All that an error knows, out of line: most functions return a Status, and what every caller
+  // does with one is a good part of the whole code. A std::unique_ptr would need Error's definition.
+  Error* error_ = nullptr;
 };
 
 Status FormatError(std::string message);

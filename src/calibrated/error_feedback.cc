@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/sort.h"
 #include "calibrated/column_quantizer.h"
 #include "kernels/mask.h"
 #include "kernels/range.h"
@@ -104,7 +105,7 @@ class Feedback {
     ASSIGN_OR_RETURN(order_, Buffer<uint32_t>::Allocate(shape_.columns));
     std::iota(order_.data(), order_.data() + shape_.columns, 0u);
     const auto moment = [&](uint32_t j) { return moments.sums[j * (shape_.columns + 1)]; };
-    std::sort(order_.data(), order_.data() + shape_.columns, [&](uint32_t a, uint32_t b) {
+    HeapSort(std::span(order_.data(), shape_.columns), [&](uint32_t a, uint32_t b) {
       return moment(a) != moment(b) ? moment(a) > moment(b) : a < b;
     });
     return Move([&](size_t j) { return j; }, [&](size_t j) { return order_[j]; });

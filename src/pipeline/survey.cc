@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "base/buffer.h"
 #include "base/checked.h"
+#include "base/sort.h"
 #include "pipeline/tensor_reader.h"
 #include "prune/streaming_select.h"
 #include "prune/target.h"
@@ -184,7 +185,7 @@ class ShareSurveyor final : public Walk {
         groups.push_back({rest > 0 ? score : 0, t, count});
       }
     }
-    std::sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
+    HeapSort(groups, [](const Group& a, const Group& b) {
       return a.score != b.score ? a.score < b.score : a.tensor < b.tensor;
     });
     counts_.assign(tensors().size(), 0);
@@ -232,7 +233,7 @@ class ChannelSurveyor final : public Walk {
     for (const ChannelPlan::Set& set : plan_.sets) {
       order.clear();
       for (uint32_t i = 0; i < set.count; ++i) order.push_back(set.first + i);
-      std::sort(order.begin(), order.end(), [this](uint32_t a, uint32_t b) {
+      HeapSort(order, [this](uint32_t a, uint32_t b) {
         return scores_[a] != scores_[b] ? scores_[a] < scores_[b] : a < b;
       });
       for (uint32_t i = 0; i < set.num_removed; ++i) removed[order[i]] = 1;

@@ -10,6 +10,7 @@
 #include "base/bits.h"
 #include "base/buffer.h"
 #include "base/checked.h"
+#include "base/sort.h"
 #include "kernels/mask.h"
 #include "kernels/select.h"
 #include "prune/target.h"
@@ -89,7 +90,7 @@ void SpareLargestOfBlocks(std::span<const float> values, const BlockPattern& p,
         members.push_back(r * p.columns + c);
       }
     }
-    std::sort(members.begin(), members.end(), [&](size_t a, size_t b) {
+    HeapSort(members, [&](size_t a, size_t b) {
       const float x = std::fabs(values[a]), y = std::fabs(values[b]);
       return x != y ? x < y : a < b;
     });
@@ -181,7 +182,7 @@ Status MaskChannels(std::span<const double> scores, const AxisView& view,
     if (goes[c] == 0) order.push_back(c);
   }
   if (count > order.size()) return TooMany(count, order.size(), "channels");
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+  HeapSort(order, [&](size_t a, size_t b) {
     return scores[a] != scores[b] ? scores[a] < scores[b] : a < b;
   });
   for (size_t i = 0; i < count; ++i) goes[order[i]] = 1;

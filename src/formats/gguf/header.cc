@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/sort.h"
 
 namespace modelshrink::gguf {
 namespace {
@@ -356,7 +357,7 @@ Status HeaderReader::ReadElement() {
 
 // Equal hashes of different keys refuse a file that only an attacker makes.
 Status HeaderReader::CheckKeys() {
-  std::sort(key_hashes_.begin(), key_hashes_.end(), [](const KeyHash& a, const KeyHash& b) {
+  HeapSort(key_hashes_, [](const KeyHash& a, const KeyHash& b) {
     return a.hash != b.hash ? a.hash < b.hash : a.offset < b.offset;
   });
   const auto twice =

@@ -3,6 +3,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/sort.h"
 #include "formats/gguf/gguf.h"
 #include "formats/gguf/split_name.h"
 
@@ -162,8 +163,7 @@ Status GgufFormat::Finish() {
   }
   std::vector<size_t> order(tensors.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(),
-            [&](size_t a, size_t b) { return tensors[a].name < tensors[b].name; });
+  HeapSort(order, [&](size_t a, size_t b) { return tensors[a].name < tensors[b].name; });
   for (size_t i = 1; i < order.size(); ++i) {
     if (tensors[order[i]].name == tensors[order[i - 1]].name) {
       return FormatError("two tensors have this name").WithTensor(tensors[order[i]].name);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/sort.h"
 #include "formats/gguf/gguf.h"
 #include "formats/gguf/split_name.h"
 
@@ -156,7 +157,7 @@ class Writer {
     std::vector<size_t> order(header.num_tensors);
     for (size_t i = 0; i < order.size(); ++i) order[i] = header.first_tensor + i;
     if (headers_.size() > 1) return order;
-    std::sort(order.begin(), order.end(), [this](size_t a, size_t b) {
+    HeapSort(order, [this](size_t a, size_t b) {
       const std::string& first = model_.tensors[a].name;
       const std::string& second = model_.tensors[b].name;
       const int64_t layer_a = LayerOf(first), layer_b = LayerOf(second);

@@ -12,6 +12,7 @@
 
 #include "base/concat.h"
 #include "base/decimal.h"
+#include "base/sort.h"
 
 namespace modelshrink::json {
 namespace {
@@ -388,7 +389,7 @@ Status Document::CheckUniqueKeys(NodeId object) const {
   NodeId* const keys = many.size() > 0 ? many.data() : few;
   NodeId* end = keys;
   for (const Member& member : Members(*this, object)) *end++ = member.key;
-  std::sort(keys, end, [this](NodeId a, NodeId b) { return Compare(a, b) < 0; });
+  HeapSort(std::span(keys, end), [this](NodeId a, NodeId b) { return Compare(a, b) < 0; });
   const NodeId* const twin =
       std::adjacent_find(keys, end, [this](NodeId a, NodeId b) { return Compare(a, b) == 0; });
   if (twin == end) return {};

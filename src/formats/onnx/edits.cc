@@ -1,20 +1,23 @@
 #include "formats/onnx/edits.h"
 
-#include <algorithm>
+#include <tuple>
 #include <utility>
+
+#include "base/sort.h"
 
 namespace modelshrink::onnx {
 namespace {
 
 struct Change {
   Extent range;
+  size_t number = 0;  // in the order of the edits
   Fragment replacement;
+
+  auto place() const { return std::tuple(range.begin, range.end, number); }
 };
 
 Fragment Render(const Extent& body, std::vector<Change> changes) {
-  std::stable_sort(changes.begin(), changes.end(), [](const Change& a, const Change& b) {
-    return std::pair(a.range.begin, a.range.end) < std::pair(b.range.begin, b.range.end);
-  });
+  HeapSort(changes, [](const Change& a, const Change& b) { return a.place() < b.place(); });
   Fragment out;
   uint64_t position = body.begin;
   for (Change& change : changes) {
@@ -31,7 +34,8 @@ Fragment Render(const Extent& body, std::vector<Change> changes) {
 Fragment ApplyEdits(const Document& document, std::vector<Edit> edits) {
   std::vector<std::vector<Change>> changes(document.messages.size());
   for (Edit& edit : edits) {
-    changes[edit.message].push_back({edit.range, std::move(edit.replacement)});
+    std::vector<Change>& own = changes[edit.message];
+    own.push_back({edit.range, own.size(), std::move(edit.replacement)});
   }
   // Innermost first: a changed message is one change of its parent.
   for (size_t i = document.messages.size(); i-- > 1;) {

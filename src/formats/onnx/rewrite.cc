@@ -4,6 +4,7 @@
 #include <cctype>
 #include <iterator>
 
+#include "base/sort.h"
 #include "formats/onnx/builder.h"
 
 namespace modelshrink::onnx {
@@ -56,8 +57,7 @@ std::vector<Extent> ReplacedBy(const std::vector<Edit>& edits) {
   for (const Edit& edit : edits) {
     if (SizeOf(edit.range) > 0) replaced.push_back(edit.range);
   }
-  std::sort(replaced.begin(), replaced.end(),
-            [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
+  HeapSort(replaced, [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
   return replaced;
 }
 
@@ -181,7 +181,7 @@ std::vector<Rewriter::Move> Rewriter::MovesOfKept() const {
     if (!is_moved || is_replaced_[movable.constant]) continue;
     moves.push_back({file == nullptr ? constant.data : movable.values, &movable});
   }
-  std::sort(moves.begin(), moves.end(), [](const Move& a, const Move& b) {
+  HeapSort(moves, [](const Move& a, const Move& b) {
     return std::tie(a.values.file, a.values.offset, a.movable) <
            std::tie(b.values.file, b.values.offset, b.movable);
   });

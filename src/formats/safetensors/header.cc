@@ -1,10 +1,10 @@
 #include "formats/safetensors/header.h"
 
-#include <algorithm>
 #include <optional>
 
 #include "base/checked.h"
 #include "base/concat.h"
+#include "base/sort.h"
 
 namespace modelshrink::safetensors {
 namespace {
@@ -152,9 +152,7 @@ class Parser {
                                 : a.key < b.key;
     };
     if (!std::is_sorted(entries.begin(), entries.end(), is_before)) {
-      // A third of the code of std::sort.
-      std::make_heap(entries.begin(), entries.end(), is_before);
-      std::sort_heap(entries.begin(), entries.end(), is_before);
+      HeapSort(entries, is_before);
     }
     uint64_t end = 0;
     for (const Entry& entry : entries) {

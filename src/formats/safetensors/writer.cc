@@ -1,6 +1,5 @@
 #include "formats/safetensors/writer.h"
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -8,6 +7,7 @@
 
 #include "base/checked.h"
 #include "base/concat.h"
+#include "base/sort.h"
 #include "formats/json/json.h"
 #include "formats/safetensors/companions.h"
 #include "formats/safetensors/header.h"
@@ -276,9 +276,7 @@ class Writer {
       if (a->stored.dtype != b->stored.dtype) return a->stored.dtype > b->stored.dtype;
       return a->name < b->name;
     };
-    // A third of the code of std::sort.
-    std::make_heap(tensors.begin(), tensors.end(), is_before);
-    std::sort_heap(tensors.begin(), tensors.end(), is_before);
+    HeapSort(tensors, is_before);
     RETURN_IF_ERROR(AddHeader(source, tensors, &file));
     for (const OutputTensor* tensor : tensors) {
       changes_.new_data_bytes += tensor->stored.size_bytes;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/sort.h"
+
 namespace modelshrink::tfjs {
 namespace {
 
@@ -76,7 +78,7 @@ void Edits::Apply(const Document& document, Layout* layout) const {
   for (size_t i = 0; i < edits_.size(); ++i) {
     order.push_back(uint64_t{edits_[i].extent.begin} << 32 | i);
   }
-  std::sort(order.begin(), order.end());
+  HeapSort(order);
   const auto at = [&](size_t i) -> const Edit& { return edits_[order[i] & UINT32_MAX]; };
   const Extent all = {0, static_cast<uint32_t>(document.text.size())};
   const std::string_view text = document.TextOf(all);

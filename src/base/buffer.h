@@ -13,7 +13,7 @@
 
 namespace modelshrink {
 
-// A fixed number of elements of a trivial type, zeroed, or an OutOfMemory status. Move-only.
+// Elements of a trivial type, zeroed at first, or an OutOfMemory status. Move-only.
 template <typename T>
 class Buffer {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -32,6 +32,24 @@ class Buffer {
     if (!buffer.data_) return OutOfMemoryError(size_bytes);
     buffer.size_ = static_cast<size_t>(num_elements);
     return buffer;
+  }
+
+  // Keeps the first elements; those that are new may be anything.
+  Status Resize(uint64_t num_elements) {
+    uint64_t size_bytes;
+    if (!CheckedMul(num_elements, sizeof(T), &size_bytes) || size_bytes > SIZE_MAX / 2) {
+      return OutOfMemoryError(UINT64_MAX);
+    }
+    if (num_elements == 0) {
+      *this = Buffer();
+      return {};
+    }
+    void* const moved = std::realloc(data_.get(), static_cast<size_t>(size_bytes));
+    if (moved == nullptr) return OutOfMemoryError(size_bytes);
+    static_cast<void>(data_.release());
+    data_.reset(static_cast<T*>(moved));
+    size_ = static_cast<size_t>(num_elements);
+    return {};
   }
 
   T* data() { return data_.get(); }

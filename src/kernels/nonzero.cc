@@ -1,5 +1,7 @@
 #include "kernels/nonzero.h"
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 
 #undef HWY_TARGET_INCLUDE
@@ -64,6 +66,29 @@ void NonzeroBits(const float* values, size_t size, uint8_t* bits) {
   }
 }
 
+size_t CollectNonzeros(const float* values, size_t size, uint32_t first, float* out,
+                       uint32_t* indices) {
+  float* next = out;
+  for (size_t i = 0; i < size; i += 64) {
+    uint64_t word = 0;
+    NonzeroBits(values + i, std::min<size_t>(64, size - i), reinterpret_cast<uint8_t*>(&word));
+    const size_t count = static_cast<size_t>(std::popcount(word));
+    // Four at a time: a loop that ends after each would be predicted wrongly for most words.
+    size_t k = 0;
+    do {
+      for (size_t j = k; j < k + kCollectPadding; ++j, word &= word - 1) {
+        const size_t place = static_cast<size_t>(std::countr_zero(word)) % 64;
+        next[j] = values[i + place];
+        indices[j] = first + static_cast<uint32_t>(i + place);
+      }
+      k += kCollectPadding;
+    } while (k < count);
+    next += count;
+    indices += count;
+  }
+  return static_cast<size_t>(next - out);
+}
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace modelshrink
@@ -73,10 +98,16 @@ HWY_AFTER_NAMESPACE();
 namespace modelshrink {
 namespace {
 HWY_EXPORT(NonzeroBits);
+HWY_EXPORT(CollectNonzeros);
 }  // namespace
 
 void NonzeroBits(const float* values, size_t size, uint8_t* bits) {
   HWY_DYNAMIC_DISPATCH(NonzeroBits)(values, size, bits);
+}
+
+size_t CollectNonzeros(const float* values, size_t size, uint32_t first, float* out,
+                       uint32_t* indices) {
+  return HWY_DYNAMIC_DISPATCH(CollectNonzeros)(values, size, first, out, indices);
 }
 
 }  // namespace modelshrink

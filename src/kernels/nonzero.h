@@ -14,6 +14,13 @@ namespace modelshrink {
 // the last value are 0. `bits` has (size + 7) / 8 bytes.
 void NonzeroBits(const float* values, size_t size, uint8_t* bits);
 
+inline constexpr size_t kCollectPadding = 4;
+
+// The values that are neither +0 nor -0, in order, and `first` + their places; gives how many. Up
+// to kCollectPadding elements after the last are written, too.
+size_t CollectNonzeros(const float* values, size_t size, uint32_t first, float* out,
+                       uint32_t* indices);
+
 // Calls visit(i) for each of `size` bits that is 1, in order.
 template <class Visit>
 void ForEachBit(const uint8_t* bits, size_t size, const Visit& visit) {

@@ -114,23 +114,58 @@ uint64_t RunRowBytes(const SparseShape& shape) {
   return DivideRoundingUp(RunsPerRow(shape) * shape.n * PositionBits(shape), 8);
 }
 
-// Rows are appended to `array`, whose buffers have room for all.
-void BuildCsr(std::span<const float> values, const NonzeroMap& map, const SparseShape& shape,
-              SparseArray* array) {
-  // Not through `array`: writes of values could change what it points to, as far as compilers know.
-  float* next_value = array->values.data();
-  uint32_t* next_index = array->indices.data();
-  const uint32_t* const first = next_index;
-  for (uint64_t r = 0; r < shape.rows; ++r) {
-    array->pointers[static_cast<size_t>(r)] = static_cast<uint32_t>(next_index - first);
-    const float* row = values.data() + r * shape.columns;
-    map.ForRow(r, [&](size_t c) {
-      *next_value++ = row[c];
-      *next_index++ = static_cast<uint32_t>(c);
-    });
+// CSR and COO in one pass: how many entries there will be is not known before, so the buffers grow.
+class RowCollector {
+ public:
+  RowCollector(std::span<const float> values, const SparseShape& shape, SparseArray* array)
+      : values_(values), shape_(shape), array_(*array) {}
+
+  // `array->pointers` has its room already.
+  Status Collect() {
+    const size_t columns = static_cast<size_t>(shape_.columns);
+    const bool is_csr = shape_.form == SparseForm::kCsr;
+    for (size_t r = 0; r < shape_.rows; ++r) {
+      if (is_csr) array_.pointers[r] = static_cast<uint32_t>(size_);
+      for (size_t c = 0; c < columns; c += kSegment) {
+        const size_t at = r * columns + c;
+        RETURN_IF_ERROR(CollectSegment(at, std::min(kSegment, columns - c), is_csr ? c : at));
+      }
+    }
+    if (is_csr) array_.pointers[static_cast<size_t>(shape_.rows)] = static_cast<uint32_t>(size_);
+    return Resize(size_);
   }
-  array->pointers[static_cast<size_t>(shape.rows)] = static_cast<uint32_t>(next_index - first);
-}
+
+ private:
+  static constexpr size_t kSegment = 1 << 13;
+
+  Status CollectSegment(size_t at, size_t size, size_t first_index) {
+    RETURN_IF_ERROR(Reserve(size, at));
+    size_ += CollectNonzeros(values_.data() + at, size, static_cast<uint32_t>(first_index),
+                             array_.values.data() + size_, array_.indices.data() + size_);
+    return {};
+  }
+
+  // Room for `more` entries, and for what is to be expected after the first `done` values.
+  Status Reserve(size_t more, size_t done) {
+    more += kCollectPadding;
+    if (array_.values.size() >= size_ + more) return {};
+    const size_t left = values_.size() - done + kCollectPadding;
+    const double per_value = done == 0 ? 0 : static_cast<double>(size_) / static_cast<double>(done);
+    const size_t expected = static_cast<size_t>(1.1 * per_value * static_cast<double>(left)) + more;
+    // By half at least, or growing would cost the square of what there is.
+    return Resize(size_ + std::min(left, std::max(expected, size_ / 2)));
+  }
+
+  Status Resize(size_t size) {
+    RETURN_IF_ERROR(array_.values.Resize(size));
+    return array_.indices.Resize(size);
+  }
+
+  const std::span<const float> values_;
+  const SparseShape& shape_;
+  SparseArray& array_;
+  size_t size_ = 0;
+};
 
 void BuildCsc(std::span<const float> values, const NonzeroMap& map, const SparseShape& shape,
               SparseArray* array) {
@@ -146,18 +181,6 @@ void BuildCsc(std::span<const float> values, const NonzeroMap& map, const Sparse
     map.ForRow(r, [&](size_t c) {
       array->values[next[c]] = row[c];
       array->indices[next[c]++] = static_cast<uint32_t>(r);
-    });
-  }
-}
-
-void BuildCoo(std::span<const float> values, const NonzeroMap& map, const SparseShape& shape,
-              SparseArray* array) {
-  size_t count = 0;
-  for (uint64_t r = 0; r < shape.rows; ++r) {
-    const uint64_t first = r * shape.columns;
-    map.ForRow(r, [&](size_t c) {
-      array->values[count] = values[static_cast<size_t>(first) + c];
-      array->indices[count++] = static_cast<uint32_t>(first + c);
     });
   }
 }
@@ -423,25 +446,19 @@ StatusOr<SparseArray> ToSparse(std::span<const float> values, const SparseShape&
     RETURN_IF_ERROR(BuildNofM(values, shape, &array));
     return array;
   }
+  if (shape.form == SparseForm::kCsr || shape.form == SparseForm::kCoo) {
+    RETURN_IF_ERROR(allocate(0));
+    RETURN_IF_ERROR(RowCollector(values, shape, &array).Collect());
+    return array;
+  }
   ASSIGN_OR_RETURN(const NonzeroMap map, NonzeroMap::Create(values, shape));
   RETURN_IF_ERROR(allocate(CountEntries(map, shape)));
-  switch (shape.form) {
-    case SparseForm::kCsr:
-      BuildCsr(values, map, shape, &array);
-      break;
-    case SparseForm::kCsc:
-      BuildCsc(values, map, shape, &array);
-      break;
-    case SparseForm::kCoo:
-      BuildCoo(values, map, shape, &array);
-      break;
-    case SparseForm::kBsr:
-      BuildBsr(values, map, shape, &array);
-      break;
-    case SparseForm::kBitmask:
-    case SparseForm::kNofM:
-      BuildBitmask(values, map, shape, &array);
-      break;
+  if (shape.form == SparseForm::kCsc) {
+    BuildCsc(values, map, shape, &array);
+  } else if (shape.form == SparseForm::kBsr) {
+    BuildBsr(values, map, shape, &array);
+  } else {
+    BuildBitmask(values, map, shape, &array);
   }
   return array;
 }

@@ -111,7 +111,7 @@ function jsKernels({ values, others, mask, codes }) {
     "f32 to bf16": () => js.toBfloat16(bits, halves),
     "magnitude threshold": () => js.selectMagnitude(bits, COUNT / 2),
     "magnitude prune": () => js.pruneMagnitude(bits, COUNT / 2, outBits, outMask),
-    "mask apply": () => js.applyMask(bits, mask, outBits),
+    "mask apply": () => js.applyMask(outBits, mask, outBits),
     "error statistics": () => js.errorStats(values, others),
     [ARRAYS]: () => js.minMaxQuantizeUint8(values, new Uint8Array(COUNT)),
   };

@@ -114,7 +114,8 @@ void MagnitudePrune(const Workspace& w) {
   sink = status.ok() ? 1.0f : -1.0f;
 }
 
-void MaskApply(const Workspace& w) { ApplyMask(Values(w), {w.mask, w.count}, Out(w)); }
+// In place, as everything that has a mask does it.
+void MaskApply(const Workspace& w) { ApplyMask(Out(w), {w.mask, w.count}, Out(w)); }
 
 void TwoOfFour(const Workspace& w) {
   // As the encoders do it, a slice at a time.

@@ -180,6 +180,51 @@ TEST(SparseTest, BitsOfEveryLength) {
   }
 }
 
+TEST(SparseTest, CollectsWhatIsNotZeroAndLittleBehindIt) {
+  constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+  std::mt19937 random(3);
+  for (const uint32_t one_in : {1U, 2U, 16U, 1000U}) {
+    for (size_t size = 0; size <= 200; ++size) {
+      Floats values(size), expected;
+      Numbers places;
+      for (size_t i = 0; i < size; ++i) {
+        const bool is_there = random() % one_in == 0;
+        values[i] = is_there ? (random() % 2 == 0 ? kNaN : 1e-45f) : -0.0f;
+        if (!is_there) continue;
+        expected.push_back(values[i]);
+        places.push_back(static_cast<uint32_t>(100 + i));
+      }
+      ForEachTarget([&] {
+        const size_t room = expected.size() + kCollectPadding;
+        Floats out(room + 1, 7.0f);
+        Numbers indices(room + 1, 7);
+        ASSERT_EQ(CollectNonzeros(values.data(), size, 100, out.data(), indices.data()),
+                  expected.size());
+        EXPECT_EQ(std::memcmp(out.data(), expected.data(), expected.size() * sizeof(float)), 0);
+        EXPECT_TRUE(std::equal(places.begin(), places.end(), indices.begin()));
+        EXPECT_EQ(out[room], 7.0f);
+        EXPECT_EQ(indices[room], 7U);
+      });
+    }
+  }
+}
+
+// From nothing to everything, so that what is expected is always too little.
+TEST(SparseTest, BuffersGrowWithWhatIsThere) {
+  constexpr size_t kSize = size_t{1} << 17;
+  Floats values(kSize);
+  for (size_t i = kSize / 2; i < kSize; ++i) values[i] = static_cast<float>(i);
+  const SparseArray coo = Make(values, {SparseForm::kCoo, 2, kSize / 2});
+  ASSERT_EQ(coo.values.size(), kSize / 2);
+  ASSERT_EQ(coo.indices.size(), kSize / 2);
+  for (size_t i = 0; i < kSize / 2; ++i) ASSERT_EQ(coo.indices[i], kSize / 2 + i);
+  EXPECT_EQ(std::memcmp(coo.values.data(), values.data() + kSize / 2, kSize / 2 * sizeof(float)),
+            0);
+  const SparseArray none = Make(Floats(kSize), {SparseForm::kCsr, 1, kSize});
+  EXPECT_EQ(none.values.size(), 0U);
+  EXPECT_EQ(Of(none.pointers), (Numbers{0, 0}));
+}
+
 // Each breaks one rule of a good array.
 TEST(SparseTest, HostileArraysAreRefused) {
   struct Parts {

@@ -225,9 +225,9 @@ HWY_EXPORT(Scale);
 
 StatusOr<GemmWorkspace> GemmWorkspace::Create() {
   GemmWorkspace workspace;
-  ASSIGN_OR_RETURN(workspace.a_, Buffer<float>::Allocate(kRowsOfBlock * kDepthOfRun));
-  ASSIGN_OR_RETURN(workspace.b_,
-                   Buffer<float>::Allocate((kColumnsOfBlock + kMaxTileColumns) * kDepthOfRun));
+  // Not Allocate(): to clear it would cost more than a small product.
+  RETURN_IF_ERROR(workspace.a_.Resize(kRowsOfBlock * kDepthOfRun));
+  RETURN_IF_ERROR(workspace.b_.Resize((kColumnsOfBlock + kMaxTileColumns) * kDepthOfRun));
   return workspace;
 }
 

@@ -45,6 +45,7 @@ export interface CorePruneSpec {
   seed: number;
   /** "channels". */
   norm: number;
+  multipleOf: number;
   samples: number;
   damping: number;
   refit: boolean;

@@ -1,6 +1,7 @@
 /** Reports as text for people: aligned columns, human sizes, totals, what to look at. */
 import type { Verification } from "./runtime/verify.js";
 import type { ModelInfo, Plan, PlannedTensor, Report, ReportedTensor } from "./models.js";
+import { writtenShape } from "./written-shape.js";
 
 const units = ["B", "kB", "MB", "GB", "TB"];
 const nameWidth = 44;
@@ -81,7 +82,14 @@ function unchangedLine(tensors: readonly PlannedTensor[]): string {
 /** Zeros that come of rounding are not worth a column. */
 const minShownSparsity = 0.1;
 
+/** Zeros, and what was fitted to make up for them, harm the outputs more or less than the weights. */
+const isPruned = ({ shape, to, sparsity = 0 }: ReportedTensor) =>
+  sparsity >= minShownSparsity || String(writtenShape({ shape, to })) !== String(shape);
+
 function worstLines(tensors: readonly ReportedTensor[]): string[] {
+  if (tensors.some((tensor) => tensor.sqnr !== undefined && isPruned(tensor))) {
+    return ["", "SQNR compares weights; of pruned ones only the outputs tell: modelshrink verify."];
+  }
   const worst = tensors
     .filter(({ sqnr }) => sqnr !== undefined && sqnr !== Infinity)
     .sort((a, b) => a.sqnr! - b.sqnr!)

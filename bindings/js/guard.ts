@@ -80,7 +80,7 @@ export async function shrinkGuarded(
   recipe: Recipe,
   value: Guard,
   options: ShrinkOptions,
-): Promise<ShrinkResult> {
+): Promise<ShrinkResult & { guard: GuardOutcome }> {
   const guard = checkGuard(value);
   // A one-time list of samples would be empty at the second trial.
   const inputs: Feeds[] = [];

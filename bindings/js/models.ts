@@ -141,6 +141,7 @@ export interface ShrinkResult {
 }
 
 const runKeys = ["signal", "onProgress"] as const;
+const writeKeys = [...runKeys, "sink", "resume", "workers", "calibration"] as const;
 const maxWorkers = 64;
 
 function checkRunOptions(options: object, keys: readonly string[]): void {
@@ -324,7 +325,7 @@ async function write(
   choose: Chooser,
   options: ShrinkOptions,
 ): Promise<ShrinkResult> {
-  checkRunOptions(options, [...runKeys, "sink", "resume", "workers", "calibration"]);
+  checkRunOptions(options, writeKeys);
   const resume = checkBoolean("resume", options.resume ?? false);
   const workers = checkInteger("workers", options.workers ?? 0, 0, maxWorkers);
   const target = targetFromOption(options.sink, resume);
@@ -366,13 +367,24 @@ async function write(
 }
 
 /** Writes a smaller model of the same format. */
+export function shrink(
+  source: Source,
+  recipe: string | Recipe | undefined,
+  options: ShrinkOptions & { guard: Guard },
+): Promise<ShrinkResult & { guard: GuardOutcome }>;
+export function shrink(
+  source: Source,
+  recipe?: string | Recipe,
+  options?: ShrinkOptions,
+): Promise<ShrinkResult>;
 export async function shrink(
   source: Source,
   recipe: string | Recipe = "int8",
   options: ShrinkOptions = {},
 ): Promise<ShrinkResult> {
   const checked = checkRecipe(recipe);
-  const { guard, ...rest } = checkObject("options", options) as ShrinkOptions;
+  checkRunOptions(options, [...writeKeys, "guard"]);
+  const { guard, ...rest } = options;
   if (guard !== undefined) {
     const given = typeof recipe === "string" ? presetNamed(recipe).recipe : recipe;
     return shrinkGuarded(shrink, source, given, guard, rest);

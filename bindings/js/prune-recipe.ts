@@ -44,6 +44,11 @@ export interface PruneRecipe {
   seed?: number;
   /** Of "structured": p of the Lp norm of a channel's weights, above 0; Infinity: the largest; 2 by default. */
   norm?: number;
+  /**
+   * Of "structured": as many channels stay as a multiple of this, rounded up, because runtimes compute
+   * several at a time; 8 by default, 1 for exactly the sparsity.
+   */
+  multipleOf?: number;
 }
 
 export const recipePruneMethods = [
@@ -58,7 +63,7 @@ export const recipePruneMethods = [
 const allocations = ["uniform", "erk", "global", "lamp"] as const;
 const keys = [
   ...(["method", "sparsity", "allocation", "n", "m", "refit", "damping", "seed"] as const),
-  "norm",
+  ...(["norm", "multipleOf"] as const),
 ] as const;
 
 export interface CheckedPruning {
@@ -72,6 +77,7 @@ export interface CheckedPruning {
   damping: number;
   seed: number;
   norm: number;
+  multipleOf: number;
 }
 
 export function checkPruning(where: string, value: unknown): CheckedPruning {
@@ -103,8 +109,10 @@ export function checkPruning(where: string, value: unknown): CheckedPruning {
   if (typeof norm !== "number" || !(norm > 0)) {
     throw new ArgumentError(`${where}.norm is ${show(norm)}; it must be a number above 0.`);
   }
-  if (given.norm !== undefined && method !== "structured") {
-    throw new ArgumentError(`${where}.norm is an option of method "structured".`);
+  for (const name of ["norm", "multipleOf"] as const) {
+    if (given[name] !== undefined && method !== "structured") {
+      throw new ArgumentError(`${where}.${name} is an option of method "structured".`);
+    }
   }
   const n = isPattern ? checkInteger(`${where}.n`, given.n, 1, 63) : 0;
   return {
@@ -114,12 +122,21 @@ export function checkPruning(where: string, value: unknown): CheckedPruning {
     damping: checkDamping(given.damping),
     seed: checkInteger(`${where}.seed`, given.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
     norm,
+    multipleOf: checkInteger(`${where}.multipleOf`, given.multipleOf ?? 8, 1, 4096),
   };
 }
 
 export const noPruning: CorePruneSpec = {
   ...{ method: "none", amount: 0, isFraction: true, n: 0, m: 0, magnitudeBits: 0, seed: 0 },
-  ...{ norm: 2, samples: 0, damping: 0.01, refit: false, feedback: false, actOrder: false },
+  ...{
+    norm: 2,
+    multipleOf: 1,
+    samples: 0,
+    damping: 0.01,
+    refit: false,
+    feedback: false,
+    actOrder: false,
+  },
 };
 
 /** Whether it needs to know the layer's inputs. */
@@ -163,9 +180,9 @@ export function pruneSpecFor(
   const found = uses && calibration ? gramsFor(calibration, tensor) : { reason: "" };
   const spec: CorePruneSpec = { ...noPruning };
   if (pruning) {
-    const { sparsity, n, m, damping, seed, norm } = pruning;
+    const { sparsity, n, m, damping, seed, norm, multipleOf } = pruning;
     const method = pruning.method === "structured" ? "channels" : pruning.method;
-    Object.assign(spec, { method, amount: sparsity, n, m, damping, seed, norm });
+    Object.assign(spec, { method, amount: sparsity, n, m, damping, seed, norm, multipleOf });
   }
   if ("grams" in found) {
     const samples = found.grams[0]!.rows;

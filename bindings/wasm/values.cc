@@ -61,6 +61,7 @@ StatusOr<PruneSpec> PruneSpecFrom(const val& object) {
   ASSIGN_OR_RETURN(spec.magnitude_bits, Uint32From(object, "magnitudeBits"));
   ASSIGN_OR_RETURN(spec.seed, IntegerFrom(object["seed"], "seed", kMaxInteger));
   ASSIGN_OR_RETURN(spec.norm, NumberFrom(object, "norm"));
+  ASSIGN_OR_RETURN(spec.multiple_of, Uint32From(object, "multipleOf"));
   ASSIGN_OR_RETURN(spec.num_samples, IntegerFrom(object["samples"], "samples", kMaxInteger));
   ASSIGN_OR_RETURN(spec.damping, NumberFrom(object, "damping"));
   ASSIGN_OR_RETURN(spec.refit, BoolFrom(object, "refit"));

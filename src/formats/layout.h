@@ -44,8 +44,11 @@ struct PruneSpec {
   uint32_t n = 0, m = 0;
   uint32_t magnitude_bits = 0;
   uint64_t seed = 0;
-  double norm =
-      2;  // kChannels: p of the Lp norm that channels are ranked by; infinity: the largest
+  // kChannels: p of the Lp norm that channels are ranked by; infinity: the largest.
+  double norm = 2;
+  // kChannels: so many stay as a multiple of this, rounded up, for kernels that work on several
+  // channels at a time. 0 is 1.
+  uint32_t multiple_of = 1;
 
   // The rest needs moments, too. How many samples they are of:
   uint64_t num_samples = 0;

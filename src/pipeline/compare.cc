@@ -92,7 +92,8 @@ class ComparerImpl final : public Comparer {
     uint64_t num_elements, num_others;
     if (!CheckedNumElements(original.shape, &num_elements) ||
         !CheckedNumElements(other.shape, &num_others) || num_elements != num_others) {
-      entry.note = "the other model's shape is " + TextOf(other.shape);
+      entry.to += " " + TextOf(other.shape);
+      entry.note = "of another shape: only models' outputs can be compared";
       return;
     }
     // A writer may store a weight flattened to what its operator sees.

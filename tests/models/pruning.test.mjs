@@ -212,9 +212,13 @@ test("what calibrate(), verify() and guards cannot use is refused", async () => 
     [{ ...good, ort: {} }, /ort has no InferenceSession/],
     [{ ...good, inputs: 3 }, /inputs is 3/],
     [{ ...good, inputs: [] }, /no samples/],
-    [{ ...good, inputs: [{}] }, /no "input"/],
-    [{ ...good, inputs: [{ input: [1, 2] }] }, /"input"/],
-    [{ ...good, inputs: [{ input: { data: "x", dims: [1] } }] }, /typed array/],
+    [{ ...good, inputs: [{}] }, /inputs\[0\] has no "input"/],
+    [{ ...good, inputs: [testSamples[0], {}] }, /inputs\[1\] has no "input"/],
+    [{ ...good, inputs: [{ input: [1, 2] }] }, /inputs\[0\]\.input is/],
+    [
+      { ...good, inputs: [{ input: { data: "x", dims: [1] } }] },
+      /inputs\[0\]\.input .*typed array/,
+    ],
     [{ ...good, layers: "*" }, /unknown key "layers"/],
   ]) {
     for (const call of [calibrate, (it, more) => verify(it, it, more)]) {

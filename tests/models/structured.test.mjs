@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import * as ort from "onnxruntime-node";
-import { UnsupportedError, init, plan, shrink } from "modelshrink";
+import { UnsupportedError, init, inspect, plan, shrink } from "modelshrink";
 import { calibrate, verify } from "modelshrink/runtime";
 import { accuracyOf, batches, calibrationImages, fashionPaths, testImages } from "./fashion.mjs";
 import { initializersOf } from "./initializers.mjs";
@@ -19,8 +19,9 @@ before(async () => {
   for (const [name, path] of Object.entries(fashionPaths)) networks[name] = await readFile(path);
 });
 
+/** Exactly the sparsity. */
 const structured = (sparsity, more = {}) => ({
-  prune: { method: "structured", sparsity, ...more },
+  prune: { method: "structured", sparsity, multipleOf: 1, ...more },
 });
 
 /**
@@ -99,6 +100,34 @@ test("a cut network computes what the whole does without those channels", async 
       assert.ok(whole.worst.maxAbsError > 0.5, "something did go");
     }
   }
+});
+
+test("by default multiples of eight stay, and layers where none could go say so", async () => {
+  const { tensors } = await inspect(networks.cnn);
+  const before = new Map(tensors.map(({ name, shape, axis }) => [name, shape[axis]]));
+  const channelsOf = async (sparsity) => {
+    const prune = { method: "structured", sparsity };
+    const { report } = await shrink(networks.cnn, { prune });
+    return report.tensors
+      .filter(({ name }) => layersOf.cnn.some(({ filters }) => filters.includes(name)))
+      .map(({ name, to, note }) => {
+        const [, kept] = /\[(\d+)/.exec(to) ?? [];
+        return [name, before.get(name), Number(kept ?? before.get(name)), note];
+      });
+  };
+  assert.deepEqual(
+    (await channelsOf(0.3)).map(([name, all, kept]) => [name, all, kept]),
+    [
+      ["0.weight", 16, 16],
+      ["3.weight", 32, 24],
+      ["6.weight", 32, 24],
+      ["7.weight", 64, 48],
+      ["9.reduce.weight", 40, 32],
+      ["9.expand.weight", 64, 48],
+    ],
+  );
+  const [[, , , note]] = await channelsOf(0.3);
+  assert.equal(note, "keeps its channels: the sparsity is too little to leave a multiple of 8");
 });
 
 test("fitting anew what reads them keeps the network alive", async () => {

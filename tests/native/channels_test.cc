@@ -490,6 +490,31 @@ TEST(Channels, OneChannelStaysAndTiesGoInOrder) {
   EXPECT_EQ(all.value().ValuesOf("b"), (std::vector<float>{b[3], b[7]}));
 }
 
+TEST(Channels, AsManyStayAsAMultipleRoundedUp) {
+  const auto kept = [](double amount, uint32_t multiple) -> uint64_t {
+    const TensorSpec spec = {.prune = {.method = PruneSpec::Method::kChannels,
+                                       .amount = {.is_fraction = true, .value = amount},
+                                       .multiple_of = multiple}};
+    const std::string graph = NodeField("Conv", {"x", "a"}, {"h"}) +
+                              NodeField("Conv", {"h", "b"}, {"y"}) + Weight("a", {20, 4, 1, 1}) +
+                              Weight("b", {2, 20, 1, 1});
+    const auto cut = Cut(Model(graph), {{"a", spec}, {"b", spec}});
+    if (!cut.ok()) {
+      EXPECT_NE(cut.status().message().find("multiple of 8"), std::string::npos)
+          << cut.status().message();
+      return 20;
+    }
+    return cut.value().DimsOf("b")[1];
+  };
+  EXPECT_EQ(kept(0.5, 1), 10U);
+  EXPECT_EQ(kept(0.5, 4), 12U);
+  EXPECT_EQ(kept(0.5, 8), 16U);
+  EXPECT_EQ(kept(0.2, 8), 16U);
+  EXPECT_EQ(kept(0.1, 8), 20U);
+  EXPECT_EQ(kept(1.0, 8), 8U);
+  EXPECT_EQ(kept(0.5, 0), 10U);
+}
+
 TEST(Channels, TheirNormIsThatWhichIsAskedFor) {
   // Sums 4, 6, 5; squares 16, 18, 13; largest 4, 3, 3.
   const std::string graph = NodeField("MatMul", {"x", "a"}, {"h"}) +

@@ -166,9 +166,21 @@ TEST(SparseEncoder, OnnxWritesSparseInitializers) {
   EXPECT_EQ(layout.jobs.size(), 2u);
   EXPECT_EQ(layout.outcomes[0].to, "float32 sparse");
   const auto again = Read(Render(layout, file));
-  const std::vector<std::string>& sparse = again->document().graphs[0].sparse_initializers;
-  EXPECT_EQ(Strings(sparse.begin(), sparse.end()), (Strings{"w", "v"}));
-  EXPECT_EQ(again->model().tensors.size(), 0u);
+  const auto& sparse = again->document().graphs[0].sparse_initializers;
+  ASSERT_EQ(sparse.size(), 2u);
+  ASSERT_EQ(again->model().tensors.size(), 2u);
+  const auto original = Read(file);
+  uint64_t stored_bytes = 0;
+  for (size_t i = 0; i < 2; ++i) {
+    const Tensor& before = original->model().tensors[i];
+    const Tensor& tensor = again->model().tensors[i];
+    EXPECT_EQ(tensor.name, before.name);
+    EXPECT_EQ(tensor.shape, before.shape);
+    EXPECT_EQ(StoredAs(tensor), "float32 sparse");
+    EXPECT_FALSE(tensor.is_weight);
+    stored_bytes += tensor.stored_bytes;
+  }
+  EXPECT_EQ(stored_bytes, layout.outcomes[0].output_bytes + layout.outcomes[1].output_bytes);
   EXPECT_EQ(OpsOf(again->document()), (Strings{"MatMul", "MatMul"}));
 
   // 12 bytes an entry instead of 4 an element.

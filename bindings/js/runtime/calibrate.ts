@@ -6,7 +6,14 @@ import { inspect, type TensorInfo } from "../models.js";
 import { checkInteger, checkKeys, checkObject, optional } from "../options.js";
 import type { Source } from "../source.js";
 import { addTo, columnsOf, openTapped, tapsOf, type Layer } from "./layer-inputs.js";
-import { checkOrt, checkSamples, floatsOf, type OrtModule, type Samples } from "./session.js";
+import {
+  checkOrt,
+  checkSamples,
+  floatsOf,
+  labelOf,
+  type OrtModule,
+  type Samples,
+} from "./session.js";
 
 export interface CalibrateOptions {
   /** The onnxruntime that runs the model. */
@@ -60,6 +67,7 @@ export async function calibrate(model: Source, options: CalibrateOptions): Promi
       signal?.throwIfAborted();
       const values = await session.run(
         sample,
+        labelOf(done),
         taps.map(({ output }) => output),
       );
       for (const { value: name, output, readers } of taps) {

@@ -13,6 +13,7 @@ import {
   checkOrt,
   checkSamples,
   floatsOf,
+  labelOf,
   type Feeds,
   type OrtModule,
   type Samples,
@@ -93,12 +94,17 @@ const tapsOfLayers = (layers: readonly LayerPair[]) =>
   );
 
 /** What each of the layer's inputs is in this run. */
-async function inputsOf({ session, taps }: Tapped, { inputs }: LayerPair, sample: Feeds) {
+async function inputsOf(
+  { session, taps }: Tapped,
+  { inputs }: LayerPair,
+  sample: Feeds,
+  number: number,
+) {
   const outputs = inputs.map(
     ({ graph = 0, value }) =>
       taps.find((tap) => tap.graph === graph && tap.value === value)!.output,
   );
-  const values = await session.run(sample, [...new Set(outputs)]);
+  const values = await session.run(sample, labelOf(number), [...new Set(outputs)]);
   return outputs.map((output) => values[output]!);
 }
 
@@ -112,10 +118,10 @@ async function momentsOf(
   const { tensor, inputs, columns } = pair;
   const gram = new Gram(2 * columns);
   const layer = { tensor, grams: [gram] };
-  for (const sample of samples) {
+  for (const [number, sample] of samples.entries()) {
     signal?.throwIfAborted();
-    const before = await inputsOf(models.original, pair, sample);
-    const after = await inputsOf(models.shrunk, pair, sample);
+    const before = await inputsOf(models.original, pair, sample, number);
+    const after = await inputsOf(models.shrunk, pair, sample, number);
     for (const [i, input] of inputs.entries()) {
       const { dims } = before[i]!;
       const axis = tensor.consumer === "Conv" ? 1 : dims.length - 1;

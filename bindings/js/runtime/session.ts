@@ -99,6 +99,9 @@ export function floatsOf(name: string, tensor: OrtTensor): Float32Array {
   throw new UnsupportedError(`The value "${name}" is of type ${type}, which holds no numbers.`);
 }
 
+/** What errors call the sample of this number. */
+export const labelOf = (number: number) => `inputs[${number}]`;
+
 export class Session {
   readonly #ort: OrtModule;
   readonly #session: OrtSession;
@@ -132,22 +135,26 @@ export class Session {
     return this.#session.outputNames;
   }
 
-  async run(feeds: Feeds, fetches?: readonly string[]): Promise<Record<string, OrtTensor>> {
-    const given = checkObject("a sample", feeds) as Feeds;
+  /** `label`: what errors call the feeds. */
+  async run(
+    feeds: Feeds,
+    label: string,
+    fetches?: readonly string[],
+  ): Promise<Record<string, OrtTensor>> {
+    const given = checkObject(label, feeds) as Feeds;
     for (const name of this.#session.inputNames) {
       if (!Object.hasOwn(given, name)) {
-        throw new ArgumentError(
-          `A sample has no "${name}"; the model's inputs are ${this.#session.inputNames.join(", ")}.`,
-        );
+        const names = this.#session.inputNames.join(", ");
+        throw new ArgumentError(`${label} has no "${name}"; the model's inputs are ${names}.`);
       }
     }
     const tensors = Object.fromEntries(
-      Object.entries(given).map(([name, it]) => [name, this.#tensorOf(name, it)]),
+      Object.entries(given).map(([name, it]) => [name, this.#tensorOf(`${label}.${name}`, it)]),
     );
     try {
       return await (fetches ? this.#session.run(tensors, fetches) : this.#session.run(tensors));
     } catch (cause) {
-      throw new ArgumentError(`onnxruntime cannot run a sample: ${textOf(cause)}`, { cause });
+      throw new ArgumentError(`onnxruntime cannot run ${label}: ${textOf(cause)}`, { cause });
     }
   }
 
@@ -155,22 +162,20 @@ export class Session {
     await this.#session.release?.();
   }
 
-  #tensorOf(name: string, value: Feeds[string]): unknown {
+  #tensorOf(label: string, value: Feeds[string]): unknown {
     if (value instanceof this.#ort.Tensor) return value;
-    const { type, data, dims } = checkObject(`the sample's "${name}"`, value);
+    const { type, data, dims } = checkObject(label, value);
     const className = (data as object | undefined)?.constructor.name ?? "";
     const known = type ?? typeOfArray.get(className);
     if (known === undefined || !Array.isArray(dims)) {
       throw new ArgumentError(
-        `The sample's "${name}" must be an onnxruntime Tensor or { data, dims } with a typed array.`,
+        `${label} must be an onnxruntime Tensor or { data, dims } with a typed array.`,
       );
     }
     try {
       return new this.#ort.Tensor(known as never, data as never, dims as number[]);
     } catch (cause) {
-      throw new ArgumentError(`The sample's "${name}" makes no tensor: ${textOf(cause)}`, {
-        cause,
-      });
+      throw new ArgumentError(`${label} makes no tensor: ${textOf(cause)}`, { cause });
     }
   }
 }

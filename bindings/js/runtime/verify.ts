@@ -7,6 +7,7 @@ import {
   checkOrt,
   checkSamples,
   floatsOf,
+  labelOf,
   Session,
   type Metric,
   type OrtModule,
@@ -129,16 +130,16 @@ export async function verify(
     let count = 0;
     for await (const sample of samples) {
       signal?.throwIfAborted();
-      addOutputs(sums, await a.run(sample), await b.run(sample));
-      count++;
+      const label = labelOf(count++);
+      addOutputs(sums, await a.run(sample, label), await b.run(sample, label));
     }
     if (count === 0) throw new ArgumentError("inputs has no samples.");
     const outputs = [...sums].map(([name, of]) => of.result(name));
     const worst = outputs.reduce((low, it) => (it.cosine < low.cosine ? it : low));
     if (!metric) return { samples: count, outputs, worst };
     const [before, after] = [
-      await metric((feeds) => a.run(feeds)),
-      await metric((feeds) => b.run(feeds)),
+      await metric((feeds) => a.run(feeds, "what the metric runs")),
+      await metric((feeds) => b.run(feeds, "what the metric runs")),
     ];
     const figures = { original: before, shrunk: after, drop: before - after };
     return { samples: count, outputs, worst, metric: figures };

@@ -215,6 +215,16 @@ Tensor DescribeQuantized(const Document& document, const Quantized& quantized) {
   return tensor;
 }
 
+Tensor DescribeSparse(const SparseInitializer& sparse) {
+  Tensor tensor;
+  tensor.shape = sparse.dims;
+  tensor.scheme.type = DType::kOther;
+  tensor.type_name = std::string(NameOf(DTypeOf(sparse.data_type))) + " sparse";
+  tensor.stored_bytes = sparse.field.end - sparse.field.begin;
+  tensor.note = "stored without its zeros: stays as it is";
+  return tensor;
+}
+
 std::vector<std::optional<Quantized>> RecognizeAll(const Document& document,
                                                    const ValueGraph& graph) {
   std::vector<std::optional<Quantized>> quantized(document.constants.size());
@@ -262,6 +272,13 @@ StatusOr<Model> Analyze(Document& document) {
     }
     model.tensors.push_back(std::move(tensor));
     document.constant_of_tensor.push_back(quantized[c] ? kNone : c);
+  }
+  for (size_t g = 0; g < document.graphs.size(); ++g) {
+    for (const SparseInitializer& sparse : document.graphs[g].sparse_initializers) {
+      model.tensors.push_back(DescribeSparse(sparse));
+      model.tensors.back().name = namer.NameOf(sparse.name, g);
+      document.constant_of_tensor.push_back(kNone);
+    }
   }
   return model;
 }

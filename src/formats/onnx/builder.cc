@@ -186,6 +186,9 @@ Status Builder::Enter(const Event& event, Scanner& scanner) {
       tensor_ = {};
       tensor_.body = event.body;
       return {};
+    case kSparseTensorProto:
+      sparse_ = {};
+      return {};
     case kEntryProto:
       entry_ = {};
       return {};
@@ -294,6 +297,8 @@ Status Builder::Field(const Event& event, uint32_t message_kind) {
       return AttributeField(event);
     case kTensorProto:
       return TensorField(event);
+    case kSparseTensorProto:
+      return AddDims(event, &sparse_.dims);
     case kValueInfoProto:
     case kTensorTypeProto:
     case kDimensionProto:
@@ -391,15 +396,28 @@ Status Builder::AttributeField(const Event& event) {
   return {};
 }
 
-Status Builder::AddDim(uint64_t value) {
+Status Builder::AddDim(uint64_t value, Shape* dims) {
   if (static_cast<int64_t>(value) < 0) {
-    return FormatError("dimension " + std::to_string(tensor_.dims.size()) +
+    return FormatError("dimension " + std::to_string(dims->size()) +
                        " is negative: " + std::to_string(static_cast<int64_t>(value)));
   }
-  if (tensor_.dims.size() == kMaxRank) {
+  if (dims->size() == kMaxRank) {
     return UnsupportedError("the rank is over " + std::to_string(kMaxRank));
   }
-  tensor_.dims.push_back(value);
+  dims->push_back(value);
+  return {};
+}
+
+Status Builder::AddDims(const Event& event, Shape* dims) {
+  if (event.wire == Wire::kVarint) return AddDim(event.value, dims);
+  if (!event.has_bytes) return UnsupportedError("the rank is over " + std::to_string(kMaxRank));
+  for (size_t pos = 0; pos < event.bytes.size();) {
+    uint64_t value = 0;
+    if (!DecodeVarint(event.bytes, &pos, &value)) {
+      return FormatError("a packed dimension is a truncated or over-long varint");
+    }
+    RETURN_IF_ERROR(AddDim(value, dims));
+  }
   return {};
 }
 
@@ -454,20 +472,10 @@ Status Builder::TensorField(const Event& event) {
       tensor_.value_fields.push_back(event.field);
       return {};
     case kTensorDims:
-      break;
+      return AddDims(event, &tensor_.dims);
     default:
       return AddData(event);
   }
-  if (event.wire == Wire::kVarint) return AddDim(event.value);
-  if (!event.has_bytes) return UnsupportedError("the rank is over " + std::to_string(kMaxRank));
-  for (size_t pos = 0; pos < event.bytes.size();) {
-    uint64_t value = 0;
-    if (!DecodeVarint(event.bytes, &pos, &value)) {
-      return FormatError("a packed dimension is a truncated or over-long varint");
-    }
-    RETURN_IF_ERROR(AddDim(value));
-  }
-  return {};
 }
 
 Status Builder::ValueInfoField(const Event& event, uint32_t message_kind) {
@@ -501,6 +509,8 @@ Status Builder::Leave(const Event& event, Scanner& scanner) {
       return LeaveValueInfo(event);
     case kEntryProto:
       return LeaveEntry(event).WithTensor(tensor_.name);
+    case kSparseTensorProto:
+      return LeaveSparse(event);
     default:
       return {};
   }
@@ -593,10 +603,18 @@ Status Builder::LeaveTensor(const Event& event, uint32_t parent_kind) {
   if (tensor_.name.empty()) return FormatError("an initializer has no name");
   if (parent_kind == kSparseTensorProto) {
     NumberOf(tensor_.name);
-    document_.graphs[graphs_.back()].sparse_initializers.push_back(tensor_.name);
+    sparse_.name = std::move(tensor_.name);
+    sparse_.data_type = tensor_.data_type;
     return {};
   }
   return AddConstant(tensor_, tensor_.name, kNone, event.field);
+}
+
+Status Builder::LeaveSparse(const Event& event) {
+  if (sparse_.name.empty()) return FormatError("a sparse initializer has no values");
+  sparse_.field = event.field;
+  document_.graphs[graphs_.back()].sparse_initializers.push_back(std::move(sparse_));
+  return Charge(2 * (sizeof(SparseInitializer) + sizeof(Tensor)));
 }
 
 Status Builder::LeaveValueInfo(const Event& event) {

@@ -103,6 +103,7 @@ class Builder {
   Status LeaveTensor(const Event& event, uint32_t parent_kind);
   Status LeaveValueInfo(const Event& event);
   Status LeaveEntry(const Event& event);
+  Status LeaveSparse(const Event& event);
 
   Status AddConstant(PendingTensor& tensor, std::string name, size_t node, Extent field);
   // Finds the file that the tensor names, and where its values lie there.
@@ -113,7 +114,8 @@ class Builder {
   // Adds an occurrence of a data field to tensor_.
   Status AddData(const Event& event);
   Status TakeValue(const Event& event);
-  Status AddDim(uint64_t value);
+  static Status AddDim(uint64_t value, Shape* dims);
+  static Status AddDims(const Event& event, Shape* dims);
   // Counts memory that the file makes us hold.
   Status Charge(uint64_t size_bytes);
   Status TakeName(const Event& event, std::string* name);
@@ -128,6 +130,7 @@ class Builder {
   std::vector<PendingNode> nodes_;
   std::vector<PendingAttribute> attributes_;
   PendingTensor tensor_;
+  SparseInitializer sparse_;
   PendingEntry entry_;
   PendingOpset opset_;
   ValueInfo value_info_;

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/checked.h"
 #include "formats/onnx/channel_flow.h"
 #include "formats/onnx/emit.h"
 #include "formats/onnx/graph.h"
@@ -95,6 +96,7 @@ class Planner {
   StatusOr<ChannelPlan::Set> SetOf(const std::vector<Place>& places, uint32_t count) {
     ChannelPlan::Set set = {.count = count};
     std::optional<Amount> amount;
+    uint64_t multiple = 1;
     for (const Place& place : places) {
       const size_t t = tensor_of_constant_[place.first];
       if (t == kNone) return ChannelPlan::Set{};
@@ -104,11 +106,14 @@ class Planner {
       const PruneSpec& spec = specs_[t].prune;
       if (!ComputesChannels(place)) continue;
       if (!amount || spec.amount.value < amount->value) amount = spec.amount;
+      multiple = std::max<uint64_t>(multiple, spec.multiple_of);
       set.norm = spec.norm;
     }
     if (!amount) return ChannelPlan::Set{};
     ASSIGN_OR_RETURN(const uint64_t removed, CountOf(*amount, count, false));
-    set.num_removed = static_cast<uint32_t>(std::min<uint64_t>(removed, count - 1));
+    const uint64_t kept = std::max<uint64_t>(count - removed, 1);
+    const uint64_t rounded = DivideRoundingUp(kept, multiple) * multiple;
+    set.num_removed = static_cast<uint32_t>(count - std::min<uint64_t>(rounded, count));
     return set;
   }
 
@@ -182,14 +187,18 @@ class Planner {
   }
 
   std::string HeldBy(Label root) {
+    uint32_t multiple = 1;
     for (const Place& place : places_[root]) {
       const size_t t = tensor_of_constant_[place.first];
-      if (t != kNone && model_.tensors[t].is_weight && !AsksForChannels(specs_[t])) {
+      if (t == kNone || !model_.tensors[t].is_weight) continue;
+      if (!AsksForChannels(specs_[t])) {
         is_held_ = true;
         return "they go on into \"" + model_.tensors[t].name + "\", which is kept";
       }
+      multiple = std::max(multiple, specs_[t].prune.multiple_of);
     }
-    return "too few to remove one";
+    if (multiple == 1) return "the sparsity is less than one of them";
+    return "the sparsity is too little to leave a multiple of " + std::to_string(multiple);
   }
 
   const Document& document_;

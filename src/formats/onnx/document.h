@@ -93,6 +93,15 @@ struct ValueInfo {
   std::vector<Dim> dims;
 };
 
+// A tensor without its zeros. The reader does not look at its values, and the writer leaves it
+// alone.
+struct SparseInitializer {
+  std::string name;
+  int32_t data_type = 0;
+  Shape dims;
+  Extent field;  // in its graph's message
+};
+
 struct Graph {
   size_t message = 0;     // in Document::messages
   size_t parent = kNone;  // the enclosing graph
@@ -102,7 +111,7 @@ struct Graph {
   std::vector<size_t> constants;  // its initializers and Constant nodes, in file order
   std::vector<GraphInput> inputs;
   std::vector<std::string> outputs;
-  std::vector<std::string> sparse_initializers;  // only their names: they are left alone
+  std::vector<SparseInitializer> sparse_initializers;
 };
 
 // A file that tensors keep their values in.
@@ -169,7 +178,7 @@ struct Document {
   // training_info, device_configurations).
   bool has_hidden_references = false;
   // model().tensors[i] is constants[constant_of_tensor[i]]; kNone: a quantized tensor made of
-  // several constants.
+  // several constants, or a sparse one.
   std::vector<size_t> constant_of_tensor;
 
   // The file of a constant's values; null: the main one.

@@ -207,8 +207,8 @@ Status ValueGraph::DefineAll() {
       if (constant.node != kNone) continue;
       RETURN_IF_ERROR(Define(g, constant.name, {.constant = c}).AtOffset(constant.field.begin));
     }
-    for (const std::string& name : graph.sparse_initializers) {
-      RETURN_IF_ERROR(Define(g, name, {}));
+    for (const SparseInitializer& sparse : graph.sparse_initializers) {
+      RETURN_IF_ERROR(Define(g, sparse.name, {}).AtOffset(sparse.field.begin));
     }
     for (const size_t n : graph.nodes) {
       const Node& node = document.nodes[n];

@@ -109,6 +109,7 @@ constexpr FieldRule kTensorRules[] = {
 constexpr FieldRule kSparseTensorRules[] = {
     One(kSparseValues, "values", kTensorProto),
     Many(kSparseIndices, "indices", kHiddenTensor),
+    Numbers(kSparseDims, "dims"),
 };
 
 constexpr FieldRule kValueInfoRules[] = {

@@ -29,7 +29,7 @@ std::vector<bool> FindKnown(const Document& document) {
   };
   for (const uint32_t number : document.weight_names) is_known[number] = true;
   for (const Graph& graph : document.graphs) {
-    for (const std::string& name : graph.sparse_initializers) mark(name);
+    for (const SparseInitializer& sparse : graph.sparse_initializers) mark(sparse.name);
     const bool is_known_by_name =
         graph.parent_node == kNone || !document.nodes[graph.parent_node].domain.empty();
     if (!is_known_by_name) continue;

@@ -16,10 +16,10 @@ namespace {
 std::string ObstacleOf(const Rewriter& rewriter, size_t index) {
   const Document& document = rewriter.document();
   const Tensor& tensor = rewriter.model().tensors[index];
+  if (!tensor.is_weight) return tensor.note.empty() ? "not a weight" : tensor.note;
   if (tensor.quantized || document.constant_of_tensor[index] == kNone) {
     return "already quantized: the graph around it stays as it is";
   }
-  if (!tensor.is_weight) return tensor.note.empty() ? "not a weight" : tensor.note;
   return "";
 }
 

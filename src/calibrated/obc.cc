@@ -24,20 +24,25 @@ struct Removal {
   float cost = 0;
 };
 
-// The order in which one row loses its weights.
+// The order in which one row loses its weights. A removal subtracts vᵀv from H⁻¹, v its row over
+// the root of its pivot: H⁻¹ is too large for the cache, so they are collected and subtracted
+// together.
 class RowTrace {
  public:
-  RowTrace(size_t columns, const PruneTarget& target, const Buffer<float>& inverse)
-      : columns_(columns), target_(target), inverse_(inverse) {}
+  RowTrace(size_t columns, const PruneTarget& target, const Buffer<float>& inverse,
+           GemmWorkspace& workspace)
+      : columns_(columns), target_(target), inverse_(inverse), workspace_(workspace) {}
 
   Status Init() {
     ASSIGN_OR_RETURN(h_, Buffer<float>::Allocate(inverse_.size()));
-    for (Buffer<float>* buffer : {&weights_, &pivot_row_}) {
+    ASSIGN_OR_RETURN(updates_, Buffer<float>::Allocate(kMaxUpdates * columns_));
+    for (Buffer<float>* buffer : {&weights_, &pivots_, &row_}) {
       ASSIGN_OR_RETURN(*buffer, Buffer<float>::Allocate(columns_));
     }
-    ASSIGN_OR_RETURN(inputs_, Buffer<uint32_t>::Allocate(columns_));
+    for (Buffer<uint32_t>* buffer : {&inputs_, &places_, &num_free_}) {
+      ASSIGN_OR_RETURN(*buffer, Buffer<uint32_t>::Allocate(columns_));
+    }
     ASSIGN_OR_RETURN(is_gone_, Buffer<uint8_t>::Allocate(columns_));
-    ASSIGN_OR_RETURN(num_free_, Buffer<uint32_t>::Allocate(columns_));
     return {};
   }
 
@@ -56,20 +61,28 @@ class RowTrace {
   }
 
  private:
+  static constexpr size_t kMaxUpdates = 32;
+
   void Start(const float* weights) {
     size_ = columns_;
     num_gone_ = 0;
+    num_updates_ = 0;
     std::copy_n(inverse_.data(), inverse_.size(), h_.data());
     for (size_t j = 0; j < columns_; ++j) {
       weights_[j] = weights[j];
       inputs_[j] = static_cast<uint32_t>(j);
       is_gone_[j] = 0;
     }
+    TakePivots();
     if (target_.kind != PruneTarget::Kind::kNofM) return;
     for (size_t g = 0; g * target_.m < columns_; ++g) {
       const size_t length = std::min<size_t>(target_.m, columns_ - g * target_.m);
       num_free_[g] = static_cast<uint32_t>(length - std::min<size_t>(length, target_.n));
     }
+  }
+
+  void TakePivots() {
+    for (size_t j = 0; j < size_; ++j) pivots_[j] = h_[j * size_ + j];
   }
 
   bool MayGo(size_t p) const {
@@ -84,7 +97,7 @@ class RowTrace {
       if (!MayGo(p)) continue;
       // Rounding may leave a pivot of almost nothing, or less: its weight is determined by the
       // others, and as dear as can be.
-      const float pivot = h_[p * size_ + p];
+      const float pivot = pivots_[p];
       const float cost = pivot > 0 ? weights_[p] * weights_[p] / pivot : INFINITY;
       if (cheapest == size_ || cost < cost_) {
         cheapest = p;
@@ -94,54 +107,81 @@ class RowTrace {
     return cheapest;
   }
 
-  void Remove(size_t p) {
-    for (size_t i = 0; i < p; ++i) pivot_row_[i] = h_[i * size_ + p];
-    std::copy(h_.data() + p * size_ + p, h_.data() + (p + 1) * size_, pivot_row_.data() + p);
-    const float pivot = pivot_row_[p];
-    const float factor = pivot > 0 ? 1 / pivot : 0;
-    AddScaled(-weights_[p] * factor, pivot_row_.data(), size_, weights_.data());
+  // Row p of H⁻¹ as it is now.
+  void TakeRow(size_t p) {
+    for (size_t i = 0; i < p; ++i) row_[i] = h_[i * size_ + p];
+    std::copy(h_.data() + p * size_ + p, h_.data() + (p + 1) * size_, row_.data() + p);
+    for (size_t u = 0; u < num_updates_; ++u) {
+      const float* update = updates_.data() + u * size_;
+      AddScaled(-update[p], update, size_, row_.data());
+    }
     for (size_t i = 0; i < size_; ++i) {
-      if (is_gone_[i] || pivot_row_[i] == 0) continue;
-      AddScaled(-pivot_row_[i] * factor, pivot_row_.data() + i, size_ - i,
-                h_.data() + i * size_ + i);
+      if (is_gone_[i]) row_[i] = 0;
+    }
+    row_[p] = pivots_[p];
+  }
+
+  void Remove(size_t p) {
+    const float pivot = pivots_[p];
+    if (pivot > 0) {
+      TakeRow(p);
+      AddScaled(-weights_[p] / pivot, row_.data(), size_, weights_.data());
+      float* update = updates_.data() + num_updates_ * size_;
+      const float factor = 1 / std::sqrt(pivot);
+      for (size_t i = 0; i < size_; ++i) {
+        update[i] = row_[i] * factor;
+        pivots_[i] -= update[i] * update[i];
+      }
+      if (++num_updates_ == kMaxUpdates) Update();
     }
     weights_[p] = 0;
     is_gone_[p] = 1;
     if (target_.kind == PruneTarget::Kind::kNofM) --num_free_[inputs_[p] / target_.m];
   }
 
+  void Update() {
+    Gemm({size_, size_, num_updates_}, Transposed(updates_.data(), size_),
+         RowMajor(updates_.data(), size_), GemmSign::kSubtract, GemmRegion::kUpper, h_.data(),
+         size_, workspace_);
+    num_updates_ = 0;
+    TakePivots();
+  }
+
   // Closes the gaps, so that later steps are over fewer inputs.
   void Compact() {
-    size_t kept = 0;
-    places_.clear();
+    Update();
+    size_t num_kept = 0;
     for (size_t i = 0; i < size_; ++i) {
-      if (!is_gone_[i]) places_.push_back(static_cast<uint32_t>(i));
+      if (!is_gone_[i]) places_[num_kept++] = static_cast<uint32_t>(i);
     }
-    for (const uint32_t i : places_) {
-      for (size_t j = kept; j < places_.size(); ++j) {
-        h_[kept * places_.size() + j] = h_[i * size_ + places_[j]];
-      }
-      weights_[kept] = weights_[i];
-      inputs_[kept] = inputs_[i];
-      ++kept;
+    for (size_t k = 0; k < num_kept; ++k) {
+      const size_t i = places_[k];
+      for (size_t j = k; j < num_kept; ++j) h_[k * num_kept + j] = h_[i * size_ + places_[j]];
+      weights_[k] = weights_[i];
+      inputs_[k] = inputs_[i];
     }
-    std::fill_n(is_gone_.data(), kept, uint8_t{0});
-    size_ = kept;
+    std::fill_n(is_gone_.data(), num_kept, uint8_t{0});
+    size_ = num_kept;
     num_gone_ = 0;
+    TakePivots();
   }
 
   const size_t columns_;
   const PruneTarget& target_;
   const Buffer<float>& inverse_;
+  GemmWorkspace& workspace_;
   // Of the inputs that were left at the last Compact().
   size_t size_ = 0;
   size_t num_gone_ = 0;
-  Buffer<float> h_, weights_, pivot_row_;
-  Buffer<uint32_t> inputs_;
+  size_t num_updates_ = 0;
+  Buffer<float> h_;        // H⁻¹ without the updates; its upper triangle
+  Buffer<float> updates_;  // [num_updates_, size_]
+  Buffer<float> pivots_;   // the diagonal of H⁻¹, with them
+  Buffer<float> weights_, row_;
+  Buffer<uint32_t> inputs_, places_;
   Buffer<uint8_t> is_gone_;
   Buffer<uint32_t> num_free_;  // of each group of m
-  std::vector<uint32_t> places_;
-  float cost_ = 0;  // of Cheapest()
+  float cost_ = 0;             // of Cheapest()
 };
 
 // How many removals of each row: `count` in all, each time the cheapest next one.
@@ -181,7 +221,7 @@ StatusOr<double> PruneByObc(const LayerShape& shape, std::span<float> weights,
   }
   ASSIGN_OR_RETURN(Buffer<Removal> traces, Buffer<Removal>::Allocate(shape.NumWeights()));
   ASSIGN_OR_RETURN(Buffer<float> row, Buffer<float>::Allocate(columns));
-  RowTrace trace(columns, target, inverse);
+  RowTrace trace(columns, target, inverse, workspace);
   RETURN_IF_ERROR(trace.Init());
   std::vector<size_t> counts(rows);
   for (size_t r = 0; r < rows; ++r) {

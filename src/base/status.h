@@ -53,7 +53,8 @@ class [[nodiscard]] Status {
   void Drop();
 
   // All that an error knows, out of line: most functions return a Status, and what every caller
-  // does with one is a good part of the whole code. A std::unique_ptr would need Error's definition.
+  // does with one is a good part of the whole code. A std::unique_ptr would need Error's
+  // definition.
   Error* error_ = nullptr;
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/checked.h"
+#include "base/flags.h"
 #include "calibrated/error_feedback.h"
 #include "calibrated/obc.h"
 #include "calibrated/refit.h"
@@ -138,7 +139,7 @@ class CalibratedEncoder final : public TensorEncoder {
     const uint64_t length = whole_shape_[axis];
     uint64_t inner = 1;
     for (size_t i = axis + 1; i < whole_shape_.size(); ++i) inner *= whole_shape_[i];
-    std::vector<bool> stays(length);
+    Flags stays(length);
     for (const uint32_t index : kept[axis]) stays[index] = true;
     for (size_t i = 0; i < mask_.size(); ++i) mask_[i] = stays[i / inner % length] ? 1 : 0;
   }

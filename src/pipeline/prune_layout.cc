@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/checked.h"
+#include "base/flags.h"
 #include "pipeline/calibrated_encoder.h"
 #include "pipeline/layer_view.h"
 #include "pipeline/tensor_reader.h"
@@ -126,7 +127,7 @@ Status AddJob(const Model& model, size_t index, const TensorSpec& asked, Layout*
 }  // namespace
 
 Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout* layout) {
-  std::vector<bool> has_job(specs.size());
+  Flags has_job(specs.size());
   const size_t num_jobs = layout->jobs.size();
   for (size_t i = 0; i < num_jobs; ++i) {
     Job& job = layout->jobs[i];

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/flags.h"
 #include "pipeline/job_run.h"
 #include "pipeline/layout_check.h"
 
@@ -82,7 +83,7 @@ class Divider {
   }
 
   const Layout& layout_;
-  std::vector<bool> is_started_;
+  Flags is_started_;
 };
 
 class ShrinkerImpl final : public Shrinker {

@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/flags.h"
 #include "formats/onnx/builder.h"
 #include "formats/onnx/graph.h"
 #include "formats/onnx/recognize.h"
@@ -245,7 +246,7 @@ StatusOr<Model> Analyze(Document& document) {
     document.constants[c].is_graph_output = graph.value(index).is_graph_output;
   }
   const std::vector<std::optional<Quantized>> quantized = RecognizeAll(document, graph);
-  std::vector<bool> is_part(document.constants.size());
+  Flags is_part(document.constants.size());
   for (const std::optional<Quantized>& q : quantized) {
     for (size_t p = 1; q && p < kNumParts; ++p) {
       if (q->constants[p] != kNone) is_part[q->constants[p]] = true;

@@ -9,6 +9,7 @@
 
 #include "base/bits.h"
 #include "base/checked.h"
+#include "base/flags.h"
 #include "formats/onnx/builder.h"
 #include "formats/onnx/emit.h"
 
@@ -388,7 +389,7 @@ class Follower {
     const Axes x = In(0);
     const auto given = AxesGiven(1);
     if (x.is_open || !given || given->empty()) return FixInputs("they are summed up");
-    std::vector<bool> is_reduced(x.rank());
+    Flags is_reduced(x.rank());
     for (const int64_t axis : *given) {
       const auto at = AxisAt(axis, x.rank());
       if (!at) return FixInputs();
@@ -474,7 +475,7 @@ class Follower {
     const Axes x = In(0);
     const auto given = AxesGiven(1);
     if (x.is_open || !given) return FixInputs();
-    std::vector<bool> goes(x.rank());
+    Flags goes(x.rank());
     for (const int64_t axis : *given) {
       const auto at = AxisAt(axis, x.rank());
       if (!at) return FixInputs();
@@ -492,7 +493,7 @@ class Follower {
     const Axes x = In(0);
     const auto given = AxesGiven(1);
     if (x.is_open || !given || given->size() > Builder::kMaxRank) return FixInputs();
-    std::vector<bool> is_new(x.rank() + given->size());
+    Flags is_new(x.rank() + given->size());
     for (const int64_t axis : *given) {
       const auto at = AxisAt(axis, is_new.size());
       if (!at || is_new[*at]) return FixInputs();
@@ -838,7 +839,7 @@ class Follower {
   const ValueGraph& graph_;
   ChannelFlow flow_;
   // By value. Nodes should be in order, but hostile ones are not.
-  std::vector<bool> is_known_, is_read_early_;
+  Flags is_known_, is_read_early_;
   size_t index_ = kNone;  // of the node that is followed
   const Node* node_ = nullptr;
 };

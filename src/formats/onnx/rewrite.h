@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/flags.h"
 #include "base/status.h"
 #include "formats/layout.h"
 #include "formats/onnx/cut.h"
@@ -120,7 +121,7 @@ class Rewriter {
   struct Output {
     Fragment main, external;
     std::vector<Job> jobs;
-    std::vector<bool> is_moved;  // by constant: whether values of it are in the other file
+    Flags is_moved;  // by constant: whether values of it are in the other file
   };
   Output Finish() &&;
 
@@ -143,7 +144,7 @@ class Rewriter {
   const Model& model_;
   const Cut* const cut_;
   const ExternalPolicy external_;
-  std::vector<bool> is_replaced_, is_moved_;  // by constant
+  Flags is_replaced_, is_moved_;  // by constant
   Fragment external_values_;
   std::optional<ShortNames> short_names_;
   size_t next_short_name_ = 0;  // in their count

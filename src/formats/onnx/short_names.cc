@@ -3,6 +3,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/flags.h"
+
 namespace modelshrink::onnx {
 namespace {
 
@@ -21,8 +23,8 @@ std::string NameAt(size_t position) {
 }
 
 // By number: whether somebody outside the graphs knows a value by this name.
-std::vector<bool> FindKnown(const Document& document) {
-  std::vector<bool> is_known(document.names.size(), document.has_hidden_references);
+Flags FindKnown(const Document& document) {
+  Flags is_known(document.names.size(), document.has_hidden_references);
   const auto mark = [&](const std::string& name) {
     const auto it = document.names.find(name);
     if (it != document.names.end()) is_known[it->second] = true;
@@ -45,7 +47,7 @@ ShortNames::ShortNames(const Document& document)
     : document_(&document), new_names_(document.names.size()) {
   std::vector<const std::string*> old_names(document.names.size());
   for (const auto& [name, number] : document.names) old_names[number] = &name;
-  const std::vector<bool> is_known = FindKnown(document);
+  const Flags is_known = FindKnown(document);
   for (size_t i = 0; i < old_names.size(); ++i) {
     if (is_known[i]) continue;
     size_t next = num_counted_;

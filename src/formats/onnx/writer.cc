@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "base/flags.h"
 #include "formats/onnx/cut.h"
 #include "formats/onnx/rewrite.h"
 #include "formats/onnx/taps.h"
@@ -171,8 +172,8 @@ bool IsFileOfValues(const Document& document, const std::string& name) {
 }
 
 // Says so where values left the main file.
-void NoteMoved(const Document& document, const std::vector<bool>& is_moved,
-               const std::string& location, std::vector<Outcome>* outcomes) {
+void NoteMoved(const Document& document, const Flags& is_moved, const std::string& location,
+               std::vector<Outcome>* outcomes) {
   for (size_t i = 0; i < outcomes->size(); ++i) {
     const size_t constant = document.constant_of_tensor[i];
     if (constant == kNone || !is_moved[constant]) continue;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/concat.h"
+#include "base/flags.h"
 #include "formats/safetensors/companions.h"
 #include "formats/safetensors/name_map.h"
 
@@ -196,7 +197,7 @@ class Collector {
   Document* document_;
   std::vector<Quantized> quantized_;
   std::vector<uint32_t> owner_;  // of each entry, in quantized_
-  std::vector<bool> is_listed_;
+  Flags is_listed_;
   NameMap entry_of_;
   std::vector<std::string> notes_;  // of each entry; empty when there are none
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/concat.h"
+#include "base/flags.h"
 #include "formats/path.h"
 
 namespace modelshrink::safetensors {
@@ -88,7 +89,7 @@ std::string_view ShardIndex::SpaceBefore(NodeId key) const {
 }
 
 std::string ShardIndex::RewrittenMap(const Changes& changes) const {
-  std::vector<bool> is_removed(members_.size());
+  Flags is_removed(members_.size());
   for (const std::string& name : changes.removed) is_removed[member_of_.Find(name)] = true;
   // What is added behind one tensor stands together.
   std::vector<uint32_t> first_added(members_.size(), NameMap::kNone);

@@ -207,6 +207,11 @@ test("what calibrate(), verify() and guards cannot use is refused", async () => 
     await assert.rejects(calibrate(model, { ort, inputs: [{ input }] }), ArgumentError);
   }
   await assert.rejects(refitLayers(model, model, { ort, inputs: [] }), /has no samples/);
+  const quantized = await (await shrink(model, "int8")).bytes();
+  await assert.rejects(
+    refitLayers(model, quantized, { ort, inputs: testSamples }),
+    /no layer of float32 weights/,
+  );
   const good = { ort, inputs: testSamples };
   for (const [options, message] of [
     [{ ...good, ort: {} }, /ort has no InferenceSession/],

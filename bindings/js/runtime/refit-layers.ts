@@ -194,6 +194,11 @@ export async function refitLayers(
   const file = await bytesOfOneFile(original, before, signal);
   const result = await bytesOfOneFile(shrunk, after, signal);
   const pairs = pairsOf(before, after, maxColumns ?? 4096);
+  if (pairs.length === 0) {
+    throw new UnsupportedError(
+      "The models have no layer of float32 weights and one shape in common that could be fitted anew.",
+    );
+  }
   const taps = tapsOfLayers(pairs);
   const session = await openTapped(ort, file, taps, signal);
   try {

@@ -61,7 +61,8 @@ export function gramsFor(
   if (grams.length !== layer.groups || !grams.every(fits)) {
     throw new ArgumentError(
       `calibration[${show(tensor.name)}] does not fit: the layer has ${layer.columns} inputs` +
-        `${layer.groups > 1 ? ` in each of ${layer.groups} groups` : ""}, and needs rows of them.`,
+        `${layer.groups > 1 ? ` in each of ${layer.groups} groups` : ""}, and needs rows of them. ` +
+        "Was it made with another model? Calibrate this one.",
     );
   }
   return { grams };

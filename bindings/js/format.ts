@@ -1,7 +1,14 @@
 /** Reports as text for people: aligned columns, human sizes, totals, what to look at. */
 import type { Verification } from "./runtime/verify.js";
-import type { ModelInfo, Plan, PlannedTensor, Report, ReportedTensor } from "./models.js";
-import { writtenShape } from "./written-shape.js";
+import type {
+  ModelInfo,
+  Plan,
+  PlannedTensor,
+  Report,
+  ReportedTensor,
+  TensorInfo,
+} from "./models.js";
+import { isCut, isPruned } from "./written-shape.js";
 
 const units = ["B", "kB", "MB", "GB", "TB"];
 const nameWidth = 44;
@@ -82,12 +89,9 @@ function unchangedLine(tensors: readonly PlannedTensor[]): string {
 /** Zeros that come of rounding are not worth a column. */
 const minShownSparsity = 0.1;
 
-/** Zeros, and what was fitted to make up for them, harm the outputs more or less than the weights. */
-const isPruned = ({ shape, to, sparsity = 0 }: ReportedTensor) =>
-  sparsity >= minShownSparsity || String(writtenShape({ shape, to })) !== String(shape);
-
 function worstLines(tensors: readonly ReportedTensor[]): string[] {
-  if (tensors.some((tensor) => tensor.sqnr !== undefined && isPruned(tensor))) {
+  // Zeros, and what was fitted to make up for them, harm the outputs more or less than the weights.
+  if (tensors.some((it) => it.sqnr !== undefined && (isPruned(it) || isCut(it)))) {
     return ["", "SQNR compares weights; of pruned ones only the outputs tell: modelshrink verify."];
   }
   const worst = tensors
@@ -170,8 +174,9 @@ export function formatVerification({ samples, outputs, metric }: Verification): 
 
 /** What is in a model: the weights one by one, the rest summed up. */
 export function formatModelInfo(info: ModelInfo): string {
-  const weights = info.tensors.filter(({ isWeight }) => isWeight);
-  const others = info.tensors.filter(({ isWeight }) => !isWeight);
+  const isListed = ({ isWeight, type }: TensorInfo) => isWeight || type.endsWith(" sparse");
+  const weights = info.tensors.filter(isListed);
+  const others = info.tensors.filter((tensor) => !isListed(tensor));
   const rows = weights.map((tensor) => [
     shorten(tensor.name, nameWidth),
     shapeOf(tensor.shape),

@@ -19,6 +19,7 @@ import {
 import { applyShares, type PruneSurvey } from "./prune-recipe.js";
 import { runOrder, type Order } from "./run.js";
 import { elementsOf } from "./shape.js";
+import { isCut, isPruned } from "./written-shape.js";
 import { sparseWarning, withoutZeros } from "./sparse-recipe.js";
 import { MemorySink, targetFromOption, type Sink, type SinkFor } from "./sink.js";
 import type { OpenFile, Source } from "./source.js";
@@ -212,19 +213,29 @@ function sparseBytes({ shape, outputBytes, sparsity = 0 }: ReportedTensor): numb
 }
 
 /** Why a pruned file is as large as before, and what makes it small. */
-function sparseHint(tensors: readonly ReportedTensor[]): string | undefined {
-  const pruned = tensors.filter(({ sparsity = 0 }) => sparsity >= 0.25);
+function sparseHint(format: FormatName, tensors: readonly ReportedTensor[]): string | undefined {
+  const pruned = tensors.filter((it) => isPruned(it) && (it.sparsity ?? 0) >= 0.25);
+  const isFloat = pruned.some(({ to }) => to.startsWith("float"));
+  const inFile =
+    format === "safetensors" ||
+    (format === "onnx" && pruned.some(({ sparsity = 0 }) => sparsity > 0.67));
   const now = pruned.reduce((bytes, { outputBytes }) => bytes + outputBytes, 0);
   const sparse = pruned.reduce((bytes, tensor) => bytes + sparseBytes(tensor), 0);
   if (pruned.length === 0 || sparse > 0.95 * now) return undefined;
   return (
     `Zeros are stored like other numbers: the ${pruned.length} pruned tensors take ` +
     `${formatBytes(now)}, and would take ${formatBytes(sparse)} without them. ` +
-    (pruned.some(({ to }) => to.startsWith("float"))
+    (isFloat
       ? "Quantize as well (weights), send the file compressed (gzip, brotli), or leave zeros out: " +
-        "sparse: true in recipes of ONNX and safetensors (--sparse), toSparse() elsewhere."
+        (inFile ? "sparse: true in the recipe (--sparse)." : "toSparse(), for your own code.")
       : "Send the file compressed (gzip, brotli).")
   );
+}
+
+/** Where what stays keeps everything: a graph that could lose nothing is refused. */
+function noChannelWarning(tensors: readonly ReportedTensor[]): string {
+  const kept = tensors.find(({ note }) => note?.includes("keeps its output channels"));
+  return `No channel is removed${kept ? `: "${kept.name}" ${kept.note}` : ""}.`;
 }
 
 /** The core's report with what only the recipe and the names of files know. */
@@ -238,7 +249,8 @@ function toReport({ files: [main] }: OpenModel, core: CoreReport, remarks: Remar
   const warnings = [
     main && shardWarning(main),
     ...remarks.warnings,
-    remarks.asksForSparse ? sparseWarning(core.format, tensors) : sparseHint(tensors),
+    remarks.asksForSparse ? sparseWarning(core.format, tensors) : sparseHint(core.format, tensors),
+    remarks.asksForChannels && !tensors.some(isCut) ? noChannelWarning(tensors) : undefined,
     tensors.some(({ from, to }) => from !== to) ? undefined : remarks.ifIdle(core),
   ].filter((warning) => warning !== undefined);
   return warnings.length > 0 ? { ...report, warnings } : report;

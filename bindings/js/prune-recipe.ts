@@ -115,6 +115,9 @@ export function checkPruning(where: string, value: unknown): CheckedPruning {
     }
   }
   const n = isPattern ? checkInteger(`${where}.n`, given.n, 1, 63) : 0;
+  if (isPattern && typeof given.m === "number" && given.m <= n) {
+    throw new ArgumentError(`${where}: n of each m stay, so n must be below m.`);
+  }
   return {
     ...{ method, sparsity, allocation, n },
     m: isPattern ? checkInteger(`${where}.m`, given.m, n + 1, 64) : 0,

@@ -306,6 +306,7 @@ export interface RemarkedOrder {
   /** Tensors that may be stored without their zeros. */
   sparse: number[];
   asksForSparse: boolean;
+  asksForChannels: boolean;
   /** The warning when no tensor changes. */
   ifIdle(report: CoreReport): string | undefined;
 }
@@ -353,9 +354,14 @@ export function orderFor(
     ...(survey ? { survey } : {}),
     sparse,
     asksForSparse: recipe.sparse,
+    asksForChannels: specs.some(({ prune }) => prune?.method === "channels"),
     notes: decided.map(({ note }) => note),
     warnings: [
       channelWarning(specs, calibration),
+      numLeft > 0 && numFitted > 0
+        ? `${numLeft} of ${numLeft + numFitted} layers are not in the calibration: no sample reached them, or ` +
+          "they cannot be seen. Outputs on such samples tell nothing of them."
+        : undefined,
       ...recipe.rules
         .filter(({ pattern }) => !tensors.some((it) => it.isWeight && pattern.test(it.name)))
         .map(({ match }) => `The rule "${match}" matches no weight.`),
@@ -365,7 +371,10 @@ export function orderFor(
         ? undefined
         : idleWarning(
             format,
-            planned.flatMap(({ note }, i) => (tensors[i]?.isWeight && note ? [note] : [])),
+            planned.flatMap(({ note }, i) => {
+              const { isWeight = false, type = "" } = tensors[i] ?? {};
+              return note && (isWeight || type.endsWith(" sparse")) ? [note] : [];
+            }),
           ),
   };
 }
@@ -394,6 +403,7 @@ export function restoringOrder(tensors: readonly CoreTensorInfo[]): RemarkedOrde
     },
     sparse: [],
     asksForSparse: false,
+    asksForChannels: false,
     notes: tensors.map(() => undefined),
     warnings: [],
     ifIdle: () => "modelshrink sees no quantized weight in this model that it could restore.",

@@ -189,3 +189,18 @@ test("Silero VAD: all layers of the branch that 16 kHz takes", async () => {
   const expected = gramOf(128, ...inputs.map(({ state }) => state.data.subarray(0, 128)));
   assert.deepEqual(states.sums, expected.sums);
 });
+
+test("a guard takes back what it need not have given up", async () => {
+  const model = await readFile(modelPaths.speech);
+  const session = await (await nodeRuntime()).open(model);
+  const inputs = (await speechCalibration(session)).slice(0, 10);
+  await session.release();
+  const guard = { ort, inputs, minCosine: 0.999 };
+  const { guard: outcome, report } = await shrink(model, "int4", { guard });
+  assert.ok(outcome.verification.worst.cosine >= 0.999);
+  assert.ok(outcome.attempts <= 40);
+  // No sample takes the other branch, so nothing there does harm; errors alone would keep it first.
+  const kept = outcome.keptTensors;
+  assert.ok(kept.length > 0 && kept.every((name) => name.includes("then_branch")), kept.join());
+  assert.ok(report.outputBytes < 0.75 * report.inputBytes);
+});

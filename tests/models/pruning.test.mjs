@@ -161,7 +161,7 @@ test("a guard gives up the worst tensors, and says so", async () => {
   const pruned = ({ tensors }) => tensors.filter(({ to }) => to.includes("magnitude"));
   assert.equal(pruned(report).length + outcome.keptTensors.length, pruned(free.report).length);
   for (const name of outcome.keptTensors) {
-    assert.equal(report.tensors.find((tensor) => tensor.name === name).note, "kept by a rule");
+    assert.equal(report.tensors.find((tensor) => tensor.name === name).note, "kept by the guard");
   }
   const { worst } = await verify(model, await bytes(), { ort, inputs: testSamples });
   assert.equal(worst.cosine, outcome.verification.worst.cosine);

@@ -180,7 +180,7 @@ TEST(Channels, TheSmallestFiltersLeaveWithTheirBiasesAndReaders) {
   EXPECT_EQ(cut.ValuesOf("ab"), SecondHalf({8}, Rising({8}, 0), 0));
   EXPECT_EQ(cut.ValuesOf("b"), SecondHalf(b, Rising(b, 0), 1));
   EXPECT_EQ(cut.OutcomeOf("a").to, "float32 [4, 4, 3, 3]");
-  EXPECT_EQ(cut.OutcomeOf("b").note, "keeps its channels: they are an output of the model");
+  EXPECT_EQ(cut.OutcomeOf("b").note, "keeps its output channels: they are an output of the model");
 }
 
 TEST(Channels, ConstantNodesOldFilesAndStrippedNamesAreCutTheSame) {
@@ -323,8 +323,7 @@ TEST(Channels, WhatAGraphNeedsStaysAndSaysWhy) {
     EXPECT_FALSE(cut.ok());
     return cut.ok() ? "" : cut.status().message();
   };
-  const std::string prefix =
-      "no channel can be removed from this graph: \"a\" keeps its channels: ";
+  const std::string prefix = "no channel can be removed: \"a\" keeps its output channels: ";
   const std::string to_y = NodeField("Conv", {"s", "b"}, {"y"}) + b;
   EXPECT_EQ(reason(a + NodeField("Softmax", {"h"}, {"s"}, IntAttr("axis", 1)) + to_y),
             prefix + "they are normalized together (Softmax \"s\")");
@@ -440,11 +439,13 @@ TEST(Channels, AKeptWeightKeepsWhatItReads) {
   const CutModel cut = MustCut(three, {{"c", {}}});
   EXPECT_EQ(cut.DimsOf("a"), (Shape{2, 4, 1, 1}));
   EXPECT_EQ(cut.DimsOf("b"), (Shape{4, 2, 1, 1}));
-  EXPECT_EQ(cut.OutcomeOf("b").note, "keeps its channels: they go on into \"c\", which is kept");
+  EXPECT_EQ(cut.OutcomeOf("b").note,
+            "keeps its output channels: they go on into \"c\", which is kept");
   EXPECT_EQ(cut.OutcomeOf("c").note, "");
   const CutModel held = MustCut(three, {{"b", {}}});
   EXPECT_EQ(held.output, three);
-  EXPECT_EQ(held.OutcomeOf("a").note, "keeps its channels: they go on into \"b\", which is kept");
+  EXPECT_EQ(held.OutcomeOf("a").note,
+            "keeps its output channels: they go on into \"b\", which is kept");
   const auto nothing = Cut(three, {{"a", {}}, {"b", {}}, {"c", {}}});
   // Nobody asks: a copy.
   ASSERT_TRUE(nothing.ok());

@@ -49,7 +49,7 @@ test("rules keep layers and what they are tied to", async () => {
   assert.equal(notes.first.to, "float32 [48, 24]");
   assert.deepEqual(notes.second, {
     to: "float32 [24, 48]",
-    note: 'keeps its channels: they go on into "third", which is kept',
+    note: 'keeps its output channels: they go on into "third", which is kept',
   });
   assert.deepEqual(notes.third, { to: "float32", note: "kept by a rule" });
 });

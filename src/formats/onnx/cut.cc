@@ -166,11 +166,11 @@ class Planner {
       const size_t c = document_.constant_of_tensor[t];
       const Axes* axes = c == kNone ? nullptr : axes_[c];
       if (axes == nullptr || tensor.axis >= axes->rank()) {
-        cut->notes[t] = "keeps its channels: no operator of the main graph uses it";
+        cut->notes[t] = "keeps its output channels: only branches or loops use it, or nothing";
         continue;
       }
       const Axis& axis = (*axes)[tensor.axis];
-      if (ChannelsOf(axis).empty()) cut->notes[t] = "keeps its channels: " + ReasonOf(axis);
+      if (ChannelsOf(axis).empty()) cut->notes[t] = "keeps its output channels: " + ReasonOf(axis);
     }
   }
 
@@ -198,7 +198,8 @@ class Planner {
       multiple = std::max(multiple, specs_[t].prune.multiple_of);
     }
     if (multiple == 1) return "the sparsity is less than one of them";
-    return "the sparsity is too little to leave a multiple of " + std::to_string(multiple);
+    return "the sparsity is too little to leave a multiple of " + std::to_string(multiple) +
+           " (multipleOf)";
   }
 
   const Document& document_;
@@ -348,8 +349,7 @@ StatusOr<Cut> CutChannels(const Document& document, const Model& model,
   Planner planner(document, model, specs);
   RETURN_IF_ERROR(planner.Run(&cut));
   if (cut.channels.sets.empty() && !cut.is_held) {
-    return UnsupportedError("no channel can be removed from this graph: " +
-                            FirstReason(model, cut.notes));
+    return UnsupportedError("no channel can be removed: " + FirstReason(model, cut.notes));
   }
   ASSIGN_OR_RETURN(std::vector<uint8_t> goes, RemovedBy(cut.channels, removed));
   RETURN_IF_ERROR(Cutter(planner, std::move(goes), &cut).Run());

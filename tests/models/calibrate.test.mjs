@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import * as ort from "onnxruntime-node";
 import { Gram, init, inspect, shrink } from "modelshrink";
-import { calibrate, refitLayers } from "modelshrink/runtime";
+import { calibrate, refitLayers, verify } from "modelshrink/runtime";
 import { bytes, initializer, number, string, valueInfo, wave } from "../node/onnx.mjs";
 import { modelPaths, speechCalibration } from "./models.mjs";
 import { nodeRuntime } from "./runtimes.mjs";
@@ -162,6 +162,48 @@ test("refitLayers() fits what the samples reach, and leaves the rest", async () 
     const part = (file) => Buffer.from(file).subarray(dataOffset, dataOffset + 4 * width * width);
     assert.equal(part(pruned).equals(part(fitted)), name === "w", name);
   }
+});
+
+test("a branch that only one of the models takes is left out", async () => {
+  const then = concat(
+    node("Relu", ["h"], ["t"]),
+    node("MatMul", ["t", "v"], ["p"]),
+    string(2, "then"),
+    output("p", [2, width]),
+  );
+  const otherwise = concat(
+    node("MatMul", ["h", "w"], ["q"]),
+    string(2, "otherwise"),
+    output("q", [2, width]),
+  );
+  const zero = { name: "z", shape: [1], values: Float32Array.of(0) };
+  const model = modelOf(
+    node("MatMul", ["x", "u"], ["h"]),
+    node("ReduceSum", ["h"], ["s"], attribute.int("keepdims", 0)),
+    node("Greater", ["s", "z"], ["c"]),
+    node(
+      "If",
+      ["c"],
+      ["y"],
+      attribute.graph("then_branch", then),
+      attribute.graph("else_branch", otherwise),
+    ),
+    ...["u", "v", "w"].map((name) => weight(name, [width, width])),
+    bytes(5, initializer(zero)),
+    input("x", [2, width]),
+    output("y", [2, width]),
+  );
+  const prune = { method: "magnitude", sparsity: 0.8 };
+  const pruned = await (await shrink(model, { prune, minElements: 1 })).bytes();
+  const inputs = Array.from({ length: 40 }, (_, i) => ({
+    x: { data: wave(2 * width, 7 * i), dims: [2, width] },
+  }));
+  const runs = await Promise.all([model, pruned].map((file) => calibrate(file, { ort, inputs })));
+  assert.notEqual(runs[0].v.rows, runs[1].v.rows, "the models must disagree about the branch");
+  const fitted = await refitLayers(model, pruned, { ort, inputs });
+  const { worst: before } = await verify(model, pruned, { ort, inputs });
+  const { worst: after } = await verify(model, fitted, { ort, inputs });
+  assert.ok(after.sqnr > before.sqnr, `${before.sqnr} → ${after.sqnr} dB`);
 });
 
 test("Silero VAD: all layers of the branch that 16 kHz takes", async () => {

@@ -184,5 +184,65 @@ TEST(OnnxTaps, WeightsBehindSlicesHaveTheInputsOfAllTheirLayers) {
   EXPECT_EQ(tensor.layer_inputs[1].value, "z");
 }
 
+std::string Ints(const std::string& name, const std::vector<int64_t>& values) {
+  const std::string bytes(reinterpret_cast<const char*>(values.data()), values.size() * 8);
+  return Bytes(5, Number(1, values.size()) + Number(2, 7) + Bytes(8, name) + Bytes(9, bytes));
+}
+
+size_t NumInputsOf(const std::string& graph, const std::string& weight, uint64_t opset = 13) {
+  return TensorNamed(*Read(ModelFile(graph, opset)), weight).layer_inputs.size();
+}
+
+TEST(OnnxTaps, ChainsThatReorderInputsHideThem) {
+  const auto transposed = [](const std::vector<uint64_t>& perm) {
+    std::string attribute = Bytes(1, "perm");
+    for (const uint64_t axis : perm) attribute += Number(8, axis);
+    return NodeField("Transpose", {"w"}, {"k"}, Bytes(5, attribute + Number(20, 7))) +
+           NodeField("Conv", {"x", "k"}, {"y"}) + Initializer("w", {3, 3, 3, 3});
+  };
+  EXPECT_EQ(NumInputsOf(transposed({1, 0, 2, 3}), "w"), 1U);
+  EXPECT_EQ(NumInputsOf(transposed({0, 3, 1, 2}), "w"), 0U);
+
+  const auto sliced = [](int64_t axis) {
+    return Ints("start", {0}) + Ints("end", {2}) + Ints("axes", {axis}) +
+           NodeField("Slice", {"w", "start", "end", "axes"}, {"k"}) +
+           NodeField("MatMul", {"x", "k"}, {"y"}) + Initializer("w", {4, 4});
+  };
+  EXPECT_EQ(NumInputsOf(sliced(1), "w"), 1U);
+  EXPECT_EQ(NumInputsOf(sliced(-1), "w"), 1U);
+  EXPECT_EQ(NumInputsOf(sliced(0), "w"), 0U);
+
+  const auto joined = [](uint64_t group) {
+    return NodeField("Concat", {"a", "w"}, {"k"}, IntAttr("axis", 0)) +
+           NodeField("Conv", {"x", "k"}, {"y"}, IntAttr("group", group)) +
+           Initializer("a", {4, 1, 1, 1}) + Initializer("w", {4, 1, 1, 1});
+  };
+  EXPECT_EQ(NumInputsOf(joined(1), "w"), 1U);
+  EXPECT_EQ(NumInputsOf(joined(2), "w"), 0U);
+}
+
+TEST(OnnxTaps, OldIfsHaveNoBranchesOfTheirOwnShape) {
+  const auto inputs_in = [](uint64_t opset) {
+    const std::string branch = Branch(NodeField("MatMul", {"x", "w"}, {"s"}), "s");
+    return NumInputsOf(IfNode("c", "y", branch, Branch(NodeField("Relu", {"x"}, {"t"}), "t")) +
+                           Initializer("w", {4, 4}),
+                       "w", opset);
+  };
+  EXPECT_EQ(inputs_in(11), 1U);
+  EXPECT_EQ(inputs_in(10), 0U);
+}
+
+TEST(OnnxTaps, ASparseInitializerMayAlsoBeAGraphInput) {
+  const std::string values =
+      Number(1, 2) + Number(2, 1) + Bytes(8, "w") + Bytes(9, std::string(8, 1));
+  const std::string indices = Number(1, 2) + Number(2, 7) + Bytes(9, std::string(16, 0));
+  const std::string sparse =
+      Bytes(15, Bytes(1, values) + Bytes(2, indices) + Number(3, 4) + Number(3, 4));
+  const auto format =
+      Read(ModelFile(NodeField("MatMul", {"x", "w"}, {"y"}) + sparse + GraphInputField("w")));
+  ASSERT_EQ(format->model().tensors.size(), 1U);
+  EXPECT_EQ(format->model().tensors[0].shape, (Shape{4, 4}));
+}
+
 }  // namespace
 }  // namespace modelshrink::onnx

@@ -124,6 +124,8 @@ async function momentsOf(
     const after = await inputsOf(models.shrunk, pair, sample, number);
     for (const [i, input] of inputs.entries()) {
       const { dims } = before[i]!;
+      // A branch that only one of the models takes.
+      if ([before, after].some((values) => values[i]!.dims.includes(0))) continue;
       const axis = tensor.consumer === "Conv" ? 1 : dims.length - 1;
       const [x, y] = [floatsOf(input.value, before[i]!), floatsOf(input.value, after[i]!)];
       const wide = dims.map((size, at) => (at === axis ? 2 * size : size));

@@ -75,8 +75,10 @@ uint64_t StoredBytesOf(const Document& document, const Constant& constant) {
 }
 
 // Whether all of a graph's values can be made outputs of the model: those of a loop's body come
-// more than once.
+// more than once, and before this operator set the branches of an If had outputs of one shape.
 bool CanTap(const Document& document, size_t graph) {
+  constexpr int64_t kFirstOpsetWithFreeBranches = 11;
+  if (graph != 0 && document.opset < kFirstOpsetWithFreeBranches) return false;
   for (; graph != 0; graph = document.graphs[graph].parent) {
     const Node& node = document.nodes[document.graphs[graph].parent_node];
     if (!node.domain.empty() || node.op_type != "If") return false;
@@ -101,13 +103,17 @@ LayerInput ConvInputOf(const Node& node, LayerInput input) {
   return input;
 }
 
+std::string DirectionOf(const Node& node) {
+  const Attribute* const attribute = FindAttribute(node, "direction");
+  return attribute == nullptr ? "forward" : attribute->s;
+}
+
 // What the recurrence weights multiply: the states before each step.
 std::vector<LayerInput> HiddenInputsOf(const Node& node, LayerInput input) {
   // Otherwise its last part multiplies states that were reset already, which no value holds.
   if (node.op_type == "GRU" && IntAttribute(node, "linear_before_reset", 0) == 0) return {};
   if (IntAttribute(node, "layout", 0) != 0) return {};
-  const Attribute* const attribute = FindAttribute(node, "direction");
-  const std::string direction = attribute == nullptr ? "forward" : attribute->s;
+  const std::string direction = DirectionOf(node);
   std::vector<LayerInput> inputs;
   input.value = NameAt(node.inputs, 5);
   input.hidden = Hidden::kInitial;
@@ -127,7 +133,11 @@ std::vector<LayerInput> LayerInputsOf(const Document& document, const WeightRole
   LayerInput input = {.value = NameAt(node.inputs, 0),
                       .graph = static_cast<uint32_t>(node.graph),
                       .node = role.consumer};
-  if (!CanTap(document, node.graph) || input.value.empty()) return {};
+  if (!CanTap(document, node.graph) || input.value.empty() || !role.keeps_inputs) return {};
+  // Its groups, or directions, would not be those of the constant.
+  const bool has_groups =
+      IntAttribute(node, "group", 1) != 1 || DirectionOf(node) == "bidirectional";
+  if (has_groups && role.moves_outputs) return {};
   if (IsRecurrentOperator(node.op_type)) {
     const bool has_padding = !NameAt(node.inputs, 4).empty();
     if (has_padding) return {};

@@ -42,12 +42,12 @@ std::optional<uint32_t> AxisBeforeTranspose(const Node& node, uint32_t axis, siz
   return static_cast<uint32_t>(source);
 }
 
-// The int64 values of a small constant that is input 1 of `node`, or of the attribute that older
+// The int64 values of a small constant that is this input of `node`, or of the attribute that older
 // operator sets had instead.
 std::optional<std::vector<int64_t>> AxesOf(const Document& document, const ValueGraph& graph,
-                                           const Node& node) {
+                                           const Node& node, size_t input) {
   if (const Attribute* axes = FindAttribute(node, "axes")) return axes->ints;
-  const size_t value = graph.FindInput(node, 1);
+  const size_t value = graph.FindInput(node, input);
   if (value == kNone || graph.value(value).constant == kNone) return std::nullopt;
   const Constant& constant = document.constants[graph.value(value).constant];
   if (DTypeOf(constant.data_type) != DType::kInt64 || constant.value.empty()) return std::nullopt;
@@ -112,20 +112,56 @@ class RoleFinder {
     if (output == kNone) return {};
     const bool keeps_axes =
         ((op == "Identity" || op == "Slice" || op == "Split") && input == 0) || op == "Concat";
-    if (keeps_axes) return Find(output, rank, chain + 1);
+    if (keeps_axes) {
+      std::vector<WeightRole> roles = Find(output, rank, chain + 1);
+      if (op == "Identity") return roles;
+      for (WeightRole& role : roles) {
+        role.keeps_inputs &= MovesOnly(node, role.axis, rank);
+        role.moves_outputs = true;
+      }
+      return roles;
+    }
     if (input != 0) return {};
     if (op == "Transpose") {
-      return Mapped(Find(output, rank, chain + 1),
+      std::vector<WeightRole> roles = Find(output, rank, chain + 1);
+      for (WeightRole& role : roles) role.keeps_inputs &= KeepsOthersInOrder(node, role.axis, rank);
+      return Mapped(roles,
                     [&node, rank](uint32_t axis) { return AxisBeforeTranspose(node, axis, rank); });
     }
     if (op != "Unsqueeze") return {};
-    const std::optional<std::vector<int64_t>> axes = AxesOf(document_, graph_, node);
+    const std::optional<std::vector<int64_t>> axes = AxesOf(document_, graph_, node, 1);
     if (!axes || axes->size() > kMaxChain) return {};
     const auto sources = UnsqueezeSources(*axes, rank);
     return Mapped(Find(output, sources.size(), chain + 1), [&sources, rank](uint32_t axis) {
       const std::optional<uint32_t> source = sources[axis];
       return source && *source < rank ? source : std::nullopt;
     });
+  }
+
+  // Whether Slice, Split or Concat work along this axis alone.
+  bool MovesOnly(const Node& node, uint32_t axis, size_t rank) const {
+    std::optional<std::vector<int64_t>> axes;
+    if (node.op_type == "Slice") {
+      axes = AxesOf(document_, graph_, node, 3);
+    } else {
+      axes = {IntAttribute(node, "axis", 0)};
+    }
+    const auto is_axis = [axis, rank](int64_t it) {
+      return (it < 0 ? it + static_cast<int64_t>(rank) : it) == static_cast<int64_t>(axis);
+    };
+    return axes && std::all_of(axes->begin(), axes->end(), is_axis);
+  }
+
+  // Whether all axes of a Transpose's output but this one come in the order of the input's.
+  static bool KeepsOthersInOrder(const Node& node, uint32_t axis, size_t rank) {
+    std::optional<uint32_t> last;
+    for (uint32_t i = 0; i < rank; ++i) {
+      if (i == axis) continue;
+      const std::optional<uint32_t> source = AxisBeforeTranspose(node, i, rank);
+      if (!source || (last && *source < *last)) return false;
+      last = source;
+    }
+    return true;
   }
 
   // Without the roles whose axis comes from nowhere.
@@ -179,10 +215,11 @@ Status ValueGraph::Define(size_t graph, std::string_view name, Value value) {
   Value& known = values_[it->second];
   // An initializer may also be listed as a graph input: always before IR version 4, and as an
   // overridable default after.
-  const bool is_initializer = value.constant != kNone && value.producer == kNone;
+  const bool is_initializer = value.producer == kNone && !value.is_input;
   if (known.is_input && known.constant == kNone && is_initializer) {
     known.constant = value.constant;
-    value_of_constant_[value.constant] = it->second;
+    // A sparse one is no constant here.
+    if (value.constant != kNone) value_of_constant_[value.constant] = it->second;
     return {};
   }
   return FormatError("two values of one graph are named \"" + std::string(name) + "\"")

@@ -58,6 +58,10 @@ struct WeightRole {
   uint32_t axis = 0;    // of output channels, in the constant's own dims
   size_t consumer = 0;  // the node
   size_t input = 0;     // of that node
+  // Whether each output sees all of the constant's inputs in their order, and whether outputs are
+  // others, or in another order, than the constant's.
+  bool keeps_inputs = true;
+  bool moves_outputs = false;
 };
 
 // The uses that make a constant a weight, in file order: directly, or through nodes that only move

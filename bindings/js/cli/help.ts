@@ -42,7 +42,8 @@ const recipeHelp = () => `Recipe options:
                              among tensors erk:0.5 global:0.5 lamp:0.5; 2:4 (of each 4 inputs
                              2 stay); with --inputs wanda:0.5 sparsegpt:0.5 obc:0.5 wanda:2:4 …
                              structured:0.3: whole channels leave an ONNX graph, which
-                             gets faster, too; with --inputs what reads them is fitted anew
+                             gets faster, too (multiples of 8 stay: a recipe's multipleOf);
+                             with --inputs what reads them is fitted anew
   --refit                    with --prune and --inputs: fit the surviving weights anew
   --sparse                   leave out the zeros of weights that stay floats (ONNX, safetensors)
   --gptq                     with --inputs: later weights make up for rounding errors

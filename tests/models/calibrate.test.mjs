@@ -113,12 +113,12 @@ for (const [op, direction] of [
   });
 }
 
-/** y = c ? relu(x)·v : x·w. */
-function branchedModel() {
+/** y = c ? relu(value)·v : value·w, with the weights. */
+function branches(value) {
   const branch = (nodes, name) => concat(nodes, string(2, name), output(name, [2, width]));
-  const then = branch([node("Relu", ["x"], ["t"]), node("MatMul", ["t", "v"], ["p"])], "p");
-  const otherwise = branch([node("MatMul", ["x", "w"], ["q"])], "q");
-  return modelOf(
+  const then = branch([node("Relu", [value], ["t"]), node("MatMul", ["t", "v"], ["p"])], "p");
+  const otherwise = branch([node("MatMul", [value, "w"], ["q"])], "q");
+  return [
     node(
       "If",
       ["c"],
@@ -128,11 +128,11 @@ function branchedModel() {
     ),
     weight("v", [width, width]),
     weight("w", [width, width]),
-    input("c", [], 9),
-    input("x", [2, width]),
     output("y", [2, width]),
-  );
+  ];
 }
+
+const branchedModel = () => modelOf(...branches("x"), input("c", [], 9), input("x", [2, width]));
 
 const branchedSample = (isThen, seed) => ({
   c: { type: "bool", data: Uint8Array.of(isThen ? 1 : 0), dims: [] },
@@ -165,33 +165,15 @@ test("refitLayers() fits what the samples reach, and leaves the rest", async () 
 });
 
 test("a branch that only one of the models takes is left out", async () => {
-  const then = concat(
-    node("Relu", ["h"], ["t"]),
-    node("MatMul", ["t", "v"], ["p"]),
-    string(2, "then"),
-    output("p", [2, width]),
-  );
-  const otherwise = concat(
-    node("MatMul", ["h", "w"], ["q"]),
-    string(2, "otherwise"),
-    output("q", [2, width]),
-  );
   const zero = { name: "z", shape: [1], values: Float32Array.of(0) };
   const model = modelOf(
     node("MatMul", ["x", "u"], ["h"]),
     node("ReduceSum", ["h"], ["s"], attribute.int("keepdims", 0)),
     node("Greater", ["s", "z"], ["c"]),
-    node(
-      "If",
-      ["c"],
-      ["y"],
-      attribute.graph("then_branch", then),
-      attribute.graph("else_branch", otherwise),
-    ),
-    ...["u", "v", "w"].map((name) => weight(name, [width, width])),
+    ...branches("h"),
+    weight("u", [width, width]),
     bytes(5, initializer(zero)),
     input("x", [2, width]),
-    output("y", [2, width]),
   );
   const prune = { method: "magnitude", sparsity: 0.8 };
   const pruned = await (await shrink(model, { prune, minElements: 1 })).bytes();

@@ -131,7 +131,7 @@ async function momentsOf(
       const wide = dims.map((size, at) => (at === axis ? 2 * size : size));
       addTo({ layer, input }, joined(x, y, dims, axis), wide);
     }
-    for (const value of [...before, ...after]) value.dispose?.();
+    for (const value of new Set([...before, ...after])) value.dispose?.();
   }
   return gram;
 }

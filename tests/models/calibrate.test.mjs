@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import * as ort from "onnxruntime-node";
-import { Gram, init, inspect, shrink } from "modelshrink";
+import { Gram, init, inspect, refit, shrink } from "modelshrink";
 import { calibrate, refitLayers, verify } from "modelshrink/runtime";
 import { bytes, initializer, number, string, valueInfo, wave } from "../node/onnx.mjs";
 import { modelPaths, speechCalibration } from "./models.mjs";
@@ -162,6 +162,72 @@ test("refitLayers() fits what the samples reach, and leaves the rest", async () 
     const part = (file) => Buffer.from(file).subarray(dataOffset, dataOffset + 4 * width * width);
     assert.equal(part(pruned).equals(part(fitted)), name === "w", name);
   }
+});
+
+test("refitLayers() takes a weight where it is first read, however its readers are listed", async () => {
+  const int64s = (name, value) =>
+    bytes(
+      5,
+      concat(
+        number(1, 1),
+        number(2, 7),
+        string(8, name),
+        bytes(9, Buffer.from(BigInt64Array.of(value).buffer)),
+      ),
+    );
+  const model = modelOf(
+    node("Slice", ["w", "s", "e", "a"], ["ws"]),
+    node("MatMul", ["x", "w"], ["h"]),
+    node("Relu", ["h"], ["hr"]),
+    node("MatMul", ["hr", "v"], ["b"]),
+    node("Relu", ["b"], ["br"]),
+    node("MatMul", ["br", "ws"], ["y"]),
+    ...[int64s("s", 0n), int64s("e", 3n), int64s("a", 1n)],
+    weight("w", [4, 6]),
+    weight("v", [6, 4]),
+    input("x", [20, 4]),
+    output("y", [20, 3]),
+  );
+  const { tensors } = await inspect(model);
+  const nodes = tensors.find(({ name }) => name === "w").layerInputs.map((it) => it.node);
+  assert.ok(nodes[0] > nodes[1], "listed by use");
+  const prune = { method: "magnitude", sparsity: 0.5 };
+  const pruned = await (await shrink(model, { prune, minElements: 1 })).bytes();
+  const x = wave(80, 3);
+  const inputs = [{ x: { data: x, dims: [20, 4] } }];
+  const weightsOf = (file, name) => {
+    const { dataOffset } = tensors.find((it) => it.name === name);
+    return new Float32Array(Uint8Array.from(file.subarray(dataOffset, dataOffset + 96)).buffer);
+  };
+  // w reads fewer values than v, so it can be fitted alone.
+  const onlyW = await refitLayers(model, pruned, { ort, inputs, maxColumns: 5 });
+  assert.notDeepEqual(weightsOf(onlyW, "w"), weightsOf(pruned, "w"));
+  assert.deepEqual(weightsOf(onlyW, "v"), weightsOf(pruned, "v"));
+  const hidden = (w) =>
+    Float32Array.from({ length: 120 }, (_, i) => {
+      const [row, column] = [Math.floor(i / 6), i % 6];
+      let sum = 0;
+      for (let k = 0; k < 4; ++k) sum += x[4 * row + k] * w[6 * k + column];
+      return Math.max(0, sum);
+    });
+  /** v as it should be when this is the w before it. */
+  const fittedV = (w) => {
+    const [before, after] = [hidden(weightsOf(model, "w")), hidden(w)];
+    const crossSums = Float32Array.from({ length: 36 }, (_, at) => {
+      const [i, j] = [Math.floor(at / 6), at % 6];
+      let sum = 0;
+      for (let row = 0; row < 20; ++row) sum += before[6 * row + i] * after[6 * row + j];
+      return sum;
+    });
+    const mask = Uint8Array.from(weightsOf(pruned, "v"), (it) => (it === 0 ? 0 : 1));
+    const gram = gramOf(6, after);
+    const options = { shape: [6, 4], outputAxis: 1, gram, crossSums };
+    return refit(weightsOf(model, "v"), mask, options);
+  };
+  const found = weightsOf(await refitLayers(model, pruned, { ort, inputs }), "v");
+  const distance = (expected) => Math.max(...found.map((it, i) => Math.abs(it - expected[i])));
+  assert.ok(distance(fittedV(weightsOf(onlyW, "w"))) < 1e-3);
+  assert.ok(distance(fittedV(weightsOf(pruned, "w"))) > 1e-2, "the order must matter");
 });
 
 test("a branch that only one of the models takes is left out", async () => {

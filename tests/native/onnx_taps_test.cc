@@ -221,6 +221,17 @@ TEST(OnnxTaps, ChainsThatReorderInputsHideThem) {
   EXPECT_EQ(NumInputsOf(joined(2), "w"), 0U);
 }
 
+TEST(OnnxTaps, EveryOutputOfASplitIsFollowed) {
+  const auto format =
+      Read(ModelFile(NodeField("Split", {"w"}, {"a", "", "b"}, IntAttr("axis", 1)) +
+                     NodeField("MatMul", {"x", "a"}, {"y"}) + NodeField("Relu", {"x"}, {"r"}) +
+                     NodeField("MatMul", {"r", "b"}, {"z"}) + Initializer("w", {4, 12})));
+  const auto& inputs = TensorNamed(*format, "w").layer_inputs;
+  ASSERT_EQ(inputs.size(), 2U);
+  EXPECT_EQ(inputs[0].value, "x");
+  EXPECT_EQ(inputs[1].value, "r");
+}
+
 TEST(OnnxTaps, OldIfsHaveNoBranchesOfTheirOwnShape) {
   const auto inputs_in = [](uint64_t opset) {
     const std::string branch = Branch(NodeField("MatMul", {"x", "w"}, {"s"}), "s");

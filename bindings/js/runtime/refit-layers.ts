@@ -63,7 +63,8 @@ function pairsOf(original: ModelInfo, shrunk: ModelInfo, maxColumns: number): La
     const offsets = { original: other.dataOffset, shrunk: dataOffset };
     pairs.push({ ...{ name, tensor, inputs, columns, offsets } });
   }
-  return pairs.sort((a, b) => a.inputs[0]!.node - b.inputs[0]!.node);
+  const firstNode = ({ inputs }: LayerPair) => Math.min(...inputs.map(({ node }) => node));
+  return pairs.sort((a, b) => firstNode(a) - firstNode(b));
 }
 
 /** x and x̂ side by side: channels of a convolution, columns of a product. */

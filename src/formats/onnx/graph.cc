@@ -90,8 +90,14 @@ class RoleFinder {
       if (const std::optional<uint32_t> axis = WeightAxis(node, use.input, rank)) {
         roles.push_back({.axis = *axis, .consumer = use.node, .input = use.input});
       } else if (chain < kMaxChain) {
-        for (const WeightRole& role : FindBehind(node, use.input, rank, chain)) {
-          roles.push_back(role);
+        // Of other operators than Split only the first output is the moved constant.
+        const size_t num_outputs = node.op_type == "Split" ? node.outputs.size() : 1;
+        for (size_t o = 0; o < std::min(num_outputs, node.outputs.size()); ++o) {
+          const size_t output = graph_.Find(node.graph, node.outputs[o]);
+          if (output == kNone) continue;
+          for (const WeightRole& role : FindBehind(node, use.input, output, rank, chain)) {
+            roles.push_back(role);
+          }
         }
       }
     }
@@ -105,11 +111,10 @@ class RoleFinder {
   static constexpr size_t kMaxUses = 1024;
 
   // With axes of `input`.
-  std::vector<WeightRole> FindBehind(const Node& node, size_t input, size_t rank, size_t chain) {
+  std::vector<WeightRole> FindBehind(const Node& node, size_t input, size_t output, size_t rank,
+                                     size_t chain) {
     const std::string& op = node.op_type;
-    if (!node.domain.empty() || node.outputs.empty()) return {};
-    const size_t output = graph_.Find(node.graph, node.outputs[0]);
-    if (output == kNone) return {};
+    if (!node.domain.empty()) return {};
     const bool keeps_axes =
         ((op == "Identity" || op == "Slice" || op == "Split") && input == 0) || op == "Concat";
     if (keeps_axes) {

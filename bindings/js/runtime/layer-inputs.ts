@@ -8,6 +8,7 @@ import type { LayerInput, TensorInfo } from "../models.js";
 import { withModel } from "../open-model.js";
 import { keepingOrder } from "../recipe.js";
 import { runOrder } from "../run.js";
+import { elementsOf } from "../shape.js";
 import { MemorySink } from "../sink.js";
 import type { Source } from "../source.js";
 import { callLive } from "../steps.js";
@@ -149,7 +150,7 @@ function addHiddenTo(
 function fits({ layer: { tensor, grams }, input: { hidden } }: Reader, dims: readonly number[]) {
   const { columns } = grams[0]!;
   if (tensor.consumer === "Conv") {
-    const perChannel = tensor.shape.slice(2).reduce((all, size) => all * size, 1);
+    const perChannel = elementsOf(tensor.shape.slice(2));
     return dims.length === tensor.shape.length && dims[1]! * perChannel === columns * grams.length;
   }
   return dims.at(-1) === columns && (!hidden || dims.at(-3) === grams.length);

@@ -272,7 +272,7 @@ async function evaluateRefitNetwork(network) {
       ).bytes();
     const plain = await shrinkTo(false);
     const start = performance.now();
-    const inOrder = await refitLayers(model, plain, { ort, inputs: samples });
+    const { bytes: inOrder } = await refitLayers(model, plain, { ort, inputs: samples });
     const seconds = (performance.now() - start) / 1000;
     const metrics = [];
     for (const it of [plain, await shrinkTo(true), inOrder]) metrics.push(await measure(it));

@@ -1,10 +1,9 @@
 /** What a plan or report has to say besides its numbers. */
 import type { Plan } from "modelshrink";
 import { formatBytes } from "modelshrink";
+import { isKept, type PlannedTensor } from "./changes.js";
 
 const maxReasons = 4;
-
-type Tensor = Plan["tensors"][number];
 
 interface Reason {
   note: string;
@@ -12,12 +11,11 @@ interface Reason {
   bytes: number;
 }
 
-const isKept = ({ from, to }: Tensor): boolean => from === to;
-const sizeOf = (tensors: readonly Tensor[]): number =>
+const sizeOf = (tensors: readonly PlannedTensor[]): number =>
   tensors.reduce((bytes, { inputBytes }) => bytes + inputBytes, 0);
 
 /** Why tensors stay as they are; what keeps most bytes comes first. */
-function reasonsOf(kept: readonly Tensor[]): Reason[] {
+function reasonsOf(kept: readonly PlannedTensor[]): Reason[] {
   const reasons = new Map<string, Reason>();
   for (const { note, inputBytes } of kept) {
     if (!note) continue;

@@ -1,8 +1,16 @@
-import type { Plan, Report } from "modelshrink";
+import type { Report } from "modelshrink";
 import { formatBytes } from "modelshrink";
+import { isCut, isKept, type PlannedTensor } from "./changes.js";
 import { formatError, formatSqnr } from "./format.js";
 
-type Row = Plan["tensors"][number] & Partial<Report["tensors"][number]>;
+type Row = PlannedTensor & Partial<Report["tensors"][number]>;
+
+const dimsOf = (shape: readonly number[]) => shape.join(" × ") || "scalar";
+
+function typeOf({ from, to, method }: Row): string {
+  const type = from === to ? from : `${from} → ${to}`;
+  return method ? `${type}, ${method}` : type;
+}
 
 function nameCell({ name, note }: Row): HTMLTableCellElement {
   const cell = document.createElement("th");
@@ -27,15 +35,20 @@ function cell(label: string, text: string, className = ""): HTMLTableCellElement
 
 function tableRow(tensor: Row): HTMLTableRowElement {
   const row = document.createElement("tr");
-  const kept = tensor.from === tensor.to;
+  const kept = isKept(tensor);
   row.className = kept ? "kept" : "";
   const bytes = kept
     ? formatBytes(tensor.inputBytes)
     : `${formatBytes(tensor.inputBytes)} → ${formatBytes(tensor.outputBytes)}`;
   row.append(
     nameCell(tensor),
-    cell("shape", tensor.shape.join(" × ") || "scalar"),
-    cell("", kept ? tensor.from : `${tensor.from} → ${tensor.to}`),
+    cell(
+      "shape",
+      isCut(tensor)
+        ? `${dimsOf(tensor.shape)} → ${dimsOf(tensor.outputShape)}`
+        : dimsOf(tensor.shape),
+    ),
+    cell("", typeOf(tensor)),
     cell("", bytes, "number"),
     cell("SQNR", formatSqnr(tensor.sqnr), "number"),
     cell("max error", formatError(tensor.maxAbsError), "number"),
@@ -58,7 +71,7 @@ export function showTensors(
   changedOnly: boolean,
 ): void {
   const shown = tensors
-    .filter(({ from, to }) => !changedOnly || from !== to)
+    .filter((tensor) => !changedOnly || !isKept(tensor))
     .sort((a, b) => b.inputBytes - a.inputBytes);
   body.replaceChildren(...(shown.length > 0 ? shown.map(tableRow) : [emptyRow()]));
 }

@@ -32,6 +32,10 @@ const gramsOf = (calibration: Calibration, name: string): readonly Gram[] | unde
   return found instanceof Gram ? [found] : found;
 };
 
+/** Whether it was made with a model that has some of these tensors. */
+export const knowsAny = (calibration: Calibration, tensors: readonly CoreTensorInfo[]): boolean =>
+  tensors.some(({ name }) => Object.hasOwn(calibration, name));
+
 /** What a layer is made of, as far as its shape is concerned. */
 export type LayerTensor = Pick<CoreTensorInfo, "shape" | "axis" | "groups" | "consumer">;
 

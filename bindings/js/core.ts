@@ -162,6 +162,8 @@ export interface CoreTensorReport {
   shape: number[];
   from: string;
   to: string;
+  method?: string;
+  outputShape: number[];
   inputBytes: number;
   outputBytes: number;
   note?: string;

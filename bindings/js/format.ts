@@ -1,4 +1,5 @@
 /** Reports as text for people: aligned columns, human sizes, totals, what to look at. */
+import { isChanged, isCut, isPruned } from "./changes.js";
 import type { Verification } from "./runtime/verify.js";
 import type {
   ModelInfo,
@@ -8,7 +9,7 @@ import type {
   ReportedTensor,
   TensorInfo,
 } from "./models.js";
-import { isCut, isPruned } from "./written-shape.js";
+import { isSparseType } from "./types.js";
 
 const units = ["B", "kB", "MB", "GB", "TB"];
 const nameWidth = 44;
@@ -66,8 +67,8 @@ function table(columns: readonly Column[], rows: readonly (readonly string[])[])
     .join("\n");
 }
 
-const isChanged = (tensor: ReportedTensor) =>
-  tensor.from !== tensor.to || (tensor.sqnr !== undefined && tensor.sqnr !== Infinity);
+const isOther = (tensor: ReportedTensor) =>
+  isChanged(tensor) || (tensor.sqnr !== undefined && tensor.sqnr !== Infinity);
 
 const sum = (tensors: readonly PlannedTensor[]) =>
   tensors.reduce((bytes, tensor) => bytes + tensor.inputBytes, 0);
@@ -91,7 +92,7 @@ const minShownSparsity = 0.1;
 
 function worstLines(tensors: readonly ReportedTensor[]): string[] {
   // Zeros, and what was fitted to make up for them, harm the outputs more or less than the weights.
-  if (tensors.some((it) => it.sqnr !== undefined && (isPruned(it) || isCut(it)))) {
+  if (tensors.some((it) => it.sparsity !== undefined && (isPruned(it) || isCut(it)))) {
     return ["", "SQNR compares weights; of pruned ones only the outputs tell: modelshrink verify."];
   }
   const worst = tensors
@@ -103,11 +104,14 @@ function worstLines(tensors: readonly ReportedTensor[]): string[] {
 }
 
 function rowOf(tensor: ReportedTensor): string[] {
-  const { sqnr, maxAbsError, cosine, sparsity = 0 } = tensor;
+  const { from, to, method, sqnr, maxAbsError, cosine, sparsity = 0 } = tensor;
+  const type = to.startsWith(from) ? to : `${from} → ${to}`;
   return [
     shorten(tensor.name, nameWidth),
-    shapeOf(tensor.shape),
-    tensor.to.startsWith(tensor.from) ? tensor.to : `${tensor.from} → ${tensor.to}`,
+    isCut(tensor)
+      ? `${shapeOf(tensor.shape)} → ${shapeOf(tensor.outputShape)}`
+      : shapeOf(tensor.shape),
+    method ? `${type}, ${method}` : type,
     formatBytes(tensor.inputBytes),
     formatBytes(tensor.outputBytes),
     sparsity < minShownSparsity ? "" : percent(sparsity, 1),
@@ -120,8 +124,8 @@ function rowOf(tensor: ReportedTensor): string[] {
 
 /** What `shrink` did or `compare` found; also fits a Plan, which has no errors to show. */
 export function formatReport(report: Report): string {
-  const changed = report.tensors.filter(isChanged);
-  const unchanged = report.tensors.filter((tensor) => !isChanged(tensor));
+  const changed = report.tensors.filter(isOther);
+  const unchanged = report.tensors.filter((tensor) => !isOther(tensor));
   const columns: Column[] = [
     { title: "tensor" },
     { title: "shape" },
@@ -169,12 +173,19 @@ export function formatVerification({ samples, outputs, metric }: Verification): 
   const figures = metric
     ? `\nmetric: ${metric.original.toPrecision(4)} → ${metric.shrunk.toPrecision(4)}`
     : "";
-  return `${table(columns, rows)}\n\n${plural(samples, "sample")}${figures}`;
+  const notFinite = outputs
+    .filter(({ nonFinite }) => nonFinite !== undefined)
+    .map(
+      (it) =>
+        `\n${shorten(it.name, nameWidth)}: NaN or infinity in one model only, ${it.nonFinite!} ×`,
+    )
+    .join("");
+  return `${table(columns, rows)}\n\n${plural(samples, "sample")}${figures}${notFinite}`;
 }
 
 /** What is in a model: the weights one by one, the rest summed up. */
 export function formatModelInfo(info: ModelInfo): string {
-  const isListed = ({ isWeight, type }: TensorInfo) => isWeight || type.endsWith(" sparse");
+  const isListed = ({ isWeight, type }: TensorInfo) => isWeight || isSparseType(type);
   const weights = info.tensors.filter(isListed);
   const others = info.tensors.filter((tensor) => !isListed(tensor));
   const rows = weights.map((tensor) => [

@@ -1,4 +1,5 @@
 /** Shrinks less where the whole recipe would do too much harm. */
+import { isChanged } from "./changes.js";
 import { ArgumentError } from "./errors.js";
 import type { ReportedTensor, ShrinkOptions, ShrinkResult } from "./models.js";
 import { checkKeys, checkObject, show } from "./options.js";
@@ -7,7 +8,6 @@ import { checkSamples, type Feeds } from "./runtime/session.js";
 import { verify, type Verification, type VerifyOptions } from "./runtime/verify.js";
 import { elementsOf } from "./shape.js";
 import type { Source } from "./source.js";
-import { writtenShape } from "./written-shape.js";
 
 export interface Guard extends VerifyOptions {
   /** Every output's cosine must be at least this. */
@@ -61,8 +61,8 @@ function holds({ minCosine, maxDrop }: Guard, { worst, metric }: Verification): 
  * How much a tensor was harmed, as a SQNR in dB; Infinity: not at all. What lost channels counts as if all
  * weights were of one size.
  */
-function qualityOf({ sqnr = Infinity, shape, to }: ReportedTensor): number {
-  const removed = 1 - elementsOf(writtenShape({ shape, to })) / elementsOf(shape);
+function qualityOf({ sqnr = Infinity, shape, outputShape }: ReportedTensor): number {
+  const removed = 1 - elementsOf(outputShape) / elementsOf(shape);
   // Biases follow their weights.
   return removed === 0 || shape.length < 2 ? sqnr : Math.min(sqnr, -10 * Math.log10(removed));
 }
@@ -150,11 +150,7 @@ export async function shrinkGuarded(
     keptTensors: [...best.kept],
     attempts,
   };
-  if (
-    best.ok &&
-    best.kept.length > 0 &&
-    result.report.tensors.every(({ from, to }) => from === to)
-  ) {
+  if (best.ok && best.kept.length > 0 && !result.report.tensors.some(isChanged)) {
     result.report.warnings = [
       `In ${attempts} trials the guard held only with every weight as it was: nothing is changed.`,
     ];

@@ -1,5 +1,6 @@
 /** Whole models: bytes in, a plan, bytes out. */
 import { checkCalibration, type Calibration } from "./calibration.js";
+import { isChanged, isCut, isPruned } from "./changes.js";
 import type { CoreLayerInput, CoreReport, CoreResult, CoreSurvey, CoreTensorInfo } from "./core.js";
 import { UnsupportedError } from "./errors.js";
 import { unwrap } from "./load.js";
@@ -19,7 +20,6 @@ import {
 import { applyShares, type PruneSurvey } from "./prune-recipe.js";
 import { runOrder, type Order } from "./run.js";
 import { elementsOf } from "./shape.js";
-import { isCut, isPruned } from "./written-shape.js";
 import { sparseWarning, withoutZeros } from "./sparse-recipe.js";
 import { MemorySink, targetFromOption, type Sink, type SinkFor } from "./sink.js";
 import type { OpenFile, Source } from "./source.js";
@@ -74,6 +74,10 @@ export interface PlannedTensor {
   shape: number[];
   from: string;
   to: string;
+  /** How weights became zero, and what makes up for it: "magnitude", "sparsegpt 2:4 gptq", … */
+  method?: string;
+  /** Without the channels that leave. */
+  outputShape: number[];
   inputBytes: number;
   outputBytes: number;
   /** Why it was kept, or done otherwise than asked. */
@@ -93,7 +97,7 @@ export interface Plan {
 }
 
 export interface ReportedTensor extends PlannedTensor {
-  /** Signal to quantization noise ratio in dB; Infinity when nothing changed. */
+  /** Signal to quantization noise ratio in dB; Infinity when nothing changed. No errors of what lost channels. */
   sqnr?: number;
   maxAbsError?: number;
   meanAbsError?: number;
@@ -232,10 +236,21 @@ function sparseHint(format: FormatName, tensors: readonly ReportedTensor[]): str
   );
 }
 
-/** Where what stays keeps everything: a graph that could lose nothing is refused. */
-function noChannelWarning(tensors: readonly ReportedTensor[]): string {
-  const kept = tensors.find(({ note }) => note?.includes("keeps its output channels"));
-  return `No channel is removed${kept ? `: "${kept.name}" ${kept.note}` : ""}.`;
+/** What someone who removes channels should know. */
+function channelWarning(
+  tensors: readonly PlannedTensor[],
+  { asksForChannels, isCalibrated }: Remarks,
+): string | undefined {
+  if (!asksForChannels) return undefined;
+  if (!tensors.some(isCut)) {
+    // A graph that could lose nothing is refused: here something else was to stay.
+    const kept = tensors.find(({ note }) => note?.includes("keeps its output channels"));
+    return `No channel is removed${kept ? `: "${kept.name}" ${kept.note}` : ""}.`;
+  }
+  return isCalibrated
+    ? undefined
+    : "Channels are removed and nothing is fitted anew, which harms most models: give samples " +
+        "(the option calibration, or --inputs of the command).";
 }
 
 /** The core's report with what only the recipe and the names of files know. */
@@ -250,8 +265,8 @@ function toReport({ files: [main] }: OpenModel, core: CoreReport, remarks: Remar
     main && shardWarning(main),
     ...remarks.warnings,
     remarks.asksForSparse ? sparseWarning(core.format, tensors) : sparseHint(core.format, tensors),
-    remarks.asksForChannels && !tensors.some(isCut) ? noChannelWarning(tensors) : undefined,
-    tensors.some(({ from, to }) => from !== to) ? undefined : remarks.ifIdle(core),
+    channelWarning(tensors, remarks),
+    tensors.some(isChanged) ? undefined : remarks.ifIdle(core),
   ].filter((warning) => warning !== undefined);
   return warnings.length > 0 ? { ...report, warnings } : report;
 }
@@ -270,6 +285,7 @@ export async function plan(
       orderFor(checked, tensors, calibration),
     );
     if (sparse.length > 0) {
+      remarks.asksForSparse = false;
       remarks.warnings.push(
         "Sparse tensors are planned as they are now: only shrink looks at how many zeros they have.",
       );

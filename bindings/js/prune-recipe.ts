@@ -101,6 +101,11 @@ export function checkPruning(where: string, value: unknown): CheckedPruning {
       `${where}.sparsity is ${show(sparsity)}; it must be a number from 0 to 1.`,
     );
   }
+  if (method === "structured" && (sparsity === 0 || sparsity === 1)) {
+    throw new ArgumentError(
+      `${where}.sparsity is ${sparsity}; of "structured" it must be above 0 and below 1: a layer keeps some channels.`,
+    );
+  }
   const allocation = checkOneOf(`${where}.allocation`, given.allocation ?? "uniform", allocations);
   if (allocation !== "uniform" && method !== "magnitude") {
     throw new ArgumentError(`${where}.allocation is an option of method "magnitude".`);
@@ -211,16 +216,6 @@ function plainMethod(
   if (method === "magnitude" || method === "random") return method;
   return m === 0 || !layerShapeOf(tensor) ? "magnitude" : "n:m";
 }
-
-/** What someone who removes channels blindly should know. */
-export const channelWarning = (
-  specs: readonly CoreTensorSpec[],
-  calibration: Calibration | undefined,
-): string | undefined =>
-  specs.some(({ prune }) => prune?.method === "channels") && !calibration
-    ? "Channels are removed and nothing is fitted anew, which harms most models: give samples " +
-      "(the option calibration, or --inputs of the command)."
-    : undefined;
 
 /** One amount for several tensors that is shared out by looking at their weights. */
 export interface PruneSurvey {

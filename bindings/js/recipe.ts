@@ -1,10 +1,9 @@
 /** What to do with each tensor: presets, recipes, rules → one specification a tensor. */
 import type { NonFinite } from "./arrays.js";
-import type { Calibration } from "./calibration.js";
+import { knowsAny, type Calibration } from "./calibration.js";
 import type { CoreReport, CoreTensorInfo, CoreTensorSpec, CoreWriteOptions } from "./core.js";
 import { formatTitles, presetNamed, presetsOf, type FormatName } from "./presets.js";
 import {
-  channelWarning,
   checkPruning,
   pruneSpecFor,
   shareOut,
@@ -29,6 +28,7 @@ import {
   ggmlBlockSize,
   isBlockType,
   isFloatType,
+  isSparseType,
   isSymmetricByDefault,
   type QuantizedType,
 } from "./types.js";
@@ -253,14 +253,17 @@ interface Decision {
 }
 
 const noRule = "no rule for it";
+const keptByRule = "kept by a rule";
+const alreadyQuantized = "already quantized";
+const tooFew = "fewer than";
 
 /** What the recipe does with a weight. */
 function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
-  if (tensor.quantized && !recipe.requantize) return { reason: "already quantized" };
+  if (tensor.quantized && !recipe.requantize) return { reason: alreadyQuantized };
   const rule = recipe.rules.find(({ pattern }) => pattern.test(tensor.name));
-  if (rule?.keeps) return { reason: "kept by a rule" };
+  if (rule?.keeps) return { reason: keptByRule };
   if (!rule && elementsOf(tensor) < recipe.minElements) {
-    const reason = `fewer than ${recipe.minElements} elements`;
+    const reason = `${tooFew} ${recipe.minElements} elements`;
     // Channels go through small weights, too.
     return recipe.prune?.method === "structured" ? { prune: recipe.prune, reason } : { reason };
   }
@@ -269,7 +272,7 @@ function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
   const byDefault = tensor.consumer === "Gather" ? undefined : recipe.prune;
   const prune = rule?.prune === undefined ? byDefault : rule.prune || undefined;
   if (weights !== undefined || prune) return { weights, prune };
-  if (rule?.prune === false) return { reason: "kept by a rule" };
+  if (rule?.prune === false) return { reason: keptByRule };
   return { reason: recipe.prune ? "an embedding, pruned only by a rule" : noRule };
 }
 
@@ -290,10 +293,14 @@ function idleWarning(format: FormatName, notes: readonly string[]): string {
   const counts = new Map<string, number>();
   for (const note of notes) counts.set(note, (counts.get(note) ?? 0) + 1);
   const [most] = [...counts].sort(([, a], [, b]) => b - a);
-  return (
-    `No weight is changed${most ? ` (${most[1]} × ${most[0]})` : ""}. ` +
-    `Presets for ${formatTitles[format]} are ${presetsOf(format).join(", ")}.`
-  );
+  const head = `No weight is changed${most ? ` (${most[1]} × ${most[0]})` : ""}.`;
+  const reason = most?.[0] ?? "";
+  if (reason === keptByRule) return head;
+  if (reason === alreadyQuantized)
+    return `${head} To quantize it again: requantize: true (--requantize).`;
+  if (reason.startsWith(tooFew))
+    return `${head} A recipe's minElements says how small they may be.`;
+  return `${head} Presets for ${formatTitles[format]} are ${presetsOf(format).join(", ")}.`;
 }
 
 /** An order, and what the recipe has to say beyond it: reasons by tensor, idle rules. */
@@ -307,6 +314,7 @@ export interface RemarkedOrder {
   sparse: number[];
   asksForSparse: boolean;
   asksForChannels: boolean;
+  isCalibrated: boolean;
   /** The warning when no tensor changes. */
   ifIdle(report: CoreReport): string | undefined;
 }
@@ -343,7 +351,7 @@ export function orderFor(
     };
   });
   const specs = decided.map(({ spec }) => spec);
-  if (numLeft > 0 && numFitted === 0) {
+  if (numLeft > 0 && calibration && !knowsAny(calibration, tensors)) {
     throw new ArgumentError(
       "The calibration knows none of this model's layers: it was made with another model, or from no samples.",
     );
@@ -355,12 +363,13 @@ export function orderFor(
     sparse,
     asksForSparse: recipe.sparse,
     asksForChannels: specs.some(({ prune }) => prune?.method === "channels"),
+    isCalibrated: calibration !== undefined,
     notes: decided.map(({ note }) => note),
     warnings: [
-      channelWarning(specs, calibration),
-      numLeft > 0 && numFitted > 0
+      numLeft > 0
         ? `${numLeft} of ${numLeft + numFitted} layers are not in the calibration: no sample reached them, or ` +
-          "they cannot be seen. Outputs on such samples tell nothing of them."
+          "they cannot be seen. They are done without it (notes say how), and outputs on such samples tell " +
+          "nothing of them: give samples that reach them, or rules that keep them."
         : undefined,
       ...recipe.rules
         .filter(({ pattern }) => !tensors.some((it) => it.isWeight && pattern.test(it.name)))
@@ -373,7 +382,7 @@ export function orderFor(
             format,
             planned.flatMap(({ note }, i) => {
               const { isWeight = false, type = "" } = tensors[i] ?? {};
-              return note && (isWeight || type.endsWith(" sparse")) ? [note] : [];
+              return note && (isWeight || isSparseType(type)) ? [note] : [];
             }),
           ),
   };
@@ -404,6 +413,7 @@ export function restoringOrder(tensors: readonly CoreTensorInfo[]): RemarkedOrde
     sparse: [],
     asksForSparse: false,
     asksForChannels: false,
+    isCalibrated: false,
     notes: tensors.map(() => undefined),
     warnings: [],
     ifIdle: () => "modelshrink sees no quantized weight in this model that it could restore.",

@@ -3,7 +3,12 @@
  * onnxruntime-web), which is passed in.
  */
 export { calibrate, type CalibrateOptions } from "./runtime/calibrate.js";
-export { refitLayers, type RefitLayersOptions } from "./runtime/refit-layers.js";
+export {
+  refitLayers,
+  type RefitLayersOptions,
+  type RefittedModel,
+  type SkippedLayer,
+} from "./runtime/refit-layers.js";
 export {
   verify,
   type OutputComparison,

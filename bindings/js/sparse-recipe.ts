@@ -8,8 +8,8 @@ import { runOrder, type Order } from "./run.js";
 import { elementsOf } from "./shape.js";
 import type { FileSetSink } from "./sink.js";
 import { callLive } from "./steps.js";
+import { isSparseType } from "./types.js";
 import type { FormatName } from "./presets.js";
-import { writtenShape } from "./written-shape.js";
 
 /** A run that only counts. */
 const nowhere: FileSetSink = {
@@ -34,7 +34,7 @@ export function sparseWarning(
   format: FormatName,
   tensors: readonly { to: string }[],
 ): string | undefined {
-  if (tensors.some(({ to }) => / sparse\b/.test(to))) return warnings[format];
+  if (tensors.some(({ to }) => isSparseType(to))) return warnings[format];
   return (
     "No tensor is smaller without its zeros" +
     (format === "onnx" ? ": an entry takes 12 bytes in ONNX, so it needs 67 % zeros." : ".")
@@ -77,7 +77,7 @@ export async function withoutZeros(
   const specs = order.specs.map((spec, i) => {
     const { sparsity } = tensors[i]!;
     if (!mayBeSparse.has(i) || sparsity === undefined) return spec;
-    const elements = elementsOf(writtenShape(tensors[i]!));
+    const elements = elementsOf(tensors[i]!.outputShape);
     return { ...spec, sparseEntries: elements - Math.round(sparsity * elements) };
   });
   return { specs, options: order.options };

@@ -45,6 +45,9 @@ const blockBytes: Record<BlockType, number> = { Q4_0: 18, Q4_1: 20, Q5_0: 22, Q5
 export const isBlockType = (type: QuantizedType): type is BlockType =>
   Object.hasOwn(blockBytes, type);
 
+/** Whether a stored type is one that leaves out zeros: "float32 sparse". */
+export const isSparseType = (type: string) => type.endsWith(" sparse");
+
 export const quantizedTypes = Object.keys(codeArrays) as QuantizedType[];
 
 /** Real number formats of other tools, which deserve a better answer than "wrong value". */

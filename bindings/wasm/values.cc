@@ -191,6 +191,8 @@ void AppendTensorReport(const TensorReport& report, std::string* json) {
   AppendShape(",\"shape\":", report.shape, json);
   AppendMember(",\"from\":", report.from, json);
   AppendMember(",\"to\":", report.to, json);
+  if (!report.method.empty()) AppendMember(",\"method\":", report.method, json);
+  AppendShape(",\"outputShape\":", report.output_shape, json);
   AppendMember(",\"inputBytes\":", report.input_bytes, json);
   AppendMember(",\"outputBytes\":", report.output_bytes, json);
   if (!report.note.empty()) AppendMember(",\"note\":", report.note, json);
@@ -198,12 +200,12 @@ void AppendTensorReport(const TensorReport& report, std::string* json) {
 }
 
 void SetStats(const TensorReport& report, val* entry) {
+  if (report.sparsity) entry->set("sparsity", *report.sparsity);
   if (!report.has_stats) return;
   entry->set("sqnr", report.sqnr_db);
   entry->set("maxAbsError", report.max_abs_error);
   entry->set("meanAbsError", report.mean_abs_error);
   entry->set("cosine", report.cosine);
-  entry->set("sparsity", report.sparsity);
 }
 
 // Objects with text from models cross as JSON: Embind drops U+FEFF where a string begins, an

@@ -158,12 +158,12 @@ class RowTrace {
       const size_t i = places_[k];
       for (size_t j = k; j < num_kept; ++j) h_[k * num_kept + j] = h_[i * size_ + places_[j]];
       weights_[k] = weights_[i];
+      pivots_[k] = pivots_[i];
       inputs_[k] = inputs_[i];
     }
     std::fill_n(is_gone_.data(), num_kept, uint8_t{0});
     size_ = num_kept;
     num_gone_ = 0;
-    TakePivots();
   }
 
   const size_t columns_;

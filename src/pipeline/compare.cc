@@ -75,6 +75,7 @@ class ComparerImpl final : public Comparer {
     report_.tensors.push_back({.name = tensor.name,
                                .shape = tensor.shape,
                                .from = StoredAs(tensor),
+                               .output_shape = tensor.shape,
                                .input_bytes = tensor.stored_bytes});
     return report_.tensors.back();
   }
@@ -84,6 +85,7 @@ class ComparerImpl final : public Comparer {
     const Tensor& other = models_[1]->tensors[other_index];
     TensorReport& entry = AddEntry(original);
     entry.to = StoredAs(other);
+    entry.output_shape = other.shape;
     entry.output_bytes = other.stored_bytes;
     if (!IsReadable(other)) {
       entry.note = "the other model's values cannot be read as float32";
@@ -92,7 +94,6 @@ class ComparerImpl final : public Comparer {
     uint64_t num_elements, num_others;
     if (!CheckedNumElements(original.shape, &num_elements) ||
         !CheckedNumElements(other.shape, &num_others) || num_elements != num_others) {
-      entry.to += " " + TextOf(other.shape);
       entry.note = "of another shape: only models' outputs can be compared";
       return;
     }

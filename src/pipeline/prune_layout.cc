@@ -18,36 +18,6 @@ void AddNote(const std::string& note, Outcome* outcome) {
   outcome->note += note;
 }
 
-std::string NameOf(PruneSpec::Method method) {
-  switch (method) {
-    case PruneSpec::Method::kMagnitude:
-      return "magnitude";
-    case PruneSpec::Method::kRandom:
-      return "random";
-    case PruneSpec::Method::kBelow:
-      return "threshold";
-    case PruneSpec::Method::kWanda:
-      return "wanda";
-    case PruneSpec::Method::kSparseGpt:
-      return "sparsegpt";
-    case PruneSpec::Method::kObc:
-      return "obc";
-    default:
-      return "";
-  }
-}
-
-// "int8, sparsegpt 2:4": what a tensor becomes.
-void Describe(const PruneSpec& spec, Outcome* outcome) {
-  std::string what = NameOf(spec.method);
-  if (spec.m != 0) {
-    what += (what.empty() ? "" : " ") + std::to_string(spec.n) + ":" + std::to_string(spec.m);
-  }
-  if (spec.refit) what += what.empty() ? "refit" : " refit";
-  if (spec.feedback) what += what.empty() ? "gptq" : " gptq";
-  if (!what.empty()) outcome->to += ", " + what;
-}
-
 // Why a tensor cannot be pruned as asked; empty if it can.
 std::string ObstacleOf(const Tensor& tensor, const PruneSpec& spec) {
   if (tensor.quantized || !IsReadable(tensor)) return "not pruned: no floats";
@@ -117,7 +87,6 @@ Status AddJob(const Model& model, size_t index, const TensorSpec& asked, Layout*
                             .shape = tensor.shape,
                             .scheme = {.type = tensor.scheme.type, .non_finite = asked.non_finite},
                             .prune = spec});
-    Describe(spec, outcome);
     return {};
   }
   AddNote("not pruned: its bytes lie in several files", outcome);
@@ -145,7 +114,6 @@ Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout*
         job.prune.feedback = false;
         AddNote("no GPTQ: its scales do not fit", &layout->outcomes[job.tensor]);
       }
-      Describe(job.prune, &layout->outcomes[job.tensor]);
     } else {
       AddNote(obstacle, &layout->outcomes[job.tensor]);
     }

@@ -3,6 +3,7 @@
 #define MODELSHRINK_PIPELINE_REPORT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,16 +17,18 @@ struct TensorReport {
   Shape shape;
   std::string from;
   std::string to;
+  std::string method;  // "magnitude", "sparsegpt 2:4 gptq", …; "": no weight becomes zero
+  Shape output_shape;  // without the channels that leave
   uint64_t input_bytes = 0;
   uint64_t output_bytes = 0;
   std::string note;
+  std::optional<double> sparsity;  // of the output: the fraction of zeros
   // Below: only when has_stats.
   bool has_stats = false;
   double sqnr_db = 0;
   double max_abs_error = 0;
   double mean_abs_error = 0;
   double cosine = 0;
-  double sparsity = 0;
 };
 
 struct Report {

@@ -171,9 +171,12 @@ class ShrinkerImpl final : public Shrinker {
   }
 
   void FinishJob(Step* step) {
-    const size_t tensor = layout_.jobs[*extent_->job].tensor;
+    const Job& job = layout_.jobs[*extent_->job];
+    const size_t tensor = job.tensor;
     TensorReport& entry = report_.tensors[tensor];
     SetStats(job_run_.encoder().error_stats(), &entry);
+    // What stays says nothing of the harm that the channels do that leave.
+    entry.has_stats = job.kept.empty();
     AddCount(job_run_.encoder().num_overflows(), "overflowed to infinity", &entry);
     AddCount(job_run_.num_replaced(), "not finite, written as 0", &entry);
     job_run_.Stop();
@@ -197,6 +200,20 @@ class ShrinkerImpl final : public Shrinker {
   uint64_t output_offset_ = 0;
 };
 
+// "sparsegpt 2:4 gptq".
+std::string MethodOf(const PruneSpec& spec) {
+  // By PruneSpec::Method; n:m and channels are shown elsewhere.
+  static constexpr const char* kNames[] = {"",      "magnitude", "random", "threshold", "",
+                                           "wanda", "sparsegpt", "obc",    ""};
+  std::string what = kNames[static_cast<size_t>(spec.method)];
+  if (spec.m != 0) {
+    what += (what.empty() ? "" : " ") + std::to_string(spec.n) + ":" + std::to_string(spec.m);
+  }
+  if (spec.refit) what += what.empty() ? "refit" : " refit";
+  if (spec.feedback) what += what.empty() ? "gptq" : " gptq";
+  return what;
+}
+
 }  // namespace
 
 Report PlanOf(const Model& model, const Layout& layout) {
@@ -214,9 +231,17 @@ Report PlanOf(const Model& model, const Layout& layout) {
                               .shape = tensor.shape,
                               .from = StoredAs(tensor),
                               .to = outcome.to,
+                              .output_shape = tensor.shape,
                               .input_bytes = tensor.stored_bytes,
                               .output_bytes = outcome.output_bytes,
                               .note = outcome.note});
+  }
+  for (const Job& job : layout.jobs) {
+    TensorReport& entry = report.tensors[job.tensor];
+    entry.method = MethodOf(job.prune);
+    for (size_t axis = 0; axis < job.kept.size(); ++axis) {
+      if (!job.kept[axis].empty()) entry.output_shape[axis] = job.kept[axis].size();
+    }
   }
   return report;
 }

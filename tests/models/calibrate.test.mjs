@@ -156,7 +156,12 @@ test("refitLayers() fits what the samples reach, and leaves the rest", async () 
     await shrink(model, { prune: { method: "magnitude", sparsity: 0.5 }, minElements: 1 })
   ).bytes();
   const samples = Array.from({ length: 20 }, (_, i) => branchedSample(true, i));
-  const fitted = await refitLayers(model, pruned, { ort, inputs: samples });
+  const { bytes: fitted, ...layers } = await refitLayers(model, pruned, { ort, inputs: samples });
+  assert.deepEqual(layers.fitted, ["v"]);
+  assert.deepEqual(
+    layers.skipped.map(({ reason }) => reason),
+    ["no sample reaches it"],
+  );
   const { tensors } = await inspect(pruned);
   for (const { name, dataOffset } of tensors) {
     const part = (file) => Buffer.from(file).subarray(dataOffset, dataOffset + 4 * width * width);
@@ -200,7 +205,7 @@ test("refitLayers() takes a weight where it is first read, however its readers a
     return new Float32Array(Uint8Array.from(file.subarray(dataOffset, dataOffset + 96)).buffer);
   };
   // w reads fewer values than v, so it can be fitted alone.
-  const onlyW = await refitLayers(model, pruned, { ort, inputs, maxColumns: 5 });
+  const { bytes: onlyW } = await refitLayers(model, pruned, { ort, inputs, maxColumns: 5 });
   assert.notDeepEqual(weightsOf(onlyW, "w"), weightsOf(pruned, "w"));
   assert.deepEqual(weightsOf(onlyW, "v"), weightsOf(pruned, "v"));
   const hidden = (w) =>
@@ -224,7 +229,7 @@ test("refitLayers() takes a weight where it is first read, however its readers a
     const options = { shape: [6, 4], outputAxis: 1, gram, crossSums };
     return refit(weightsOf(model, "v"), mask, options);
   };
-  const found = weightsOf(await refitLayers(model, pruned, { ort, inputs }), "v");
+  const found = weightsOf((await refitLayers(model, pruned, { ort, inputs })).bytes, "v");
   const distance = (expected) => Math.max(...found.map((it, i) => Math.abs(it - expected[i])));
   assert.ok(distance(fittedV(weightsOf(onlyW, "w"))) < 1e-3);
   assert.ok(distance(fittedV(weightsOf(pruned, "w"))) > 1e-2, "the order must matter");
@@ -248,7 +253,7 @@ test("a branch that only one of the models takes is left out", async () => {
   }));
   const runs = await Promise.all([model, pruned].map((file) => calibrate(file, { ort, inputs })));
   assert.notEqual(runs[0].v.rows, runs[1].v.rows, "the models must disagree about the branch");
-  const fitted = await refitLayers(model, pruned, { ort, inputs });
+  const { bytes: fitted } = await refitLayers(model, pruned, { ort, inputs });
   const { worst: before } = await verify(model, pruned, { ort, inputs });
   const { worst: after } = await verify(model, fitted, { ort, inputs });
   assert.ok(after.sqnr > before.sqnr, `${before.sqnr} → ${after.sqnr} dB`);

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import * as ort from "onnxruntime-node";
-import { ArgumentError, Gram, init, shrink } from "modelshrink";
+import { ArgumentError, Gram, formatVerification, init, shrink } from "modelshrink";
 import { calibrate, refitLayers, verify } from "modelshrink/runtime";
+import { chainModel } from "../node/onnx.mjs";
 import { accuracyOf, batches, calibrationImages, fashionPaths, testImages } from "./fashion.mjs";
 import { initializersOf } from "./initializers.mjs";
 
@@ -89,11 +90,18 @@ test("refitLayers() makes later layers make up for earlier ones", async () => {
   const alone = await (await shrink(model, recipe, { calibration })).bytes();
   const copies = [Uint8Array.from(model), Uint8Array.from(pruned)];
   const progress = [];
-  const fitted = await refitLayers(model, pruned, {
+  const { bytes: fitted, ...layers } = await refitLayers(model, pruned, {
     ...{ ort, inputs: calibrationSamples },
     onProgress: (done, all) => progress.push([done, all]),
   });
   assert.deepEqual(progress.at(-1), [6, 6]);
+  assert.equal(layers.fitted.length, 6);
+  assert.deepEqual(layers.skipped, [
+    { name: "6.weight", reason: "its outputs are in groups, or it has two directions" },
+  ]);
+  await assert.rejects(refitLayers(pruned, model, { ort, inputs: calibrationSamples }), {
+    message: /^The first model has more zeros than the second: give the original first/,
+  });
   assert.deepEqual([Uint8Array.from(model), Uint8Array.from(pruned)], copies);
   const cosines = [];
   for (const it of [pruned, alone, fitted]) {
@@ -113,7 +121,7 @@ test("refitLayers() makes later layers make up for earlier ones", async () => {
     assert.equal(isFitted, String(found) !== String(values), name);
   }
   // The same model has nothing to make up for.
-  const same = await refitLayers(model, model, { ort, inputs: calibrationSamples });
+  const { bytes: same } = await refitLayers(model, model, { ort, inputs: calibrationSamples });
   const { worst } = await verify(model, same, { ort, inputs: testSamples });
   assert.ok(worst.maxAbsError < 1e-3, String(worst.maxAbsError));
 });
@@ -158,7 +166,7 @@ test("a guard gives up the worst tensors, and says so", async () => {
   const { guard: outcome, report, bytes } = await shrink(model, recipe, { guard });
   assert.ok(outcome.verification.worst.cosine >= 0.95);
   assert.ok(outcome.keptTensors.length > 0 && outcome.keptTensors.length < 4);
-  const pruned = ({ tensors }) => tensors.filter(({ to }) => to.includes("magnitude"));
+  const pruned = ({ tensors }) => tensors.filter(({ method }) => method === "magnitude");
   assert.equal(pruned(report).length + outcome.keptTensors.length, pruned(free.report).length);
   for (const name of outcome.keptTensors) {
     assert.equal(report.tensors.find((tensor) => tensor.name === name).note, "kept by the guard");
@@ -185,6 +193,20 @@ test("a guard gives up the worst tensors, and says so", async () => {
     guard: { ort, inputs: testSamples, maxDrop: 0.05, metric },
   });
   assert.ok(dropped.guard.verification.metric.drop <= 0.05);
+});
+
+test("verify() says what is not finite in one model only", async () => {
+  const model = (value) =>
+    chainModel([{ name: "w", size: 2, values: Float32Array.of(1, value, 2, 3) }]);
+  const inputs = [{ X: { data: Float32Array.of(1, 1), dims: [1, 2] } }];
+  const both = await verify(model(NaN), model(NaN), { ort, inputs });
+  assert.deepEqual([both.worst.sqnr, both.worst.nonFinite], [Infinity, undefined]);
+  const found = await verify(model(1), model(NaN), { ort, inputs });
+  assert.deepEqual(
+    [found.worst.sqnr, found.worst.cosine, found.worst.nonFinite],
+    [-Infinity, 0, 1],
+  );
+  assert.match(formatVerification(found), /Y: NaN or infinity in one model only, 1 ×/);
 });
 
 test("what calibrate(), verify() and guards cannot use is refused", async () => {
@@ -219,6 +241,11 @@ test("what calibrate(), verify() and guards cannot use is refused", async () => 
     [{ ...good, inputs: [] }, /no samples/],
     [{ ...good, inputs: [{}] }, /inputs\[0\] has no "input"/],
     [{ ...good, inputs: [testSamples[0], {}] }, /inputs\[1\] has no "input"/],
+    [
+      { ...good, inputs: [{ imput: testSamples[0].input }] },
+      /inputs\[0\] has no "input", and has "imput", which is no input; the model's inputs are input\./,
+    ],
+    [{ ...good, inputs: [{ ...testSamples[0], more: 1 }] }, /inputs\[0\] has "more", which is/],
     [{ ...good, inputs: [{ input: [1, 2] }] }, /inputs\[0\]\.input is/],
     [
       { ...good, inputs: [{ input: { data: "x", dims: [1] } }] },

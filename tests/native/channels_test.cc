@@ -97,6 +97,9 @@ struct CutModel {
   const Outcome& OutcomeOf(const std::string& name) const {
     return layout.outcomes[TensorNamed(name)];
   }
+  TensorReport ReportOf(const std::string& name) const {
+    return PlanOf(before->model(), layout).tensors[TensorNamed(name)];
+  }
   Shape DimsOf(const std::string& name) const {
     const Constant* constant = FindConstant(document(), name);
     EXPECT_NE(constant, nullptr) << name;
@@ -179,7 +182,7 @@ TEST(Channels, TheSmallestFiltersLeaveWithTheirBiasesAndReaders) {
   EXPECT_EQ(cut.ValuesOf("a"), SecondHalf(a, Rising(a, 0), 0));
   EXPECT_EQ(cut.ValuesOf("ab"), SecondHalf({8}, Rising({8}, 0), 0));
   EXPECT_EQ(cut.ValuesOf("b"), SecondHalf(b, Rising(b, 0), 1));
-  EXPECT_EQ(cut.OutcomeOf("a").to, "float32 [4, 4, 3, 3]");
+  EXPECT_EQ(cut.ReportOf("a").output_shape, (Shape{4, 4, 3, 3}));
   EXPECT_EQ(cut.OutcomeOf("b").note, "keeps its output channels: they are an output of the model");
 }
 
@@ -577,9 +580,11 @@ TEST(Channels, TheLayersThatReadThemAreFittedAnew) {
                   .ok());
   EXPECT_EQ(cut.ValuesOf("b"), SecondHalf(dims, expected, 0));
   EXPECT_NE(cut.ValuesOf("b"), SecondHalf(dims, Rising(dims, 1), 0));
-  EXPECT_EQ(cut.OutcomeOf("b").to, "float32 [32, 8], refit");
+  EXPECT_EQ(cut.ReportOf("b").output_shape, (Shape{32, 8}));
+  EXPECT_EQ(cut.ReportOf("b").method, "refit");
   // It loses no inputs.
-  EXPECT_EQ(cut.OutcomeOf("a").to, "float32 [4, 32]");
+  EXPECT_EQ(cut.ReportOf("a").output_shape, (Shape{4, 32}));
+  EXPECT_EQ(cut.ReportOf("a").method, "");
 }
 
 TEST(Selection, ReadsWhatIsKeptWhateverTheSlices) {

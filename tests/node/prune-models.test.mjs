@@ -107,7 +107,7 @@ test("pruned and quantized: the codes are those of the pruned array, the errors 
   const [tensor] = report.tensors;
   assert.ok(Math.abs(tensor.sqnr - 10 * Math.log10(signal / noise)) < 1e-4);
   assert.ok(Math.abs(tensor.maxAbsError - largest) < 1e-9);
-  assert.equal(tensor.to, "int8, magnitude");
+  assert.deepEqual([tensor.to, tensor.method], ["int8", "magnitude"]);
 });
 
 test("one threshold for all tensors, and LAMP's shares", async () => {
@@ -163,8 +163,8 @@ test("what comes out does not depend on workers, and a plan knows its size", asy
     const bytes = await alone.bytes();
     assert.equal(planned.outputBytes, bytes.length);
     assert.deepEqual(
-      planned.tensors.map(({ to }) => to),
-      alone.report.tensors.map(({ to }) => to),
+      planned.tensors.map(({ to, method }) => [to, method]),
+      alone.report.tensors.map(({ to, method }) => [to, method]),
     );
     const together = await shrink(file, recipe, { calibration, workers: 3 });
     assert.equal(Buffer.compare(await together.bytes(), bytes), 0);
@@ -210,8 +210,8 @@ test("a pruned ONNX model runs, and n:m goes along the inputs of MatMul", async 
   const small = await bytes();
   assert.equal(small.length, model.length);
   assert.deepEqual(
-    report.tensors.map(({ to }) => to),
-    ["float32, 1:4", "float32", "float32, 1:4", "float32"],
+    report.tensors.map(({ to, method }) => [to, method]),
+    ["1:4", undefined, "1:4", undefined].map((method) => ["float32", method]),
   );
   const { values } = prune(wave(4096, "first".length), {
     ...{ method: "n:m", n: 1, m: 4, shape: [64, 64], axis: 0 },
@@ -255,10 +255,44 @@ test("rules prune some tensors and leave others", async () => {
     ],
   });
   assert.deepEqual(
-    report.tensors.map(({ to }) => to),
-    ["float32", "int8, 1:4", "float32, magnitude"],
+    report.tensors.map(({ to, method }) => [to, method]),
+    [
+      ["float32", undefined],
+      ["int8", "1:4"],
+      ["float32", "magnitude"],
+    ],
   );
   assert.equal(report.tensors[0].note, "kept by a rule");
+});
+
+test("layers that the calibration lacks are done without it, and a warning says so", async () => {
+  const gram = new Gram(64).add(wave(64 * 200, 5));
+  const file = fileOf(
+    floats("a.weight", [64, 64], wave(4096, 1)),
+    floats("b.weight", [64, 64], wave(4096, 2)),
+  );
+  const prune = { method: "wanda", sparsity: 0.5 };
+  const calibration = { "a.weight": gram };
+  const withRules = (rules) => shrink(file, { prune, rules }, { calibration });
+  const { report } = await withRules([]);
+  assert.deepEqual(
+    report.tensors.map(({ method, note }) => [method, note]),
+    [
+      ["wanda", undefined],
+      ["magnitude", "its inputs were not seen, so pruned by magnitude"],
+    ],
+  );
+  assert.match(report.warnings.join(), /^1 of 2 layers are not .*: give samples that reach them/);
+  // What the calibration knows may all be kept.
+  const rest = await withRules([{ match: "a.weight", keep: true }]);
+  assert.deepEqual(
+    rest.report.tensors.map(({ method }) => method),
+    [undefined, "magnitude"],
+  );
+  assert.match(rest.report.warnings.join(), /^1 of 1 layers are not/);
+  await assert.rejects(shrink(file, { prune }, { calibration: { other: gram } }), {
+    message: /knows none of this model's layers/,
+  });
 });
 
 test("the report says why a pruned file is not smaller", async () => {

@@ -18,8 +18,8 @@ test("what is planned is written, and read again with the new shapes", async () 
   const cut = await bytes();
   assert.equal(cut.length, planned.outputBytes);
   assert.deepEqual(
-    report.tensors.map(({ name, to }) => [name, to]),
-    planned.tensors.map(({ name, to }) => [name, to]),
+    report.tensors.map(({ name, outputShape }) => [name, outputShape]),
+    planned.tensors.map(({ name, outputShape }) => [name, outputShape]),
   );
   const { tensors } = await inspect(cut);
   assert.deepEqual(Object.fromEntries(tensors.map(({ name, shape }) => [name, shape])), {
@@ -44,14 +44,28 @@ test("rules keep layers and what they are tied to", async () => {
   const rules = [{ match: "third", keep: true }];
   const { report } = await shrink(chain(), { ...recipe(), rules });
   const notes = Object.fromEntries(
-    report.tensors.map(({ name, to, note }) => [name, { to, note }]),
+    report.tensors.map(({ name, outputShape, note }) => [name, { outputShape, note }]),
   );
-  assert.equal(notes.first.to, "float32 [48, 24]");
+  assert.deepEqual(notes.first.outputShape, [48, 24]);
   assert.deepEqual(notes.second, {
-    to: "float32 [24, 48]",
+    outputShape: [24, 48],
     note: 'keeps its output channels: they go on into "third", which is kept',
   });
-  assert.deepEqual(notes.third, { to: "float32", note: "kept by a rule" });
+  assert.deepEqual(notes.third, { outputShape: [48, 48], note: "kept by a rule" });
+});
+
+test("warnings and errors of what is cut say what is so", async () => {
+  const blind = await shrink(chain(), recipe());
+  assert.match(blind.report.warnings.join(), /^Channels are removed and nothing is fitted anew/);
+  const [first] = blind.report.tensors;
+  assert.deepEqual([first.sqnr, first.cosine, first.sparsity], [undefined, undefined, 0]);
+  // Nothing goes: one of the layers that are tied to each other is kept.
+  const rules = [{ match: "second", prune: recipe().prune }];
+  const { report } = await shrink(chain(), { rules: [...rules, { match: "*", keep: true }] });
+  assert.match(
+    report.warnings.join(),
+    /^No channel is removed: "second" keeps its output channels/,
+  );
 });
 
 test("what cannot be cut is refused", async () => {
@@ -75,6 +89,8 @@ test("what cannot be cut is refused", async () => {
     [{ n: 2, m: 4, sparsity: undefined }, /n and m are for/],
     [{ norm: 0 }, /norm is 0; it must be a number above 0/],
     [{ norm: "max" }, /norm is "max"/],
+    [{ sparsity: 0 }, /sparsity is 0; of "structured" it must be above 0 and below 1/],
+    [{ sparsity: 1 }, /sparsity is 1; of "structured" it must be above 0 and below 1/],
     [{ method: "magnitude", norm: 2 }, /norm is an option of method "structured"/],
     [{ allocation: "lamp" }, /allocation is an option of method "magnitude"/],
     [{ sparsity: undefined }, /needs either sparsity/],
@@ -85,4 +101,32 @@ test("what cannot be cut is refused", async () => {
       return true;
     });
   }
+});
+
+test("what is left of a tensor is the measure of other ways to store it", async () => {
+  const plain = await shrink(chain(), recipe());
+  const dense = await plain.bytes();
+  const { bytes, report } = await shrink(chain(), { ...recipe(), sparse: true });
+  assert.deepEqual(await bytes(), dense);
+  const types = ({ tensors }) => tensors.map(({ to, outputShape }) => [to, outputShape]);
+  assert.deepEqual(types(report), types(plain.report));
+  assert.match(report.tensors[0].note, /would not shrink \(4627 → /);
+  const planned = await plan(chain(), { ...recipe(), sparse: true });
+  assert.equal(planned.outputBytes, dense.length);
+  assert.match(planned.warnings.join(), /planned as they are now/);
+  assert.doesNotMatch(planned.warnings.join(), /No tensor is smaller/);
+  assert.match(report.warnings.join(), /No tensor is smaller without its zeros/);
+
+  const zeros = await shrink(chain(), { prune: { method: "magnitude", sparsity: 0.9 } });
+  const both = await shrink(await zeros.bytes(), { ...recipe(), sparse: true });
+  const second = both.report.tensors.find(({ name }) => name === "second");
+  assert.deepEqual([second.to, second.outputShape], ["float32 sparse", [24, 24]]);
+  assert.ok((await both.bytes()).length < dense.length / 2);
+  // Where a scale and nodes would take more than the few floats that are left.
+  const small = chainModel(["first", "second", "third"].map((name) => ({ name, size: 16 })));
+  const narrow = await shrink(small, recipe({ sparsity: 0.9, multipleOf: 1 }));
+  const codes = await shrink(small, {
+    ...{ ...recipe({ sparsity: 0.9, multipleOf: 1 }), weights: "int8", minElements: 0 },
+  });
+  assert.ok((await codes.bytes()).length <= (await narrow.bytes()).length);
 });

@@ -73,16 +73,7 @@ export async function calibrate(model: Source, options: CalibrateOptions): Promi
       for (const { value: name, output, readers } of taps) {
         const value = values[output]!;
         const floats = floatsOf(name, value);
-        for (const reader of readers) {
-          try {
-            addTo(reader, floats, value.dims);
-          } catch (cause) {
-            const where = `${labelOf(done)}, input "${name}" of "${reader.layer.tensor.name}"`;
-            throw new ArgumentError(`${where}: ${cause instanceof Error ? cause.message : ""}`, {
-              cause,
-            });
-          }
-        }
+        for (const reader of readers) addTo(reader, floats, value.dims, labelOf(done));
         value.dispose?.();
       }
       done++;

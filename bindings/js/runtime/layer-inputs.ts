@@ -1,7 +1,7 @@
 /** What a model's layers read, made outputs of it and summed up. */
 import { layerShapeOf } from "../calibration.js";
 import type { CoreTap } from "../core.js";
-import { UnsupportedError } from "../errors.js";
+import { ArgumentError, UnsupportedError } from "../errors.js";
 import type { ConvWindow, Gram } from "../gram.js";
 import { unwrap } from "../load.js";
 import type { LayerInput, TensorInfo } from "../models.js";
@@ -157,10 +157,20 @@ function fits({ layer: { tensor, grams }, input: { hidden } }: Reader, dims: rea
 }
 
 /** Sums up a value of one run; one of a branch that was not taken is empty. */
-export function addTo(reader: Reader, values: Float32Array, dims: readonly number[]): void {
+export function addTo(
+  reader: Reader,
+  values: Float32Array,
+  dims: readonly number[],
+  sample: string,
+): void {
   if (values.length === 0 || !fits(reader, dims)) return;
   const { layer, input } = reader;
-  if (layer.tensor.consumer === "Conv") addConvTo(reader, values, dims);
-  else if (input.hidden) addHiddenTo(reader, values, dims);
-  else for (const gram of layer.grams) gram.add(values);
+  try {
+    if (layer.tensor.consumer === "Conv") addConvTo(reader, values, dims);
+    else if (input.hidden) addHiddenTo(reader, values, dims);
+    else for (const gram of layer.grams) gram.add(values);
+  } catch (cause) {
+    const where = `${sample}, input "${input.value}" of "${layer.tensor.name}"`;
+    throw new ArgumentError(`${where}: ${cause instanceof Error ? cause.message : ""}`, { cause });
+  }
 }

@@ -6,6 +6,7 @@ import { checkDamping, refit } from "../layers.js";
 import { inspect, type LayerInput, type ModelInfo, type TensorInfo } from "../models.js";
 import { checkInteger, checkKeys, checkObject, optional } from "../options.js";
 import { elementsOf } from "../shape.js";
+import { isSparseType } from "../types.js";
 import type { Source } from "../source.js";
 import { addTo, columnsOf, openTapped, tapsOf, type Tap } from "./layer-inputs.js";
 import {
@@ -34,6 +35,19 @@ export interface RefitLayersOptions {
   onProgress?: (layers: number, all: number) => void;
 }
 
+export interface SkippedLayer {
+  name: string;
+  reason: string;
+}
+
+export interface RefittedModel {
+  bytes: Uint8Array;
+  /** The layers' weights by name, in the order in which they were fitted. */
+  fitted: string[];
+  /** Layers that stay as they are. */
+  skipped: SkippedLayer[];
+}
+
 interface LayerPair {
   name: string;
   tensor: TensorInfo;
@@ -46,25 +60,44 @@ interface LayerPair {
 const placesOf = (inputs: readonly LayerInput[]) =>
   JSON.stringify(inputs.map(({ graph, value }) => [graph, value]));
 
-/** The layers that both models have, in the order in which they run. */
-function pairsOf(original: ModelInfo, shrunk: ModelInfo, maxColumns: number): LayerPair[] {
+/** What both models have as the layer `tensor`, or why it cannot be fitted. */
+function pairOf(
+  tensor: TensorInfo,
+  other: TensorInfo | undefined,
+  maxColumns: number,
+): LayerPair | string {
+  const { name, shape, type, groups = 1, layerInputs: inputs = [], dataOffset } = tensor;
+  if (!other) return "the original has no such weight";
+  if (type !== "float32") return `its type is ${type}: fit float32, then quantize`;
+  if (other.type !== "float32") return `the original's is of type ${other.type}`;
+  if (String(other.shape) !== String(shape)) return "it lost channels";
+  if (groups > 1) return "its outputs are in groups, or it has two directions";
+  if (inputs.length === 0) return "its inputs cannot be seen";
+  const columns = columnsOf(tensor, maxColumns);
+  if (columns === undefined) return `more than ${maxColumns} inputs (maxColumns), or of volumes`;
+  if (placesOf(other.layerInputs ?? []) !== placesOf(inputs)) return "it reads other values";
+  if (dataOffset === undefined || other.dataOffset === undefined) {
+    return "its values are not in the main file";
+  }
+  const offsets = { original: other.dataOffset, shrunk: dataOffset };
+  return { name, tensor, inputs, columns, offsets };
+}
+
+/** The layers that both models have, in the order in which they run, and the others. */
+function pairsOf(original: ModelInfo, shrunk: ModelInfo, maxColumns: number) {
   const others = new Map(original.tensors.map((tensor) => [tensor.name, tensor]));
   const pairs: LayerPair[] = [];
+  const skipped: SkippedLayer[] = [];
   for (const tensor of shrunk.tensors) {
-    const { name, shape, type, groups = 1, layerInputs: inputs = [], dataOffset } = tensor;
-    const other = others.get(name);
-    const columns = columnsOf(tensor, maxColumns);
-    if (columns === undefined || !other || groups > 1) continue;
-    const isSame =
-      [type, other.type].every((it) => it === "float32") &&
-      String(other.shape) === String(shape) &&
-      placesOf(other.layerInputs ?? []) === placesOf(inputs);
-    if (!isSame || dataOffset === undefined || other.dataOffset === undefined) continue;
-    const offsets = { original: other.dataOffset, shrunk: dataOffset };
-    pairs.push({ ...{ name, tensor, inputs, columns, offsets } });
+    const { name, isWeight, type } = tensor;
+    if (!isSparseType(type) && !(isWeight && layerShapeOf(tensor))) continue;
+    const found = pairOf(tensor, others.get(name), maxColumns);
+    if (typeof found === "string") skipped.push({ name, reason: found });
+    else pairs.push(found);
   }
   const firstNode = ({ inputs }: LayerPair) => Math.min(...inputs.map(({ node }) => node));
-  return pairs.sort((a, b) => firstNode(a) - firstNode(b));
+  pairs.sort((a, b) => firstNode(a) - firstNode(b));
+  return { pairs, skipped };
 }
 
 /** x and x̂ side by side: channels of a convolution, columns of a product. */
@@ -130,7 +163,7 @@ async function momentsOf(
       const axis = tensor.consumer === "Conv" ? 1 : dims.length - 1;
       const [x, y] = [floatsOf(input.value, before[i]!), floatsOf(input.value, after[i]!)];
       const wide = dims.map((size, at) => (at === axis ? 2 * size : size));
-      addTo({ layer, input }, joined(x, y, dims, axis), wide);
+      addTo({ layer, input }, joined(x, y, dims, axis), wide, labelOf(number));
     }
     for (const value of new Set([...before, ...after])) value.dispose?.();
   }
@@ -138,7 +171,7 @@ async function momentsOf(
 }
 
 /** Its weights that are not zero, fitted so that they make of x̂ what the original's make of x. */
-function fitted(
+function weightsFitted(
   { tensor, columns }: LayerPair,
   weights: { original: Float32Array; shrunk: Float32Array },
   both: Gram,
@@ -171,18 +204,33 @@ async function bytesOfOneFile(source: Source, info: ModelInfo, signal: AbortSign
 const weightsAt = (file: Uint8Array, offset: number, { shape }: TensorInfo) =>
   new Float32Array(file.slice(offset, offset + 4 * elementsOf(shape)).buffer);
 
+/** A mask comes of the second model: a first one that has more zeros is the pruned one. */
+function checkOrder(pairs: readonly LayerPair[], original: Uint8Array, shrunk: Uint8Array): void {
+  const zerosOf = (file: Uint8Array, which: "original" | "shrunk") =>
+    pairs.reduce(
+      (all, { offsets, tensor }) =>
+        all + weightsAt(file, offsets[which], tensor).reduce((n, w) => n + (w === 0 ? 1 : 0), 0),
+      0,
+    );
+  if (zerosOf(original, "original") > zerosOf(shrunk, "shrunk")) {
+    throw new ArgumentError(
+      "The first model has more zeros than the second: give the original first, then the pruned one.",
+    );
+  }
+}
+
 /**
  * The shrunk model with its surviving float32 weights fitted anew by least squares, layer after layer in the
  * order in which they run: each layer gets what the layers before it now give, and shall give what the
  * original's gave, so that it also makes up for them. Which weights are zero stays. Layers of MatMul, Gemm,
  * ungrouped Conv and recurrent layers of one direction whose shape has not changed, and that the samples
- * reach; others stay as they are. Takes two runs of each sample a layer.
+ * reach; others stay as they are (`skipped`). Takes two runs of each sample a layer.
  */
 export async function refitLayers(
   original: Source,
   shrunk: Source,
   options: RefitLayersOptions,
-): Promise<Uint8Array> {
+): Promise<RefittedModel> {
   const given = checkObject("options", options);
   checkKeys("options", given, ["ort", "inputs", "damping", "maxColumns", "signal", "onProgress"]);
   const ort = checkOrt(given.ort);
@@ -196,13 +244,15 @@ export async function refitLayers(
   const [before, after] = [await inspect(original, quiet), await inspect(shrunk, quiet)];
   const file = await bytesOfOneFile(original, before, signal);
   const result = await bytesOfOneFile(shrunk, after, signal);
-  const pairs = pairsOf(before, after, maxColumns ?? 4096);
+  const { pairs, skipped } = pairsOf(before, after, maxColumns ?? 4096);
   if (pairs.length === 0) {
     throw new UnsupportedError(
       "The models have no layer of float32 weights and one shape in common that could be fitted anew.",
     );
   }
+  checkOrder(pairs, file, result);
   const taps = tapsOfLayers(pairs);
+  const fitted: string[] = [];
   const session = await openTapped(ort, file, taps, signal);
   try {
     for (const [i, pair] of pairs.entries()) {
@@ -219,8 +269,11 @@ export async function refitLayers(
           shrunk: weightsAt(result, pair.offsets.shrunk, pair.tensor),
         };
         if (both.rows > 0) {
-          const found = fitted(pair, weights, both, damping);
+          const found = weightsFitted(pair, weights, both, damping);
           result.set(new Uint8Array(found.buffer), pair.offsets.shrunk);
+          fitted.push(pair.name);
+        } else {
+          skipped.push({ name: pair.name, reason: "no sample reaches it" });
         }
       } finally {
         await shrunkSession.close();
@@ -230,5 +283,5 @@ export async function refitLayers(
   } finally {
     await session.close();
   }
-  return result;
+  return { bytes: result, fitted, skipped };
 }

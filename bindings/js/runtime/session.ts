@@ -142,11 +142,17 @@ export class Session {
     fetches?: readonly string[],
   ): Promise<Record<string, OrtTensor>> {
     const given = checkObject(label, feeds) as Feeds;
-    for (const name of this.#session.inputNames) {
-      if (!Object.hasOwn(given, name)) {
-        const names = this.#session.inputNames.join(", ");
-        throw new ArgumentError(`${label} has no "${name}"; the model's inputs are ${names}.`);
-      }
+    const { inputNames } = this.#session;
+    const missing = inputNames.find((name) => !Object.hasOwn(given, name));
+    const unknown = Object.keys(given).find((name) => !inputNames.includes(name));
+    if (missing !== undefined || unknown !== undefined) {
+      const what = [
+        missing === undefined ? [] : `has no ${show(missing)}`,
+        unknown === undefined ? [] : `has ${show(unknown)}, which is no input`,
+      ].flat();
+      throw new ArgumentError(
+        `${label} ${what.join(", and ")}; the model's inputs are ${inputNames.join(", ")}.`,
+      );
     }
     const tensors = Object.fromEntries(
       Object.entries(given).map(([name, it]) => [name, this.#tensorOf(`${label}.${name}`, it)]),

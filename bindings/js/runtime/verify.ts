@@ -30,6 +30,11 @@ export interface OutputComparison {
   sqnr: number;
   cosine: number;
   maxAbsError: number;
+  /**
+   * How many values are NaN or infinite in one model and not the same in the other; left out when none is.
+   * The SQNR is then -Infinity and the cosine 0. What is the same in both counts as 0.
+   */
+  nonFinite?: number;
   /** In what fraction of rows (along the last axis) the largest value is the same one. */
   top1Agreement?: number;
 }
@@ -49,12 +54,17 @@ class OutputSums {
   #xy = 0;
   #ee = 0;
   #max = 0;
+  #nonFinite = 0;
   #rows = 0;
   #agreeing = 0;
 
   add(x: Float32Array, y: Float32Array, rowLength: number): void {
     for (const [i, a] of x.entries()) {
       const b = y[i]!;
+      if (!Number.isFinite(a) || !Number.isFinite(b)) {
+        this.#nonFinite += Object.is(a, b) ? 0 : 1;
+        continue;
+      }
       this.#xx += a * a;
       this.#yy += b * b;
       this.#xy += a * b;
@@ -73,6 +83,11 @@ class OutputSums {
   }
 
   result(name: string): OutputComparison {
+    const agreement = this.#rows > 0 ? { top1Agreement: this.#agreeing / this.#rows } : {};
+    if (this.#nonFinite > 0) {
+      const harm = { sqnr: -Infinity, cosine: 0, maxAbsError: Infinity };
+      return { name, ...harm, nonFinite: this.#nonFinite, ...agreement };
+    }
     const norm = Math.sqrt(this.#xx * this.#yy);
     const areZero = this.#xx === 0 && this.#yy === 0;
     return {
@@ -80,7 +95,7 @@ class OutputSums {
       sqnr: this.#ee === 0 ? Infinity : 10 * Math.log10(this.#xx / this.#ee),
       cosine: norm > 0 ? this.#xy / norm : areZero ? 1 : 0,
       maxAbsError: this.#max,
-      ...(this.#rows > 0 ? { top1Agreement: this.#agreeing / this.#rows } : {}),
+      ...agreement,
     };
   }
 }

@@ -56,17 +56,6 @@ Outcome Commit(const Tensor& tensor, Replacement made, Rewriter* rewriter) {
   return outcome;
 }
 
-// "float32 [16, 8, 3, 3]".
-std::string WithDims(const std::string& type, const Shape& dims) {
-  std::string text = type + " [";
-  for (size_t i = 0; i < dims.size(); ++i) {
-    if (i > 0) text += ", ";
-    text += std::to_string(dims[i]);
-  }
-  text += "]";
-  return text;
-}
-
 // Every mode may fall back to storage, and none works where storage does not.
 std::string ObstacleOf(const Rewriter& rewriter, size_t index, const TensorSpec& spec) {
   std::string obstacle = ObstacleOf(rewriter, index);
@@ -75,7 +64,9 @@ std::string ObstacleOf(const Rewriter& rewriter, size_t index, const TensorSpec&
                              : StorageObstacle(rewriter, index, spec);
 }
 
-StatusOr<Outcome> WriteTensor(size_t index, const TensorSpec& spec, Rewriter* rewriter) {
+// `plain`: the tensor as it is but for channels that leave; null where it loses none.
+StatusOr<Outcome> WriteTensor(size_t index, const TensorSpec& spec, const Replacement* plain,
+                              Rewriter* rewriter) {
   const Tensor& tensor = rewriter->model().tensors[index];
   std::string obstacle;
   if (spec.keep && !spec.sparse_entries) {
@@ -88,10 +79,9 @@ StatusOr<Outcome> WriteTensor(size_t index, const TensorSpec& spec, Rewriter* re
       if (!replacement.ok()) return std::move(replacement).status().WithTensor(tensor.name);
       Replacement& made = replacement.value();
       made.Seal();
-      if (made.new_size_bytes() < made.old_size_bytes()) {
-        return Commit(tensor, std::move(made), rewriter);
-      }
-      obstacle = "would not shrink (" + std::to_string(made.old_size_bytes()) + " → " +
+      const uint64_t now = plain == nullptr ? made.old_size_bytes() : plain->new_size_bytes();
+      if (made.new_size_bytes() < now) return Commit(tensor, std::move(made), rewriter);
+      obstacle = "would not shrink (" + std::to_string(now) + " → " +
                  std::to_string(made.new_size_bytes()) + " bytes)";
     }
   }
@@ -102,15 +92,15 @@ StatusOr<Outcome> WriteTensor(size_t index, const TensorSpec& spec, Rewriter* re
 StatusOr<Outcome> WriteCutTensor(size_t index, const TensorSpec& spec, Rewriter* rewriter) {
   const Document& document = rewriter->document();
   const Tensor& tensor = rewriter->model().tensors[index];
-  const Shape& dims = document.constants[document.constant_of_tensor[index]].dims;
-  ASSIGN_OR_RETURN(Outcome outcome, WriteTensor(index, spec, rewriter));
-  if (!rewriter->IsReplaced(document.constant_of_tensor[index])) {
-    auto replacement = MakeCut(*rewriter, index, spec);
-    if (!replacement.ok()) return std::move(replacement).status().WithTensor(tensor.name);
-    replacement.value().Seal();
-    outcome = Commit(tensor, std::move(replacement).value(), rewriter);
+  const size_t constant = document.constant_of_tensor[index];
+  auto plain = MakeCut(*rewriter, index, spec);
+  if (!plain.ok()) return std::move(plain).status().WithTensor(tensor.name);
+  plain.value().Seal();
+  ASSIGN_OR_RETURN(Outcome outcome, WriteTensor(index, spec, &plain.value(), rewriter));
+  if (!rewriter->IsReplaced(constant)) {
+    if (tensor.is_weight) plain.value().AddNote(outcome.note);
+    outcome = Commit(tensor, std::move(plain).value(), rewriter);
   }
-  outcome.to = WithDims(outcome.to, dims);
   return outcome;
 }
 
@@ -200,7 +190,7 @@ StatusOr<Layout> WriteOnce(const Document& document, const Model& model,
     const size_t constant = document.constant_of_tensor[i];
     const bool is_cut = constant != kNone && rewriter.KeptOf(constant) != nullptr;
     ASSIGN_OR_RETURN(Outcome outcome, is_cut ? WriteCutTensor(i, specs[i], &rewriter)
-                                             : WriteTensor(i, specs[i], &rewriter));
+                                             : WriteTensor(i, specs[i], nullptr, &rewriter));
     if (cut != nullptr && !cut->notes[i].empty()) {
       outcome.note += (outcome.note.empty() ? "" : "; ") + cut->notes[i];
     }

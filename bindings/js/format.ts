@@ -108,9 +108,7 @@ function rowOf(tensor: ReportedTensor): string[] {
   const type = to.startsWith(from) ? to : `${from} → ${to}`;
   return [
     shorten(tensor.name, nameWidth),
-    isCut(tensor)
-      ? `${shapeOf(tensor.shape)} → ${shapeOf(tensor.outputShape)}`
-      : shapeOf(tensor.shape),
+    [...new Set([shapeOf(tensor.shape), shapeOf(tensor.outputShape)])].join(" → "),
     method ? `${type}, ${method}` : type,
     formatBytes(tensor.inputBytes),
     formatBytes(tensor.outputBytes),

@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/checked.h"
+#include "base/concat.h"
 #include "kernels/mask.h"
 #include "kernels/range.h"
 #include "prune/magnitude.h"
@@ -45,8 +46,8 @@ struct Request {
 Status CheckFinite(std::span<const float> values, const char* what) {
   const size_t index = FirstNonFinite(values.data(), values.size());
   if (index == values.size()) return {};
-  return ArgumentError(std::string(what) + " of element " + std::to_string(index) +
-                       " is NaN or infinite: pruning needs finite numbers");
+  return ArgumentError(
+      Concat({what, " of element ", index, " is NaN or infinite: pruning needs finite numbers"}));
 }
 
 StatusOr<Request> RequestFrom(const val& object) {

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "base/decimal.h"
 
 namespace modelshrink::wasm {
@@ -22,7 +23,7 @@ std::string TextOf(const val& value) {
 }
 
 Status WrongValue(const std::string& name, const std::string& allowed, const std::string& got) {
-  return ArgumentError(name + " must be " + allowed + ", not " + got);
+  return ArgumentError(Concat({name, " must be ", allowed, ", not ", got}));
 }
 
 Status CheckObject(const val& value, const char* name) {

@@ -2,12 +2,18 @@
 
 namespace modelshrink {
 
-std::string Concat(std::initializer_list<std::string_view> pieces) {
-  size_t size = 0;
-  for (const std::string_view piece : pieces) size += piece.size();
+void Piece::AppendTo(std::string* text) const {
+  if (!is_number_) {
+    text->append(text_);
+    return;
+  }
+  if (is_negative_) *text += '-';
+  *text += std::to_string(number_);
+}
+
+std::string Concat(std::initializer_list<Piece> pieces) {
   std::string text;
-  text.reserve(size);
-  for (const std::string_view piece : pieces) text.append(piece);
+  for (const Piece& piece : pieces) piece.AppendTo(&text);
   return text;
 }
 

@@ -2,13 +2,37 @@
 #ifndef MODELSHRINK_BASE_CONCAT_H_
 #define MODELSHRINK_BASE_CONCAT_H_
 
+#include <concepts>
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
 
 namespace modelshrink {
 
-std::string Concat(std::initializer_list<std::string_view> pieces);
+// Text, or an integer in decimal.
+class Piece {
+ public:
+  Piece(std::string_view text) : text_(text) {}
+  Piece(const std::string& text) : text_(text) {}
+  Piece(const char* text) : text_(text) {}
+  template <std::integral T>
+  requires(!std::same_as<T, char> && !std::same_as<T, bool>) Piece(T number)
+      : is_number_(true),
+        is_negative_(number < 0),
+        number_(number < 0 ? uint64_t{0} - static_cast<uint64_t>(number)
+                           : static_cast<uint64_t>(number)) {}
+
+  void AppendTo(std::string* text) const;
+
+ private:
+  std::string_view text_;
+  bool is_number_ = false;
+  bool is_negative_ = false;
+  uint64_t number_ = 0;
+};
+
+std::string Concat(std::initializer_list<Piece> pieces);
 
 }  // namespace modelshrink
 

@@ -1,5 +1,7 @@
 #include "base/status.h"
 
+#include "base/concat.h"
+
 namespace modelshrink {
 
 const char* ErrorClassOf(StatusCode code) {
@@ -67,9 +69,9 @@ Status UnsupportedError(std::string message) {
 }
 Status ArgumentError(std::string message) { return {StatusCode::kArgument, std::move(message)}; }
 Status OutOfMemoryError(uint64_t size_bytes) {
-  return {StatusCode::kOutOfMemory, "cannot allocate " + std::to_string(size_bytes) +
-                                        " bytes: close other tabs or use a "
-                                        "smaller model"};
+  return {StatusCode::kOutOfMemory, Concat({"cannot allocate ", size_bytes,
+                                            " bytes: close other tabs or use a "
+                                            "smaller model"})};
 }
 Status IntegrityError(std::string message) { return {StatusCode::kIntegrity, std::move(message)}; }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "kernels/range.h"
 #include "linalg/cholesky.h"
 
@@ -50,20 +51,20 @@ Status CheckLayer(const LayerShape& shape, std::span<const float> weights,
   uint64_t num_weights, num_sums;
   if (shape.rows == 0 || shape.columns == 0) return ArgumentError("the layer has no weights");
   if (!CheckedMul(shape.rows, shape.columns, &num_weights) || num_weights != weights.size()) {
-    return ArgumentError("the layer has " + std::to_string(weights.size()) + " weights, not " +
-                         std::to_string(shape.rows) + " × " + std::to_string(shape.columns));
+    return ArgumentError(Concat(
+        {"the layer has ", weights.size(), " weights, not ", shape.rows, " × ", shape.columns}));
   }
   if (!CheckedMul(shape.columns, shape.columns, &num_sums) || num_sums != moments.sums.size()) {
-    return ArgumentError("the Gram matrix does not have the layer's " +
-                         std::to_string(shape.columns) + " columns");
+    return ArgumentError(
+        Concat({"the Gram matrix does not have the layer's ", shape.columns, " columns"}));
   }
   if (moments.num_samples == 0) {
     return ArgumentError("the Gram matrix has seen no activations: add some first");
   }
   const size_t bad = FirstNonFinite(weights.data(), weights.size());
   if (bad != weights.size()) {
-    return ArgumentError("element " + std::to_string(bad) +
-                         " is NaN or infinite: least squares need finite weights");
+    return ArgumentError(
+        Concat({"element ", bad, " is NaN or infinite: least squares need finite weights"}));
   }
   if (FirstNonFinite(moments.sums.data(), moments.sums.size()) != moments.sums.size()) {
     return ArgumentError("the Gram matrix overflowed: its activations are too large");

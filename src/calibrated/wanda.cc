@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "base/checked.h"
+#include "base/concat.h"
 #include "prune/masks.h"
 
 namespace modelshrink {
@@ -24,8 +25,8 @@ Status MaskByWanda(const LayerShape& shape, std::span<const float> weights,
     for (size_t j = 0; j < shape.columns; ++j) {
       scores[j] = std::fabs(weights[shape.IndexOf(r, j)] * norms[j]);
       if (std::isfinite(scores[j])) continue;
-      return ArgumentError("the score |w| * norm of element " +
-                           std::to_string(shape.IndexOf(r, j)) + " is NaN or infinite");
+      return ArgumentError(
+          Concat({"the score |w| * norm of element ", shape.IndexOf(r, j), " is NaN or infinite"}));
     }
     if (target.kind == PruneTarget::Kind::kNofM) {
       RETURN_IF_ERROR(MaskRuns(scores.span(), {}, {.length = shape.columns}, target.n, target.m,

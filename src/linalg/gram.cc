@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "kernels/range.h"
 
 namespace modelshrink {
@@ -25,12 +26,12 @@ Status AddToGram(std::span<const float> x, size_t columns, std::span<float> sums
   uint64_t num_sums;
   if (columns == 0 || x.size() % columns != 0 || !CheckedMul(columns, columns, &num_sums) ||
       sums.size() != num_sums) {
-    return ArgumentError("the activations are not rows of " + std::to_string(columns) + " columns");
+    return ArgumentError(Concat({"the activations are not rows of ", columns, " columns"}));
   }
   const size_t bad = FirstNonFinite(x.data(), x.size());
   if (bad != x.size()) {
-    return ArgumentError("the activation in row " + std::to_string(bad / columns) + ", column " +
-                         std::to_string(bad % columns) + " is NaN or infinite");
+    return ArgumentError(Concat({"the activation in row ", bad / columns, ", column ",
+                                 bad % columns, " is NaN or infinite"}));
   }
   Gemm({columns, columns, x.size() / columns}, Transposed(x.data(), columns),
        RowMajor(x.data(), columns), GemmSign::kAdd, GemmRegion::kUpper, sums.data(), columns,

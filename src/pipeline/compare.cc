@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "pipeline/tensor_reader.h"
 #include "quantize/error_stats.h"
 
@@ -99,7 +100,7 @@ class ComparerImpl final : public Comparer {
     }
     // A writer may store a weight flattened to what its operator sees.
     if (original.shape != other.shape) {
-      entry.note = "stored as " + TextOf(other.shape) + ": compared in row-major order";
+      entry.note = Concat({"stored as ", TextOf(other.shape), ": compared in row-major order"});
     }
     pairs_.push_back({original_index, other_index, report_.tensors.size() - 1, num_elements});
   }

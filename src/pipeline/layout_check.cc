@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "pipeline/selection.h"
 
 namespace modelshrink {
@@ -46,8 +47,8 @@ Status CheckJob(const Model& model, const Job& job, const PartPlaces& places) {
     const bool is_text = place.as_number && place.size == kNumberChars;
     const uint64_t size_in_layout = is_text ? sizeof(double) : place.size;
     if (sizes.value()[p] != size_in_layout || place.as_number != is_text) {
-      return IntegrityError("the layout has " + std::to_string(size_in_layout) + " bytes for " +
-                            std::to_string(sizes.value()[p]))
+      return IntegrityError(
+                 Concat({"the layout has ", size_in_layout, " bytes for ", sizes.value()[p]}))
           .WithTensor(tensor.name);
     }
   }
@@ -75,8 +76,8 @@ Status CheckFile(const Model& model, const Layout& layout, uint32_t index,
     }
   }
   if (offset == file.size_bytes) return {};
-  return IntegrityError("the segments of \"" + file.name + "\" have " + std::to_string(offset) +
-                        " bytes, the layout " + std::to_string(file.size_bytes));
+  return IntegrityError(Concat({"the segments of \"", file.name, "\" have ", offset,
+                                " bytes, the layout ", file.size_bytes}));
 }
 
 }  // namespace
@@ -91,7 +92,7 @@ StatusOr<std::vector<PartPlaces>> CheckLayout(const Model& model, const Layout& 
   for (uint32_t i = 0; i < layout.files.size(); ++i) {
     const OutputFile& file = layout.files[i];
     if (!names.insert(file.name).second) {
-      return IntegrityError("two output files are called \"" + file.name + "\"");
+      return IntegrityError(Concat({"two output files are called \"", file.name, "\""}));
     }
     RETURN_IF_ERROR(CheckFile(model, layout, i, &places));
     if (!CheckedAdd(size_bytes, file.size_bytes, &size_bytes)) {
@@ -99,8 +100,8 @@ StatusOr<std::vector<PartPlaces>> CheckLayout(const Model& model, const Layout& 
     }
   }
   if (size_bytes != layout.size_bytes) {
-    return IntegrityError("the files have " + std::to_string(size_bytes) + " bytes, the layout " +
-                          std::to_string(layout.size_bytes));
+    return IntegrityError(
+        Concat({"the files have ", size_bytes, " bytes, the layout ", layout.size_bytes}));
   }
   for (size_t i = 0; i < layout.jobs.size(); ++i) {
     RETURN_IF_ERROR(CheckJob(model, layout.jobs[i], places[i]));

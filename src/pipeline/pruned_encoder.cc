@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "base/checked.h"
+#include "base/concat.h"
 #include "kernels/mask.h"
 #include "kernels/range.h"
 #include "pipeline/layer_view.h"
@@ -68,8 +69,9 @@ class PrunedEncoder final : public TensorEncoder {
       ReplaceNonFinite(values.data(), values.size(), replaced_.data());
       values = replaced_.span().first(values.size());
     } else if (bad != values.size()) {
-      return ArgumentError("element " + std::to_string(slice->first + bad) +
-                           " is NaN or infinite; set nonFinite to \"zero\" to take it as 0");
+      return ArgumentError(
+          Concat({"element ", slice->first + bad,
+                  " is NaN or infinite; set nonFinite to \"zero\" to take it as 0"}));
     }
     if (IsSelecting()) return Select(*slice, values);
     if (spec_.method == PruneSpec::Method::kRuns) return Collect(values);

@@ -1,5 +1,7 @@
 #include "pipeline/report.h"
 
+#include "base/concat.h"
+
 namespace modelshrink {
 
 void SetStats(const ErrorStats& stats, TensorReport* report) {
@@ -19,7 +21,7 @@ void AddNote(const std::string& note, TensorReport* report) {
 
 void AddCount(uint64_t count, const char* what, TensorReport* report) {
   if (count == 0) return;
-  AddNote(std::to_string(count) + (count == 1 ? " value " : " values ") + what, report);
+  AddNote(Concat({count, (count == 1 ? " value " : " values "), what}), report);
 }
 
 }  // namespace modelshrink

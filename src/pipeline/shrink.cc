@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/concat.h"
 #include "base/flags.h"
 #include "pipeline/job_run.h"
 #include "pipeline/layout_check.h"
@@ -207,7 +208,7 @@ std::string MethodOf(const PruneSpec& spec) {
                                            "wanda", "sparsegpt", "obc",    ""};
   std::string what = kNames[static_cast<size_t>(spec.method)];
   if (spec.m != 0) {
-    what += (what.empty() ? "" : " ") + std::to_string(spec.n) + ":" + std::to_string(spec.m);
+    what += Concat({(what.empty() ? "" : " "), spec.n, ":", spec.m});
   }
   if (spec.refit) what += what.empty() ? "refit" : " refit";
   if (spec.feedback) what += what.empty() ? "gptq" : " gptq";

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "base/concat.h"
 
 namespace modelshrink {
 namespace {
@@ -39,8 +40,8 @@ Status TensorReader::Open(const Tensor& tensor) {
   borrowed_ = nullptr;
   for (Piece& piece : pieces_) piece.range = {};
   if (!IsReadable(tensor)) {
-    return UnsupportedError("values stored as " + std::string(NameOf(tensor.scheme.type)) +
-                            " cannot be read as float32");
+    return UnsupportedError(
+        Concat({"values stored as ", NameOf(tensor.scheme.type), " cannot be read as float32"}));
   }
   ASSIGN_OR_RETURN(sizes_, PartSizesOf(tensor.scheme, tensor.shape));
   const bool has_parameters = !tensor.parameters.empty();
@@ -50,8 +51,8 @@ Status TensorReader::Open(const Tensor& tensor) {
   for (size_t p = 0; p < kNumParts; ++p) {
     const uint64_t size_in_file = has_parameters && p > 0 ? 0 : sizes_[p];
     if (size_in_file != tensor.parts[p].size) {
-      return FormatError("its shape and type need " + std::to_string(size_in_file) +
-                         " bytes, but the file has " + std::to_string(tensor.parts[p].size))
+      return FormatError(Concat({"its shape and type need ", size_in_file,
+                                 " bytes, but the file has ", tensor.parts[p].size}))
           .AtOffset(tensor.parts[p].offset);
     }
   }
@@ -114,8 +115,7 @@ Status TensorReader::Feed(std::span<const uint8_t> bytes) {
   if (decoded_ || p == kNumParts) return ArgumentError("no bytes were asked for");
   Piece& piece = pieces_[p];
   if (bytes.size() != piece.range.size) {
-    return ArgumentError("fed " + std::to_string(bytes.size()) + " bytes instead of " +
-                         std::to_string(piece.range.size));
+    return ArgumentError(Concat({"fed ", bytes.size(), " bytes instead of ", piece.range.size}));
   }
   // Rows of transposed codes lie far apart: every slice needs nearly all of them, so they are kept.
   const bool keep = p != 0 || tensor_->scheme.transposed;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/buffer.h"
+#include "base/concat.h"
 #include "kernels/mask.h"
 #include "kernels/range.h"
 #include "kernels/select.h"
@@ -14,8 +15,8 @@ namespace {
 Status CheckFinite(std::span<const float> values, const char* what) {
   const size_t index = FirstNonFinite(values.data(), values.size());
   if (index == values.size()) return Status();
-  return ArgumentError(std::string(what) + " of element " + std::to_string(index) +
-                       " is NaN or infinite: magnitude pruning needs finite numbers");
+  return ArgumentError(Concat({what, " of element ", index,
+                               " is NaN or infinite: magnitude pruning needs finite numbers"}));
 }
 
 Status PruneByScore(std::span<const float> values, std::span<const float> scores, uint64_t count,
@@ -35,8 +36,7 @@ Status PruneByScore(std::span<const float> values, std::span<const float> scores
 Status PruneByMagnitude(std::span<const float> values, std::span<const float> importance,
                         uint64_t count, std::span<float> pruned, std::span<uint8_t> mask) {
   if (count > values.size()) {
-    return ArgumentError("cannot prune " + std::to_string(count) + " of " +
-                         std::to_string(values.size()) + " elements");
+    return ArgumentError(Concat({"cannot prune ", count, " of ", values.size(), " elements"}));
   }
   if (pruned.size() != values.size() || mask.size() != values.size()) {
     return ArgumentError("the pruned values and the mask must be as long as the values");
@@ -44,8 +44,8 @@ Status PruneByMagnitude(std::span<const float> values, std::span<const float> im
   RETURN_IF_ERROR(CheckFinite(values, "the value"));
   if (importance.empty()) return PruneByScore(values, values, count, pruned, mask);
   if (importance.size() != values.size()) {
-    return ArgumentError("importance has " + std::to_string(importance.size()) +
-                         " elements, the values have " + std::to_string(values.size()));
+    return ArgumentError(Concat(
+        {"importance has ", importance.size(), " elements, the values have ", values.size()}));
   }
   ASSIGN_OR_RETURN(Buffer<float> scores, Buffer<float>::Allocate(values.size()));
   ScoreByImportance(values, importance, scores.span());

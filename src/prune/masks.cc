@@ -10,6 +10,7 @@
 #include "base/bits.h"
 #include "base/buffer.h"
 #include "base/checked.h"
+#include "base/concat.h"
 #include "base/sort.h"
 #include "kernels/mask.h"
 #include "kernels/select.h"
@@ -20,12 +21,11 @@ namespace {
 
 Status CheckSizes(size_t scores, size_t alive, size_t mask) {
   if (mask == scores && (alive == 0 || alive == scores)) return {};
-  return ArgumentError("masks must be as long as the values (" + std::to_string(scores) + ")");
+  return ArgumentError(Concat({"masks must be as long as the values (", scores, ")"}));
 }
 
 Status TooMany(uint64_t count, uint64_t survivors, const char* what) {
-  return ArgumentError("cannot prune " + std::to_string(count) + " of " +
-                       std::to_string(survivors) + " " + what);
+  return ArgumentError(Concat({"cannot prune ", count, " of ", survivors, " ", what}));
 }
 
 // Scores that put the dead below all survivors: 0, and one bit more than |score|.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include "base/concat.h"
 #include "base/decimal.h"
 
 namespace modelshrink {
@@ -14,8 +15,7 @@ StatusOr<uint64_t> CountOf(const Amount& amount, uint64_t survivors, bool keeps_
     if (amount.value >= 0 && amount.value <= all && amount.value == std::floor(amount.value)) {
       return static_cast<uint64_t>(amount.value);
     }
-    return ArgumentError("cannot prune " + DecimalOf(amount.value) + " of " +
-                         std::to_string(survivors));
+    return ArgumentError(Concat({"cannot prune ", DecimalOf(amount.value), " of ", survivors}));
   }
   if (!(amount.value >= 0 && amount.value <= 1)) {
     return ArgumentError("a fraction to prune must be from 0 to 1");
@@ -29,8 +29,7 @@ StatusOr<uint64_t> CountOf(const Amount& amount, uint64_t survivors, bool keeps_
 
 Status CheckTarget(const PruneTarget& target, uint64_t num_weights) {
   if (target.kind == PruneTarget::Kind::kCount && target.count > num_weights) {
-    return ArgumentError("cannot prune " + std::to_string(target.count) + " of " +
-                         std::to_string(num_weights) + " elements");
+    return ArgumentError(Concat({"cannot prune ", target.count, " of ", num_weights, " elements"}));
   }
   if (target.kind == PruneTarget::Kind::kNofM &&
       (target.n == 0 || target.n >= target.m || target.m > kMaxM)) {

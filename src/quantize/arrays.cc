@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "quantize/tensor_codec.h"
 
 namespace modelshrink {
@@ -12,8 +13,8 @@ namespace {
 Status CheckNumValues(const Shape& shape, size_t num_values) {
   uint64_t num_elements;
   if (CheckedNumElements(shape, &num_elements) && num_elements == num_values) return Status();
-  return ArgumentError("the shape does not have as many elements as there are values (" +
-                       std::to_string(num_values) + ")");
+  return ArgumentError(
+      Concat({"the shape does not have as many elements as there are values (", num_values, ")"}));
 }
 
 }  // namespace
@@ -47,9 +48,8 @@ Status DequantizeArray(const Scheme& scheme, const Shape& shape,
   static constexpr const char* kNames[kNumParts] = {"codes", "scales", "zero points"};
   for (size_t p = 0; p < kNumParts; ++p) {
     if (parts[p].size() == sizes[p]) continue;
-    return ArgumentError("the " + std::string(kNames[p]) + " have " +
-                         std::to_string(parts[p].size()) + " bytes, not the " +
-                         std::to_string(sizes[p]) + " that the shape needs");
+    return ArgumentError(Concat({"the ", kNames[p], " have ", parts[p].size(), " bytes, not the ",
+                                 sizes[p], " that the shape needs"}));
   }
   ASSIGN_OR_RETURN(auto decoder, TensorDecoder::Create(scheme, shape));
   return decoder->Decode({0, out.size()}, parts, out);

@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/checked.h"
+#include "base/concat.h"
 #include "kernels/ggml_blocks.h"
 #include "kernels/range.h"
 
@@ -38,8 +39,8 @@ class GgmlEncoder final : public TensorEncoder {
     write_.bytes = {};
     const std::optional<ElementRange> slice = NextSlice();
     if (!slice || values.size() != slice->count) {
-      return ArgumentError("Feed got " + std::to_string(values.size()) + " values, not those of " +
-                           "NextSlice()");
+      return ArgumentError(
+          Concat({"Feed got ", values.size(), " values, not those of ", "NextSlice()"}));
     }
     for (size_t i = 0; i < values.size(); i += kChunkElements) {
       RETURN_IF_ERROR(
@@ -66,8 +67,9 @@ class GgmlEncoder final : public TensorEncoder {
       values = {replaced, values.size()};
     } else if (const size_t index = FirstNonFinite(values.data(), values.size());
                index != values.size()) {
-      return ArgumentError("element " + std::to_string(next_ + first + index) +
-                           " is NaN or infinite; set nonFinite to \"zero\" to write it as 0");
+      return ArgumentError(
+          Concat({"element ", next_ + first + index,
+                  " is NaN or infinite; set nonFinite to \"zero\" to write it as 0"}));
     }
     uint8_t* blocks = blocks_.data() + first / kBlock * block_bytes_;
     float decoded[kChunkElements];
@@ -76,8 +78,8 @@ class GgmlEncoder final : public TensorEncoder {
         return std::fabs(a) < std::fabs(b);
       });
       const uint64_t index = next_ + first + static_cast<uint64_t>(largest - values.begin());
-      return ArgumentError("element " + std::to_string(index) + " is too large for " +
-                           std::string(NameOf(type_)) + ", whose scales are float16");
+      return ArgumentError(Concat(
+          {"element ", index, " is too large for ", NameOf(type_), ", whose scales are float16"}));
     }
     if (options_.error_stats) error_stats_.Add(values, {decoded, values.size()});
     return {};

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/checked.h"
+#include "base/concat.h"
 #include "kernels/float_convert.h"
 #include "kernels/range.h"
 #include "kernels/select.h"
@@ -92,14 +93,15 @@ class NarrowFloatEncoder final : public TensorEncoder {
     write_.bytes = {};
     const std::optional<ElementRange> slice = NextSlice();
     if (!slice || values.size() != slice->count) {
-      return ArgumentError("Feed got " + std::to_string(values.size()) + " values, not those of " +
-                           "NextSlice()");
+      return ArgumentError(
+          Concat({"Feed got ", values.size(), " values, not those of ", "NextSlice()"}));
     }
     if (non_finite_ == NonFinite::kError && type_ != DType::kFloat32) {
       const size_t index = FirstNonFinite(values.data(), values.size());
       if (index != values.size()) {
-        return ArgumentError("element " + std::to_string(next_ + index) +
-                             " is NaN or infinite; set nonFinite to \"zero\" to write it as 0");
+        return ArgumentError(
+            Concat({"element ", next_ + index,
+                    " is NaN or infinite; set nonFinite to \"zero\" to write it as 0"}));
       }
     }
     for (size_t i = 0; i < values.size(); i += kChunkElements) {

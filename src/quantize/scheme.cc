@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/checked.h"
+#include "base/concat.h"
 
 namespace modelshrink {
 
@@ -35,8 +36,8 @@ Status TooLarge() {
 
 Status CheckGranularity(const Scheme& scheme, std::span<const uint64_t> shape) {
   if (scheme.granularity == Granularity::kAxis && scheme.axis >= shape.size()) {
-    return ArgumentError("axis " + std::to_string(scheme.axis) + " does not exist in a tensor of " +
-                         std::to_string(shape.size()) + " dimensions");
+    return ArgumentError(Concat(
+        {"axis ", scheme.axis, " does not exist in a tensor of ", shape.size(), " dimensions"}));
   }
   if (scheme.granularity == Granularity::kBlock) {
     if (scheme.block_size == 0) return ArgumentError("blockSize must be at least 1");
@@ -59,8 +60,8 @@ Status CheckBlockwise(const Scheme& scheme, std::span<const uint64_t> shape) {
   }
   if (!scheme.transposed) return Status();
   if (shape.size() != 2) {
-    return ArgumentError("the transposed layout needs a matrix, not a tensor of " +
-                         std::to_string(shape.size()) + " dimensions");
+    return ArgumentError(Concat(
+        {"the transposed layout needs a matrix, not a tensor of ", shape.size(), " dimensions"}));
   }
   if (scheme.type == DType::kUint4 && scheme.block_size % 2 != 0) {
     return ArgumentError("blockSize must be even in the transposed layout of uint4");
@@ -101,8 +102,8 @@ Status CheckGgmlBlock(const Scheme& scheme, std::span<const uint64_t> shape) {
   const uint64_t row = shape.empty() ? 1 : shape.back();
   const uint32_t block = BlockOf(scheme.type).elements;
   if (row % block == 0) return Status();
-  return ArgumentError(std::string(NameOf(scheme.type)) + " needs rows of a multiple of " +
-                       std::to_string(block) + " elements, not " + std::to_string(row));
+  return ArgumentError(Concat(
+      {NameOf(scheme.type), " needs rows of a multiple of ", block, " elements, not ", row}));
 }
 
 uint64_t NumGroups(const Scheme& scheme, std::span<const uint64_t> shape, uint64_t num_elements) {

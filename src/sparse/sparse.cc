@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "kernels/nonzero.h"
 
 namespace modelshrink {
@@ -14,12 +15,10 @@ namespace {
 
 constexpr uint32_t kMaxM = 64;
 
-std::string Name(uint64_t value) { return std::to_string(value); }
-
 Status CheckShape(const SparseShape& shape, size_t num_values) {
   uint64_t size;
   if (!CheckedMul(shape.rows, shape.columns, &size) || size != num_values) {
-    return ArgumentError("the values are not " + Name(shape.rows) + " × " + Name(shape.columns));
+    return ArgumentError(Concat({"the values are not ", shape.rows, " × ", shape.columns}));
   }
   if (size > UINT32_MAX || shape.rows >= UINT32_MAX || shape.columns >= UINT32_MAX) {
     return ArgumentError("sparse arrays have at most 2^32 - 1 elements");
@@ -252,8 +251,8 @@ Status BuildNofM(std::span<const float> values, const SparseShape& shape, Sparse
       const float* run = values.data() + r * shape.columns + c;
       const uint32_t length = static_cast<uint32_t>(std::min<uint64_t>(shape.m, shape.columns - c));
       if (!ChoosePositions(run, length, shape, positions)) {
-        return ArgumentError("row " + Name(r) + " has more than " + Name(shape.n) + " of the " +
-                             Name(shape.m) + " from column " + Name(c) + " on that are not zero");
+        return ArgumentError(Concat({"row ", r, " has more than ", shape.n, " of the ", shape.m,
+                                     " from column ", c, " on that are not zero"}));
       }
       for (uint32_t k = 0; k < shape.n; ++k, at += position_bits) {
         array->values[count++] = positions[k] < length ? run[positions[k]] : 0.0f;
@@ -297,19 +296,19 @@ Sizes SizesOf(const SparseShape& shape, uint64_t num_entries) {
 Status CheckCompressed(const SparseParts& parts, uint64_t lines, uint64_t limit) {
   if (parts.pointers.size() != lines + 1 || parts.pointers[0] != 0 ||
       parts.pointers.back() != parts.indices.size()) {
-    return ArgumentError("indptr must have " + Name(lines + 1) + " numbers, from 0 to " +
-                         Name(parts.indices.size()));
+    return ArgumentError(
+        Concat({"indptr must have ", lines + 1, " numbers, from 0 to ", parts.indices.size()}));
   }
   for (uint64_t line = 0; line < lines; ++line) {
     const uint32_t begin = parts.pointers[static_cast<size_t>(line)];
     const uint32_t end = parts.pointers[static_cast<size_t>(line) + 1];
     if (begin > end || end > parts.indices.size()) {
-      return ArgumentError("indptr goes down or too far at " + Name(line + 1));
+      return ArgumentError(Concat({"indptr goes down or too far at ", line + 1}));
     }
     for (uint32_t i = begin; i < end; ++i) {
       if (parts.indices[i] >= limit || (i > begin && parts.indices[i] <= parts.indices[i - 1])) {
-        return ArgumentError("index " + Name(i) + " is " + Name(parts.indices[i]) +
-                             "; it must be below " + Name(limit) + " and go up");
+        return ArgumentError(Concat(
+            {"index ", i, " is ", parts.indices[i], "; it must be below ", limit, " and go up"}));
       }
     }
   }
@@ -334,8 +333,8 @@ Status ExpandCompressed(const SparseShape& shape, const SparseParts& parts, std:
 Status ExpandCoo(const SparseParts& parts, std::span<float> out) {
   for (size_t i = 0; i < parts.indices.size(); ++i) {
     if (parts.indices[i] >= out.size() || (i > 0 && parts.indices[i] <= parts.indices[i - 1])) {
-      return ArgumentError("index " + Name(i) + " is " + Name(parts.indices[i]) +
-                           "; it must be below " + Name(out.size()) + " and go up");
+      return ArgumentError(Concat({"index ", i, " is ", parts.indices[i], "; it must be below ",
+                                   out.size(), " and go up"}));
     }
     out[parts.indices[i]] = parts.values[i];
   }
@@ -371,16 +370,17 @@ Status ExpandBitmask(const SparseShape& shape, const SparseParts& parts, std::sp
       for (uint32_t rest = bits; rest != 0; rest &= rest - 1) {
         const uint64_t column = byte * 8 + static_cast<uint32_t>(std::countr_zero(rest));
         if (column >= shape.columns || count == parts.values.size()) {
-          return ArgumentError("the mask of row " + Name(r) +
-                               " has bits beyond its columns or more than there are values");
+          return ArgumentError(
+              Concat({"the mask of row ", r,
+                      " has bits beyond its columns or more than there are values"}));
         }
         out[static_cast<size_t>(r * shape.columns + column)] = parts.values[count++];
       }
     }
   }
   if (count == parts.values.size()) return {};
-  return ArgumentError("the mask has " + Name(count) + " bits for " + Name(parts.values.size()) +
-                       " values");
+  return ArgumentError(
+      Concat({"the mask has ", count, " bits for ", parts.values.size(), " values"}));
 }
 
 Status ExpandNofM(const SparseShape& shape, const SparseParts& parts, std::span<float> out) {
@@ -399,8 +399,8 @@ Status ExpandNofM(const SparseShape& shape, const SparseParts& parts, std::span<
         const float value = parts.values[count++];
         const bool is_outside = position >= shape.columns - c;
         if (position >= shape.m || (k > 0 && position <= last) || (is_outside && value != 0)) {
-          return ArgumentError("the metadata of row " + Name(r) + " from column " + Name(c) +
-                               " on has a position that does not go up or lies outside");
+          return ArgumentError(Concat({"the metadata of row ", r, " from column ", c,
+                                       " on has a position that does not go up or lies outside"}));
         }
         if (!is_outside) out[static_cast<size_t>(r * shape.columns + c + position)] = value;
         last = position;
@@ -472,13 +472,13 @@ Status FromSparse(const SparseShape& shape, const SparseParts& parts, std::span<
                              : (has_indices ? parts.indices.size() : parts.values.size());
   uint64_t num_values;
   if (!CheckedMul(count, block, &num_values) || parts.values.size() != num_values) {
-    return ArgumentError("there must be " + Name(count) + " values" +
-                         (block > 1 ? ", each a block of " + Name(block) : ""));
+    return ArgumentError(Concat({"there must be ", count, " values",
+                                 block > 1 ? Concat({", each a block of ", block}) : ""}));
   }
   const Sizes sizes = SizesOf(shape, count);
   if (parts.bits.size() != sizes.bits) {
-    return ArgumentError("the mask or metadata must have " + Name(sizes.bits) + " bytes, not " +
-                         Name(parts.bits.size()));
+    return ArgumentError(
+        Concat({"the mask or metadata must have ", sizes.bits, " bytes, not ", parts.bits.size()}));
   }
   std::fill(out.begin(), out.end(), 0.0f);
   switch (shape.form) {

@@ -316,7 +316,8 @@ TEST(ComparerTest, ComparesByNameAndSaysWhatItCannot) {
   EXPECT_EQ(tensors[2].note, "the other model has no such tensor");
   EXPECT_FALSE(tensors[3].has_stats);
   EXPECT_EQ(tensors[3].note, "of another shape: only models' outputs can be compared");
-  EXPECT_EQ(tensors[3].to, "float32 [2]");
+  EXPECT_EQ(tensors[3].to, "float32");
+  EXPECT_EQ(tensors[3].output_shape, Shape{2});
 }
 
 }  // namespace

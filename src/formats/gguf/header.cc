@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "base/sort.h"
 
 namespace modelshrink::gguf {
@@ -95,8 +96,7 @@ StatusOr<std::optional<ByteRange>> HeaderReader::Next() {
 
 Status HeaderReader::Feed(std::span<const uint8_t> bytes) {
   if (bytes.size() < num_wanted_ || num_wanted_ == 0) {
-    return ArgumentError("expected " + std::to_string(num_wanted_) + " bytes, got " +
-                         std::to_string(bytes.size()));
+    return ArgumentError(Concat({"expected ", num_wanted_, " bytes, got ", bytes.size()}));
   }
   window_.assign(bytes.begin(), bytes.end());
   window_begin_ = pos_;
@@ -147,20 +147,20 @@ Status HeaderReader::ReadStart() {
     return UnsupportedError("this is a big-endian GGUF file").AtOffset(4);
   }
   if (header_.version != 2 && header_.version != 3) {
-    return UnsupportedError("GGUF version " + std::to_string(header_.version) +
-                            " is not known; 2 and 3 are")
+    return UnsupportedError(
+               Concat({"GGUF version ", header_.version, " is not known; 2 and 3 are"}))
         .AtOffset(4);
   }
   num_tensors_left_ = Load<uint64_t>(start + 8);
   num_keys_left_ = Load<uint64_t>(start + 16);
   if (num_tensors_left_ > kMaxTensors) {
-    return UnsupportedError("it has " + std::to_string(num_tensors_left_) + " tensors; " +
-                            std::to_string(kMaxTensors) + " are the most")
+    return UnsupportedError(
+               Concat({"it has ", num_tensors_left_, " tensors; ", kMaxTensors, " are the most"}))
         .AtOffset(8);
   }
   if (num_keys_left_ > kMaxKeys) {
-    return UnsupportedError("it has " + std::to_string(num_keys_left_) + " keys; " +
-                            std::to_string(kMaxKeys) + " are the most")
+    return UnsupportedError(
+               Concat({"it has ", num_keys_left_, " keys; ", kMaxKeys, " are the most"}))
         .AtOffset(16);
   }
   header_.num_tensors = static_cast<size_t>(num_tensors_left_);
@@ -183,7 +183,7 @@ Status HeaderReader::ReadKey() {
   if (length == nullptr) return Truncated("the length of a key");
   const uint64_t size = Load<uint64_t>(length);
   if (size == 0 || size > kMaxKeyBytes) {
-    return FormatError("a key has " + std::to_string(size) + " bytes; 1 to 65535 are allowed")
+    return FormatError(Concat({"a key has ", size, " bytes; 1 to 65535 are allowed"}))
         .AtOffset(pos_);
   }
   const uint8_t* record = Peek(8 + size + 4);
@@ -191,13 +191,13 @@ Status HeaderReader::ReadKey() {
   key_ = TextOf(record + 8, size);
   const uint32_t type = Load<uint32_t>(record + 8 + size);
   if (type >= kNumValueTypes) {
-    return FormatError("key \"" + key_ + "\" has a value of unknown type " + std::to_string(type))
+    return FormatError(Concat({"key \"", key_, "\" has a value of unknown type ", type}))
         .AtOffset(pos_ + 8 + size);
   }
   value_type_ = static_cast<ValueType>(type);
   const KnownKey* known = KnownKeyOf(key_);
   if (known != nullptr && value_type_ != (known->is_array ? ValueType::kArray : known->type)) {
-    return FormatError("key \"" + key_ + "\" has a value of the wrong type")
+    return FormatError(Concat({"key \"", key_, "\" has a value of the wrong type"}))
         .AtOffset(pos_ + 8 + size);
   }
   key_hashes_.push_back({HashOf(key_), pos_});
@@ -232,7 +232,7 @@ Status HeaderReader::ReadValue() {
     const uint8_t* value = Peek(SizeOf(value_type_));
     if (value == nullptr) return Truncated("a value");
     if (value_type_ == ValueType::kBool && *value > 1) {
-      return FormatError("key \"" + key_ + "\" is neither true nor false").AtOffset(pos_);
+      return FormatError(Concat({"key \"", key_, "\" is neither true nor false"})).AtOffset(pos_);
     }
     pos_ += SizeOf(value_type_);
   }
@@ -278,8 +278,7 @@ Status HeaderReader::TakeValue() {
       (alignment != 0 && (alignment & (alignment - 1)) == 0 && alignment <= kMaxAlignment)) {
     return {};
   }
-  return FormatError("the alignment " + std::to_string(alignment) +
-                     " is no power of two up to 2^20")
+  return FormatError(Concat({"the alignment ", alignment, " is no power of two up to 2^20"}))
       .AtOffset(pos_);
 }
 
@@ -288,13 +287,13 @@ Status HeaderReader::SkipString() {
   if (length == nullptr) return Truncated("the length of a string");
   const uint64_t size = Load<uint64_t>(length);
   if (!RangeFits(pos_ + 8, size, size_bytes_)) {
-    return FormatError("a string of key \"" + key_ + "\" has " + std::to_string(size) +
-                       " bytes, more than are left")
+    return FormatError(
+               Concat({"a string of key \"", key_, "\" has ", size, " bytes, more than are left"}))
         .AtOffset(pos_);
   }
   if (size > kMaxStringBytes) {
-    return UnsupportedError("a string of key \"" + key_ + "\" has " + std::to_string(size) +
-                            " bytes; 10 million are the most")
+    return UnsupportedError(Concat({"a string of key \"", key_, "\" has ", size,
+                                    " bytes; 10 million are the most"}))
         .AtOffset(pos_);
   }
   pos_ += 8 + size;
@@ -307,29 +306,30 @@ Status HeaderReader::OpenArray() {
   const uint32_t type = Load<uint32_t>(start);
   const uint64_t count = Load<uint64_t>(start + 4);
   if (type >= kNumValueTypes) {
-    return FormatError("key \"" + key_ + "\" is an array of unknown type " + std::to_string(type))
+    return FormatError(Concat({"key \"", key_, "\" is an array of unknown type ", type}))
         .AtOffset(pos_);
   }
   uint64_t size_bytes = 0;
   const auto element = static_cast<ValueType>(type);
   const KnownKey* known = arrays_.empty() ? KnownKeyOf(key_) : nullptr;
   if (known != nullptr && element != known->type) {
-    return FormatError("key \"" + key_ + "\" is an array of the wrong type").AtOffset(pos_);
+    return FormatError(Concat({"key \"", key_, "\" is an array of the wrong type"})).AtOffset(pos_);
   }
   // Strings and arrays have at least a length each.
   const uint64_t least = SizeOf(element) > 0 ? SizeOf(element) : 8;
   if (!CheckedMul(count, least, &size_bytes) || !RangeFits(pos_ + 12, size_bytes, size_bytes_)) {
-    return FormatError("an array of key \"" + key_ + "\" has " + std::to_string(count) +
-                       " elements, more than are left")
+    return FormatError(Concat({"an array of key \"", key_, "\" has ", count,
+                               " elements, more than are left"}))
         .AtOffset(pos_ + 4);
   }
   if (count > kMaxArrayElements) {
-    return UnsupportedError("an array of key \"" + key_ + "\" has " + std::to_string(count) +
-                            " elements; 2^20 are the most")
+    return UnsupportedError(Concat({"an array of key \"", key_, "\" has ", count,
+                                    " elements; 2^20 are the most"}))
         .AtOffset(pos_ + 4);
   }
   if (arrays_.size() == kMaxNesting) {
-    return FormatError("arrays of key \"" + key_ + "\" are nested more than 4 deep").AtOffset(pos_);
+    return FormatError(Concat({"arrays of key \"", key_, "\" are nested more than 4 deep"}))
+        .AtOffset(pos_);
   }
   pos_ += 12;
   if (SizeOf(element) > 0) {
@@ -376,8 +376,7 @@ Status HeaderReader::ReadTensor() {
   if (length == nullptr) return Truncated("the length of a tensor's name");
   const uint64_t size = Load<uint64_t>(length);
   if (size == 0 || size > kMaxNameBytes) {
-    return FormatError("a tensor's name has " + std::to_string(size) +
-                       " bytes; 1 to 63 are allowed")
+    return FormatError(Concat({"a tensor's name has ", size, " bytes; 1 to 63 are allowed"}))
         .AtOffset(pos_);
   }
   const uint8_t* record = Peek(8 + size + 4);
@@ -385,7 +384,7 @@ Status HeaderReader::ReadTensor() {
   std::string name(TextOf(record + 8, size));
   const uint32_t rank = Load<uint32_t>(record + 8 + size);
   if (rank == 0 || rank > kMaxRank) {
-    return FormatError("it has " + std::to_string(rank) + " dimensions; 1 to 4 are allowed")
+    return FormatError(Concat({"it has ", rank, " dimensions; 1 to 4 are allowed"}))
         .AtOffset(pos_ + 8 + size)
         .WithTensor(name);
   }
@@ -419,7 +418,7 @@ Status HeaderReader::AddTensor(const uint8_t* record, std::string name, uint32_t
   for (uint32_t i = rank; i-- > 0;) {
     const uint64_t dim = Load<uint64_t>(record + uint64_t{8} * i);
     if (dim == 0) return broken("a dimension is 0");
-    if (dim > kMaxDim) return broken("a dimension is " + std::to_string(dim) + ", above 2^32");
+    if (dim > kMaxDim) return broken(Concat({"a dimension is ", dim, ", above 2^32"}));
     if (dim > 1 || i == 0 || !tensor.shape.empty()) tensor.shape.push_back(dim);
   }
   const uint32_t id = Load<uint32_t>(record + uint64_t{8} * rank);
@@ -427,12 +426,12 @@ Status HeaderReader::AddTensor(const uint8_t* record, std::string name, uint32_t
   const TensorType* type = TypeOf(id);
   if (type == nullptr) {
     const std::string number = std::to_string(id);
-    if (IsRemovedType(id)) return broken("its type " + number + " was removed from ggml");
-    return broken("its type " + number + " is not known");
+    if (IsRemovedType(id)) return broken(Concat({"its type ", number, " was removed from ggml"}));
+    return broken(Concat({"its type ", number, " is not known"}));
   }
   if (tensor.shape.back() % type->elements != 0) {
-    return broken("its rows have " + std::to_string(tensor.shape.back()) +
-                  " elements, which are no whole blocks of " + std::string(type->name));
+    return broken(Concat({"its rows have ", tensor.shape.back(),
+                          " elements, which are no whole blocks of ", type->name}));
   }
   uint64_t num_elements, size_bytes, padded, end;
   if (!CheckedNumElements(tensor.shape, &num_elements) ||
@@ -440,8 +439,7 @@ Status HeaderReader::AddTensor(const uint8_t* record, std::string name, uint32_t
     return broken("its size does not fit 64 bits");
   }
   if (offset % header_.alignment != 0) {
-    return broken("its offset " + std::to_string(offset) + " is not aligned to " +
-                  std::to_string(header_.alignment));
+    return broken(Concat({"its offset ", offset, " is not aligned to ", header_.alignment}));
   }
   if (offset < next_offset_) return broken("its bytes overlap those of the tensor before");
   if (offset > next_offset_) return broken("there is a hole before its bytes");
@@ -467,7 +465,7 @@ Status HeaderReader::Finish() {
     ByteRange& part = tensor.parts[0];
     if (!CheckedAdd(part.offset, header_.data_begin, &part.offset) ||
         !RangeFits(part.offset, part.size, size_bytes_)) {
-      return FormatError("its " + std::to_string(part.size) + " bytes lie past the end of the file")
+      return FormatError(Concat({"its ", part.size, " bytes lie past the end of the file"}))
           .AtOffset(part.offset)
           .WithTensor(tensor.name);
     }

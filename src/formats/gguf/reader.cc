@@ -3,6 +3,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/concat.h"
 #include "base/sort.h"
 #include "formats/gguf/gguf.h"
 #include "formats/gguf/split_name.h"
@@ -115,8 +116,8 @@ Status GgufFormat::Opened(std::optional<uint64_t> size_bytes) {
   const std::string name = std::exchange(wanted_file_, "");
   if (name.empty()) return ArgumentError("no file was asked for");
   if (!size_bytes) {
-    return FormatError("the model is in " + std::to_string(num_files_) + " files, and \"" + name +
-                       "\" is not there");
+    return FormatError(
+        Concat({"the model is in ", num_files_, " files, and \"", name, "\" is not there"}));
   }
   StartFile({name, *size_bytes});
   return {};
@@ -130,23 +131,24 @@ Status GgufFormat::CheckSplit(const Header& header) {
         header.split_tensors == headers_[0].split_tensors) {
       return {};
     }
-    return FormatError("\"" + file + "\" belongs to another model: its split.no, split.count or " +
-                       "split.tensors.count do not fit those of the first file");
+    return FormatError(
+        Concat({"\"", file, "\" belongs to another model: its split.no, split.count or ",
+                "split.tensors.count do not fit those of the first file"}));
   }
   if (header.split_count < 2) return {};
   const auto name = ParseSplitName(file);
   if (header.split_no != 0) {
     const std::string first =
         name ? ToString({name->prefix, 1, name->count}) : "the one that ends in -00001-of-….gguf";
-    return FormatError("this is part " + std::to_string(header.split_no + 1) + " of " +
-                       std::to_string(header.split_count) + " of a model: open the first, " +
-                       first);
+    return FormatError(Concat({"this is part ", header.split_no + 1, " of ", header.split_count,
+                               " of a model: open the first, ", first}));
   }
   if (!name || name->number != 1 || name->count != header.split_count) {
-    return FormatError("the model is in " + std::to_string(header.split_count) +
-                       " files, whose names must end in -00001-of-….gguf and so on; this one is "
-                       "called \"" +
-                       file + "\"");
+    return FormatError(
+        Concat({"the model is in ", header.split_count,
+                " files, whose names must end in -00001-of-….gguf and so on; this one is "
+                "called \"",
+                file, "\""}));
   }
   split_prefix_ = name->prefix;
   num_files_ = header.split_count;
@@ -157,9 +159,9 @@ Status GgufFormat::Finish() {
   std::vector<Tensor>& tensors = model_.tensors;
   const Header& first = headers_[0];
   if (num_files_ > 1 && tensors.size() != first.split_tensors) {
-    return FormatError("the files have " + std::to_string(tensors.size()) +
-                       " tensors together, but split.tensors.count is " +
-                       std::to_string(first.split_tensors));
+    return FormatError(
+        Concat({"the files have ", tensors.size(), " tensors together, but split.tensors.count is ",
+                first.split_tensors}));
   }
   std::vector<size_t> order(tensors.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;

@@ -1,5 +1,7 @@
 #include "formats/gguf/split_name.h"
 
+#include "base/concat.h"
+
 namespace modelshrink::gguf {
 namespace {
 
@@ -40,8 +42,7 @@ std::optional<SplitName> ParseSplitName(std::string_view name) {
 }
 
 std::string ToString(const SplitName& name) {
-  return name.prefix + "-" + Padded(name.number) + std::string(kOf) + Padded(name.count) +
-         std::string(kExtension);
+  return Concat({name.prefix, "-", Padded(name.number), kOf, Padded(name.count), kExtension});
 }
 
 }  // namespace modelshrink::gguf

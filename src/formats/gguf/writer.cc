@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "base/sort.h"
 #include "formats/gguf/gguf.h"
 #include "formats/gguf/split_name.h"
@@ -46,7 +47,7 @@ std::optional<DType> NearestType(DType type, std::string* note) {
     default:
       return std::nullopt;
   }
-  *note = std::string(NameOf(nearest)) + " is GGUF's " + std::string(NameOf(type));
+  *note = Concat({NameOf(nearest), " is GGUF's ", NameOf(type)});
   return nearest;
 }
 
@@ -73,8 +74,8 @@ class Writer {
 
   StatusOr<Layout> Run(std::span<const TensorSpec> specs) {
     if (specs.size() != model_.tensors.size()) {
-      return ArgumentError("There are " + std::to_string(specs.size()) + " specs for " +
-                           std::to_string(model_.tensors.size()) + " tensors.");
+      return ArgumentError(
+          Concat({"There are ", specs.size(), " specs for ", model_.tensors.size(), " tensors."}));
     }
     has_output_ = std::any_of(model_.tensors.begin(), model_.tensors.end(),
                               [](const Tensor& tensor) { return tensor.name == "output.weight"; });

@@ -246,8 +246,8 @@ class Indexer {
   bool Open() {
     if (!Add(0)) return false;
     if (depth_ == Document::kMaxDepth) {
-      return Fail(UnsupportedError("the JSON text is nested deeper than " +
-                                   std::to_string(Document::kMaxDepth) + " levels"),
+      return Fail(UnsupportedError(Concat(
+                      {"the JSON text is nested deeper than ", Document::kMaxDepth, " levels"})),
                   cursor_);
     }
     open_[depth_++] = document_->num_nodes_ - 1;

@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/concat.h"
 #include "base/flags.h"
 #include "formats/onnx/builder.h"
 #include "formats/onnx/graph.h"
@@ -22,8 +23,8 @@ std::string PathOf(const Document& document, size_t graph) {
   for (; document.graphs[graph].parent != kNone; graph = document.graphs[graph].parent) {
     const size_t n = document.graphs[graph].parent_node;
     const Node& node = document.nodes[n];
-    const std::string name = node.name.empty() ? node.op_type + "_" + std::to_string(n) : node.name;
-    path = name + "." + document.graphs[graph].attribute_name + "/" + path;
+    const std::string name = node.name.empty() ? Concat({node.op_type, "_", n}) : node.name;
+    path = Concat({name, ".", document.graphs[graph].attribute_name, "/", path});
   }
   return path;
 }
@@ -42,7 +43,7 @@ class Namer {
     if (count != count_.end() && count->second > 1) name = PathOf(document_, graph) + name;
     // The counter goes on where it stopped, or a file full of one name would cost its square.
     while (!taken_.insert(name).second) {
-      name = base + "#" + std::to_string(++suffix_[base] + 1);
+      name = Concat({base, "#", ++suffix_[base] + 1});
     }
     return name;
   }
@@ -61,7 +62,7 @@ bool IsFloat(DType type) {
 std::string ReasonAgainst(const Document& document, const Constant& constant, DType type) {
   const ExternalFile* external = document.ExternalFileOf(constant);
   if (external != nullptr && external->is_missing) {
-    return "its values are in \"" + external->location + "\", which is not there";
+    return Concat({"its values are in \"", external->location, "\", which is not there"});
   }
   if (!IsFloat(type)) return "not float32, float16 or bfloat16";
   if (constant.dims.size() < 2) return "rank below 2";

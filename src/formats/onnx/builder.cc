@@ -4,6 +4,7 @@
 
 #include "base/bits.h"
 #include "base/checked.h"
+#include "base/concat.h"
 #include "formats/onnx/schema.h"
 #include "formats/path.h"
 
@@ -119,8 +120,8 @@ Builder::Builder(uint64_t size_bytes) {
 Status Builder::Charge(uint64_t size_bytes) {
   metadata_bytes_ += size_bytes;
   if (metadata_bytes_ <= kMaxMetadataBytes) return {};
-  return UnsupportedError("the model's graph without its weights needs over " +
-                          std::to_string(kMaxMetadataBytes >> 20) + " MiB of memory");
+  return UnsupportedError(Concat({"the model's graph without its weights needs over ",
+                                  kMaxMetadataBytes >> 20, " MiB of memory"}));
 }
 
 Status Builder::TakeName(const Event& event, std::string* name) {
@@ -384,8 +385,8 @@ Status Builder::AttributeField(const Event& event) {
   for (size_t pos = 0; event.wire == Wire::kBytes && pos < event.bytes.size();) {
     uint64_t value = 0;
     if (!DecodeVarint(event.bytes, &pos, &value)) {
-      return FormatError("a packed integer of attribute \"" + attribute.name +
-                         "\" is a truncated or over-long varint");
+      return FormatError(Concat({"a packed integer of attribute \"", attribute.name,
+                                 "\" is a truncated or over-long varint"}));
     }
     attribute.ints.push_back(static_cast<int64_t>(value));
   }
@@ -398,8 +399,8 @@ Status Builder::AttributeField(const Event& event) {
 
 Status Builder::AddDim(uint64_t value, Shape* dims) {
   if (static_cast<int64_t>(value) < 0) {
-    return FormatError("dimension " + std::to_string(dims->size()) +
-                       " is negative: " + std::to_string(static_cast<int64_t>(value)));
+    return FormatError(
+        Concat({"dimension ", dims->size(), " is negative: ", static_cast<int64_t>(value)}));
   }
   if (dims->size() == kMaxRank) {
     return UnsupportedError("the rank is over " + std::to_string(kMaxRank));
@@ -426,8 +427,8 @@ Status Builder::AddData(const Event& event) {
   const uint64_t size = event.body.end - event.body.begin;
   if (size == 0 && event.wire == Wire::kBytes && number != kTensorStringData) return {};
   if (tensor_.data_field != 0 && tensor_.data_field != number) {
-    return FormatError(std::string("values are given in both ") +
-                       NameOfDataField(tensor_.data_field) + " and " + event.rule->name);
+    return FormatError(Concat({"values are given in both ", NameOfDataField(tensor_.data_field),
+                               " and ", event.rule->name}));
   }
   tensor_.data_field = number;
   tensor_.data_bytes += size;
@@ -519,14 +520,13 @@ Status Builder::Leave(const Event& event, Scanner& scanner) {
 Status Builder::LeaveOpset() {
   const int64_t version = static_cast<int64_t>(opset_.version);
   if (version <= 0) {
-    return FormatError("the operator set \"" + opset_.domain + "\" has version " +
-                       std::to_string(version));
+    return FormatError(Concat({"the operator set \"", opset_.domain, "\" has version ", version}));
   }
   const bool is_default = opset_.domain.empty();
   if (is_default || opset_.domain == "com.microsoft") {
     int64_t& opset = is_default ? document_.opset : document_.microsoft_opset;
     if (opset != 0) {
-      return FormatError("the operator set \"" + opset_.domain + "\" is imported twice");
+      return FormatError(Concat({"the operator set \"", opset_.domain, "\" is imported twice"}));
     }
     opset = version;
   }
@@ -539,7 +539,7 @@ Status Builder::LeaveNode(const Event& event) {
   PendingNode pending = std::move(nodes_.back());
   nodes_.pop_back();
   const Node& node = document_.nodes[pending.node];
-  if (node.op_type.empty()) return FormatError("node \"" + node.name + "\" has no op_type");
+  if (node.op_type.empty()) return FormatError(Concat({"node \"", node.name, "\" has no op_type"}));
   // With subgraphs it is something else that only calls itself Constant.
   const bool is_constant =
       node.op_type == "Constant" && node.domain.empty() && pending.value && node.subgraphs.empty();
@@ -574,8 +574,8 @@ void Builder::LeaveAttribute() {
 
 Status Builder::LeaveEntry(const Event& event) {
   if (++tensor_.num_entries > kMaxExternalEntries) {
-    return UnsupportedError("external_data has more than " + std::to_string(kMaxExternalEntries) +
-                            " entries");
+    return UnsupportedError(
+        Concat({"external_data has more than ", kMaxExternalEntries, " entries"}));
   }
   tensor_.value_fields.push_back(event.field);
   std::optional<std::string>* known = entry_.key == "location" ? &tensor_.location
@@ -585,7 +585,7 @@ Status Builder::LeaveEntry(const Event& event) {
   // Others ("checksum") are for people; values that change would make them wrong.
   if (known == nullptr) return {};
   if (known->has_value()) {
-    return FormatError("external_data has the key \"" + entry_.key + "\" twice");
+    return FormatError(Concat({"external_data has the key \"", entry_.key, "\" twice"}));
   }
   *known = std::move(entry_.value);
   return {};
@@ -655,16 +655,16 @@ StatusOr<ByteRange> LocateData(int32_t data_type, uint64_t num_elements, uint32_
   } else if (field == 0 || field != DataFieldOf(data_type)) {
     if (field == 0 && num_elements == 0) return ByteRange{};
     return FormatError(field == 0 ? std::string("the values are missing")
-                                  : std::string("values of type ") + std::string(NameOf(type)) +
-                                        " are given in " + NameOfDataField(field));
+                                  : Concat({"values of type ", NameOf(type), " are given in ",
+                                            NameOfDataField(field)}));
   } else if (field != kTensorFloatData && field != kTensorDoubleData) {
     return ByteRange{};
   } else if (!CheckedBytesOf(type, num_elements, &expected)) {
     return FormatError("the size of the values overflows 64 bits");
   }
   if (size != expected) {
-    return FormatError(std::string(NameOfDataField(field)) + " is " + std::to_string(size) +
-                       " bytes long, but the shape and type need " + std::to_string(expected));
+    return FormatError(Concat({NameOfDataField(field), " is ", size,
+                               " bytes long, but the shape and type need ", expected}));
   }
   if (!is_one_extent) return ByteRange{};
   return ByteRange{data.begin, size};
@@ -680,8 +680,8 @@ StatusOr<uint64_t> NumberFrom(const std::string& key, const std::string& text) {
                 CheckedAdd(number, static_cast<uint64_t>(c - '0'), &number);
   }
   if (is_number) return number;
-  return FormatError("the " + key + " of its external data is \"" + text.substr(0, 40) +
-                     "\", not a whole number of bytes");
+  return FormatError(Concat({"the ", key, " of its external data is \"", text.substr(0, 40),
+                             "\", not a whole number of bytes"}));
 }
 
 }  // namespace
@@ -689,14 +689,14 @@ StatusOr<uint64_t> NumberFrom(const std::string& key, const std::string& text) {
 Status Builder::LocateExternal(const PendingTensor& tensor, const std::string& name,
                                Movable* movable) {
   if (tensor.data_field != 0) {
-    return FormatError(std::string("values are given in both ") +
-                       NameOfDataField(tensor.data_field) + " and another file");
+    return FormatError(Concat(
+        {"values are given in both ", NameOfDataField(tensor.data_field), " and another file"}));
   }
   if (!tensor.location) return FormatError("its external data has no location");
   const std::string wrong = WrongWithPath(*tensor.location);
   if (!wrong.empty()) {
-    return FormatError("the location of its external data, \"" + tensor.location->substr(0, 80) +
-                       "\", " + wrong);
+    return FormatError(Concat(
+        {"the location of its external data, \"", tensor.location->substr(0, 80), "\", ", wrong}));
   }
   if (tensor.offset) {
     ASSIGN_OR_RETURN(movable->values.offset, NumberFrom("offset", *tensor.offset));
@@ -710,8 +710,8 @@ Status Builder::LocateExternal(const PendingTensor& tensor, const std::string& n
   movable->external_file = known->second;
   if (!is_new) return {};
   if (known->second == kMaxExternalFiles) {
-    return UnsupportedError("the tensors' values are in more than " +
-                            std::to_string(kMaxExternalFiles) + " files");
+    return UnsupportedError(
+        Concat({"the tensors' values are in more than ", kMaxExternalFiles, " files"}));
   }
   document_.external_files.push_back(
       {.location = *tensor.location, .offset = tensor.body.begin, .tensor = name});

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "formats/onnx/channel_flow.h"
 #include "formats/onnx/emit.h"
 #include "formats/onnx/graph.h"
@@ -183,7 +184,7 @@ class Planner {
     const Node& node = document_.nodes[obstacle.node];
     const std::string& name =
         node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name;
-    return std::string(obstacle.what) + " (" + node.op_type + " \"" + name.substr(0, 80) + "\")";
+    return Concat({obstacle.what, " (", node.op_type, " \"", name.substr(0, 80), "\")"});
   }
 
   std::string HeldBy(Label root) {
@@ -193,13 +194,13 @@ class Planner {
       if (t == kNone || !model_.tensors[t].is_weight) continue;
       if (!AsksForChannels(specs_[t])) {
         is_held_ = true;
-        return "they go on into \"" + model_.tensors[t].name + "\", which is kept";
+        return Concat({"they go on into \"", model_.tensors[t].name, "\", which is kept"});
       }
       multiple = std::max(multiple, specs_[t].prune.multiple_of);
     }
     if (multiple == 1) return "the sparsity is less than one of them";
-    return "the sparsity is too little to leave a multiple of " + std::to_string(multiple) +
-           " (multipleOf)";
+    return Concat(
+        {"the sparsity is too little to leave a multiple of ", multiple, " (multipleOf)"});
   }
 
   const Document& document_;
@@ -220,8 +221,8 @@ StatusOr<std::vector<uint8_t>> RemovedBy(const ChannelPlan& plan,
                                          std::span<const uint8_t> removed) {
   std::vector<uint8_t> result(plan.NumChannels());
   if (!removed.empty() && removed.size() != result.size()) {
-    return ArgumentError("the model has " + std::to_string(result.size()) +
-                         " channels that can go, not " + std::to_string(removed.size()));
+    return ArgumentError(
+        Concat({"the model has ", result.size(), " channels that can go, not ", removed.size()}));
   }
   for (const ChannelPlan::Set& set : plan.sets) {
     const auto begin = result.begin() + set.first;
@@ -335,7 +336,9 @@ class Cutter {
 
 std::string FirstReason(const Model& model, const std::vector<std::string>& notes) {
   for (size_t i = 0; i < notes.size(); ++i) {
-    if (!notes[i].empty()) return "\"" + model.tensors[i].name.substr(0, 80) + "\" " + notes[i];
+    if (!notes[i].empty()) {
+      return Concat({"\"", model.tensors[i].name.substr(0, 80), "\" ", notes[i]});
+    }
   }
   return "no weight may lose any";
 }

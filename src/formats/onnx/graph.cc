@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/concat.h"
 #include "formats/onnx/builder.h"
 
 namespace modelshrink::onnx {
@@ -227,7 +228,7 @@ Status ValueGraph::Define(size_t graph, std::string_view name, Value value) {
     if (value.constant != kNone) value_of_constant_[value.constant] = it->second;
     return {};
   }
-  return FormatError("two values of one graph are named \"" + std::string(name) + "\"")
+  return FormatError(Concat({"two values of one graph are named \"", name, "\""}))
       .WithTensor(std::string(name));
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "formats/onnx/analyze.h"
 #include "formats/onnx/schema.h"
 #include "formats/onnx/writer.h"
@@ -28,8 +29,8 @@ StatusOr<std::optional<Request>> OnnxFormat::Next() {
   if (num_opened_ < external.size()) {
     const ExternalFile& next = external[num_opened_];
     if (next.location == files_[0].name) {
-      return FormatError("the location of its external data, \"" + next.location +
-                         "\", is the model itself")
+      return FormatError(Concat({"the location of its external data, \"", next.location,
+                                 "\", is the model itself"}))
           .AtOffset(next.offset)
           .WithTensor(next.tensor);
     }
@@ -66,13 +67,13 @@ Status OnnxFormat::ResolveExternal() {
                !CheckedBytesOf(type, num_elements, &size)) {
       return broken("the size of the values overflows 64 bits");
     } else if (movable.has_length && range.size != size) {
-      return broken("its external data has " + std::to_string(range.size) +
-                    " bytes, but the shape and type need " + std::to_string(size));
+      return broken(Concat(
+          {"its external data has ", range.size, " bytes, but the shape and type need ", size}));
     }
     if (!movable.has_length) range.size = size;
     if (!RangeFits(range.offset, range.size, file_size)) {
-      return broken("its external data lies past the end of \"" + external.location +
-                    "\", which has " + std::to_string(file_size) + " bytes");
+      return broken(Concat({"its external data lies past the end of \"", external.location,
+                            "\", which has ", file_size, " bytes"}));
     }
     range.file = external.file;
     if (type != DType::kOther) constant.data = range;
@@ -82,8 +83,8 @@ Status OnnxFormat::ResolveExternal() {
 
 Status OnnxFormat::Feed(std::span<const uint8_t> bytes) {
   if (bytes.size() != scanner_.wanted().size) {
-    return ArgumentError("expected " + std::to_string(scanner_.wanted().size) + " bytes, got " +
-                         std::to_string(bytes.size()));
+    return ArgumentError(
+        Concat({"expected ", scanner_.wanted().size, " bytes, got ", bytes.size()}));
   }
   scanner_.Feed(bytes);
   return {};

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <iterator>
 
+#include "base/concat.h"
 #include "base/sort.h"
 #include "formats/onnx/builder.h"
 
@@ -103,8 +104,7 @@ bool HasBias(const Node& node) { return node.inputs.size() > 2 && !node.inputs[2
 
 std::string NeedsOpset(std::string_view what, int64_t needed, const Document& document) {
   if (document.opset >= needed) return "";
-  return std::string(what) + " needs opset " + std::to_string(needed) + ", the model has " +
-         std::to_string(document.opset);
+  return Concat({what, " needs opset ", needed, ", the model has ", document.opset});
 }
 
 bool IsPlainGemm(const Node& node) {
@@ -298,7 +298,7 @@ std::string Replacement::NewName(const std::string& base) {
   if (is_new) next->second = rewriter_.next_suffix(base);
   std::string name;
   do {
-    name = next->second == 0 ? base : base + "_" + std::to_string(next->second);
+    name = next->second == 0 ? base : Concat({base, "_", next->second});
     ++next->second;
   } while (rewriter_.HasName(name) || names_.contains(name));
   names_.insert(name);
@@ -413,8 +413,8 @@ std::string SparseObstacle(const Rewriter& rewriter, size_t tensor) {
   const Document& document = rewriter.document();
   const Constant& constant = document.constants[document.constant_of_tensor[tensor]];
   if (document.ir_version < kFirstIrWithSparseInitializers) {
-    return "sparse initializers need IR version " + std::to_string(kFirstIrWithSparseInitializers) +
-           ", the model has " + std::to_string(document.ir_version);
+    return Concat({"sparse initializers need IR version ", kFirstIrWithSparseInitializers,
+                   ", the model has ", document.ir_version});
   }
   if (document.ExternalFileOf(constant) != nullptr) return "its values are in another file";
   return "";

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/checked.h"
+#include "base/concat.h"
 
 namespace modelshrink::onnx {
 namespace {
@@ -100,13 +101,13 @@ Status Scanner::ReadHeader(uint64_t limit, uint32_t* number, Event* event) {
   size_t pos = 0;
   uint64_t tag = 0;
   if (!DecodeVarint(bytes, &pos, &tag)) {
-    return error(std::string("a tag in ") + in + " is a truncated or over-long varint");
+    return error(Concat({"a tag in ", in, " is a truncated or over-long varint"}));
   }
-  if (tag > UINT32_MAX) return error(std::string("a tag in ") + in + " is over 32 bits");
+  if (tag > UINT32_MAX) return error(Concat({"a tag in ", in, " is over 32 bits"}));
   *number = static_cast<uint32_t>(tag >> 3);
   if (*number == 0) return error(std::string("field number 0 in ") + in);
   const uint32_t wire = tag & 7;
-  const std::string field = "field " + std::to_string(*number) + " of " + in;
+  const std::string field = Concat({"field ", *number, " of ", in});
   uint64_t length = 0;
   if (wire == 0 || wire == 2) {
     if (!DecodeVarint(bytes, &pos, &event->value)) {
@@ -117,15 +118,15 @@ Status Scanner::ReadHeader(uint64_t limit, uint32_t* number, Event* event) {
   } else if (wire == 1 || wire == 5) {
     length = wire == 1 ? 8 : 4;
   } else {
-    return error(
-        field + " has wire type " + std::to_string(wire) +
-        (wire == 3 || wire == 4 ? ", a group, which ONNX does not use" : ", which does not exist"));
+    return error(Concat({field, " has wire type ", wire,
+                         (wire == 3 || wire == 4 ? ", a group, which ONNX does not use"
+                                                 : ", which does not exist")}));
   }
   const uint64_t body = position_ + pos;
   const uint64_t parent_end = frames_.back().body.end;
   if (!RangeFits(body, length, parent_end)) {
-    return error(field + " is " + std::to_string(length) + " bytes long, but only " +
-                 std::to_string(parent_end - body) + " are left");
+    return error(
+        Concat({field, " is ", length, " bytes long, but only ", parent_end - body, " are left"}));
   }
   event->kind = Event::Kind::kField;
   event->wire = static_cast<Wire>(wire);
@@ -138,13 +139,12 @@ Status Scanner::ReadHeader(uint64_t limit, uint32_t* number, Event* event) {
 
 Status Scanner::CheckRule(const FieldRule& rule, size_t index, Frame& frame,
                           const Event& event) const {
-  const std::string field = std::string(messages_[frame.kind].name) + "." + rule.name;
+  const std::string field = Concat({messages_[frame.kind].name, ".", rule.name});
   const bool wire_fits = event.wire == rule.wire || rule.action == Action::kLocate ||
                          (rule.action == Action::kScalars && event.wire == Wire::kBytes);
   if (!wire_fits) {
-    return FormatError(field + " has wire type " +
-                       std::to_string(static_cast<uint32_t>(event.wire)) + " instead of " +
-                       std::to_string(static_cast<uint32_t>(rule.wire)))
+    return FormatError(Concat({field, " has wire type ", static_cast<uint32_t>(event.wire),
+                               " instead of ", static_cast<uint32_t>(rule.wire)}))
         .AtOffset(position_);
   }
   if ((frame.seen >> index & 1) != 0) {
@@ -152,12 +152,12 @@ Status Scanner::CheckRule(const FieldRule& rule, size_t index, Frame& frame,
   }
   const uint64_t size = event.body.end - event.body.begin;
   if (rule.action == Action::kTake && size > kMaxTakeBytes) {
-    return UnsupportedError(field + " is " + std::to_string(size) +
-                            " bytes long, over the limit of " + std::to_string(kMaxTakeBytes))
+    return UnsupportedError(
+               Concat({field, " is ", size, " bytes long, over the limit of ", kMaxTakeBytes}))
         .AtOffset(position_);
   }
   if (rule.action == Action::kEnter && frames_.size() >= kMaxDepth) {
-    return UnsupportedError("messages are nested more than " + std::to_string(kMaxDepth) + " deep")
+    return UnsupportedError(Concat({"messages are nested more than ", kMaxDepth, " deep"}))
         .AtOffset(position_);
   }
   return {};

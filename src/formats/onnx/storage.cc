@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "formats/onnx/rewrite.h"
 
 namespace modelshrink::onnx {
@@ -200,7 +201,7 @@ Status AddBlockNodes(const TensorSpec& spec, Replacement* r) {
     value = Head(Reshape(value, {-1}, r), blocks.num_elements, r);
   }
   EndInSourceType(Reshape(value, std::vector<int64_t>(dims.begin(), dims.end()), r), r);
-  r->SetDescription(std::string(NameOf(spec.type)) + " block " + std::to_string(blocks.size));
+  r->SetDescription(Concat({NameOf(spec.type), " block ", blocks.size}));
   if (spec.granularity != Granularity::kBlock) r->AddNote("4 bits are stored in blocks");
   return {};
 }
@@ -212,7 +213,7 @@ std::string StorageObstacle(const Rewriter& rewriter, size_t tensor, const Tenso
   if (IsLinear(spec.type)) return NeedsOpset(NameOf(spec.type), kFirstOpsetForLinear, document);
   if (!IsNarrowFloat(spec.type)) return "weights cannot be " + std::string(NameOf(spec.type));
   if (spec.type == rewriter.model().tensors[tensor].scheme.type) {
-    return "is " + std::string(NameOf(spec.type)) + " already";
+    return Concat({"is ", NameOf(spec.type), " already"});
   }
   int64_t needed = kFirstOpsetForCast;
   if (spec.type == DType::kBFloat16) needed = kFirstOpsetForBFloat16;

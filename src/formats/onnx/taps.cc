@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "base/concat.h"
 #include "formats/onnx/emit.h"
 #include "formats/onnx/schema.h"
 
@@ -21,14 +22,14 @@ class Tapper {
     size_t depth = 0;
     for (size_t g = graph; g != 0; g = document_.graphs[g].parent) ++depth;
     // A name in a branch must not be one of the graphs around it.
-    std::string inner = depth == 0 ? name : name + "_" + std::to_string(depth);
+    std::string inner = depth == 0 ? name : Concat({name, "_", depth});
     const NodeSpec identity = {.op_type = "Identity", .inputs = {tap.value}, .outputs = {inner}};
     AppendField(GraphMessage(graph), kGraphNode, NodeProto(identity));
     for (;; --depth, graph = document_.graphs[graph].parent) {
       RETURN_IF_ERROR(CheckUnused(inner));
       AppendOutput(graph, inner, elem_type);
       if (depth == 0) return {};
-      std::string outer = depth == 1 ? name : name + "_" + std::to_string(depth - 1);
+      std::string outer = depth == 1 ? name : Concat({name, "_", depth - 1});
       RETURN_IF_ERROR(AddIfOutput(graph, inner, outer, elem_type));
       inner = std::move(outer);
     }
@@ -39,7 +40,7 @@ class Tapper {
  private:
   Status CheckUnused(const std::string& name) const {
     if (!document_.names.contains(name)) return {};
-    return ArgumentError("the model has a value named \"" + name + "\" already");
+    return ArgumentError(Concat({"the model has a value named \"", name, "\" already"}));
   }
 
   // `inner` of this branch becomes `outer` around it; the other branch has an empty tensor instead.
@@ -47,7 +48,8 @@ class Tapper {
                      int32_t elem_type) {
     const Node& node = document_.nodes[document_.graphs[branch].parent_node];
     if (!node.domain.empty() || node.op_type != "If") {
-      return ArgumentError("values within " + node.op_type + " cannot be outputs of the model");
+      return ArgumentError(
+          Concat({"values within ", node.op_type, " cannot be outputs of the model"}));
     }
     for (const size_t other : node.subgraphs) {
       if (other == branch) continue;

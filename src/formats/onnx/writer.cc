@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "base/concat.h"
 #include "base/flags.h"
 #include "formats/onnx/cut.h"
 #include "formats/onnx/rewrite.h"
@@ -81,8 +82,7 @@ StatusOr<Outcome> WriteTensor(size_t index, const TensorSpec& spec, const Replac
       made.Seal();
       const uint64_t now = plain == nullptr ? made.old_size_bytes() : plain->new_size_bytes();
       if (made.new_size_bytes() < now) return Commit(tensor, std::move(made), rewriter);
-      obstacle = "would not shrink (" + std::to_string(now) + " → " +
-                 std::to_string(made.new_size_bytes()) + " bytes)";
+      obstacle = Concat({"would not shrink (", now, " → ", made.new_size_bytes(), " bytes)"});
     }
   }
   return Kept(tensor, std::move(obstacle));
@@ -169,7 +169,7 @@ void NoteMoved(const Document& document, const Flags& is_moved, const std::strin
     if (constant == kNone || !is_moved[constant]) continue;
     if (document.ExternalFileOf(document.constants[constant]) != nullptr) continue;
     std::string& note = (*outcomes)[i].note;
-    note += (note.empty() ? "in \"" : "; in \"") + location + "\": too large for one file";
+    note += Concat({(note.empty() ? "in \"" : "; in \""), location, "\": too large for one file"});
   }
 }
 
@@ -179,8 +179,8 @@ StatusOr<Layout> WriteOnce(const Document& document, const Model& model,
   const bool is_renamed = !options.main_name.empty() && options.main_name != model.files[0].name;
   const std::string& main = is_renamed ? options.main_name : model.files[0].name;
   if (is_renamed && IsFileOfValues(document, main)) {
-    return ArgumentError("the output cannot be called \"" + main +
-                         "\": the model has values in a file of that name");
+    return ArgumentError(Concat({"the output cannot be called \"", main,
+                                 "\": the model has values in a file of that name"}));
   }
   const std::string location = ExternalLocation(document, main, is_renamed, all_external);
   Layout layout;
@@ -230,8 +230,8 @@ StatusOr<Layout> WriteOnnx(const Document& document, const Model& model,
                            std::span<const TensorSpec> specs, const WriteOptions& options,
                            uint64_t max_main_bytes) {
   if (specs.size() != model.tensors.size()) {
-    return ArgumentError("There are " + std::to_string(specs.size()) + " specs for " +
-                         std::to_string(model.tensors.size()) + " tensors.");
+    return ArgumentError(
+        Concat({"There are ", specs.size(), " specs for ", model.tensors.size(), " tensors."}));
   }
   const bool cuts = std::any_of(specs.begin(), specs.end(), [](const TensorSpec& spec) {
     return spec.prune.method == PruneSpec::Method::kChannels;

@@ -105,9 +105,9 @@ std::string SchemeText(const SavedScheme& saved) {
                              InfoOf(*DtypeFor(saved.restored_type)).name,
                              "\",\"shape\":", ShapeText(saved.shape)});
   if (scheme.granularity == Granularity::kAxis) {
-    text += Concat({",\"axis\":", std::to_string(scheme.axis)});
+    text += Concat({",\"axis\":", scheme.axis});
   } else if (scheme.granularity == Granularity::kBlock) {
-    text += Concat({",\"block_size\":", std::to_string(scheme.block_size)});
+    text += Concat({",\"block_size\":", scheme.block_size});
   }
   text += scheme.symmetric ? ",\"symmetric\":true}" : ",\"symmetric\":false}";
   return text;

@@ -93,9 +93,8 @@ class Parser {
     ASSIGN_OR_RETURN(const uint64_t size_bytes, SizeOf(values[1], InfoOf(entry.dtype).bits));
     RETURN_IF_ERROR(ReadOffsets(offsets, &entry));
     if (entry.end - entry.begin != size_bytes) {
-      return Error(offsets, Concat({"its shape and dtype need ", std::to_string(size_bytes),
-                                    " bytes, its data_offsets give ",
-                                    std::to_string(entry.end - entry.begin)}));
+      return Error(offsets, Concat({"its shape and dtype need ", size_bytes,
+                                    " bytes, its data_offsets give ", entry.end - entry.begin}));
     }
     header_->entries.push_back(entry);
     return {};
@@ -118,8 +117,8 @@ class Parser {
       return Error(node, "the shape describes more elements than 64 bits can count");
     }
     if (num_bits % 8 != 0) {
-      return Error(node, Concat({"elements of ", std::to_string(bits),
-                                 " bits do not fill the tensor's last byte"}));
+      return Error(node,
+                   Concat({"elements of ", bits, " bits do not fill the tensor's last byte"}));
     }
     return num_bits / 8;
   }
@@ -137,9 +136,8 @@ class Parser {
     entry->end = values[1];
     if (entry->end < entry->begin) return Error(node, "data_offsets end before they begin");
     if (entry->end > data_bytes_) {
-      return Error(node,
-                   Concat({"its data ends at byte ", std::to_string(entry->end),
-                           " of the data, of which the file has ", std::to_string(data_bytes_)}));
+      return Error(node, Concat({"its data ends at byte ", entry->end,
+                                 " of the data, of which the file has ", data_bytes_}));
     }
     return {};
   }
@@ -158,7 +156,7 @@ class Parser {
     for (const Entry& entry : entries) {
       if (entry.begin > end) {
         return InTensor(entry.key,
-                        Error(entry.key, Concat({"the ", std::to_string(entry.begin - end),
+                        Error(entry.key, Concat({"the ", entry.begin - end,
                                                  " bytes before its data belong to no tensor"})));
       }
       if (entry.begin < end) {
@@ -167,8 +165,8 @@ class Parser {
       end = entry.end;
     }
     if (end == data_bytes_) return {};
-    return FormatError(Concat({"the last ", std::to_string(data_bytes_ - end),
-                               " bytes of the file belong to no tensor"}))
+    return FormatError(
+               Concat({"the last ", data_bytes_ - end, " bytes of the file belong to no tensor"}))
         .AtOffset(kLengthBytes + json_.text().size() + end);
   }
 
@@ -211,7 +209,7 @@ void AppendEntry(std::string_view name, Dtype dtype, const Shape& shape, uint64_
                  uint64_t end, std::string* out) {
   json::AppendQuoted(name, out);
   *out += Concat({":{\"dtype\":\"", InfoOf(dtype).name, "\",\"shape\":", ShapeText(shape),
-                  ",\"data_offsets\":[", std::to_string(begin), ",", std::to_string(end), "]}"});
+                  ",\"data_offsets\":[", begin, ",", end, "]}"});
 }
 
 }  // namespace modelshrink::safetensors

@@ -58,7 +58,7 @@ StatusOr<std::optional<Request>> SafetensorsFormat::Next() {
     case Stage::kStart:
       if (size_bytes < kLengthBytes) {
         return InFile(
-            FormatError(Concat({"the file has ", std::to_string(size_bytes),
+            FormatError(Concat({"the file has ", size_bytes,
                                 " bytes, not even the 8 that say how long its header is"}))
                 .AtOffset(size_bytes));
       }
@@ -102,12 +102,12 @@ Status SafetensorsFormat::FeedStart(std::span<const uint8_t> bytes) {
   // Named apart, because such a length is negative to readers that take it as signed.
   if (length >> 63 != 0) return FormatError("the header's length is 2^63 or more").AtOffset(0);
   if (length > rest) {
-    return FormatError(Concat({"the header's length is ", std::to_string(length), ", but only ",
-                               std::to_string(rest), " bytes follow"}))
+    return FormatError(
+               Concat({"the header's length is ", length, ", but only ", rest, " bytes follow"}))
         .AtOffset(0);
   }
   if (length > kMaxHeaderBytes) {
-    return UnsupportedError(Concat({"the header's length is ", std::to_string(length),
+    return UnsupportedError(Concat({"the header's length is ", length,
                                     "; 100000000 is the most that safetensors allows"}))
         .AtOffset(0);
   }

@@ -199,8 +199,7 @@ class Writer {
     const bool is_same_size = !is_sparse && decision.parts[0].size_bytes == tensor.parts[0].size &&
                               !IsLinear(decision.scheme.type);
     if (is_restored || is_same_size || new_bytes < tensor.stored_bytes) return "";
-    return Concat({"would not shrink (", std::to_string(tensor.stored_bytes), " → ",
-                   std::to_string(new_bytes), " bytes)"});
+    return Concat({"would not shrink (", tensor.stored_bytes, " → ", new_bytes, " bytes)"});
   }
 
   // The names of tensors beside the first, or of all where that has another name, too.
@@ -428,8 +427,8 @@ class Writer {
 StatusOr<Layout> WriteSafetensors(const Model& model, const Document& document,
                                   std::span<const TensorSpec> specs, const WriteOptions& options) {
   if (specs.size() != model.tensors.size()) {
-    return ArgumentError(Concat({"There are ", std::to_string(specs.size()), " specs for ",
-                                 std::to_string(model.tensors.size()), " tensors."}));
+    return ArgumentError(
+        Concat({"There are ", specs.size(), " specs for ", model.tensors.size(), " tensors."}));
   }
   return Writer(model, document, options).Run(specs);
 }

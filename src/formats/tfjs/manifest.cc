@@ -139,10 +139,10 @@ class ManifestReader : private Walker {
       const std::string& path = paths_[first_path + i];
       const std::optional<ShardName> shard = ParseShardName(path);
       if (!shard || (shard->count == count && shard->index == i + 1)) continue;
-      return Fail(node, Concat({"\"", path, "\" is number ", std::to_string(i + 1), " of ",
-                                std::to_string(count), " files of its group: ",
-                                shard->count == count ? "they are out of order"
-                                                      : "others are missing or too many"}));
+      return Fail(
+          node, Concat({"\"", path, "\" is number ", i + 1, " of ", count, " files of its group: ",
+                        shard->count == count ? "they are out of order"
+                                              : "others are missing or too many"}));
     }
     return true;
   }

@@ -122,11 +122,10 @@ Status TfjsFormat::LocateEntry(uint64_t size) {
   Entry& entry = document_.entries[entry_];
   if (size > rest) {
     if (rest % entry.element_bytes != 0) {
-      return Error(Concat({"the weights files end within an element of ",
-                           std::to_string(entry.element_bytes), " bytes"}));
+      return Error(
+          Concat({"the weights files end within an element of ", entry.element_bytes, " bytes"}));
     }
-    return Error(Concat({"it needs ", std::to_string(size), " bytes, the weights files have ",
-                         std::to_string(rest), " left"}));
+    return Error(Concat({"it needs ", size, " bytes, the weights files have ", rest, " left"}));
   }
   entry.data = Place();
   entry.data.size = size;
@@ -139,9 +138,8 @@ Status TfjsFormat::Advance() {
   while (group_ < document_.groups.size() && entry_ == document_.groups[group_].end_entry) {
     const uint64_t size = document_.groups[group_].size_bytes;
     if (position_ != size) {
-      return FormatError(
-                 Concat({"the weights files of group ", std::to_string(group_ + 1), " have ",
-                         std::to_string(size), " bytes, its weights ", std::to_string(position_)}))
+      return FormatError(Concat({"the weights files of group ", group_ + 1, " have ", size,
+                                 " bytes, its weights ", position_}))
           .AtOffset(document_.groups[group_].paths.begin);
     }
     ++group_;
@@ -169,8 +167,8 @@ Status TfjsFormat::FeedStrings(std::span<const uint8_t> bytes) {
     ++position_;
     if (++walk_.num_bytes < kLengthBytes) continue;
     if (walk_.length > size - position_) {
-      return Error(Concat({"a string of ", std::to_string(walk_.length),
-                           " bytes goes past the end of the weights files"}));
+      return Error(
+          Concat({"a string of ", walk_.length, " bytes goes past the end of the weights files"}));
     }
     position_ += walk_.length;
     entry.data.size += kLengthBytes + walk_.length;

@@ -60,7 +60,7 @@ std::vector<std::string> NameShards(std::span<const InputFile> inputs, size_t co
     }
     return names;
   }
-  std::string before = Concat({"group", std::to_string(group + 1), "-shard"});
+  std::string before = Concat({"group", group + 1, "-shard"});
   std::string after = ".bin";
   if (!inputs.empty()) {
     if (const auto shard = ParseShardName(inputs[0].name)) {
@@ -69,7 +69,7 @@ std::vector<std::string> NameShards(std::span<const InputFile> inputs, size_t co
     }
   }
   for (size_t i = 1; i <= count; ++i) {
-    names.push_back(Concat({before, std::to_string(i), "of", std::to_string(count), after}));
+    names.push_back(Concat({before, i, "of", count, after}));
   }
   return names;
 }

@@ -103,8 +103,7 @@ class Writer {
       return Kept(tensor, Concat({"TensorFlow.js has no ", NameOf(spec.type)}));
     }
     if (BitsOf(spec.type) >= BitsOf(tensor.scheme.type)) {
-      return Kept(tensor, Concat({"already stored in ", std::to_string(BitsOf(tensor.scheme.type)),
-                                  " bits"}));
+      return Kept(tensor, Concat({"already stored in ", BitsOf(tensor.scheme.type), " bits"}));
     }
     std::string why_not;
     if (is_8_bit && spec.granularity != Granularity::kTensor) {
@@ -121,8 +120,8 @@ class Writer {
     }
     const uint64_t new_size = NewSize(index, form);
     if (new_size < tensor.stored_bytes) return Commit(index, std::move(form));
-    return Kept(tensor, Concat({"would not shrink (", std::to_string(tensor.stored_bytes), " → ",
-                                std::to_string(new_size), " bytes)"}));
+    return Kept(tensor,
+                Concat({"would not shrink (", tensor.stored_bytes, " → ", new_size, " bytes)"}));
   }
 
   // Why the tensor cannot have a scale for each channel; "" when it can.

@@ -51,13 +51,15 @@ export function layerShapeOf({ shape, axis, groups = 1, consumer }: LayerTensor)
   return { rows: allRows / groups, columns: elementsOf(shape) / allRows, groups, outputsLast };
 }
 
+export const noMatrix = "no matrix of outputs and inputs";
+
 /** The Grams of a tensor that fit it, or why there are none. */
 export function gramsFor(
   calibration: Calibration,
   tensor: CoreTensorInfo,
 ): { grams: readonly Gram[] } | { reason: string } {
   const layer = layerShapeOf(tensor);
-  if (!layer) return { reason: "no matrix of outputs and inputs" };
+  if (!layer) return { reason: noMatrix };
   const grams = gramsOf(calibration, tensor.name);
   if (!grams) return { reason: "its inputs were not seen" };
   const fits = ({ columns, rows, normsOnly }: Gram) =>

@@ -271,7 +271,10 @@ function toReport({ files: [main] }: OpenModel, core: CoreReport, remarks: Remar
   return warnings.length > 0 ? { ...report, warnings } : report;
 }
 
-/** What `shrink` would do, and the exact size of its output, without reading any weight. */
+/**
+ * What `shrink` would do, and the exact size of its output, without reading any weight. Recipes that need a
+ * calibration are planned without one as if every layer's inputs were known.
+ */
 export async function plan(
   source: Source,
   recipe: string | Recipe = "int8",
@@ -282,7 +285,7 @@ export async function plan(
   const checked = checkRecipe(recipe);
   return withModel(source, options, (opened) => {
     const { planned, remarks, sparse } = planOf(opened, (tensors) =>
-      orderFor(checked, tensors, calibration),
+      orderFor(checked, tensors, calibration ?? "assumed"),
     );
     if (sparse.length > 0) {
       remarks.asksForSparse = false;

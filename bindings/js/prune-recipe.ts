@@ -1,5 +1,5 @@
 /** The recipe's words for pruning → what the core is asked for each tensor. */
-import { gramsFor, layerShapeOf, type Calibration } from "./calibration.js";
+import { gramsFor, layerShapeOf, noMatrix, type Calibration } from "./calibration.js";
 import { allocateSparsity } from "./allocation.js";
 import type { CorePruneSpec, CoreShare, CoreTensorInfo, CoreTensorSpec } from "./core.js";
 import { ArgumentError } from "./errors.js";
@@ -163,6 +163,20 @@ export interface Feedback {
   actOrder: boolean;
 }
 
+export const whatSamples =
+  'the option calibration, made by calibrate() of "modelshrink/runtime", or --inputs of the command.';
+
+function samplesOf(
+  calibration: Calibration | "assumed",
+  tensor: CoreTensorInfo,
+): { samples: number } | { reason: string } {
+  if (calibration === "assumed") {
+    return layerShapeOf(tensor) ? { samples: 1 } : { reason: noMatrix };
+  }
+  const found = gramsFor(calibration, tensor);
+  return "reason" in found ? found : { samples: found.grams[0]!.rows };
+}
+
 /**
  * What is done with one weight. Where its inputs are not known, what needs them is done without: `isLeft`,
  * and the note says so.
@@ -171,7 +185,7 @@ export function pruneSpecFor(
   tensor: CoreTensorInfo,
   pruning: CheckedPruning | undefined,
   feedback: Feedback | undefined,
-  calibration: Calibration | undefined,
+  calibration: Calibration | "assumed" | undefined,
 ): { prune?: CorePruneSpec; note?: string; isLeft?: boolean } {
   if (!pruning && !feedback) return {};
   const needs = [
@@ -179,27 +193,25 @@ export function pruneSpecFor(
     ...(feedback ? ["gptq"] : []),
   ];
   if (needs.length > 0 && !calibration) {
-    throw new ArgumentError(
-      `The recipe's ${needs.join(" and ")} needs samples: the option calibration, made by calibrate() of ` +
-        '"modelshrink/runtime", or --inputs of the command.',
-    );
+    throw new ArgumentError(`The recipe's ${needs.join(" and ")} needs samples: ${whatSamples}`);
   }
   const uses = needs.length > 0 || (pruning !== undefined && refitsChannels(pruning));
-  const found = uses && calibration ? gramsFor(calibration, tensor) : { reason: "" };
+  const isKnown = calibration !== "assumed" || needs.length > 0;
+  const found = uses && calibration && isKnown ? samplesOf(calibration, tensor) : { reason: "" };
   const spec: CorePruneSpec = { ...noPruning };
   if (pruning) {
     const { sparsity, n, m, damping, seed, norm, multipleOf } = pruning;
     const method = pruning.method === "structured" ? "channels" : pruning.method;
     Object.assign(spec, { method, amount: sparsity, n, m, damping, seed, norm, multipleOf });
   }
-  if ("grams" in found) {
-    const samples = found.grams[0]!.rows;
+  if ("samples" in found) {
+    const { samples } = found;
     const isJoint = feedback !== undefined;
     const calibrated = { samples, feedback: isJoint };
     const refit = pruning !== undefined && (pruning.refit ?? refitsChannels(pruning));
     return { prune: { ...spec, ...calibrated, refit, actOrder: feedback?.actOrder ?? false } };
   }
-  if (spec.method === "channels" && uses && calibration) {
+  if (spec.method === "channels" && uses && calibration && isKnown) {
     return { prune: spec, note: `not fitted: ${found.reason}`, isLeft: true };
   }
   if (needs.length === 0) return { prune: spec };

@@ -7,6 +7,7 @@ import {
   checkPruning,
   pruneSpecFor,
   shareOut,
+  whatSamples,
   type CheckedPruning,
   type Feedback,
   type PruneRecipe,
@@ -264,8 +265,9 @@ function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
   if (rule?.keeps) return { reason: keptByRule };
   if (!rule && elementsOf(tensor) < recipe.minElements) {
     const reason = `${tooFew} ${recipe.minElements} elements`;
+    if (recipe.prune?.method !== "structured") return { reason };
     // Channels go through small weights, too.
-    return recipe.prune?.method === "structured" ? { prune: recipe.prune, reason } : { reason };
+    return recipe.weights === undefined ? { prune: recipe.prune } : { prune: recipe.prune, reason };
   }
   const weights = rule?.weights ?? recipe.weights;
   // A row of an embedding is a word, not an input: zeros there are lost for good.
@@ -321,11 +323,14 @@ export interface RemarkedOrder {
 
 const noType: QuantizedType = "int8";
 
-/** One specification for each tensor. What is no weight stays, whatever the rules say. */
+/**
+ * One specification for each tensor. What is no weight stays, whatever the rules say. "assumed": every layer's
+ * inputs are taken to be known, as sizes do not depend on them.
+ */
 export function orderFor(
   recipe: CheckedRecipe,
   tensors: readonly CoreTensorInfo[],
-  calibration?: Calibration,
+  calibration?: Calibration | "assumed",
 ): RemarkedOrder {
   /** Those that the recipe's own words prune, not a rule. */
   const sharing: number[] = [];
@@ -351,7 +356,7 @@ export function orderFor(
     };
   });
   const specs = decided.map(({ spec }) => spec);
-  if (numLeft > 0 && calibration && !knowsAny(calibration, tensors)) {
+  if (numLeft > 0 && typeof calibration === "object" && !knowsAny(calibration, tensors)) {
     throw new ArgumentError(
       "The calibration knows none of this model's layers: it was made with another model, or from no samples.",
     );
@@ -363,10 +368,13 @@ export function orderFor(
     sparse,
     asksForSparse: recipe.sparse,
     asksForChannels: specs.some(({ prune }) => prune?.method === "channels"),
-    isCalibrated: calibration !== undefined,
+    isCalibrated: typeof calibration === "object",
     notes: decided.map(({ note }) => note),
     warnings: [
-      numLeft > 0
+      calibration === "assumed" && numFitted > 0
+        ? `Planned as if all inputs were known; to shrink with this recipe takes samples: ${whatSamples}`
+        : undefined,
+      numLeft > 0 && calibration !== "assumed"
         ? `${numLeft} of ${numLeft + numFitted} layers are not in the calibration: no sample reached them, or ` +
           "they cannot be seen. They are done without it (notes say how), and outputs on such samples tell " +
           "nothing of them: give samples that reach them, or rules that keep them."

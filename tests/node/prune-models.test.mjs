@@ -339,3 +339,28 @@ test("what cannot be pruned says why, and wrong words are refused", async () => 
   await assert.rejects(shrink(vector, wanda, { calibration }), /64 inputs/);
   await assert.rejects(shrink(vector, wanda, { calibration: { w: 3 } }), /Gram/);
 });
+
+test("recipes that need samples are planned without them, and not written", async () => {
+  const gram = new Gram(64).add(wave(64 * 200, 5));
+  const file = fileOf(
+    floats("a.weight", [64, 64], wave(4096, 1)),
+    floats("v.weight", [4096], wave(4096, 2)),
+  );
+  const calibration = { "a.weight": gram };
+  for (const recipe of [
+    { prune: { method: "sparsegpt", n: 2, m: 4 } },
+    { weights: "int4", gptq: true },
+    { prune: { method: "magnitude", sparsity: 0.5, refit: true } },
+  ]) {
+    const planned = await plan(file, recipe);
+    const known = await plan(file, recipe, { calibration });
+    assert.equal(planned.outputBytes, known.outputBytes);
+    const done = ({ tensors }) => tensors.map(({ to, method }) => [to, method]);
+    assert.deepEqual(done(planned), done(known));
+    assert.match(
+      planned.warnings.join(),
+      /^Planned as if .* takes samples: the option calibration/,
+    );
+    await assert.rejects(shrink(file, recipe), /needs samples: the option calibration/);
+  }
+});

@@ -130,3 +130,16 @@ test("what is left of a tensor is the measure of other ways to store it", async 
   });
   assert.ok((await codes.bytes()).length <= (await narrow.bytes()).length);
 });
+
+test("a plan without samples is of a shrink without samples", async () => {
+  const planned = await plan(chain(), recipe());
+  const { report } = await shrink(chain(), recipe());
+  assert.deepEqual(planned.warnings, report.warnings);
+  assert.deepEqual(
+    planned.tensors.map(({ method, note }) => [method, note]),
+    report.tensors.map(({ method, note }) => [method, note]),
+  );
+  // Small weights are cut, too: no note says that they are left.
+  const small = report.tensors.find(({ name }) => name === "first.bias");
+  assert.deepEqual([small.outputShape, small.note], [[24], undefined]);
+});

@@ -200,7 +200,8 @@ class Planner {
     }
     if (multiple == 1) return "the sparsity is less than one of them";
     return Concat(
-        {"the sparsity is too little to leave a multiple of ", multiple, " (multipleOf)"});
+        {"the sparsity is too little to leave a multiple of ", multiple,
+                   " (multipleOf: 1 leaves any number)"});
   }
 
   const Document& document_;

@@ -82,7 +82,8 @@ StatusOr<Outcome> WriteTensor(size_t index, const TensorSpec& spec, const Replac
       made.Seal();
       const uint64_t now = plain == nullptr ? made.old_size_bytes() : plain->new_size_bytes();
       if (made.new_size_bytes() < now) return Commit(tensor, std::move(made), rewriter);
-      obstacle = Concat({"would not shrink (", now, " → ", made.new_size_bytes(), " bytes)"});
+      obstacle = Concat({"would not shrink ", plain == nullptr ? "(" : "further (", now, " → ",
+                         made.new_size_bytes(), " bytes)"});
     }
   }
   return Kept(tensor, std::move(obstacle));

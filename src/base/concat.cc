@@ -2,7 +2,7 @@
 
 namespace modelshrink {
 
-void Piece::AppendTo(std::string* text) const {
+void TextPiece::AppendTo(std::string* text) const {
   if (!is_number_) {
     text->append(text_);
     return;
@@ -11,9 +11,9 @@ void Piece::AppendTo(std::string* text) const {
   *text += std::to_string(number_);
 }
 
-std::string Concat(std::initializer_list<Piece> pieces) {
+std::string Concat(std::initializer_list<TextPiece> pieces) {
   std::string text;
-  for (const Piece& piece : pieces) piece.AppendTo(&text);
+  for (const TextPiece& piece : pieces) piece.AppendTo(&text);
   return text;
 }
 

@@ -10,18 +10,20 @@
 
 namespace modelshrink {
 
-// Text, or an integer in decimal.
-class Piece {
+// Text, or an integer in decimal. Refers to the text.
+class TextPiece {
  public:
-  Piece(std::string_view text) : text_(text) {}
-  Piece(const std::string& text) : text_(text) {}
-  Piece(const char* text) : text_(text) {}
+  // NOLINTBEGIN(google-explicit-constructor): a list of pieces reads as what it gives.
+  TextPiece(std::string_view text) : text_(text) {}
+  TextPiece(const std::string& text) : text_(text) {}
+  TextPiece(const char* text) : text_(text) {}
   template <std::integral T>
-  requires(!std::same_as<T, char> && !std::same_as<T, bool>) Piece(T number)
+  requires(!std::same_as<T, char> && !std::same_as<T, bool>) TextPiece(T number)
       : is_number_(true),
         is_negative_(number < 0),
         number_(number < 0 ? uint64_t{0} - static_cast<uint64_t>(number)
                            : static_cast<uint64_t>(number)) {}
+  // NOLINTEND(google-explicit-constructor)
 
   void AppendTo(std::string* text) const;
 
@@ -32,7 +34,7 @@ class Piece {
   uint64_t number_ = 0;
 };
 
-std::string Concat(std::initializer_list<Piece> pieces);
+std::string Concat(std::initializer_list<TextPiece> pieces);
 
 }  // namespace modelshrink
 

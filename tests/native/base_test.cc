@@ -2,9 +2,12 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 #include "base/buffer.h"
 #include "base/checked.h"
+#include "base/concat.h"
 #include "base/dtype.h"
 #include "base/status.h"
 
@@ -82,6 +85,15 @@ TEST(StatusTest, APlaceCanBeAddedInPlace) {
   status = std::move(status).WithTensor("w");
   EXPECT_EQ(status.message(), "bad");
   EXPECT_EQ(status.tensor(), "w");
+}
+
+TEST(ConcatTest, TextOfEveryKindAndIntegersOfEveryType) {
+  EXPECT_EQ(Concat({}), "");
+  EXPECT_EQ(Concat({"a", std::string("b\0c", 3), std::string_view("de").substr(1)}),
+            std::string("ab\0ce", 5));
+  EXPECT_EQ(Concat({uint8_t{200}, " ", int8_t{-5}, " ", uint16_t{0}}), "200 -5 0");
+  EXPECT_EQ(Concat({INT64_MIN, " ", INT64_MAX, " ", UINT64_MAX}),
+            "-9223372036854775808 9223372036854775807 18446744073709551615");
 }
 
 }  // namespace

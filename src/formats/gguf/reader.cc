@@ -146,9 +146,8 @@ Status GgufFormat::CheckSplit(const Header& header) {
   if (!name || name->number != 1 || name->count != header.split_count) {
     return FormatError(
         Concat({"the model is in ", header.split_count,
-                " files, whose names must end in -00001-of-….gguf and so on; this one is "
-                "called \"",
-                file, "\""}));
+                " files, whose names must end in -00001-of-….gguf and so on; this one is ",
+                "called \"", file, "\""}));
   }
   split_prefix_ = name->prefix;
   num_files_ = header.split_count;

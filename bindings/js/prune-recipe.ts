@@ -10,29 +10,12 @@ import {
   checkKeys,
   checkObject,
   checkOneOf,
+  list,
   optional,
   show,
 } from "./options.js";
 
-export interface PruneRecipe {
-  /**
-   * - "magnitude": the smallest |w|; "random"; "n:m": n of each m inputs of an output stay;
-   * - with a calibration: "wanda" (|w|·‖x‖ within each output), "sparsegpt" and "obc" (the surviving
-   *   weights make up for the pruned ones);
-   * - "structured": whole channels and neurons of the smallest norm leave an ONNX graph, which becomes
-   *   smaller and faster everywhere; layers that are added to each other lose the same ones.
-   */
-  method: "magnitude" | "random" | "n:m" | "wanda" | "sparsegpt" | "obc" | "structured";
-  /** Which fraction goes, 0 to 1; not with n and m. */
-  sparsity?: number;
-  n?: number;
-  m?: number;
-  /**
-   * Of "magnitude", how tensors share the sparsity: "uniform" (the default): each has it; "erk": small
-   * ones lose less, by their dimensions; "global": one threshold for all; "lamp": layer-adaptive
-   * magnitudes. The last two read the weights before, and leave out tensors with rules of their own.
-   */
-  allocation?: "uniform" | "erk" | "global" | "lamp";
+interface Fit {
   /**
    * With a calibration: fits the survivors anew by least squares; false by default, but true for
    * "structured".
@@ -40,36 +23,122 @@ export interface PruneRecipe {
   refit?: boolean;
   /** With a calibration: added to the diagonal of XᵀX, as a fraction of its mean; 0.01. */
   damping?: number;
-  /** Of "random"; 0 by default. */
+}
+
+interface Fraction {
+  /** Which fraction goes, 0 to 1. */
+  sparsity: number;
+}
+
+interface Pattern {
+  /** Of each `m` inputs of an output `n` stay. */
+  n: number;
+  m: number;
+}
+
+/** The smallest |w|. */
+interface MagnitudeRecipe extends Fraction, Fit {
+  method: "magnitude";
+  /**
+   * How tensors share the sparsity: "uniform" (the default): each has it; "erk": small ones lose less, by
+   * their dimensions; "global": one threshold for all; "lamp": layer-adaptive magnitudes. The last two read
+   * the weights before, and leave out tensors with rules of their own.
+   */
+  allocation?: "uniform" | "erk" | "global" | "lamp";
+}
+
+interface RandomRecipe extends Fraction, Fit {
+  method: "random";
+  /** 0 by default. */
   seed?: number;
-  /** Of "structured": p of the Lp norm of a channel's weights, above 0; Infinity: the largest; 2 by default. */
+}
+
+interface PatternRecipe extends Pattern, Fit {
+  method: "n:m";
+}
+
+/**
+ * With a calibration: "wanda" (|w|·‖x‖ within each output), "sparsegpt" and "obc" (the surviving weights make
+ * up for the pruned ones).
+ */
+type CalibratedRecipe = { method: "wanda" | "sparsegpt" | "obc" } & (Fraction | Pattern) & Fit;
+
+/**
+ * Whole channels and neurons of the smallest norm leave an ONNX graph, which becomes smaller and faster
+ * everywhere; layers that are added to each other lose the same ones.
+ */
+interface StructuredRecipe extends Fraction, Fit {
+  method: "structured";
+  /** p of the Lp norm of a channel's weights, above 0; Infinity: the largest; 2 by default. */
   norm?: number;
   /**
-   * Of "structured": as many channels stay as a multiple of this, rounded up, because runtimes compute
-   * several at a time; 8 by default, 1 for exactly the sparsity.
+   * As many channels stay as a multiple of this, rounded up, because runtimes compute several at a time; 8 by
+   * default, 1 for exactly the sparsity.
    */
   multipleOf?: number;
 }
 
-export const recipePruneMethods = [
-  "magnitude",
-  "random",
-  "n:m",
-  "wanda",
-  "sparsegpt",
-  "obc",
-  "structured",
-] as const;
+export type PruneRecipe =
+  MagnitudeRecipe | RandomRecipe | PatternRecipe | CalibratedRecipe | StructuredRecipe;
+
+type Method = PruneRecipe["method"];
+type Allocation = NonNullable<MagnitudeRecipe["allocation"]>;
+
 const allocations = ["uniform", "erk", "global", "lamp"] as const;
-const keys = [
-  ...(["method", "sparsity", "allocation", "n", "m", "refit", "damping", "seed"] as const),
-  ...(["norm", "multipleOf"] as const),
-] as const;
+
+const commonOptions = ["refit", "damping"] as const;
+
+/** What each method takes beside them. */
+const optionsOf: Record<Method, readonly string[]> = {
+  magnitude: ["sparsity", "allocation"],
+  random: ["sparsity", "seed"],
+  "n:m": ["n", "m"],
+  wanda: ["sparsity", "n", "m"],
+  sparsegpt: ["sparsity", "n", "m"],
+  obc: ["sparsity", "n", "m"],
+  structured: ["sparsity", "norm", "multipleOf"],
+};
+const methods = Object.keys(optionsOf) as Method[];
+const options = [...new Set([...Object.values(optionsOf).flat(), ...commonOptions])];
+
+/** The method, whose options these are, and how much goes. */
+function checkMethod(where: string, given: Record<string, unknown>): Method {
+  checkKeys(where, given, ["method", ...options]);
+  const method = checkOneOf(`${where}.method`, given.method, methods);
+  const own = [...optionsOf[method], ...commonOptions];
+  const foreign = options.find((it) => given[it] !== undefined && !own.includes(it));
+  if (foreign !== undefined) {
+    throw new ArgumentError(
+      `${where}.${foreign} is no option of method ${show(method)}, which takes ${list(own)}.`,
+    );
+  }
+  const isPattern = given.n !== undefined || given.m !== undefined || method === "n:m";
+  if (isPattern === (given.sparsity !== undefined)) {
+    const amounts = [
+      optionsOf[method].includes("sparsity") ? ["sparsity"] : [],
+      optionsOf[method].includes("n") ? ["n and m"] : [],
+    ].flat();
+    throw new ArgumentError(`${where} of method ${show(method)} needs ${amounts.join(", or ")}.`);
+  }
+  return method;
+}
+
+function checkSparsity(where: string, value: unknown, method: Method): number {
+  if (typeof value !== "number" || !(value >= 0 && value <= 1)) {
+    throw new ArgumentError(`${where} is ${show(value)}; it must be a number from 0 to 1.`);
+  }
+  if (method === "structured" && (value === 0 || value === 1)) {
+    throw new ArgumentError(
+      `${where} is ${value}; of "structured" it must be above 0 and below 1: a layer keeps some channels.`,
+    );
+  }
+  return value;
+}
 
 export interface CheckedPruning {
-  method: PruneRecipe["method"];
+  method: Method;
   sparsity: number;
-  allocation: NonNullable<PruneRecipe["allocation"]>;
+  allocation: Allocation;
   n: number;
   m: number;
   /** undefined: as the method has it. */
@@ -82,49 +151,20 @@ export interface CheckedPruning {
 
 export function checkPruning(where: string, value: unknown): CheckedPruning {
   const given = checkObject(where, value);
-  checkKeys(where, given, keys);
-  const method = checkOneOf(`${where}.method`, given.method, recipePruneMethods);
-  const isPattern = given.n !== undefined || given.m !== undefined || method === "n:m";
-  if (isPattern === (given.sparsity !== undefined)) {
-    throw new ArgumentError(
-      method === "n:m"
-        ? `${where} of method "n:m" needs n and m, and no sparsity.`
-        : `${where} needs either sparsity, or n and m.`,
-    );
-  }
-  if (isPattern && (method === "magnitude" || method === "random" || method === "structured")) {
-    throw new ArgumentError(`${where}: n and m are for "n:m" and the calibrated methods.`);
-  }
-  const { sparsity = 0 } = given;
-  if (typeof sparsity !== "number" || !(sparsity >= 0 && sparsity <= 1)) {
-    throw new ArgumentError(
-      `${where}.sparsity is ${show(sparsity)}; it must be a number from 0 to 1.`,
-    );
-  }
-  if (method === "structured" && (sparsity === 0 || sparsity === 1)) {
-    throw new ArgumentError(
-      `${where}.sparsity is ${sparsity}; of "structured" it must be above 0 and below 1: a layer keeps some channels.`,
-    );
-  }
-  const allocation = checkOneOf(`${where}.allocation`, given.allocation ?? "uniform", allocations);
-  if (allocation !== "uniform" && method !== "magnitude") {
-    throw new ArgumentError(`${where}.allocation is an option of method "magnitude".`);
-  }
+  const method = checkMethod(where, given);
+  const isPattern = given.sparsity === undefined;
   const { norm = 2 } = given;
   if (typeof norm !== "number" || !(norm > 0)) {
     throw new ArgumentError(`${where}.norm is ${show(norm)}; it must be a number above 0.`);
-  }
-  for (const name of ["norm", "multipleOf"] as const) {
-    if (given[name] !== undefined && method !== "structured") {
-      throw new ArgumentError(`${where}.${name} is an option of method "structured".`);
-    }
   }
   const n = isPattern ? checkInteger(`${where}.n`, given.n, 1, 63) : 0;
   if (isPattern && typeof given.m === "number" && given.m <= n) {
     throw new ArgumentError(`${where}: n of each m stay, so n must be below m.`);
   }
   return {
-    ...{ method, sparsity, allocation, n },
+    ...{ method, n },
+    sparsity: isPattern ? 0 : checkSparsity(`${where}.sparsity`, given.sparsity, method),
+    allocation: checkOneOf(`${where}.allocation`, given.allocation ?? "uniform", allocations),
     m: isPattern ? checkInteger(`${where}.m`, given.m, n + 1, 64) : 0,
     refit: optional(given.refit, (refit) => checkBoolean(`${where}.refit`, refit)),
     damping: checkDamping(given.damping),

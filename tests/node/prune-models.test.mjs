@@ -322,8 +322,10 @@ test("what cannot be pruned says why, and wrong words are refused", async () => 
   for (const [prune, message] of [
     [{ method: "best" }, /"magnitude"/],
     [{ method: "magnitude" }, /sparsity/],
-    [{ method: "n:m", sparsity: 0.5 }, /n and m/],
-    [{ method: "magnitude", n: 2, m: 4 }, /"n:m"/],
+    [{ method: "n:m", sparsity: 0.5 }, /no option of method "n:m", which takes "n", "m"/],
+    [{ method: "n:m" }, /needs n and m/],
+    [{ method: "obc" }, /needs sparsity, or n and m/],
+    [{ method: "magnitude", n: 2, m: 4 }, /n is no option of method "magnitude"/],
     [{ method: "random", sparsity: 0.5, allocation: "lamp" }, /allocation/],
     [{ method: "magnitude", sparsity: 2 }, /sparsity is 2/],
     [{ method: "wanda", sparsity: 0.5 }, /calibration/],

@@ -86,14 +86,17 @@ test("what cannot be cut is refused", async () => {
     message: /no channel can be removed .*they meet others that stay|they are an output/,
   });
   for (const [prune, message] of [
-    [{ n: 2, m: 4, sparsity: undefined }, /n and m are for/],
+    [
+      { n: 2, m: 4, sparsity: undefined },
+      /n is no option of method "structured", which takes "sparsity", "norm", "multipleOf"/,
+    ],
     [{ norm: 0 }, /norm is 0; it must be a number above 0/],
     [{ norm: "max" }, /norm is "max"/],
     [{ sparsity: 0 }, /sparsity is 0; of "structured" it must be above 0 and below 1/],
     [{ sparsity: 1 }, /sparsity is 1; of "structured" it must be above 0 and below 1/],
-    [{ method: "magnitude", norm: 2 }, /norm is an option of method "structured"/],
-    [{ allocation: "lamp" }, /allocation is an option of method "magnitude"/],
-    [{ sparsity: undefined }, /needs either sparsity/],
+    [{ method: "magnitude", norm: 2 }, /norm is no option of method "magnitude"/],
+    [{ allocation: "lamp" }, /allocation is no option of method "structured"/],
+    [{ sparsity: undefined }, /of method "structured" needs sparsity/],
   ]) {
     await assert.rejects(shrink(chain(), recipe(prune)), (error) => {
       assert.ok(error instanceof ArgumentError);

@@ -182,12 +182,12 @@ function parseRule(text: string): Rule {
 
 const patternOf = /^(?:(\D[^:]*):)?(\d+):(\d+)$/;
 
-/** "magnitude:0.5", "lamp:0.7", "2:4", "sparsegpt:2:4". */
+/** "magnitude:0.5", "lamp:0.7", "2:4", "sparsegpt:2:4". Whether there is such a method the recipe's check says. */
 function parsePrune(text: string, refit: boolean): PruneRecipe {
   const fit = refit ? { refit } : {};
   const [, method = "n:m", n, m] = patternOf.exec(text) ?? [];
   if (m !== undefined) {
-    return { method: method as PruneRecipe["method"], n: Number(n), m: Number(m), ...fit };
+    return { method, n: Number(n), m: Number(m), ...fit } as PruneRecipe;
   }
   const [, name = "", sparsity] = /^([^:]+):(0?\.\d+|[01])$/.exec(text) ?? [];
   if (sparsity === undefined) {
@@ -198,11 +198,11 @@ function parsePrune(text: string, refit: boolean): PruneRecipe {
   }
   const isAllocation = name === "erk" || name === "global" || name === "lamp";
   return {
-    method: (isAllocation ? "magnitude" : name) as PruneRecipe["method"],
+    method: isAllocation ? "magnitude" : name,
     sparsity: Number(sparsity),
     ...(isAllocation ? { allocation: name } : {}),
     ...fit,
-  };
+  } as PruneRecipe;
 }
 
 /** The recipe that the options make: rules of the command line come before the recipe's own. */

@@ -112,7 +112,7 @@ function checkMethod(where: string, given: Record<string, unknown>): Method {
       `${where}.${foreign} is no option of method ${show(method)}, which takes ${list(own)}.`,
     );
   }
-  const isPattern = given.n !== undefined || given.m !== undefined || method === "n:m";
+  const isPattern = given.n !== undefined || given.m !== undefined;
   if (isPattern === (given.sparsity !== undefined)) {
     const amounts = [
       optionsOf[method].includes("sparsity") ? ["sparsity"] : [],

@@ -199,8 +199,7 @@ class Planner {
       multiple = std::max(multiple, specs_[t].prune.multiple_of);
     }
     if (multiple == 1) return "the sparsity is less than one of them";
-    return Concat(
-        {"the sparsity is too little to leave a multiple of ", multiple,
+    return Concat({"the sparsity is too little to leave a multiple of ", multiple,
                    " (multipleOf: 1 leaves any number)"});
   }
 

@@ -298,8 +298,11 @@ function idleWarning(format: FormatName, notes: readonly string[]): string {
   const head = `No weight is changed${most ? ` (${most[1]} × ${most[0]})` : ""}.`;
   const reason = most?.[0] ?? "";
   if (reason === keptByRule) return head;
-  if (reason === alreadyQuantized)
-    return `${head} To quantize it again: requantize: true (--requantize).`;
+  if (reason.startsWith(alreadyQuantized)) {
+    const otherwise =
+      format === "onnx" ? "restore it first (restore)" : "requantize: true (--requantize)";
+    return `${head} To quantize it anew: ${otherwise}.`;
+  }
   if (reason.startsWith(tooFew))
     return `${head} A recipe's minElements says how small they may be.`;
   return `${head} Presets for ${formatTitles[format]} are ${presetsOf(format).join(", ")}.`;

@@ -420,5 +420,12 @@ test("a rule that matches no weight is a warning; what the recipe keeps says why
   assert.ok(planned.tensors.some(({ note }) => note === "fewer than 1000000000 elements"));
   const { report } = await shrink(model, recipe);
   assert.deepEqual(report.warnings, planned.warnings);
+  const kept = await plan(model, { weights: "int8", rules: [{ match: "*", keep: true }] });
+  assert.deepEqual(kept.warnings, ["No weight is changed (2 × kept by a rule)."]);
+  const quantized = await (await shrink(model, "int8")).bytes();
+  for (const requantize of [false, true]) {
+    const { warnings } = await plan(quantized, { weights: "int4", requantize });
+    assert.match(warnings.join(), /To quantize it anew: restore it first/);
+  }
   assert.equal((await plan(model, "int8")).warnings, undefined);
 });

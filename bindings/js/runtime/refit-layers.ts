@@ -247,7 +247,12 @@ export async function refitLayers(
   const { pairs, skipped } = pairsOf(before, after, maxColumns ?? 4096);
   if (pairs.length === 0) {
     throw new UnsupportedError(
-      "The models have no layer of float32 weights and one shape in common that could be fitted anew.",
+      "The models have no layer of float32 weights that could be fitted anew" +
+        skipped
+          .slice(0, 1)
+          .map(({ name, reason }) => `: "${name}": ${reason}`)
+          .join("") +
+        ".",
     );
   }
   checkOrder(pairs, file, result);

@@ -52,26 +52,28 @@ void MaskColumns(const float* scores, size_t rows, size_t inner, uint32_t n, boo
 class Quads {
  public:
   Quads(uint32_t n, bool lowest_stays)
-      : magnitude_(SetOpaque(di_, INT32_MAX)), n_(SetOpaque(di_, static_cast<int32_t>(n))) {
+      : magnitude_(SetOpaque(di_, INT32_MAX)),
+        n_minus_1_(SetOpaque(di_, static_cast<int32_t>(n) - 1)) {
     const auto lane = hn::And(hn::Iota(di_, 0), hn::Set(di_, 3));
     // 1 where the compared lane comes later, or with `lowest_stays` earlier.
     const auto if_later = hn::Set(di_, lowest_stays ? 0 : 1);
     const auto if_earlier = hn::Set(di_, lowest_stays ? 1 : 0);
     ties1_ = hn::IfThenElse(hn::Lt(lane, hn::Set(di_, 3)), if_later, if_earlier);
     ties2_ = hn::IfThenElse(hn::Lt(lane, hn::Set(di_, 2)), if_later, if_earlier);
-    ties3_ = hn::IfThenElse(hn::Lt(lane, hn::Set(di_, 1)), if_later, if_earlier);
   }
 
   // All bits set where fewer than n are larger.
   HWY_INLINE hn::Vec<hn::ScalableTag<int32_t>> IsKept(const float* from) const {
     const hn::ScalableTag<float> df;
     const auto v = hn::And(hn::BitCast(di_, hn::LoadU(df, from)), magnitude_);
-    // The lane i + 1, i + 2, i + 3 of four, around.
+    // -1 where the lane i + 1, i + 2 of four, around, is larger than lane i.
     const auto larger1 = IsLarger(hn::Shuffle0321(v), ties1_, v);
     const auto larger2 = IsLarger(hn::Shuffle1032(v), ties2_, v);
-    const auto larger3 = IsLarger(hn::Shuffle2103(v), ties3_, v);
-    const auto minus_count = hn::Add(hn::Add(larger1, larger2), larger3);
-    return hn::VecFromMask(di_, hn::Gt(hn::Add(minus_count, n_), hn::Zero(di_)));
+    // Lane i + 3 is larger where lane i is not the larger one of i + 3 and i + 3 + 1: -1 -
+    // smaller3.
+    const auto smaller3 = hn::Shuffle2103(larger1);
+    const auto n_minus_count = hn::Add(hn::Sub(larger1, smaller3), hn::Add(larger2, n_minus_1_));
+    return hn::VecFromMask(di_, hn::Gt(n_minus_count, hn::Zero(di_)));
   }
 
  private:
@@ -81,7 +83,7 @@ class Quads {
   }
 
   hn::ScalableTag<int32_t> di_;
-  VI magnitude_, n_, ties1_, ties2_, ties3_;
+  VI magnitude_, n_minus_1_, ties1_, ties2_;
 };
 #endif
 

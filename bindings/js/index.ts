@@ -3,7 +3,7 @@
  * Array functions are synchronous and need `await init()` first; model functions load the core
  * themselves.
  */
-export { init, type InitInfo, type InitOptions } from "./load.js";
+export { init, type InitInfo, type InitOptions } from "./core/load.js";
 export {
   dequantize,
   quantize,
@@ -11,7 +11,7 @@ export {
   type NonFinite,
   type QuantizedTensor,
   type QuantizeOptions,
-} from "./arrays.js";
+} from "./arrays/quantize.js";
 export {
   isPruned,
   prune,
@@ -21,14 +21,14 @@ export {
   type PrunedArray,
   type PruneMethod,
   type PruneOptions,
-} from "./prune.js";
+} from "./arrays/prune.js";
 export {
   allocateSparsity,
   prunesAt,
   sparsityAt,
   type AllocationOptions,
   type Schedule,
-} from "./allocation.js";
+} from "./arrays/allocation.js";
 export {
   bestSparse,
   fromSparse,
@@ -37,8 +37,8 @@ export {
   type SparseFormat,
   type SparseOptions,
   type SparseSizes,
-} from "./sparse.js";
-export { Gram, type ConvWindow, type GramOptions } from "./gram.js";
+} from "./arrays/sparse.js";
+export { Gram, type ConvWindow, type GramOptions } from "./arrays/gram.js";
 export {
   biasCorrection,
   layerError,
@@ -46,8 +46,8 @@ export {
   type LayerError,
   type LayerOptions,
   type RefitOptions,
-} from "./layers.js";
-export type { BlockType, Codes, FloatType, IntegerType, QuantizedType } from "./types.js";
+} from "./arrays/layers.js";
+export type { BlockType, Codes, FloatType, IntegerType, QuantizedType } from "./arrays/types.js";
 export {
   inspect,
   plan,
@@ -63,24 +63,24 @@ export {
   type ShrinkOptions,
   type ShrinkResult,
   type TensorInfo,
-} from "./models.js";
-export type { Progress } from "./meter.js";
-export type { RunOptions } from "./open-model.js";
+} from "./models/models.js";
+export type { Progress } from "./base/meter.js";
+export type { RunOptions } from "./models/open.js";
 export { compare } from "./compare.js";
-export { presets, type FormatName, type Preset } from "./presets.js";
-export type { Guard, GuardOutcome } from "./guard.js";
-export type { Calibration } from "./calibration.js";
-export type { PruneRecipe } from "./prune-recipe.js";
-export type { Granularity, Mode, Recipe, Rule } from "./recipe.js";
-export type { OneSource, RandomAccess, Source } from "./source.js";
-export type { Sink, SinkFor } from "./sink.js";
+export { presets, type FormatName, type Preset } from "./recipe/presets.js";
+export type { Guard, GuardOutcome } from "./runtime/guard.js";
+export type { Calibration } from "./recipe/calibration.js";
+export type { PruneRecipe } from "./recipe/pruning.js";
+export type { Granularity, Mode, Recipe, Rule } from "./recipe/order.js";
+export type { OneSource, RandomAccess, Source } from "./files/open.js";
+export type { Sink, SinkFor } from "./files/target.js";
 export {
   formatBytes,
   formatModelInfo,
   formatPlan,
   formatReport,
   formatVerification,
-} from "./format.js";
+} from "./text.js";
 export {
   ArgumentError,
   FormatError,
@@ -90,4 +90,4 @@ export {
   UnsupportedError,
   type ErrorCode,
   type ErrorDetails,
-} from "./errors.js";
+} from "./base/errors.js";

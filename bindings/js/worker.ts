@@ -1,14 +1,14 @@
 /** The other end of a WorkerPool: reads the model's structure, then runs the units that it is given. */
 import { poolPort } from "#platform";
-import { ModelShrinkError } from "./errors.js";
-import type { CoreRange } from "./core.js";
-import { init, loadCore, unwrap } from "./load.js";
-import { readStructure } from "./open-model.js";
-import type { Piece } from "./sink.js";
-import type { OpenFile } from "./source.js";
-import { rangesAheadOf } from "./sources/ranges.js";
-import { callLive, runSteps } from "./steps.js";
-import type { FileName, PlainError, ToWorker } from "./worker-protocol.js";
+import { ModelShrinkError } from "./base/errors.js";
+import type { CoreRange } from "./core/types.js";
+import { init, loadCore, unwrap } from "./core/load.js";
+import { readStructure } from "./models/open.js";
+import type { Piece } from "./files/target.js";
+import type { OpenFile } from "./files/open.js";
+import { rangesAheadOf } from "./files/ranges.js";
+import { callLive, runSteps } from "./models/steps.js";
+import type { FileName, PlainError, ToWorker } from "./models/protocol.js";
 
 const port = poolPort();
 

@@ -2,12 +2,12 @@
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { ModelShrinkError } from "../errors.js";
-import { ioError } from "../node/io-error.js";
-import { presetNamed, presets } from "../presets.js";
-import type { PruneRecipe } from "../prune-recipe.js";
-import { checkRecipe, type Recipe, type Rule } from "../recipe.js";
-import { suggestion } from "../suggest.js";
+import { ModelShrinkError } from "../base/errors.js";
+import { ioError } from "../files/node/io-error.js";
+import { presetNamed, presets } from "../recipe/presets.js";
+import type { PruneRecipe } from "../recipe/pruning.js";
+import { checkRecipe, type Recipe, type Rule } from "../recipe/order.js";
+import { suggestion } from "../base/suggest.js";
 
 export class UsageError extends Error {}
 

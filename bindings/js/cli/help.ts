@@ -1,4 +1,4 @@
-import { formatTitles, presets, presetsOf, type FormatName } from "../presets.js";
+import { formatTitles, presets, presetsOf, type FormatName } from "../recipe/presets.js";
 import type { CommandName } from "./args.js";
 
 const synopses: Record<CommandName, string> = {

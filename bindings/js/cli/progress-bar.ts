@@ -1,5 +1,5 @@
-import { formatBytes } from "../format.js";
-import type { Progress } from "../meter.js";
+import { formatBytes } from "../text.js";
+import type { Progress } from "../base/meter.js";
 
 const barWidth = 24;
 const minMilliseconds = 80;

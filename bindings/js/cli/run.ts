@@ -1,9 +1,9 @@
 /** Carries the commands out. */
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
-import { ModelShrinkError } from "../errors.js";
-import { formatModelInfo, formatPlan, formatReport, formatVerification } from "../format.js";
-import type { GuardOutcome } from "../guard.js";
+import { ModelShrinkError } from "../base/errors.js";
+import { formatModelInfo, formatPlan, formatReport, formatVerification } from "../text.js";
+import type { GuardOutcome } from "../runtime/guard.js";
 import {
   compareModels,
   inspect,
@@ -13,8 +13,8 @@ import {
   type ModelInfo,
   type Plan,
   type Report,
-} from "../models.js";
-import type { RunOptions } from "../open-model.js";
+} from "../models/models.js";
+import type { RunOptions } from "../models/open.js";
 import { calibrate } from "../runtime/calibrate.js";
 import { verify, type Verification } from "../runtime/verify.js";
 import { runtimeFor } from "./runtime.js";

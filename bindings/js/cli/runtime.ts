@@ -3,8 +3,8 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { UnsupportedError } from "../errors.js";
-import { ioError } from "../node/io-error.js";
+import { UnsupportedError } from "../base/errors.js";
+import { ioError } from "../files/node/io-error.js";
 import { checkOrt, type Feeds, type OrtModule } from "../runtime/session.js";
 import { UsageError, type Arguments } from "./args.js";
 

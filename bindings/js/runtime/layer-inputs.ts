@@ -1,17 +1,17 @@
 /** What a model's layers read, made outputs of it and summed up. */
-import { layerShapeOf } from "../calibration.js";
-import type { CoreTap } from "../core.js";
-import { ArgumentError, UnsupportedError } from "../errors.js";
-import type { ConvWindow, Gram } from "../gram.js";
-import { unwrap } from "../load.js";
-import type { LayerInput, TensorInfo } from "../models.js";
-import { withModel } from "../open-model.js";
-import { keepingOrder } from "../recipe.js";
-import { runOrder } from "../run.js";
-import { elementsOf } from "../shape.js";
-import { MemorySink } from "../sink.js";
-import type { Source } from "../source.js";
-import { callLive } from "../steps.js";
+import { layerShapeOf } from "../recipe/calibration.js";
+import type { CoreTap } from "../core/types.js";
+import { ArgumentError, UnsupportedError } from "../base/errors.js";
+import type { ConvWindow, Gram } from "../arrays/gram.js";
+import { unwrap } from "../core/load.js";
+import type { LayerInput, TensorInfo } from "../models/models.js";
+import { withModel } from "../models/open.js";
+import { keepingOrder } from "../recipe/order.js";
+import { runOrder } from "../models/run.js";
+import { elementsOf } from "../base/shape.js";
+import { MemorySink } from "../files/target.js";
+import type { Source } from "../files/open.js";
+import { callLive } from "../models/steps.js";
 import { Session, type OrtModule } from "./session.js";
 
 export interface Layer {

@@ -1,13 +1,13 @@
 /** Fits the layers of a pruned model one after the other, each to what the original's gives. */
-import { layerShapeOf } from "../calibration.js";
-import { ArgumentError, UnsupportedError } from "../errors.js";
-import { Gram } from "../gram.js";
-import { checkDamping, refit } from "../layers.js";
-import { inspect, type LayerInput, type ModelInfo, type TensorInfo } from "../models.js";
-import { checkInteger, checkKeys, checkObject, optional } from "../options.js";
-import { elementsOf } from "../shape.js";
-import { isSparseType } from "../types.js";
-import type { Source } from "../source.js";
+import { layerShapeOf } from "../recipe/calibration.js";
+import { ArgumentError, UnsupportedError } from "../base/errors.js";
+import { Gram } from "../arrays/gram.js";
+import { checkDamping, refit } from "../arrays/layers.js";
+import { inspect, type LayerInput, type ModelInfo, type TensorInfo } from "../models/models.js";
+import { checkInteger, checkKeys, checkObject, optional } from "../base/options.js";
+import { elementsOf } from "../base/shape.js";
+import { isSparseType } from "../arrays/types.js";
+import type { Source } from "../files/open.js";
 import { addTo, columnsOf, openTapped, tapsOf, type Tap } from "./layer-inputs.js";
 import {
   bytesOf,

@@ -1,9 +1,9 @@
 /** A model in the user's onnxruntime. */
-import { dequantize } from "../arrays.js";
-import { ArgumentError, ModelShrinkError, UnsupportedError } from "../errors.js";
-import { init } from "../load.js";
-import { checkObject, show } from "../options.js";
-import { openSource, type Source } from "../source.js";
+import { dequantize } from "../arrays/quantize.js";
+import { ArgumentError, ModelShrinkError, UnsupportedError } from "../base/errors.js";
+import { init } from "../core/load.js";
+import { checkObject, show } from "../base/options.js";
+import { openSource, type Source } from "../files/open.js";
 
 const textOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
 

@@ -1,0 +1,138 @@
+/** How sparse each of several layers becomes, and how sparse all of them at a step of training. */
+import { ArgumentError } from "../base/errors.js";
+import { checkInteger, checkKeys, checkObject, checkOneOf, optional, show } from "../base/options.js";
+import { checkShape } from "../base/shape.js";
+
+export interface AllocationOptions {
+  /**
+   * "uniform": all alike. "erk" (Erdős–Rényi kernel, Evci et al. 2020): a layer keeps a share in
+   * proportion to (Σ its dimensions) / (Π its dimensions), so that small ones keep more.
+   */
+  method: "uniform" | "erk";
+  /** Of all weights together. */
+  sparsity: number;
+}
+
+function checkFraction(name: string, value: unknown): number {
+  if (typeof value === "number" && value >= 0 && value <= 1) return value;
+  throw new ArgumentError(`${name} is ${show(value)}; it must be a number from 0 to 1.`);
+}
+
+/** The sparsity of each layer of these shapes. */
+export function allocateSparsity(
+  shapes: readonly (readonly number[])[],
+  options: AllocationOptions,
+): number[] {
+  const given = checkObject("options", options);
+  checkKeys("options", given, ["method", "sparsity"]);
+  const method = checkOneOf("method", given.method, ["uniform", "erk"] as const);
+  const sparsity = checkFraction("sparsity", given.sparsity);
+  const layers = shapes.map((shape) => checkShape(shape));
+  return method === "uniform" ? layers.map(() => sparsity) : erkSparsities(layers, sparsity);
+}
+
+function erkSparsities(shapes: readonly number[][], sparsity: number): number[] {
+  const sizes = shapes.map((shape) => shape.reduce((all, size) => all * size, 1));
+  const scores = shapes.map((shape, i) =>
+    sizes[i]! > 0 ? shape.reduce((all, size) => all + size, 0) / sizes[i]! : 0,
+  );
+  const kept = (1 - sparsity) * sizes.reduce((all, size) => all + size, 0);
+  const isDense = sizes.map(() => false);
+  // A layer whose share would exceed all of it stays dense, and the others have more to give.
+  for (;;) {
+    let budget = kept;
+    let weight = 0;
+    for (const [i, size] of sizes.entries()) {
+      if (isDense[i]) budget -= size;
+      else weight += scores[i]! * size;
+    }
+    const factor = weight > 0 ? Math.max(0, budget) / weight : 0;
+    const tooDense = scores.findIndex((score, i) => !isDense[i] && factor * score > 1);
+    if (tooDense < 0) return scores.map((score, i) => (isDense[i] ? 0 : 1 - factor * score));
+    isDense[tooDense] = true;
+  }
+}
+
+export type Schedule =
+  /** TF-MOT's ConstantSparsity. */
+  | { type: "constant"; sparsity: number; begin: number; end?: number; frequency?: number }
+  /** TF-MOT's PolynomialDecay: final + (initial − final)·(1 − p)^power, p from begin to end. */
+  | {
+      type: "polynomial";
+      initial: number;
+      final: number;
+      begin: number;
+      end: number;
+      /** 3 by default. */
+      power?: number;
+      frequency?: number;
+    }
+  /** torch.ao's CubicSL: the same with power 3, over `steps` of `delta`. */
+  | {
+      type: "cubic";
+      initial?: number;
+      final: number;
+      begin?: number;
+      steps: number;
+      delta?: number;
+      /** Whether it is 0 before `begin` instead of `initial`. */
+      initiallyZero?: boolean;
+    };
+
+const keysOf = {
+  constant: ["type", "sparsity", "begin", "end", "frequency"],
+  polynomial: ["type", "initial", "final", "begin", "end", "power", "frequency"],
+  cubic: ["type", "initial", "final", "begin", "steps", "delta", "initiallyZero"],
+} as const;
+
+function checkSchedule(schedule: Schedule): Schedule {
+  const given = checkObject("schedule", schedule);
+  const type = checkOneOf("schedule.type", given.type, [
+    "constant",
+    "polynomial",
+    "cubic",
+  ] as const);
+  checkKeys("schedule", given, keysOf[type]);
+  return schedule;
+}
+
+const clamp = (x: number, low: number, high: number) => Math.min(high, Math.max(low, x));
+
+/** The sparsity that a schedule wants at a step of training, in float64. */
+export function sparsityAt(step: number, schedule: Schedule): number {
+  checkInteger("step", step, 0, Number.MAX_SAFE_INTEGER);
+  const given = checkSchedule(schedule);
+  switch (given.type) {
+    case "constant":
+      return checkFraction("sparsity", given.sparsity);
+    case "polynomial": {
+      const { initial, final, begin, end, power = 3 } = given;
+      checkFraction("initial", initial);
+      checkFraction("final", final);
+      const length = checkInteger("end", end, begin, Number.MAX_SAFE_INTEGER) - begin;
+      const progress = length > 0 ? clamp((step - begin) / length, 0, 1) : Number(step >= begin);
+      return final + (initial - final) * (1 - progress) ** power;
+    }
+    case "cubic": {
+      const { initial = 0, final, begin = 0, steps, delta = 1, initiallyZero = false } = given;
+      checkFraction("initial", initial);
+      checkFraction("final", final);
+      if (initiallyZero && step < begin) return 0;
+      const length = checkInteger("steps", steps, 1, Number.MAX_SAFE_INTEGER) * delta;
+      const level = final + (initial - final) * (1 - (step - begin) / length) ** 3;
+      return clamp(level, Math.min(initial, final), Math.max(initial, final));
+    }
+  }
+}
+
+/** Whether TF-MOT makes new masks at this step; torch.ao's scheduler does so at every one. */
+export function prunesAt(step: number, schedule: Schedule): boolean {
+  checkInteger("step", step, 0, Number.MAX_SAFE_INTEGER);
+  const given = checkSchedule(schedule);
+  if (given.type === "cubic") return true;
+  const { begin, end = -1 } = given;
+  const frequency = optional(given.frequency, (it) =>
+    checkInteger("frequency", it, 1, Number.MAX_SAFE_INTEGER),
+  );
+  return step >= begin && (end < 0 || step <= end) && (step - begin) % (frequency ?? 100) === 0;
+}

@@ -1,0 +1,347 @@
+/** What a layer's inputs looked like: the second moments that calibrated methods need. */
+import { ArgumentError, FormatError } from "../base/errors.js";
+import { copyOut, withScratch } from "../core/heap.js";
+import { unwrap } from "../core/load.js";
+import {
+  checkBoolean,
+  checkFloats,
+  checkInteger,
+  checkKeys,
+  checkObject,
+  show,
+} from "../base/options.js";
+
+/** How a convolution sees its input, with ONNX's names and defaults; one or two spatial dimensions. */
+export interface ConvWindow {
+  kernelShape: readonly number[];
+  strides?: readonly number[];
+  dilations?: readonly number[];
+  /** Before all dimensions, then after all. */
+  pads?: readonly number[];
+  /** How many groups the channels are in, and which of them this Gram is of. */
+  group?: number;
+  groupIndex?: number;
+  /** Looks at no more places of an image, evenly spread; by default at all. */
+  maxRows?: number;
+}
+
+export interface GramOptions {
+  /** Only the sums of squares of each column: enough for "wanda", and small. */
+  normsOnly?: boolean;
+}
+
+/** More columns than this have a matrix that no heap holds. */
+const maxColumns = 2 ** 15;
+/** Activations are summed up so many rows at once, however they arrive. */
+const rowsOfRun = 256;
+
+const magic = 0x4d524753;
+const version = 1;
+const headerBytes = 32;
+
+/** XᵀX of the rows that were added, and their sums. Plain arrays: nothing needs to be freed. */
+export class Gram {
+  readonly columns: number;
+  readonly normsOnly: boolean;
+  #rows = 0;
+  /** [columns, columns], of which the upper triangle counts; with `normsOnly` its diagonal. */
+  #sums: Float32Array<ArrayBuffer>;
+  #columnSums: Float64Array;
+  /** Float64 where there is only a diagonal: it has no kernel. */
+  #squares: Float64Array;
+  #staged = new Float32Array(0);
+  #numStaged = 0;
+
+  constructor(columns: number, options: GramOptions = {}) {
+    this.columns = checkInteger("columns", columns, 1, 2 ** 32 - 1);
+    checkKeys("options", checkObject("options", options), ["normsOnly"]);
+    this.normsOnly = checkBoolean("normsOnly", options.normsOnly ?? false);
+    if (!this.normsOnly && columns > maxColumns) {
+      throw new ArgumentError(
+        `A Gram matrix of ${columns} columns does not fit memory; with normsOnly it does, for "wanda".`,
+      );
+    }
+    this.#sums = new Float32Array(this.normsOnly ? 0 : columns * columns);
+    this.#squares = new Float64Array(this.normsOnly ? columns : 0);
+    this.#columnSums = new Float64Array(columns);
+  }
+
+  /** How many rows of activations were added. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** XᵀX: row-major, its upper triangle with zeros below. */
+  get sums(): Float32Array {
+    if (this.normsOnly) throw new ArgumentError("This Gram has norms only.");
+    this.#flush();
+    return this.#sums;
+  }
+
+  /** The mean of each column. */
+  mean(): Float32Array {
+    return Float32Array.from(this.#columnSums, (sum) => sum / Math.max(1, this.#rows));
+  }
+
+  /** ‖X_j‖₂ of each column. */
+  norms(): Float32Array {
+    this.#flush();
+    return Float32Array.from({ length: this.columns }, (_, j) =>
+      Math.sqrt(this.normsOnly ? this.#squares[j]! : this.#sums[j * (this.columns + 1)]!),
+    );
+  }
+
+  /** Rows of activations, one after the other: x.length is a multiple of `columns`. */
+  add(x: Float32Array): this {
+    checkFloats("x", x);
+    if (x.length % this.columns !== 0) {
+      throw new ArgumentError(`x has ${x.length} elements, not rows of ${this.columns}.`);
+    }
+    const numRows = x.length / this.columns;
+    this.#addSums(x, numRows);
+    for (let row = 0; row < numRows;) {
+      const count = Math.min(numRows - row, rowsOfRun - this.#numStaged);
+      this.#stage(x.subarray(row * this.columns, (row + count) * this.columns), count);
+      row += count;
+    }
+    return this;
+  }
+
+  /** The inputs of a convolution: x of `shape` [images, channels, (height,) width]. */
+  addConv(x: Float32Array, shape: readonly number[], window: ConvWindow): this {
+    checkFloats("x", x);
+    const { images, geometry, offset, stride } = convGeometry(x, shape, window);
+    const { columns } = geometry;
+    if (columns !== this.columns) {
+      throw new ArgumentError(`The convolution has ${columns} columns, this Gram ${this.columns}.`);
+    }
+    const places = geometry.outputHeight * geometry.outputWidth;
+    const maxRows = checkInteger("maxRows", window.maxRows ?? 2 ** 53, 1, 2 ** 53);
+    const step = Math.max(1, Math.ceil(places / maxRows));
+    const size = geometry.channels * geometry.height * geometry.width;
+    for (let image = 0; image < images; ++image) {
+      const start = image * stride + offset;
+      this.#addPlaces(x.subarray(start, start + size), geometry, places, step);
+    }
+    return this;
+  }
+
+  /** Adds what another Gram of the same columns has seen. */
+  merge(other: Gram): this {
+    if (other.columns !== this.columns || other.normsOnly !== this.normsOnly) {
+      throw new ArgumentError("Only Grams of the same columns and kind can be merged.");
+    }
+    other.#flush();
+    this.#flush();
+    for (const [i, sum] of other.#sums.entries()) this.#sums[i]! += sum;
+    for (const [i, sum] of other.#squares.entries()) this.#squares[i]! += sum;
+    for (const [i, sum] of other.#columnSums.entries()) this.#columnSums[i]! += sum;
+    this.#rows += other.#rows;
+    return this;
+  }
+
+  /** Of `count` neighbouring columns, from `first` on. */
+  slice(first: number, count: number): Gram {
+    checkInteger("first", first, 0, this.columns - 1);
+    checkInteger("count", count, 1, this.columns - first);
+    this.#flush();
+    const gram = new Gram(count, { normsOnly: this.normsOnly });
+    gram.#rows = this.#rows;
+    gram.#columnSums.set(this.#columnSums.subarray(first, first + count));
+    gram.#squares.set(this.#squares.subarray(first, first + count));
+    for (let row = 0; row < count && !this.normsOnly; ++row) {
+      const at = (first + row) * this.columns + first;
+      gram.#sums.set(this.#sums.subarray(at, at + count), row * count);
+    }
+    return gram;
+  }
+
+  /** To save; `Gram.fromBytes` reads it again. Little-endian. */
+  toBytes(): Uint8Array<ArrayBuffer> {
+    this.#flush();
+    const { columns } = this;
+    const numFloats = this.normsOnly ? 0 : (columns * (columns + 1)) / 2;
+    const doubles = [...this.#columnSums, ...this.#squares];
+    const bytes = new Uint8Array(headerBytes + doubles.length * 8 + numFloats * 4);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, magic, true);
+    view.setUint32(4, version, true);
+    view.setUint32(8, columns, true);
+    view.setUint32(12, Number(this.normsOnly), true);
+    view.setFloat64(16, this.#rows, true);
+    let at = headerBytes;
+    for (const value of doubles) {
+      view.setFloat64(at, value, true);
+      at += 8;
+    }
+    for (let row = 0; row < columns && numFloats > 0; ++row) {
+      for (let j = row; j < columns; ++j, at += 4) {
+        view.setFloat32(at, this.#sums[row * columns + j]!, true);
+      }
+    }
+    return bytes;
+  }
+
+  static fromBytes(bytes: Uint8Array): Gram {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const wrong = (what: string) => new FormatError(`These bytes are no Gram: ${what}.`);
+    if (bytes.length < headerBytes || view.getUint32(0, true) !== magic) {
+      throw wrong("they begin otherwise");
+    }
+    if (view.getUint32(4, true) !== version) throw wrong("of another version");
+    const columns = view.getUint32(8, true);
+    const normsOnly = view.getUint32(12, true) === 1;
+    const numDoubles = columns * (normsOnly ? 2 : 1);
+    const numFloats = normsOnly ? 0 : (columns * (columns + 1)) / 2;
+    if (columns === 0 || bytes.length !== headerBytes + numDoubles * 8 + numFloats * 4) {
+      throw wrong(`${bytes.length} bytes do not fit ${columns} columns`);
+    }
+    const gram = new Gram(columns, { normsOnly });
+    gram.#rows = view.getFloat64(16, true);
+    if (!Number.isSafeInteger(gram.#rows) || gram.#rows < 0) throw wrong("the row count");
+    const doubleAt = (i: number) => view.getFloat64(headerBytes + i * 8, true);
+    for (let j = 0; j < columns; ++j) gram.#columnSums[j] = doubleAt(j);
+    for (const j of gram.#squares.keys()) gram.#squares[j] = doubleAt(columns + j);
+    let at = headerBytes + numDoubles * 8;
+    for (let row = 0; row < columns && numFloats > 0; ++row) {
+      for (let j = row; j < columns; ++j, at += 4) {
+        gram.#sums[row * columns + j] = view.getFloat32(at, true);
+      }
+    }
+    for (const sums of [gram.#sums, gram.#squares, gram.#columnSums]) {
+      if (!sums.every(Number.isFinite)) throw wrong("a sum is not finite");
+    }
+    return gram;
+  }
+
+  #addSums(x: Float32Array, numRows: number): void {
+    const { columns } = this;
+    const sums = this.#columnSums;
+    const squares = this.#squares;
+    for (let row = 0, i = 0; row < numRows; ++row) {
+      for (let j = 0; j < columns; ++j, ++i) {
+        const value = x[i]!;
+        if (!Number.isFinite(value)) {
+          throw new ArgumentError(
+            `The activation in row ${row}, column ${j} is ${value}; it must be finite.`,
+          );
+        }
+        sums[j]! += value;
+        if (squares.length > 0) squares[j]! += value * value;
+      }
+    }
+    this.#rows += numRows;
+  }
+
+  #stage(rows: Float32Array, count: number): void {
+    if (this.normsOnly) return;
+    if (this.#numStaged === 0 && count === rowsOfRun) {
+      this.#accumulate(rows);
+      return;
+    }
+    if (this.#staged.length === 0) this.#staged = new Float32Array(rowsOfRun * this.columns);
+    this.#staged.set(rows, this.#numStaged * this.columns);
+    this.#numStaged += count;
+    if (this.#numStaged === rowsOfRun) this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#numStaged === 0) return;
+    this.#accumulate(this.#staged.subarray(0, this.#numStaged * this.columns));
+    this.#numStaged = 0;
+  }
+
+  #accumulate(rows: Float32Array): void {
+    withScratch((core, scratch) => {
+      const sums = scratch.copyIn(this.#sums);
+      unwrap(core.addToGram(scratch.copyIn(rows), this.columns, sums));
+      copyOut(core, sums, new Uint8Array(this.#sums.buffer));
+    });
+  }
+
+  #addPlaces(image: Float32Array, geometry: Geometry, places: number, step: number): void {
+    const numRows = Math.ceil(places / step);
+    const count = Math.max(1, Math.min(numRows, Math.floor((1 << 20) / this.columns)));
+    for (let done = 0; done < numRows; done += count) {
+      const rows = withScratch((core, scratch) => {
+        const size = Math.min(count, numRows - done) * this.columns * 4;
+        const out = scratch.allocate(size);
+        unwrap(core.im2col(geometry, scratch.copyIn(image), done * step, step, out));
+        return new Float32Array(copyOut(core, out).buffer);
+      });
+      this.add(rows);
+    }
+  }
+}
+
+interface Geometry {
+  channels: number;
+  height: number;
+  width: number;
+  kernelHeight: number;
+  kernelWidth: number;
+  strideY: number;
+  strideX: number;
+  dilationY: number;
+  dilationX: number;
+  padTop: number;
+  padLeft: number;
+  padBottom: number;
+  padRight: number;
+  columns: number;
+  outputHeight: number;
+  outputWidth: number;
+}
+
+/** The last two numbers of a list that has one for each spatial dimension: [y, x]. */
+function pairOf(name: string, value: readonly number[] | undefined, rank: number, missing: number) {
+  if (value === undefined) return [missing, missing] as const;
+  if (!Array.isArray(value) || value.length !== rank) {
+    throw new ArgumentError(`${name} is ${show(value)}; it must have ${rank} numbers.`);
+  }
+  const numbers = value.map((size, i) => checkInteger(`${name}[${i}]`, size, missing, 2 ** 18));
+  return rank === 1 ? ([missing, numbers[0]!] as const) : ([numbers[0]!, numbers[1]!] as const);
+}
+
+function convGeometry(x: Float32Array, shape: readonly number[], window: ConvWindow) {
+  const rank = shape.length - 2;
+  if (rank !== 1 && rank !== 2) {
+    throw new ArgumentError(
+      `shape is ${show(shape)}; it must be [images, channels, (height,) width].`,
+    );
+  }
+  const sizes = shape.map((size, i) => checkInteger(`shape[${i}]`, size, 0, 2 ** 31));
+  const [images, allChannels] = sizes as [number, number];
+  const [height, width] = rank === 1 ? [1, sizes[2]!] : [sizes[2]!, sizes[3]!];
+  if (x.length !== sizes.reduce((all, size) => all * size, 1)) {
+    throw new ArgumentError(`x has ${x.length} elements, which is not its shape ${show(shape)}.`);
+  }
+  const group = checkInteger("group", window.group ?? 1, 1, Math.max(1, allChannels));
+  if (allChannels % group !== 0) {
+    throw new ArgumentError(`${allChannels} channels are not in ${group} equal groups.`);
+  }
+  const groupIndex = checkInteger("groupIndex", window.groupIndex ?? 0, 0, group - 1);
+  const channels = allChannels / group;
+  const [kernelHeight, kernelWidth] = pairOf("kernelShape", window.kernelShape, rank, 1);
+  const [strideY, strideX] = pairOf("strides", window.strides, rank, 1);
+  const [dilationY, dilationX] = pairOf("dilations", window.dilations, rank, 1);
+  const pads = window.pads ?? new Array<number>(2 * rank).fill(0);
+  const [padTop, padLeft] = pairOf("pads", pads.slice(0, rank), rank, 0);
+  const [padBottom, padRight] = pairOf("pads", pads.slice(rank), rank, 0);
+  const places = (size: number, kernel: number, dilation: number, stride: number) =>
+    Math.max(0, Math.floor((size - (kernel - 1) * dilation - 1) / stride) + 1);
+  const geometry: Geometry = {
+    ...{ channels, height, width, kernelHeight, kernelWidth, strideY, strideX },
+    ...{ dilationY, dilationX, padTop, padLeft, padBottom, padRight },
+    columns: channels * kernelHeight * kernelWidth,
+    outputHeight: places(height + padTop + padBottom, kernelHeight, dilationY, strideY),
+    outputWidth: places(width + padLeft + padRight, kernelWidth, dilationX, strideX),
+  };
+  const plane = height * width;
+  return {
+    images,
+    geometry,
+    offset: groupIndex * channels * plane,
+    stride: allChannels * plane,
+  };
+}

@@ -1,0 +1,225 @@
+/** Layers whose inputs are known: what least squares can do with their weights. */
+import type { QuantizedTensor } from "./quantize.js";
+import type { CoreLayer, CoreLayerFit, CoreModule, CoreScheme, HeapBytes } from "../core/types.js";
+import { ArgumentError } from "../base/errors.js";
+import { Gram } from "./gram.js";
+import { copyOut, withScratch, type Scratch } from "../core/heap.js";
+import { unwrap } from "../core/load.js";
+import { checkFloats, checkInteger, checkKeys, checkObject, show } from "../base/options.js";
+import { sharing } from "./scheme.js";
+import { checkShape } from "../base/shape.js";
+import { toCodes } from "./types.js";
+
+export interface LayerOptions {
+  /** Of the weights: [outputs, inputs], or a convolution's [outputs, channels, height, width]. */
+  shape: readonly number[];
+  /** Which axis is the outputs: 0 (the default), or 1 of a matrix [inputs, outputs], as MatMul's. */
+  outputAxis?: number;
+  gram: Gram;
+  /** Added to the diagonal of XᵀX, as a fraction of its mean; 0.01 by default. */
+  damping?: number;
+}
+
+export interface RefitOptions extends LayerOptions {
+  /** Σ x x̂ᵀ, where the inputs changed from x to x̂ and `gram` is of x̂: [columns, columns]. */
+  crossSums?: Float32Array;
+}
+
+export interface LayerError {
+  /** E‖Wx − Ŵx‖², a sample. */
+  error: number;
+  /** E‖Wx‖². */
+  power: number;
+  /** error / power. */
+  relative: number;
+}
+
+export const maxDamping = 100;
+const defaultDamping = 0.01;
+
+export function checkDamping(value: unknown): number {
+  if (value === undefined) return defaultDamping;
+  if (typeof value === "number" && value >= 0 && value <= maxDamping) return value;
+  throw new ArgumentError(
+    `damping is ${show(value)}; it must be a number from 0 to ${maxDamping}.`,
+  );
+}
+
+export function checkGram(value: unknown, layer: CoreLayer): Gram {
+  if (!(value instanceof Gram)) {
+    throw new ArgumentError(`gram is ${show(value)}; it must be a Gram of the layer's inputs.`);
+  }
+  if (value.columns !== layer.columns) {
+    throw new ArgumentError(
+      `gram has ${value.columns} columns, the layer ${layer.columns} inputs.`,
+    );
+  }
+  return value;
+}
+
+/** The weights' rows and columns. */
+export function layerOf(w: Float32Array, shapeOption: unknown, outputAxis: unknown): CoreLayer {
+  checkFloats("weights", w);
+  const shape = checkShape(shapeOption, w.length);
+  if (shape.length < 2) {
+    throw new ArgumentError(`shape is ${show(shape)}; a layer has outputs and inputs.`);
+  }
+  const axis = checkInteger("outputAxis", outputAxis ?? 0, 0, shape.length === 2 ? 1 : 0);
+  const rows = shape[axis]!;
+  return { rows, columns: rows === 0 ? 0 : w.length / rows, inputsFirst: axis === 1 };
+}
+
+const layerKeys = ["shape", "outputAxis", "gram", "damping"] as const;
+
+function checkLayer(w: Float32Array, options: unknown, more: readonly string[] = []) {
+  const given = checkObject("options", options);
+  checkKeys("options", given, [...layerKeys, ...more]);
+  const layer = layerOf(w, given.shape, given.outputAxis);
+  return { given, layer, gram: checkGram(given.gram, layer), damping: checkDamping(given.damping) };
+}
+
+const momentsOf = (scratch: Scratch, gram: Gram) => ({
+  sums: scratch.copyIn(gram.sums),
+  samples: gram.rows,
+});
+
+/** What a fit is asked for, beyond the layer and the places in the heap. */
+export type FitRequest = Omit<
+  CoreLayerFit,
+  keyof CoreLayer | "weights" | "mask" | "sums" | "norms"
+>;
+
+export interface Fitted {
+  weights: Float32Array;
+  mask: Uint8Array;
+  /** The damping that was needed; undefined for what needs none. */
+  damping?: number;
+  quantized?: QuantizedTensor;
+}
+
+export function fitLayer(
+  w: Float32Array,
+  { layer, gram, mask }: { layer: CoreLayer; gram: Gram; mask?: Uint8Array },
+  request: FitRequest,
+): Fitted {
+  return withScratch((core, scratch) => {
+    const weights = scratch.copyIn(w);
+    const maskPlace = mask ? scratch.copyIn(mask) : scratch.allocate(w.length);
+    const moments =
+      request.method === "wanda"
+        ? { norms: scratch.copyIn(gram.norms()) }
+        : momentsOf(scratch, gram);
+    const found = unwrap(
+      core.fitLayer({ ...request, ...layer, ...moments, weights, mask: maskPlace }),
+    );
+    const quantized = request.scheme && quantizedOf(core, layer, request.scheme, found);
+    return {
+      weights: new Float32Array(copyOut(core, weights).buffer),
+      mask: copyOut(core, maskPlace),
+      ...(found.damping === undefined ? {} : { damping: found.damping }),
+      ...(quantized ? { quantized } : {}),
+    };
+  });
+}
+
+function quantizedOf(
+  core: CoreModule,
+  layer: CoreLayer,
+  scheme: CoreScheme,
+  found: { codes?: HeapBytes; scales?: HeapBytes; zeroPoints?: HeapBytes },
+): QuantizedTensor {
+  const type = scheme.type as QuantizedTensor["type"];
+  const zeroPoint =
+    found.zeroPoints!.size > 0
+      ? { zeroPoint: toCodes(type, copyOut(core, found.zeroPoints!)) }
+      : {};
+  return {
+    type,
+    shape: layer.inputsFirst ? [layer.columns, layer.rows] : [layer.rows, layer.columns],
+    ...sharing(scheme),
+    data: toCodes(type, copyOut(core, found.codes!)),
+    scale: new Float32Array(copyOut(core, found.scales!).buffer),
+    ...zeroPoint,
+  };
+}
+
+/**
+ * The weights that a mask keeps (1), fitted anew by least squares so that the layer's outputs stay; the
+ * others are 0.
+ */
+export function refit(w: Float32Array, mask: Uint8Array, options: RefitOptions): Float32Array {
+  const { given, layer, gram, damping } = checkLayer(w, options, ["crossSums"]);
+  if (!(mask instanceof Uint8Array) || mask.length !== w.length) {
+    throw new ArgumentError(`mask must be a Uint8Array of ${w.length} elements, as the weights.`);
+  }
+  const cross = given.crossSums === undefined ? [] : [checkFloats("crossSums", given.crossSums)];
+  return withScratch((core, scratch) => {
+    const weights = scratch.copyIn(w);
+    const crossSums = cross.map((sums) => scratch.copyIn(sums))[0];
+    unwrap(
+      core.fitLayer({
+        ...{ method: "refit", ...layer, weights, mask: scratch.copyIn(mask), damping },
+        ...momentsOf(scratch, gram),
+        ...(crossSums ? { crossSums } : {}),
+      }),
+    );
+    return new Float32Array(copyOut(core, weights).buffer);
+  });
+}
+
+/** What replacing the weights `w` by `approximation` does to the layer's outputs. */
+export function layerError(
+  w: Float32Array,
+  approximation: Float32Array,
+  options: Omit<LayerOptions, "damping">,
+): LayerError {
+  const { layer, gram } = checkLayer(w, options);
+  checkSameLength(w, approximation);
+  return withScratch((core, scratch) => {
+    const { squaredError: error, power } = unwrap(
+      core.layerError({
+        ...layer,
+        ...momentsOf(scratch, gram),
+        weights: scratch.copyIn(w),
+        approximation: scratch.copyIn(approximation),
+      }),
+    );
+    return { error, power, relative: power > 0 ? error / power : 0 };
+  });
+}
+
+/**
+ * What to add to the bias so that the mean of each output stays: one number an output. `gram` is of the
+ * inputs that `w` had; `changed` of those that `approximation` has, where they differ.
+ */
+export function biasCorrection(
+  w: Float32Array,
+  approximation: Float32Array,
+  options: Omit<LayerOptions, "damping"> & { changed?: Gram },
+): Float32Array {
+  const { given, layer, gram } = checkLayer(w, options, ["changed"]);
+  checkSameLength(w, approximation);
+  const changed = given.changed === undefined ? gram : checkGram(given.changed, layer);
+  return withScratch((core, scratch) => {
+    const out = scratch.allocate(layer.rows * Float32Array.BYTES_PER_ELEMENT);
+    unwrap(
+      core.biasCorrection({
+        ...layer,
+        weights: scratch.copyIn(w),
+        mean: scratch.copyIn(gram.mean()),
+        approximation: scratch.copyIn(approximation),
+        approximateMean: scratch.copyIn(changed.mean()),
+        out,
+      }),
+    );
+    return new Float32Array(copyOut(core, out).buffer);
+  });
+}
+
+function checkSameLength(w: Float32Array, approximation: Float32Array): void {
+  checkFloats("approximation", approximation);
+  if (approximation.length === w.length) return;
+  throw new ArgumentError(
+    `approximation has ${approximation.length} elements, the weights have ${w.length}.`,
+  );
+}

@@ -1,0 +1,199 @@
+/** Typed arrays: synchronous, copied in and out; results are plain and structured-cloneable. */
+import type { CoreErrorStats, CoreScheme } from "../core/types.js";
+import { ArgumentError, UnsupportedError } from "../base/errors.js";
+import { copyOut, withScratch } from "../core/heap.js";
+import { unwrap } from "../core/load.js";
+import {
+  checkBoolean,
+  checkFloats,
+  checkKeys,
+  checkObject,
+  checkOneOf,
+  optional,
+} from "../base/options.js";
+import { checkDamping, checkGram, fitLayer, layerOf } from "./layers.js";
+import { schemeOf, sharing } from "./scheme.js";
+import { checkShape, elementsOf } from "../base/shape.js";
+import {
+  checkType,
+  codeBytes,
+  codeBytesOf,
+  isSymmetricByDefault,
+  toCodes,
+  type Codes,
+  type QuantizedType,
+} from "./types.js";
+import type { Gram } from "./gram.js";
+
+/** What happens to a NaN or an infinity: an ArgumentError that names its index, or it counts as 0. */
+export type NonFinite = "error" | "zero";
+
+export interface QuantizeOptions {
+  type: QuantizedType;
+  /** By default one dimension. */
+  shape?: readonly number[];
+  /** One scale for each index along this axis (negative: from the end); by default one for all. */
+  axis?: number;
+  /** One scale for each run of this many elements along the last axis. */
+  blockSize?: number;
+  /** Zero point in the middle of the code range; by default as onnxruntime: for signed types. */
+  symmetric?: boolean;
+  nonFinite?: NonFinite;
+  /**
+   * Of the inputs of the layer whose weights these are: later weights make up for the errors of
+   * earlier ones (GPTQ).
+   */
+  gram?: Gram;
+  /** With `gram`: which axis is the outputs; 0 by default, 1 for a matrix [inputs, outputs]. */
+  outputAxis?: number;
+  /** With `gram`: added to the diagonal of XᵀX, as a fraction of its mean; 0.01 by default. */
+  damping?: number;
+  /** With `gram`: takes the inputs of large moments first. */
+  actOrder?: boolean;
+  /** With `gram`: the scales of all blocks come from the weights as they were given. */
+  staticGroups?: boolean;
+}
+
+/**
+ * x ≈ (code − zeroPoint) · scale for integer types; float types are converted one by one.
+ * Without `zeroPoint` it is the middle of the code range: 0 for signed types, 128 for uint8, ….
+ */
+export interface QuantizedTensor {
+  type: QuantizedType;
+  shape: number[];
+  axis?: number;
+  blockSize?: number;
+  /** 4-bit codes are packed, low nibble first; float types are their bit patterns. */
+  data: Codes;
+  /** Empty for float types, and for ggml's, whose scales are in `data`. */
+  scale: Float32Array;
+  /** Of the codes' type, and packed like them. */
+  zeroPoint?: Codes;
+}
+
+export interface ErrorStats {
+  /** Signal to quantization noise ratio in dB; Infinity when nothing differs. */
+  sqnr: number;
+  maxAbsError: number;
+  meanAbsError: number;
+  cosine: number;
+  /** The fraction of zeros in the second array. */
+  sparsity: number;
+}
+
+const feedbackKeys = ["outputAxis", "gram", "damping", "actOrder", "staticGroups"] as const;
+const quantizeKeys = [
+  ...["type", "shape", "axis", "blockSize", "symmetric", "nonFinite"],
+  ...feedbackKeys,
+];
+const laterQuantizeKeys = ["rounding", "search"];
+const tensorKeys = ["type", "shape", "axis", "blockSize", "data", "scale", "zeroPoint"] as const;
+
+/** Quantizes with onnxruntime's formulas, or ggml's for its types, byte for byte. */
+export function quantize(x: Float32Array, options: QuantizeOptions): QuantizedTensor {
+  checkFloats("x", x);
+  const given = checkObject("options", options);
+  for (const key of laterQuantizeKeys) {
+    if (key in given) throw new UnsupportedError(`Option "${key}" is not supported yet.`);
+  }
+  checkKeys("options", given, quantizeKeys);
+  const type = checkType("type", given.type);
+  const shape = checkShape(given.shape ?? [x.length], x.length);
+  const symmetric = optional(given.symmetric, (value) => checkBoolean("symmetric", value));
+  const nonFinite = checkOneOf("nonFinite", given.nonFinite ?? "error", ["error", "zero"]);
+  const isSymmetric = symmetric ?? isSymmetricByDefault(type);
+  const scheme = schemeOf(type, given, shape.length, isSymmetric, nonFinite);
+  if (given.gram !== undefined) return quantizeLayer(x, given, shape, scheme);
+  for (const key of feedbackKeys) {
+    if (given[key] !== undefined) throw new ArgumentError(`Option "${key}" needs a gram.`);
+  }
+
+  return withScratch((core, scratch) => {
+    const input = scratch.copyIn(x);
+    const parts = unwrap(core.quantize(input.ptr, x.length, shape, scheme));
+    const data = toCodes(type, copyOut(core, parts.codes));
+    const scale = new Float32Array(copyOut(core, parts.scales).buffer);
+    const zeroPoint =
+      parts.zeroPoints.size > 0
+        ? { zeroPoint: toCodes(type, copyOut(core, parts.zeroPoints)) }
+        : {};
+    return { type, shape, ...sharing(scheme), data, scale, ...zeroPoint };
+  });
+}
+
+/** GPTQ. */
+function quantizeLayer(
+  w: Float32Array,
+  given: Record<string, unknown>,
+  shape: number[],
+  scheme: CoreScheme,
+): QuantizedTensor {
+  const layer = layerOf(w, shape, given.outputAxis);
+  if (shape.length > 2 && scheme.granularity === "block") {
+    throw new ArgumentError("With a gram, blocks need weights of two dimensions.");
+  }
+  if (scheme.granularity === "axis" && scheme.axis > (shape.length > 2 ? 0 : 1)) {
+    throw new ArgumentError("With a gram, axis must be 0 for weights of more than two dimensions.");
+  }
+  const { quantized } = fitLayer(
+    w,
+    { layer, gram: checkGram(given.gram, layer) },
+    {
+      method: "feedback",
+      target: "none",
+      damping: checkDamping(given.damping),
+      actOrder: checkBoolean("actOrder", given.actOrder ?? false),
+      staticGroups: checkBoolean("staticGroups", given.staticGroups ?? false),
+      scheme,
+    },
+  );
+  return { ...quantized!, shape };
+}
+
+function checkCodes(type: QuantizedType, data: Uint8Array, count: number): void {
+  const expected = codeBytesOf(type, count);
+  if (data.length === expected) return;
+  throw new ArgumentError(
+    `data has ${data.length} bytes; ${count} elements of ${type} take ${expected}.`,
+  );
+}
+
+/** The values that the codes stand for, as float32. */
+export function dequantize(tensor: QuantizedTensor): Float32Array {
+  const given = checkObject("tensor", tensor);
+  checkKeys("tensor", given, tensorKeys);
+  const type = checkType("type", given.type);
+  const shape = checkShape(given.shape);
+  const symmetric = given.zeroPoint === undefined;
+  const scheme = schemeOf(type, given, shape.length, symmetric);
+  const data = codeBytes("data", type, given.data);
+  const scale = checkFloats("scale", given.scale);
+  const zeroPoint = symmetric ? new Uint8Array(0) : codeBytes("zeroPoint", type, given.zeroPoint);
+  const count = elementsOf(shape);
+  checkCodes(type, data, count);
+
+  return withScratch((core, scratch) => {
+    const codes = scratch.copyIn(data);
+    const scales = scratch.copyIn(scale);
+    const zeroPoints = scratch.copyIn(zeroPoint);
+    const out = scratch.allocate(count * Float32Array.BYTES_PER_ELEMENT);
+    unwrap(core.dequantize(shape, scheme, codes, scales, zeroPoints, out.ptr));
+    return new Float32Array(copyOut(core, out).buffer);
+  });
+}
+
+/** How far `b` is from `a`. */
+export function compareArrays(a: Float32Array, b: Float32Array): ErrorStats {
+  checkFloats("a", a);
+  checkFloats("b", b);
+  if (a.length !== b.length) {
+    throw new ArgumentError(`The arrays differ in length: ${a.length} and ${b.length}.`);
+  }
+  return withScratch((core, scratch) => {
+    const first = scratch.copyIn(a);
+    const second = scratch.copyIn(b);
+    const stats: CoreErrorStats = unwrap(core.errorStats(first.ptr, second.ptr, a.length));
+    const { sqnr, maxAbsError, meanAbsError, cosine, sparsity } = stats;
+    return { sqnr, maxAbsError, meanAbsError, cosine, sparsity };
+  });
+}

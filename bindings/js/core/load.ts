@@ -1,0 +1,195 @@
+/** Loads the core, keeps it, and replaces it after a trap. */
+import { compileUrl } from "#platform";
+import type { CoreError, CoreModule } from "./types.js";
+import { ArgumentError, fromCoreError, ModelShrinkError, OutOfMemoryError } from "../base/errors.js";
+import createModule from "./modelshrink.mjs";
+
+export interface InitOptions {
+  /** The core's binary; by default the file beside this module. A URL is fetched. */
+  wasm?: URL | Response | BufferSource | WebAssembly.Module;
+  /** Which of the two default binaries: "auto" (the default) asks the engine. */
+  simd?: "auto" | boolean;
+}
+
+export interface InitInfo {
+  /** Whether the core that runs uses SIMD instructions. */
+  simd: boolean;
+}
+
+/** A module with one function whose body is `v128.const 0; drop`. */
+const simdProbe = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 23, 1, 21, 0, 253, 12, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 26, 11,
+]);
+
+let binary: WebAssembly.Module | undefined;
+let loading: Promise<CoreModule> | undefined;
+let current: CoreModule | undefined;
+
+function defaultUrl(simd: "auto" | boolean): URL {
+  // Each URL is spelled out, so that bundlers see both files.
+  return (simd === "auto" ? WebAssembly.validate(simdProbe) : simd)
+    ? new URL("./wasm/modelshrink-simd.wasm", import.meta.url)
+    : new URL("./wasm/modelshrink-baseline.wasm", import.meta.url);
+}
+
+async function compileResponse(response: Response): Promise<WebAssembly.Module> {
+  if (!response.ok) {
+    throw new ModelShrinkError(
+      `The core could not be loaded from ${response.url}: HTTP status ${response.status}.`,
+      "io",
+    );
+  }
+  return WebAssembly.compile(await response.arrayBuffer());
+}
+
+function checkOptions({ wasm, simd = "auto" }: InitOptions): void {
+  if (simd !== "auto" && typeof simd !== "boolean") {
+    throw new ArgumentError(`simd is ${String(simd)}; it may be "auto", true or false.`);
+  }
+  const known =
+    wasm === undefined ||
+    wasm instanceof URL ||
+    wasm instanceof WebAssembly.Module ||
+    wasm instanceof ArrayBuffer ||
+    ArrayBuffer.isView(wasm) ||
+    (typeof Response !== "undefined" && wasm instanceof Response);
+  if (!known) {
+    throw new ArgumentError(
+      "wasm may be a URL, a Response, an ArrayBuffer, a typed array or a WebAssembly.Module.",
+    );
+  }
+}
+
+function compile({ wasm, simd = "auto" }: InitOptions): Promise<WebAssembly.Module> {
+  if (wasm instanceof WebAssembly.Module) return Promise.resolve(wasm);
+  if (wasm === undefined) return compileUrl(defaultUrl(simd));
+  if (wasm instanceof URL) return compileUrl(wasm);
+  if (wasm instanceof ArrayBuffer || ArrayBuffer.isView(wasm)) return WebAssembly.compile(wasm);
+  return compileResponse(wasm);
+}
+
+/**
+ * A fresh instance. Instantiating is synchronous where the engine allows it (some refuse large
+ * modules on a page's main thread), so that a synchronous call can follow a trap at once.
+ */
+function instantiate(module: WebAssembly.Module): Promise<CoreModule> {
+  return new Promise((resolve, reject) => {
+    const overrides = {
+      instantiateWasm(
+        imports: WebAssembly.Imports,
+        receive: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void,
+      ) {
+        let instance;
+        try {
+          instance = new WebAssembly.Instance(module, imports);
+        } catch {
+          WebAssembly.instantiate(module, imports).then((late) => {
+            receive(late, module);
+          }, reject);
+          return {};
+        }
+        receive(instance, module);
+        return instance.exports;
+      },
+      print: () => undefined,
+      printErr: () => undefined,
+    };
+    let isReady = false;
+    createModule(overrides).then((core) => {
+      if (!isReady) current = core;
+      resolve(core);
+    }, reject);
+    // Emscripten fills in the very object that it was given.
+    isReady = "simdTarget" in overrides;
+    if (isReady) current = overrides as unknown as CoreModule;
+  });
+}
+
+/** The core, loaded with default options when nobody called `init()`. */
+export async function loadCore(options: InitOptions = {}): Promise<CoreModule> {
+  checkOptions(options);
+  if (current) return current;
+  loading ??= (async () => {
+    try {
+      binary ??= await compile(options);
+      return await instantiate(binary);
+    } catch (cause) {
+      if (cause instanceof ModelShrinkError) throw cause;
+      throw new ModelShrinkError(`The core could not be loaded: ${String(cause)}`, "io", { cause });
+    } finally {
+      loading = undefined;
+    }
+  })();
+  return loading;
+}
+
+/**
+ * Loads the WebAssembly core. Idempotent: once it is loaded, further calls and their options change
+ * nothing. Model functions call it themselves; array functions are synchronous and need it first.
+ */
+export async function init(options: InitOptions = {}): Promise<InitInfo> {
+  const core = await loadCore(options);
+  return { simd: core.simdTarget() === "WASM" };
+}
+
+/** What the loaded core was made from, for workers. */
+export function compiledCore(): WebAssembly.Module {
+  if (binary) return binary;
+  throw new ModelShrinkError("The core is not loaded.", "internal");
+}
+
+/** The loaded core, for synchronous functions. */
+export function loadedCore(): CoreModule {
+  if (current) return current;
+  throw new ModelShrinkError(
+    "modelshrink is not initialized: call `await init()` once before the array functions.",
+    "internal",
+  );
+}
+
+/** Whether `core` still runs: a trap ends an instance, and its objects with it. */
+export function isAlive(core: CoreModule): boolean {
+  return core === current;
+}
+
+function fromTrap(cause: unknown): ModelShrinkError {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  // The core is built without exceptions: an allocation that fails inside the C++ library aborts.
+  if (/memory(?! access)|oom|abort/i.test(text)) {
+    return new OutOfMemoryError("The core ran out of memory and was restarted.", { cause });
+  }
+  return new ModelShrinkError(`The core stopped and was restarted: ${text}`, "internal", { cause });
+}
+
+function restart(dead: CoreModule): void {
+  if (!isAlive(dead) || !binary) return;
+  current = undefined;
+  const restarted = instantiate(binary).finally(() => {
+    loading = undefined;
+  });
+  restarted.catch(() => undefined);
+  loading = restarted;
+}
+
+/** Runs one synchronous piece of work in the core; a trap in it becomes one of our errors. */
+export function callCore<T>(core: CoreModule, work: (core: CoreModule) => T): T {
+  try {
+    return work(core);
+  } catch (error) {
+    if (error instanceof ModelShrinkError) throw error;
+    const isTrap = error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
+    if (isTrap) restart(core);
+    throw isTrap
+      ? fromTrap(error)
+      : new ModelShrinkError(`The core failed: ${String(error)}`, "internal", { cause: error });
+  }
+}
+
+/** The value of a result of the core, whose errors are values too. */
+export function unwrap<T>(result: T | CoreError): T {
+  if (typeof result === "object" && result !== null && "error" in result) {
+    throw fromCoreError(result);
+  }
+  return result;
+}

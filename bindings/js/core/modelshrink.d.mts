@@ -1,0 +1,14 @@
+import type { CoreModule } from "./types.js";
+
+/** What the Emscripten glue asks of its host; it never fetches anything itself. */
+export interface ModuleOverrides {
+  instantiateWasm(
+    imports: WebAssembly.Imports,
+    receive: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void,
+  ): WebAssembly.Exports | Record<string, never>;
+  print(text: string): void;
+  printErr(text: string): void;
+}
+
+declare const createModule: (overrides: ModuleOverrides) => Promise<CoreModule>;
+export default createModule;

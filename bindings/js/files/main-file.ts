@@ -1,0 +1,38 @@
+/** Which file of a set is the one that names the others. */
+import { ArgumentError } from "../base/errors.js";
+
+/** In the order of preference: what names other files comes before what may be one of them. */
+const kinds: readonly RegExp[] = [
+  /\.index\.json$/i,
+  /(^|\/)model\.json$/i,
+  /\.onnx$/i,
+  /-0*1-of-\d+\.gguf$/i,
+  /\.gguf$/i,
+  /\.safetensors$/i,
+];
+
+const list = (names: readonly string[]) =>
+  names.slice(0, 8).join(", ") + (names.length > 8 ? ", …" : "");
+
+/** The main file among `names`; an ArgumentError when there is none or more than one. */
+export function mainFileOf(names: readonly string[]): string {
+  const [first] = names;
+  if (first !== undefined && names.length === 1) return first;
+  for (const kind of kinds) {
+    const [main, ...others] = names.filter((name) => kind.test(name));
+    if (main === undefined) continue;
+    if (others.length === 0) return main;
+    throw new ArgumentError(
+      `There are several models among the files (${list([main, ...others])}): give one of them alone.`,
+    );
+  }
+  // A TensorFlow.js model need not be called model.json.
+  const [json, ...others] = names.filter((name) => /\.json$/i.test(name));
+  if (json !== undefined && others.length === 0) return json;
+  throw new ArgumentError(
+    names.length === 0
+      ? "There are no files."
+      : `None of the files is known as a model (${list(names)}): an .onnx, .safetensors, .gguf, ` +
+          ".index.json or model.json file is needed.",
+  );
+}

@@ -1,0 +1,360 @@
+/** Outputs as files, which appear whole or not at all, and runs that can be resumed. */
+import { mkdir, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { basename, dirname, join, sep } from "node:path";
+import type { CoreReport, CoreTensorReport } from "../../core/types.js";
+import { ArgumentError, IntegrityError, ModelShrinkError } from "../../base/errors.js";
+import { formatTitles } from "../../recipe/presets.js";
+import type { FileSetSink, FinishedUnits, Piece, RunIdentity, Target } from "../target.js";
+import { checksumOf } from "./checksum.js";
+import { hidden } from "./hidden.js";
+import { ioError } from "./io-error.js";
+import { Journal, type WrittenPiece } from "./journal.js";
+import { releaseLock, takeLock } from "./lock.js";
+import { readFully } from "./read-fully.js";
+
+/** Writes at a time: the system's threads write while others compute. */
+const maxParallel = 4;
+
+const minSpareBytes = 1 << 16;
+
+/** After so many written bytes the disk is told to begin. */
+const syncBytes = 1 << 25;
+
+async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw cause instanceof ModelShrinkError ? cause : ioError("write", path, cause);
+  }
+}
+
+/** The rename would replace a device, or fail on a folder after all the work. */
+async function checkReplaceable(path: string): Promise<void> {
+  const target = await stat(path).catch(() => undefined);
+  if (!target || target.isFile()) return;
+  const reason = target.isDirectory() ? "it is a folder" : "it is not a regular file";
+  throw new ModelShrinkError(`Cannot write "${path}": ${reason}.`, "io");
+}
+
+/** One output file under its temporary name. */
+class PartFile {
+  readonly path: string;
+  readonly part: string;
+  readonly size: number;
+  #handle: FileHandle | undefined;
+  #unsynced = 0;
+  #sync: Promise<void> | undefined;
+  #syncFailure: { cause: unknown } | undefined;
+
+  constructor(path: string, size: number) {
+    this.path = path;
+    this.part = hidden(path, "part");
+    this.size = size;
+  }
+
+  /** `kept`: what an earlier run has written stays. */
+  async open(kept: boolean): Promise<void> {
+    await checkReplaceable(this.path);
+    await attempt(this.path, async () => {
+      this.#handle = await open(this.part, kept ? "r+" : "w+");
+    });
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    await attempt(this.path, async () => {
+      let done = 0;
+      while (done < bytes.length) {
+        const { bytesWritten } = await this.#file().write(
+          bytes,
+          done,
+          bytes.length - done,
+          offset + done,
+        );
+        done += bytesWritten;
+      }
+    });
+    const found = await this.#read(offset, bytes.length);
+    if (Buffer.compare(found, bytes) !== 0) {
+      throw new IntegrityError(`"${this.path}" does not read back as it was written.`, { offset });
+    }
+    this.#startSync(bytes.length);
+  }
+
+  /** Whether an earlier run's bytes have reached the disk. */
+  async has({ offset, length, checksum }: WrittenPiece): Promise<boolean> {
+    return checksumOf(await this.#read(offset, length)) === checksum;
+  }
+
+  /** Everything is on the disk. */
+  async finish(): Promise<void> {
+    await this.#sync;
+    await attempt(this.path, async () => {
+      await this.#file().sync();
+      // Systems tell of a write that failed only once.
+      if (this.#syncFailure) throw this.#syncFailure.cause;
+    });
+    const { size } = await this.#file().stat();
+    if (size !== this.size) {
+      throw new IntegrityError(`"${this.path}" has ${size} bytes instead of ${this.size}.`);
+    }
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#handle?.close();
+    this.#handle = undefined;
+  }
+
+  #read(offset: number, length: number): Promise<Uint8Array> {
+    return attempt(this.path, () => readFully(this.#file(), offset, length));
+  }
+
+  /** The disk works meanwhile, so that there is little left to wait for in the end. */
+  #startSync(written: number): void {
+    this.#unsynced += written;
+    if (this.#unsynced < syncBytes || this.#sync) return;
+    this.#unsynced = 0;
+    this.#sync = this.#file()
+      .datasync()
+      .catch((cause: unknown) => {
+        this.#syncFailure = { cause };
+      })
+      .finally(() => (this.#sync = undefined));
+  }
+
+  #file(): FileHandle {
+    if (!this.#handle) throw new Error("the file is not open");
+    return this.#handle;
+  }
+}
+
+/** Makes new names themselves durable, where the system can open folders. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r").catch(() => undefined);
+  await folder?.sync().catch(() => undefined);
+  await folder?.close();
+}
+
+/** Where output files go. */
+interface Place {
+  folder: string;
+  /** Whether the folder may be made. */
+  isNew: boolean;
+  pathFor: (name: string) => string;
+}
+
+class FileTargetSink implements FileSetSink {
+  readonly #place: Place;
+  readonly #resume: boolean;
+  #files: PartFile[] = [];
+  #journal: Journal | undefined;
+  readonly #locks: string[] = [];
+  readonly #writes = new Set<Promise<void>>();
+  /** Of units in the journal. */
+  readonly #notes = new Set<Promise<void>>();
+  readonly #spares: ArrayBuffer[] = [];
+  #failure: { cause: unknown } | undefined;
+
+  constructor(place: Place, resume: boolean) {
+    this.#place = place;
+    this.#resume = resume;
+  }
+
+  async open(run: RunIdentity): Promise<FinishedUnits> {
+    this.#files = run.files.map(
+      ({ name, sizeBytes }) => new PartFile(this.#place.pathFor(name), sizeBytes),
+    );
+    await refuseInputs(this.#files, run);
+    await this.#makeFolders();
+    const main = this.#files[0]!.path;
+    for (const { path } of this.#files) {
+      this.#locks.push(await attempt(path, () => takeLock(path)));
+    }
+    const { journal, finished } = await attempt(main, () =>
+      Journal.open(hidden(main, "journal"), run, {
+        resume: this.#resume,
+        openParts: (isKept) => this.#openParts(isKept),
+        has: (piece) => this.#files[piece.file]?.has(piece) ?? Promise.resolve(false),
+      }),
+    );
+    this.#journal = journal;
+    return finished;
+  }
+
+  async write(piece: Piece): Promise<void> {
+    this.#inBackground(this.#writes, this.#writeNow(piece));
+    if (this.#writes.size >= maxParallel) await Promise.race(this.#writes);
+    if (this.#failure) throw this.#failure.cause;
+  }
+
+  spare(size: number): Uint8Array<ArrayBuffer> | undefined {
+    const i = this.#spares.findIndex(({ byteLength }) => byteLength >= size);
+    const [buffer] = i < 0 ? [] : this.#spares.splice(i, 1);
+    return buffer && new Uint8Array(buffer, 0, size);
+  }
+
+  finish(unit: number, report: CoreTensorReport | undefined): void {
+    const areWritten = Promise.all(this.#writes);
+    this.#inBackground(
+      this.#notes,
+      areWritten.then(() => this.#note(unit, report)),
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.#allWritten();
+    for (const file of this.#files) await file.finish();
+    const [main, ...others] = this.#files;
+    await attempt(main!.path, async () => {
+      // Whoever looks finds the old set, no main file, or the new set.
+      if (others.length > 0) await rm(main!.path, { force: true });
+      for (const file of [...others, main!]) await rename(file.part, file.path);
+      await this.#journal?.remove();
+    });
+    for (const folder of new Set(this.#files.map(({ path }) => dirname(path)))) {
+      await syncFolder(folder);
+    }
+    await this.#release();
+  }
+
+  async abort(): Promise<void> {
+    try {
+      await Promise.allSettled([...this.#writes, ...this.#notes]);
+      for (const file of this.#files) await file.close();
+      if (this.#resume) await this.#journal?.close();
+      else if (this.#isLocked()) await this.#discard();
+    } finally {
+      await this.#release();
+    }
+  }
+
+  async #writeNow({ unit, file, offset, bytes }: Piece): Promise<void> {
+    const checksum = checksumOf(bytes);
+    await this.#files[file]?.write(offset, bytes);
+    this.#journal?.add(unit, { file, offset, length: bytes.length, checksum });
+    this.#keepSpare(bytes.buffer as ArrayBuffer);
+  }
+
+  /** The system has to clear fresh memory first. */
+  #keepSpare(buffer: ArrayBuffer): void {
+    const isWorthIt = buffer.byteLength >= minSpareBytes;
+    if (isWorthIt && this.#spares.length < maxParallel) this.#spares.push(buffer);
+  }
+
+  async #note(unit: number, report: CoreTensorReport | undefined): Promise<void> {
+    // It may have been one of the unit's bytes.
+    if (this.#failure) return;
+    await attempt(this.#files[0]!.path, async () => this.#journal?.finish(unit, report));
+  }
+
+  /** The next call hears of its failure. */
+  #inBackground(works: Set<Promise<void>>, work: Promise<void>): void {
+    const tracked = work
+      .catch((cause: unknown) => {
+        this.#failure ??= { cause };
+      })
+      .finally(() => works.delete(tracked));
+    works.add(tracked);
+  }
+
+  async #allWritten(): Promise<void> {
+    await Promise.all([...this.#writes, ...this.#notes]);
+    if (this.#failure) throw this.#failure.cause;
+  }
+
+  /** The target's own folder, where that is meant to be new, and those that names have in them. */
+  async #makeFolders(): Promise<void> {
+    const { folder, isNew } = this.#place;
+    const inner = this.#files.map(({ path }) => dirname(path)).filter((it) => it !== folder);
+    for (const path of new Set(isNew ? [folder, ...inner] : inner)) {
+      await attempt(path, () => mkdir(path, { recursive: true }));
+    }
+  }
+
+  async #discard(): Promise<void> {
+    for (const { part } of this.#files) await rm(part, { force: true });
+    await this.#journal?.remove();
+  }
+
+  /** Whether the parts are an earlier run's. */
+  async #openParts(isKept: boolean): Promise<boolean> {
+    const found = await Promise.all(
+      this.#files.map(({ part }) => stat(part).catch(() => undefined)),
+    );
+    const areThere = isKept && found.every((it) => it?.isFile());
+    for (const file of this.#files) await file.open(areThere);
+    return areThere;
+  }
+
+  /** Whether what is under the temporary names is this run's to remove. */
+  #isLocked(): boolean {
+    return this.#files.length > 0 && this.#locks.length === this.#files.length;
+  }
+
+  async #release(): Promise<void> {
+    for (const lock of this.#locks) await releaseLock(lock);
+  }
+}
+
+/** Replacing an input while it is read would lose both. */
+async function refuseInputs(files: readonly PartFile[], { inputs }: RunIdentity): Promise<void> {
+  const paths = inputs.flatMap(({ path }) => (path === undefined ? [] : [path]));
+  const taken = new Set(await Promise.all(paths.map((path) => realpath(path))));
+  for (const { path } of files) {
+    const existing = await realpath(path).catch(() => undefined);
+    if (existing !== undefined && taken.has(existing)) {
+      throw new ArgumentError(`The output "${path}" is a file of the model itself: name another.`);
+    }
+  }
+}
+
+const mainExtension = /\.(onnx|safetensors|gguf|json)$/i;
+
+/** What the name of a main output file ends in. */
+function extensionOf({ format, files }: CoreReport): string {
+  return format === "tfjs" || (format === "safetensors" && files.length > 1) ? "json" : format;
+}
+
+/** A name that promises another format would mislead whoever loads the file. */
+function checkExtension(path: string, planned: CoreReport): void {
+  const [, extension] = mainExtension.exec(path) ?? [];
+  const expected = extensionOf(planned);
+  if (extension === undefined || extension.toLowerCase() === expected) return;
+  throw new ArgumentError(
+    `The output "${path}" would be ${formatTitles[planned.format]}: its name has to end in ` +
+      `.${expected}, or in "/" for a folder.`,
+  );
+}
+
+/**
+ * A path names the output file. An output of several files goes into the path's folder, if the path
+ * ends like a model's main file, whose name it then is; otherwise the path is the folder itself. An
+ * existing folder, or a path that ends in "/", takes the files by their own names.
+ */
+export function pathTarget(path: string, isResuming: boolean): Target {
+  const intoFolder = {
+    folder: join(path),
+    isNew: true,
+    pathFor: (name: string) => join(path, name),
+  };
+  let place: Place = intoFolder;
+  return {
+    async mainName(planned) {
+      const isOne = planned.files.length === 1;
+      const isFolder =
+        path.endsWith("/") ||
+        path.endsWith(sep) ||
+        (await stat(path).then(
+          (it) => it.isDirectory(),
+          () => false,
+        ));
+      if (isFolder || (!isOne && !mainExtension.test(path))) return undefined;
+      checkExtension(path, planned);
+      const folder = dirname(path);
+      const pathFor = isOne ? () => path : (name: string) => join(folder, name);
+      place = { folder, isNew: false, pathFor };
+      return basename(path);
+    },
+    sink: () => new FileTargetSink(place, isResuming),
+  };
+}

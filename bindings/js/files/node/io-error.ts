@@ -1,0 +1,20 @@
+import { ModelShrinkError } from "../../base/errors.js";
+
+const reasons: Record<string, string> = {
+  EACCES: "permission denied",
+  EDQUOT: "the disk quota is used up",
+  EISDIR: "it is a folder",
+  EMFILE: "too many open files",
+  ENOENT: "no such file or folder",
+  ENOSPC: "the disk is full",
+  ENOTDIR: "a part of the path is not a folder",
+  EPERM: "not permitted",
+  EROFS: "the file system is read-only",
+};
+
+/** A system error as a sentence, e.g. `Cannot write "x.onnx": the disk is full.` */
+export function ioError(action: string, path: string, cause: unknown): ModelShrinkError {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const reason = reasons[code] ?? (cause instanceof Error ? cause.message : String(cause));
+  return new ModelShrinkError(`Cannot ${action} "${path}": ${reason}.`, "io", { cause });
+}

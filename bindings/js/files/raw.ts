@@ -1,0 +1,77 @@
+/** What every kind of source is turned into first. */
+import { IntegrityError } from "../base/errors.js";
+
+/** Bytes that are read piece by piece, wherever they are. */
+export interface RandomAccess {
+  /** In bytes. */
+  size: number;
+  /**
+   * Exactly `length` bytes at `offset`; modelshrink never asks past `size`. Reads of one model come one
+   * after the other, and the next one may fill the same memory again.
+   */
+  read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
+}
+
+/** A file of a model before its reads are checked. */
+export interface RawFile extends RandomAccess {
+  name?: string;
+  /** Changes when the content does, where the platform says so. */
+  version?: string | undefined;
+  /** Where it is in the file system. */
+  path?: string;
+  /** Whether one read waits for the other. */
+  isSerial?: boolean;
+  /** Whether reading costs nothing, so that a window would only copy. */
+  inMemory?: boolean;
+  close?(): Promise<void>;
+}
+
+/** A model's files before their reads are checked. */
+export interface RawFileSet {
+  main: RawFile;
+  /** The file of this name relative to the main file's folder. */
+  open(name: string): Promise<RawFile | undefined>;
+}
+
+/** A file without neighbours. */
+export const alone = (main: RawFile): RawFileSet => ({
+  main,
+  open: () => Promise.resolve(undefined),
+});
+
+async function readExactly(raw: RawFile, offset: number, length: number): Promise<Uint8Array> {
+  const bytes = await raw.read(offset, length);
+  if (bytes.length !== length) {
+    throw new IntegrityError(
+      `The source gave ${bytes.length} bytes where ${length} were asked at byte ${offset} of ` +
+        `${raw.size}: it is shorter than it said, or changed.`,
+      { offset },
+    );
+  }
+  return bytes;
+}
+
+/** Headers are walked in small steps, so small reads are served from a window of this size … */
+const windowBytes = 65536;
+/** … that doubles up to this one while they follow one another: every request may be a round trip. */
+const maxWindowBytes = 1 << 20;
+
+/** Reads of `raw` that give exactly what is asked, or throw. */
+export function windowed(raw: RawFile): (offset: number, length: number) => Promise<Uint8Array> {
+  let window: Uint8Array = new Uint8Array(0);
+  let start = 0;
+  let ahead = windowBytes;
+  return async (offset, length) => {
+    if (raw.inMemory || length > windowBytes) return readExactly(raw, offset, length);
+    const end = start + window.length;
+    if (offset < start || offset + length > end) {
+      const follows = end > 0 && offset >= start && offset <= end;
+      ahead = follows ? Math.min(2 * ahead, maxWindowBytes) : windowBytes;
+      window = new Uint8Array(0);
+      const size = Math.max(length, Math.min(ahead, raw.size - offset));
+      window = await readExactly(raw, offset, size);
+      start = offset;
+    }
+    return window.subarray(offset - start, offset - start + length);
+  };
+}

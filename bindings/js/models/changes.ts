@@ -1,0 +1,14 @@
+/** What a report says became of a tensor. */
+import type { PlannedTensor } from "./models.js";
+import { elementsOf } from "../base/shape.js";
+
+/** Whether weights of it were made zero or fitted anew; codes may be zero anyway. */
+export const isPruned = ({ method }: PlannedTensor) => method !== undefined && method !== "gptq";
+
+/** Whether it lost channels. */
+export const isCut = ({ shape, outputShape }: PlannedTensor) =>
+  elementsOf(outputShape) < elementsOf(shape);
+
+/** Whether it is written otherwise than it was. */
+export const isChanged = (tensor: PlannedTensor) =>
+  tensor.from !== tensor.to || tensor.method !== undefined || isCut(tensor);

@@ -1,0 +1,88 @@
+/** Models whose structure is read, and their release whatever happens. */
+import type { CoreModel, CoreModule } from "../core/types.js";
+import { aboutFile } from "../base/errors.js";
+import { loadCore, unwrap } from "../core/load.js";
+import { Meter, type Progress } from "../base/meter.js";
+import { Pacer } from "../base/pace.js";
+import { openSource, type OpenFile, type OpenFileSet, type Source } from "../files/open.js";
+import { callLive, readModel } from "./steps.js";
+
+export interface RunOptions {
+  /** Rejects with the signal's reason; nothing is left behind. */
+  signal?: AbortSignal;
+  onProgress?: (progress: Progress) => void;
+}
+
+export interface OpenModel {
+  core: CoreModule;
+  model: CoreModel;
+  /** As the core numbers them; the main one first. */
+  files: OpenFile[];
+  pacer: Pacer;
+}
+
+/** How much of a file is enough to know its format. */
+const headBytes = 64;
+
+/** Objects of an instance that has trapped are gone with it. */
+export function release(core: CoreModule, object: { delete(): void } | undefined): void {
+  try {
+    if (object)
+      callLive(core, () => {
+        object.delete();
+      });
+  } catch {
+    // Nothing to free.
+  }
+}
+
+/** Reads the structure of a model that is open already. */
+export async function readStructure(
+  core: CoreModule,
+  source: OpenFileSet,
+  options: RunOptions,
+): Promise<OpenModel> {
+  const { main } = source;
+  const head = await main.read(0, Math.min(headBytes, main.size));
+  let model: CoreModel;
+  try {
+    model = callLive(core, () => unwrap(core.openModel(main.name, main.size, head)));
+  } catch (error) {
+    throw aboutFile(main.name, error);
+  }
+  try {
+    const pacer = new Pacer(options.signal);
+    const meter = new Meter(options, "read", main.size);
+    const files = await readModel(model, source, {
+      core,
+      pacer,
+      onRead: (range) => {
+        if (range.file === 0) meter.advanceTo(range.offset + range.size);
+      },
+    });
+    meter.advanceTo(main.size);
+    return { core, model, files, pacer };
+  } catch (error) {
+    release(core, model);
+    throw error;
+  }
+}
+
+/** Opens and reads a model, does `work`, and closes everything whatever happens. */
+export async function withModel<T>(
+  source: Source,
+  options: RunOptions,
+  work: (opened: OpenModel) => Promise<T>,
+): Promise<T> {
+  options.signal?.throwIfAborted();
+  const core = await loadCore();
+  const opened = await openSource(source, options.signal);
+  let model: OpenModel | undefined;
+  try {
+    model = await readStructure(core, opened, options);
+    return await work(model);
+  } finally {
+    release(core, model?.model);
+    await opened.close();
+  }
+}

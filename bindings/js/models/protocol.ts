@@ -1,0 +1,47 @@
+/** What a pool and its workers say to each other. All is structured-cloneable; bytes are transferred. */
+import type { CoreTensorReport } from "../core/types.js";
+import type { ErrorCode } from "../base/errors.js";
+import type { Order } from "./run.js";
+
+export interface FileName {
+  name: string;
+  size: number;
+}
+
+export type ToWorker =
+  | { kind: "start"; module: WebAssembly.Module; files: FileName[]; order: Order }
+  | { kind: "unit"; unit: number }
+  /** The answer to the "read" of this number. */
+  | { kind: "bytes"; id: number; bytes: Uint8Array }
+  /** The answer to "write". */
+  | { kind: "written" };
+
+export interface PlainError {
+  message: string;
+  code: ErrorCode;
+  tensor: string | undefined;
+  offset: number | undefined;
+}
+
+export type FromWorker =
+  /** Ready for a unit. */
+  | { kind: "ready" }
+  /** The moments of a layer's inputs, answered as "read" is. */
+  | { kind: "moments"; id: number; tensor: number; size: number }
+  | { kind: "read"; id: number; file: number; offset: number; length: number }
+  | { kind: "write"; unit: number; file: number; offset: number; bytes: Uint8Array }
+  | { kind: "finished"; unit: number; report: CoreTensorReport | undefined }
+  | { kind: "failed"; error: PlainError };
+
+/** One end of the line between them. */
+export interface Port<Out, In> {
+  post(message: Out, transfer?: ArrayBuffer[]): void;
+  onMessage(listener: (message: In) => void): void;
+}
+
+/** A worker as its pool sees it. */
+export interface WorkerPort extends Port<ToWorker, FromWorker> {
+  /** It could not start, or ended by itself. */
+  onError(listener: (cause: unknown) => void): void;
+  terminate(): void;
+}

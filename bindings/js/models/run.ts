@@ -1,0 +1,93 @@
+/** Runs a plan: every unit of the layout, from the model's files into a sink. */
+import { digestOf, momentsReader, type Calibration } from "../recipe/calibration.js";
+import type { CoreReport, CoreTensorReport, CoreTensorSpec, CoreWriteOptions } from "../core/types.js";
+import { unwrap } from "../core/load.js";
+import { Meter } from "../base/meter.js";
+import { release, type OpenModel, type RunOptions } from "./open.js";
+import { CheckedSink, type FileSetSink, type RunIdentity } from "../files/target.js";
+import { rangesAheadOf } from "../files/ranges.js";
+import { callLive, runSteps } from "./steps.js";
+import { WorkerPool } from "./pool.js";
+
+/** What the core is asked to write. */
+export interface Order {
+  specs: CoreTensorSpec[];
+  options: CoreWriteOptions;
+}
+
+export interface OrderOptions extends RunOptions {
+  /** What calibrated pruning reads beside the model. */
+  calibration: Calibration | undefined;
+  sink: FileSetSink;
+  /** Threads that do the work, this one included; 0 is 1. */
+  workers: number;
+  /** What progress calls it; "write" by default. */
+  phase?: "survey" | "write";
+}
+
+/** Less than this is done before a worker has started. */
+const minWorkerBytes = 1 << 22;
+
+/** `planned`: what the core says of this order. Gives its report with what the run found. */
+export async function runOrder(
+  opened: OpenModel,
+  order: Order,
+  planned: CoreReport,
+  options: OrderOptions,
+): Promise<CoreReport> {
+  const { core, model, files, pacer } = opened;
+  const identity: RunIdentity = {
+    files: planned.files,
+    inputs: files,
+    order: JSON.stringify([planned.tensors, order, digestOf(options.calibration)]),
+  };
+  const sink = new CheckedSink(options.sink, identity);
+  const meter = new Meter(options, options.phase ?? "write", planned.outputBytes);
+  const run = callLive(core, () => unwrap(model.shrink(order.specs, order.options)));
+  const reports = [...planned.tensors];
+  try {
+    const finished = await sink.open();
+    const units = callLive(core, () => run.units());
+    const take = (unit: number, report: CoreTensorReport | undefined) => {
+      const tensor = units[unit]?.tensor;
+      if (tensor !== undefined && report) reports[tensor] = report;
+      meter.advanceTo(sink.written, report?.name);
+    };
+    for (const [unit, report] of finished) {
+      sink.skip(units[unit]?.outputBytes ?? 0);
+      take(unit, report);
+    }
+    const queue = [...units.keys()].filter((unit) => !finished.has(unit));
+    const onWrite = () => {
+      meter.advanceTo(sink.written);
+    };
+    const { tensors } = callLive(core, () => unwrap(model.info()));
+    const moments = momentsReader(options.calibration, tensors);
+    const host = { core, pacer, files, sink, onWrite, moments };
+    const here = async () => {
+      const inputs = [rangesAheadOf(files), moments];
+      for (let unit = queue.shift(); unit !== undefined; unit = queue.shift()) {
+        const started = unit;
+        callLive(core, () => unwrap(run.start(started)));
+        await runSteps(run, { ...host, inputs, unit });
+        const tensor = units[unit]?.tensor;
+        const report =
+          tensor === undefined ? undefined : callLive(core, () => unwrap(run.tensorReport(tensor)));
+        await sink.finish(unit, report);
+        take(unit, report);
+      }
+    };
+    const isShort = planned.outputBytes < minWorkerBytes;
+    const workers = isShort ? 0 : Math.min(options.workers, queue.length) - 1;
+    if (workers > 0) await new WorkerPool(order, host).run(queue, take, workers, here);
+    else await here();
+    options.signal?.throwIfAborted();
+    await sink.close();
+    return { ...planned, tensors: reports };
+  } catch (error) {
+    await sink.abort(error);
+    throw error;
+  } finally {
+    release(core, run);
+  }
+}

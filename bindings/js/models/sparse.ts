@@ -1,0 +1,84 @@
+/** Weights without their zeros in files: how many values are left, which only the weights can tell. */
+import type { Calibration } from "../recipe/calibration.js";
+import { UnsupportedError } from "../base/errors.js";
+import { unwrap } from "../core/load.js";
+import type { OpenModel, RunOptions } from "./open.js";
+import { noPruning } from "../recipe/pruning.js";
+import { runOrder, type Order } from "./run.js";
+import { elementsOf } from "../base/shape.js";
+import type { FileSetSink } from "../files/target.js";
+import { callLive } from "./steps.js";
+import { isSparseType } from "../arrays/types.js";
+import type { FormatName } from "../recipe/presets.js";
+
+/** A run that only counts. */
+const nowhere: FileSetSink = {
+  open: () => Promise.resolve(new Map()),
+  write: () => undefined,
+  finish: () => undefined,
+  close: () => undefined,
+  abort: () => undefined,
+};
+
+/** What someone who writes sparse tensors should know. */
+const warnings: Partial<Record<FormatName, string>> = {
+  onnx:
+    "Sparse initializers load in onnxruntime on CPUs and WebAssembly; its WebGPU build and other " +
+    "runtimes may refuse them.",
+  safetensors:
+    'Loaders of sparse tensors need "quantization_config": {"quant_method": "compressed-tensors", ' +
+    '"sparsity_config": {"format": "sparse-bitmask"}} in config.json.',
+};
+
+export function sparseWarning(
+  format: FormatName,
+  tensors: readonly { to: string }[],
+): string | undefined {
+  if (tensors.some(({ to }) => isSparseType(to))) return warnings[format];
+  return (
+    "No tensor is smaller without its zeros" +
+    (format === "onnx" ? ": an entry takes 12 bytes in ONNX, so it needs 67 % zeros." : ".")
+  );
+}
+
+/**
+ * The order, where the tensors `candidates` have no zeros. Runs it once to count them, the pruning
+ * included, without writing.
+ */
+export async function withoutZeros(
+  opened: OpenModel,
+  order: Order,
+  candidates: readonly number[],
+  options: RunOptions & { workers: number; calibration: Calibration | undefined },
+): Promise<Order> {
+  const { core, model } = opened;
+  const mayBeSparse = new Set(candidates);
+  const { format } = callLive(core, () => unwrap(model.info()));
+  if (!warnings[format]) {
+    throw new UnsupportedError(
+      `A ${format} file has no sparse tensors; ONNX and safetensors have.`,
+    );
+  }
+  const counted = order.specs.map((spec, i) =>
+    mayBeSparse.has(i)
+      ? {
+          ...spec,
+          prune: spec.prune ?? { ...noPruning, method: "magnitude" as const, isFraction: false },
+        }
+      : spec,
+  );
+  const trial = { specs: counted, options: order.options };
+  const planned = callLive(core, () => unwrap(model.plan(trial.specs, trial.options)));
+  const { tensors } = await runOrder(opened, trial, planned, {
+    ...options,
+    phase: "survey",
+    sink: nowhere,
+  });
+  const specs = order.specs.map((spec, i) => {
+    const { sparsity } = tensors[i]!;
+    if (!mayBeSparse.has(i) || sparsity === undefined) return spec;
+    const elements = elementsOf(tensors[i]!.outputShape);
+    return { ...spec, sparseEntries: elements - Math.round(sparsity * elements) };
+  });
+  return { specs, options: order.options };
+}

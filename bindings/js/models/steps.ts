@@ -1,0 +1,152 @@
+/** Advances the core: it says what it needs next, this does the reading and writing. */
+import type { CoreModel, CoreModule, CoreRange, CoreResult, CoreStep, CoreSteps } from "../core/types.js";
+import { aboutFile, ModelShrinkError, OutOfMemoryError } from "../base/errors.js";
+import { copyOut, writeHeap } from "../core/heap.js";
+import { callCore, isAlive, unwrap } from "../core/load.js";
+import type { Pacer } from "../base/pace.js";
+import type { FileSetSink, Piece } from "../files/target.js";
+import type { OpenFile, OpenFileSet } from "../files/open.js";
+import { rangesOf, type ReadRange } from "../files/ranges.js";
+
+/** Ranges that are copied unchanged pass through in pieces of this size. */
+const copyBytes = 1 << 20;
+
+/** A call into an instance that a trap of someone else's call may have ended meanwhile. */
+export function callLive<T>(core: CoreModule, work: (core: CoreModule) => T): T {
+  if (!isAlive(core)) {
+    throw new OutOfMemoryError(
+      "The core was restarted after a failure elsewhere; this run is lost. Start it again.",
+    );
+  }
+  return callCore(core, work);
+}
+
+/** A step whose bytes, if any, are out of the heap: they are valid only until the next call. */
+type OwnedStep = Exclude<CoreStep, { kind: "write" }> | OwnedWrite;
+interface OwnedWrite {
+  kind: "write";
+  outputFile: number;
+  outputOffset: number;
+  bytes: Uint8Array;
+}
+
+function nextStep({ core, sink }: StepHost, steps: CoreSteps): OwnedStep {
+  return callLive(core, () => {
+    const step = unwrap(steps.next());
+    if (step.kind !== "write") return step;
+    return { ...step, bytes: copyOut(core, step.bytes, sink?.spare?.(step.bytes.size)) };
+  });
+}
+
+interface Fed {
+  input(size: number): CoreResult<{ ptr: number; size: number }>;
+  feed(size: number): CoreResult<unknown>;
+}
+
+function feed(core: CoreModule, steps: Fed, bytes: Uint8Array): CoreResult<unknown> {
+  writeHeap(core, unwrap(steps.input(bytes.length)), bytes);
+  return steps.feed(bytes.length);
+}
+
+/** Reads a model's structure; gives its files as the core numbers them. */
+export async function readModel(
+  model: CoreModel,
+  source: OpenFileSet,
+  host: { core: CoreModule; pacer: Pacer; onRead: (range: CoreRange) => void },
+): Promise<OpenFile[]> {
+  const { core, pacer } = host;
+  const files = [source.main];
+  const read = rangesOf(files);
+  let current = source.main;
+  const ask = <T>(work: () => CoreResult<T>): T => {
+    try {
+      return callLive(core, () => unwrap(work()));
+    } catch (error) {
+      throw aboutFile(current.name, error);
+    }
+  };
+  for (;;) {
+    await pacer.pause();
+    const request = ask(() => model.next());
+    if (request.kind === "done") return files;
+    if (request.kind === "open") {
+      const file = await source.open(request.name);
+      if (file) files.push(file);
+      ask(() => model.opened(file ? file.size : -1));
+      continue;
+    }
+    current = files[request.file] ?? current;
+    const bytes = await read(request);
+    ask(() => feed(core, model, bytes));
+    host.onRead(request);
+  }
+}
+
+export interface StepHost {
+  core: CoreModule;
+  pacer: Pacer;
+  /** Input 0, 1, … */
+  inputs: readonly ReadRange[];
+  sink?: Pick<FileSetSink, "spare"> & { write(piece: Piece): Promise<void> };
+  /** Of a shrink: which unit is running. */
+  unit?: number;
+  onRead?(size: number): void;
+  onWrite?(): void;
+  onTensor?(tensor: number): void;
+}
+
+function read(host: StepHost, input: number, range: CoreRange, isOwn = false): Promise<Uint8Array> {
+  const readRange = host.inputs[input];
+  if (!readRange) throw new ModelShrinkError(`The core asked for input ${input}.`, "internal");
+  return readRange(range, isOwn);
+}
+
+async function write(
+  host: StepHost,
+  place: { outputFile: number; outputOffset: number },
+  bytes: Uint8Array,
+): Promise<void> {
+  const { sink, unit } = host;
+  if (!sink || unit === undefined) {
+    throw new ModelShrinkError("The core wrote where nothing is written.", "internal");
+  }
+  await sink.write({ unit, file: place.outputFile, offset: place.outputOffset, bytes });
+  host.onWrite?.();
+}
+
+async function copyRange(host: StepHost, step: Extract<CoreStep, { kind: "copy" }>): Promise<void> {
+  for (let done = 0; done < step.size; done += copyBytes) {
+    const size = Math.min(copyBytes, step.size - done);
+    const range = { file: step.file, offset: step.offset + done, size };
+    const bytes = await read(host, 0, range, true);
+    await write(host, { ...step, outputOffset: step.outputOffset + done }, bytes);
+    await host.pacer.pause();
+  }
+}
+
+/** Runs `steps` to its end. */
+export async function runSteps(steps: CoreSteps, host: StepHost): Promise<void> {
+  for (;;) {
+    await host.pacer.pause();
+    const step = nextStep(host, steps);
+    switch (step.kind) {
+      case "read": {
+        const bytes = await read(host, step.input, step);
+        callLive(host.core, () => unwrap(feed(host.core, steps, bytes)));
+        host.onRead?.(step.size);
+        break;
+      }
+      case "copy":
+        await copyRange(host, step);
+        break;
+      case "write":
+        await write(host, step, step.bytes);
+        break;
+      case "tensor":
+        host.onTensor?.(step.tensor);
+        break;
+      case "done":
+        return;
+    }
+  }
+}

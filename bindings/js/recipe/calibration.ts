@@ -1,0 +1,101 @@
+/** What `calibrate` found about the layers of a model, and the core's way to it. */
+import type { CoreTensorInfo } from "../core/types.js";
+import { ArgumentError, ModelShrinkError } from "../base/errors.js";
+import { Gram } from "../arrays/gram.js";
+import { checkObject, show } from "../base/options.js";
+import { elementsOf } from "../base/shape.js";
+import type { ReadRange } from "../files/ranges.js";
+
+/** The inputs' moments of layers, by their weight's name: one Gram, or one for each group. */
+export type Calibration = Readonly<Record<string, Gram | readonly Gram[]>>;
+
+export function checkCalibration(value: unknown): Calibration | undefined {
+  if (value === undefined) return undefined;
+  if (value instanceof Promise) {
+    throw new ArgumentError("calibration is a Promise: await calibrate().");
+  }
+  const calibration = checkObject("calibration", value);
+  for (const [name, grams] of Object.entries(calibration)) {
+    const list: unknown[] = Array.isArray(grams) ? grams : [grams];
+    if (list.length === 0 || !list.every((gram) => gram instanceof Gram)) {
+      throw new ArgumentError(
+        `calibration[${show(name)}] is ${show(grams)}; it must be a Gram, or one for each group ` +
+          "(Gram.fromBytes reads what toBytes saved).",
+      );
+    }
+  }
+  return calibration as Calibration;
+}
+
+const gramsOf = (calibration: Calibration, name: string): readonly Gram[] | undefined => {
+  const found = Object.hasOwn(calibration, name) ? calibration[name] : undefined;
+  return found instanceof Gram ? [found] : found;
+};
+
+/** Whether it was made with a model that has some of these tensors. */
+export const knowsAny = (calibration: Calibration, tensors: readonly CoreTensorInfo[]): boolean =>
+  tensors.some(({ name }) => Object.hasOwn(calibration, name));
+
+/** What a layer is made of, as far as its shape is concerned. */
+export type LayerTensor = Pick<CoreTensorInfo, "shape" | "axis" | "groups" | "consumer">;
+
+/**
+ * A layer as matrices of [rows, columns], or of [columns, rows] where outputs are the last axis: one for each
+ * group of a convolution, or direction of a recurrent layer. Undefined: it is no layer.
+ */
+export function layerShapeOf({ shape, axis, groups = 1, consumer }: LayerTensor) {
+  const isStack = shape.length === 3 && axis === 1 && ["LSTM", "GRU", "RNN"].includes(consumer);
+  const outputsLast = shape.length === 2 && axis === 1;
+  if (shape.length < 2 || (axis !== 0 && !outputsLast && !isStack)) return undefined;
+  const allRows = isStack ? shape[0]! * shape[1]! : shape[axis]!;
+  return { rows: allRows / groups, columns: elementsOf(shape) / allRows, groups, outputsLast };
+}
+
+export const noMatrix = "no matrix of outputs and inputs";
+
+/** The Grams of a tensor that fit it, or why there are none. */
+export function gramsFor(
+  calibration: Calibration,
+  tensor: CoreTensorInfo,
+): { grams: readonly Gram[] } | { reason: string } {
+  const layer = layerShapeOf(tensor);
+  if (!layer) return { reason: noMatrix };
+  const grams = gramsOf(calibration, tensor.name);
+  if (!grams) return { reason: "its inputs were not seen" };
+  const fits = ({ columns, rows, normsOnly }: Gram) =>
+    columns === layer.columns && rows > 0 && !normsOnly;
+  if (grams.length !== layer.groups || !grams.every(fits)) {
+    throw new ArgumentError(
+      `calibration[${show(tensor.name)}] does not fit: the layer has ${layer.columns} inputs` +
+        `${layer.groups > 1 ? ` in each of ${layer.groups} groups` : ""}, and needs rows of them. ` +
+        "Was it made with another model? Calibrate this one.",
+    );
+  }
+  return { grams };
+}
+
+/** Input 1 of a run: the sums of a tensor's groups, one after the other, as "file" number `tensor`. */
+export function momentsReader(
+  calibration: Calibration | undefined,
+  tensors: readonly CoreTensorInfo[],
+): ReadRange {
+  return (range) => {
+    const tensor = tensors[range.file];
+    const grams = calibration && tensor ? gramsOf(calibration, tensor.name) : undefined;
+    if (!grams) throw new ModelShrinkError("The core asked for unknown moments.", "internal");
+    const bytes = new Uint8Array(range.size);
+    let at = 0;
+    for (const { sums } of grams) {
+      bytes.set(new Uint8Array(sums.buffer, sums.byteOffset, sums.byteLength), at);
+      at += sums.byteLength;
+    }
+    return Promise.resolve(bytes);
+  };
+}
+
+/** Tells calibrations apart, for runs that are resumed. */
+export const digestOf = (calibration: Calibration | undefined): unknown =>
+  calibration &&
+  Object.keys(calibration)
+    .sort()
+    .map((name) => [name, gramsOf(calibration, name)!.map((gram) => [gram.rows, ...gram.norms()])]);

@@ -1,0 +1,149 @@
+/** Recipes by name, and what each means in each format. */
+import { ArgumentError } from "../base/errors.js";
+import { suggestion } from "../base/suggest.js";
+import type { Recipe } from "./order.js";
+
+export type FormatName = "onnx" | "safetensors" | "gguf" | "tfjs";
+
+export interface Preset {
+  /** One line, whatever the format. */
+  description: string;
+  recipe: Recipe;
+  /** The formats that have it under this name, each with a line of its own. */
+  formats: Readonly<Partial<Record<FormatName, string>>>;
+}
+
+export const formatTitles: Readonly<Record<FormatName, string>> = {
+  onnx: "ONNX",
+  safetensors: "safetensors",
+  gguf: "GGUF",
+  tfjs: "TensorFlow.js",
+};
+
+const half = "half precision: half of float32";
+const wideHalf = "bfloat16: half of float32, with its range";
+
+export const presets: Readonly<Record<string, Preset>> = {
+  int8: {
+    description: "8 bit: a quarter of float32",
+    recipe: { weights: "int8" },
+    formats: {
+      onnx: "8 bit, one scale a channel: a quarter of the size, runs anywhere",
+      safetensors: "8 bit, one scale a channel: a quarter of float32",
+      tfjs: "8 bit, one scale a channel in graph models, one a tensor in layers models",
+    },
+  },
+  uint8: {
+    description: "8 bit with zero points, one scale a channel",
+    recipe: { weights: "uint8" },
+    formats: {
+      onnx: "8 bit with zero points, one scale a channel: runs anywhere",
+      safetensors: "8 bit with zero points, one scale a channel",
+    },
+  },
+  int16: {
+    description: "16 bit integers: half of float32, nearly lossless",
+    recipe: { weights: "int16" },
+    formats: {
+      onnx: "16 bit integers, one scale a channel: half the size, nearly lossless",
+      safetensors: "16 bit integers, one scale a channel: half of float32, nearly lossless",
+      tfjs: "16 bit integers, one scale a tensor: half the size, nearly lossless",
+    },
+  },
+  int4: {
+    description: "4 bit in blocks of 32: about a sixth of float32",
+    recipe: { weights: "int4" },
+    formats: {
+      onnx: "4 bit in blocks of 32: about a sixth of the size, runs anywhere",
+      safetensors: "4 bit in blocks of 32: about a sixth of float32",
+    },
+  },
+  uint4: {
+    description: "4 bit with zero points in blocks of 32",
+    recipe: { weights: "uint4" },
+    formats: {
+      onnx: "4 bit with zero points in blocks of 32, runs anywhere",
+      safetensors: "4 bit with zero points in blocks of 32",
+    },
+  },
+  fp16: {
+    description: half,
+    recipe: { weights: "float16" },
+    formats: { onnx: half, safetensors: half, gguf: half, tfjs: half },
+  },
+  bf16: {
+    description: wideHalf,
+    recipe: { weights: "bfloat16" },
+    formats: {
+      onnx: "bfloat16: half the size, float32's range, for opset 13 and later",
+      safetensors: wideHalf,
+      gguf: wideHalf,
+    },
+  },
+  fp8: {
+    description: "float8 e4m3: a quarter of float32",
+    recipe: { weights: "float8e4m3" },
+    formats: {
+      onnx: "float8 e4m3, for opset 19 and later",
+      safetensors: "float8 e4m3: a quarter of float32",
+    },
+  },
+  dynamic: {
+    description: "8 bit integer arithmetic: the fastest on WebAssembly, saves memory",
+    recipe: { weights: "uint8", mode: "dynamic", symmetric: true },
+    formats: { onnx: "8 bit integer arithmetic: the fastest on WebAssembly, saves memory" },
+  },
+  q8: {
+    description: "8 bit in memory too (MatMulNBits), blocks of 32; onnxruntime 1.30 or newer",
+    recipe: { weights: "uint8", mode: "lowmem", symmetric: true },
+    formats: {
+      onnx: "8 bit in memory too (MatMulNBits), blocks of 32; onnxruntime 1.30 or newer",
+    },
+  },
+  q4: {
+    description: "4 bit in memory too (MatMulNBits), blocks of 32; onnxruntime 1.21 or newer",
+    recipe: { weights: "uint4", mode: "lowmem", symmetric: true },
+    formats: {
+      onnx: "4 bit in memory too (MatMulNBits), blocks of 32; onnxruntime 1.21 or newer",
+    },
+  },
+  Q8_0: {
+    description: "8.5 bits a weight, nearly lossless",
+    recipe: { weights: "Q8_0" },
+    formats: { gguf: "8.5 bits a weight, nearly lossless" },
+  },
+  Q5_1: {
+    description: "6 bits a weight",
+    recipe: { weights: "Q5_1" },
+    formats: { gguf: "6 bits a weight" },
+  },
+  Q5_0: {
+    description: "5.5 bits a weight",
+    recipe: { weights: "Q5_0" },
+    formats: { gguf: "5.5 bits a weight" },
+  },
+  Q4_1: {
+    description: "5 bits a weight",
+    recipe: { weights: "Q4_1" },
+    formats: { gguf: "5 bits a weight" },
+  },
+  Q4_0: {
+    description: "4.5 bits a weight",
+    recipe: { weights: "Q4_0" },
+    formats: { gguf: "4.5 bits a weight" },
+  },
+};
+
+/** The presets of a format. */
+export const presetsOf = (format: FormatName): string[] =>
+  Object.keys(presets).filter((name) => presets[name]!.formats[format] !== undefined);
+
+export function presetNamed(name: string): Preset {
+  if (Object.hasOwn(presets, name)) return presets[name]!;
+  const known = Object.keys(presets);
+  const ofType = known.find((it) => presets[it]!.recipe.weights === name);
+  throw new ArgumentError(
+    `There is no preset "${name}"; there are ${known.join(", ")}.` +
+      (ofType === undefined ? suggestion(name, known) : suggestion(ofType, known)),
+  );
+}

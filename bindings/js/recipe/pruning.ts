@@ -1,0 +1,307 @@
+/** The recipe's words for pruning → what the core is asked for each tensor. */
+import { gramsFor, layerShapeOf, noMatrix, type Calibration } from "./calibration.js";
+import { allocateSparsity } from "../arrays/allocation.js";
+import type { CorePruneSpec, CoreShare, CoreTensorInfo, CoreTensorSpec } from "../core/types.js";
+import { ArgumentError } from "../base/errors.js";
+import { checkDamping } from "../arrays/layers.js";
+import {
+  checkBoolean,
+  checkInteger,
+  checkKeys,
+  checkObject,
+  checkOneOf,
+  list,
+  optional,
+  show,
+} from "../base/options.js";
+
+interface Fit {
+  /**
+   * With a calibration: fits the survivors anew by least squares; false by default, but true for
+   * "structured".
+   */
+  refit?: boolean;
+  /** With a calibration: added to the diagonal of XᵀX, as a fraction of its mean; 0.01. */
+  damping?: number;
+}
+
+interface Fraction {
+  /** Which fraction goes, 0 to 1. */
+  sparsity: number;
+}
+
+interface Pattern {
+  /** Of each `m` inputs of an output `n` stay. */
+  n: number;
+  m: number;
+}
+
+/** The smallest |w|. */
+interface MagnitudeRecipe extends Fraction, Fit {
+  method: "magnitude";
+  /**
+   * How tensors share the sparsity: "uniform" (the default): each has it; "erk": small ones lose less, by
+   * their dimensions; "global": one threshold for all; "lamp": layer-adaptive magnitudes. The last two read
+   * the weights before, and leave out tensors with rules of their own.
+   */
+  allocation?: "uniform" | "erk" | "global" | "lamp";
+}
+
+interface RandomRecipe extends Fraction, Fit {
+  method: "random";
+  /** 0 by default. */
+  seed?: number;
+}
+
+interface PatternRecipe extends Pattern, Fit {
+  method: "n:m";
+}
+
+/**
+ * With a calibration: "wanda" (|w|·‖x‖ within each output), "sparsegpt" and "obc" (the surviving weights make
+ * up for the pruned ones).
+ */
+type CalibratedRecipe = { method: "wanda" | "sparsegpt" | "obc" } & (Fraction | Pattern) & Fit;
+
+/**
+ * Whole channels and neurons of the smallest norm leave an ONNX graph, which becomes smaller and faster
+ * everywhere; layers that are added to each other lose the same ones.
+ */
+interface StructuredRecipe extends Fraction, Fit {
+  method: "structured";
+  /** p of the Lp norm of a channel's weights, above 0; Infinity: the largest; 2 by default. */
+  norm?: number;
+  /**
+   * As many channels stay as a multiple of this, rounded up, because runtimes compute several at a time; 8 by
+   * default, 1 for exactly the sparsity.
+   */
+  multipleOf?: number;
+}
+
+export type PruneRecipe =
+  MagnitudeRecipe | RandomRecipe | PatternRecipe | CalibratedRecipe | StructuredRecipe;
+
+type Method = PruneRecipe["method"];
+type Allocation = NonNullable<MagnitudeRecipe["allocation"]>;
+
+const allocations = ["uniform", "erk", "global", "lamp"] as const;
+
+const commonOptions = ["refit", "damping"] as const;
+
+/** What each method takes beside them. */
+const optionsOf: Record<Method, readonly string[]> = {
+  magnitude: ["sparsity", "allocation"],
+  random: ["sparsity", "seed"],
+  "n:m": ["n", "m"],
+  wanda: ["sparsity", "n", "m"],
+  sparsegpt: ["sparsity", "n", "m"],
+  obc: ["sparsity", "n", "m"],
+  structured: ["sparsity", "norm", "multipleOf"],
+};
+const methods = Object.keys(optionsOf) as Method[];
+const options = [...new Set([...Object.values(optionsOf).flat(), ...commonOptions])];
+
+/** The method, whose options these are, and how much goes. */
+function checkMethod(where: string, given: Record<string, unknown>): Method {
+  checkKeys(where, given, ["method", ...options]);
+  const method = checkOneOf(`${where}.method`, given.method, methods);
+  const own = [...optionsOf[method], ...commonOptions];
+  const foreign = options.find((it) => given[it] !== undefined && !own.includes(it));
+  if (foreign !== undefined) {
+    throw new ArgumentError(
+      `${where}.${foreign} is no option of method ${show(method)}, which takes ${list(own)}.`,
+    );
+  }
+  const isPattern = given.n !== undefined || given.m !== undefined;
+  if (isPattern === (given.sparsity !== undefined)) {
+    const amounts = [
+      optionsOf[method].includes("sparsity") ? ["sparsity"] : [],
+      optionsOf[method].includes("n") ? ["n and m"] : [],
+    ].flat();
+    throw new ArgumentError(`${where} of method ${show(method)} needs ${amounts.join(", or ")}.`);
+  }
+  return method;
+}
+
+function checkSparsity(where: string, value: unknown, method: Method): number {
+  if (typeof value !== "number" || !(value >= 0 && value <= 1)) {
+    throw new ArgumentError(`${where} is ${show(value)}; it must be a number from 0 to 1.`);
+  }
+  if (method === "structured" && (value === 0 || value === 1)) {
+    throw new ArgumentError(
+      `${where} is ${value}; of "structured" it must be above 0 and below 1: a layer keeps some channels.`,
+    );
+  }
+  return value;
+}
+
+export interface CheckedPruning {
+  method: Method;
+  sparsity: number;
+  allocation: Allocation;
+  n: number;
+  m: number;
+  /** undefined: as the method has it. */
+  refit: boolean | undefined;
+  damping: number;
+  seed: number;
+  norm: number;
+  multipleOf: number;
+}
+
+export function checkPruning(where: string, value: unknown): CheckedPruning {
+  const given = checkObject(where, value);
+  const method = checkMethod(where, given);
+  const isPattern = given.sparsity === undefined;
+  const { norm = 2 } = given;
+  if (typeof norm !== "number" || !(norm > 0)) {
+    throw new ArgumentError(`${where}.norm is ${show(norm)}; it must be a number above 0.`);
+  }
+  const n = isPattern ? checkInteger(`${where}.n`, given.n, 1, 63) : 0;
+  if (isPattern && typeof given.m === "number" && given.m <= n) {
+    throw new ArgumentError(`${where}: n of each m stay, so n must be below m.`);
+  }
+  return {
+    ...{ method, n },
+    sparsity: isPattern ? 0 : checkSparsity(`${where}.sparsity`, given.sparsity, method),
+    allocation: checkOneOf(`${where}.allocation`, given.allocation ?? "uniform", allocations),
+    m: isPattern ? checkInteger(`${where}.m`, given.m, n + 1, 64) : 0,
+    refit: optional(given.refit, (refit) => checkBoolean(`${where}.refit`, refit)),
+    damping: checkDamping(given.damping),
+    seed: checkInteger(`${where}.seed`, given.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
+    norm,
+    multipleOf: checkInteger(`${where}.multipleOf`, given.multipleOf ?? 8, 1, 4096),
+  };
+}
+
+export const noPruning: CorePruneSpec = {
+  ...{ method: "none", amount: 0, isFraction: true, n: 0, m: 0, magnitudeBits: 0, seed: 0 },
+  ...{
+    norm: 2,
+    multipleOf: 1,
+    samples: 0,
+    damping: 0.01,
+    refit: false,
+    feedback: false,
+    actOrder: false,
+  },
+};
+
+/** Whether it needs to know the layer's inputs. */
+const isCalibrated = ({ method, refit }: CheckedPruning) =>
+  refit === true || method === "wanda" || method === "sparsegpt" || method === "obc";
+
+/** What makes up for the channels that go, unless it was asked not to. */
+const refitsChannels = ({ method, refit }: CheckedPruning) =>
+  method === "structured" && refit !== false;
+
+const nameOf = ({ method, refit }: CheckedPruning) =>
+  refit ? "refit" : `prune method "${method}"`;
+
+/** GPTQ's options. */
+export interface Feedback {
+  actOrder: boolean;
+}
+
+export const whatSamples =
+  'the option calibration, made by calibrate() of "modelshrink/runtime", or --inputs of the command.';
+
+function samplesOf(
+  calibration: Calibration | "assumed",
+  tensor: CoreTensorInfo,
+): { samples: number } | { reason: string } {
+  if (calibration === "assumed") {
+    return layerShapeOf(tensor) ? { samples: 1 } : { reason: noMatrix };
+  }
+  const found = gramsFor(calibration, tensor);
+  return "reason" in found ? found : { samples: found.grams[0]!.rows };
+}
+
+/**
+ * What is done with one weight. Where its inputs are not known, what needs them is done without: `isLeft`,
+ * and the note says so.
+ */
+export function pruneSpecFor(
+  tensor: CoreTensorInfo,
+  pruning: CheckedPruning | undefined,
+  feedback: Feedback | undefined,
+  calibration: Calibration | "assumed" | undefined,
+): { prune?: CorePruneSpec; note?: string; isLeft?: boolean } {
+  if (!pruning && !feedback) return {};
+  const needs = [
+    ...(pruning && isCalibrated(pruning) ? [nameOf(pruning)] : []),
+    ...(feedback ? ["gptq"] : []),
+  ];
+  if (needs.length > 0 && !calibration) {
+    throw new ArgumentError(`The recipe's ${needs.join(" and ")} needs samples: ${whatSamples}`);
+  }
+  const uses = needs.length > 0 || (pruning !== undefined && refitsChannels(pruning));
+  const isKnown = calibration !== "assumed" || needs.length > 0;
+  const found = uses && calibration && isKnown ? samplesOf(calibration, tensor) : { reason: "" };
+  const spec: CorePruneSpec = { ...noPruning };
+  if (pruning) {
+    const { sparsity, n, m, damping, seed, norm, multipleOf } = pruning;
+    const method = pruning.method === "structured" ? "channels" : pruning.method;
+    Object.assign(spec, { method, amount: sparsity, n, m, damping, seed, norm, multipleOf });
+  }
+  if ("samples" in found) {
+    const { samples } = found;
+    const isJoint = feedback !== undefined;
+    const calibrated = { samples, feedback: isJoint };
+    const refit = pruning !== undefined && (pruning.refit ?? refitsChannels(pruning));
+    return { prune: { ...spec, ...calibrated, refit, actOrder: feedback?.actOrder ?? false } };
+  }
+  if (spec.method === "channels" && uses && calibration && isKnown) {
+    return { prune: spec, note: `not fitted: ${found.reason}`, isLeft: true };
+  }
+  if (needs.length === 0) return { prune: spec };
+  const plain = pruning && { ...spec, method: plainMethod(pruning, tensor) };
+  const instead = plain && plain.method !== pruning.method ? `, so pruned by ${plain.method}` : "";
+  return { ...(plain ? { prune: plain } : {}), note: `${found.reason}${instead}`, isLeft: true };
+}
+
+/** What comes nearest without a calibration. */
+function plainMethod(
+  { method, m }: CheckedPruning,
+  tensor: CoreTensorInfo,
+): CorePruneSpec["method"] {
+  if (method === "magnitude" || method === "random") return method;
+  return m === 0 || !layerShapeOf(tensor) ? "magnitude" : "n:m";
+}
+
+/** One amount for several tensors that is shared out by looking at their weights. */
+export interface PruneSurvey {
+  tensors: number[];
+  allocation: "global" | "lamp";
+  sparsity: number;
+}
+
+/** Gives the tensors of these numbers their shares, or says what has to be found out first. */
+export function shareOut(
+  { allocation, sparsity }: CheckedPruning,
+  indices: number[],
+  tensors: readonly CoreTensorInfo[],
+  specs: readonly CoreTensorSpec[],
+): PruneSurvey | undefined {
+  if (allocation === "uniform") return undefined;
+  if (allocation !== "erk") return { tensors: indices, allocation, sparsity };
+  const shapes = indices.map((i) => tensors[i]!.shape);
+  const sparsities = allocateSparsity(shapes, { method: "erk", sparsity });
+  for (const [k, i] of indices.entries()) specs[i]!.prune!.amount = sparsities[k]!;
+  return undefined;
+}
+
+/** What a survey found, into the specifications. */
+export function applyShares(
+  { allocation }: PruneSurvey,
+  shares: readonly CoreShare[],
+  specs: readonly CoreTensorSpec[],
+): void {
+  for (const { tensor, magnitudeBits, count } of shares) {
+    const found =
+      allocation === "global"
+        ? { method: "below", magnitudeBits }
+        : { amount: count, isFraction: false };
+    Object.assign(specs[tensor]!.prune!, found);
+  }
+}

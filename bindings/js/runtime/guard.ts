@@ -1,0 +1,164 @@
+/** Shrinks less where the whole recipe would do too much harm. */
+import { isChanged } from "../models/changes.js";
+import { ArgumentError } from "../base/errors.js";
+import type { ReportedTensor, ShrinkOptions, ShrinkResult } from "../models/models.js";
+import { checkKeys, checkObject, show } from "../base/options.js";
+import type { Recipe } from "../recipe/order.js";
+import { checkSamples, type Feeds } from "./session.js";
+import { verify, type Verification, type VerifyOptions } from "./verify.js";
+import { elementsOf } from "../base/shape.js";
+import type { Source } from "../files/open.js";
+
+export interface Guard extends VerifyOptions {
+  /** Every output's cosine must be at least this. */
+  minCosine?: number;
+  /** `metric` may drop by at most this. */
+  maxDrop?: number;
+}
+
+export interface GuardOutcome {
+  /** Of what was written. */
+  verification: Verification;
+  /** The tensors that were given up: they stay as they were. */
+  keptTensors: string[];
+  /** How many models were tried. */
+  attempts: number;
+}
+
+type Shrink = (source: Source, recipe: Recipe, options: ShrinkOptions) => Promise<ShrinkResult>;
+
+export function checkGuard(value: unknown): Guard {
+  const guard = checkObject("guard", value);
+  checkKeys("guard", guard, ["minCosine", "maxDrop", "ort", "inputs", "metric", "signal"]);
+  if (guard.minCosine === undefined && guard.maxDrop === undefined) {
+    throw new ArgumentError("guard needs minCosine or maxDrop.");
+  }
+  for (const key of ["minCosine", "maxDrop"]) {
+    if (guard[key] !== undefined && (typeof guard[key] !== "number" || Number.isNaN(guard[key]))) {
+      throw new ArgumentError(`guard.${key} is ${show(guard[key])}; it must be a number.`);
+    }
+  }
+  if (typeof guard.minCosine === "number" && guard.minCosine > 1) {
+    throw new ArgumentError(`guard.minCosine is ${guard.minCosine}; no cosine is above 1.`);
+  }
+  checkSamples(guard.inputs);
+  if (guard.maxDrop !== undefined && typeof guard.metric !== "function") {
+    throw new ArgumentError(
+      "guard.maxDrop needs a metric: a function that gives a figure of quality.",
+    );
+  }
+  return guard as unknown as Guard;
+}
+
+function holds({ minCosine, maxDrop }: Guard, { worst, metric }: Verification): boolean {
+  return (
+    (minCosine === undefined || worst.cosine >= minCosine) &&
+    (maxDrop === undefined || (metric !== undefined && metric.drop <= maxDrop))
+  );
+}
+
+/**
+ * How much a tensor was harmed, as a SQNR in dB; Infinity: not at all. What lost channels counts as if all
+ * weights were of one size.
+ */
+function qualityOf({ sqnr = Infinity, shape, outputShape }: ReportedTensor): number {
+  const removed = 1 - elementsOf(outputShape) / elementsOf(shape);
+  // Biases follow their weights.
+  return removed === 0 || shape.length < 2 ? sqnr : Math.min(sqnr, -10 * Math.log10(removed));
+}
+
+/** More trials than this are not worth what they find. */
+const maxAttempts = 40;
+
+/** A rule that only this name matches. */
+const exactly = (name: string) => `/^${name.replace(/[\\^$.+*?()[\]{}|/]/g, "\\$&")}$/`;
+
+/**
+ * Keeps tensors as they were, those of the largest relative error first, until the guard holds: how many is
+ * found by halving. Then takes back what it does not need, in groups that become smaller, as far as
+ * `maxAttempts` reaches. Models are held in memory meanwhile.
+ */
+export async function shrinkGuarded(
+  shrink: Shrink,
+  source: Source,
+  recipe: Recipe,
+  value: Guard,
+  options: ShrinkOptions,
+): Promise<ShrinkResult & { guard: GuardOutcome }> {
+  const guard = checkGuard(value);
+  // A one-time list of samples would be empty at the second trial.
+  const inputs: Feeds[] = [];
+  for await (const sample of guard.inputs) inputs.push(sample);
+  const { ort, metric, signal } = guard;
+  const verifyOptions: VerifyOptions = {
+    ...{ ort, inputs },
+    ...(metric ? { metric } : {}),
+    ...(signal ? { signal } : {}),
+  };
+  const rest: ShrinkOptions = { ...options };
+  delete rest.sink;
+  delete rest.resume;
+  let attempts = 0;
+  const attempt = async (kept: readonly string[]) => {
+    attempts++;
+    const rules = [
+      ...kept.map((name) => ({ match: exactly(name), keep: true as const })),
+      ...(recipe.rules ?? []),
+    ];
+    const result = await shrink(source, { ...recipe, rules }, rest);
+    const verification = await verify(source, await result.bytes(), verifyOptions);
+    return { kept, rules, result, verification, ok: holds(guard, verification) };
+  };
+  let best = await attempt([]);
+  if (!best.ok) {
+    const changed = best.result.report.tensors.filter((it) => qualityOf(it) !== Infinity);
+    const byHarm = changed.sort((a, b) => qualityOf(a) - qualityOf(b)).map(({ name }) => name);
+    let low = 0;
+    let high = byHarm.length;
+    best = await attempt(byHarm);
+    while (best.ok && high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      const trial = await attempt(byHarm.slice(0, middle));
+      if (trial.ok) {
+        best = trial;
+        high = middle;
+      } else {
+        low = middle;
+      }
+    }
+  }
+  for (let size = best.kept.length; best.ok && size > 1;) {
+    size = Math.ceil(size / 2);
+    for (let at = 0; at < best.kept.length && attempts < maxAttempts;) {
+      const end = at + size;
+      const trial = await attempt(best.kept.filter((_, i) => i < at || i >= end));
+      if (trial.ok) best = trial;
+      else at = end;
+    }
+  }
+  const result =
+    options.sink === undefined
+      ? best.result
+      : await shrink(source, { ...recipe, rules: best.rules }, options);
+  for (const tensor of result.report.tensors) {
+    if (best.kept.includes(tensor.name) && tensor.note === "kept by a rule") {
+      tensor.note = "kept by the guard";
+    }
+  }
+  const outcome: GuardOutcome = {
+    verification: best.verification,
+    keptTensors: [...best.kept],
+    attempts,
+  };
+  if (best.ok && best.kept.length > 0 && !result.report.tensors.some(isChanged)) {
+    result.report.warnings = [
+      `In ${attempts} trials the guard held only with every weight as it was: nothing is changed.`,
+    ];
+  }
+  if (!best.ok) {
+    (result.report.warnings ??= []).push(
+      "The guard does not hold even with every weight as it was: look at its inputs and bounds.",
+    );
+  }
+  return { ...result, guard: outcome };
+}

@@ -27,7 +27,7 @@ async function buildWasm(variant) {
 
 /** Writes only what changed, so that what is built from dist stays up to date too. */
 async function install(bytes, name) {
-  const to = join(dist, "wasm", name);
+  const to = join(dist, name);
   if (existsSync(to) && bytes.equals(await readFile(to))) return;
   await writeFile(to, bytes);
 }
@@ -56,9 +56,10 @@ if (glue !== (await readFile(join(baseline, "modelshrink.mjs"), "utf8"))) {
   process.exit(1);
 }
 await mkdir(join(dist, "wasm"), { recursive: true });
-await install(withoutDefaultBinary(glue), "modelshrink.mjs");
-await install(await readFile(join(simd, "modelshrink.wasm")), "modelshrink-simd.wasm");
-await install(await readFile(join(baseline, "modelshrink.wasm")), "modelshrink-baseline.wasm");
+await mkdir(join(dist, "core"), { recursive: true });
+await install(withoutDefaultBinary(glue), "core/modelshrink.mjs");
+await install(await readFile(join(simd, "modelshrink.wasm")), "wasm/modelshrink-simd.wasm");
+await install(await readFile(join(baseline, "modelshrink.wasm")), "wasm/modelshrink-baseline.wasm");
 
 // tsc trusts its build info even when the files it wrote are gone.
 const stamp = existsSync(join(dist, "index.js")) ? [] : ["--force"];

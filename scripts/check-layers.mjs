@@ -1,8 +1,10 @@
-// Holds src/ to its layers: a folder includes only itself and what its entry here names (src/README.md).
+// Holds src/ and bindings/js/ to their layers: a folder includes only itself and folders above it, and no files import
+// each other in a circle, types included.
 import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, normalize } from "node:path";
 import { root } from "./run.mjs";
 
+/** The folders of src/ and those that each may include (src/README.md). */
 const allowed = {
   base: [],
   kernels: ["base"],
@@ -15,15 +17,37 @@ const allowed = {
   pipeline: ["base", "kernels", "quantize", "prune", "calibrated", "formats"],
 };
 
-async function sources(folder) {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+/** The folders of bindings/js, from top to bottom; "" holds the public doors. */
+const layers = [
+  "base",
+  "core",
+  "arrays",
+  "files",
+  "recipe",
+  "models",
+  "runtime",
+  "cache",
+  "",
+  "cli",
+];
+
+/** The modules behind the imports that package.json maps, by condition. */
+const { imports } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+const toSource = (path) => path.replace("./dist/", "bindings/js/").replace(/\.js$/, ".ts");
+const aliases = Object.fromEntries(
+  Object.entries(imports).map(([name, targets]) => [name, Object.values(targets).map(toSource)]),
+);
+
+async function filesOf(folder, pattern) {
+  const entries = await readdir(join(root, folder), { recursive: true, withFileTypes: true });
   return entries
-    .filter((entry) => entry.isFile() && /\.(h|cc)$/.test(entry.name))
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+    .filter((entry) => entry.isFile() && pattern.test(entry.name))
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(root.length))
+    .sort();
 }
 
-/** The sentences on one file that break the rules. */
-function problems(path, layer, text) {
+/** The sentences on one C++ file that breaks the rules. */
+function includeProblems(path, layer, text) {
   const found = [];
   for (const [index, line] of text.split("\n").entries()) {
     const include = /^\s*#\s*include\s*[<"]([^">]+)[">]/.exec(line)?.[1];
@@ -48,11 +72,68 @@ function problems(path, layer, text) {
   return found;
 }
 
-const all = [];
-for (const layer of Object.keys(allowed)) {
-  for (const path of await sources(join(root, "src", layer))) {
-    all.push(...problems(path.slice(root.length), layer, await readFile(path, "utf8")));
-  }
+/** The layer of a TypeScript file; the command's entry belongs to its folder. */
+function layerOf(path) {
+  const [first, ...rest] = path.slice("bindings/js/".length).split("/");
+  if (rest.length > 0) return first;
+  return first === "cli.ts" ? "cli" : "";
 }
+
+/** The files that a TypeScript file imports, types included; those of other packages left out. */
+function importsOf(path, text) {
+  const specifiers = [...text.matchAll(/\b(?:from|import)\s*\(?\s*"([^"]+)"/g)].map(([, it]) => it);
+  return specifiers.flatMap((specifier) => {
+    if (specifier.startsWith("#")) return aliases[specifier] ?? [];
+    if (!specifier.startsWith(".")) return [];
+    return [normalize(join(dirname(path), specifier)).replace(/\.(m?)js$/, ".$1ts")];
+  });
+}
+
+/** One sentence for each circle that a walk from every file meets. */
+function circles(graph) {
+  const found = [];
+  const isDone = new Set();
+  const visit = (path, trail) => {
+    const start = trail.indexOf(path);
+    if (start >= 0) {
+      found.push(`import circle: ${[...trail.slice(start), path].join(" → ")}`);
+    } else if (!isDone.has(path)) {
+      for (const next of graph.get(path) ?? []) visit(next, [...trail, path]);
+      isDone.add(path);
+    }
+  };
+  for (const path of graph.keys()) visit(path, []);
+  return found;
+}
+
+async function typeScriptProblems() {
+  const graph = new Map();
+  const found = [];
+  for (const path of await filesOf("bindings/js", /\.ts$/)) {
+    const own = layerOf(path);
+    if (!layers.includes(own)) found.push(`${path}: "${own}" is no layer of check-layers.mjs`);
+    const targets = importsOf(path, await readFile(join(root, path), "utf8"));
+    graph.set(path, targets);
+    for (const target of targets) {
+      const other = layerOf(target);
+      if (layers.indexOf(other) > layers.indexOf(own)) {
+        found.push(`${path}: ${own || "a door"} may not import ${target}`);
+      }
+    }
+  }
+  return [...found, ...circles(graph)];
+}
+
+async function cppProblems() {
+  const found = [];
+  for (const layer of Object.keys(allowed)) {
+    for (const path of await filesOf(`src/${layer}`, /\.(h|cc)$/)) {
+      found.push(...includeProblems(path, layer, await readFile(join(root, path), "utf8")));
+    }
+  }
+  return found;
+}
+
+const all = [...(await cppProblems()), ...(await typeScriptProblems())];
 for (const problem of all) console.log(problem);
 process.exitCode = all.length ? 1 : 0;

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 /** The `modelshrink` command. */
 import { readFile } from "node:fs/promises";
+import { ModelShrinkError } from "./base/errors.js";
 import { parseCommand, UsageError, type Arguments } from "./cli/args.js";
 import { commandHelp, generalHelp } from "./cli/help.js";
 import { ProgressBar } from "./cli/progress-bar.js";
 import { runCommand } from "./cli/run.js";
-import { ModelShrinkError } from "./base/errors.js";
 
 const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 

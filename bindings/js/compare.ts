@@ -1,8 +1,8 @@
-import { compareArrays, type ErrorStats } from "./arrays/quantize.js";
 import { ArgumentError } from "./base/errors.js";
-import { compareModels, type Report } from "./models/models.js";
-import type { RunOptions } from "./models/open.js";
-import type { Source } from "./files/open.js";
+import { compareArrays, type ErrorStats } from "./arrays/quantize.js";
+import type { Source } from "./files/source.js";
+import { compareModels } from "./models/compare.js";
+import type { Report, RunOptions } from "./models/types.js";
 
 /** Two arrays: how far `b` is from `a`, at once. */
 export function compare(a: Float32Array, b: Float32Array): ErrorStats;

@@ -3,15 +3,10 @@
  * Array functions are synchronous and need `await init()` first; model functions load the core
  * themselves.
  */
+export type { RandomAccess } from "./files/raw.js";
 export { init, type InitInfo, type InitOptions } from "./core/load.js";
-export {
-  dequantize,
-  quantize,
-  type ErrorStats,
-  type NonFinite,
-  type QuantizedTensor,
-  type QuantizeOptions,
-} from "./arrays/quantize.js";
+export { dequantize, quantize, type ErrorStats, type QuantizeOptions } from "./arrays/quantize.js";
+export type { NonFinite, QuantizedTensor } from "./arrays/tensor.js";
 export {
   isPruned,
   prune,
@@ -48,39 +43,33 @@ export {
   type RefitOptions,
 } from "./arrays/layers.js";
 export type { BlockType, Codes, FloatType, IntegerType, QuantizedType } from "./arrays/types.js";
-export {
-  inspect,
-  plan,
-  restore,
-  shrink,
-  type FileInfo,
-  type LayerInput,
-  type ModelInfo,
-  type Plan,
-  type PlannedTensor,
-  type Report,
-  type ReportedTensor,
-  type ShrinkOptions,
-  type ShrinkResult,
-  type TensorInfo,
-} from "./models/models.js";
+export { inspect } from "./models/inspect.js";
+export { plan } from "./models/plan.js";
+export { restore } from "./models/write.js";
+export { shrink, type ShrinkOptions, type ShrinkResult } from "./shrink.js";
+export type {
+  FileInfo,
+  LayerInput,
+  ModelInfo,
+  Plan,
+  PlannedTensor,
+  Report,
+  ReportedTensor,
+  TensorInfo,
+} from "./models/types.js";
 export type { Progress } from "./base/meter.js";
-export type { RunOptions } from "./models/open.js";
+export type { RunOptions } from "./models/types.js";
 export { compare } from "./compare.js";
-export { presets, type FormatName, type Preset } from "./recipe/presets.js";
+export { presets, type Preset } from "./recipe/presets.js";
+export type { FormatName } from "./base/formats.js";
 export type { Guard, GuardOutcome } from "./runtime/guard.js";
 export type { Calibration } from "./recipe/calibration.js";
-export type { PruneRecipe } from "./recipe/pruning.js";
-export type { Granularity, Mode, Recipe, Rule } from "./recipe/order.js";
-export type { OneSource, RandomAccess, Source } from "./files/open.js";
-export type { Sink, SinkFor } from "./files/target.js";
-export {
-  formatBytes,
-  formatModelInfo,
-  formatPlan,
-  formatReport,
-  formatVerification,
-} from "./text.js";
+export type { PruneRecipe } from "./recipe/types.js";
+export type { Granularity, Mode, Recipe, Rule } from "./recipe/types.js";
+export type { OneSource, Source } from "./files/source.js";
+export type { Sink, SinkFor } from "./files/sink.js";
+export { formatBytes } from "./base/bytes.js";
+export { formatModelInfo, formatPlan, formatReport, formatVerification } from "./text.js";
 export {
   ArgumentError,
   FormatError,

@@ -1,6 +1,7 @@
 /** Reports as text for people: aligned columns, human sizes, totals, what to look at. */
+import { formatBytes } from "./base/bytes.js";
+import { isSparseType } from "./arrays/types.js";
 import { isChanged, isCut, isPruned } from "./models/changes.js";
-import type { Verification } from "./runtime/verify.js";
 import type {
   ModelInfo,
   Plan,
@@ -8,25 +9,11 @@ import type {
   Report,
   ReportedTensor,
   TensorInfo,
-} from "./models/models.js";
-import { isSparseType } from "./arrays/types.js";
+} from "./models/types.js";
+import type { Verification } from "./runtime/verify.js";
 
-const units = ["B", "kB", "MB", "GB", "TB"];
 const nameWidth = 44;
 const numWorst = 3;
-
-/** "10.8 MB": decimal units, three digits. */
-export function formatBytes(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  // 999.5 would be shown as 1000.
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-  return `${value.toFixed(digits)} ${units[unit]!}`;
-}
 
 /** The ends of a name tell more than its middle. */
 function shorten(name: string, width: number): string {

@@ -1,14 +1,14 @@
 /** The other end of a WorkerPool: reads the model's structure, then runs the units that it is given. */
-import { poolPort } from "#platform";
+import { poolPort } from "#port";
 import { ModelShrinkError } from "./base/errors.js";
-import type { CoreRange } from "./core/types.js";
 import { init, loadCore, unwrap } from "./core/load.js";
-import { readStructure } from "./models/open.js";
-import type { Piece } from "./files/target.js";
-import type { OpenFile } from "./files/open.js";
+import type { CoreRange } from "./core/types.js";
 import { rangesAheadOf } from "./files/ranges.js";
-import { callLive, runSteps } from "./models/steps.js";
+import type { Piece } from "./files/sink.js";
+import type { OpenFile } from "./files/source.js";
+import { readStructure } from "./models/open.js";
 import type { FileName, PlainError, ToWorker } from "./models/protocol.js";
+import { callLive, runSteps } from "./models/steps.js";
 
 const port = poolPort();
 

@@ -1,4 +1,4 @@
-// The WASM module's surface: bindings/js/core.ts says what each of these means.
+// The WASM module's surface: bindings/js/core/types.ts says what each of these means.
 #include <emscripten/bind.h>
 #include <hwy/detect_targets.h>
 #include <hwy/targets.h>

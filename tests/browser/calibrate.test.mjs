@@ -22,7 +22,9 @@ after(async () => {
 });
 
 const page = `<!doctype html><script type="importmap">{"imports": {
-  "#platform": "/dist/platform-web.js",
+  "#compile": "/dist/core/compile-web.js",
+  "#files": "/dist/files/paths-web.js",
+  "#threads": "/dist/models/threads-web.js",
   "modelshrink": "/dist/index.js",
   "modelshrink/runtime": "/dist/runtime.js",
   "onnxruntime-web": "/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs"

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checksumOf } from "../../dist/node/checksum.js";
+import { checksumOf } from "../../dist/files/node/checksum.js";
 
 const bytes = Uint8Array.from({ length: 1023 }, (_, i) => (i * 7) ^ (i >> 3));
 

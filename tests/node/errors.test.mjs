@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import * as modelshrink from "modelshrink";
-import { fromCoreError } from "../../dist/errors.js";
+import { fromCoreError } from "../../dist/core/load.js";
 import { wave } from "./onnx.mjs";
 
 const {

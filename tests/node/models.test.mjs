@@ -17,7 +17,7 @@ import {
   presets,
   shrink,
 } from "modelshrink";
-import { CheckedSink } from "../../dist/sink.js";
+import { CheckedSink } from "../../dist/files/target.js";
 import { setDiskFault } from "./disk-faults.mjs";
 import { chainModel, wave } from "./onnx.mjs";
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ArgumentError, presets, UnsupportedError } from "modelshrink";
-import { checkRecipe, orderFor } from "../../dist/recipe.js";
+import { checkRecipe } from "../../dist/recipe/check.js";
+import { orderFor } from "../../dist/recipe/order.js";
 
 const tensor = (name, shape = [64, 64], isWeight = true) => ({ name, shape, isWeight });
 

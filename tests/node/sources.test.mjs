@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { ArgumentError, inspect, IntegrityError, ModelShrinkError, shrink } from "modelshrink";
-import { openSource } from "../../dist/source.js";
+import { openSource } from "../../dist/files/open.js";
 import { chainModel } from "./onnx.mjs";
 
 const model = chainModel([{ name: "w", size: 64 }]);

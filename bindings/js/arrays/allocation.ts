@@ -1,6 +1,13 @@
 /** How sparse each of several layers becomes, and how sparse all of them at a step of training. */
 import { ArgumentError } from "../base/errors.js";
-import { checkInteger, checkKeys, checkObject, checkOneOf, optional, show } from "../base/options.js";
+import {
+  checkInteger,
+  checkKeys,
+  checkObject,
+  checkOneOf,
+  optional,
+  show,
+} from "../base/options.js";
 import { checkShape } from "../base/shape.js";
 
 export interface AllocationOptions {

@@ -1,7 +1,5 @@
 /** What a layer's inputs looked like: the second moments that calibrated methods need. */
 import { ArgumentError, FormatError } from "../base/errors.js";
-import { copyOut, withScratch } from "../core/heap.js";
-import { unwrap } from "../core/load.js";
 import {
   checkBoolean,
   checkFloats,
@@ -10,6 +8,8 @@ import {
   checkObject,
   show,
 } from "../base/options.js";
+import { copyOut, withScratch } from "../core/heap.js";
+import { unwrap } from "../core/load.js";
 
 /** How a convolution sees its input, with ONNX's names and defaults; one or two spatial dimensions. */
 export interface ConvWindow {

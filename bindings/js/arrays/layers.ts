@@ -1,13 +1,13 @@
 /** Layers whose inputs are known: what least squares can do with their weights. */
-import type { QuantizedTensor } from "./quantize.js";
-import type { CoreLayer, CoreLayerFit, CoreModule, CoreScheme, HeapBytes } from "../core/types.js";
 import { ArgumentError } from "../base/errors.js";
-import { Gram } from "./gram.js";
+import { checkFloats, checkInteger, checkKeys, checkObject, show } from "../base/options.js";
+import { checkShape } from "../base/shape.js";
 import { copyOut, withScratch, type Scratch } from "../core/heap.js";
 import { unwrap } from "../core/load.js";
-import { checkFloats, checkInteger, checkKeys, checkObject, show } from "../base/options.js";
+import type { CoreLayer, CoreLayerFit, CoreModule, CoreScheme, HeapBytes } from "../core/types.js";
+import { Gram } from "./gram.js";
 import { sharing } from "./scheme.js";
-import { checkShape } from "../base/shape.js";
+import type { QuantizedTensor } from "./tensor.js";
 import { toCodes } from "./types.js";
 
 export interface LayerOptions {

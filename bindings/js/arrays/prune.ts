@@ -1,11 +1,5 @@
 /** Which weights become zero, in arrays. */
-import type { QuantizedTensor } from "./quantize.js";
-import type { CoreMask, CoreScheme } from "../core/types.js";
 import { ArgumentError } from "../base/errors.js";
-import type { Gram } from "./gram.js";
-import { copyOut, withScratch } from "../core/heap.js";
-import { checkDamping, checkGram, fitLayer, layerOf, type FitRequest } from "./layers.js";
-import { unwrap } from "../core/load.js";
 import {
   checkBoolean,
   checkFloats,
@@ -16,8 +10,14 @@ import {
   optional,
   show,
 } from "../base/options.js";
-import { schemeOf } from "./scheme.js";
 import { checkAxis, checkShape, maxDimension } from "../base/shape.js";
+import { copyOut, withScratch } from "../core/heap.js";
+import { unwrap } from "../core/load.js";
+import type { CoreMask, CoreScheme } from "../core/types.js";
+import type { Gram } from "./gram.js";
+import { checkDamping, checkGram, fitLayer, layerOf, type FitRequest } from "./layers.js";
+import { schemeOf } from "./scheme.js";
+import type { QuantizedTensor } from "./tensor.js";
 import { checkType, isSymmetricByDefault, type QuantizedType } from "./types.js";
 
 export const pruneMethods = [

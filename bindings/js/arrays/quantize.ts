@@ -1,8 +1,5 @@
 /** Typed arrays: synchronous, copied in and out; results are plain and structured-cloneable. */
-import type { CoreErrorStats, CoreScheme } from "../core/types.js";
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
-import { copyOut, withScratch } from "../core/heap.js";
-import { unwrap } from "../core/load.js";
 import {
   checkBoolean,
   checkFloats,
@@ -11,22 +8,22 @@ import {
   checkOneOf,
   optional,
 } from "../base/options.js";
+import { checkShape, elementsOf } from "../base/shape.js";
+import { copyOut, withScratch } from "../core/heap.js";
+import { unwrap } from "../core/load.js";
+import type { CoreErrorStats, CoreScheme } from "../core/types.js";
+import type { Gram } from "./gram.js";
 import { checkDamping, checkGram, fitLayer, layerOf } from "./layers.js";
 import { schemeOf, sharing } from "./scheme.js";
-import { checkShape, elementsOf } from "../base/shape.js";
+import type { QuantizedTensor, NonFinite } from "./tensor.js";
 import {
   checkType,
   codeBytes,
   codeBytesOf,
   isSymmetricByDefault,
   toCodes,
-  type Codes,
   type QuantizedType,
 } from "./types.js";
-import type { Gram } from "./gram.js";
-
-/** What happens to a NaN or an infinity: an ArgumentError that names its index, or it counts as 0. */
-export type NonFinite = "error" | "zero";
 
 export interface QuantizeOptions {
   type: QuantizedType;
@@ -52,23 +49,6 @@ export interface QuantizeOptions {
   actOrder?: boolean;
   /** With `gram`: the scales of all blocks come from the weights as they were given. */
   staticGroups?: boolean;
-}
-
-/**
- * x ≈ (code − zeroPoint) · scale for integer types; float types are converted one by one.
- * Without `zeroPoint` it is the middle of the code range: 0 for signed types, 128 for uint8, ….
- */
-export interface QuantizedTensor {
-  type: QuantizedType;
-  shape: number[];
-  axis?: number;
-  blockSize?: number;
-  /** 4-bit codes are packed, low nibble first; float types are their bit patterns. */
-  data: Codes;
-  /** Empty for float types, and for ggml's, whose scales are in `data`. */
-  scale: Float32Array;
-  /** Of the codes' type, and packed like them. */
-  zeroPoint?: Codes;
 }
 
 export interface ErrorStats {

@@ -1,9 +1,9 @@
 /** Which elements share a scale, from the options of the array functions. */
-import type { NonFinite, QuantizedTensor } from "./quantize.js";
-import type { CoreScheme } from "../core/types.js";
 import { ArgumentError } from "../base/errors.js";
 import { checkInteger, optional } from "../base/options.js";
 import { checkAxis, maxDimension } from "../base/shape.js";
+import type { CoreScheme } from "../core/types.js";
+import type { NonFinite, QuantizedTensor } from "./tensor.js";
 import { ggmlBlockSize, isBlockType, isFloatType, type QuantizedType } from "./types.js";
 
 function checkGranularity(

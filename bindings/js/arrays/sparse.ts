@@ -1,10 +1,17 @@
 /** Arrays without their zeros. */
-import type { CoreSparseShape } from "../core/types.js";
 import { ArgumentError } from "../base/errors.js";
+import {
+  checkFloats,
+  checkInteger,
+  checkKeys,
+  checkObject,
+  checkOneOf,
+  show,
+} from "../base/options.js";
+import { checkShape, elementsOf, maxDimension } from "../base/shape.js";
 import { copyOut, withScratch } from "../core/heap.js";
 import { unwrap } from "../core/load.js";
-import { checkFloats, checkInteger, checkKeys, checkObject, checkOneOf, show } from "../base/options.js";
-import { checkShape, elementsOf, maxDimension } from "../base/shape.js";
+import type { CoreSparseShape } from "../core/types.js";
 
 export const sparseFormats = ["csr", "csc", "coo", "bsr", "bitmask", "n:m", "2:4"] as const;
 export type SparseFormat = (typeof sparseFormats)[number];

@@ -1,7 +1,6 @@
 /** The names of number formats, and which typed array holds each one's codes. */
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
 import { checkOneOf, list, show } from "../base/options.js";
-import { presets } from "../recipe/presets.js";
 import { suggestion } from "../base/suggest.js";
 
 export type IntegerType = "int8" | "uint8" | "int4" | "uint4" | "int16" | "uint16";
@@ -53,18 +52,26 @@ export const quantizedTypes = Object.keys(codeArrays) as QuantizedType[];
 /** Real number formats of other tools, which deserve a better answer than "wrong value". */
 const notYet = /^(nf4|fp4|bnb4|i?q\d.*|tq\d.*|mxfp4|nvfp4)$/i;
 
+/** What presets and other tools call a type, for a better answer than "wrong value". */
+const otherNames: Readonly<Record<string, QuantizedType>> = {
+  fp16: "float16",
+  bf16: "bfloat16",
+  fp8: "float8e4m3",
+  dynamic: "uint8",
+  q8: "uint8",
+  q4: "uint4",
+};
+
 export function checkType(name: string, value: unknown): QuantizedType {
   const isKnown = quantizedTypes.includes(value as QuantizedType);
   if (typeof value === "string" && !isKnown && notYet.test(value)) {
     throw new UnsupportedError(`${name} is ${show(value)}, which is not supported yet.`);
   }
   if (typeof value !== "string" || isKnown) return checkOneOf(name, value, quantizedTypes);
-  const ofPreset = Object.hasOwn(presets, value)
-    ? (presets[value]!.recipe.weights ?? value)
-    : value;
+  const meant = Object.hasOwn(otherNames, value) ? otherNames[value]! : value;
   throw new ArgumentError(
     `${name} is ${show(value)}; it must be one of ${list(quantizedTypes)}.` +
-      suggestion(ofPreset, quantizedTypes),
+      suggestion(meant, quantizedTypes),
   );
 }
 

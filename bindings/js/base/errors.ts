@@ -1,5 +1,4 @@
 /** The JavaScript side of src/base/errors.def: one class for each kind of failure. */
-import type { CoreError } from "../core/types.js";
 
 export type ErrorCode =
   | "format"
@@ -76,15 +75,7 @@ export class IntegrityError extends ModelShrinkError {
   }
 }
 
-const classes = {
-  FormatError,
-  UnsupportedError,
-  ArgumentError,
-  OutOfMemoryError,
-  IntegrityError,
-} as const;
-
-/** An error that crossed from another thread. */
+/** The error of a code, for errors that come from the core or from another thread. */
 export function errorOf(
   plain: { message: string; code: ErrorCode } & ErrorDetails,
 ): ModelShrinkError {
@@ -111,16 +102,4 @@ export function aboutFile(name: string, error: unknown): unknown {
   if (!isAboutContent || error.message.includes(`"${name}"`)) return error;
   const { code, tensor, offset, cause } = error;
   return errorOf({ message: `"${name}": ${error.message}`, code, tensor, offset, cause });
-}
-
-/** The error that a value of the core stands for; its message says where. */
-export function fromCoreError({ error, message, tensor, offset }: CoreError): ModelShrinkError {
-  const place = [];
-  if (tensor !== undefined && !message.includes(`"${tensor}"`)) place.push(`tensor "${tensor}"`);
-  if (offset !== undefined) place.push(`byte ${offset}`);
-  const text = place.length > 0 ? `${message} (${place.join(", ")})` : message;
-  if (Object.hasOwn(classes, error)) {
-    return new classes[error as keyof typeof classes](text, { tensor, offset });
-  }
-  return new ModelShrinkError(text, "internal", { tensor, offset });
 }

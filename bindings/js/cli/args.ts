@@ -3,11 +3,11 @@ import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { ModelShrinkError } from "../base/errors.js";
-import { ioError } from "../files/node/io-error.js";
-import { presetNamed, presets } from "../recipe/presets.js";
-import type { PruneRecipe } from "../recipe/pruning.js";
-import { checkRecipe, type Recipe, type Rule } from "../recipe/order.js";
 import { suggestion } from "../base/suggest.js";
+import { ioError } from "../files/node/io-error.js";
+import { checkRecipe } from "../recipe/check.js";
+import { presetNamed, presets } from "../recipe/presets.js";
+import type { PruneRecipe, Recipe, Rule } from "../recipe/types.js";
 
 export class UsageError extends Error {}
 

@@ -1,4 +1,5 @@
-import { formatTitles, presets, presetsOf, type FormatName } from "../recipe/presets.js";
+import { type FormatName, formats } from "../base/formats.js";
+import { presets, presetsOf } from "../recipe/presets.js";
 import type { CommandName } from "./args.js";
 
 const synopses: Record<CommandName, string> = {
@@ -58,8 +59,8 @@ Presets:
 ${Object.entries(presets)
   .map(([name, { description }]) => `  ${name.padEnd(8)} ${description}`)
   .join("\n")}
-${(Object.keys(formatTitles) as FormatName[])
-  .map((format) => `For ${formatTitles[format]}: ${presetsOf(format).join(" ")}.`)
+${(Object.keys(formats) as FormatName[])
+  .map((format) => `For ${formats[format].title}: ${presetsOf(format).join(" ")}.`)
   .join("\n")}
 
 A recipe file is JSON: {"weights": "int4", "rules": [{"match": "*norm*", "keep": true}]}. Keys:

@@ -1,4 +1,4 @@
-import { formatBytes } from "../text.js";
+import { formatBytes } from "../base/bytes.js";
 import type { Progress } from "../base/meter.js";
 
 const barWidth = 24;

@@ -2,23 +2,18 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { ModelShrinkError } from "../base/errors.js";
-import { formatModelInfo, formatPlan, formatReport, formatVerification } from "../text.js";
-import type { GuardOutcome } from "../runtime/guard.js";
-import {
-  compareModels,
-  inspect,
-  plan,
-  restore,
-  shrink,
-  type ModelInfo,
-  type Plan,
-  type Report,
-} from "../models/models.js";
-import type { RunOptions } from "../models/open.js";
+import { compareModels } from "../models/compare.js";
+import { inspect } from "../models/inspect.js";
+import { plan } from "../models/plan.js";
+import type { ModelInfo, Plan, Report, RunOptions } from "../models/types.js";
+import { restore } from "../models/write.js";
 import { calibrate } from "../runtime/calibrate.js";
-import { verify, type Verification } from "../runtime/verify.js";
+import type { GuardOutcome } from "../runtime/guard.js";
+import { type Verification, verify } from "../runtime/verify.js";
+import { type Arguments, minCosineFrom, recipeFrom, workersFrom } from "./args.js";
 import { runtimeFor } from "./runtime.js";
-import { minCosineFrom, recipeFrom, workersFrom, type Arguments } from "./args.js";
+import { shrink } from "../shrink.js";
+import { formatModelInfo, formatPlan, formatReport, formatVerification } from "../text.js";
 
 /** What a command found: `text` for people, `json` for programs. */
 export interface Outcome {

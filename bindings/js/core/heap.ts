@@ -1,7 +1,7 @@
 /** Copies in and out of the core's memory. No view of it ever reaches a user. */
-import type { CoreModule, HeapBytes } from "./types.js";
 import { OutOfMemoryError } from "../base/errors.js";
 import { callCore, loadedCore } from "./load.js";
+import type { CoreModule, HeapBytes } from "./types.js";
 
 /** WebAssembly's 32-bit memory; a larger size would wrap around. */
 const maxBytes = 2 ** 32 - 1;

@@ -1,8 +1,14 @@
 /** Loads the core, keeps it, and replaces it after a trap. */
-import { compileUrl } from "#platform";
-import type { CoreError, CoreModule } from "./types.js";
-import { ArgumentError, fromCoreError, ModelShrinkError, OutOfMemoryError } from "../base/errors.js";
+import { compileUrl } from "#compile";
+import {
+  ArgumentError,
+  errorOf,
+  ModelShrinkError,
+  OutOfMemoryError,
+  type ErrorCode,
+} from "../base/errors.js";
 import createModule from "./modelshrink.mjs";
+import type { CoreError, CoreModule } from "./types.js";
 
 export interface InitOptions {
   /** The core's binary; by default the file beside this module. A URL is fetched. */
@@ -29,8 +35,8 @@ let current: CoreModule | undefined;
 function defaultUrl(simd: "auto" | boolean): URL {
   // Each URL is spelled out, so that bundlers see both files.
   return (simd === "auto" ? WebAssembly.validate(simdProbe) : simd)
-    ? new URL("./wasm/modelshrink-simd.wasm", import.meta.url)
-    : new URL("./wasm/modelshrink-baseline.wasm", import.meta.url);
+    ? new URL("../wasm/modelshrink-simd.wasm", import.meta.url)
+    : new URL("../wasm/modelshrink-baseline.wasm", import.meta.url);
 }
 
 async function compileResponse(response: Response): Promise<WebAssembly.Module> {
@@ -184,6 +190,25 @@ export function callCore<T>(core: CoreModule, work: (core: CoreModule) => T): T 
       ? fromTrap(error)
       : new ModelShrinkError(`The core failed: ${String(error)}`, "internal", { cause: error });
   }
+}
+
+/** Names of error classes, as src/base/errors.def spells them, to codes. */
+const codes: Readonly<Record<string, ErrorCode>> = {
+  FormatError: "format",
+  UnsupportedError: "unsupported",
+  ArgumentError: "argument",
+  OutOfMemoryError: "out-of-memory",
+  IntegrityError: "integrity",
+};
+
+/** The error that a value of the core stands for; its message says where. */
+export function fromCoreError({ error, message, tensor, offset }: CoreError): ModelShrinkError {
+  const place = [];
+  if (tensor !== undefined && !message.includes(`"${tensor}"`)) place.push(`tensor "${tensor}"`);
+  if (offset !== undefined) place.push(`byte ${offset}`);
+  const text = place.length > 0 ? `${message} (${place.join(", ")})` : message;
+  const code = Object.hasOwn(codes, error) ? codes[error]! : "internal";
+  return errorOf({ message: text, code, tensor, offset });
 }
 
 /** The value of a result of the core, whose errors are values too. */

@@ -3,7 +3,7 @@
  * internal: errors come back as values (`CoreError`), bytes as places in the heap.
  */
 
-import type { FormatName } from "../recipe/presets.js";
+import type { FormatName } from "../base/formats.js";
 
 /** An error of the core: `error` is the name of its JavaScript class (errors.ts). */
 export interface CoreError {

@@ -1,15 +1,6 @@
 /** Which file of a set is the one that names the others. */
 import { ArgumentError } from "../base/errors.js";
-
-/** In the order of preference: what names other files comes before what may be one of them. */
-const kinds: readonly RegExp[] = [
-  /\.index\.json$/i,
-  /(^|\/)model\.json$/i,
-  /\.onnx$/i,
-  /-0*1-of-\d+\.gguf$/i,
-  /\.gguf$/i,
-  /\.safetensors$/i,
-];
+import { mainFilePatterns } from "../base/formats.js";
 
 const list = (names: readonly string[]) =>
   names.slice(0, 8).join(", ") + (names.length > 8 ? ", …" : "");
@@ -18,8 +9,8 @@ const list = (names: readonly string[]) =>
 export function mainFileOf(names: readonly string[]): string {
   const [first] = names;
   if (first !== undefined && names.length === 1) return first;
-  for (const kind of kinds) {
-    const [main, ...others] = names.filter((name) => kind.test(name));
+  for (const pattern of mainFilePatterns) {
+    const [main, ...others] = names.filter((name) => pattern.test(name));
     if (main === undefined) continue;
     if (others.length === 0) return main;
     throw new ArgumentError(

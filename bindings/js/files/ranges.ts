@@ -1,7 +1,7 @@
 /** Byte ranges as the core counts them: over all files of a model, one after the other. */
-import type { CoreRange } from "../core/types.js";
 import { ModelShrinkError } from "../base/errors.js";
-import { ownBytes, type OpenFile } from "./open.js";
+import type { CoreRange } from "../core/types.js";
+import { ownBytes, type OpenFile } from "./source.js";
 
 /** `isOwn`: the result may be kept, changed or transferred. */
 export type ReadRange = (range: CoreRange, isOwn?: boolean) => Promise<Uint8Array>;

@@ -1,6 +1,6 @@
 /** What a report says became of a tensor. */
-import type { PlannedTensor } from "./models.js";
 import { elementsOf } from "../base/shape.js";
+import type { PlannedTensor } from "./types.js";
 
 /** Whether weights of it were made zero or fitted anew; codes may be zero anyway. */
 export const isPruned = ({ method }: PlannedTensor) => method !== undefined && method !== "gptq";

@@ -1,17 +1,13 @@
 /** Models whose structure is read, and their release whatever happens. */
-import type { CoreModel, CoreModule } from "../core/types.js";
 import { aboutFile } from "../base/errors.js";
-import { loadCore, unwrap } from "../core/load.js";
-import { Meter, type Progress } from "../base/meter.js";
+import { Meter } from "../base/meter.js";
 import { Pacer } from "../base/pace.js";
-import { openSource, type OpenFile, type OpenFileSet, type Source } from "../files/open.js";
+import { loadCore, unwrap } from "../core/load.js";
+import type { CoreModel, CoreModule } from "../core/types.js";
+import { openSource } from "../files/open.js";
+import type { OpenFile, OpenFileSet, Source } from "../files/source.js";
 import { callLive, readModel } from "./steps.js";
-
-export interface RunOptions {
-  /** Rejects with the signal's reason; nothing is left behind. */
-  signal?: AbortSignal;
-  onProgress?: (progress: Progress) => void;
-}
+import type { RunOptions } from "./types.js";
 
 export interface OpenModel {
   core: CoreModule;

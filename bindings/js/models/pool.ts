@@ -2,15 +2,15 @@
  * Runs units in workers beside this thread. Each has a core of its own and reads the model's structure again;
  * this thread reads and writes for them, so that every kind of source and sink serves, and no memory is shared.
  */
-import { startWorker } from "#platform";
-import type { CoreModule, CoreTensorReport } from "../core/types.js";
+import { startWorker } from "#threads";
 import { errorOf, ModelShrinkError } from "../base/errors.js";
-import { compiledCore } from "../core/load.js";
 import type { Pacer } from "../base/pace.js";
-import type { Order } from "./run.js";
-import type { CheckedSink } from "../files/target.js";
+import { compiledCore } from "../core/load.js";
+import type { CoreModule, CoreTensorReport } from "../core/types.js";
 import type { ReadRange } from "../files/ranges.js";
-import { ownBytes, type OpenFile } from "../files/open.js";
+import { ownBytes, type OpenFile } from "../files/source.js";
+import type { CheckedSink } from "../files/target.js";
+import type { Order } from "../recipe/order.js";
 import type { FromWorker, WorkerPort } from "./protocol.js";
 
 interface Host {

@@ -1,7 +1,7 @@
 /** What a pool and its workers say to each other. All is structured-cloneable; bytes are transferred. */
-import type { CoreTensorReport } from "../core/types.js";
 import type { ErrorCode } from "../base/errors.js";
-import type { Order } from "./run.js";
+import type { CoreTensorReport } from "../core/types.js";
+import type { Order } from "../recipe/order.js";
 
 export interface FileName {
   name: string;

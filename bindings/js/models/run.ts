@@ -1,19 +1,16 @@
 /** Runs a plan: every unit of the layout, from the model's files into a sink. */
-import { digestOf, momentsReader, type Calibration } from "../recipe/calibration.js";
-import type { CoreReport, CoreTensorReport, CoreTensorSpec, CoreWriteOptions } from "../core/types.js";
-import { unwrap } from "../core/load.js";
 import { Meter } from "../base/meter.js";
-import { release, type OpenModel, type RunOptions } from "./open.js";
-import { CheckedSink, type FileSetSink, type RunIdentity } from "../files/target.js";
+import { unwrap } from "../core/load.js";
+import type { CoreReport, CoreTensorReport } from "../core/types.js";
 import { rangesAheadOf } from "../files/ranges.js";
-import { callLive, runSteps } from "./steps.js";
+import type { FileSetSink, RunIdentity } from "../files/sink.js";
+import { CheckedSink } from "../files/target.js";
+import { digestOf, momentsReader, type Calibration } from "../recipe/calibration.js";
+import type { Order } from "../recipe/order.js";
+import { release, type OpenModel } from "./open.js";
 import { WorkerPool } from "./pool.js";
-
-/** What the core is asked to write. */
-export interface Order {
-  specs: CoreTensorSpec[];
-  options: CoreWriteOptions;
-}
+import { callLive, runSteps } from "./steps.js";
+import type { RunOptions } from "./types.js";
 
 export interface OrderOptions extends RunOptions {
   /** What calibrated pruning reads beside the model. */

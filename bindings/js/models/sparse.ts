@@ -1,15 +1,17 @@
 /** Weights without their zeros in files: how many values are left, which only the weights can tell. */
-import type { Calibration } from "../recipe/calibration.js";
 import { UnsupportedError } from "../base/errors.js";
-import { unwrap } from "../core/load.js";
-import type { OpenModel, RunOptions } from "./open.js";
-import { noPruning } from "../recipe/pruning.js";
-import { runOrder, type Order } from "./run.js";
+import type { FormatName } from "../base/formats.js";
 import { elementsOf } from "../base/shape.js";
-import type { FileSetSink } from "../files/target.js";
-import { callLive } from "./steps.js";
+import { unwrap } from "../core/load.js";
 import { isSparseType } from "../arrays/types.js";
-import type { FormatName } from "../recipe/presets.js";
+import type { FileSetSink } from "../files/sink.js";
+import type { Calibration } from "../recipe/calibration.js";
+import type { Order } from "../recipe/order.js";
+import { noPruning } from "../recipe/pruning.js";
+import type { OpenModel } from "./open.js";
+import { runOrder } from "./run.js";
+import { callLive } from "./steps.js";
+import type { RunOptions } from "./types.js";
 
 /** A run that only counts. */
 const nowhere: FileSetSink = {

@@ -1,12 +1,19 @@
 /** Advances the core: it says what it needs next, this does the reading and writing. */
-import type { CoreModel, CoreModule, CoreRange, CoreResult, CoreStep, CoreSteps } from "../core/types.js";
 import { aboutFile, ModelShrinkError, OutOfMemoryError } from "../base/errors.js";
+import type { Pacer } from "../base/pace.js";
 import { copyOut, writeHeap } from "../core/heap.js";
 import { callCore, isAlive, unwrap } from "../core/load.js";
-import type { Pacer } from "../base/pace.js";
-import type { FileSetSink, Piece } from "../files/target.js";
-import type { OpenFile, OpenFileSet } from "../files/open.js";
+import type {
+  CoreModel,
+  CoreModule,
+  CoreRange,
+  CoreResult,
+  CoreStep,
+  CoreSteps,
+} from "../core/types.js";
 import { rangesOf, type ReadRange } from "../files/ranges.js";
+import type { FileSetSink, Piece } from "../files/sink.js";
+import type { OpenFile, OpenFileSet } from "../files/source.js";
 
 /** Ranges that are copied unchanged pass through in pieces of this size. */
 const copyBytes = 1 << 20;

@@ -1,9 +1,9 @@
-/** Workers of Node.js. */
-import { parentPort, Worker } from "node:worker_threads";
-import { ModelShrinkError } from "../base/errors.js";
-import type { Platform } from "../core/platform.js";
+/** Starts workers on Node.js. */
+import { Worker } from "node:worker_threads";
+import type { WorkerPort } from "./protocol.js";
 
-export const startWorker: Platform["startWorker"] = () => {
+/** Starts a worker that runs worker.ts. */
+export function startWorker(): WorkerPort {
   const worker = new Worker(new URL("../worker.js", import.meta.url));
   return {
     post: (message, transfer = []) => {
@@ -22,17 +22,4 @@ export const startWorker: Platform["startWorker"] = () => {
       void worker.terminate();
     },
   };
-};
-
-export const poolPort: Platform["poolPort"] = () => {
-  const port = parentPort;
-  if (!port) throw new ModelShrinkError("worker.js runs in workers only.", "internal");
-  return {
-    post: (message, transfer = []) => {
-      port.postMessage(message, transfer);
-    },
-    onMessage: (listener) => {
-      port.on("message", listener);
-    },
-  };
-};
+}

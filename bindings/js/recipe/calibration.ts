@@ -1,9 +1,9 @@
 /** What `calibrate` found about the layers of a model, and the core's way to it. */
-import type { CoreTensorInfo } from "../core/types.js";
 import { ArgumentError, ModelShrinkError } from "../base/errors.js";
-import { Gram } from "../arrays/gram.js";
 import { checkObject, show } from "../base/options.js";
 import { elementsOf } from "../base/shape.js";
+import type { CoreTensorInfo } from "../core/types.js";
+import { Gram } from "../arrays/gram.js";
 import type { ReadRange } from "../files/ranges.js";
 
 /** The inputs' moments of layers, by their weight's name: one Gram, or one for each group. */

@@ -1,248 +1,23 @@
 /** What to do with each tensor: presets, recipes, rules → one specification a tensor. */
-import type { NonFinite } from "../arrays/quantize.js";
+import { ArgumentError } from "../base/errors.js";
+import { formats, type FormatName } from "../base/formats.js";
+import type {
+  CoreReport,
+  CoreTensorInfo,
+  CoreTensorSpec,
+  CoreWriteOptions,
+} from "../core/types.js";
+import { isFloatType, isSparseType, type QuantizedType } from "../arrays/types.js";
 import { knowsAny, type Calibration } from "./calibration.js";
-import type { CoreReport, CoreTensorInfo, CoreTensorSpec, CoreWriteOptions } from "../core/types.js";
-import { formatTitles, presetNamed, presetsOf, type FormatName } from "./presets.js";
+import { checkRecipe, type CheckedRecipe } from "./check.js";
+import { presetsOf } from "./presets.js";
 import {
-  checkPruning,
   pruneSpecFor,
   shareOut,
   whatSamples,
   type CheckedPruning,
-  type Feedback,
-  type PruneRecipe,
   type PruneSurvey,
 } from "./pruning.js";
-import type { Order } from "../models/run.js";
-import { ArgumentError } from "../base/errors.js";
-import {
-  checkBoolean,
-  checkInteger,
-  checkKeys,
-  checkObject,
-  checkOneOf,
-  optional,
-  show,
-} from "../base/options.js";
-import {
-  checkType,
-  ggmlBlockSize,
-  isBlockType,
-  isFloatType,
-  isSparseType,
-  isSymmetricByDefault,
-  type QuantizedType,
-} from "../arrays/types.js";
-
-export type Mode = "storage" | "dynamic" | "lowmem";
-export type Granularity = "tensor" | "axis" | "block";
-
-/** Which tensors: a glob (`*` is any text, `?` one character) or a "/regular expression/". */
-export type Rule =
-  | { match: string; weights?: QuantizedType; prune?: PruneRecipe | false }
-  | {
-      match: string;
-      /** Leave these tensors as they are. */
-      keep: true;
-    };
-
-export interface Recipe {
-  /** The number format of the weights; left out: they stay as they are, but for `prune`. */
-  weights?: QuantizedType;
-  /** Which weights become zero; by default none. Embeddings are pruned only by a rule. */
-  prune?: PruneRecipe;
-  /**
-   * Stores weights that stay floats without their zeros where that is smaller: as `sparse_initializer` of
-   * ONNX, which WebGPU builds of onnxruntime refuse, or as the "sparse-bitmask" of compressed-tensors in
-   * safetensors. Weights are read twice. False by default.
-   */
-  sparse?: boolean;
-  /**
-   * With a calibration: rounding errors are made up for by later weights of the layer (GPTQ); false by
-   * default.
-   */
-  gptq?: boolean;
-  /** With `gptq`: takes the inputs of large moments first; false by default. */
-  actOrder?: boolean;
-  /**
-   * How quantized weights are written into the graph: "storage" (the default) loads everywhere and
-   * runs at float speed; "dynamic" computes in integers, fast on WebAssembly; "lowmem" keeps 4 or
-   * 8 bits in memory.
-   */
-  mode?: Mode;
-  /** What shares a scale; by default the output channel, and blocks for 4 bits and "lowmem". */
-  granularity?: Granularity;
-  /** For blocks; 32 by default. */
-  blockSize?: number;
-  symmetric?: boolean;
-  /** Smaller tensors stay as they are unless a rule names them; 1024 by default. */
-  minElements?: number;
-  nonFinite?: NonFinite;
-  /**
-   * Leaves out names of nodes and documentation, and shortens names of values, but for inputs,
-   * outputs and weights; false by default.
-   */
-  strip?: boolean;
-  /** Whether weights that are quantized already may be quantized again; false by default. */
-  requantize?: boolean;
-  /** The first rule that matches a tensor's name decides. */
-  rules?: readonly Rule[];
-}
-
-const modes = ["storage", "dynamic", "lowmem"] as const;
-const granularities = ["tensor", "axis", "block"] as const;
-const recipeKeys = [
-  "weights",
-  "prune",
-  "sparse",
-  "gptq",
-  "actOrder",
-  "mode",
-  "granularity",
-  "blockSize",
-  "symmetric",
-  "minElements",
-  "nonFinite",
-  "strip",
-  "requantize",
-  "rules",
-] as const;
-const ruleKeys = ["match", "weights", "prune", "keep"] as const;
-const maxBlockSize = 2 ** 31;
-
-function matcher(where: string, match: unknown): RegExp {
-  if (typeof match !== "string" || match === "") {
-    throw new ArgumentError(`${where}.match is ${show(match)}; it must be a glob or "/regex/".`);
-  }
-  const regex = /^\/(.+)\/(i?)$/.exec(match);
-  try {
-    if (regex) return new RegExp(regex[1]!, `${regex[2]!}u`);
-  } catch (cause) {
-    throw new ArgumentError(`${where}.match is no regular expression: ${String(cause)}.`, {
-      cause,
-    });
-  }
-  const literal = match.replace(/[\\^$.+()[\]{}|/]/g, "\\$&");
-  return new RegExp(`^${literal.replaceAll("*", "[^]*").replaceAll("?", "[^]")}$`, "u");
-}
-
-interface CheckedRule {
-  match: string;
-  pattern: RegExp;
-  keeps: boolean;
-  /** undefined: as the recipe. */
-  weights: QuantizedType | undefined;
-  prune: CheckedPruning | false | undefined;
-}
-
-function checkRule(value: unknown, i: number): CheckedRule {
-  const where = `rules[${i}]`;
-  const rule = checkObject(where, value);
-  checkKeys(where, rule, ruleKeys);
-  const pattern = matcher(where, rule.match);
-  const changes = rule.weights !== undefined || rule.prune !== undefined;
-  if (changes === (rule.keep !== undefined)) {
-    throw new ArgumentError(`${where} must have either keep, or weights or prune or both.`);
-  }
-  if (rule.keep !== undefined && rule.keep !== true) {
-    throw new ArgumentError(`${where}.keep is ${show(rule.keep)}; it must be true.`);
-  }
-  return {
-    match: rule.match as string,
-    pattern,
-    keeps: rule.keep === true,
-    prune: optional(
-      rule.prune,
-      (prune) => prune !== false && checkPruning(`${where}.prune`, prune),
-    ),
-    weights: optional(rule.weights, (weights) => checkType(`${where}.weights`, weights)),
-  };
-}
-
-function checkRules(rules: unknown = []): CheckedRule[] {
-  if (!Array.isArray(rules)) {
-    throw new ArgumentError(`rules is ${show(rules)}; it must be an array.`);
-  }
-  return rules.map(checkRule);
-}
-
-/** A recipe whose values are known to be right. */
-export interface CheckedRecipe {
-  weights: QuantizedType | undefined;
-  prune: CheckedPruning | undefined;
-  gptq: Feedback | undefined;
-  sparse: boolean;
-  rules: CheckedRule[];
-  minElements: number;
-  requantize: boolean;
-  options: CoreWriteOptions;
-  specFor(weights: QuantizedType): CoreTensorSpec;
-}
-
-export function checkRecipe(value: unknown): CheckedRecipe {
-  const recipe = checkObject(
-    "recipe",
-    typeof value === "string" ? presetNamed(value).recipe : value,
-  );
-  checkKeys("recipe", recipe, recipeKeys);
-  const weights = optional(recipe.weights, (it) => checkType("weights", it));
-  const prune = optional(recipe.prune, (it) => checkPruning("prune", it));
-  const sparse = checkBoolean("sparse", recipe.sparse ?? false);
-  const gptq = checkBoolean("gptq", recipe.gptq ?? false);
-  const actOrder = checkBoolean("actOrder", recipe.actOrder ?? false);
-  if (
-    weights === undefined &&
-    !prune &&
-    !sparse &&
-    !(Array.isArray(recipe.rules) && recipe.rules.length > 0)
-  ) {
-    throw new ArgumentError("The recipe says nothing to do: give weights, prune or rules.");
-  }
-  if (sparse && weights !== undefined) {
-    throw new ArgumentError("sparse is for weights that keep their type: leave out weights.");
-  }
-  const hasWeights = ({ weights: own }: CheckedRule) => own !== undefined;
-  const rules = checkRules(recipe.rules);
-  if (gptq && weights === undefined && !rules.some(hasWeights)) {
-    throw new ArgumentError("gptq makes up for rounding errors: give weights, too.");
-  }
-  if (actOrder && !gptq) throw new ArgumentError("actOrder is an option of gptq: give both.");
-  const mode = checkOneOf("mode", recipe.mode ?? "storage", modes);
-  const granularity = optional(recipe.granularity, (it) =>
-    checkOneOf("granularity", it, granularities),
-  );
-  const blockSize = checkInteger("blockSize", recipe.blockSize ?? 32, 1, maxBlockSize);
-  const symmetric = optional(recipe.symmetric, (it) => checkBoolean("symmetric", it));
-  const minElements = checkInteger("minElements", recipe.minElements ?? 1024, 0, 2 ** 53);
-  const nonFinite = checkOneOf("nonFinite", recipe.nonFinite ?? "error", ["error", "zero"]);
-  const strip = checkBoolean("strip", recipe.strip ?? false);
-  const requantize = checkBoolean("requantize", recipe.requantize ?? false);
-  const inBlocks = (type: QuantizedType) => mode === "lowmem" || type.endsWith("int4");
-  const granularityFor = (type: QuantizedType) => {
-    if (isFloatType(type)) return "tensor";
-    if (isBlockType(type)) return "block";
-    return granularity ?? (inBlocks(type) ? "block" : "axis");
-  };
-  return {
-    weights,
-    prune,
-    gptq: gptq ? { actOrder } : undefined,
-    sparse,
-    rules,
-    minElements,
-    requantize,
-    options: { strip, mainName: "" },
-    specFor: (type) => ({
-      keep: false,
-      type,
-      granularity: granularityFor(type),
-      blockSize: isBlockType(type) ? ggmlBlockSize : blockSize,
-      symmetric: symmetric ?? isSymmetricByDefault(type),
-      mode,
-      nonFinite,
-    }),
-  };
-}
 
 const elementsOf = ({ shape }: CoreTensorInfo) => shape.reduce((all, size) => all * size, 1);
 
@@ -305,7 +80,13 @@ function idleWarning(format: FormatName, notes: readonly string[]): string {
   }
   if (reason.startsWith(tooFew))
     return `${head} A recipe's minElements says how small they may be.`;
-  return `${head} Presets for ${formatTitles[format]} are ${presetsOf(format).join(", ")}.`;
+  return `${head} Presets for ${formats[format].title} are ${presetsOf(format).join(", ")}.`;
+}
+
+/** What the core is asked to write. */
+export interface Order {
+  specs: CoreTensorSpec[];
+  options: CoreWriteOptions;
 }
 
 /** An order, and what the recipe has to say beyond it: reasons by tensor, idle rules. */
@@ -323,6 +104,9 @@ export interface RemarkedOrder {
   /** The warning when no tensor changes. */
   ifIdle(report: CoreReport): string | undefined;
 }
+
+/** What stays of it once the core has planned. */
+export type Remarks = Omit<RemarkedOrder, "order" | "survey" | "sparse">;
 
 const noType: QuantizedType = "int8";
 

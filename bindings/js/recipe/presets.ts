@@ -1,9 +1,8 @@
 /** Recipes by name, and what each means in each format. */
 import { ArgumentError } from "../base/errors.js";
+import type { FormatName } from "../base/formats.js";
 import { suggestion } from "../base/suggest.js";
-import type { Recipe } from "./order.js";
-
-export type FormatName = "onnx" | "safetensors" | "gguf" | "tfjs";
+import type { Recipe } from "./types.js";
 
 export interface Preset {
   /** One line, whatever the format. */
@@ -12,13 +11,6 @@ export interface Preset {
   /** The formats that have it under this name, each with a line of its own. */
   formats: Readonly<Partial<Record<FormatName, string>>>;
 }
-
-export const formatTitles: Readonly<Record<FormatName, string>> = {
-  onnx: "ONNX",
-  safetensors: "safetensors",
-  gguf: "GGUF",
-  tfjs: "TensorFlow.js",
-};
 
 const half = "half precision: half of float32";
 const wideHalf = "bfloat16: half of float32, with its range";

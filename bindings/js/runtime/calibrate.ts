@@ -1,10 +1,11 @@
 /** Runs samples through a model and sums up what its layers see. */
-import { layerShapeOf, type Calibration } from "../recipe/calibration.js";
 import { UnsupportedError, ArgumentError } from "../base/errors.js";
-import { Gram } from "../arrays/gram.js";
-import { inspect, type TensorInfo } from "../models/models.js";
 import { checkInteger, checkKeys, checkObject, optional } from "../base/options.js";
-import type { Source } from "../files/open.js";
+import { Gram } from "../arrays/gram.js";
+import type { Source } from "../files/source.js";
+import { layerShapeOf, type Calibration } from "../recipe/calibration.js";
+import { inspect } from "../models/inspect.js";
+import type { TensorInfo } from "../models/types.js";
 import { addTo, columnsOf, openTapped, tapsOf, type Layer } from "./layer-inputs.js";
 import {
   checkOrt,

@@ -1,13 +1,15 @@
 /** Shrinks less where the whole recipe would do too much harm. */
-import { isChanged } from "../models/changes.js";
 import { ArgumentError } from "../base/errors.js";
-import type { ReportedTensor, ShrinkOptions, ShrinkResult } from "../models/models.js";
 import { checkKeys, checkObject, show } from "../base/options.js";
-import type { Recipe } from "../recipe/order.js";
-import { checkSamples, type Feeds } from "./session.js";
-import { verify, type Verification, type VerifyOptions } from "./verify.js";
 import { elementsOf } from "../base/shape.js";
-import type { Source } from "../files/open.js";
+import type { Source } from "../files/source.js";
+import { checkRecipe } from "../recipe/check.js";
+import type { Recipe } from "../recipe/types.js";
+import { isChanged } from "../models/changes.js";
+import type { ReportedTensor, WriteOptions, WriteResult } from "../models/types.js";
+import { shrinkModel } from "../models/write.js";
+import { checkSamples, type Feeds } from "./session.js";
+import { type Verification, verify, type VerifyOptions } from "./verify.js";
 
 export interface Guard extends VerifyOptions {
   /** Every output's cosine must be at least this. */
@@ -24,8 +26,6 @@ export interface GuardOutcome {
   /** How many models were tried. */
   attempts: number;
 }
-
-type Shrink = (source: Source, recipe: Recipe, options: ShrinkOptions) => Promise<ShrinkResult>;
 
 export function checkGuard(value: unknown): Guard {
   const guard = checkObject("guard", value);
@@ -79,12 +79,11 @@ const exactly = (name: string) => `/^${name.replace(/[\\^$.+*?()[\]{}|/]/g, "\\$
  * `maxAttempts` reaches. Models are held in memory meanwhile.
  */
 export async function shrinkGuarded(
-  shrink: Shrink,
   source: Source,
   recipe: Recipe,
   value: Guard,
-  options: ShrinkOptions,
-): Promise<ShrinkResult & { guard: GuardOutcome }> {
+  options: WriteOptions,
+): Promise<WriteResult & { guard: GuardOutcome }> {
   const guard = checkGuard(value);
   // A one-time list of samples would be empty at the second trial.
   const inputs: Feeds[] = [];
@@ -95,7 +94,7 @@ export async function shrinkGuarded(
     ...(metric ? { metric } : {}),
     ...(signal ? { signal } : {}),
   };
-  const rest: ShrinkOptions = { ...options };
+  const rest: WriteOptions = { ...options };
   delete rest.sink;
   delete rest.resume;
   let attempts = 0;
@@ -105,7 +104,7 @@ export async function shrinkGuarded(
       ...kept.map((name) => ({ match: exactly(name), keep: true as const })),
       ...(recipe.rules ?? []),
     ];
-    const result = await shrink(source, { ...recipe, rules }, rest);
+    const result = await shrinkModel(source, checkRecipe({ ...recipe, rules }), rest);
     const verification = await verify(source, await result.bytes(), verifyOptions);
     return { kept, rules, result, verification, ok: holds(guard, verification) };
   };
@@ -139,7 +138,7 @@ export async function shrinkGuarded(
   const result =
     options.sink === undefined
       ? best.result
-      : await shrink(source, { ...recipe, rules: best.rules }, options);
+      : await shrinkModel(source, checkRecipe({ ...recipe, rules: best.rules }), options);
   for (const tensor of result.report.tensors) {
     if (best.kept.includes(tensor.name) && tensor.note === "kept by a rule") {
       tensor.note = "kept by the guard";

@@ -1,17 +1,17 @@
 /** What a model's layers read, made outputs of it and summed up. */
-import { layerShapeOf } from "../recipe/calibration.js";
-import type { CoreTap } from "../core/types.js";
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
-import type { ConvWindow, Gram } from "../arrays/gram.js";
-import { unwrap } from "../core/load.js";
-import type { LayerInput, TensorInfo } from "../models/models.js";
-import { withModel } from "../models/open.js";
-import { keepingOrder } from "../recipe/order.js";
-import { runOrder } from "../models/run.js";
 import { elementsOf } from "../base/shape.js";
+import { unwrap } from "../core/load.js";
+import type { CoreTap } from "../core/types.js";
+import type { ConvWindow, Gram } from "../arrays/gram.js";
+import type { Source } from "../files/source.js";
 import { MemorySink } from "../files/target.js";
-import type { Source } from "../files/open.js";
+import { layerShapeOf } from "../recipe/calibration.js";
+import { keepingOrder } from "../recipe/order.js";
+import { withModel } from "../models/open.js";
+import { runOrder } from "../models/run.js";
 import { callLive } from "../models/steps.js";
+import type { LayerInput, TensorInfo } from "../models/types.js";
 import { Session, type OrtModule } from "./session.js";
 
 export interface Layer {

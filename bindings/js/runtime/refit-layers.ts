@@ -1,13 +1,14 @@
 /** Fits the layers of a pruned model one after the other, each to what the original's gives. */
-import { layerShapeOf } from "../recipe/calibration.js";
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
-import { Gram } from "../arrays/gram.js";
-import { checkDamping, refit } from "../arrays/layers.js";
-import { inspect, type LayerInput, type ModelInfo, type TensorInfo } from "../models/models.js";
 import { checkInteger, checkKeys, checkObject, optional } from "../base/options.js";
 import { elementsOf } from "../base/shape.js";
+import { Gram } from "../arrays/gram.js";
+import { checkDamping, refit } from "../arrays/layers.js";
 import { isSparseType } from "../arrays/types.js";
-import type { Source } from "../files/open.js";
+import type { Source } from "../files/source.js";
+import { layerShapeOf } from "../recipe/calibration.js";
+import { inspect } from "../models/inspect.js";
+import type { LayerInput, ModelInfo, TensorInfo } from "../models/types.js";
 import { addTo, columnsOf, openTapped, tapsOf, type Tap } from "./layer-inputs.js";
 import {
   bytesOf,

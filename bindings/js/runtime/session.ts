@@ -1,9 +1,10 @@
 /** A model in the user's onnxruntime. */
-import { dequantize } from "../arrays/quantize.js";
 import { ArgumentError, ModelShrinkError, UnsupportedError } from "../base/errors.js";
-import { init } from "../core/load.js";
 import { checkObject, show } from "../base/options.js";
-import { openSource, type Source } from "../files/open.js";
+import { init } from "../core/load.js";
+import { dequantize } from "../arrays/quantize.js";
+import { openSource } from "../files/open.js";
+import type { Source } from "../files/source.js";
 
 const textOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
 

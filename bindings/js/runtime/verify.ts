@@ -1,7 +1,7 @@
 /** Runs two models side by side. */
 import { ArgumentError } from "../base/errors.js";
 import { checkKeys, checkObject } from "../base/options.js";
-import type { Source } from "../files/open.js";
+import type { Source } from "../files/source.js";
 import {
   bytesOf,
   checkOrt,

@@ -4,9 +4,9 @@ import { basename, dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ArgumentError } from "../../base/errors.js";
 import { mainFileOf } from "../main-file.js";
-import type { RawFile, RawFileSet } from "../raw.js";
 import { ioError } from "./io-error.js";
 import { readFully } from "./read-fully.js";
+import type { RawFile, RawFileSet } from "../raw.js";
 
 async function openFile(path: string): Promise<RawFile> {
   const fail = (cause: unknown) => {

@@ -1,16 +1,16 @@
 /** Outputs as files, which appear whole or not at all, and runs that can be resumed. */
 import { mkdir, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
-import type { CoreReport, CoreTensorReport } from "../../core/types.js";
 import { ArgumentError, IntegrityError, ModelShrinkError } from "../../base/errors.js";
-import { formatTitles } from "../../recipe/presets.js";
-import type { FileSetSink, FinishedUnits, Piece, RunIdentity, Target } from "../target.js";
+import { formats, mainFileExtensions } from "../../base/formats.js";
+import type { CoreReport, CoreTensorReport } from "../../core/types.js";
 import { checksumOf } from "./checksum.js";
 import { hidden } from "./hidden.js";
 import { ioError } from "./io-error.js";
 import { Journal, type WrittenPiece } from "./journal.js";
 import { releaseLock, takeLock } from "./lock.js";
 import { readFully } from "./read-fully.js";
+import type { FileSetSink, FinishedUnits, Piece, RunIdentity, Target } from "../sink.js";
 
 /** Writes at a time: the system's threads write while others compute. */
 const maxParallel = 4;
@@ -308,20 +308,16 @@ async function refuseInputs(files: readonly PartFile[], { inputs }: RunIdentity)
   }
 }
 
-const mainExtension = /\.(onnx|safetensors|gguf|json)$/i;
-
-/** What the name of a main output file ends in. */
-function extensionOf({ format, files }: CoreReport): string {
-  return format === "tfjs" || (format === "safetensors" && files.length > 1) ? "json" : format;
-}
+const mainExtension = new RegExp(`\\.(${mainFileExtensions.join("|")})$`, "i");
 
 /** A name that promises another format would mislead whoever loads the file. */
 function checkExtension(path: string, planned: CoreReport): void {
   const [, extension] = mainExtension.exec(path) ?? [];
-  const expected = extensionOf(planned);
+  const { title, extension: extensionFor } = formats[planned.format];
+  const expected = extensionFor(planned.files.length);
   if (extension === undefined || extension.toLowerCase() === expected) return;
   throw new ArgumentError(
-    `The output "${path}" would be ${formatTitles[planned.format]}: its name has to end in ` +
+    `The output "${path}" would be ${title}: its name has to end in ` +
       `.${expected}, or in "/" for a folder.`,
   );
 }

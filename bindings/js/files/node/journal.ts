@@ -1,10 +1,10 @@
 /** What a run has written so far, so that a later run goes on where it was cut off. */
 import { createHash } from "node:crypto";
 import { open, readFile, rename, rm, type FileHandle } from "node:fs/promises";
-import type { CoreTensorReport } from "../../core/types.js";
 import { ArgumentError } from "../../base/errors.js";
-import type { FinishedUnits, RunIdentity } from "../target.js";
-import type { OpenFile } from "../open.js";
+import type { CoreTensorReport } from "../../core/types.js";
+import type { FinishedUnits, RunIdentity } from "../sink.js";
+import type { OpenFile } from "../source.js";
 
 /** Bytes of one output file, as they have to read back. */
 export interface WrittenPiece {

@@ -1,0 +1,16 @@
+/** Sizes in bytes as people read them. */
+
+const units = ["B", "kB", "MB", "GB", "TB"];
+
+/** "10.8 MB": decimal units, three digits. */
+export function formatBytes(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  // 999.5 would be shown as 1000.
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+  return `${value.toFixed(digits)} ${units[unit]!}`;
+}

@@ -1,0 +1,55 @@
+/** The model formats: one row each. What a file of a format is called, and which presets fit, follows from here. */
+
+interface Format {
+  /** The name that people know. */
+  title: string;
+  /**
+   * The names of a model's main file. Where a set of files has several candidates, the lowest `preference`
+   * decides: files that name others come before files that may be one of those.
+   */
+  mainFiles: readonly { pattern: RegExp; preference: number }[];
+  /** The ending of the main output file's name, without the dot. */
+  extension: (numFiles: number) => string;
+}
+
+export type FormatName = "onnx" | "safetensors" | "gguf" | "tfjs";
+
+export const formats: Readonly<Record<FormatName, Format>> = {
+  onnx: {
+    title: "ONNX",
+    mainFiles: [{ pattern: /\.onnx$/i, preference: 2 }],
+    extension: () => "onnx",
+  },
+  safetensors: {
+    title: "safetensors",
+    mainFiles: [
+      { pattern: /\.index\.json$/i, preference: 0 },
+      { pattern: /\.safetensors$/i, preference: 5 },
+    ],
+    extension: (numFiles) => (numFiles > 1 ? "json" : "safetensors"),
+  },
+  gguf: {
+    title: "GGUF",
+    mainFiles: [
+      { pattern: /-0*1-of-\d+\.gguf$/i, preference: 3 },
+      { pattern: /\.gguf$/i, preference: 4 },
+    ],
+    extension: () => "gguf",
+  },
+  tfjs: {
+    title: "TensorFlow.js",
+    mainFiles: [{ pattern: /(^|\/)model\.json$/i, preference: 1 }],
+    extension: () => "json",
+  },
+};
+
+/** The patterns of main files' names, the preferred ones first. */
+export const mainFilePatterns: readonly RegExp[] = Object.values(formats)
+  .flatMap(({ mainFiles }) => mainFiles)
+  .sort((a, b) => a.preference - b.preference)
+  .map(({ pattern }) => pattern);
+
+/** The endings of main files' names, each once, without the dot. */
+export const mainFileExtensions: readonly string[] = [
+  ...new Set(Object.values(formats).flatMap(({ extension }) => [extension(1), extension(2)])),
+];

@@ -1,0 +1,54 @@
+/** Compares two models tensor by tensor. */
+import { Meter } from "../base/meter.js";
+import { unwrap } from "../core/load.js";
+import { rangesAheadOf } from "../files/ranges.js";
+import type { Source } from "../files/source.js";
+import { checkRunOptions, runKeys, toFiles } from "./inspect.js";
+import { type OpenModel, release, withModel } from "./open.js";
+import { callLive, runSteps } from "./steps.js";
+import type { Report, RunOptions } from "./types.js";
+
+/** How far the tensors of `b` are from those of `a`, by name, whatever each is stored as. */
+export async function compareModels(
+  a: Source,
+  b: Source,
+  options: RunOptions = {},
+): Promise<Report> {
+  checkRunOptions(options, runKeys);
+  const { signal } = options;
+  const quiet = signal ? { signal } : {};
+  return withModel(a, quiet, (original) =>
+    withModel(b, quiet, (other) => compareOpened(original, other, options)),
+  );
+}
+
+const sizeOf = ({ files }: OpenModel) => files.reduce((bytes, { size }) => bytes + size, 0);
+
+async function compareOpened(
+  original: OpenModel,
+  other: OpenModel,
+  options: RunOptions,
+): Promise<Report> {
+  const { core, pacer } = original;
+  const { tensors } = callLive(core, () => unwrap(original.model.info()));
+  const meter = new Meter(options, "compare", sizeOf(original) + sizeOf(other));
+  const run = callLive(core, () => unwrap(core.compareModels(original.model, other.model)));
+  try {
+    await runSteps(run, {
+      core,
+      pacer,
+      inputs: [rangesAheadOf(original.files), rangesAheadOf(other.files)],
+      onRead: (size) => {
+        meter.advanceTo(meter.done + size);
+      },
+      onTensor: (tensor) => {
+        meter.advanceTo(meter.done, tensors[tensor]?.name);
+      },
+    });
+    meter.advanceTo(Infinity);
+    const { files, ...report } = callLive(core, () => run.report());
+    return { ...report, files: toFiles(files) };
+  } finally {
+    release(core, run);
+  }
+}

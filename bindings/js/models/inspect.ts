@@ -1,0 +1,35 @@
+/** What is in a model. */
+import { checkObject, checkKeys } from "../base/options.js";
+import { unwrap } from "../core/load.js";
+import type { Source } from "../files/source.js";
+import { withModel } from "./open.js";
+import { callLive } from "./steps.js";
+import type { ModelInfo, FileInfo, RunOptions } from "./types.js";
+
+export const runKeys = ["signal", "onProgress"] as const;
+export const writeKeys = [...runKeys, "sink", "resume", "workers", "calibration"] as const;
+export const maxWorkers = 64;
+
+export function checkRunOptions(options: object, keys: readonly string[]): void {
+  checkKeys("options", checkObject("options", options), keys);
+}
+
+export const toFiles = (files: readonly { name: string; sizeBytes: number }[]): FileInfo[] =>
+  files.map(({ name, sizeBytes }) => ({ name, bytes: sizeBytes }));
+
+/** What is in a model, from its headers alone. */
+export async function inspect(source: Source, options: RunOptions = {}): Promise<ModelInfo> {
+  checkRunOptions(options, runKeys);
+  return withModel(source, options, ({ core, model }) => {
+    const { format, sizeBytes, files, metadata, tensors } = callLive(core, () =>
+      unwrap(model.info()),
+    );
+    return Promise.resolve({
+      format,
+      inputBytes: sizeBytes,
+      files: toFiles(files),
+      metadata,
+      tensors,
+    });
+  });
+}

@@ -1,0 +1,83 @@
+/** The core's report with what only the recipe and the names of files know. */
+import { formatBytes } from "../base/bytes.js";
+import type { FormatName } from "../base/formats.js";
+import { elementsOf } from "../base/shape.js";
+import type { CoreReport } from "../core/types.js";
+import type { OpenFile } from "../files/source.js";
+import type { Remarks } from "../recipe/order.js";
+import { isChanged, isCut, isPruned } from "./changes.js";
+import { toFiles } from "./inspect.js";
+import type { OpenModel } from "./open.js";
+import { sparseWarning } from "./sparse.js";
+import type { Report, PlannedTensor, ReportedTensor } from "./types.js";
+
+/** One of several files, which are meant to be opened by their index. */
+const shardName = /-(\d+)-of-(\d+)\.safetensors$/;
+
+function shardWarning({ name }: OpenFile): string | undefined {
+  const [, part, count] = shardName.exec(name) ?? [];
+  return part === undefined || Number(count) === 1
+    ? undefined
+    : `"${name}" is part ${Number(part)} of ${Number(count)}: for all of them give their index, ` +
+        "model.safetensors.index.json, or their folder.";
+}
+
+/** Bits that say where zeros are, and the others: what a bitmask takes. */
+function sparseBytes({ shape, outputBytes, sparsity = 0 }: ReportedTensor): number {
+  return outputBytes * (1 - sparsity) + elementsOf(shape) / 8;
+}
+
+/** Why a pruned file is as large as before, and what makes it small. */
+function sparseHint(format: FormatName, tensors: readonly ReportedTensor[]): string | undefined {
+  const pruned = tensors.filter((it) => isPruned(it) && (it.sparsity ?? 0) >= 0.25);
+  const isFloat = pruned.some(({ to }) => to.startsWith("float"));
+  const inFile =
+    format === "safetensors" ||
+    (format === "onnx" && pruned.some(({ sparsity = 0 }) => sparsity > 0.67));
+  const now = pruned.reduce((bytes, { outputBytes }) => bytes + outputBytes, 0);
+  const sparse = pruned.reduce((bytes, tensor) => bytes + sparseBytes(tensor), 0);
+  if (pruned.length === 0 || sparse > 0.95 * now) return undefined;
+  return (
+    `Zeros are stored like other numbers: the ${pruned.length} pruned tensors take ` +
+    `${formatBytes(now)}, and would take ${formatBytes(sparse)} without them. ` +
+    (isFloat
+      ? "Quantize as well (weights), send the file compressed (gzip, brotli), or leave zeros out: " +
+        (inFile ? "sparse: true in the recipe (--sparse)." : "toSparse(), for your own code.")
+      : "Send the file compressed (gzip, brotli).")
+  );
+}
+
+/** What someone who removes channels should know. */
+function channelWarning(
+  tensors: readonly PlannedTensor[],
+  { asksForChannels, isCalibrated }: Remarks,
+): string | undefined {
+  if (!asksForChannels) return undefined;
+  if (!tensors.some(isCut)) {
+    // A graph that could lose nothing is refused: here something else was to stay.
+    const kept = tensors.find(({ note }) => note?.includes("keeps its output channels"));
+    return `No channel is removed${kept ? `: "${kept.name}" ${kept.note}` : ""}.`;
+  }
+  return isCalibrated
+    ? undefined
+    : "Channels are removed and nothing is fitted anew, which harms most models: give samples " +
+        "(the option calibration, or --inputs of the command).";
+}
+
+/** The core's report with what only the recipe and the names of files know. */
+export function toReport({ files: [main] }: OpenModel, core: CoreReport, remarks: Remarks): Report {
+  const { files, tensors, ...rest } = core;
+  for (const [i, tensor] of tensors.entries()) {
+    const note = remarks.notes[i];
+    if (note !== undefined) tensor.note ??= note;
+  }
+  const report = { ...rest, files: toFiles(files), tensors };
+  const warnings = [
+    main && shardWarning(main),
+    ...remarks.warnings,
+    remarks.asksForSparse ? sparseWarning(core.format, tensors) : sparseHint(core.format, tensors),
+    channelWarning(tensors, remarks),
+    tensors.some(isChanged) ? undefined : remarks.ifIdle(core),
+  ].filter((warning) => warning !== undefined);
+  return warnings.length > 0 ? { ...report, warnings } : report;
+}

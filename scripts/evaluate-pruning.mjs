@@ -15,7 +15,7 @@ import {
 } from "../tests/models/models.mjs";
 import { recognitionInput } from "../tests/models/recognition.mjs";
 import { nodeRuntime } from "../tests/models/runtimes.mjs";
-import { machineName, markdownTable } from "./readme.mjs";
+import { machineName, markdownTable } from "./docs.mjs";
 
 const amounts = {
   "30 %": { sparsity: 0.3 },

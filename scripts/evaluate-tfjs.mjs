@@ -11,7 +11,7 @@ import {
   tensorflow,
   tfjsModels,
 } from "../tests/models/tfjs-models.mjs";
-import { machineName, markdownTable } from "./readme.mjs";
+import { machineName, markdownTable } from "./docs.mjs";
 
 /** Label → the files of a shrunk model. */
 const by = (recipe) => (files) => shrunkFiles(shrink, files, recipe);

@@ -1,4 +1,4 @@
-// `npm run evaluate`: the real models, each shrunk in every way, in their runtimes. Writes README.md's tables
+// `npm run evaluate`: the real models, each shrunk in every way, in their runtimes. Writes the tables of docs/evaluation.md
 // and build/evaluate*.json. `npm run evaluate -- tfjs` does only TensorFlow.js, `-- pruning` only pruning (half an
 // hour), `-- structured` only the removal of channels, `-- refits` only refitLayers.
 import { mkdir, readFile, writeFile } from "node:fs/promises";
@@ -16,7 +16,7 @@ import {
 import { nodeRuntime, webRuntime } from "../tests/models/runtimes.mjs";
 import { evaluatePruning, evaluateRefits, evaluateStructured } from "./evaluate-pruning.mjs";
 import { evaluateTfjs } from "./evaluate-tfjs.mjs";
-import { machineName, markdownTable, writeReadmeSection } from "./readme.mjs";
+import { machineName, markdownTable, writeMeasured } from "./docs.mjs";
 import { root } from "./run.mjs";
 
 const NUM_LOADS = 3;
@@ -182,5 +182,5 @@ for (const part of chosen) {
   const { results, markdown } = await run();
   await writeFile(join(root, `build/${marker}.json`), `${JSON.stringify(results, undefined, 2)}\n`);
   console.log(markdown);
-  await writeReadmeSection(marker, markdown);
+  await writeMeasured(marker, markdown);
 }

@@ -61,7 +61,7 @@ const add = ({ passed, failed }) => {
 add(await nativeTests());
 title("Style, types, layers, sizes");
 add(await lint());
-for (const folder of ["node", "models", "package", "browser"]) add(await nodeTests(folder));
+for (const folder of ["node", "models", "package", "browser", "docs"]) add(await nodeTests(folder));
 add(await fuzzing());
 
 console.log(`\n${total.passed} passed, ${total.failed} failed`);

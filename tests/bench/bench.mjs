@@ -1,11 +1,11 @@
 // `npm run bench`: our kernels, memory.copy, plain JavaScript and both onnxruntimes on the same data, in one
-// process and in interleaved rounds; then the native benchmark. Writes README.md's table and build/bench.json.
+// process and in interleaved rounds; then the native benchmark. Writes the table of docs/benchmarks.md and build/bench.json.
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { init, quantize } from "../../dist/index.js";
-import { machineName, markdownTable, writeReadmeSection } from "../../scripts/readme.mjs";
+import { machineName, markdownTable, writeMeasured } from "../../scripts/docs.mjs";
 import { root, runOrExit } from "../../scripts/run.mjs";
 import { packageFile } from "../models/packages.mjs";
 import { nodeRuntime, webRuntime } from "../models/runtimes.mjs";
@@ -302,5 +302,5 @@ await writeFile(
   join(root, "build/bench.json"),
   `${JSON.stringify({ machine, goals, milliseconds: results, native }, undefined, 2)}\n`,
 );
-await writeReadmeSection("bench", markdown);
+await writeMeasured("bench", markdown);
 process.exit();

@@ -10,7 +10,7 @@ import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { inspect } from "modelshrink";
-import { machineName, markdownTable, writeReadmeSection } from "../../scripts/readme.mjs";
+import { machineName, markdownTable, writeMeasured } from "../../scripts/docs.mjs";
 import { root } from "../../scripts/run.mjs";
 import { makeGguf, tinyLlama, weights } from "../node/gguf.mjs";
 import { makeLarge, shapesOf } from "../node/large-models.mjs";
@@ -228,5 +228,5 @@ const machine =
 const markdown = `${machine}\n\n${markdownTable(header, rows)}`;
 console.log(markdown);
 await mkdir(join(root, "build"), { recursive: true });
-await writeReadmeSection("files", markdown);
+await writeMeasured("files", markdown);
 process.exit();

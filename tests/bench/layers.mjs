@@ -6,7 +6,7 @@ import { realpath } from "node:fs/promises";
 import { promisify } from "node:util";
 import { Gram, init, quantize } from "modelshrink";
 import { median } from "../models/models.mjs";
-import { machineName, markdownTable, writeReadmeSection } from "../../scripts/readme.mjs";
+import { machineName, markdownTable, writeMeasured } from "../../scripts/docs.mjs";
 
 const ROUNDS = 5;
 const OUTPUTS = 1024;
@@ -117,4 +117,4 @@ const header = [
 const native = peer ? `, NumPy ${peer.version} with ${peer.library}, native, one thread` : "";
 const markdown = `Measured on ${machineName()}${native}; medians of ${ROUNDS}.\n\n${markdownTable(header, rows)}`;
 console.log(markdown);
-await writeReadmeSection("bench-layers", markdown);
+await writeMeasured("bench-layers", markdown);

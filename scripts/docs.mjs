@@ -1,0 +1,67 @@
+// README.md and docs/: pages whose generated parts stand between <!-- name:begin --> and <!-- name:end -->.
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { figures } from "./figures.mjs";
+import { root } from "./run.mjs";
+
+/** The paths of all pages, relative to the repository's root. */
+export async function pagePaths() {
+  const names = (await readdir(join(root, "docs"))).filter((name) => name.endsWith(".md"));
+  return ["README.md", ...names.sort().map((name) => `docs/${name}`)];
+}
+
+/** Where the part `name` begins and ends in a page's text; undefined when the page has no such part. */
+function partOf(text, name) {
+  const begin = `<!-- ${name}:begin -->`;
+  const [start, end] = [text.indexOf(begin), text.indexOf(`<!-- ${name}:end -->`)];
+  return start >= 0 && end > start ? [start + begin.length, end] : undefined;
+}
+
+/** The page that has the part `name`: {path, text, range}. Throws when there is none. */
+async function pageWith(name) {
+  for (const path of await pagePaths()) {
+    const text = await readFile(join(root, path), "utf8");
+    const range = partOf(text, name);
+    if (range) return { path, text, range };
+  }
+  throw new Error(`No page has the markers of "${name}".`);
+}
+
+/** The Markdown of the part `name`. */
+export async function readPart(name) {
+  const { text, range } = await pageWith(name);
+  return text.slice(...range).trim();
+}
+
+/** Replaces the part `name` of the page that has it. */
+export async function writePart(name, markdown) {
+  const { path, text, range } = await pageWith(name);
+  const [start, end] = range;
+  await writeFile(join(root, path), `${text.slice(0, start)}\n\n${markdown}\n\n${text.slice(end)}`);
+}
+
+/** Replaces a part that was measured, and the README's figures, which are taken from such parts. */
+export async function writeMeasured(name, markdown) {
+  await writePart(name, markdown);
+  await writePart("figures", await figures(readPart));
+}
+
+/** A Markdown table, padded as Prettier pads it; the first column is left-aligned, the rest right. */
+export function markdownTable(header, rows) {
+  const cells = [header, ...rows].map((row) => row.map(String));
+  const widths = header.map((_, i) => Math.max(3, ...cells.map((row) => [...row[i]].length)));
+  const pad = (text, i) => {
+    const space = " ".repeat(widths[i] - [...text].length);
+    return i === 0 ? text + space : space + text;
+  };
+  const line = (row) => `| ${row.map(pad).join(" | ")} |`;
+  const rule = widths.map((width, i) =>
+    i === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`,
+  );
+  return [line(cells[0]), `| ${rule.join(" | ")} |`, ...cells.slice(1).map(line)].join("\n");
+}
+
+/** The machine and Node.js, as the measured tables name them. */
+export const machineName = () =>
+  `${cpus()[0].model.trim()}, ${cpus().length} cores, Node.js ${process.versions.node}`;

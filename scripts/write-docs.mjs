@@ -1,0 +1,27 @@
+// `npm run docs`: writes the parts of README.md and docs/ that are taken from elsewhere: the figures from measured
+// tables, the command's reference from its --help. `--check` writes nothing and fails where a part is not up to date.
+import { readPart, writePart } from "./docs.mjs";
+import { figures } from "./figures.mjs";
+import { root, runOrExit } from "./run.mjs";
+import { join } from "node:path";
+
+const parts = {
+  figures: () => figures(readPart),
+  help: async () => {
+    const text = await runOrExit(process.execPath, [join(root, "dist/cli.js"), "--help"]);
+    return `\`\`\`text\n${text.trimEnd()}\n\`\`\``;
+  },
+};
+
+const isCheck = process.argv.includes("--check");
+for (const [name, make] of Object.entries(parts)) {
+  const markdown = await make();
+  if (markdown === (await readPart(name))) continue;
+  if (isCheck) {
+    console.error(`The part "${name}" is not up to date: run npm run docs.`);
+    process.exitCode = 1;
+  } else {
+    await writePart(name, markdown);
+    console.log(`Wrote the part "${name}".`);
+  }
+}

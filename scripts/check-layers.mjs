@@ -17,6 +17,12 @@ const allowed = {
   pipeline: ["base", "kernels", "quantize", "prune", "calibrated", "formats"],
 };
 
+/** Folders of src/formats that every format may include. */
+const sharedFormats = ["json"];
+
+/** The folders of src/formats/onnx, from top to bottom; what lies in onnx itself includes them all. */
+const onnxFolders = ["read", "graph", "channels", "write"];
+
 /** The folders of bindings/js, from top to bottom; "" holds the public doors. */
 const layers = [
   "base",
@@ -46,6 +52,25 @@ async function filesOf(folder, pattern) {
     .sort();
 }
 
+/**
+ * Why a file of src/formats may not include this, or undefined: a format includes no other format,
+ * and only open.cc chooses among them. Both paths begin at "formats/".
+ */
+function formatProblem(path, include) {
+  const [, format, folder] = path.split("/").length > 2 ? path.split("/") : [];
+  const [, target, targetFolder] = include.split("/");
+  if (!include.startsWith("formats/") || target.endsWith(".h")) return undefined;
+  if (target !== format) {
+    if (path === "formats/open.cc" || sharedFormats.includes(target)) return undefined;
+    return `${format ?? "formats"} may not include ${include}`;
+  }
+  if (format !== "onnx") return undefined;
+  const rank = (name) => (name.includes(".") ? onnxFolders.length : onnxFolders.indexOf(name));
+  return rank(targetFolder) > rank(folder) || rank(folder) < 0
+    ? `onnx/${folder} may not include ${include}`
+    : undefined;
+}
+
 /** The sentences on one C++ file that breaks the rules. */
 function includeProblems(path, layer, text) {
   const found = [];
@@ -68,6 +93,8 @@ function includeProblems(path, layer, text) {
     ) {
       found.push(`${path}:${index + 1}: SIMD belongs in kernels, not in ${layer}`);
     }
+    const wrong = layer === "formats" && formatProblem(path.slice("src/".length), include);
+    if (wrong) found.push(`${path}:${index + 1}: ${wrong}`);
   }
   return found;
 }

@@ -4,7 +4,7 @@
 
 #include "formats/format.h"
 #include "formats/gguf/gguf.h"
-#include "formats/onnx/reader.h"
+#include "formats/onnx/onnx_format.h"
 #include "formats/safetensors/reader.h"
 #include "formats/tfjs/reader.h"
 

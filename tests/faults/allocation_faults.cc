@@ -21,8 +21,8 @@
 #include <vector>
 
 #include "common/memory_host.h"
-#include "native/safetensors_model.h"
-#include "native/tfjs_model.h"
+#include "common/safetensors_model.h"
+#include "common/tfjs_model.h"
 #include "pipeline/compare.h"
 
 extern "C" {

@@ -17,7 +17,7 @@
 
 #include "common/memory_host.h"
 #include "common/protobuf_bytes.h"
-#include "native/safetensors_model.h"
+#include "common/safetensors_model.h"
 
 extern "C" {
 void* __real_malloc(size_t size);                // NOLINT: names are the linker's

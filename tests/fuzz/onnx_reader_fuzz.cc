@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <string>
 
-#include "formats/onnx/reader.h"
-#include "formats/onnx/writer.h"
+#include "formats/onnx/onnx_format.h"
+#include "formats/onnx/write/writer.h"
 #include "round_trip.h"
 
 namespace modelshrink {

@@ -1,0 +1,295 @@
+#include "formats/onnx/graph/analyze.h"
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "base/concat.h"
+#include "base/flags.h"
+#include "formats/onnx/graph/operators.h"
+#include "formats/onnx/graph/recognize.h"
+#include "formats/onnx/graph/value_graph.h"
+#include "formats/onnx/read/builder.h"
+
+namespace modelshrink::onnx {
+namespace {
+
+// "If_0.then_branch/" for a graph within a graph, "" for the main one.
+std::string PathOf(const Document& document, size_t graph) {
+  std::string path;
+  for (; document.graphs[graph].parent != kNone; graph = document.graphs[graph].parent) {
+    const size_t n = document.graphs[graph].parent_node;
+    const Node& node = document.nodes[n];
+    const std::string name = node.name.empty() ? Concat({node.op_type, "_", n}) : node.name;
+    path = Concat({name, ".", document.graphs[graph].attribute_name, "/", path});
+  }
+  return path;
+}
+
+// Names for the model's tensors, unique whatever the file says.
+class Namer {
+ public:
+  explicit Namer(const Document& document) : document_(document) {
+    for (const Constant& constant : document.constants) ++count_[constant.name];
+  }
+
+  // A name for the value `base` of `graph`.
+  std::string NameOf(const std::string& base, size_t graph) {
+    const auto count = count_.find(base);
+    std::string name = base;
+    if (count != count_.end() && count->second > 1) name = PathOf(document_, graph) + name;
+    // The counter goes on where it stopped, or a file full of one name would cost its square.
+    while (!taken_.insert(name).second) {
+      name = Concat({base, "#", ++suffix_[base] + 1});
+    }
+    return name;
+  }
+
+ private:
+  const Document& document_;
+  std::unordered_map<std::string, size_t> count_, suffix_;
+  std::unordered_set<std::string> taken_;
+};
+
+bool IsFloat(DType type) {
+  return type == DType::kFloat32 || type == DType::kFloat16 || type == DType::kBFloat16;
+}
+
+// Why a constant cannot be a weight whatever consumes it; "" when it can.
+std::string ReasonAgainst(const Document& document, const Constant& constant, DType type) {
+  const ExternalFile* external = document.ExternalFileOf(constant);
+  if (external != nullptr && external->is_missing) {
+    return Concat({"its values are in \"", external->location, "\", which is not there"});
+  }
+  if (!IsFloat(type)) return "not float32, float16 or bfloat16";
+  if (constant.dims.size() < 2) return "rank below 2";
+  if (constant.data.size == 0) return "its values are not stored in one piece";
+  return "";
+}
+
+uint64_t StoredBytesOf(const Document& document, const Constant& constant) {
+  const bool is_external = document.ExternalFileOf(constant) != nullptr;
+  return constant.field.end - constant.field.begin + (is_external ? constant.data.size : 0);
+}
+
+// Whether all of a graph's values can be made outputs of the model: those of a loop's body come
+// more than once, and before this operator set the branches of an If had outputs of one shape.
+bool CanTap(const Document& document, size_t graph) {
+  constexpr int64_t kFirstOpsetWithFreeBranches = 11;
+  if (graph != 0 && document.opset < kFirstOpsetWithFreeBranches) return false;
+  for (; graph != 0; graph = document.graphs[graph].parent) {
+    const Node& node = document.nodes[document.graphs[graph].parent_node];
+    if (!node.domain.empty() || node.op_type != "If") return false;
+  }
+  return true;
+}
+
+// Names of absent inputs and outputs are empty.
+std::string NameAt(const std::vector<std::string>& names, size_t index) {
+  return index < names.size() ? names[index] : "";
+}
+
+LayerInput ConvInputOf(const Node& node, LayerInput input) {
+  input.strides = IntsAttribute(node, "strides");
+  input.dilations = IntsAttribute(node, "dilations");
+  input.pads = IntsAttribute(node, "pads");
+  if (const Attribute* auto_pad = FindAttribute(node, "auto_pad")) input.auto_pad = auto_pad->s;
+  return input;
+}
+
+std::string DirectionOf(const Node& node) {
+  const Attribute* const attribute = FindAttribute(node, "direction");
+  return attribute == nullptr ? "forward" : attribute->s;
+}
+
+// What the recurrence weights multiply: the states before each step.
+std::vector<LayerInput> HiddenInputsOf(const Node& node, LayerInput input) {
+  // Otherwise its last part multiplies states that were reset already, which no value holds.
+  if (node.op_type == "GRU" && IntAttribute(node, "linear_before_reset", 0) == 0) return {};
+  if (IntAttribute(node, "layout", 0) != 0) return {};
+  const std::string direction = DirectionOf(node);
+  std::vector<LayerInput> inputs;
+  input.value = NameAt(node.inputs, 5);
+  input.hidden = Hidden::kInitial;
+  if (!input.value.empty()) inputs.push_back(input);
+  input.value = NameAt(node.outputs, 0);
+  input.hidden = direction == "forward"   ? Hidden::kForward
+                 : direction == "reverse" ? Hidden::kReverse
+                                          : Hidden::kBidirectional;
+  if (input.value.empty()) return {};
+  inputs.push_back(input);
+  return inputs;
+}
+
+// What the node reads that has the constant as its weight; nothing where it cannot be seen.
+std::vector<LayerInput> LayerInputsOf(const Document& document, const WeightRole& role) {
+  const Node& node = document.nodes[role.consumer];
+  LayerInput input = {.value = NameAt(node.inputs, 0),
+                      .graph = static_cast<uint32_t>(node.graph),
+                      .node = role.consumer};
+  if (!CanTap(document, node.graph) || input.value.empty() || !role.keeps_inputs) return {};
+  // Its groups, or directions, would not be those of the constant.
+  const bool has_groups =
+      IntAttribute(node, "group", 1) != 1 || DirectionOf(node) == "bidirectional";
+  if (has_groups && role.moves_outputs) return {};
+  if (IsRecurrentOperator(node.op_type)) {
+    const bool has_padding = !NameAt(node.inputs, 4).empty();
+    if (has_padding) return {};
+    return role.input == 1 ? std::vector{input} : HiddenInputsOf(node, std::move(input));
+  }
+  if (role.input != 1) return {};
+  if (node.op_type == "Conv") return {ConvInputOf(node, std::move(input))};
+  const bool is_plain =
+      node.op_type == "MatMul" || (node.op_type == "Gemm" && IntAttribute(node, "transA", 0) == 0);
+  return is_plain ? std::vector{input} : std::vector<LayerInput>();
+}
+
+// `roles`: at least one; the first is the tensor's own.
+void DescribeLayer(const Document& document, std::span<const WeightRole> roles, Tensor* tensor) {
+  const Node& consumer = document.nodes[roles[0].consumer];
+  tensor->is_weight = true;
+  tensor->axis = roles[0].axis;
+  tensor->consumer = consumer.op_type;
+  int64_t groups = consumer.op_type == "Conv" ? IntAttribute(consumer, "group", 1) : 1;
+  if (IsRecurrentStack(*tensor)) groups = static_cast<int64_t>(tensor->shape[0]);
+  tensor->groups = groups > 0 && groups <= UINT32_MAX ? static_cast<uint32_t>(groups) : 1;
+  std::unordered_set<size_t> seen;
+  for (const WeightRole& role : roles) {
+    // Another operator would see the weight otherwise.
+    const bool is_alike = document.nodes[role.consumer].op_type == consumer.op_type &&
+                          role.axis == tensor->axis && role.input == roles[0].input;
+    if (!is_alike || !seen.insert(role.consumer).second) continue;
+    for (LayerInput& input : LayerInputsOf(document, role)) {
+      tensor->layer_inputs.push_back(std::move(input));
+    }
+  }
+}
+
+Tensor Describe(const Document& document, const ValueGraph& graph, size_t index) {
+  const Constant& constant = document.constants[index];
+  Tensor tensor;
+  tensor.shape = constant.dims;
+  tensor.scheme.type = DTypeOf(constant.data_type);
+  tensor.parts[static_cast<size_t>(Part::kCodes)] = constant.data;
+  tensor.stored_bytes = StoredBytesOf(document, constant);
+  if (!constant.uses.empty()) tensor.consumer = document.nodes[constant.uses[0].node].op_type;
+  tensor.note = ReasonAgainst(document, constant, tensor.scheme.type);
+  if (!tensor.note.empty()) return tensor;
+  const std::vector<WeightRole> roles = FindWeightRoles(document, graph, index);
+  if (roles.empty()) {
+    tensor.note = constant.uses.empty() ? "nothing consumes it" : "not consumed as a weight";
+    return tensor;
+  }
+  DescribeLayer(document, roles, &tensor);
+  const Value& value = graph.value(graph.ValueOfConstant(index));
+  if (value.is_input && document.ir_version >= 4) {
+    tensor.note = "also a graph input: a caller may give another value";
+  }
+  return tensor;
+}
+
+// `name` and those of its parts, where they are values' names.
+void AddWeightNames(const std::string& name, std::span<const size_t> constants,
+                    Document& document) {
+  const auto add = [&document](const std::string& known) {
+    const auto it = document.names.find(known);
+    if (it != document.names.end()) document.weight_names.push_back(it->second);
+  };
+  add(name);
+  for (const size_t constant : constants) {
+    if (constant != kNone) add(document.constants[constant].name);
+  }
+}
+
+Tensor DescribeQuantized(const Document& document, const Quantized& quantized) {
+  Tensor tensor;
+  tensor.shape = quantized.shape;
+  tensor.scheme = quantized.scheme;
+  tensor.quantized = true;
+  tensor.is_weight = true;
+  tensor.consumer = quantized.consumer;
+  for (size_t p = 0; p < kNumParts; ++p) {
+    if (quantized.constants[p] == kNone) continue;
+    const Constant& constant = document.constants[quantized.constants[p]];
+    tensor.parts[p] = constant.data;
+    tensor.stored_bytes += StoredBytesOf(document, constant);
+  }
+  // Padding of a last block is not part of the codes.
+  const StatusOr<PartSizes> sizes = PartSizesOf(tensor.scheme, tensor.shape);
+  for (size_t p = 0; sizes.ok() && p < kNumParts; ++p) tensor.parts[p].size = sizes.value()[p];
+  return tensor;
+}
+
+Tensor DescribeSparse(const SparseInitializer& sparse) {
+  Tensor tensor;
+  tensor.shape = sparse.dims;
+  tensor.scheme.type = DType::kOther;
+  tensor.type_name = std::string(NameOf(DTypeOf(sparse.data_type))) + " sparse";
+  tensor.stored_bytes = sparse.field.end - sparse.field.begin;
+  tensor.note = "stored without its zeros: stays as it is";
+  return tensor;
+}
+
+std::vector<std::optional<Quantized>> RecognizeAll(const Document& document,
+                                                   const ValueGraph& graph) {
+  std::vector<std::optional<Quantized>> quantized(document.constants.size());
+  for (size_t c = 0; c < document.constants.size(); ++c) {
+    quantized[c] = RecognizeQuantized(document, graph, c);
+  }
+  return quantized;
+}
+
+}  // namespace
+
+StatusOr<Model> Analyze(Document& document) {
+  ASSIGN_OR_RETURN(const ValueGraph graph, ValueGraph::Build(document));
+  for (size_t c = 0; c < document.constants.size(); ++c) {
+    const size_t index = graph.ValueOfConstant(c);
+    if (index == kNone) continue;
+    document.constants[c].uses = graph.value(index).uses;
+    document.constants[c].is_graph_output = graph.value(index).is_graph_output;
+  }
+  const std::vector<std::optional<Quantized>> quantized = RecognizeAll(document, graph);
+  Flags is_part(document.constants.size());
+  for (const std::optional<Quantized>& q : quantized) {
+    for (size_t p = 1; q && p < kNumParts; ++p) {
+      if (q->constants[p] != kNone) is_part[q->constants[p]] = true;
+    }
+  }
+  Model model;
+  model.format = "onnx";
+  model.size_bytes = document.size_bytes;
+  const auto num_tensors = static_cast<size_t>(std::count(is_part.begin(), is_part.end(), false));
+  model.tensors.reserve(num_tensors);
+  document.constant_of_tensor.reserve(num_tensors);
+  Namer namer(document);
+  for (size_t c = 0; c < document.constants.size(); ++c) {
+    if (is_part[c]) continue;
+    const Constant& constant = document.constants[c];
+    Tensor tensor =
+        quantized[c] ? DescribeQuantized(document, *quantized[c]) : Describe(document, graph, c);
+    const std::string& name = quantized[c] ? quantized[c]->name : constant.name;
+    tensor.name = namer.NameOf(name, constant.graph);
+    if (quantized[c]) {
+      AddWeightNames(name, quantized[c]->constants, document);
+    } else if (tensor.is_weight) {
+      AddWeightNames(name, {}, document);
+    }
+    model.tensors.push_back(std::move(tensor));
+    document.constant_of_tensor.push_back(quantized[c] ? kNone : c);
+  }
+  for (size_t g = 0; g < document.graphs.size(); ++g) {
+    for (const SparseInitializer& sparse : document.graphs[g].sparse_initializers) {
+      model.tensors.push_back(DescribeSparse(sparse));
+      model.tensors.back().name = namer.NameOf(sparse.name, g);
+      document.constant_of_tensor.push_back(kNone);
+    }
+  }
+  return model;
+}
+
+}  // namespace modelshrink::onnx

@@ -1,0 +1,779 @@
+#include "formats/onnx/read/builder.h"
+
+#include <algorithm>
+
+#include "base/bits.h"
+#include "base/checked.h"
+#include "base/concat.h"
+#include "formats/onnx/read/schema.h"
+#include "formats/path.h"
+
+namespace modelshrink::onnx {
+namespace {
+
+// TensorProto.DataType.
+enum DataType : int32_t {
+  kFloat = 1,
+  kString = 8,
+  kDouble = 11,
+  kUint32Type = 12,
+  kUint64Type = 13,
+  kComplex64 = 14,
+  kComplex128 = 15,
+  kLastKnown = 22,
+};
+
+std::string TextOf(const Event& event) {
+  return {reinterpret_cast<const char*>(event.bytes.data()), event.bytes.size()};
+}
+
+// The domain "ai.onnx" is another name of the default one.
+std::string NormalizedDomain(const std::string& domain) {
+  return domain == "ai.onnx" ? std::string() : domain;
+}
+
+// The typed data field that values of this type belong in.
+uint32_t DataFieldOf(int32_t data_type) {
+  switch (data_type) {
+    case kFloat:
+    case kComplex64:
+      return kTensorFloatData;
+    case kDouble:
+    case kComplex128:
+      return kTensorDoubleData;
+    case kString:
+      return kTensorStringData;
+    case 7:
+      return kTensorInt64Data;
+    case kUint32Type:
+    case kUint64Type:
+      return kTensorUint64Data;
+    default:
+      return kTensorInt32Data;
+  }
+}
+
+bool IsDocString(uint32_t message_kind, uint32_t field) {
+  switch (message_kind) {
+    case kModelProto:
+      return field == kModelDocString;
+    case kGraphProto:
+      return field == kGraphDocString;
+    case kNodeProto:
+      return field == kNodeDocString;
+    case kAttributeProto:
+      return field == kAttributeDocString;
+    case kTensorProto:
+      return field == kTensorDocString;
+    case kValueInfoProto:
+      return field == kValueInfoDocString;
+    default:
+      return false;
+  }
+}
+
+bool HidesReferences(uint32_t message_kind, uint32_t field) {
+  return (message_kind == kGraphProto && field == kGraphQuantizationAnnotation) ||
+         (message_kind == kNodeProto && field == kNodeDeviceConfigurations);
+}
+
+// Whether a field is the name of a value; tensors have such names only in initializers.
+bool IsValueName(uint32_t parent_kind, uint32_t message_kind, uint32_t field) {
+  switch (message_kind) {
+    case kNodeProto:
+      return field == kNodeInput || field == kNodeOutput;
+    case kTensorProto:
+      return field == kTensorName && parent_kind == kGraphProto;
+    case kValueInfoProto:
+      return field == kValueInfoName;
+    default:
+      return false;
+  }
+}
+
+const char* NameOfDataField(uint32_t field) {
+  for (const FieldRule& rule : OnnxSchema()[kTensorProto].fields) {
+    if (rule.number == field) return rule.name;
+  }
+  return "";
+}
+
+}  // namespace
+
+DType DTypeOf(int32_t data_type) {
+  static constexpr DType kTypes[] = {
+      DType::kOther,   DType::kFloat32,  DType::kUint8,      DType::kInt8,   DType::kUint16,
+      DType::kInt16,   DType::kInt32,    DType::kInt64,      DType::kOther,  DType::kBool,
+      DType::kFloat16, DType::kFloat64,  DType::kUint32,     DType::kUint64, DType::kOther,
+      DType::kOther,   DType::kBFloat16, DType::kFloat8E4M3, DType::kOther,  DType::kFloat8E5M2,
+      DType::kOther,   DType::kUint4,    DType::kInt4,
+  };
+  if (data_type < 0 || data_type > kLastKnown) return DType::kOther;
+  return kTypes[data_type];
+}
+
+Builder::Builder(uint64_t size_bytes) {
+  document_.size_bytes = size_bytes;
+  document_.messages.push_back({.field = {0, size_bytes}, .body = {0, size_bytes}});
+}
+
+Status Builder::Charge(uint64_t size_bytes) {
+  metadata_bytes_ += size_bytes;
+  if (metadata_bytes_ <= kMaxMetadataBytes) return {};
+  return UnsupportedError(Concat({"the model's graph without its weights needs over ",
+                                  kMaxMetadataBytes >> 20, " MiB of memory"}));
+}
+
+Status Builder::TakeName(const Event& event, std::string* name) {
+  *name = TextOf(event);
+  // Held by its node and by the set of names, with their tables.
+  return Charge(2 * (sizeof(std::string) + event.bytes.size()) + 64);
+}
+
+StatusOr<Event> Builder::Next(Scanner& scanner) {
+  StatusOr<Event> event = scanner.Next();
+  if (event.ok()) return event;
+  if (scanner.frames().size() == 1 && document_.ir_version == 0 && document_.graphs.empty()) {
+    // Every writer begins with the version.
+    const Status& status = event.status();
+    Status none = {status.code(), "this is no ONNX model: " + status.message()};
+    return std::move(none).AtOffset(status.offset().value_or(0));
+  }
+  if (scanner.frames().back().kind != kTensorProto) return event;
+  return std::move(event).status().WithTensor(tensor_.name);
+}
+
+Status Builder::Handle(const Event& event, Scanner& scanner) {
+  switch (event.kind) {
+    case Event::Kind::kEnter:
+      return Enter(event, scanner).AtOffset(event.field.begin);
+    case Event::Kind::kLeave:
+      return Leave(event, scanner).AtOffset(event.field.begin);
+    case Event::Kind::kField: {
+      const uint32_t kind = scanner.frames().back().kind;
+      Status status = AddStripField(event, scanner);
+      if (status.ok() && kind == kTensorProto) status = NoteValueField(event, scanner);
+      if (status.ok()) status = Field(event, kind);
+      status = std::move(status).AtOffset(event.field.begin);
+      if (kind == kTensorProto) return std::move(status).WithTensor(tensor_.name);
+      return status;
+    }
+    case Event::Kind::kNeedBytes:
+    case Event::Kind::kDone:
+      return {};
+  }
+  return {};
+}
+
+Status Builder::Enter(const Event& event, Scanner& scanner) {
+  switch (event.rule->child) {
+    case kOperatorSetIdProto:
+      opset_ = {};
+      return {};
+    case kGraphProto:
+      return EnterGraph(scanner);
+    case kNodeProto:
+      nodes_.push_back({.node = document_.nodes.size(), .value = std::nullopt});
+      document_.nodes.emplace_back();
+      document_.nodes.back().graph = graphs_.back();
+      document_.nodes.back().field = event.field;
+      document_.graphs[graphs_.back()].nodes.push_back(nodes_.back().node);
+      return Charge(2 * sizeof(Node));
+    case kAttributeProto:
+      attributes_.emplace_back();
+      attributes_.back().first_subgraph = document_.nodes[nodes_.back().node].subgraphs.size();
+      return {};
+    case kTensorProto:
+      tensor_ = {};
+      tensor_.body = event.body;
+      return {};
+    case kSparseTensorProto:
+      sparse_ = {};
+      return {};
+    case kEntryProto:
+      entry_ = {};
+      return {};
+    case kValueInfoProto:
+      value_info_ = {};
+      return {};
+    case kTensorShapeProto:
+      value_info_.has_shape = true;
+      return {};
+    case kDimensionProto:
+      if (value_info_.dims.size() == kMaxRank) {
+        return UnsupportedError("the rank is over " + std::to_string(kMaxRank));
+      }
+      value_info_.dims.emplace_back();
+      return {};
+    case kHiddenTrainingInfo:
+      document_.has_hidden_references = true;
+      return {};
+    default:
+      return {};
+  }
+}
+
+Status Builder::EnterGraph(Scanner& scanner) {
+  ASSIGN_OR_RETURN(const size_t message, OpenMessage(scanner));
+  const size_t index = document_.graphs.size();
+  Graph graph;
+  graph.message = message;
+  if (!graphs_.empty()) {
+    graph.parent = graphs_.back();
+    graph.parent_node = nodes_.back().node;
+    document_.nodes[graph.parent_node].subgraphs.push_back(index);
+    attributes_.back().is_plain = false;
+  }
+  document_.graphs.push_back(std::move(graph));
+  graphs_.push_back(index);
+  return Charge(2 * sizeof(Graph));
+}
+
+Status Builder::NoteValueField(const Event& event, Scanner& scanner) {
+  const uint32_t number = event.rule->number;
+  const bool is_elsewhere = number == kTensorDataLocation && event.value == 1;
+  const bool is_data =
+      number == kTensorRawData || number == kTensorFloatData || number == kTensorDoubleData;
+  const bool is_large = is_data && event.wire == Wire::kBytes &&
+                        event.body.end - event.body.begin >= kMinExternalBytes;
+  if (!is_elsewhere && !is_large) return {};
+  ASSIGN_OR_RETURN(tensor_.message, OpenMessage(scanner));
+  return {};
+}
+
+StatusOr<size_t> Builder::OpenMessage(Scanner& scanner) {
+  size_t parent = 0;
+  std::vector<Scanner::Frame>& frames = scanner.frames();
+  frames.front().message = 0;
+  for (Scanner::Frame& frame : frames) {
+    if (frame.message == kNone) {
+      frame.message = document_.messages.size();
+      RETURN_IF_ERROR(Charge(2 * sizeof(Message)));
+      document_.messages.push_back({.parent = parent,
+                                    .field = frame.field,
+                                    .body = frame.body,
+                                    .field_number = frame.rule->number});
+    }
+    parent = frame.message;
+  }
+  return parent;
+}
+
+uint32_t Builder::NumberOf(const std::string& name) {
+  const uint32_t next = static_cast<uint32_t>(document_.names.size());
+  return document_.names.try_emplace(name, next).first->second;
+}
+
+Status Builder::AddStripField(const Event& event, Scanner& scanner) {
+  const std::vector<Scanner::Frame>& frames = scanner.frames();
+  const uint32_t kind = frames.back().kind;
+  const uint32_t parent_kind = frames.size() > 1 ? frames[frames.size() - 2].kind : kModelProto;
+  const uint32_t number = event.rule->number;
+  const bool is_name = IsValueName(parent_kind, kind, number);
+  const bool is_text = IsDocString(kind, number) || (kind == kNodeProto && number == kNodeName);
+  if (!is_name && !is_text) return {};
+  RETURN_IF_ERROR(Charge(2 * sizeof(StripField)));
+  ASSIGN_OR_RETURN(const size_t message, OpenMessage(scanner));
+  document_.strip_fields.push_back({.message = message,
+                                    .field = event.field,
+                                    .field_number = number,
+                                    .name = is_name ? NumberOf(TextOf(event)) : kNoName});
+  return {};
+}
+
+Status Builder::Field(const Event& event, uint32_t message_kind) {
+  if (IsDocString(message_kind, event.rule->number)) return {};
+  if (HidesReferences(message_kind, event.rule->number)) {
+    document_.has_hidden_references = true;
+    return {};
+  }
+  switch (message_kind) {
+    case kModelProto:
+      return ModelField(event);
+    case kOperatorSetIdProto:
+      return OpsetField(event);
+    case kNodeProto:
+      return NodeField(event);
+    case kAttributeProto:
+      return AttributeField(event);
+    case kTensorProto:
+      return TensorField(event);
+    case kSparseTensorProto:
+      return AddDims(event, &sparse_.dims);
+    case kValueInfoProto:
+    case kTensorTypeProto:
+    case kDimensionProto:
+      return ValueInfoField(event, message_kind);
+    case kHiddenTensor:
+      document_.has_other_external_data |= event.value == 1;
+      return {};
+    case kEntryProto:
+      (event.rule->number == kEntryKey ? entry_.key : entry_.value) = TextOf(event);
+      return {};
+    default:
+      return {};
+  }
+}
+
+Status Builder::ModelField(const Event& event) {
+  if (event.rule->number == kModelIrVersion) {
+    document_.ir_version = static_cast<int64_t>(event.value);
+  } else if (event.has_bytes) {
+    metadata_.emplace_back(event.rule->name, TextOf(event));
+  }
+  return {};
+}
+
+Status Builder::OpsetField(const Event& event) {
+  if (event.rule->number == kOpsetVersion) {
+    opset_.version = event.value;
+    return {};
+  }
+  opset_.domain = NormalizedDomain(TextOf(event));
+  return {};
+}
+
+Status Builder::NodeField(const Event& event) {
+  Node& node = document_.nodes[nodes_.back().node];
+  std::string text;
+  RETURN_IF_ERROR(TakeName(event, &text));
+  switch (event.rule->number) {
+    case kNodeInput:
+      node.inputs.push_back(std::move(text));
+      break;
+    case kNodeOutput:
+      node.outputs.push_back(std::move(text));
+      break;
+    case kNodeName:
+      node.name = std::move(text);
+      break;
+    case kNodeOpType:
+      node.op_type = std::move(text);
+      break;
+    default:
+      node.domain = NormalizedDomain(text);
+  }
+  return {};
+}
+
+Status Builder::AttributeField(const Event& event) {
+  PendingAttribute& pending = attributes_.back();
+  Attribute& attribute = pending.attribute;
+  switch (event.rule->number) {
+    case kAttributeName:
+      return TakeName(event, &attribute.name);
+    case kAttributeF:
+      attribute.f = BitCast<float>(static_cast<uint32_t>(event.value));
+      return {};
+    case kAttributeI:
+      attribute.i = static_cast<int64_t>(event.value);
+      return {};
+    case kAttributeType:
+      attribute.type = static_cast<int32_t>(event.value);
+      return {};
+    case kAttributeS:
+      if (!event.has_bytes) pending.is_complete = false;
+      return TakeName(event, &attribute.s);
+    default:
+      break;
+  }
+  if (event.wire == Wire::kVarint) {
+    attribute.ints.push_back(static_cast<int64_t>(event.value));
+  } else if (!event.has_bytes) {
+    pending.is_complete = false;
+  }
+  for (size_t pos = 0; event.wire == Wire::kBytes && pos < event.bytes.size();) {
+    uint64_t value = 0;
+    if (!DecodeVarint(event.bytes, &pos, &value)) {
+      return FormatError(Concat({"a packed integer of attribute \"", attribute.name,
+                                 "\" is a truncated or over-long varint"}));
+    }
+    attribute.ints.push_back(static_cast<int64_t>(value));
+  }
+  if (attribute.ints.size() > kMaxInts) {
+    pending.is_complete = false;
+    attribute.ints.clear();
+  }
+  return {};
+}
+
+Status Builder::AddDim(uint64_t value, Shape* dims) {
+  if (static_cast<int64_t>(value) < 0) {
+    return FormatError(
+        Concat({"dimension ", dims->size(), " is negative: ", static_cast<int64_t>(value)}));
+  }
+  if (dims->size() == kMaxRank) {
+    return UnsupportedError("the rank is over " + std::to_string(kMaxRank));
+  }
+  dims->push_back(value);
+  return {};
+}
+
+Status Builder::AddDims(const Event& event, Shape* dims) {
+  if (event.wire == Wire::kVarint) return AddDim(event.value, dims);
+  if (!event.has_bytes) return UnsupportedError("the rank is over " + std::to_string(kMaxRank));
+  for (size_t pos = 0; pos < event.bytes.size();) {
+    uint64_t value = 0;
+    if (!DecodeVarint(event.bytes, &pos, &value)) {
+      return FormatError("a packed dimension is a truncated or over-long varint");
+    }
+    RETURN_IF_ERROR(AddDim(value, dims));
+  }
+  return {};
+}
+
+Status Builder::AddData(const Event& event) {
+  const uint32_t number = event.rule->number;
+  const uint64_t size = event.body.end - event.body.begin;
+  if (size == 0 && event.wire == Wire::kBytes && number != kTensorStringData) return {};
+  if (tensor_.data_field != 0 && tensor_.data_field != number) {
+    return FormatError(Concat({"values are given in both ", NameOfDataField(tensor_.data_field),
+                               " and ", event.rule->name}));
+  }
+  tensor_.data_field = number;
+  tensor_.data_bytes += size;
+  ++tensor_.num_extents;
+  tensor_.is_packed = event.wire == Wire::kBytes;
+  tensor_.data = event.body;
+  // An attacker's many small ones are never moved.
+  if (tensor_.num_extents == 1) tensor_.value_fields.push_back(event.field);
+  return TakeValue(event);
+}
+
+Status Builder::TakeValue(const Event& event) {
+  std::string& value = tensor_.value;
+  const auto append = [&value](uint64_t number) {
+    for (size_t i = 0; i < 8; ++i) value.push_back(static_cast<char>(number >> (8 * i)));
+  };
+  if (event.rule->number == kTensorRawData) {
+    if (event.bytes.size() <= kMaxValueBytes) value = TextOf(event);
+    return {};
+  }
+  if (event.rule->number != kTensorInt64Data) return {};
+  if (event.wire == Wire::kVarint && value.size() <= kMaxValueBytes) append(event.value);
+  for (size_t pos = 0; event.has_bytes && pos < event.bytes.size();) {
+    uint64_t number = 0;
+    if (!DecodeVarint(event.bytes, &pos, &number)) {
+      return FormatError("a packed integer is a truncated or over-long varint");
+    }
+    if (value.size() <= kMaxValueBytes) append(number);
+  }
+  return {};
+}
+
+Status Builder::TensorField(const Event& event) {
+  switch (event.rule->number) {
+    case kTensorName:
+      return TakeName(event, &tensor_.name);
+    case kTensorDataType:
+      tensor_.data_type = event.value <= INT32_MAX ? static_cast<int32_t>(event.value) : -1;
+      return {};
+    case kTensorDataLocation:
+      tensor_.external = event.value == 1;
+      tensor_.value_fields.push_back(event.field);
+      return {};
+    case kTensorDims:
+      return AddDims(event, &tensor_.dims);
+    default:
+      return AddData(event);
+  }
+}
+
+Status Builder::ValueInfoField(const Event& event, uint32_t message_kind) {
+  if (message_kind == kValueInfoProto) return TakeName(event, &value_info_.name);
+  if (message_kind == kTensorTypeProto) {
+    value_info_.elem_type = event.value <= INT32_MAX ? static_cast<int32_t>(event.value) : 0;
+    return {};
+  }
+  ValueInfo::Dim& dim = value_info_.dims.back();
+  if (event.rule->number == kDimParam) return TakeName(event, &dim.name);
+  dim.size = static_cast<int64_t>(event.value);
+  return {};
+}
+
+Status Builder::Leave(const Event& event, Scanner& scanner) {
+  if (event.rule == nullptr) return {};
+  switch (event.rule->child) {
+    case kOperatorSetIdProto:
+      return LeaveOpset();
+    case kGraphProto:
+      graphs_.pop_back();
+      return {};
+    case kNodeProto:
+      return LeaveNode(event);
+    case kAttributeProto:
+      LeaveAttribute();
+      return {};
+    case kTensorProto:
+      return LeaveTensor(event, scanner.frames().back().kind);
+    case kValueInfoProto:
+      return LeaveValueInfo(event);
+    case kEntryProto:
+      return LeaveEntry(event).WithTensor(tensor_.name);
+    case kSparseTensorProto:
+      return LeaveSparse(event);
+    default:
+      return {};
+  }
+}
+
+Status Builder::LeaveOpset() {
+  const int64_t version = static_cast<int64_t>(opset_.version);
+  if (version <= 0) {
+    return FormatError(Concat({"the operator set \"", opset_.domain, "\" has version ", version}));
+  }
+  const bool is_default = opset_.domain.empty();
+  if (is_default || opset_.domain == "com.microsoft") {
+    int64_t& opset = is_default ? document_.opset : document_.microsoft_opset;
+    if (opset != 0) {
+      return FormatError(Concat({"the operator set \"", opset_.domain, "\" is imported twice"}));
+    }
+    opset = version;
+  }
+  const std::string key = is_default ? "opset" : "opset " + opset_.domain;
+  metadata_.emplace_back(key, std::to_string(version));
+  return Charge(256 + 2 * opset_.domain.size());
+}
+
+Status Builder::LeaveNode(const Event& event) {
+  PendingNode pending = std::move(nodes_.back());
+  nodes_.pop_back();
+  const Node& node = document_.nodes[pending.node];
+  if (node.op_type.empty()) return FormatError(Concat({"node \"", node.name, "\" has no op_type"}));
+  // With subgraphs it is something else that only calls itself Constant.
+  const bool is_constant =
+      node.op_type == "Constant" && node.domain.empty() && pending.value && node.subgraphs.empty();
+  if (!is_constant) {
+    if (pending.value && pending.value->external) document_.has_other_external_data = true;
+    return {};
+  }
+  if (node.outputs.size() != 1 || node.outputs[0].empty()) {
+    return FormatError("a Constant node has no output, or more than one");
+  }
+  return AddConstant(*pending.value, node.outputs[0], pending.node, event.field);
+}
+
+void Builder::LeaveAttribute() {
+  PendingAttribute pending = std::move(attributes_.back());
+  attributes_.pop_back();
+  if (pending.tensor) {
+    const bool is_value = pending.attribute.name == "value";
+    if (pending.tensor->external && !is_value) document_.has_other_external_data = true;
+    if (is_value) nodes_.back().value = std::move(pending.tensor);
+    return;
+  }
+  Node& node = document_.nodes[nodes_.back().node];
+  for (size_t i = pending.first_subgraph; i < node.subgraphs.size(); ++i) {
+    document_.graphs[node.subgraphs[i]].attribute_name = pending.attribute.name;
+  }
+  if (!pending.is_plain || !pending.is_complete) return;
+  // Charged late: an attribute takes at least its message's few bytes.
+  metadata_bytes_ += sizeof(Attribute) + 2 * sizeof(int64_t) * pending.attribute.ints.size();
+  node.attributes.push_back(std::move(pending.attribute));
+}
+
+Status Builder::LeaveEntry(const Event& event) {
+  if (++tensor_.num_entries > kMaxExternalEntries) {
+    return UnsupportedError(
+        Concat({"external_data has more than ", kMaxExternalEntries, " entries"}));
+  }
+  tensor_.value_fields.push_back(event.field);
+  std::optional<std::string>* known = entry_.key == "location" ? &tensor_.location
+                                      : entry_.key == "offset" ? &tensor_.offset
+                                      : entry_.key == "length" ? &tensor_.length
+                                                               : nullptr;
+  // Others ("checksum") are for people; values that change would make them wrong.
+  if (known == nullptr) return {};
+  if (known->has_value()) {
+    return FormatError(Concat({"external_data has the key \"", entry_.key, "\" twice"}));
+  }
+  *known = std::move(entry_.value);
+  return {};
+}
+
+Status Builder::LeaveTensor(const Event& event, uint32_t parent_kind) {
+  const bool is_constant = parent_kind == kAttributeProto ? event.rule->number == kAttributeT
+                                                          : parent_kind != kSparseTensorProto;
+  if (tensor_.external && !is_constant) document_.has_other_external_data = true;
+  if (parent_kind == kAttributeProto) {
+    attributes_.back().is_plain = false;
+    if (event.rule->number == kAttributeT) attributes_.back().tensor = std::move(tensor_);
+    return {};
+  }
+  if (tensor_.name.empty()) return FormatError("an initializer has no name");
+  if (parent_kind == kSparseTensorProto) {
+    NumberOf(tensor_.name);
+    sparse_.name = std::move(tensor_.name);
+    sparse_.data_type = tensor_.data_type;
+    return {};
+  }
+  return AddConstant(tensor_, tensor_.name, kNone, event.field);
+}
+
+Status Builder::LeaveSparse(const Event& event) {
+  if (sparse_.name.empty()) return FormatError("a sparse initializer has no values");
+  sparse_.field = event.field;
+  document_.graphs[graphs_.back()].sparse_initializers.push_back(std::move(sparse_));
+  return Charge(2 * (sizeof(SparseInitializer) + sizeof(Tensor)));
+}
+
+Status Builder::LeaveValueInfo(const Event& event) {
+  if (value_info_.name.empty()) {
+    return FormatError(std::string("an element of GraphProto.") + event.rule->name +
+                       " has no name");
+  }
+  Graph& graph = document_.graphs[graphs_.back()];
+  if (event.rule->number == kGraphInput) {
+    graph.inputs.push_back({value_info_.name, event.field});
+    value_info_.kind = ValueInfo::Kind::kInput;
+  } else if (event.rule->number == kGraphOutput) {
+    graph.outputs.push_back(value_info_.name);
+    value_info_.kind = ValueInfo::Kind::kOutput;
+  }
+  value_info_.graph = graphs_.back();
+  value_info_.field = event.field;
+  RETURN_IF_ERROR(Charge(2 * sizeof(ValueInfo) + value_info_.dims.size() * sizeof(ValueInfo::Dim)));
+  document_.value_infos.push_back(std::move(value_info_));
+  return {};
+}
+
+namespace {
+
+// The one contiguous little-endian range of a tensor's values, empty when there is none.
+StatusOr<ByteRange> LocateData(int32_t data_type, uint64_t num_elements, uint32_t field,
+                               uint64_t size, bool is_one_extent, Extent data) {
+  const DType type = DTypeOf(data_type);
+  uint64_t expected = 0;
+  if (field == kTensorRawData) {
+    if (data_type == kString) return FormatError("strings are given in raw_data");
+    if (type == DType::kOther) return ByteRange{};
+    if (!CheckedBytesOf(type, num_elements, &expected)) {
+      return FormatError("the size of the values overflows 64 bits");
+    }
+  } else if (type == DType::kOther) {
+    return ByteRange{};
+  } else if (field == 0 || field != DataFieldOf(data_type)) {
+    if (field == 0 && num_elements == 0) return ByteRange{};
+    return FormatError(field == 0 ? std::string("the values are missing")
+                                  : Concat({"values of type ", NameOf(type), " are given in ",
+                                            NameOfDataField(field)}));
+  } else if (field != kTensorFloatData && field != kTensorDoubleData) {
+    return ByteRange{};
+  } else if (!CheckedBytesOf(type, num_elements, &expected)) {
+    return FormatError("the size of the values overflows 64 bits");
+  }
+  if (size != expected) {
+    return FormatError(Concat({NameOfDataField(field), " is ", size,
+                               " bytes long, but the shape and type need ", expected}));
+  }
+  if (!is_one_extent) return ByteRange{};
+  return ByteRange{data.begin, size};
+}
+
+// A decimal number as external_data has it.
+StatusOr<uint64_t> NumberFrom(const std::string& key, const std::string& text) {
+  uint64_t number = 0;
+  bool is_number = !text.empty();
+  for (const char c : text) {
+    const bool is_digit = c >= '0' && c <= '9';
+    is_number = is_number && is_digit && CheckedMul(number, 10, &number) &&
+                CheckedAdd(number, static_cast<uint64_t>(c - '0'), &number);
+  }
+  if (is_number) return number;
+  return FormatError(Concat({"the ", key, " of its external data is \"", text.substr(0, 40),
+                             "\", not a whole number of bytes"}));
+}
+
+}  // namespace
+
+Status Builder::LocateExternal(const PendingTensor& tensor, const std::string& name,
+                               Movable* movable) {
+  if (tensor.data_field != 0) {
+    return FormatError(Concat(
+        {"values are given in both ", NameOfDataField(tensor.data_field), " and another file"}));
+  }
+  if (!tensor.location) return FormatError("its external data has no location");
+  const std::string wrong = WrongWithPath(*tensor.location);
+  if (!wrong.empty()) {
+    return FormatError(Concat(
+        {"the location of its external data, \"", tensor.location->substr(0, 80), "\", ", wrong}));
+  }
+  if (tensor.offset) {
+    ASSIGN_OR_RETURN(movable->values.offset, NumberFrom("offset", *tensor.offset));
+  }
+  if (tensor.length) {
+    ASSIGN_OR_RETURN(movable->values.size, NumberFrom("length", *tensor.length));
+    movable->has_length = true;
+  }
+  const auto [known, is_new] =
+      external_files_.try_emplace(*tensor.location, document_.external_files.size());
+  movable->external_file = known->second;
+  if (!is_new) return {};
+  if (known->second == kMaxExternalFiles) {
+    return UnsupportedError(
+        Concat({"the tensors' values are in more than ", kMaxExternalFiles, " files"}));
+  }
+  document_.external_files.push_back(
+      {.location = *tensor.location, .offset = tensor.body.begin, .tensor = name});
+  return Charge(4 * tensor.location->size() + 2 * name.size() + 256);
+}
+
+Status Builder::AddMovable(PendingTensor& tensor, Constant* constant) {
+  Movable movable;
+  if (tensor.external) RETURN_IF_ERROR(LocateExternal(tensor, constant->name, &movable));
+  movable.constant = document_.constants.size();
+  movable.message = tensor.message;
+  movable.fields = std::move(tensor.value_fields);
+  constant->movable = document_.movables.size();
+  RETURN_IF_ERROR(Charge(2 * sizeof(Movable) + movable.fields.capacity() * sizeof(Extent)));
+  document_.movables.push_back(std::move(movable));
+  return {};
+}
+
+Status Builder::AddConstant(PendingTensor& tensor, std::string name, size_t node, Extent field) {
+  uint64_t num_elements = 0;
+  if (!CheckedNumElements(tensor.dims, &num_elements)) {
+    return FormatError("the number of elements overflows 64 bits").WithTensor(name);
+  }
+  Constant constant;
+  constant.name = std::move(name);
+  if (!tensor.external) {
+    const bool is_one_extent = tensor.num_extents == 1 && (tensor.is_packed || num_elements == 1);
+    StatusOr<ByteRange> data = LocateData(tensor.data_type, num_elements, tensor.data_field,
+                                          tensor.data_bytes, is_one_extent, tensor.data);
+    if (!data.ok()) return std::move(data).status().WithTensor(constant.name);
+    constant.data = data.value();
+    if (tensor.value.size() <= kMaxValueBytes) constant.value = tensor.value;
+  }
+  if (tensor.message != kNone) {
+    RETURN_IF_ERROR(AddMovable(tensor, &constant).WithTensor(constant.name));
+  }
+  constant.graph = graphs_.back();
+  constant.node = node;
+  constant.field = field;
+  constant.data_type = tensor.data_type;
+  constant.dims = tensor.dims;
+  document_.graphs[constant.graph].constants.push_back(document_.constants.size());
+  document_.constants.push_back(std::move(constant));
+  return Charge(2 * (sizeof(Constant) + sizeof(Tensor)));
+}
+
+Status Builder::Finish() {
+  if (document_.graphs.empty()) {
+    return FormatError("the file has no graph: it is not an ONNX model, or is cut off");
+  }
+  if (document_.ir_version <= 0) {
+    return FormatError("the file has no ir_version: it is not an ONNX model, or is cut off");
+  }
+  if (document_.opset == 0) {
+    // Before IR version 3 there was no opset_import; such models mean version 1.
+    if (document_.ir_version >= 3) {
+      return FormatError("the file does not say which operator set it uses, or is cut off");
+    }
+    document_.opset = 1;
+  }
+  metadata_.emplace_back("ir_version", std::to_string(document_.ir_version));
+  return {};
+}
+
+}  // namespace modelshrink::onnx

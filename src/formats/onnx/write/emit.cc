@@ -1,0 +1,279 @@
+#include "formats/onnx/write/emit.h"
+
+#include <utility>
+
+#include "formats/onnx/graph/constant_values.h"
+
+namespace modelshrink::onnx {
+namespace {
+
+constexpr uint32_t kWireVarint = 0;
+constexpr uint32_t kWireLengthDelimited = 2;
+constexpr uint32_t kWireFixed32 = 5;
+
+Fragment NamedAttribute(std::string_view name) {
+  Fragment attribute;
+  attribute.AppendBytesField(kAttributeName, name);
+  return attribute;
+}
+
+}  // namespace
+
+int32_t OnnxTypeOf(DType type) {
+  switch (type) {
+    case DType::kFloat32:
+      return kTypeFloat;
+    case DType::kUint8:
+      return kTypeUint8;
+    case DType::kInt8:
+      return 3;
+    case DType::kUint16:
+      return 4;
+    case DType::kInt16:
+      return 5;
+    case DType::kInt32:
+      return 6;
+    case DType::kInt64:
+      return kTypeInt64;
+    case DType::kBool:
+      return 9;
+    case DType::kFloat16:
+      return 10;
+    case DType::kFloat64:
+      return 11;
+    case DType::kUint32:
+      return 12;
+    case DType::kUint64:
+      return 13;
+    case DType::kBFloat16:
+      return 16;
+    case DType::kFloat8E4M3:
+      return 17;
+    case DType::kFloat8E5M2:
+      return 19;
+    case DType::kUint4:
+      return 21;
+    case DType::kInt4:
+      return 22;
+    default:
+      return 0;
+  }
+}
+
+void Fragment::AppendLiteral(std::string_view bytes) {
+  if (bytes.empty()) return;
+  if (pieces_.empty() || pieces_.back().kind != Segment::Kind::kLiteral) pieces_.emplace_back();
+  pieces_.back().literal.append(bytes);
+  pieces_.back().size += bytes.size();
+  size_bytes_ += bytes.size();
+}
+
+void Fragment::AppendCopy(Extent range, uint32_t file) {
+  const uint64_t size = range.end - range.begin;
+  if (size == 0) return;
+  size_bytes_ += size;
+  if (!pieces_.empty()) {
+    Piece& last = pieces_.back();
+    if (last.kind == Segment::Kind::kCopy && last.source_file == file &&
+        last.source_offset + last.size == range.begin) {
+      last.size += size;
+      return;
+    }
+  }
+  Piece piece;
+  piece.kind = Segment::Kind::kCopy;
+  piece.size = size;
+  piece.source_offset = range.begin;
+  piece.source_file = file;
+  pieces_.push_back(std::move(piece));
+}
+
+void Fragment::AppendPart(size_t job, Part part, uint64_t size_bytes) {
+  Piece piece;
+  piece.kind = Segment::Kind::kPart;
+  piece.size = size_bytes;
+  piece.job = job;
+  piece.part = part;
+  pieces_.push_back(std::move(piece));
+  size_bytes_ += size_bytes;
+}
+
+void Fragment::Append(const Fragment& other) {
+  for (const Piece& piece : other.pieces_) {
+    switch (piece.kind) {
+      case Segment::Kind::kLiteral:
+        AppendLiteral(piece.literal);
+        break;
+      case Segment::Kind::kCopy:
+        AppendCopy({piece.source_offset, piece.source_offset + piece.size}, piece.source_file);
+        break;
+      case Segment::Kind::kPart:
+        AppendPart(piece.job, piece.part, piece.size);
+        break;
+      case Segment::Kind::kNumber:
+        break;  // only in JSON
+    }
+  }
+}
+
+void Fragment::AppendVarint(uint64_t value) {
+  char bytes[10];
+  size_t n = 0;
+  for (; value >= 0x80; value >>= 7) bytes[n++] = static_cast<char>(value | 0x80);
+  bytes[n++] = static_cast<char>(value);
+  AppendLiteral({bytes, n});
+}
+
+void Fragment::AppendTag(uint32_t field, uint32_t wire_type) {
+  AppendVarint((uint64_t{field} << 3) | wire_type);
+}
+
+void Fragment::AppendVarintField(uint32_t field, uint64_t value) {
+  AppendTag(field, kWireVarint);
+  AppendVarint(value);
+}
+
+void Fragment::AppendFloatField(uint32_t field, float value) {
+  AppendTag(field, kWireFixed32);
+  AppendLiteral(BytesOf(value));
+}
+
+void Fragment::AppendBytesField(uint32_t field, std::string_view bytes) {
+  AppendTag(field, kWireLengthDelimited);
+  AppendVarint(bytes.size());
+  AppendLiteral(bytes);
+}
+
+void Fragment::AppendMessageField(uint32_t field, const Fragment& body) {
+  AppendTag(field, kWireLengthDelimited);
+  AppendVarint(body.size_bytes());
+  Append(body);
+}
+
+Fragment IntAttributeProto(std::string_view name, int64_t value) {
+  Fragment attribute = NamedAttribute(name);
+  attribute.AppendVarintField(kAttributeI, static_cast<uint64_t>(value));
+  attribute.AppendVarintField(kAttributeType, kAttributeTypeInt);
+  return attribute;
+}
+
+Fragment IntsAttributeProto(std::string_view name, const std::vector<int64_t>& values) {
+  Fragment attribute = NamedAttribute(name);
+  for (int64_t value : values)
+    attribute.AppendVarintField(kAttributeInts, static_cast<uint64_t>(value));
+  attribute.AppendVarintField(kAttributeType, kAttributeTypeInts);
+  return attribute;
+}
+
+Fragment TensorAttributeProto(std::string_view name, const Fragment& tensor) {
+  Fragment attribute = NamedAttribute(name);
+  attribute.AppendVarintField(kAttributeType, kAttributeTypeTensor);
+  attribute.AppendMessageField(kAttributeT, tensor);
+  return attribute;
+}
+
+Fragment CopyOfAttribute(const Attribute& attribute) {
+  if (attribute.type == kAttributeTypeInt) return IntAttributeProto(attribute.name, attribute.i);
+  if (attribute.type == kAttributeTypeInts)
+    return IntsAttributeProto(attribute.name, attribute.ints);
+  Fragment copy = NamedAttribute(attribute.name);
+  if (attribute.type == kAttributeTypeFloat) {
+    copy.AppendFloatField(kAttributeF, attribute.f);
+  } else {
+    copy.AppendBytesField(kAttributeS, attribute.s);
+  }
+  copy.AppendVarintField(kAttributeType, static_cast<uint64_t>(attribute.type));
+  return copy;
+}
+
+namespace {
+
+Fragment TensorHead(std::string_view name, int32_t data_type, const Shape& dims) {
+  Fragment tensor;
+  for (uint64_t dim : dims) tensor.AppendVarintField(kTensorDims, dim);
+  tensor.AppendVarintField(kTensorDataType, static_cast<uint64_t>(data_type));
+  if (!name.empty()) tensor.AppendBytesField(kTensorName, name);
+  return tensor;
+}
+
+void AppendEntry(std::string_view key, std::string_view value, Fragment* tensor) {
+  Fragment entry;
+  entry.AppendBytesField(kEntryKey, key);
+  entry.AppendBytesField(kEntryValue, value);
+  tensor->AppendMessageField(kTensorExternalData, entry);
+}
+
+}  // namespace
+
+Fragment TensorProto(std::string_view name, int32_t data_type, const Shape& dims,
+                     const Fragment& raw) {
+  Fragment tensor = TensorHead(name, data_type, dims);
+  tensor.AppendMessageField(kTensorRawData, raw);
+  return tensor;
+}
+
+Fragment ExternalFields(const ExternalPlace& place) {
+  Fragment fields;
+  AppendEntry("location", place.location, &fields);
+  AppendEntry("offset", std::to_string(place.offset), &fields);
+  AppendEntry("length", std::to_string(place.size_bytes), &fields);
+  fields.AppendVarintField(kTensorDataLocation, 1);
+  return fields;
+}
+
+Fragment ExternalTensorProto(std::string_view name, int32_t data_type, const Shape& dims,
+                             const ExternalPlace& place) {
+  Fragment tensor = TensorHead(name, data_type, dims);
+  tensor.Append(ExternalFields(place));
+  return tensor;
+}
+
+Fragment SparseTensorProto(const Fragment& values, const Fragment& indices, const Shape& dims) {
+  Fragment sparse;
+  sparse.AppendMessageField(kSparseValues, values);
+  sparse.AppendMessageField(kSparseIndices, indices);
+  for (const uint64_t dim : dims) sparse.AppendVarintField(kSparseDims, dim);
+  return sparse;
+}
+
+Fragment NodeProto(const NodeSpec& node) {
+  Fragment proto;
+  for (const std::string& input : node.inputs) proto.AppendBytesField(kNodeInput, input);
+  for (const std::string& output : node.outputs) proto.AppendBytesField(kNodeOutput, output);
+  if (!node.name.empty()) proto.AppendBytesField(kNodeName, node.name);
+  proto.AppendBytesField(kNodeOpType, node.op_type);
+  for (const Fragment& attribute : node.attributes)
+    proto.AppendMessageField(kNodeAttribute, attribute);
+  if (!node.domain.empty()) proto.AppendBytesField(kNodeDomain, node.domain);
+  return proto;
+}
+
+Fragment ValueInfoProto(std::string_view name, const ValueInfo& info) {
+  Fragment shape;
+  for (const ValueInfo::Dim& dim : info.dims) {
+    Fragment dimension;
+    if (!dim.name.empty()) {
+      dimension.AppendBytesField(kDimParam, dim.name);
+    } else if (dim.size >= 0) {
+      dimension.AppendVarintField(kDimValue, static_cast<uint64_t>(dim.size));
+    }
+    shape.AppendMessageField(kShapeDim, dimension);
+  }
+  Fragment tensor;
+  tensor.AppendVarintField(kTensorTypeElem, static_cast<uint64_t>(info.elem_type));
+  if (info.has_shape) tensor.AppendMessageField(kTensorTypeShape, shape);
+  Fragment type;
+  type.AppendMessageField(kTypeTensor, tensor);
+  Fragment value;
+  value.AppendBytesField(kValueInfoName, name);
+  value.AppendMessageField(kValueInfoType, type);
+  return value;
+}
+
+Fragment ConstantNodeProto(const std::string& name, const Fragment& tensor) {
+  NodeSpec node{.op_type = "Constant", .inputs = {}, .outputs = {name}};
+  node.attributes.push_back(TensorAttributeProto("value", tensor));
+  return NodeProto(node);
+}
+
+}  // namespace modelshrink::onnx

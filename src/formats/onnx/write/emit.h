@@ -1,0 +1,104 @@
+// Protobuf bytes of the ONNX messages that the writer makes, with holes for what is computed later.
+#ifndef MODELSHRINK_FORMATS_ONNX_WRITE_EMIT_H_
+#define MODELSHRINK_FORMATS_ONNX_WRITE_EMIT_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/dtype.h"
+#include "formats/layout.h"
+#include "formats/onnx/read/document.h"
+#include "formats/onnx/read/schema.h"
+
+namespace modelshrink::onnx {
+
+// Values of TensorProto.DataType that the writer needs by name.
+inline constexpr int32_t kTypeFloat = 1;
+inline constexpr int32_t kTypeUint8 = 2;
+inline constexpr int32_t kTypeInt64 = 7;
+
+// TensorProto.DataType of `type`; 0 (UNDEFINED) for kOther.
+int32_t OnnxTypeOf(DType type);
+
+// A run of output bytes of known size: literals, ranges copied from the input and parts of jobs.
+class Fragment {
+ public:
+  struct Piece {
+    Segment::Kind kind = Segment::Kind::kLiteral;
+    std::string literal;         // kLiteral
+    uint64_t size = 0;           // of any kind
+    uint64_t source_offset = 0;  // kCopy
+    uint32_t source_file = 0;    // kCopy: in Model::files
+    size_t job = 0;              // kPart
+    Part part = Part::kCodes;    // kPart
+  };
+
+  uint64_t size_bytes() const { return size_bytes_; }
+  const std::vector<Piece>& pieces() const { return pieces_; }
+
+  // Neighbouring literals, and copies of neighbouring ranges, become one piece.
+  void AppendLiteral(std::string_view bytes);
+  void AppendCopy(Extent range, uint32_t file = 0);
+  void AppendPart(size_t job, Part part, uint64_t size_bytes);
+  void Append(const Fragment& other);
+
+  // A protobuf field; a negative int64 is passed as its two's complement.
+  void AppendVarintField(uint32_t field, uint64_t value);
+  void AppendFloatField(uint32_t field, float value);
+  void AppendBytesField(uint32_t field, std::string_view bytes);
+  void AppendMessageField(uint32_t field, const Fragment& body);
+
+ private:
+  void AppendTag(uint32_t field, uint32_t wire_type);
+  void AppendVarint(uint64_t value);
+
+  std::vector<Piece> pieces_;
+  uint64_t size_bytes_ = 0;
+};
+
+// AttributeProto messages.
+Fragment IntAttributeProto(std::string_view name, int64_t value);
+Fragment IntsAttributeProto(std::string_view name, const std::vector<int64_t>& values);
+Fragment TensorAttributeProto(std::string_view name, const Fragment& tensor);
+// Only for the types of Attribute that hold a value of their own (FLOAT, INT, STRING, INTS).
+Fragment CopyOfAttribute(const Attribute& attribute);
+
+// A TensorProto whose little-endian elements are `raw`. An empty name is left out.
+Fragment TensorProto(std::string_view name, int32_t data_type, const Shape& dims,
+                     const Fragment& raw);
+
+// Where another file has a tensor's values.
+struct ExternalPlace {
+  std::string location;
+  uint64_t offset = 0;
+  uint64_t size_bytes = 0;
+};
+// The fields of a TensorProto that say so.
+Fragment ExternalFields(const ExternalPlace& place);
+Fragment ExternalTensorProto(std::string_view name, int32_t data_type, const Shape& dims,
+                             const ExternalPlace& place);
+
+// `values` and `indices` are TensorProtos; the values' name is the tensor's.
+Fragment SparseTensorProto(const Fragment& values, const Fragment& indices, const Shape& dims);
+
+struct NodeSpec {
+  std::string op_type;
+  std::vector<std::string> inputs;
+  std::vector<std::string> outputs;
+  std::vector<Fragment> attributes = {};
+  std::string domain = {};
+  std::string name = {};
+};
+Fragment NodeProto(const NodeSpec& node);
+
+// A ValueInfoProto under this name.
+Fragment ValueInfoProto(std::string_view name, const ValueInfo& info);
+
+// A Constant node whose output is `name`. `tensor`: a TensorProto without a name.
+Fragment ConstantNodeProto(const std::string& name, const Fragment& tensor);
+
+}  // namespace modelshrink::onnx
+
+#endif  // MODELSHRINK_FORMATS_ONNX_WRITE_EMIT_H_

@@ -1,0 +1,237 @@
+// Weights dequantized by ordinary nodes, which runtimes fold when they load the model:
+//   linear     Cast(codes) [- zero point] * scale, with one scale for the tensor or for each index
+//   of
+//              an axis
+//   in blocks  the same on the weight flattened to [blocks, block_size], the last block
+//   zero-padded;
+//              4-bit codes are a uint8 constant [bytes, 1], taken apart as hi = floor(c/16),
+//              lo = c - 16*hi, since operator sets before 21 have no 4-bit type. Asymmetric zero
+//              points are packed and taken apart in the same way.
+//   floats     Cast(codes)
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/checked.h"
+#include "base/concat.h"
+#include "formats/onnx/write/rewrite.h"
+
+namespace modelshrink::onnx {
+namespace {
+
+// Multidirectional broadcasting of Sub and Mul.
+constexpr int64_t kFirstOpsetForLinear = 7;
+// Cast with a number as `to`.
+constexpr int64_t kFirstOpsetForCast = 6;
+constexpr int64_t kFirstOpsetForBFloat16 = 13;
+constexpr int64_t kFirstOpsetForFloat8 = 19;
+// Slice takes its bounds as inputs.
+constexpr int64_t kFirstOpsetWithSliceInputs = 10;
+
+std::string CastTo(int32_t data_type, const std::string& value, Replacement* r) {
+  return r->AddNode("Cast", {value}, {IntAttributeProto("to", data_type)});
+}
+
+std::string CastToFloat(const std::string& value, Replacement* r) {
+  return CastTo(kTypeFloat, value, r);
+}
+
+std::string Reshape(const std::string& value, const std::vector<int64_t>& dims, Replacement* r) {
+  return r->AddNode("Reshape", {value, r->SharedInts(dims)});
+}
+
+// The first `size` elements along axis 0.
+std::string Head(const std::string& value, uint64_t size, Replacement* r) {
+  const int64_t end = static_cast<int64_t>(size);
+  if (r->document().opset < kFirstOpsetWithSliceInputs) {
+    return r->AddNode("Slice", {value},
+                      {IntsAttributeProto("starts", {0}), IntsAttributeProto("ends", {end})});
+  }
+  return r->AddNode("Slice", {value, r->SharedInts({0}), r->SharedInts({end})});
+}
+
+// uint8 [n, 1] → float [n, 2]: each byte's low and high nibble.
+std::string UnpackNibbles(const std::string& packed, Replacement* r) {
+  const std::string bytes = CastToFloat(packed, r);
+  const std::string scaled = r->AddNode("Mul", {bytes, r->SharedFloat(1.0f / 16)});
+  const std::string high = r->AddNode("Floor", {scaled});
+  const std::string high_part = r->AddNode("Mul", {high, r->SharedFloat(16.0f)});
+  const std::string low = r->AddNode("Sub", {bytes, high_part});
+  return r->AddNode("Concat", {low, high}, {IntAttributeProto("axis", 1)});
+}
+
+// What is subtracted from codes of this type when no zero points are stored; 0 for signed types.
+float ImplicitZeroPoint(DType type) {
+  if (type == DType::kUint4) return 8.0f;
+  if (type == DType::kUint8) return 128.0f;
+  if (type == DType::kUint16) return 32768.0f;
+  return 0.0f;
+}
+
+std::string SubtractImplicitZeroPoint(const std::string& codes, DType type, Replacement* r) {
+  const float zero_point = ImplicitZeroPoint(type);
+  return zero_point == 0 ? codes : r->AddNode("Sub", {codes, r->SharedFloat(zero_point)});
+}
+
+void EndInSourceType(const std::string& value, Replacement* r) {
+  if (r->constant().data_type != kTypeFloat) CastTo(r->constant().data_type, value, r);
+  r->NameLastNodeAfterTensor();
+}
+
+Status AddFloatNodes(const TensorSpec& spec, Replacement* r) {
+  const int32_t data_type = OnnxTypeOf(spec.type);
+  RETURN_IF_ERROR(
+      r->SetJob(r->constant().dims, {.type = spec.type, .non_finite = spec.non_finite}));
+  const std::string codes = r->AddPart(Part::kCodes, data_type, r->constant().dims);
+  CastTo(r->constant().data_type, codes, r);
+  r->NameLastNodeAfterTensor();
+  r->SetDescription(std::string(NameOf(spec.type)));
+  return {};
+}
+
+// How a weight with one scale for each index of an axis is quantized, and how its scales lie so
+// that they broadcast against it.
+struct AxisView {
+  Shape job_shape;
+  uint32_t axis = 0;
+  Shape scale_dims;
+};
+
+AxisView AxisViewOf(const Tensor& tensor, const Shape& dims) {
+  const bool recurrent =
+      tensor.consumer == "LSTM" || tensor.consumer == "GRU" || tensor.consumer == "RNN";
+  if (recurrent && dims.size() == 3 && tensor.axis == 1) {
+    // [directions, gates, inputs]: each direction has scales of its own.
+    return {{dims[0] * dims[1], dims[2]}, 0, {dims[0], dims[1], 1}};
+  }
+  Shape scale_dims(dims.size() - tensor.axis, 1);
+  scale_dims[0] = dims[tensor.axis];
+  return {dims, tensor.axis, std::move(scale_dims)};
+}
+
+Status AddAxisNodes(const Tensor& tensor, const TensorSpec& spec, Replacement* r) {
+  const Shape& dims = r->constant().dims;
+  const int32_t data_type = OnnxTypeOf(spec.type);
+  Scheme scheme{.type = spec.type, .symmetric = spec.symmetric, .non_finite = spec.non_finite};
+  AxisView view{dims, 0, {}};
+  if (spec.granularity == Granularity::kAxis && tensor.axis < dims.size()) {
+    view = AxisViewOf(tensor, dims);
+    scheme.granularity = Granularity::kAxis;
+    scheme.axis = view.axis;
+  }
+  RETURN_IF_ERROR(r->SetJob(view.job_shape, scheme));
+  std::string value = CastToFloat(r->AddPart(Part::kCodes, data_type, dims), r);
+  const std::string scale = r->AddPart(Part::kScales, kTypeFloat, view.scale_dims);
+  if (spec.symmetric) {
+    value = SubtractImplicitZeroPoint(value, spec.type, r);
+  } else {
+    const std::string zero_point = r->AddPart(Part::kZeroPoints, data_type, view.scale_dims);
+    value = r->AddNode("Sub", {value, CastToFloat(zero_point, r)});
+  }
+  EndInSourceType(r->AddNode("Mul", {value, scale}), r);
+  r->SetDescription(std::string(NameOf(spec.type)));
+  return {};
+}
+
+// A flat weight in blocks of `size` elements.
+struct Blocks {
+  uint64_t num_elements = 0;
+  uint64_t size = 0;
+  uint64_t count = 0;
+  DType type = DType::kUint4;  // of the codes as quantized
+  bool four_bits = true;
+};
+
+StatusOr<Blocks> BlocksOf(const TensorSpec& spec, const Shape& dims) {
+  if (spec.block_size == 0) return ArgumentError("The block size is 0; it must be 1 or more.");
+  Blocks blocks;
+  if (!CheckedNumElements(dims, &blocks.num_elements)) return ArgumentError("The shape overflows.");
+  blocks.four_bits = BitsOf(spec.type) == 4;
+  // Taken apart by arithmetic on bytes, the signed and the unsigned type are the same.
+  blocks.type = blocks.four_bits ? DType::kUint4 : spec.type;
+  blocks.size = std::min<uint64_t>(spec.block_size, blocks.num_elements);
+  if (blocks.four_bits) blocks.size += blocks.size % 2;
+  blocks.count = DivideRoundingUp(blocks.num_elements, blocks.size);
+  return blocks;
+}
+
+// → float [count, size] (symmetric: zero points subtracted).
+std::string AddBlockCodes(const Blocks& blocks, bool symmetric, Replacement* r) {
+  const int64_t size = static_cast<int64_t>(blocks.size);
+  const uint64_t padded_bytes = blocks.count * blocks.size * BitsOf(blocks.type) / 8;
+  if (!blocks.four_bits) {
+    const std::string codes = r->AddPart(Part::kCodes, OnnxTypeOf(blocks.type),
+                                         {blocks.count, blocks.size}, padded_bytes);
+    const std::string value = CastToFloat(codes, r);
+    return symmetric ? SubtractImplicitZeroPoint(value, blocks.type, r) : value;
+  }
+  std::string value =
+      UnpackNibbles(r->AddPart(Part::kCodes, kTypeUint8, {padded_bytes, 1}, padded_bytes), r);
+  if (symmetric) value = SubtractImplicitZeroPoint(value, blocks.type, r);
+  return Reshape(value, {-1, size}, r);
+}
+
+// → float [count, 1].
+std::string AddBlockZeroPoints(const Blocks& blocks, Replacement* r) {
+  if (!blocks.four_bits) {
+    const std::string zero_points =
+        r->AddPart(Part::kZeroPoints, OnnxTypeOf(blocks.type), {blocks.count, 1});
+    return CastToFloat(zero_points, r);
+  }
+  const uint64_t num_bytes = DivideRoundingUp(blocks.count, 2);
+  const std::string packed = r->AddPart(Part::kZeroPoints, kTypeUint8, {num_bytes, 1});
+  const std::string value = Reshape(UnpackNibbles(packed, r), {-1, 1}, r);
+  return blocks.count % 2 == 0 ? value : Head(value, blocks.count, r);
+}
+
+Status AddBlockNodes(const TensorSpec& spec, Replacement* r) {
+  const Shape& dims = r->constant().dims;
+  ASSIGN_OR_RETURN(const Blocks blocks, BlocksOf(spec, dims));
+  RETURN_IF_ERROR(
+      r->SetJob({blocks.num_elements}, {.type = blocks.type,
+                                        .granularity = Granularity::kBlock,
+                                        .block_size = static_cast<uint32_t>(blocks.size),
+                                        .symmetric = spec.symmetric,
+                                        .non_finite = spec.non_finite}));
+  std::string value = AddBlockCodes(blocks, spec.symmetric, r);
+  const std::string scale = r->AddPart(Part::kScales, kTypeFloat, {blocks.count, 1});
+  if (!spec.symmetric) value = r->AddNode("Sub", {value, AddBlockZeroPoints(blocks, r)});
+  value = r->AddNode("Mul", {value, scale});
+  if (blocks.num_elements % blocks.size != 0) {
+    value = Head(Reshape(value, {-1}, r), blocks.num_elements, r);
+  }
+  EndInSourceType(Reshape(value, std::vector<int64_t>(dims.begin(), dims.end()), r), r);
+  r->SetDescription(Concat({NameOf(spec.type), " block ", blocks.size}));
+  if (spec.granularity != Granularity::kBlock) r->AddNote("4 bits are stored in blocks");
+  return {};
+}
+
+}  // namespace
+
+std::string StorageObstacle(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec) {
+  const Document& document = rewriter.document();
+  if (IsLinear(spec.type)) return NeedsOpset(NameOf(spec.type), kFirstOpsetForLinear, document);
+  if (!IsNarrowFloat(spec.type)) return "weights cannot be " + std::string(NameOf(spec.type));
+  if (spec.type == rewriter.model().tensors[tensor].scheme.type) {
+    return Concat({"is ", NameOf(spec.type), " already"});
+  }
+  int64_t needed = kFirstOpsetForCast;
+  if (spec.type == DType::kBFloat16) needed = kFirstOpsetForBFloat16;
+  if (BitsOf(spec.type) == 8) needed = kFirstOpsetForFloat8;
+  return NeedsOpset(NameOf(spec.type), needed, document);
+}
+
+StatusOr<Replacement> MakeStorage(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec) {
+  Replacement replacement(rewriter, tensor);
+  const bool blocks = spec.granularity == Granularity::kBlock || BitsOf(spec.type) == 4;
+  if (IsNarrowFloat(spec.type)) {
+    RETURN_IF_ERROR(AddFloatNodes(spec, &replacement));
+  } else if (blocks) {
+    RETURN_IF_ERROR(AddBlockNodes(spec, &replacement));
+  } else {
+    RETURN_IF_ERROR(AddAxisNodes(rewriter.model().tensors[tensor], spec, &replacement));
+  }
+  return replacement;
+}
+
+}  // namespace modelshrink::onnx

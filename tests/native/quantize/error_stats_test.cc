@@ -1,0 +1,126 @@
+#include "quantize/error_stats.h"
+
+#include <gtest/gtest.h>
+
+#include <cfloat>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "common/targets.h"
+#include "kernels/histogram.h"
+#include "reference/stats_reference.h"
+
+namespace modelshrink {
+namespace {
+
+std::vector<float> Normal(size_t size, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(size);
+  for (float& value : values) value = normal(random);
+  return values;
+}
+
+TEST(ErrorStatsTest, AgreesWithReference) {
+  for (const size_t size : {1, 2, 3, 4, 5, 130, 10007}) {
+    const std::vector<float> x = Normal(size, 1);
+    std::vector<float> y = x;
+    for (size_t i = 0; i < size; ++i) y[i] = i % 5 == 0 ? 0.0f : std::nearbyint(x[i] * 8) / 8;
+    const reference::Errors expected = reference::CompareArrays(x, y);
+    ForEachTarget([&] {
+      ErrorStats stats;
+      stats.Add(x, y);
+      EXPECT_EQ(stats.num_elements(), size);
+      EXPECT_NEAR(stats.Sqnr(), expected.sqnr, 1e-5);
+      EXPECT_NEAR(stats.MaxAbsError(), expected.max_abs, 1e-7 * expected.max_abs);
+      EXPECT_NEAR(stats.MeanAbsError(), expected.mean_abs, 4e-6 * expected.mean_abs);
+      if (expected.cosine == expected.cosine) {
+        EXPECT_NEAR(stats.Cosine(), expected.cosine, 1e-6);
+      }
+      EXPECT_EQ(stats.Sparsity(), expected.sparsity);
+    });
+  }
+}
+
+TEST(ErrorStatsTest, SlicesAdd) {
+  const std::vector<float> x = Normal(1000, 2), y = Normal(1000, 3);
+  ErrorStats whole, sliced;
+  whole.Add(x, y);
+  const std::span<const float> xs = x, ys = y;
+  sliced.Add(xs.first(333), ys.first(333));
+  sliced.Add(xs.subspan(333), ys.subspan(333));
+  EXPECT_EQ(sliced.num_elements(), 1000u);
+  EXPECT_NEAR(sliced.Sqnr(), whole.Sqnr(), 1e-5);
+  EXPECT_NEAR(sliced.Cosine(), whole.Cosine(), 1e-6);
+  EXPECT_EQ(sliced.MaxAbsError(), whole.MaxAbsError());
+}
+
+TEST(ErrorStatsTest, MagnitudesThatSquaresDoNotFit) {
+  for (const float scale : {1e30f, 1e-22f, 1e-38f}) {
+    std::vector<float> x = Normal(2000, 5), y = Normal(2000, 6);
+    for (size_t i = 0; i < x.size(); ++i) {
+      y[i] = scale * (x[i] + 0.01f * y[i]);
+      x[i] *= scale;
+    }
+    // A run of ordinary numbers between them.
+    for (size_t i = 600; i < 900; ++i) x[i] = y[i] = 0;
+    const reference::Errors expected = reference::CompareArrays(x, y);
+    ForEachTarget([&] {
+      ErrorStats stats;
+      stats.Add(x, y);
+      EXPECT_NEAR(stats.Sqnr(), expected.sqnr, 1e-5) << scale;
+      EXPECT_NEAR(stats.Cosine(), expected.cosine, 1e-6) << scale;
+    });
+  }
+}
+
+TEST(ErrorStatsTest, EdgesAreDefined) {
+  ErrorStats empty;
+  EXPECT_EQ(empty.Sqnr(), std::numeric_limits<double>::infinity());
+  EXPECT_EQ(empty.MeanAbsError(), 0);
+  EXPECT_EQ(empty.Cosine(), 1);
+  EXPECT_EQ(empty.Sparsity(), 0);
+
+  const std::vector<float> zeros(9, 0.0f), ones(9, 1.0f), huge(9, FLT_MAX);
+  ErrorStats pruned;
+  pruned.Add(ones, zeros);
+  EXPECT_EQ(pruned.Cosine(), 0);
+  EXPECT_EQ(pruned.Sqnr(), 0);
+  EXPECT_EQ(pruned.Sparsity(), 1);
+  ErrorStats large;
+  large.Add(huge, huge);
+  EXPECT_NEAR(large.Cosine(), 1, 1e-15);
+  EXPECT_EQ(large.Sqnr(), std::numeric_limits<double>::infinity());
+}
+
+TEST(HistogramTest, AgreesWithReference) {
+  for (size_t size = 0; size <= 130; ++size) {
+    std::vector<float> values = Normal(size, 4);
+    // Multiples of 1/64, so that edges are exact.
+    for (float& value : values) value = std::nearbyint(value * 64) / 64;
+    if (size > 3) values[size - 1] = std::numeric_limits<float>::quiet_NaN();
+    const reference::Bins expected = reference::HistogramOf(values, -2, 2, 16);
+    ForEachTarget([&] {
+      std::vector<uint64_t> counts(16);
+      EXPECT_EQ(AddToHistogram(values, -2.0f, 2.0f, counts), expected.outside) << size;
+      EXPECT_EQ(counts, expected.counts) << size;
+    });
+  }
+}
+
+TEST(HistogramTest, WidestAndNarrowestRanges) {
+  const std::vector<float> values = {-FLT_MAX, 0.0f, FLT_MAX, INFINITY, -INFINITY, NAN};
+  ForEachTarget([&] {
+    std::vector<uint64_t> counts(4);
+    EXPECT_EQ(AddToHistogram(values, -FLT_MAX, FLT_MAX, counts), 3u);
+    EXPECT_EQ(counts, (std::vector<uint64_t>{1, 0, 1, 1}));
+    std::vector<uint64_t> point(4);
+    EXPECT_EQ(AddToHistogram(values, 0.0f, 0.0f, point), 5u);
+    EXPECT_EQ(point, (std::vector<uint64_t>{1, 0, 0, 0}));
+  });
+}
+
+}  // namespace
+}  // namespace modelshrink

@@ -1,0 +1,194 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "common/targets.h"
+#include "kernels/ggml_blocks.h"
+#include "quantize/arrays.h"
+#include "quantize/tensor_codec.h"
+#include "reference/ggml_reference.h"
+
+namespace modelshrink {
+namespace {
+
+Scheme SchemeOf(const reference::GgmlFormat& format) {
+  Scheme scheme;
+  scheme.type = DTypeFromName(format.name).value();
+  scheme.granularity = Granularity::kBlock;
+  scheme.block_size = 32;
+  return scheme;
+}
+
+// Blocks that are awkward: ties between codes and between extrema, zeros of both signs, magnitudes
+// whose scale is a subnormal float16, zero, or has no finite reciprocal.
+std::vector<float> AwkwardValues() {
+  std::vector<float> values;
+  const auto add = [&](auto&& value_at) {
+    for (int i = 0; i < 32; ++i) values.push_back(value_at(i));
+  };
+  for (const float scale :
+       {1.0f, 0.25f, 1e-4f, 3e-8f, 1e-12f, 1e-38f, 4e-39f, 1e-40f, 1e-44f, 500.0f}) {
+    add([&](int i) { return scale * static_cast<float>(i - 16); });
+    add([&](int i) { return scale * (static_cast<float>(i) * 0.5f - 7.5f); });
+    add([&](int i) { return scale * static_cast<float>(i % 3 - 1); });
+    add([&](int i) { return scale * static_cast<float>(1 - i % 3); });
+    add([&](int i) { return i == 31 ? 127 * scale : scale * (static_cast<float>(i) + 0.5f); });
+    add([&](int i) { return i == 0 ? -127 * scale : -scale * (static_cast<float>(i) - 0.5f); });
+    add([&](int i) { return i == 5 ? 0.49999997f * scale : i == 9 ? 127 * scale : 0; });
+  }
+  add([](int) { return 0.0f; });
+  add([](int) { return -0.0f; });
+  add([](int i) { return i == 7 ? 0.0f : -0.0f; });
+  add([](int i) { return i == 0 ? 3.0f : i < 4 ? -0.0f : 0.0f; });
+  add([](int i) { return i == 0 ? 3.0f : i < 4 ? 0.0f : -0.0f; });
+  add([](int i) { return i % 2 ? 5.0f : -5.0f; });
+  add([](int i) { return i % 2 ? -5.0f : 5.0f; });
+  std::mt19937 random(7);
+  std::normal_distribution<float> normal;
+  for (int i = 0; i < 32 * 300; ++i) {
+    values.push_back(std::ldexp(normal(random), static_cast<int>(random() % 24) - 20));
+  }
+  return values;
+}
+
+TEST(GgmlTest, BytesAreThoseOfTheFormulas) {
+  const std::vector<float> values = AwkwardValues();
+  for (const auto& format : reference::kGgmlFormats) {
+    SCOPED_TRACE(format.name);
+    const std::vector<uint8_t> expected = reference::EncodeGgml(format, values);
+    const std::vector<float> decoded = reference::DecodeGgml(format, expected);
+    ForEachTarget([&] {
+      const auto array = QuantizeArray(values, {values.size()}, SchemeOf(format));
+      ASSERT_TRUE(array.ok()) << array.status().message();
+      const auto bytes = array.value().parts[0].span();
+      EXPECT_EQ(std::vector<uint8_t>(bytes.begin(), bytes.end()), expected);
+      std::vector<float> out(values.size());
+      ASSERT_TRUE(DequantizeArray(SchemeOf(format), {values.size()}, {bytes, {}, {}}, out).ok());
+      EXPECT_EQ(std::memcmp(out.data(), decoded.data(), out.size() * sizeof(float)), 0);
+    });
+  }
+}
+
+TEST(GgmlTest, EncodingTellsWhatDecodingGives) {
+  const std::vector<float> values = AwkwardValues();
+  constexpr size_t kChunk = kMaxGgmlBlocks * kGgmlBlockElements;
+  for (const auto& format : reference::kGgmlFormats) {
+    SCOPED_TRACE(format.name);
+    const std::vector<float> expected =
+        reference::DecodeGgml(format, reference::EncodeGgml(format, values));
+    ForEachTarget([&] {
+      std::vector<float> decoded(values.size());
+      uint8_t blocks[kMaxGgmlBlocks * 34];
+      for (size_t i = 0; i < values.size(); i += kChunk) {
+        const size_t num_blocks = std::min(kChunk, values.size() - i) / kGgmlBlockElements;
+        ASSERT_TRUE(EncodeGgmlBlocks(DTypeFromName(format.name).value(), values.data() + i,
+                                     num_blocks, blocks, decoded.data() + i));
+      }
+      for (size_t i = 0; i < values.size(); ++i) {
+        ASSERT_EQ(std::bit_cast<uint32_t>(decoded[i]), std::bit_cast<uint32_t>(expected[i]))
+            << "element " << i << ": " << values[i];
+      }
+    });
+  }
+}
+
+TEST(GgmlTest, AnyBlocksDecodeAsTheReference) {
+  std::mt19937 random(3);
+  for (const auto& format : reference::kGgmlFormats) {
+    SCOPED_TRACE(format.name);
+    const Scheme scheme = SchemeOf(format);
+    std::vector<uint8_t> blocks(size_t{BlockOf(scheme.type).bytes} * 150);
+    for (uint8_t& byte : blocks) byte = static_cast<uint8_t>(random());
+    const std::vector<float> expected = reference::DecodeGgml(format, blocks);
+    std::vector<float> out(150 * 32);
+    ForEachTarget([&] {
+      ASSERT_TRUE(DequantizeArray(scheme, {150 * 32}, {blocks, {}, {}}, out).ok());
+      for (size_t i = 0; i < out.size(); ++i) {
+        if (std::isnan(expected[i])) {
+          EXPECT_TRUE(std::isnan(out[i])) << i;
+        } else {
+          EXPECT_EQ(std::bit_cast<uint32_t>(out[i]), std::bit_cast<uint32_t>(expected[i])) << i;
+        }
+      }
+    });
+  }
+}
+
+TEST(GgmlTest, SlicesStartAndEndAnywhere) {
+  std::vector<float> values = AwkwardValues();
+  values.resize(32 * 70);
+  for (const auto& format : reference::kGgmlFormats) {
+    const Scheme scheme = SchemeOf(format);
+    const auto array = QuantizeArray(values, {values.size()}, scheme);
+    ASSERT_TRUE(array.ok());
+    const auto all = array.value().parts[0].span();
+    std::vector<float> whole(values.size());
+    ASSERT_TRUE(DequantizeArray(scheme, {values.size()}, {all, {}, {}}, whole).ok());
+    const auto decoder = TensorDecoder::Create(scheme, {values.size()});
+    ASSERT_TRUE(decoder.ok());
+    for (const uint64_t first : {0, 1, 31, 32, 33, 64, 100}) {
+      for (const uint64_t count : {0, 1, 31, 32, 33, 63, 64, 65, 2112}) {
+        const auto range = decoder.value()->RangesOf({first, count})[0];
+        std::vector<float> out(count);
+        ASSERT_TRUE(
+            decoder.value()
+                ->Decode({first, count}, {all.subspan(range.offset, range.size), {}, {}}, out)
+                .ok());
+        EXPECT_EQ(std::memcmp(out.data(), whole.data() + first, count * sizeof(float)), 0)
+            << format.name << " " << first << " " << count;
+      }
+    }
+  }
+}
+
+TEST(GgmlTest, RowsMustBeWholeBlocks) {
+  EXPECT_EQ(PartSizesOf(SchemeOf(reference::kGgmlFormats[0]), Shape{4, 48}).status().code(),
+            StatusCode::kArgument);
+  const auto sizes = PartSizesOf(SchemeOf(reference::kGgmlFormats[2]), Shape{4, 64});
+  ASSERT_TRUE(sizes.ok());
+  EXPECT_EQ(sizes.value(), (PartSizes{4 * 2 * 22, 0, 0}));
+}
+
+TEST(GgmlTest, NonFiniteValuesAndScalesBeyondFloat16AreErrors) {
+  for (const auto& format : reference::kGgmlFormats) {
+    SCOPED_TRACE(format.name);
+    std::vector<float> values(64, 1.0f);
+    values[40] = std::numeric_limits<float>::infinity();
+    const auto infinite = QuantizeArray(values, {64}, SchemeOf(format));
+    EXPECT_EQ(infinite.status().message().substr(0, 10), "element 40");
+    Scheme as_zero = SchemeOf(format);
+    as_zero.non_finite = NonFinite::kZero;
+    EXPECT_TRUE(QuantizeArray(values, {64}, as_zero).ok());
+    values[40] = 3e38f;
+    const auto large = QuantizeArray(values, {64}, SchemeOf(format));
+    EXPECT_EQ(large.status().code(), StatusCode::kArgument);
+    EXPECT_EQ(large.status().message().substr(0, 23), "element 40 is too large");
+  }
+}
+
+TEST(GgmlTest, ErrorStatisticsAreThoseOfTheDecodedValues) {
+  const std::vector<float> values = AwkwardValues();
+  for (const auto& format : reference::kGgmlFormats) {
+    auto encoder = TensorEncoder::Create(SchemeOf(format), {values.size()});
+    ASSERT_TRUE(encoder.ok());
+    ASSERT_TRUE(encoder.value()->Feed(values).ok());
+    const std::vector<float> decoded =
+        reference::DecodeGgml(format, reference::EncodeGgml(format, values));
+    double largest = 0;
+    for (size_t i = 0; i < values.size(); ++i) {
+      largest = std::max(largest, std::fabs(static_cast<double>(values[i]) - decoded[i]));
+    }
+    EXPECT_NEAR(encoder.value()->error_stats().MaxAbsError(), largest, 1e-6 * largest);
+    EXPECT_GT(encoder.value()->error_stats().Sqnr(), 3.0 * format.bits);
+  }
+}
+
+}  // namespace
+}  // namespace modelshrink

@@ -120,7 +120,7 @@ TEST(Decimal, LongNumbersAreExact) {
   ExpectParsed(std::string(400, '9'));
   ExpectParsed("0." + std::string(400, '0') + "1");
   ExpectParsed("0." + std::string(300, '0') + std::string(2000, '7'));
-  ExpectParsed(std::string(2000, '3') + "e-1800");
+  ExpectParsed(std::string(2000, '3').append("e-1800"));
   ExpectParsed("1" + std::string(2000, '0') + "e-2000");
   char exact[2000];
   std::mt19937_64 random(5);

@@ -175,7 +175,9 @@ TEST(OnnxExternal, TooLargeAMainFileSendsItsValuesElsewhere) {
     ASSERT_TRUE(small.ok());
     EXPECT_EQ(ContentOf(small.value(), "m.onnx", "k"), std::string(64 * 64 * 4, '\x3c'));
     EXPECT_NE(small.value().at("m.onnx").find(kUnknown), std::string::npos);
-    if (limit == 10'000) EXPECT_LT(small.value().at("m.onnx").size(), 2000u);
+    if (limit == 10'000) {
+      EXPECT_LT(small.value().at("m.onnx").size(), 2000u);
+    }
   }
 }
 
@@ -189,7 +191,9 @@ TEST(OnnxExternal, LargeValuesAreMappable) {
   const auto format = ReadFiles(small.value(), "m.onnx");
   ASSERT_TRUE(format.ok());
   for (const Tensor& tensor : format.value()->model().tensors) {
-    if (tensor.name == "k") EXPECT_EQ(tensor.parts[0].offset % 4096, 0u);
+    if (tensor.name == "k") {
+      EXPECT_EQ(tensor.parts[0].offset % 4096, 0u);
+    }
   }
 }
 

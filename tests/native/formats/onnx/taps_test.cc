@@ -88,7 +88,9 @@ TEST(OnnxTaps, ValuesOfBranchesComeOutWithEmptyTensorsInTheOthers) {
     EXPECT_EQ(document.graphs[branch].outputs.at(1), "modelshrink_tap_0_2");
   }
   for (const Constant& constant : document.constants) {
-    if (constant.node != kNone) EXPECT_EQ(constant.dims, Shape{0});
+    if (constant.node != kNone) {
+      EXPECT_EQ(constant.dims, Shape{0});
+    }
   }
 }
 

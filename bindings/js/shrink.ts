@@ -3,7 +3,7 @@ import { checkKeys, checkObject } from "./base/options.js";
 import type { Source } from "./files/source.js";
 import { checkRecipe } from "./recipe/check.js";
 import { presetNamed } from "./recipe/presets.js";
-import type { Recipe } from "./recipe/types.js";
+import type { Recipe } from "./recipe/options.js";
 import { writeKeys } from "./models/inspect.js";
 import type { WriteOptions, WriteResult } from "./models/types.js";
 import { shrinkModel } from "./models/write.js";

@@ -1,13 +1,15 @@
 /** Typed arrays: synchronous, copied in and out; results are plain and structured-cloneable. */
-import { ArgumentError, UnsupportedError } from "../base/errors.js";
 import {
-  checkBoolean,
-  checkFloats,
-  checkKeys,
-  checkObject,
-  checkOneOf,
-  optional,
-} from "../base/options.js";
+  checkedLater,
+  checkOptions,
+  flag,
+  required,
+  word,
+  type CheckedOptions,
+  type OptionsOf,
+} from "../base/option-table.js";
+import { ArgumentError, UnsupportedError } from "../base/errors.js";
+import { checkFloats, checkKeys, checkObject } from "../base/options.js";
 import { checkShape, elementsOf } from "../base/shape.js";
 import { copyOut, withScratch } from "../core/heap.js";
 import { unwrap } from "../core/load.js";
@@ -15,7 +17,7 @@ import type { CoreErrorStats, CoreScheme } from "../core/types.js";
 import type { Gram } from "./gram.js";
 import { checkDamping, checkGram, fitLayer, layerOf } from "./layers.js";
 import { schemeOf, sharing } from "./scheme.js";
-import type { QuantizedTensor, NonFinite } from "./tensor.js";
+import type { QuantizedTensor } from "./tensor.js";
 import {
   checkType,
   codeBytes,
@@ -25,31 +27,37 @@ import {
   type QuantizedType,
 } from "./types.js";
 
-export interface QuantizeOptions {
-  type: QuantizedType;
-  /** By default one dimension. */
-  shape?: readonly number[];
-  /** One scale for each index along this axis (negative: from the end); by default one for all. */
-  axis?: number;
-  /** One scale for each run of this many elements along the last axis. */
-  blockSize?: number;
-  /** Zero point in the middle of the code range; by default as onnxruntime: for signed types. */
-  symmetric?: boolean;
-  nonFinite?: NonFinite;
+/** The options of quantize(), a row each; base/option-table.ts says what follows from a row. */
+export const quantizeOptions = {
+  /** The number format of the codes. */
+  type: required<QuantizedType, QuantizedType>(checkType),
+  /** The dimensions of the array; by default one. */
+  shape: checkedLater<readonly number[]>(),
+  /** Gives each index along this axis (negative: from the end) a scale; by default all share one. */
+  axis: checkedLater<number>(),
+  /** Gives each run of this many elements along the last axis a scale. */
+  blockSize: checkedLater<number>(),
+  /** Puts the zero point in the middle of the code range; by default for signed types, as onnxruntime does. */
+  symmetric: flag(undefined),
+  /** A NaN or an infinity is an ArgumentError that names its index ("error", the default) or counts as 0. */
+  nonFinite: word(["error", "zero"], "error"),
   /**
-   * Of the inputs of the layer whose weights these are: later weights make up for the errors of
+   * The moments of the inputs of the layer whose weights these are: later weights make up for the errors of
    * earlier ones (GPTQ).
    */
-  gram?: Gram;
-  /** With `gram`: which axis is the outputs; 0 by default, 1 for a matrix [inputs, outputs]. */
-  outputAxis?: number;
-  /** With `gram`: added to the diagonal of XᵀX, as a fraction of its mean; 0.01 by default. */
-  damping?: number;
-  /** With `gram`: takes the inputs of large moments first. */
-  actOrder?: boolean;
-  /** With `gram`: the scales of all blocks come from the weights as they were given. */
-  staticGroups?: boolean;
-}
+  gram: checkedLater<Gram>(),
+  /** The axis of the outputs, with `gram`: 0 by default, 1 for a matrix [inputs, outputs]. */
+  outputAxis: checkedLater<number>(),
+  /** Is added to the diagonal of XᵀX, with `gram`, as a fraction of its mean; 0.01 by default. */
+  damping: checkedLater<number>(),
+  /** Takes the inputs of large moments first, with `gram`. False by default. */
+  actOrder: flag(undefined),
+  /** Takes the scales of all blocks from the weights as they were given, with `gram`. False by default. */
+  staticGroups: flag(undefined),
+};
+
+/** How quantize() is to write an array; only `type` is required. */
+export type QuantizeOptions = OptionsOf<typeof quantizeOptions> & { type: QuantizedType };
 
 export interface ErrorStats {
   /** Signal to quantization noise ratio in dB; Infinity when nothing differs. */
@@ -62,26 +70,21 @@ export interface ErrorStats {
 }
 
 const feedbackKeys = ["outputAxis", "gram", "damping", "actOrder", "staticGroups"] as const;
-const quantizeKeys = [
-  ...["type", "shape", "axis", "blockSize", "symmetric", "nonFinite"],
-  ...feedbackKeys,
-];
 const laterQuantizeKeys = ["rounding", "search"];
 const tensorKeys = ["type", "shape", "axis", "blockSize", "data", "scale", "zeroPoint"] as const;
 
 /** Quantizes with onnxruntime's formulas, or ggml's for its types, byte for byte. */
 export function quantize(x: Float32Array, options: QuantizeOptions): QuantizedTensor {
   checkFloats("x", x);
-  const given = checkObject("options", options);
   for (const key of laterQuantizeKeys) {
-    if (key in given) throw new UnsupportedError(`Option "${key}" is not supported yet.`);
+    if (key in checkObject("options", options)) {
+      throw new UnsupportedError(`Option "${key}" is not supported yet.`);
+    }
   }
-  checkKeys("options", given, quantizeKeys);
-  const type = checkType("type", given.type);
+  const given = checkOptions("options", options, quantizeOptions);
+  const { type, nonFinite } = given;
   const shape = checkShape(given.shape ?? [x.length], x.length);
-  const symmetric = optional(given.symmetric, (value) => checkBoolean("symmetric", value));
-  const nonFinite = checkOneOf("nonFinite", given.nonFinite ?? "error", ["error", "zero"]);
-  const isSymmetric = symmetric ?? isSymmetricByDefault(type);
+  const isSymmetric = given.symmetric ?? isSymmetricByDefault(type);
   const scheme = schemeOf(type, given, shape.length, isSymmetric, nonFinite);
   if (given.gram !== undefined) return quantizeLayer(x, given, shape, scheme);
   for (const key of feedbackKeys) {
@@ -104,7 +107,7 @@ export function quantize(x: Float32Array, options: QuantizeOptions): QuantizedTe
 /** GPTQ. */
 function quantizeLayer(
   w: Float32Array,
-  given: Record<string, unknown>,
+  given: CheckedOptions<typeof quantizeOptions>,
   shape: number[],
   scheme: CoreScheme,
 ): QuantizedTensor {
@@ -122,8 +125,8 @@ function quantizeLayer(
       method: "feedback",
       target: "none",
       damping: checkDamping(given.damping),
-      actOrder: checkBoolean("actOrder", given.actOrder ?? false),
-      staticGroups: checkBoolean("staticGroups", given.staticGroups ?? false),
+      actOrder: given.actOrder ?? false,
+      staticGroups: given.staticGroups ?? false,
       scheme,
     },
   );

@@ -7,7 +7,8 @@ import { suggestion } from "../base/suggest.js";
 import { ioError } from "../files/node/io-error.js";
 import { checkRecipe } from "../recipe/check.js";
 import { presetNamed, presets } from "../recipe/presets.js";
-import type { PruneRecipe, Recipe, Rule } from "../recipe/types.js";
+import type { PruneRecipe, Rule } from "../recipe/types.js";
+import type { Recipe } from "../recipe/options.js";
 
 export class UsageError extends Error {}
 

@@ -5,7 +5,7 @@ import type { Source } from "../files/source.js";
 import { checkCalibration } from "../recipe/calibration.js";
 import { checkRecipe } from "../recipe/check.js";
 import { type RemarkedOrder, orderFor, type Order } from "../recipe/order.js";
-import type { Recipe } from "../recipe/types.js";
+import type { Recipe } from "../recipe/options.js";
 import { checkRunOptions, runKeys } from "./inspect.js";
 import { type OpenModel, withModel } from "./open.js";
 import { toReport } from "./report.js";

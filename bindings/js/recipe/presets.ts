@@ -2,7 +2,7 @@
 import { ArgumentError } from "../base/errors.js";
 import type { FormatName } from "../base/formats.js";
 import { suggestion } from "../base/suggest.js";
-import type { Recipe } from "./types.js";
+import type { Recipe } from "./options.js";
 
 export interface Preset {
   /** One line, whatever the format. */

@@ -1,5 +1,4 @@
-/** Recipes as users write them. */
-import type { NonFinite } from "../arrays/tensor.js";
+/** Parts of recipes as users write them. */
 import type { QuantizedType } from "../arrays/types.js";
 
 interface Fit {
@@ -68,9 +67,6 @@ interface StructuredRecipe extends Fraction, Fit {
 export type PruneRecipe =
   MagnitudeRecipe | RandomRecipe | PatternRecipe | CalibratedRecipe | StructuredRecipe;
 
-export type Mode = "storage" | "dynamic" | "lowmem";
-export type Granularity = "tensor" | "axis" | "block";
-
 /** Which tensors: a glob (`*` is any text, `?` one character) or a "/regular expression/". */
 export type Rule =
   | { match: string; weights?: QuantizedType; prune?: PruneRecipe | false }
@@ -79,46 +75,3 @@ export type Rule =
       /** Leave these tensors as they are. */
       keep: true;
     };
-
-export interface Recipe {
-  /** The number format of the weights; left out: they stay as they are, but for `prune`. */
-  weights?: QuantizedType;
-  /** Which weights become zero; by default none. Embeddings are pruned only by a rule. */
-  prune?: PruneRecipe;
-  /**
-   * Stores weights that stay floats without their zeros where that is smaller: as `sparse_initializer` of
-   * ONNX, which WebGPU builds of onnxruntime refuse, or as the "sparse-bitmask" of compressed-tensors in
-   * safetensors. Weights are read twice. False by default.
-   */
-  sparse?: boolean;
-  /**
-   * With a calibration: rounding errors are made up for by later weights of the layer (GPTQ); false by
-   * default.
-   */
-  gptq?: boolean;
-  /** With `gptq`: takes the inputs of large moments first; false by default. */
-  actOrder?: boolean;
-  /**
-   * How quantized weights are written into the graph: "storage" (the default) loads everywhere and
-   * runs at float speed; "dynamic" computes in integers, fast on WebAssembly; "lowmem" keeps 4 or
-   * 8 bits in memory.
-   */
-  mode?: Mode;
-  /** What shares a scale; by default the output channel, and blocks for 4 bits and "lowmem". */
-  granularity?: Granularity;
-  /** For blocks; 32 by default. */
-  blockSize?: number;
-  symmetric?: boolean;
-  /** Smaller tensors stay as they are unless a rule names them; 1024 by default. */
-  minElements?: number;
-  nonFinite?: NonFinite;
-  /**
-   * Leaves out names of nodes and documentation, and shortens names of values, but for inputs,
-   * outputs and weights; false by default.
-   */
-  strip?: boolean;
-  /** Whether weights that are quantized already may be quantized again; false by default. */
-  requantize?: boolean;
-  /** The first rule that matches a tensor's name decides. */
-  rules?: readonly Rule[];
-}

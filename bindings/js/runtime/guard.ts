@@ -4,7 +4,7 @@ import { checkKeys, checkObject, show } from "../base/options.js";
 import { elementsOf } from "../base/shape.js";
 import type { Source } from "../files/source.js";
 import { checkRecipe } from "../recipe/check.js";
-import type { Recipe } from "../recipe/types.js";
+import type { Recipe } from "../recipe/options.js";
 import { isChanged } from "../models/changes.js";
 import type { ReportedTensor, WriteOptions, WriteResult } from "../models/types.js";
 import { shrinkModel } from "../models/write.js";

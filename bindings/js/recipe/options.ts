@@ -1,0 +1,63 @@
+/** The options of a recipe. */
+import { flag, integer, other, word, type OptionsOf } from "../base/option-table.js";
+import { checkType, type QuantizedType } from "../arrays/types.js";
+import { checkPruning, type CheckedPruning } from "./pruning.js";
+import { checkRules, type CheckedRule } from "./rules.js";
+import type { PruneRecipe, Rule } from "./types.js";
+
+const maxBlockSize = 2 ** 31;
+
+/** One row an option; base/option-table.ts says what follows from a row. */
+export const recipeOptions = {
+  /** The number format of the weights; left out: they stay as they are, but for `prune`. */
+  weights: other<QuantizedType, QuantizedType>(checkType),
+  /** Which weights become zero; by default none. Embeddings are pruned only by a rule. */
+  prune: other<PruneRecipe, CheckedPruning>(checkPruning),
+  /**
+   * Stores weights that stay floats without their zeros where that is smaller: as `sparse_initializer` of
+   * ONNX, which WebGPU builds of onnxruntime refuse, or as the "sparse-bitmask" of compressed-tensors in
+   * safetensors. Weights are read twice. False by default.
+   */
+  sparse: flag(false),
+  /**
+   * Makes up for rounding errors by later weights of the layer (GPTQ); needs a calibration. False by default.
+   */
+  gptq: flag(false),
+  /** Takes the inputs of large moments first, with `gptq`. False by default. */
+  actOrder: flag(false),
+  /**
+   * How quantized weights are written into an ONNX graph: "storage" (the default) loads everywhere and runs at
+   * float speed; "dynamic" computes in integers, fast on WebAssembly; "lowmem" keeps 4 or 8 bits in memory.
+   */
+  mode: word(["storage", "dynamic", "lowmem"], "storage"),
+  /** Which weights share a scale; by default those of an output channel, and blocks for 4 bits and "lowmem". */
+  granularity: word(["tensor", "axis", "block"], undefined),
+  /** How many weights of a row share a scale, where blocks do; 32 by default. */
+  blockSize: integer(1, maxBlockSize, 32),
+  /**
+   * Puts the zero point in the middle of the code range, so that it need not be stored; by default for signed
+   * types, as onnxruntime does.
+   */
+  symmetric: flag(undefined),
+  /** Tensors with fewer elements stay as they are unless a rule names them; 1024 by default. */
+  minElements: integer(0, 2 ** 53, 1024),
+  /** A NaN or an infinity ends the run with an error ("error", the default) or is written as 0 ("zero"). */
+  nonFinite: word(["error", "zero"], "error"),
+  /**
+   * Leaves out names of nodes and documentation, and shortens names of values, but for inputs, outputs and
+   * weights (ONNX). False by default.
+   */
+  strip: flag(false),
+  /** Quantizes weights that are quantized already, too. False by default. */
+  requantize: flag(false),
+  /** Exceptions by name: the first rule that matches a tensor's name decides. */
+  rules: other<readonly Rule[], CheckedRule[]>((_, value) => checkRules(value)),
+};
+
+/** What to do with a model: every option may be left out, but one that changes something has to be there. */
+export type Recipe = OptionsOf<typeof recipeOptions>;
+
+/** How quantized weights are written into an ONNX graph. */
+export type Mode = NonNullable<Recipe["mode"]>;
+/** Which weights share a scale: all of the tensor, those of one index of its axis, or runs of a row. */
+export type Granularity = NonNullable<Recipe["granularity"]>;

@@ -1,0 +1,63 @@
+/** The rules of a recipe: which tensors are treated otherwise. */
+import { ArgumentError } from "../base/errors.js";
+import { checkKeys, checkObject, optional, show } from "../base/options.js";
+import { checkType, type QuantizedType } from "../arrays/types.js";
+import { checkPruning, type CheckedPruning } from "./pruning.js";
+
+const ruleKeys = ["match", "weights", "prune", "keep"] as const;
+
+function matcher(where: string, match: unknown): RegExp {
+  if (typeof match !== "string" || match === "") {
+    throw new ArgumentError(`${where}.match is ${show(match)}; it must be a glob or "/regex/".`);
+  }
+  const regex = /^\/(.+)\/(i?)$/.exec(match);
+  try {
+    if (regex) return new RegExp(regex[1]!, `${regex[2]!}u`);
+  } catch (cause) {
+    throw new ArgumentError(`${where}.match is no regular expression: ${String(cause)}.`, {
+      cause,
+    });
+  }
+  const literal = match.replace(/[\\^$.+()[\]{}|/]/g, "\\$&");
+  return new RegExp(`^${literal.replaceAll("*", "[^]*").replaceAll("?", "[^]")}$`, "u");
+}
+
+export interface CheckedRule {
+  match: string;
+  pattern: RegExp;
+  keeps: boolean;
+  /** undefined: as the recipe. */
+  weights: QuantizedType | undefined;
+  prune: CheckedPruning | false | undefined;
+}
+
+function checkRule(value: unknown, i: number): CheckedRule {
+  const where = `rules[${i}]`;
+  const rule = checkObject(where, value);
+  checkKeys(where, rule, ruleKeys);
+  const pattern = matcher(where, rule.match);
+  const changes = rule.weights !== undefined || rule.prune !== undefined;
+  if (changes === (rule.keep !== undefined)) {
+    throw new ArgumentError(`${where} must have either keep, or weights or prune or both.`);
+  }
+  if (rule.keep !== undefined && rule.keep !== true) {
+    throw new ArgumentError(`${where}.keep is ${show(rule.keep)}; it must be true.`);
+  }
+  return {
+    match: rule.match as string,
+    pattern,
+    keeps: rule.keep === true,
+    prune: optional(
+      rule.prune,
+      (prune) => prune !== false && checkPruning(`${where}.prune`, prune),
+    ),
+    weights: optional(rule.weights, (weights) => checkType(`${where}.weights`, weights)),
+  };
+}
+
+export function checkRules(rules: unknown): CheckedRule[] {
+  if (!Array.isArray(rules)) {
+    throw new ArgumentError(`rules is ${show(rules)}; it must be an array.`);
+  }
+  return rules.map(checkRule);
+}

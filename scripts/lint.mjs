@@ -45,6 +45,8 @@ export const checks = {
   eslint: () => node("node_modules/eslint/bin/eslint.js", "--max-warnings=0", "."),
   prettier: () =>
     node("node_modules/prettier/bin/prettier.cjs", "--check", "--log-level=warn", "."),
+  "generated files": () => node("scripts/generate.mjs", "--check"),
+  "generated documentation": () => node("scripts/write-docs.mjs", "--check"),
   sizes: () => node("scripts/check-sizes.mjs"),
 };
 

@@ -2,10 +2,13 @@
 // tables, the command's reference from its --help. `--check` writes nothing and fails where a part is not up to date.
 import { readPart, writePart } from "./docs.mjs";
 import { figures } from "./figures.mjs";
+import { optionsMarkdown, optionTables } from "./option-tables.mjs";
 import { root, runOrExit } from "./run.mjs";
 import { join } from "node:path";
 
 const parts = {
+  "recipe-options": () => optionsMarkdown(optionTables.recipe),
+  "quantize-options": () => optionsMarkdown(optionTables.quantize),
   figures: () => figures(readPart),
   help: async () => {
     const text = await runOrExit(process.execPath, [join(root, "dist/cli.js"), "--help"]);

@@ -1,0 +1,35 @@
+// `npm run generate`: writes the source files that come from tables elsewhere. `--check` writes nothing and fails where a
+// file is not up to date.
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { format, resolveConfig } from "prettier";
+import { optionTables, sentencesOf } from "./option-tables.mjs";
+import { root } from "./run.mjs";
+
+async function optionTexts() {
+  const texts = {};
+  for (const [name, table] of Object.entries(optionTables)) texts[name] = await sentencesOf(table);
+  return (
+    "/** The sentences of options for the command's help. Written by scripts/generate.mjs from the options' tables. */\n" +
+    `export const optionTexts: Readonly<Record<string, Readonly<Record<string, string>>>> = ${JSON.stringify(texts)};\n`
+  );
+}
+
+const files = {
+  "bindings/js/cli/option-texts.ts": optionTexts,
+};
+
+const isCheck = process.argv.includes("--check");
+for (const [name, make] of Object.entries(files)) {
+  const path = join(root, name);
+  const config = await resolveConfig(path);
+  const text = await format(await make(), { ...config, filepath: path });
+  if (text === (await readFile(path, "utf8").catch(() => ""))) continue;
+  if (isCheck) {
+    console.error(`${name} is not up to date: run npm run generate.`);
+    process.exitCode = 1;
+  } else {
+    await writeFile(path, text);
+    console.log(`Wrote ${name}.`);
+  }
+}

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { root, runOrExit } from "./run.mjs";
+import { root, runOrExit } from "../tests/support/run.mjs";
 
 const dist = join(root, "dist");
 

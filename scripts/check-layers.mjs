@@ -1,8 +1,9 @@
 // Holds src/ and bindings/js/ to their layers: a folder includes only itself and folders above it, and no files import
-// each other in a circle, types included.
+// each other in a circle, types included. A folder of tests/ imports only itself and tests/support, scripts/ only
+// those two.
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
-import { root } from "./run.mjs";
+import { root } from "../tests/support/run.mjs";
 
 /** The folders of src/ and those that each may include (src/README.md). */
 const allowed = {
@@ -151,6 +152,22 @@ async function typeScriptProblems() {
   return [...found, ...circles(graph)];
 }
 
+/** Tests and scripts share helpers through tests/support, which imports neither. */
+async function scriptProblems() {
+  const found = [];
+  const paths = [...(await filesOf("scripts", /\.mjs$/)), ...(await filesOf("tests", /\.mjs$/))];
+  for (const path of paths) {
+    const home = path.startsWith("scripts/") ? "scripts" : path.split("/", 2).join("/");
+    const targets = importsOf(path, await readFile(join(root, path), "utf8"));
+    for (const target of targets.filter((it) => /^(tests|scripts)\//.test(it))) {
+      if (!target.startsWith(`${home}/`) && !target.startsWith("tests/support/")) {
+        found.push(`${path}: ${home} may not import ${target.replace(/\.mts$/, ".mjs")}`);
+      }
+    }
+  }
+  return found;
+}
+
 async function cppProblems() {
   const found = [];
   for (const layer of Object.keys(allowed)) {
@@ -161,6 +178,10 @@ async function cppProblems() {
   return found;
 }
 
-const all = [...(await cppProblems()), ...(await typeScriptProblems())];
+const all = [
+  ...(await cppProblems()),
+  ...(await typeScriptProblems()),
+  ...(await scriptProblems()),
+];
 for (const problem of all) console.log(problem);
 process.exitCode = all.length ? 1 : 0;

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
-import { root } from "./run.mjs";
+import { root } from "../tests/support/run.mjs";
 
 const gzipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
 const wasm = (name) => readFile(join(root, "dist/wasm", name));

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import * as ort from "onnxruntime-node";
 import { init, inspect, layerError, shrink } from "../dist/index.js";
 import { calibrate, refitLayers } from "../dist/runtime.js";
-import { accuracyOf, batches, calibrationImages, fashionPaths } from "../tests/models/fashion.mjs";
+import { accuracyOf, batches, calibrationImages, fashionPaths } from "../tests/support/fashion.mjs";
 import {
   loadLines,
   median,
@@ -12,10 +12,10 @@ import {
   recognizeLines,
   speechCalibration,
   speechTrace,
-} from "../tests/models/models.mjs";
-import { recognitionInput } from "../tests/models/recognition.mjs";
-import { nodeRuntime } from "../tests/models/runtimes.mjs";
-import { machineName, markdownTable } from "./docs.mjs";
+} from "../tests/support/models.mjs";
+import { recognitionInput } from "../tests/support/recognition.mjs";
+import { nodeRuntime } from "../tests/support/runtimes.mjs";
+import { machineName, markdownTable } from "../tests/support/docs.mjs";
 
 const amounts = {
   "30 %": { sparsity: 0.3 },

@@ -10,8 +10,8 @@ import {
   shrunkFiles,
   tensorflow,
   tfjsModels,
-} from "../tests/models/tfjs-models.mjs";
-import { machineName, markdownTable } from "./docs.mjs";
+} from "../tests/support/tfjs-models.mjs";
+import { machineName, markdownTable } from "../tests/support/docs.mjs";
 
 /** Label → the files of a shrunk model. */
 const by = (recipe) => (files) => shrunkFiles(shrink, files, recipe);

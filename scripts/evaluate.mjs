@@ -12,12 +12,12 @@ import {
   median,
   modelPaths,
   recognizeLines,
-} from "../tests/models/models.mjs";
-import { nodeRuntime, webRuntime } from "../tests/models/runtimes.mjs";
+} from "../tests/support/models.mjs";
+import { nodeRuntime, webRuntime } from "../tests/support/runtimes.mjs";
 import { evaluatePruning, evaluateRefits, evaluateStructured } from "./evaluate-pruning.mjs";
 import { evaluateTfjs } from "./evaluate-tfjs.mjs";
-import { machineName, markdownTable, writeMeasured } from "./docs.mjs";
-import { root } from "./run.mjs";
+import { machineName, markdownTable, writeMeasured } from "../tests/support/docs.mjs";
+import { root } from "../tests/support/run.mjs";
 
 const NUM_LOADS = 3;
 

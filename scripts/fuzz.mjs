@@ -6,7 +6,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { root, run, runOrExit } from "./run.mjs";
+import { root, run, runOrExit } from "../tests/support/run.mjs";
 
 const jobs = 2;
 const maxInputBytes = 65536;

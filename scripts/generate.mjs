@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { format, resolveConfig } from "prettier";
 import { optionTables, sentencesOf } from "./option-tables.mjs";
-import { root } from "./run.mjs";
+import { root } from "../tests/support/run.mjs";
 
 async function optionTexts() {
   const texts = {};

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { root, run } from "./run.mjs";
+import { root, run } from "../tests/support/run.mjs";
 
 const files = (...patterns) =>
   execFileSync("git", ["ls-files", "-co", "--exclude-standard", "--", ...patterns], {

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import ts from "typescript";
-import { root } from "./run.mjs";
+import { root } from "../tests/support/run.mjs";
 
 /** The tables, by the TypeScript file (from bindings/js, without its ending) and the constant's name. */
 export const optionTables = {

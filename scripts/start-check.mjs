@@ -1,6 +1,6 @@
 // What `npm start` shows last: the recognizer still reads the committed lines after shrinking.
-import { loadLines, recognizeLines } from "../tests/models/models.mjs";
-import { nodeRuntime } from "../tests/models/runtimes.mjs";
+import { loadLines, recognizeLines } from "../tests/support/models.mjs";
+import { nodeRuntime } from "../tests/support/runtimes.mjs";
 
 async function read(runtime, bytes, lines) {
   const session = await runtime.open(bytes);

@@ -1,8 +1,8 @@
 // The first thing a newcomer sees: a real text recognizer shrunk by the command, and whether it still reads.
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { modelPaths } from "../tests/models/models.mjs";
-import { root, runOrExit } from "./run.mjs";
+import { modelPaths } from "../tests/support/models.mjs";
+import { root, runOrExit } from "../tests/support/run.mjs";
 import { ocrCheck } from "./start-check.mjs";
 
 // What the int8 recipe promises on this model.

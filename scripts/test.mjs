@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { lint } from "./lint.mjs";
-import { root, run, runOrExit } from "./run.mjs";
+import { root, run, runOrExit } from "../tests/support/run.mjs";
 
 const title = (text) => console.log(`\n\x1b[1m${text}\x1b[0m`);
 

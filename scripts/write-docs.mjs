@@ -1,9 +1,9 @@
 // `npm run docs`: writes the parts of README.md and docs/ that are taken from elsewhere: the figures from measured
 // tables, the command's reference from its --help. `--check` writes nothing and fails where a part is not up to date.
-import { readPart, writePart } from "./docs.mjs";
-import { figures } from "./figures.mjs";
+import { readPart, writePart } from "../tests/support/docs.mjs";
+import { figures } from "../tests/support/figures.mjs";
 import { optionsMarkdown, optionTables } from "./option-tables.mjs";
-import { root, runOrExit } from "./run.mjs";
+import { root, runOrExit } from "../tests/support/run.mjs";
 import { join } from "node:path";
 
 const parts = {

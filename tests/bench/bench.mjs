@@ -5,10 +5,10 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { init, quantize } from "../../dist/index.js";
-import { machineName, markdownTable, writeMeasured } from "../../scripts/docs.mjs";
-import { root, runOrExit } from "../../scripts/run.mjs";
-import { packageFile } from "../models/packages.mjs";
-import { nodeRuntime, webRuntime } from "../models/runtimes.mjs";
+import { machineName, markdownTable, writeMeasured } from "../support/docs.mjs";
+import { root, runOrExit } from "../support/run.mjs";
+import { packageFile } from "../support/packages.mjs";
+import { nodeRuntime, webRuntime } from "../support/runtimes.mjs";
 import * as js from "./js-kernels.mjs";
 import { operatorModel } from "./onnx-models.mjs";
 

@@ -10,10 +10,10 @@ import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { inspect } from "modelshrink";
-import { machineName, markdownTable, writeMeasured } from "../../scripts/docs.mjs";
-import { root } from "../../scripts/run.mjs";
-import { makeGguf, tinyLlama, weights } from "../node/gguf.mjs";
-import { makeLarge, shapesOf } from "../node/large-models.mjs";
+import { machineName, markdownTable, writeMeasured } from "../support/docs.mjs";
+import { root } from "../support/run.mjs";
+import { makeGguf, tinyLlama, weights } from "../support/gguf.mjs";
+import { makeLarge, shapesOf } from "../support/large-models.mjs";
 
 const rounds = 5;
 const size = 5.4e8;

@@ -5,8 +5,8 @@ import { execFile } from "node:child_process";
 import { realpath } from "node:fs/promises";
 import { promisify } from "node:util";
 import { Gram, init, quantize } from "modelshrink";
-import { median } from "../models/models.mjs";
-import { machineName, markdownTable, writeMeasured } from "../../scripts/docs.mjs";
+import { median } from "../support/models.mjs";
+import { machineName, markdownTable, writeMeasured } from "../support/docs.mjs";
 
 const ROUNDS = 5;
 const OUTPUTS = 1024;

@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 import * as ort from "onnxruntime-node";
 import { init, shrink } from "modelshrink";
 import { calibrate } from "modelshrink/runtime";
-import { batches, calibrationImages, fashionPaths } from "../models/fashion.mjs";
-import { launch, serve } from "./chromium.mjs";
+import { batches, calibrationImages, fashionPaths } from "../support/fashion.mjs";
+import { launch, serve } from "../support/chromium.mjs";
 
 let browser;
 let site;

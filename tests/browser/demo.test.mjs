@@ -8,16 +8,16 @@ import { fileURLToPath } from "node:url";
 import { unzipSync, zipSync } from "fflate";
 import { inspect, shrink } from "modelshrink";
 import * as vite from "vite";
-import { makeGguf, tinyLlama, weights } from "../node/gguf.mjs";
-import { makeSafetensors } from "../node/safetensors.mjs";
-import { launch } from "./chromium.mjs";
+import { makeGguf, tinyLlama, weights } from "../support/gguf.mjs";
+import { makeSafetensors } from "../support/safetensors.mjs";
+import { launch } from "../support/chromium.mjs";
 import {
   ggufSplits,
   onnxWithData,
   safetensorsShards,
   tfjsLayers,
   tfjsShards,
-} from "./file-sets.mjs";
+} from "../support/file-sets.mjs";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const shots = join(root, "build/screenshots");

@@ -1,7 +1,7 @@
 // Memory does not grow with the model in a page either: what scripts/large-models.mjs shows, on smaller files.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { maxGrowth, maxHeap, measureInChromium } from "./large.mjs";
+import { maxGrowth, maxHeap, measureInChromium } from "../support/large-in-chromium.mjs";
 
 for (const [format, recipe] of [
   ["safetensors", "int8"],

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { shrink } from "modelshrink";
-import { cosine, makeGguf, splitGguf, tinyLlama } from "../node/gguf.mjs";
-import { launch, serve } from "./chromium.mjs";
+import { cosine, makeGguf, splitGguf, tinyLlama } from "../support/gguf.mjs";
+import { launch, serve } from "../support/chromium.mjs";
 
 let browser;
 let site;

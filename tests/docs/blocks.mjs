@@ -1,8 +1,8 @@
 // The fenced blocks of README.md and docs/, and what has to be true of each.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { pagePaths } from "../../scripts/docs.mjs";
-import { root } from "../../scripts/run.mjs";
+import { pagePaths } from "../support/docs.mjs";
+import { root } from "../support/run.mjs";
 
 /** A first line like this in a block says why the tests do not run it; readers see it, too. */
 const notRunMark = /^\s*(?:\/\/|#|<!--)\s*Not run by the tests: (\S.*)/;

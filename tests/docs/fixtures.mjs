@@ -3,17 +3,17 @@ import { readFile, writeFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import * as ort from "onnxruntime-node";
 import { calibrate } from "../../dist/runtime.js";
-import { onnxWithData, safetensorsShards } from "../browser/file-sets.mjs";
-import { batches, calibrationImages, fashionPaths } from "../models/fashion.mjs";
-import { modelPaths } from "../models/models.mjs";
-import { decodeWav } from "../models/speech.mjs";
-import { makeGguf, tinyLlama, weights } from "../node/gguf.mjs";
-import { makeSafetensors } from "../node/safetensors.mjs";
+import { onnxWithData, safetensorsShards } from "../support/file-sets.mjs";
+import { batches, calibrationImages, fashionPaths } from "../support/fashion.mjs";
+import { modelPaths } from "../support/models.mjs";
+import { decodeWav } from "../support/speech.mjs";
+import { makeGguf, tinyLlama, weights } from "../support/gguf.mjs";
+import { makeSafetensors } from "../support/safetensors.mjs";
 
 const imagesPerClass = 6;
 const numSamples = 40;
 const frame = 512 + 64;
-const speech = new URL("../models/fixtures/speech.wav", import.meta.url);
+const speech = new URL("../support/fixtures/speech.wav", import.meta.url);
 
 const allImages = () => [...batches(calibrationImages(imagesPerClass), 1)].map(({ data }) => data);
 const feedsOf = (images) => images.map((data) => ({ input: { data, dims: [1, 1, 28, 28] } }));

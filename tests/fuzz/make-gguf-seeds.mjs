@@ -1,6 +1,6 @@
 // Writes the seeds of corpus/gguf_reader: a valid file of each kind, and one for each broken rule.
 import { mkdir, writeFile } from "node:fs/promises";
-import { makeGguf, tinyLlama, weights, Writer } from "../node/gguf.mjs";
+import { makeGguf, tinyLlama, weights, Writer } from "../support/gguf.mjs";
 
 const folder = new URL("./corpus/gguf_reader/", import.meta.url);
 const small = { name: "a.weight", dims: [32, 2], type: "F32", data: weights(64, "F32", 1) };

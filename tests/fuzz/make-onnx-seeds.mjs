@@ -1,6 +1,6 @@
 // Writes those seeds of corpus/onnx_reader that are one broken or unusual thing in a small model.
 import { writeFile } from "node:fs/promises";
-import { bytes, initializer, number, string, valueInfo } from "../node/onnx.mjs";
+import { bytes, initializer, number, string, valueInfo } from "../support/onnx.mjs";
 
 const folder = new URL("./corpus/onnx_reader/", import.meta.url);
 const concat = (...parts) => Buffer.concat(parts.flat());

@@ -5,9 +5,9 @@ import { before, test } from "node:test";
 import * as ort from "onnxruntime-node";
 import { Gram, init, inspect, refit, shrink } from "modelshrink";
 import { calibrate, refitLayers, verify } from "modelshrink/runtime";
-import { bytes, initializer, number, string, valueInfo, wave } from "../node/onnx.mjs";
-import { modelPaths, speechCalibration } from "./models.mjs";
-import { nodeRuntime } from "./runtimes.mjs";
+import { bytes, initializer, number, string, valueInfo, wave } from "../support/onnx.mjs";
+import { modelPaths, speechCalibration } from "../support/models.mjs";
+import { nodeRuntime } from "../support/runtimes.mjs";
 
 before(() => init());
 

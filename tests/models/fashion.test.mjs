@@ -10,8 +10,8 @@ import {
   fashionPaths,
   testImages,
   trained,
-} from "./fashion.mjs";
-import { webRuntime } from "./runtimes.mjs";
+} from "../support/fashion.mjs";
+import { webRuntime } from "../support/runtimes.mjs";
 
 const images = testImages();
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { countMatches, textBoxes } from "./detection.mjs";
-import { crop, paste, resize } from "./images.mjs";
-import { composePages, loadLines } from "./models.mjs";
-import { characterErrorRate, decodeCtc, editDistance } from "./recognition.mjs";
-import { decodeWav } from "./speech.mjs";
+import { countMatches, textBoxes } from "../support/detection.mjs";
+import { crop, paste, resize } from "../support/images.mjs";
+import { composePages, loadLines } from "../support/models.mjs";
+import { characterErrorRate, decodeCtc, editDistance } from "../support/recognition.mjs";
+import { decodeWav } from "../support/speech.mjs";
 
 test("edit distance counts insertions, deletions and replacements of code points", () => {
   assert.equal(editDistance("kitten", "sitting"), 3);
@@ -65,7 +65,7 @@ test("crop undoes paste", () => {
 });
 
 test("a WAV of another rate is refused", () => {
-  const bytes = readFileSync(new URL("fixtures/speech.wav", import.meta.url));
+  const bytes = readFileSync(new URL("../support/fixtures/speech.wav", import.meta.url));
   const samples = decodeWav(bytes);
   assert.equal(samples.length, (bytes.length - 44) / 2);
   assert.equal(samples[1000], bytes.readInt16LE(2044) / 32768);

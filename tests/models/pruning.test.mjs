@@ -5,9 +5,15 @@ import { before, test } from "node:test";
 import * as ort from "onnxruntime-node";
 import { ArgumentError, Gram, formatVerification, init, shrink } from "modelshrink";
 import { calibrate, refitLayers, verify } from "modelshrink/runtime";
-import { chainModel } from "../node/onnx.mjs";
-import { accuracyOf, batches, calibrationImages, fashionPaths, testImages } from "./fashion.mjs";
-import { initializersOf } from "./initializers.mjs";
+import { chainModel } from "../support/onnx.mjs";
+import {
+  accuracyOf,
+  batches,
+  calibrationImages,
+  fashionPaths,
+  testImages,
+} from "../support/fashion.mjs";
+import { initializersOf } from "../support/initializers.mjs";
 
 const samplesOf = (images, size) =>
   [...batches(images, size)].map(({ data, dims }) => ({ input: { data, dims } }));

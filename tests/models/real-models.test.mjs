@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { shrink } from "../../dist/index.js";
-import { detectSpeech, loadLines, modelPaths, recognizeLines } from "./models.mjs";
-import { nodeRuntime } from "./runtimes.mjs";
+import { detectSpeech, loadLines, modelPaths, recognizeLines } from "../support/models.mjs";
+import { nodeRuntime } from "../support/runtimes.mjs";
 
 const PYTHON = "/usr/bin/python3";
 

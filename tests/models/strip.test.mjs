@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { inspect, plan, shrink } from "../../dist/index.js";
-import { loadLines, modelPaths } from "./models.mjs";
-import { recognitionInput } from "./recognition.mjs";
-import { nodeRuntime } from "./runtimes.mjs";
-import { quietNoise } from "./speech.mjs";
+import { loadLines, modelPaths } from "../support/models.mjs";
+import { recognitionInput } from "../support/recognition.mjs";
+import { nodeRuntime } from "../support/runtimes.mjs";
+import { quietNoise } from "../support/speech.mjs";
 
 const runtime = await nodeRuntime();
 const folder = mkdtempSync(join(tmpdir(), "modelshrink-strip-"));

@@ -5,9 +5,15 @@ import { before, test } from "node:test";
 import * as ort from "onnxruntime-node";
 import { UnsupportedError, init, inspect, plan, shrink } from "modelshrink";
 import { calibrate, verify } from "modelshrink/runtime";
-import { accuracyOf, batches, calibrationImages, fashionPaths, testImages } from "./fashion.mjs";
-import { initializersOf } from "./initializers.mjs";
-import { modelPaths } from "./models.mjs";
+import {
+  accuracyOf,
+  batches,
+  calibrationImages,
+  fashionPaths,
+  testImages,
+} from "../support/fashion.mjs";
+import { initializersOf } from "../support/initializers.mjs";
+import { modelPaths } from "../support/models.mjs";
 
 const samplesOf = (images) =>
   [...batches(images, 100)].map(({ data, dims }) => ({ input: { data, dims } }));

@@ -11,7 +11,7 @@ import {
   shrunkFiles,
   tensorflow,
   tfjsModels,
-} from "./tfjs-models.mjs";
+} from "../support/tfjs-models.mjs";
 
 let tf;
 let images;

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { dequantize, init, prune, quantize } from "modelshrink";
-import { wave } from "./onnx.mjs";
+import { wave } from "../support/onnx.mjs";
 
 const info = await init({ simd: workerData.simd });
 const x = wave(7 * 123);

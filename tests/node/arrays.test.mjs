@@ -10,7 +10,7 @@ import {
   prune,
   quantize,
 } from "modelshrink";
-import { wave } from "./onnx.mjs";
+import { wave } from "../support/onnx.mjs";
 
 const float32 = Math.fround;
 const types = ["int8", "uint8", "int4", "uint4", "int16", "uint16"];

@@ -9,8 +9,8 @@ import { after, before, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { presets, shrink } from "modelshrink";
 import { ProgressBar } from "../../dist/cli/progress-bar.js";
-import { makeGguf, tinyLlama } from "./gguf.mjs";
-import { chainModel, wave } from "./onnx.mjs";
+import { makeGguf, tinyLlama } from "../support/gguf.mjs";
+import { chainModel, wave } from "../support/onnx.mjs";
 
 const cli = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
 const faults = new URL("./disk-faults.mjs", import.meta.url).href;

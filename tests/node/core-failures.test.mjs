@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { init, inspect, ModelShrinkError, OutOfMemoryError, quantize, shrink } from "modelshrink";
 import { withMemoryLimit } from "./memory-limit.mjs";
-import { chainModel, wave } from "./onnx.mjs";
+import { chainModel, wave } from "../support/onnx.mjs";
 
 /** Makes the core trap with this message when it next calls JavaScript, as every call into it does. */
 let nextTrap;

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import * as modelshrink from "modelshrink";
 import { fromCoreError } from "../../dist/core/load.js";
-import { wave } from "./onnx.mjs";
+import { wave } from "../support/onnx.mjs";
 
 const {
   ArgumentError,

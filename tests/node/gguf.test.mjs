@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { compare, inspect, plan, restore, shrink } from "modelshrink";
 import { getLlama, LlamaLogLevel } from "node-llama-cpp";
-import { cosine, makeGguf, splitGguf, tinyLlama, weights } from "./gguf.mjs";
+import { cosine, makeGguf, splitGguf, tinyLlama, weights } from "../support/gguf.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const libraries = join(here, "../../node_modules/@node-llama-cpp/linux-x64/bins/linux-x64");

@@ -4,8 +4,8 @@ import { createServer } from "node:http";
 import { after, before, beforeEach, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { IntegrityError, inspect, plan, shrink } from "modelshrink";
-import { makeGguf, tinyLlama, weights } from "./gguf.mjs";
-import { bytes, chainModel, number, string, valueInfo } from "./onnx.mjs";
+import { makeGguf, tinyLlama, weights } from "../support/gguf.mjs";
+import { bytes, chainModel, number, string, valueInfo } from "../support/onnx.mjs";
 
 let server;
 let base;

@@ -12,7 +12,7 @@ import {
   quantize,
   refit,
 } from "modelshrink";
-import { wave } from "./onnx.mjs";
+import { wave } from "../support/onnx.mjs";
 
 const rows = 12;
 const columns = 40;

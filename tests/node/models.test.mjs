@@ -19,7 +19,7 @@ import {
 } from "modelshrink";
 import { CheckedSink } from "../../dist/files/target.js";
 import { setDiskFault } from "./disk-faults.mjs";
-import { chainModel, wave } from "./onnx.mjs";
+import { chainModel, wave } from "../support/onnx.mjs";
 
 const model = chainModel([
   { name: "first", size: 64 },

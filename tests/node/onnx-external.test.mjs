@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import ortNode from "onnxruntime-node";
 import * as ortWeb from "onnxruntime-web";
 import { compare, inspect, plan, shrink } from "modelshrink";
-import { bytes, chainModel, number, string, valueInfo, wave } from "./onnx.mjs";
+import { bytes, chainModel, number, string, valueInfo, wave } from "../support/onnx.mjs";
 
 const size = 64;
 const names = ["a", "b"];

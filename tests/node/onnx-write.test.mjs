@@ -5,7 +5,7 @@ import { test } from "node:test";
 import ortNode from "onnxruntime-node";
 import * as ortWeb from "onnxruntime-web";
 import { init, shrink } from "modelshrink";
-import { bytes, initializer, number, string, valueInfo } from "./onnx.mjs";
+import { bytes, initializer, number, string, valueInfo } from "../support/onnx.mjs";
 
 // Unlike a wave's, its products do not cancel out.
 function noise(count, seed) {

@@ -14,9 +14,9 @@ import {
   refit,
   shrink,
 } from "modelshrink";
-import { makeGguf } from "./gguf.mjs";
-import { chainModel, wave } from "./onnx.mjs";
-import { makeSafetensors, readSafetensors } from "./safetensors.mjs";
+import { makeGguf } from "../support/gguf.mjs";
+import { chainModel, wave } from "../support/onnx.mjs";
+import { makeSafetensors, readSafetensors } from "../support/safetensors.mjs";
 
 before(() => init());
 

@@ -17,8 +17,8 @@ import { basename, join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { shrink } from "modelshrink";
-import { makeGguf, tinyLlama } from "./gguf.mjs";
-import { makeSafetensors } from "./safetensors.mjs";
+import { makeGguf, tinyLlama } from "../support/gguf.mjs";
+import { makeSafetensors } from "../support/safetensors.mjs";
 
 const script = fileURLToPath(new URL("./interrupted.mjs", import.meta.url));
 const never = 1e9;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FormatError, compare, inspect, plan, restore, shrink } from "modelshrink";
-import { dequantized, makeSafetensors, readSafetensors } from "./safetensors.mjs";
+import { dequantized, makeSafetensors, readSafetensors } from "../support/safetensors.mjs";
 
 function noise(count, seed) {
   return Float32Array.from(

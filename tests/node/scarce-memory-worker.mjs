@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { compare, init, quantize, shrink } from "modelshrink";
 import { withHeapOf } from "./memory-limit.mjs";
-import { wave } from "./onnx.mjs";
+import { wave } from "../support/onnx.mjs";
 
 const { jobs, pages } = workerData;
 const wasm = await readFile(new URL("../../dist/wasm/modelshrink-simd.wasm", import.meta.url));

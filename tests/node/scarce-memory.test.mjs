@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { init, quantize, shrink } from "modelshrink";
-import { makeGguf } from "./gguf.mjs";
-import { chainModel, wave } from "./onnx.mjs";
-import { makeSafetensors } from "./safetensors.mjs";
+import { makeGguf } from "../support/gguf.mjs";
+import { chainModel, wave } from "../support/onnx.mjs";
+import { makeSafetensors } from "../support/safetensors.mjs";
 
 const size = 256;
 const values = wave(size * size);

@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { ArgumentError, inspect, IntegrityError, ModelShrinkError, shrink } from "modelshrink";
 import { openSource } from "../../dist/files/open.js";
-import { chainModel } from "./onnx.mjs";
+import { chainModel } from "../support/onnx.mjs";
 
 const model = chainModel([{ name: "w", size: 64 }]);
 let folder;

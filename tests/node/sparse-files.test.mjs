@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { ArgumentError, UnsupportedError, init, plan, prune, shrink } from "modelshrink";
-import { nodeRuntime, webRuntime } from "../models/runtimes.mjs";
-import { makeGguf } from "./gguf.mjs";
-import { chainModel, wave } from "./onnx.mjs";
-import { makeSafetensors, readSafetensors } from "./safetensors.mjs";
+import { nodeRuntime, webRuntime } from "../support/runtimes.mjs";
+import { makeGguf } from "../support/gguf.mjs";
+import { chainModel, wave } from "../support/onnx.mjs";
+import { makeSafetensors, readSafetensors } from "../support/safetensors.mjs";
 
 before(() => init());
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { ArgumentError, bestSparse, fromSparse, init, prune, toSparse } from "modelshrink";
-import { wave } from "./onnx.mjs";
+import { wave } from "../support/onnx.mjs";
 
 before(() => init());
 

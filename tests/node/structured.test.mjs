@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { ArgumentError, UnsupportedError, init, inspect, plan, shrink } from "modelshrink";
-import { makeGguf } from "./gguf.mjs";
-import { chainModel } from "./onnx.mjs";
-import { makeSafetensors } from "./safetensors.mjs";
+import { makeGguf } from "../support/gguf.mjs";
+import { chainModel } from "../support/onnx.mjs";
+import { makeSafetensors } from "../support/safetensors.mjs";
 
 before(() => init());
 

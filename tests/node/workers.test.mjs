@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { shrink } from "modelshrink";
-import { makeGguf, tinyLlama, weights } from "./gguf.mjs";
+import { makeGguf, tinyLlama, weights } from "../support/gguf.mjs";
 
 let folder;
 let model;

@@ -11,7 +11,7 @@ import { promisify } from "node:util";
 import * as esbuild from "esbuild";
 import * as vite from "vite";
 import webpack from "webpack";
-import { launch, serve } from "../browser/chromium.mjs";
+import { launch, serve } from "../support/chromium.mjs";
 
 const exec = promisify(execFile);
 const root = fileURLToPath(new URL("../../", import.meta.url));

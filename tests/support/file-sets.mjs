@@ -2,9 +2,9 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { splitGguf, tinyLlama, weights } from "../node/gguf.mjs";
-import { makeLarge } from "../node/large-models.mjs";
-import { makeSafetensors } from "../node/safetensors.mjs";
+import { splitGguf, tinyLlama, weights } from "./gguf.mjs";
+import { makeLarge } from "./large-models.mjs";
+import { makeSafetensors } from "./safetensors.mjs";
 
 const rows = 64;
 const matrix = (seed) => weights(rows * rows, "F32", seed);

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 import { inspect } from "modelshrink";
-import { makeLarge } from "../node/large-models.mjs";
+import { makeLarge } from "./large-models.mjs";
 import { launchWithProfile, serve } from "./chromium.mjs";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));

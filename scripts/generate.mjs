@@ -10,13 +10,13 @@ async function optionTexts() {
   const texts = {};
   for (const [name, table] of Object.entries(optionTables)) texts[name] = await sentencesOf(table);
   return (
-    "/** The sentences of options for the command's help. Written by scripts/generate.mjs from the options' tables. */\n" +
+    "/** The sentences of options for help texts and forms. Written by scripts/generate.mjs from the options' tables. */\n" +
     `export const optionTexts: Readonly<Record<string, Readonly<Record<string, string>>>> = ${JSON.stringify(texts)};\n`
   );
 }
 
 const files = {
-  "bindings/js/cli/option-texts.ts": optionTexts,
+  "bindings/js/option-texts.ts": optionTexts,
 };
 
 const isCheck = process.argv.includes("--check");

@@ -1,6 +1,7 @@
 /** The choice of a recipe: what is offered depends on the model's format. */
 import type { FormatName, Mode, Preset, PruneRecipe, Recipe } from "modelshrink";
 import { presets } from "modelshrink";
+import { offerMoreOptions, moreLabel, moreOptions } from "./more-options.js";
 import { formatNamed, hasModes, presetsOf } from "./recipes.js";
 import { ui } from "./ui.js";
 
@@ -68,11 +69,15 @@ export function choice(): Choice {
   const { recipe } = presetNamed(name);
   const mode = chosenMode(recipe);
   const pruned = chosenZeros();
+  const more = moreOptions();
   return {
-    recipe: { ...recipe, mode, ...(pruned ? { prune: pruned[1].prune } : {}) },
-    label: [name, ...(mode === modeOf(recipe) ? [] : [mode]), ...(pruned ? [pruned[0]] : [])].join(
-      "-",
-    ),
+    recipe: { ...recipe, mode, ...(pruned ? { prune: pruned[1].prune } : {}), ...more },
+    label: [
+      name,
+      ...(mode === modeOf(recipe) ? [] : [mode]),
+      ...(pruned ? [pruned[0]] : []),
+      ...moreLabel(more),
+    ].join("-"),
   };
 }
 
@@ -113,6 +118,7 @@ export function offerRecipes(forFormat: FormatName, suggested: string): void {
 }
 
 export function listenForChoices(onChange: () => void): void {
+  offerMoreOptions();
   ui.options.addEventListener("change", ({ target }) => {
     if (target instanceof HTMLInputElement && target.name === "preset") {
       wanted = target.value;

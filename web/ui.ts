@@ -18,6 +18,7 @@ export const ui = {
   recipes: element("recipes", HTMLElement),
   modes: element("modes", HTMLFieldSetElement),
   hint: element("hint", HTMLElement),
+  moreOptions: element("more-options", HTMLElement),
   notes: element("notes", HTMLElement),
   name: element("model-name", HTMLElement),
   kind: element("model-kind", HTMLElement),

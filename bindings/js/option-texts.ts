@@ -1,4 +1,4 @@
-/** The sentences of options for the command's help. Written by scripts/generate.mjs from the options' tables. */
+/** The sentences of options for help texts and forms. Written by scripts/generate.mjs from the options' tables. */
 export const optionTexts: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   recipe: {
     weights: "The number format of the weights; left out: they stay as they are, but for `prune`.",

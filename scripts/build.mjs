@@ -1,10 +1,11 @@
-// Both WASM binaries, then TypeScript, into dist/. Ninja and tsc are incremental, so an unchanged tree costs
-// seconds.
+// Both WASM binaries, TypeScript and the bundles for browsers, into dist/. Ninja and tsc are incremental, so an
+// unchanged tree costs seconds.
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { root, runOrExit } from "../tests/support/run.mjs";
+import { bundle } from "./bundle.mjs";
 
 const dist = join(root, "dist");
 
@@ -64,3 +65,4 @@ await install(await readFile(join(baseline, "modelshrink.wasm")), "wasm/modelshr
 // tsc trusts its build info even when the files it wrote are gone.
 const stamp = existsSync(join(dist, "index.js")) ? [] : ["--force"];
 await runOrExit(process.execPath, ["node_modules/typescript/bin/tsc", "--build", ...stamp]);
+await bundle();

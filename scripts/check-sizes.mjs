@@ -11,7 +11,7 @@ const wasm = (name) => readFile(join(root, "dist/wasm", name));
 /** Everything a page needs of the library: index.js with the Embind glue. */
 async function bundle() {
   const { outputFiles } = await build({
-    entryPoints: [join(root, "dist/index.js")],
+    entryPoints: [join(root, "dist/index.web.js")],
     bundle: true,
     minify: true,
     format: "esm",

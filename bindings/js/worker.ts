@@ -1,7 +1,7 @@
 /** The other end of a WorkerPool: reads the model's structure, then runs the units that it is given. */
 import { poolPort } from "#port";
 import { ModelShrinkError } from "./base/errors.js";
-import { init, loadCore, unwrap } from "./core/load.js";
+import { loadCompiled, unwrap } from "./core/load.js";
 import type { CoreRange } from "./core/types.js";
 import { rangesAheadOf } from "./files/ranges.js";
 import type { Piece } from "./files/sink.js";
@@ -57,8 +57,7 @@ function moments({ file, size }: CoreRange): Promise<Uint8Array> {
 }
 
 async function work({ module, files, order }: Extract<ToWorker, { kind: "start" }>): Promise<void> {
-  await init({ wasm: module });
-  const core = await loadCore();
+  const core = await loadCompiled(module);
   const proxies = files.map(proxyOf);
   const source = {
     main: proxies[0]!,

@@ -22,11 +22,8 @@ after(async () => {
 });
 
 const page = `<!doctype html><script type="importmap">{"imports": {
-  "#compile": "/dist/core/compile-web.js",
-  "#files": "/dist/files/paths-web.js",
-  "#threads": "/dist/models/threads-web.js",
-  "modelshrink": "/dist/index.js",
-  "modelshrink/runtime": "/dist/runtime.js",
+  "modelshrink": "/dist/index.web.js",
+  "modelshrink/runtime": "/dist/runtime.web.js",
   "onnxruntime-web": "/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs"
 }}</script>`;
 

@@ -17,6 +17,18 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true }));
 
+// The first one: a process warns once.
+test("a run that fails before its workers have started does not warn of them", async (t) => {
+  const warn = t.mock.method(console, "warn", () => undefined);
+  const write = () => Promise.reject(new Error("full"));
+  const [open, abort] = [() => undefined, () => undefined];
+  const sink = { open, write, close: () => assert.fail("closed"), abort };
+  await assert.rejects(shrink(model, "Q8_0", { sink, workers: 4 }), /full/);
+  // Terminated workers say so later.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assert.equal(warn.mock.callCount(), 0);
+});
+
 test("workers give the same bytes and the same report", async () => {
   const bytes = await expected.bytes();
   assert.ok(bytes.length > 1 << 22);

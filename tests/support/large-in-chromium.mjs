@@ -79,7 +79,7 @@ export async function measureInChromium({ format, recipe, size }) {
     const models = (await inspect(path)).files.map(({ name }) => join(dirname(path), name));
     const pages = await mkdtemp(join(folder, "site-"));
     await esbuild.build({
-      entryPoints: [join(root, "dist/index.js")],
+      entryPoints: [join(root, "dist/index.web.js")],
       bundle: true,
       format: "esm",
       platform: "browser",

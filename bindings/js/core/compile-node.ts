@@ -2,6 +2,14 @@
 import { readFile } from "node:fs/promises";
 import { ModelShrinkError } from "../base/errors.js";
 
+/** The default binary's file. */
+export function binaryUrl(simd: boolean): URL {
+  // Each URL is spelled out, so that tools that trace what a server needs see both files.
+  return simd
+    ? new URL("../wasm/modelshrink-simd.wasm", import.meta.url)
+    : new URL("../wasm/modelshrink-baseline.wasm", import.meta.url);
+}
+
 /** Reads and compiles a binary; an "io" error when it cannot be read. */
 export async function compileUrl(url: URL): Promise<WebAssembly.Module> {
   if (url.protocol === "file:") return WebAssembly.compile(await readFile(url));

@@ -1,6 +1,14 @@
 /** Compiles the core's binary in browsers, workers and edge runtimes. */
 import { ModelShrinkError } from "../base/errors.js";
 
+/** The default binary's place: beside the bundle that scripts/bundle.mjs makes of this. */
+export function binaryUrl(simd: boolean): URL {
+  // Each URL is spelled out, so that bundlers see both files.
+  return simd
+    ? new URL("./wasm/modelshrink-simd.wasm", import.meta.url)
+    : new URL("./wasm/modelshrink-baseline.wasm", import.meta.url);
+}
+
 /** Fetches and compiles a binary; an "io" error when it cannot be fetched. */
 export async function compileUrl(url: URL): Promise<WebAssembly.Module> {
   const response = await fetch(url);

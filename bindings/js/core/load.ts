@@ -1,5 +1,5 @@
 /** Loads the core, keeps it, and replaces it after a trap. */
-import { compileUrl } from "#compile";
+import { binaryUrl, compileUrl } from "#compile";
 import {
   ArgumentError,
   errorOf,
@@ -32,13 +32,6 @@ let binary: WebAssembly.Module | undefined;
 let loading: Promise<CoreModule> | undefined;
 let current: CoreModule | undefined;
 
-function defaultUrl(simd: "auto" | boolean): URL {
-  // Each URL is spelled out, so that bundlers see both files.
-  return (simd === "auto" ? WebAssembly.validate(simdProbe) : simd)
-    ? new URL("../wasm/modelshrink-simd.wasm", import.meta.url)
-    : new URL("../wasm/modelshrink-baseline.wasm", import.meta.url);
-}
-
 async function compileResponse(response: Response): Promise<WebAssembly.Module> {
   if (!response.ok) {
     throw new ModelShrinkError(
@@ -69,7 +62,9 @@ function checkOptions({ wasm, simd = "auto" }: InitOptions): void {
 
 function compile({ wasm, simd = "auto" }: InitOptions): Promise<WebAssembly.Module> {
   if (wasm instanceof WebAssembly.Module) return Promise.resolve(wasm);
-  if (wasm === undefined) return compileUrl(defaultUrl(simd));
+  if (wasm === undefined) {
+    return compileUrl(binaryUrl(simd === "auto" ? WebAssembly.validate(simdProbe) : simd));
+  }
   if (wasm instanceof URL) return compileUrl(wasm);
   if (wasm instanceof ArrayBuffer || ArrayBuffer.isView(wasm)) return WebAssembly.compile(wasm);
   return compileResponse(wasm);
@@ -112,13 +107,11 @@ function instantiate(module: WebAssembly.Module): Promise<CoreModule> {
   });
 }
 
-/** The core, loaded with default options when nobody called `init()`. */
-export async function loadCore(options: InitOptions = {}): Promise<CoreModule> {
-  checkOptions(options);
+async function load(compiled: () => Promise<WebAssembly.Module>): Promise<CoreModule> {
   if (current) return current;
   loading ??= (async () => {
     try {
-      binary ??= await compile(options);
+      binary ??= await compiled();
       return await instantiate(binary);
     } catch (cause) {
       if (cause instanceof ModelShrinkError) throw cause;
@@ -129,6 +122,16 @@ export async function loadCore(options: InitOptions = {}): Promise<CoreModule> {
   })();
   return loading;
 }
+
+/** The core, loaded with default options when nobody called `init()`. */
+export async function loadCore(options: InitOptions = {}): Promise<CoreModule> {
+  checkOptions(options);
+  return load(() => compile(options));
+}
+
+/** Within a worker: the core, made from what its pool has compiled. */
+export const loadCompiled = (module: WebAssembly.Module): Promise<CoreModule> =>
+  load(() => Promise.resolve(module));
 
 /**
  * Loads the WebAssembly core. Idempotent: once it is loaded, further calls and their options change

@@ -23,11 +23,33 @@ interface Host {
   onWrite(): void;
 }
 
+/** Whether it was told that workers do not start here: once is enough. */
+let hasWarned = false;
+
+function warnOfMissingWorkers(reason: string): void {
+  if (hasWarned) return;
+  hasWarned = true;
+  console.warn(`modelshrink cannot start a worker and works on this thread alone (${reason}).`);
+}
+
+/** Starts up to `count` workers; none where the host refuses. */
+function startWorkers(count: number): WorkerPort[] {
+  const ports: WorkerPort[] = [];
+  try {
+    while (ports.length < count) ports.push(startWorker());
+  } catch (error) {
+    warnOfMissingWorkers(error instanceof Error ? error.message : String(error));
+  }
+  return ports;
+}
+
 type Take = (unit: number, report: CoreTensorReport | undefined) => void;
 
 export class WorkerPool {
   readonly #order: Order;
   readonly #host: Host;
+  /** Whether the workers are ended, whatever they are doing. */
+  #isEnded = false;
 
   constructor(order: Order, host: Host) {
     this.#order = order;
@@ -36,7 +58,7 @@ export class WorkerPool {
 
   /**
    * Takes units from `queue` until it is empty, as `here` does meanwhile. `take` gets what each of them found, in the
-   * order in which they end.
+   * order in which they end. A worker that does not start leaves its units to the others and to `here`.
    */
   async run(
     queue: number[],
@@ -44,30 +66,73 @@ export class WorkerPool {
     workers: number,
     here: () => Promise<void>,
   ): Promise<void> {
-    const ports = Array.from({ length: workers }, () => startWorker());
+    const ports = startWorkers(workers);
     const ownWork = here();
     try {
-      await Promise.all([ownWork, ...ports.map((port) => this.#serve(port, queue, take))]);
+      const served = ports.map((port) => this.#serve(port, queue, take, ownWork));
+      await Promise.all([ownWork, ...served]);
     } catch (error) {
       this.#host.pacer.stop(error);
       await ownWork.catch(() => undefined);
       throw error;
     } finally {
+      this.#isEnded = true;
       for (const port of ports) port.terminate();
     }
   }
 
-  /** Until the queue is empty and this worker is done. */
-  async #serve(port: WorkerPort, queue: number[], take: Take): Promise<void> {
+  /**
+   * Keeps one worker busy until the queue is empty and its last unit is done. A worker that has no unit when `ownWork`
+   * ends is not waited for: it may still be loading, or never answer.
+   */
+  async #serve(
+    port: WorkerPort,
+    queue: number[],
+    take: Take,
+    ownWork: Promise<void>,
+  ): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      port.onError((cause) => {
-        reject(new ModelShrinkError(`A worker failed: ${String(cause)}`, "internal", { cause }));
+      let hasStarted = false;
+      let hasUnit = false;
+      let isOver = false;
+      let answered: Promise<unknown> = Promise.resolve();
+      const end = () => {
+        isOver = true;
+        // The worker's reads and writes are done before the run is.
+        void answered.then(() => {
+          resolve();
+        });
+      };
+      const nextUnit = () => {
+        const unit = queue.shift();
+        hasUnit = unit !== undefined;
+        if (unit === undefined) end();
+        else port.post({ kind: "unit", unit });
+      };
+      port.onError((message) => {
+        if (isOver || this.#isEnded) return;
+        if (hasStarted) {
+          reject(new ModelShrinkError(`A worker failed (${message}).`, "internal"));
+          return;
+        }
+        warnOfMissingWorkers(message);
+        end();
       });
       port.onMessage((message) => {
-        this.#answer(port, message, queue, take).then((isDone) => {
-          if (isDone) resolve();
+        if (isOver) return;
+        hasStarted = true;
+        const isIdle = message.kind === "ready" || message.kind === "finished";
+        const answer = this.#answer(port, message, take).then(() => {
+          if (isIdle && !isOver) nextUnit();
         }, reject);
+        answered = Promise.all([answered, answer]);
       });
+      ownWork.then(
+        () => {
+          if (!hasUnit) end();
+        },
+        () => undefined,
+      );
       port.post({
         kind: "start",
         module: compiledCore(),
@@ -77,13 +142,8 @@ export class WorkerPool {
     });
   }
 
-  /** Whether the worker is done. */
-  async #answer(
-    port: WorkerPort,
-    message: FromWorker,
-    queue: number[],
-    take: Take,
-  ): Promise<boolean> {
+  /** Does what the worker asks for, and takes what it found. */
+  async #answer(port: WorkerPort, message: FromWorker, take: Take): Promise<void> {
     const { files, sink, pacer } = this.#host;
     await pacer.pause();
     switch (message.kind) {
@@ -91,34 +151,27 @@ export class WorkerPool {
         const { id, tensor, size } = message;
         const bytes = await this.#host.moments({ file: tensor, offset: 0, size });
         port.post({ kind: "bytes", id, bytes }, [bytes.buffer as ArrayBuffer]);
-        return false;
+        return;
       }
       case "read": {
         const file = files[message.file]!;
         const bytes = ownBytes(file, await file.read(message.offset, message.length));
         port.post({ kind: "bytes", id: message.id, bytes }, [bytes.buffer as ArrayBuffer]);
-        return false;
+        return;
       }
       case "write":
         await sink.write(message);
         this.#host.onWrite();
         port.post({ kind: "written" });
-        return false;
+        return;
       case "finished":
         await sink.finish(message.unit, message.report);
         take(message.unit, message.report);
-        return this.#next(port, queue);
+        return;
       case "ready":
-        return this.#next(port, queue);
+        return;
       case "failed":
         throw errorOf(message.error);
     }
-  }
-
-  #next(port: WorkerPort, queue: number[]): boolean {
-    const unit = queue.shift();
-    if (unit === undefined) return true;
-    port.post({ kind: "unit", unit });
-    return false;
   }
 }

@@ -41,7 +41,7 @@ export interface Port<Out, In> {
 
 /** A worker as its pool sees it. */
 export interface WorkerPort extends Port<ToWorker, FromWorker> {
-  /** It could not start, or ended by itself. */
-  onError(listener: (cause: unknown) => void): void;
+  /** It could not start, or ended by itself; the sentence names its URL. */
+  onError(listener: (message: string) => void): void;
   terminate(): void;
 }

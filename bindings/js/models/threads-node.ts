@@ -4,7 +4,8 @@ import type { WorkerPort } from "./protocol.js";
 
 /** Starts a worker that runs worker.ts. */
 export function startWorker(): WorkerPort {
-  const worker = new Worker(new URL("../worker.js", import.meta.url));
+  const url = new URL("../worker.js", import.meta.url);
+  const worker = new Worker(url);
   return {
     post: (message, transfer = []) => {
       worker.postMessage(message, transfer);
@@ -13,9 +14,11 @@ export function startWorker(): WorkerPort {
       worker.on("message", listener);
     },
     onError: (listener) => {
-      worker.on("error", listener);
+      worker.on("error", (error) => {
+        listener(`${url.href}: ${String(error)}`);
+      });
       worker.on("exit", (code) => {
-        listener(`it ended with code ${code}`);
+        listener(`${url.href}: it ended with code ${code}`);
       });
     },
     terminate: () => {

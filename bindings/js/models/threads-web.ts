@@ -1,10 +1,39 @@
 /** Starts workers in browsers. */
 import type { FromWorker, WorkerPort } from "./protocol.js";
 
-/** Starts a worker that runs worker.ts. */
+/**
+ * The worker file beside the bundle that scripts/bundle.mjs makes of this. The file needs no other one, so bundlers
+ * that know this form may copy it as they copy a binary.
+ */
+const workerUrl = () => new URL("./modelshrink-worker.js", import.meta.url);
+
+/**
+ * The URL to start it from. Browsers start no worker from another origin's file, but a file of this origin may import
+ * that one.
+ */
+function startableUrl(url: URL): URL {
+  // `origin` is "null" in a sandboxed frame, whatever its location says.
+  const isForeign = /^https?:$/.test(url.protocol) && url.origin !== origin;
+  if (!isForeign) return url;
+  const script = `import ${JSON.stringify(url.href)};`;
+  return new URL(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
+}
+
+/** Starts a worker that runs worker.ts; throws an Error where there is no Worker or it may not start. */
 export function startWorker(): WorkerPort {
-  // Bundlers know this form.
-  const worker = new Worker(new URL("../worker.js", import.meta.url), { type: "module" });
+  if (typeof Worker === "undefined") throw new Error("this host has no Worker");
+  const url = workerUrl();
+  const startable = startableUrl(url);
+  const release = () => {
+    if (startable !== url) URL.revokeObjectURL(startable.href);
+  };
+  let worker: Worker;
+  try {
+    worker = new Worker(startable, { type: "module" });
+  } catch (cause) {
+    release();
+    throw new Error(`${url.href}: ${String(cause)}`, { cause });
+  }
   return {
     post: (message, transfer = []) => {
       worker.postMessage(message, transfer);
@@ -15,12 +44,14 @@ export function startWorker(): WorkerPort {
       };
     },
     onError: (listener) => {
-      worker.onerror = ({ message }) => {
-        listener(message);
+      // A file that cannot be loaded gives an Event without a message.
+      worker.onerror = ({ message }: Partial<ErrorEvent>) => {
+        listener(`${url.href}: ${message ?? "it cannot be loaded"}`);
       };
     },
     terminate: () => {
       worker.terminate();
+      release();
     },
   };
 }

@@ -3,7 +3,16 @@ import globals from "globals";
 import ts from "typescript-eslint";
 
 export default ts.config(
-  { ignores: ["build/", "dist/", "node_modules/", "web/dist/", "tests/vectors/"] },
+  {
+    ignores: [
+      "build/",
+      "dist/",
+      "node_modules/",
+      "web/dist/",
+      "tests/vectors/",
+      "tests/hosts/.apps/",
+    ],
+  },
   js.configs.recommended,
   {
     files: ["**/*.ts"],

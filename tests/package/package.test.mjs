@@ -1,80 +1,27 @@
-// The package as users get it: packed, installed in an empty folder, run in Node.js, and bundled by the
-// common bundlers and run in a browser.
+// The package as users get it: packed, and installed in an empty folder.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import * as esbuild from "esbuild";
-import * as vite from "vite";
-import webpack from "webpack";
-import { launch, serve } from "../support/chromium.mjs";
+import { installPackage, runInNode } from "../support/installed-package.mjs";
+import { root } from "../support/run.mjs";
 
 const exec = promisify(execFile);
-const root = fileURLToPath(new URL("../../", import.meta.url));
-const sources = fileURLToPath(new URL(".", import.meta.url));
 
+let installed;
 let folder;
 let tarball;
-let browser;
 let expected;
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), "modelshrink-package-"));
-  const { stdout } = await exec("npm", ["pack", "--json", "--pack-destination", folder], {
-    cwd: root,
-  });
-  tarball = join(folder, JSON.parse(stdout)[0].filename);
-  const manifest = { name: "app", private: true, type: "module", sideEffects: ["*"] };
-  await writeFile(join(folder, "package.json"), JSON.stringify(manifest));
-  await exec("npm", ["install", "--offline", "--no-audit", "--no-fund", tarball], { cwd: folder });
-  for (const name of ["app.mjs", "page.mjs", "tiny-model.mjs"]) {
-    await cp(join(sources, name), join(folder, name));
-  }
-  await writeFile(
-    join(folder, "index.html"),
-    `<!doctype html><script type="module" src="./page.mjs"></script>`,
-  );
-  expected = await import(pathToFileURL(join(folder, "app.mjs"))).then(({ run }) => run());
-  browser = await launch();
+  installed = await installPackage();
+  ({ folder, tarball } = installed);
+  expected = await runInNode(folder);
 });
 
-after(async () => {
-  await browser?.close();
-  await rm(folder, { recursive: true, force: true });
-});
-
-/** What the app gives in a page that a folder's index.html loads. */
-async function runInBrowser(site) {
-  const server = await serve(site);
-  const page = await browser.newPage();
-  const problems = [];
-  page.on("pageerror", (error) => problems.push(String(error)));
-  page.on("requestfailed", (request) => problems.push(`not loaded: ${request.url()}`));
-  try {
-    await page.goto(server.url);
-    await page.waitForFunction(() => "result" in globalThis, undefined, { timeout: 20000 });
-    return await page.evaluate(() => globalThis.result);
-  } catch (error) {
-    throw new Error([...problems, error.message].join("\n"), { cause: error });
-  } finally {
-    await page.close();
-    await server.close();
-  }
-}
-
-async function site(name) {
-  const path = join(folder, name);
-  await mkdir(path);
-  await writeFile(
-    join(path, "index.html"),
-    `<!doctype html><script type="module" src="./bundle.js"></script>`,
-  );
-  return path;
-}
+after(() => installed?.remove());
 
 test("installs alone, without dependencies", async () => {
   assert.deepEqual(
@@ -100,7 +47,7 @@ test("runs in Node.js", () => {
 test("its command answers", async () => {
   const { stdout } = await exec("npx", ["--offline", "modelshrink", "--help"], { cwd: folder });
   assert.match(stdout, /modelshrink shrink/);
-  const { tinyModel } = await import("./tiny-model.mjs");
+  const { tinyModel } = await import("../support/app/tiny-model.mjs");
   await writeFile(join(folder, "tiny.onnx"), tinyModel());
   const args = ["--offline", "modelshrink", "shrink", "tiny.onnx", "-o", "small.onnx", "--json"];
   const { stdout: json } = await exec("npx", args, { cwd: folder });
@@ -108,47 +55,16 @@ test("its command answers", async () => {
   assert.equal(JSON.parse(json).outputBytes, small.length);
 });
 
-test("bundled by Vite, the same bytes in a browser", async () => {
-  const outDir = join(folder, "vite");
-  await vite.build({ root: folder, base: "./", logLevel: "error", build: { outDir } });
-  assert.deepEqual(await runInBrowser(outDir), expected);
-});
-
-test("bundled by webpack, the same bytes in a browser", async () => {
-  const path = await site("webpack");
-  const compiler = webpack({
-    mode: "production",
-    context: folder,
-    entry: "./page.mjs",
-    output: { path, filename: "bundle.js" },
-    // It recommends smaller assets than a SIMD core's.
-    performance: false,
-  });
-  const stats = await promisify(compiler.run.bind(compiler))();
-  await promisify(compiler.close.bind(compiler))();
-  const { errors, warnings } = stats.toJson({ errors: true, warnings: true });
-  assert.deepEqual(errors, []);
-  assert.deepEqual(warnings, []);
-  assert.deepEqual(await runInBrowser(path), expected);
-});
-
-test("bundled by esbuild for browsers, the same bytes in a browser", async () => {
-  const path = await site("esbuild");
-  const { warnings } = await esbuild.build({
-    absWorkingDir: folder,
-    entryPoints: ["page.mjs"],
-    bundle: true,
-    format: "esm",
-    platform: "browser",
-    outfile: join(path, "bundle.js"),
-    logLevel: "silent",
-  });
-  assert.deepEqual(warnings, []);
-  // esbuild leaves `new URL(…, import.meta.url)` alone: the binaries go beside the bundle.
-  await cp(join(folder, "node_modules/modelshrink/dist/wasm"), join(path, "wasm"), {
-    recursive: true,
-  });
-  assert.deepEqual(await runInBrowser(path), expected);
+test("CommonJS require", async () => {
+  const script = `const { init, quantize } = require("modelshrink");
+const { calibrate } = require("modelshrink/runtime");
+init().then(() => {
+  const { data } = quantize(Float32Array.of(-1, 0, 1), { type: "int8" });
+  console.log([...data].join(" "), typeof calibrate);
+});`;
+  await writeFile(join(folder, "user.cjs"), script);
+  const { stdout } = await exec(process.execPath, ["--no-warnings", "user.cjs"], { cwd: folder });
+  assert.equal(stdout, "-127 0 127 function\n");
 });
 
 test("publint finds nothing", async () => {

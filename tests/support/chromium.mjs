@@ -31,8 +31,8 @@ const types = {
   ".wasm": "application/wasm",
 };
 
-/** Serves `folder`; resolves to { url, close() }. */
-export async function serve(folder) {
+/** Serves `folder`, with further `headers` in each answer; resolves to { url, close() }. */
+export async function serve(folder, headers = {}) {
   const server = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
     const file = join(folder, path.endsWith("/") ? `${path}index.html` : path);
@@ -42,6 +42,7 @@ export async function serve(folder) {
       return;
     }
     response.writeHead(200, {
+      ...headers,
       "content-type": types[extname(file)] ?? "application/octet-stream",
       "content-length": info.size,
     });

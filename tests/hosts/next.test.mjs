@@ -1,0 +1,68 @@
+// Next.js: a page and a server route, built by Turbopack and by webpack.
+import assert from "node:assert/strict";
+import { cp } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { launch } from "../support/chromium.mjs";
+import { runInNode, runInPage } from "../support/installed-package.mjs";
+import { installBesideTools, node, run, start, tool } from "./tools.mjs";
+
+const next = [node(24), tool("next/dist/bin/next")];
+let installed;
+let browser;
+let expected;
+
+before(async () => {
+  installed = await installBesideTools();
+  await cp(fileURLToPath(new URL("next", import.meta.url)), installed.folder, { recursive: true });
+  expected = await runInNode(installed.folder);
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await installed?.remove();
+});
+
+/** `next start` on a free port: { url, close() }. */
+async function serveBuild() {
+  const server = start(installed.folder, ...next, "start", "-p", "0", "-H", "127.0.0.1");
+  const closed = new Promise((resolve) => server.on("close", resolve));
+  const url = await new Promise((resolve, reject) => {
+    server.stdout.on("data", () => {
+      const found = /http:\/\/127\.0\.0\.1:\d+/.exec(server.output)?.[0];
+      if (found && /Ready/.test(server.output)) resolve(found);
+    });
+    closed.then(() => reject(new Error(server.output)));
+  });
+  return {
+    url,
+    close: async () => {
+      server.kill();
+      await closed;
+    },
+  };
+}
+
+async function answer(url) {
+  const response = await fetch(url);
+  if (response.ok) return response.json();
+  throw new Error(`${url}: ${response.status} ${await response.text()}`);
+}
+
+for (const bundler of ["turbopack", "webpack"]) {
+  test(`Next 16, ${bundler}`, async (t) => {
+    await run(installed.folder, ...next, "build", `--${bundler}`);
+    const server = await serveBuild();
+    try {
+      await t.test("page", async () => {
+        assert.deepEqual(await runInPage(browser, server.url), expected);
+      });
+      await t.test("server route", async () => {
+        assert.deepEqual(await answer(new URL("/api", server.url)), expected);
+      });
+    } finally {
+      await server.close();
+    }
+  });
+}

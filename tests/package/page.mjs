@@ -1,3 +1,0 @@
-import { run } from "./app.mjs";
-
-globalThis.result = run().catch((error) => ({ error: String(error?.stack ?? error) }));

@@ -4,9 +4,18 @@ import type { Source } from "./files/source.js";
 import { compareModels } from "./models/compare.js";
 import type { Report, RunOptions } from "./models/types.js";
 
-/** Two arrays: how far `b` is from `a`, at once. */
+/**
+ * Says how far the array `b` is from `a`, at once. Needs `init()`.
+ *
+ * @throws {@link ArgumentError} when the lengths differ.
+ */
 export function compare(a: Float32Array, b: Float32Array): ErrorStats;
-/** Two models: tensor by tensor, by name, whatever each is stored as. */
+/**
+ * Compares two models tensor by tensor: those of the same name, whatever each is stored as. The result describes `b`;
+ * tensors that only one of the models has carry no errors.
+ *
+ * @throws The same errors as `inspect`, for either model.
+ */
 export function compare(a: Source, b: Source, options?: RunOptions): Promise<Report>;
 export function compare(
   a: Source | Float32Array,

@@ -22,6 +22,9 @@ export {
   prunesAt,
   sparsityAt,
   type AllocationOptions,
+  type ConstantSchedule,
+  type CubicSchedule,
+  type PolynomialSchedule,
   type Schedule,
 } from "./arrays/allocation.js";
 export {
@@ -31,6 +34,7 @@ export {
   type SparseArray,
   type SparseFormat,
   type SparseOptions,
+  type SparseSizeOptions,
   type SparseSizes,
 } from "./arrays/sparse.js";
 export { Gram, type ConvWindow, type GramOptions } from "./arrays/gram.js";
@@ -46,7 +50,7 @@ export type { BlockType, Codes, FloatType, IntegerType, QuantizedType } from "./
 export { inspect } from "./models/inspect.js";
 export { plan } from "./models/plan.js";
 export { restore } from "./models/write.js";
-export { shrink, type ShrinkOptions, type ShrinkResult } from "./shrink.js";
+export { shrink, type GuardedResult, type ShrinkOptions, type ShrinkResult } from "./shrink.js";
 export type {
   FileInfo,
   LayerInput,
@@ -55,18 +59,30 @@ export type {
   PlannedTensor,
   Report,
   ReportedTensor,
+  RunOptions,
   TensorInfo,
+  WriteOptions,
+  WriteResult,
 } from "./models/types.js";
 export type { Progress } from "./base/meter.js";
-export type { RunOptions } from "./models/types.js";
 export { compare } from "./compare.js";
 export { presets, type Preset } from "./recipe/presets.js";
 export type { FormatName } from "./base/formats.js";
 export type { Guard, GuardOutcome } from "./runtime/guard.js";
 export type { Calibration } from "./recipe/calibration.js";
-export type { PruneRecipe } from "./recipe/types.js";
 export type { Granularity, Mode, Recipe } from "./recipe/options.js";
-export type { Rule } from "./recipe/types.js";
+export type {
+  CalibratedRecipe,
+  MagnitudeRecipe,
+  PatternRecipe,
+  PrunedFraction,
+  PrunedPattern,
+  PruneRecipe,
+  RandomRecipe,
+  RefitWords,
+  Rule,
+  StructuredRecipe,
+} from "./recipe/types.js";
 export type { OneSource, Source } from "./files/source.js";
 export type { Sink, SinkFor } from "./files/sink.js";
 export { formatBytes } from "./base/bytes.js";

@@ -1,16 +1,16 @@
 /** The sentences of options for help texts and forms. Written by scripts/generate.mjs from the options' tables. */
 export const optionTexts: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   recipe: {
-    weights: "The number format of the weights; left out: they stay as they are, but for `prune`.",
-    prune: "Which weights become zero; by default none. Embeddings are pruned only by a rule.",
+    weights: "The number type of the weights; without it they keep theirs.",
+    prune: "The weights that become zero; by default none. Embeddings are pruned only by a rule.",
     sparse:
       'Stores weights that stay floats without their zeros where that is smaller: as `sparse_initializer` of ONNX, which WebGPU builds of onnxruntime refuse, or as the "sparse-bitmask" of compressed-tensors in safetensors. Weights are read twice. False by default.',
-    gptq: "Makes up for rounding errors by later weights of the layer (GPTQ); needs a calibration. False by default.",
+    gptq: "Lets later weights of a layer make up for the rounding errors of earlier ones (GPTQ); needs a calibration. False by default.",
     actOrder: "Takes the inputs of large moments first, with `gptq`. False by default.",
-    mode: 'How quantized weights are written into an ONNX graph: "storage" (the default) loads everywhere and runs at float speed; "dynamic" computes in integers, fast on WebAssembly; "lowmem" keeps 4 or 8 bits in memory.',
+    mode: 'The way in which quantized weights are written into an ONNX graph: "storage" (the default) loads everywhere and runs at float speed; "dynamic" computes in integers, fast on WebAssembly; "lowmem" keeps 4 or 8 bits in memory.',
     granularity:
-      'Which weights share a scale; by default those of an output channel, and blocks for 4 bits and "lowmem".',
-    blockSize: "How many weights of a row share a scale, where blocks do; 32 by default.",
+      'The weights that share a scale; by default those of an output channel, and blocks for 4 bits and "lowmem".',
+    blockSize: "The number of weights of a row that share a scale, where blocks do; 32 by default.",
     symmetric:
       "Puts the zero point in the middle of the code range, so that it need not be stored; by default for signed types, as onnxruntime does.",
     minElements:
@@ -23,8 +23,8 @@ export const optionTexts: Readonly<Record<string, Readonly<Record<string, string
     rules: "Exceptions by name: the first rule that matches a tensor's name decides.",
   },
   quantize: {
-    type: "The number format of the codes.",
-    shape: "The dimensions of the array; by default one.",
+    type: "The number type of the codes.",
+    shape: "The sizes of the array's dimensions, outermost first; by default one dimension.",
     axis: "Gives each index along this axis (negative: from the end) a scale; by default all share one.",
     blockSize: "Gives each run of this many elements along the last axis a scale.",
     symmetric:
@@ -35,7 +35,7 @@ export const optionTexts: Readonly<Record<string, Readonly<Record<string, string
     outputAxis:
       "The axis of the outputs, with `gram`: 0 by default, 1 for a matrix [inputs, outputs].",
     damping:
-      "Is added to the diagonal of XᵀX, with `gram`, as a fraction of its mean; 0.01 by default.",
+      "Is added to the diagonal of XᵀX, with `gram`, as a fraction of its mean, 0 to 100; 0.01 by default.",
     actOrder: "Takes the inputs of large moments first, with `gram`. False by default.",
     staticGroups:
       "Takes the scales of all blocks from the weights as they were given, with `gram`. False by default.",

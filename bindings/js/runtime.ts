@@ -1,5 +1,5 @@
 /**
- * modelshrink/runtime: what needs a running model. It runs in the user's own onnxruntime (onnxruntime-node,
+ * modelshrink/runtime: functions that run a model. It runs in the user's own onnxruntime (onnxruntime-node,
  * onnxruntime-web), which is passed in.
  */
 export { calibrate, type CalibrateOptions } from "./runtime/calibrate.js";
@@ -11,8 +11,17 @@ export {
 } from "./runtime/refit-layers.js";
 export {
   verify,
+  type MetricComparison,
   type OutputComparison,
   type Verification,
   type VerifyOptions,
 } from "./runtime/verify.js";
-export type { Feeds, Metric, OrtModule, OrtTensor, Run } from "./runtime/session.js";
+export type {
+  Feeds,
+  Metric,
+  OrtModule,
+  OrtTensor,
+  Run,
+  Samples,
+  TensorParts,
+} from "./runtime/session.js";

@@ -9,25 +9,54 @@ import type { WriteOptions, WriteResult } from "./models/types.js";
 import { shrinkModel } from "./models/write.js";
 import { shrinkGuarded, type Guard, type GuardOutcome } from "./runtime/guard.js";
 
+/** The options of {@link shrink}. */
 export interface ShrinkOptions extends WriteOptions {
   /**
-   * Runs the result in onnxruntime, and leaves tensors as they were, those of the largest errors first,
-   * until it is good enough.
+   * Runs the result in onnxruntime and leaves tensors as they were, those of the largest errors first, until the
+   * result is good enough. Without it nothing is run.
    */
   guard?: Guard;
 }
 
+/** The result of {@link shrink}. */
 export interface ShrinkResult extends WriteResult {
-  /** With option `guard`: what it found and gave up. */
+  /** The guard's findings and the tensors that it gave up; only with the option `guard`. */
   guard?: GuardOutcome;
 }
 
-/** Writes a smaller model of the same format. */
+/** The result of {@link shrink} under a guard. */
+export interface GuardedResult extends ShrinkResult {
+  /** The guard's findings and the tensors that it gave up. */
+  guard: GuardOutcome;
+}
+
+/**
+ * Writes a smaller model of the same format under a guard.
+ *
+ * @param source - The model; see {@link Source}.
+ * @param recipe - A preset's name or a recipe; "int8" by default.
+ * @param options - With `guard`, which decides which tensors stay as they were.
+ * @throws The same errors as without a guard, and those of `verify`.
+ */
 export function shrink(
   source: Source,
   recipe: string | Recipe | undefined,
   options: ShrinkOptions & { guard: Guard },
-): Promise<ShrinkResult & { guard: GuardOutcome }>;
+): Promise<GuardedResult>;
+/**
+ * Writes a smaller model of the same format. Memory does not grow with the model, but for an output that is kept in
+ * memory because no `sink` is given.
+ *
+ * @param source - The model; see {@link Source}.
+ * @param recipe - A preset's name or a recipe; "int8" by default.
+ * @param options - Sink, progress, abort, workers, calibration.
+ * @returns The output, when it was not sent to a sink, and a report of every tensor.
+ * @throws {@link FormatError} when a file breaks a rule of its format; {@link UnsupportedError} for what cannot be
+ *   handled; {@link ArgumentError} for a wrong option, or a NaN or an infinity in a weight;
+ *   {@link OutOfMemoryError}; {@link IntegrityError} when written bytes differ from the plan; a
+ *   {@link ModelShrinkError} of code "io" when reading or writing fails; the signal's reason when it is aborted. In
+ *   all cases no output becomes visible.
+ */
 export function shrink(
   source: Source,
   recipe?: string | Recipe,

@@ -15,7 +15,7 @@ import type { Verification } from "./runtime/verify.js";
 const nameWidth = 44;
 const numWorst = 3;
 
-/** The ends of a name tell more than its middle. */
+/** Cuts a name in its middle: its ends tell more. */
 function shorten(name: string, width: number): string {
   // eslint-disable-next-line no-control-regex -- a model's names must not drive the terminal
   const clean = name.replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
@@ -107,7 +107,7 @@ function rowOf(tensor: ReportedTensor): string[] {
   ];
 }
 
-/** What `shrink` did or `compare` found; also fits a Plan, which has no errors to show. */
+/** Makes a report of `shrink` or `compare` a table and a summary for people; a {@link Plan}, which has no errors, too. */
 export function formatReport(report: Report): string {
   const changed = report.tensors.filter(isOther);
   const unchanged = report.tensors.filter((tensor) => !isOther(tensor));
@@ -134,12 +134,12 @@ export function formatReport(report: Report): string {
   ].join("\n");
 }
 
-/** What `shrink` would do. */
+/** Makes a plan a table and a summary for people. */
 export function formatPlan(plan: Plan): string {
   return formatReport(plan);
 }
 
-/** How two models' outputs differ. */
+/** Makes the comparison of two models' outputs a table for people. */
 export function formatVerification({ samples, outputs, metric }: Verification): string {
   const columns: Column[] = [
     { title: "output" },
@@ -168,7 +168,7 @@ export function formatVerification({ samples, outputs, metric }: Verification): 
   return `${table(columns, rows)}\n\n${plural(samples, "sample")}${figures}${notFinite}`;
 }
 
-/** What is in a model: the weights one by one, the rest summed up. */
+/** Makes the structure of a model a table for people: the weights one by one, the rest summed up. */
 export function formatModelInfo(info: ModelInfo): string {
   const isListed = ({ isWeight, type }: TensorInfo) => isWeight || isSparseType(type);
   const weights = info.tensors.filter(isListed);

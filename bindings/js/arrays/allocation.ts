@@ -1,4 +1,4 @@
-/** How sparse each of several layers becomes, and how sparse all of them at a step of training. */
+/** The sparsity of each of several layers, and of all of them at a step of training. */
 import { ArgumentError } from "../base/errors.js";
 import {
   checkInteger,
@@ -10,13 +10,14 @@ import {
 } from "../base/options.js";
 import { checkShape } from "../base/shape.js";
 
+/** The options of {@link allocateSparsity}. */
 export interface AllocationOptions {
   /**
-   * "uniform": all alike. "erk" (Erdős–Rényi kernel, Evci et al. 2020): a layer keeps a share in
+   * The way to share. "uniform": all layers alike. "erk" (Erdős–Rényi kernel, Evci et al. 2020): a layer keeps a share in
    * proportion to (Σ its dimensions) / (Π its dimensions), so that small ones keep more.
    */
   method: "uniform" | "erk";
-  /** Of all weights together. */
+  /** The sparsity of all weights together, 0 to 1. */
   sparsity: number;
 }
 
@@ -25,7 +26,12 @@ function checkFraction(name: string, value: unknown): number {
   throw new ArgumentError(`${name} is ${show(value)}; it must be a number from 0 to 1.`);
 }
 
-/** The sparsity of each layer of these shapes. */
+/**
+ * Shares a sparsity among layers of these shapes. Needs no `init()`.
+ *
+ * @returns The sparsity of each layer, 0 to 1, in order.
+ * @throws {@link ArgumentError} for a wrong option or shape.
+ */
 export function allocateSparsity(
   shapes: readonly (readonly number[])[],
   options: AllocationOptions,
@@ -60,31 +66,58 @@ function erkSparsities(shapes: readonly number[][], sparsity: number): number[] 
   }
 }
 
-export type Schedule =
-  /** TF-MOT's ConstantSparsity. */
-  | { type: "constant"; sparsity: number; begin: number; end?: number; frequency?: number }
-  /** TF-MOT's PolynomialDecay: final + (initial − final)·(1 − p)^power, p from begin to end. */
-  | {
-      type: "polynomial";
-      initial: number;
-      final: number;
-      begin: number;
-      end: number;
-      /** 3 by default. */
-      power?: number;
-      frequency?: number;
-    }
-  /** torch.ao's CubicSL: the same with power 3, over `steps` of `delta`. */
-  | {
-      type: "cubic";
-      initial?: number;
-      final: number;
-      begin?: number;
-      steps: number;
-      delta?: number;
-      /** Whether it is 0 before `begin` instead of `initial`. */
-      initiallyZero?: boolean;
-    };
+/** TF-MOT's ConstantSparsity. */
+export interface ConstantSchedule {
+  /** The kind of the schedule. */
+  type: "constant";
+  /** The sparsity at every step, 0 to 1. */
+  sparsity: number;
+  /** The first step that prunes. */
+  begin: number;
+  /** The last step that prunes; by default all do. */
+  end?: number;
+  /** The number of steps between prunings; 100 by default. */
+  frequency?: number;
+}
+
+/** TF-MOT's PolynomialDecay: final + (initial − final) · (1 − p)^power, where p goes from 0 at `begin` to 1 at `end`. */
+export interface PolynomialSchedule {
+  /** The kind of the schedule. */
+  type: "polynomial";
+  /** The sparsity at `begin` and before, 0 to 1. */
+  initial: number;
+  /** The sparsity at `end` and after, 0 to 1. */
+  final: number;
+  /** The first step that prunes. */
+  begin: number;
+  /** The last step that prunes. */
+  end: number;
+  /** The exponent; 3 by default. */
+  power?: number;
+  /** The number of steps between prunings; 100 by default. */
+  frequency?: number;
+}
+
+/** torch.ao's CubicSL: a polynomial of power 3 over `steps` of `delta`. */
+export interface CubicSchedule {
+  /** The kind of the schedule. */
+  type: "cubic";
+  /** The sparsity at `begin`, 0 to 1; 0 by default. */
+  initial?: number;
+  /** The sparsity at the end, 0 to 1. */
+  final: number;
+  /** The first step; 0 by default. */
+  begin?: number;
+  /** The number of changes until `final`. */
+  steps: number;
+  /** The number of steps between changes; 1 by default. */
+  delta?: number;
+  /** Makes the sparsity before `begin` 0 instead of `initial`; false by default. */
+  initiallyZero?: boolean;
+}
+
+/** A course of sparsity over the steps of training. */
+export type Schedule = ConstantSchedule | PolynomialSchedule | CubicSchedule;
 
 const keysOf = {
   constant: ["type", "sparsity", "begin", "end", "frequency"],
@@ -105,7 +138,11 @@ function checkSchedule(schedule: Schedule): Schedule {
 
 const clamp = (x: number, low: number, high: number) => Math.min(high, Math.max(low, x));
 
-/** The sparsity that a schedule wants at a step of training, in float64. */
+/**
+ * Gives the sparsity, 0 to 1, that a schedule wants at a step of training, computed in float64. Needs no `init()`.
+ *
+ * @throws {@link ArgumentError} for a wrong step or schedule.
+ */
 export function sparsityAt(step: number, schedule: Schedule): number {
   checkInteger("step", step, 0, Number.MAX_SAFE_INTEGER);
   const given = checkSchedule(schedule);
@@ -132,7 +169,11 @@ export function sparsityAt(step: number, schedule: Schedule): number {
   }
 }
 
-/** Whether TF-MOT makes new masks at this step; torch.ao's scheduler does so at every one. */
+/**
+ * Tells whether TF-MOT makes new masks at this step; torch.ao's scheduler ("cubic") does so at every one.
+ *
+ * @throws {@link ArgumentError} for a wrong step or schedule.
+ */
 export function prunesAt(step: number, schedule: Schedule): boolean {
   checkInteger("step", step, 0, Number.MAX_SAFE_INTEGER);
   const given = checkSchedule(schedule);

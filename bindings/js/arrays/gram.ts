@@ -1,4 +1,4 @@
-/** What a layer's inputs looked like: the second moments that calibrated methods need. */
+/** The second moments of a layer's inputs, which calibrated methods need. */
 import { ArgumentError, FormatError } from "../base/errors.js";
 import {
   checkBoolean,
@@ -11,22 +11,27 @@ import {
 import { copyOut, withScratch } from "../core/heap.js";
 import { unwrap } from "../core/load.js";
 
-/** How a convolution sees its input, with ONNX's names and defaults; one or two spatial dimensions. */
+/** A convolution's view of its input, with ONNX's names and defaults; one or two spatial dimensions. */
 export interface ConvWindow {
+  /** The size of the kernel in each spatial dimension. */
   kernelShape: readonly number[];
+  /** The step in each spatial dimension; 1 by default. */
   strides?: readonly number[];
+  /** The distance of the taps in each spatial dimension; 1 by default. */
   dilations?: readonly number[];
-  /** Before all dimensions, then after all. */
+  /** The zeros around the input: before all spatial dimensions, then after all; 0 by default. */
   pads?: readonly number[];
-  /** How many groups the channels are in, and which of them this Gram is of. */
+  /** The number of groups that the channels are in; 1 by default. */
   group?: number;
+  /** The number of the group that this Gram is of; 0 by default. */
   groupIndex?: number;
-  /** Looks at no more places of an image, evenly spread; by default at all. */
+  /** The largest number of places of an image to look at, evenly spread; by default all. */
   maxRows?: number;
 }
 
+/** The options of a {@link Gram}. */
 export interface GramOptions {
-  /** Only the sums of squares of each column: enough for "wanda", and small. */
+  /** Keeps only the sums of squares of each column: enough for "wanda", and small; false by default. */
   normsOnly?: boolean;
 }
 
@@ -39,19 +44,28 @@ const magic = 0x4d524753;
 const version = 1;
 const headerBytes = 32;
 
-/** XᵀX of the rows that were added, and their sums. Plain arrays: nothing needs to be freed. */
+/**
+ * The sums XᵀX of the rows that were added, and the sums of each column. It holds plain arrays, 4 · columns² bytes:
+ * nothing needs to be freed. Adding rows needs `init()`.
+ */
 export class Gram {
+  /** The number of inputs of the layer. */
   readonly columns: number;
+  /** True when only the sums of squares of each column are kept. */
   readonly normsOnly: boolean;
   #rows = 0;
   /** [columns, columns], of which the upper triangle counts; with `normsOnly` its diagonal. */
   #sums: Float32Array<ArrayBuffer>;
   #columnSums: Float64Array;
-  /** Float64 where there is only a diagonal: it has no kernel. */
+  /** The diagonal in float64, where there is only that: it has no kernel. */
   #squares: Float64Array;
   #staged = new Float32Array(0);
   #numStaged = 0;
 
+  /**
+   * @param columns - The number of inputs of the layer; at most 32768 unless `normsOnly`.
+   * @throws {@link ArgumentError} for more.
+   */
   constructor(columns: number, options: GramOptions = {}) {
     this.columns = checkInteger("columns", columns, 1, 2 ** 32 - 1);
     checkKeys("options", checkObject("options", options), ["normsOnly"]);
@@ -66,24 +80,24 @@ export class Gram {
     this.#columnSums = new Float64Array(columns);
   }
 
-  /** How many rows of activations were added. */
+  /** The number of rows of activations that were added. */
   get rows(): number {
     return this.#rows;
   }
 
-  /** XᵀX: row-major, its upper triangle with zeros below. */
+  /** The matrix XᵀX, row-major: its upper triangle, with zeros below. Throws an ArgumentError with `normsOnly`. */
   get sums(): Float32Array {
     if (this.normsOnly) throw new ArgumentError("This Gram has norms only.");
     this.#flush();
     return this.#sums;
   }
 
-  /** The mean of each column. */
+  /** Gives the mean of each column. */
   mean(): Float32Array {
     return Float32Array.from(this.#columnSums, (sum) => sum / Math.max(1, this.#rows));
   }
 
-  /** ‖X_j‖₂ of each column. */
+  /** Gives the norm ‖X_j‖₂ of each column. */
   norms(): Float32Array {
     this.#flush();
     return Float32Array.from({ length: this.columns }, (_, j) =>
@@ -91,7 +105,11 @@ export class Gram {
     );
   }
 
-  /** Rows of activations, one after the other: x.length is a multiple of `columns`. */
+  /**
+   * Adds rows of activations, one after the other: x.length is a multiple of `columns`.
+   *
+   * @throws {@link ArgumentError} when it is not, or when a value is NaN or infinite.
+   */
   add(x: Float32Array): this {
     checkFloats("x", x);
     if (x.length % this.columns !== 0) {
@@ -107,7 +125,11 @@ export class Gram {
     return this;
   }
 
-  /** The inputs of a convolution: x of `shape` [images, channels, (height,) width]. */
+  /**
+   * Adds the inputs of a convolution: x of `shape` [images, channels, (height,) width].
+   *
+   * @throws {@link ArgumentError} when they do not fit the window or this Gram, or a value is NaN or infinite.
+   */
   addConv(x: Float32Array, shape: readonly number[], window: ConvWindow): this {
     checkFloats("x", x);
     const { images, geometry, offset, stride } = convGeometry(x, shape, window);
@@ -126,7 +148,7 @@ export class Gram {
     return this;
   }
 
-  /** Adds what another Gram of the same columns has seen. */
+  /** Adds the sums of another Gram of the same columns and kind; throws an ArgumentError for others. */
   merge(other: Gram): this {
     if (other.columns !== this.columns || other.normsOnly !== this.normsOnly) {
       throw new ArgumentError("Only Grams of the same columns and kind can be merged.");
@@ -140,7 +162,7 @@ export class Gram {
     return this;
   }
 
-  /** Of `count` neighbouring columns, from `first` on. */
+  /** Gives a Gram of `count` neighbouring columns, from `first` on. */
   slice(first: number, count: number): Gram {
     checkInteger("first", first, 0, this.columns - 1);
     checkInteger("count", count, 1, this.columns - first);
@@ -156,7 +178,7 @@ export class Gram {
     return gram;
   }
 
-  /** To save; `Gram.fromBytes` reads it again. Little-endian. */
+  /** Gives bytes to save, little-endian; {@link Gram.fromBytes} reads them again. */
   toBytes(): Uint8Array<ArrayBuffer> {
     this.#flush();
     const { columns } = this;
@@ -182,6 +204,11 @@ export class Gram {
     return bytes;
   }
 
+  /**
+   * Reads what {@link Gram.toBytes} gave.
+   *
+   * @throws {@link FormatError} for other bytes.
+   */
   static fromBytes(bytes: Uint8Array): Gram {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const wrong = (what: string) => new FormatError(`These bytes are no Gram: ${what}.`);

@@ -1,4 +1,4 @@
-/** Layers whose inputs are known: what least squares can do with their weights. */
+/** Least squares on the weights of layers whose inputs are known. */
 import { ArgumentError } from "../base/errors.js";
 import { checkFloats, checkInteger, checkKeys, checkObject, show } from "../base/options.js";
 import { checkShape } from "../base/shape.js";
@@ -10,33 +10,39 @@ import { sharing } from "./scheme.js";
 import type { QuantizedTensor } from "./tensor.js";
 import { toCodes } from "./types.js";
 
+/** A layer whose inputs are known. */
 export interface LayerOptions {
-  /** Of the weights: [outputs, inputs], or a convolution's [outputs, channels, height, width]. */
+  /** The shape of the weights: [outputs, inputs], or a convolution's [outputs, channels, height, width]. */
   shape: readonly number[];
-  /** Which axis is the outputs: 0 (the default), or 1 of a matrix [inputs, outputs], as MatMul's. */
+  /** The axis of the outputs: 0 (the default), or 1 of a matrix [inputs, outputs], as MatMul's. */
   outputAxis?: number;
+  /** The moments of the layer's inputs. */
   gram: Gram;
-  /** Added to the diagonal of XᵀX, as a fraction of its mean; 0.01 by default. */
+  /** Is added to the diagonal of XᵀX, as a fraction of its mean, 0 to 100; 0.01 by default. */
   damping?: number;
 }
 
+/** The options of {@link refit}. */
 export interface RefitOptions extends LayerOptions {
-  /** Σ x x̂ᵀ, where the inputs changed from x to x̂ and `gram` is of x̂: [columns, columns]. */
+  /** The sums Σ x x̂ᵀ, [columns, columns], where the inputs changed from x to x̂ and `gram` is of x̂. */
   crossSums?: Float32Array;
 }
 
+/** The error of a layer's outputs, as means over the inputs that were seen. */
 export interface LayerError {
-  /** E‖Wx − Ŵx‖², a sample. */
+  /** The mean of ‖Wx − Ŵx‖². */
   error: number;
-  /** E‖Wx‖². */
+  /** The mean of ‖Wx‖². */
   power: number;
-  /** error / power. */
+  /** The quotient error / power; 0 when the power is 0. */
   relative: number;
 }
 
+/** The largest damping that is allowed. */
 export const maxDamping = 100;
 const defaultDamping = 0.01;
 
+/** Gives the damping, or the default; throws an ArgumentError for a wrong one. */
 export function checkDamping(value: unknown): number {
   if (value === undefined) return defaultDamping;
   if (typeof value === "number" && value >= 0 && value <= maxDamping) return value;
@@ -45,6 +51,7 @@ export function checkDamping(value: unknown): number {
   );
 }
 
+/** Gives `value` when it is a Gram of the layer's inputs; throws an ArgumentError otherwise. */
 export function checkGram(value: unknown, layer: CoreLayer): Gram {
   if (!(value instanceof Gram)) {
     throw new ArgumentError(`gram is ${show(value)}; it must be a Gram of the layer's inputs.`);
@@ -57,7 +64,7 @@ export function checkGram(value: unknown, layer: CoreLayer): Gram {
   return value;
 }
 
-/** The weights' rows and columns. */
+/** Gives the rows (outputs) and columns (inputs) of weights; throws an ArgumentError for a wrong shape. */
 export function layerOf(w: Float32Array, shapeOption: unknown, outputAxis: unknown): CoreLayer {
   checkFloats("weights", w);
   const shape = checkShape(shapeOption, w.length);
@@ -83,20 +90,22 @@ const momentsOf = (scratch: Scratch, gram: Gram) => ({
   samples: gram.rows,
 });
 
-/** What a fit is asked for, beyond the layer and the places in the heap. */
+/** The core's arguments for a fit, without the layer and the places in the heap. */
 export type FitRequest = Omit<
   CoreLayerFit,
   keyof CoreLayer | "weights" | "mask" | "sums" | "norms"
 >;
 
+/** The result of a fit. */
 export interface Fitted {
   weights: Float32Array;
   mask: Uint8Array;
-  /** The damping that was needed; undefined for what needs none. */
+  /** The damping that was needed; undefined for methods that need none. */
   damping?: number;
   quantized?: QuantizedTensor;
 }
 
+/** Prunes or quantizes a layer in the core; `mask` is the one that a refit keeps. */
 export function fitLayer(
   w: Float32Array,
   { layer, gram, mask }: { layer: CoreLayer; gram: Gram; mask?: Uint8Array },
@@ -144,8 +153,12 @@ function quantizedOf(
 }
 
 /**
- * The weights that a mask keeps (1), fitted anew by least squares so that the layer's outputs stay; the
- * others are 0.
+ * Fits the weights that a mask keeps (1) anew by least squares, so that the layer's outputs stay; the others become 0.
+ * Needs `init()`.
+ *
+ * @param w - The original weights, in row-major order of `shape`.
+ * @returns The fitted weights, of the same shape.
+ * @throws {@link ArgumentError} when the parts do not fit together; {@link OutOfMemoryError}.
  */
 export function refit(w: Float32Array, mask: Uint8Array, options: RefitOptions): Float32Array {
   const { given, layer, gram, damping } = checkLayer(w, options, ["crossSums"]);
@@ -167,7 +180,11 @@ export function refit(w: Float32Array, mask: Uint8Array, options: RefitOptions):
   });
 }
 
-/** What replacing the weights `w` by `approximation` does to the layer's outputs. */
+/**
+ * Says what replacing the weights `w` by `approximation` does to the layer's outputs. Needs `init()`.
+ *
+ * @throws {@link ArgumentError} when the parts do not fit together.
+ */
 export function layerError(
   w: Float32Array,
   approximation: Float32Array,
@@ -189,8 +206,11 @@ export function layerError(
 }
 
 /**
- * What to add to the bias so that the mean of each output stays: one number an output. `gram` is of the
- * inputs that `w` had; `changed` of those that `approximation` has, where they differ.
+ * Gives the numbers to add to a layer's bias, one for each output, so that the mean of each output stays when `w` is
+ * replaced by `approximation`. `gram` is of the inputs that `w` had; `changed` of those that `approximation` has, where
+ * they differ. Needs `init()`.
+ *
+ * @throws {@link ArgumentError} when the parts do not fit together.
  */
 export function biasCorrection(
   w: Float32Array,

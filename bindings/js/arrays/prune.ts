@@ -1,4 +1,4 @@
-/** Which weights become zero, in arrays. */
+/** Pruning typed arrays. */
 import { ArgumentError } from "../base/errors.js";
 import {
   checkBoolean,
@@ -16,10 +16,12 @@ import { unwrap } from "../core/load.js";
 import type { CoreMask, CoreScheme } from "../core/types.js";
 import type { Gram } from "./gram.js";
 import { checkDamping, checkGram, fitLayer, layerOf, type FitRequest } from "./layers.js";
+import type { QuantizeOptions } from "./quantize.js";
 import { schemeOf } from "./scheme.js";
 import type { QuantizedTensor } from "./tensor.js";
-import { checkType, isSymmetricByDefault, type QuantizedType } from "./types.js";
+import { checkType, isSymmetricByDefault } from "./types.js";
 
+/** The names of all pruning methods. */
 export const pruneMethods = [
   "magnitude",
   "random",
@@ -33,10 +35,14 @@ export const pruneMethods = [
   "sparsegpt",
   "obc",
 ] as const;
+/** The name of a pruning method; {@link PruneOptions.method} says what each does. */
 export type PruneMethod = (typeof pruneMethods)[number];
 
+/** The options of {@link prune}; each method takes some of them, and refuses the others. */
 export interface PruneOptions {
   /**
+   * The method:
+   *
    * - "magnitude", "random": single elements; "ln-structured", "random-structured": whole channels
    *   of `dim`, by their norm; "n:m": n of each m neighbours stay; "block": rectangles of a matrix;
    * - "mask": those that `mask` says; "identity": none;
@@ -44,61 +50,69 @@ export interface PruneOptions {
    *   "obc" (the surviving weights make up for the pruned ones).
    */
   method: PruneMethod;
-  /** How many to prune, if 1 or more; below 1 which fraction of what is not pruned yet. */
+  /** The number of elements to prune, if 1 or more; below 1 the fraction of those that are not pruned yet. */
   amount?: number;
-  /** Which fraction to prune, 0 to 1. */
+  /** The fraction to prune, 0 to 1; give this or `amount`. */
   sparsity?: number;
   /**
-   * Of method "mask": 1 keeps, 0 prunes. Of the others the mask of an earlier pruning: what it pruned
-   * stays pruned.
+   * The mask that method "mask" applies: 1 keeps, 0 prunes. For the other methods the mask of an earlier pruning: what
+   * it pruned stays pruned.
    */
   mask?: Uint8Array;
-  /** By default one dimension. */
+  /** The sizes of the dimensions, outermost first; by default one dimension. */
   shape?: readonly number[];
-  /** Of the structured methods: whose channels. */
+  /** The dimension whose channels the structured methods prune. */
   dim?: number;
-  /** Of "ln-structured": any number, Infinity, -Infinity, "fro" (2) or "nuc"; 2 by default. */
+  /** The norm that "ln-structured" compares: any number, ±Infinity, "fro" (2) or "nuc"; 2 by default. */
   norm?: number | "fro" | "nuc";
+  /** The number of elements that stay of each `m`, for "n:m" and the methods with a `gram`. */
   n?: number;
+  /** The length of a run of neighbours, above `n`, at most 64. */
   m?: number;
-  /** Of "n:m": along which axis; the last by default. */
+  /** The axis along which "n:m" prunes; the last by default. */
   axis?: number;
-  /** Of "block": [rows, columns]. */
+  /** The size of a block of method "block": [rows, columns]. */
   blockShape?: readonly [number, number];
-  /** Of "block": what is compared of the |x| of a block; "mean" by default. */
+  /** The figure of a block's |x| that "block" compares; "mean" by default. */
   pooling?: "mean" | "max" | "mean-square";
-  /** Of "block": only so many go of a block that is chosen, its smallest; by default all. */
+  /** The number of elements, the smallest ones, that go of a block that "block" chooses; by default all. */
   zerosPerBlock?: number;
-  /** Of the random methods; 0 by default. The same seed gives the same mask everywhere. */
+  /** The seed of the random methods, 0 by default; the same seed gives the same mask everywhere. */
   seed?: number;
-  /** "magnitude" compares |x · importance| instead of |x|. */
+  /** A factor for each element: "magnitude" compares |x · importance| instead of |x|. */
   importance?: Float32Array;
-  /** "tfmot": what stays is rounded instead of what goes, and ties at the threshold stay. */
+  /**
+   * The library whose counts are taken, "torch" by default. With "tfmot" the number that stays is rounded instead of
+   * the number that goes, and ties at the threshold stay.
+   */
   compat?: "torch" | "tfmot";
+  /** The moments of the layer's inputs, for "wanda", "sparsegpt" and "obc". */
   gram?: Gram;
-  /** Of layers: which axis of `shape` is the outputs; 0 by default, 1 for a matrix [inputs, outputs]. */
+  /** The axis of the outputs of a layer, with `gram`: 0 by default, 1 for a matrix [inputs, outputs]. */
   outputAxis?: number;
-  /** Of "sparsegpt" and "obc": added to the diagonal of XᵀX, as a fraction of its mean; 0.01. */
+  /** Is added to the diagonal of XᵀX by "sparsegpt" and "obc", as a fraction of its mean, 0 to 100; 0.01 by default. */
   damping?: number;
-  /** Of "sparsegpt": quantizes on the way, as `quantize` would. */
-  quantize?: { type: QuantizedType; axis?: number; blockSize?: number; symmetric?: boolean };
+  /** Quantizes on the way, as {@link quantize} would; for "sparsegpt". */
+  quantize?: Pick<QuantizeOptions, "type" | "axis" | "blockSize" | "symmetric">;
 }
 
+/** The result of pruning an array. */
 export interface PrunedArray {
+  /** The values, those that were pruned as 0. */
   values: Float32Array;
   /** 1 for a kept element, 0 for a pruned one. */
   mask: Uint8Array;
-  /** The fraction that is pruned. */
+  /** The fraction that is pruned, 0 to 1. */
   sparsity: number;
-  /** With option `quantize`; its values are `values`. */
+  /** The codes of `values`; only with the option `quantize`. */
   quantized?: QuantizedTensor;
-  /** Of the methods that invert XᵀX: more than asked where it was singular. */
+  /** The damping that methods used that invert XᵀX: more than asked where it was singular. */
   damping?: number;
 }
 
 const commonKeys = ["method", "amount", "sparsity", "mask", "shape", "compat"];
 const layerKeys = ["method", "amount", "sparsity", "shape", "outputAxis", "gram"];
-/** What each method takes. */
+/** The options that each method takes. */
 const keysOf: Record<PruneMethod, readonly string[]> = {
   magnitude: [...commonKeys, "importance"],
   random: [...commonKeys, "seed"],
@@ -130,7 +144,7 @@ function sparsityOf(mask: Uint8Array): number {
   return mask.length > 0 ? numPruned / mask.length : 0;
 }
 
-/** `amount` or `sparsity`, as the core wants it. */
+/** Gives `amount` or `sparsity` as the core wants it; throws an ArgumentError unless exactly one is given. */
 function checkAmount({ amount, sparsity }: Given): { amount: number; isFraction: boolean } {
   if ((amount === undefined) === (sparsity === undefined)) {
     throw new ArgumentError("Give exactly one of the options amount and sparsity.");
@@ -194,7 +208,7 @@ function checkBlocks({ blockShape, pooling, zerosPerBlock }: Given) {
   };
 }
 
-/** What the core is asked for by the methods that need no layer. */
+/** Gives the core's arguments for the methods that need no layer. */
 function patternOf(
   method: PruneMethod,
   given: Given,
@@ -222,7 +236,7 @@ function patternOf(
   }
 }
 
-/** |x · importance| in float32. */
+/** Gives |x · importance| in float32; undefined without an importance. */
 function scoresFrom(x: Float32Array, value: unknown): Float32Array | undefined {
   if (value === undefined) return undefined;
   const importance = checkFloats("importance", value);
@@ -235,7 +249,7 @@ function maskValues(x: Float32Array, mask: Uint8Array): PrunedArray {
   return { values, mask: mask.map((kept) => (kept === 0 ? 0 : 1)), sparsity: sparsityOf(mask) };
 }
 
-/** `scores`: what is compared instead of x. */
+/** Prunes by a method that needs no layer; `scores` are compared instead of x. */
 function pruneByPattern(
   x: Float32Array,
   method: PruneMethod,
@@ -263,7 +277,7 @@ function pruneByPattern(
   });
 }
 
-/** n:m, or how many of the layer (Wanda: of each output) go. */
+/** Gives the pattern n:m, or the number of weights of the layer (for Wanda: of each output) that go. */
 function targetOf(method: PruneMethod, given: Given, rows: number, columns: number) {
   if (given.n !== undefined || given.m !== undefined) {
     if (given.amount !== undefined || given.sparsity !== undefined) {
@@ -281,7 +295,7 @@ function targetOf(method: PruneMethod, given: Given, rows: number, columns: numb
   return { target: "count", count } as const;
 }
 
-/** As Python's round(): torch counts that way. */
+/** Rounds halves to even, as Python's round() does: torch counts that way. */
 function roundHalfEven(x: number): number {
   const floor = Math.floor(x);
   if (x - floor !== 0.5) return Math.round(x);
@@ -313,8 +327,11 @@ function pruneLayer(w: Float32Array, method: PruneMethod, given: Given): PrunedA
 }
 
 /**
- * Zeroes the elements that matter least, exactly as many as asked; the lowest index goes first among
- * equals. Counts as torch.nn.utils.prune does.
+ * Zeroes the elements that matter least, exactly as many as asked; the lowest index goes first among equals. Counts as
+ * torch.nn.utils.prune does. Needs `init()`.
+ *
+ * @param x - The values, in row-major order of `shape`; they are not changed.
+ * @throws {@link ArgumentError} for a wrong option, or one of another method; {@link OutOfMemoryError}.
  */
 export function prune(x: Float32Array, options: PruneOptions): PrunedArray {
   checkFloats("x", x);
@@ -332,17 +349,26 @@ export function prune(x: Float32Array, options: PruneOptions): PrunedArray {
   return pruneByPattern(x, method, given);
 }
 
+/** The options of {@link pruneGlobal}. */
 export interface GlobalPruneOptions {
-  /** "lamp": magnitudes made comparable between layers (layer-adaptive magnitude pruning). */
+  /** The method; "lamp" makes magnitudes comparable between layers (layer-adaptive magnitude pruning). */
   method: "magnitude" | "random" | "lamp";
+  /** The number of elements of all arrays to prune, if 1 or more; below 1 the fraction. */
   amount?: number;
+  /** The fraction of all elements to prune, 0 to 1; give this or `amount`. */
   sparsity?: number;
+  /** The seed of "random"; 0 by default. */
   seed?: number;
-  /** Of earlier prunings, one for each array. */
+  /** The masks of earlier prunings, one for each array: what they pruned stays pruned. */
   masks?: readonly Uint8Array[];
 }
 
-/** Prunes several arrays as if they were one: some lose more, others less. */
+/**
+ * Prunes several arrays as if they were one: some lose more, others less. Needs `init()`.
+ *
+ * @returns One result for each array, in order.
+ * @throws {@link ArgumentError} for a wrong option; {@link OutOfMemoryError}.
+ */
 export function pruneGlobal(
   arrays: readonly Float32Array[],
   options: GlobalPruneOptions,
@@ -378,7 +404,7 @@ export function pruneGlobal(
 const lengthOf = (arrays: readonly { length: number }[]) =>
   arrays.reduce((all, { length }) => all + length, 0);
 
-/** One after the other, into an array that has room for all. */
+/** Copies arrays one after the other into `into`, which has room for all. */
 function joined<T extends Float32Array | Uint8Array>(arrays: readonly T[], into: T): T {
   let at = 0;
   for (const array of arrays) {
@@ -391,7 +417,7 @@ function joined<T extends Float32Array | Uint8Array>(arrays: readonly T[], into:
 const joinedFloats = (arrays: readonly Float32Array[]) =>
   joined(arrays, new Float32Array(lengthOf(arrays)));
 
-/** Of each array on its own: w² / Σ u² over the u that are at least as large. */
+/** Gives w² / Σ u² of each element, over the u of its own array that are at least as large. */
 const lampScores = (arrays: readonly Float32Array[]): Float32Array =>
   joinedFloats(
     arrays.map((array) =>
@@ -403,7 +429,7 @@ const lampScores = (arrays: readonly Float32Array[]): Float32Array =>
     ),
   );
 
-/** Whether it is what `prune` gives: values with a mask. */
+/** Tells whether a value is a result of {@link prune}: values with a mask of the same length. */
 export function isPruned(value: unknown): value is PrunedArray {
   const { values, mask } = (value ?? {}) as Partial<PrunedArray>;
   return (
@@ -411,7 +437,11 @@ export function isPruned(value: unknown): value is PrunedArray {
   );
 }
 
-/** Makes a pruning permanent: the values without their mask. */
+/**
+ * Makes a pruning permanent, as torch's `prune.remove`: gives the values without their mask.
+ *
+ * @throws {@link ArgumentError} when it is no result of {@link prune}.
+ */
 export function remove(pruned: PrunedArray): Float32Array {
   if (!isPruned(pruned)) {
     throw new ArgumentError(`pruned is ${show(pruned)}; it must be what prune() gave.`);

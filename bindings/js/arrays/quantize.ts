@@ -1,4 +1,4 @@
-/** Typed arrays: synchronous, copied in and out; results are plain and structured-cloneable. */
+/** Quantizing typed arrays: synchronous, copied in and out; results are plain and structured-cloneable. */
 import {
   checkedLater,
   checkOptions,
@@ -29,9 +29,9 @@ import {
 
 /** The options of quantize(), a row each; base/option-table.ts says what follows from a row. */
 export const quantizeOptions = {
-  /** The number format of the codes. */
+  /** The number type of the codes. */
   type: required<QuantizedType, QuantizedType>(checkType),
-  /** The dimensions of the array; by default one. */
+  /** The sizes of the array's dimensions, outermost first; by default one dimension. */
   shape: checkedLater<readonly number[]>(),
   /** Gives each index along this axis (negative: from the end) a scale; by default all share one. */
   axis: checkedLater<number>(),
@@ -48,7 +48,7 @@ export const quantizeOptions = {
   gram: checkedLater<Gram>(),
   /** The axis of the outputs, with `gram`: 0 by default, 1 for a matrix [inputs, outputs]. */
   outputAxis: checkedLater<number>(),
-  /** Is added to the diagonal of XᵀX, with `gram`, as a fraction of its mean; 0.01 by default. */
+  /** Is added to the diagonal of XᵀX, with `gram`, as a fraction of its mean, 0 to 100; 0.01 by default. */
   damping: checkedLater<number>(),
   /** Takes the inputs of large moments first, with `gram`. False by default. */
   actOrder: flag(undefined),
@@ -56,16 +56,22 @@ export const quantizeOptions = {
   staticGroups: flag(undefined),
 };
 
-/** How quantize() is to write an array; only `type` is required. */
-export type QuantizeOptions = OptionsOf<typeof quantizeOptions> & { type: QuantizedType };
+/** The options of {@link quantize}; only `type` is required. */
+export interface QuantizeOptions extends OptionsOf<typeof quantizeOptions> {
+  type: QuantizedType;
+}
 
+/** The distance between two arrays a and b. */
 export interface ErrorStats {
-  /** Signal to quantization noise ratio in dB; Infinity when nothing differs. */
+  /** The signal to quantization noise ratio in dB: 10 · log₁₀(Σ a² / Σ (a − b)²); Infinity when nothing differs. */
   sqnr: number;
+  /** The largest |a − b|. */
   maxAbsError: number;
+  /** The mean |a − b|. */
   meanAbsError: number;
+  /** The cosine of the angle between a and b, −1 to 1. */
   cosine: number;
-  /** The fraction of zeros in the second array. */
+  /** The fraction of zeros in b, 0 to 1. */
   sparsity: number;
 }
 
@@ -73,7 +79,13 @@ const feedbackKeys = ["outputAxis", "gram", "damping", "actOrder", "staticGroups
 const laterQuantizeKeys = ["rounding", "search"];
 const tensorKeys = ["type", "shape", "axis", "blockSize", "data", "scale", "zeroPoint"] as const;
 
-/** Quantizes with onnxruntime's formulas, or ggml's for its types, byte for byte. */
+/**
+ * Quantizes an array with onnxruntime's formulas, or ggml's for its types, byte for byte. Needs `init()`.
+ *
+ * @param x - The values, in row-major order of `shape`; they are not changed.
+ * @throws {@link ArgumentError} for a wrong option, or a NaN or an infinity unless `nonFinite` is "zero";
+ *   {@link UnsupportedError} for a type that is known but not built yet; {@link OutOfMemoryError}.
+ */
 export function quantize(x: Float32Array, options: QuantizeOptions): QuantizedTensor {
   checkFloats("x", x);
   for (const key of laterQuantizeKeys) {
@@ -104,7 +116,7 @@ export function quantize(x: Float32Array, options: QuantizeOptions): QuantizedTe
   });
 }
 
-/** GPTQ. */
+/** Quantizes the weights of a layer whose inputs are known (GPTQ). */
 function quantizeLayer(
   w: Float32Array,
   given: CheckedOptions<typeof quantizeOptions>,
@@ -141,7 +153,11 @@ function checkCodes(type: QuantizedType, data: Uint8Array, count: number): void 
   );
 }
 
-/** The values that the codes stand for, as float32. */
+/**
+ * Gives the values that the codes stand for, as float32. Needs `init()`.
+ *
+ * @throws {@link ArgumentError} when the codes, scales and zero points do not fit the type and the shape.
+ */
 export function dequantize(tensor: QuantizedTensor): Float32Array {
   const given = checkObject("tensor", tensor);
   checkKeys("tensor", given, tensorKeys);
@@ -165,7 +181,7 @@ export function dequantize(tensor: QuantizedTensor): Float32Array {
   });
 }
 
-/** How far `b` is from `a`. */
+/** Says how far `b` is from `a`; throws an ArgumentError when the lengths differ. */
 export function compareArrays(a: Float32Array, b: Float32Array): ErrorStats {
   checkFloats("a", a);
   checkFloats("b", b);

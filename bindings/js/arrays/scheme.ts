@@ -1,4 +1,4 @@
-/** Which elements share a scale, from the options of the array functions. */
+/** From the options of the array functions to the core's scheme: which elements share a scale. */
 import { ArgumentError } from "../base/errors.js";
 import { checkInteger, optional } from "../base/options.js";
 import { checkAxis, maxDimension } from "../base/shape.js";
@@ -48,6 +48,7 @@ function refuseForBlocks(type: QuantizedType, options: Record<string, unknown>):
   );
 }
 
+/** Gives the core's scheme; throws an ArgumentError for options that the type does not have. */
 export function schemeOf(
   type: QuantizedType,
   options: Record<string, unknown>,
@@ -68,6 +69,7 @@ export function schemeOf(
   };
 }
 
+/** Gives the fields of a result that say which elements share a scale. */
 export function sharing(scheme: CoreScheme): Pick<QuantizedTensor, "axis" | "blockSize"> {
   if (scheme.granularity === "axis") return { axis: scheme.axis };
   return scheme.granularity === "block" ? { blockSize: scheme.blockSize } : {};

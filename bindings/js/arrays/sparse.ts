@@ -1,4 +1,4 @@
-/** Arrays without their zeros. */
+/** Sparse forms: arrays without their zeros. */
 import { ArgumentError } from "../base/errors.js";
 import {
   checkFloats,
@@ -13,50 +13,65 @@ import { copyOut, withScratch } from "../core/heap.js";
 import { unwrap } from "../core/load.js";
 import type { CoreSparseShape } from "../core/types.js";
 
+/** The names of all sparse forms. */
 export const sparseFormats = ["csr", "csc", "coo", "bsr", "bitmask", "n:m", "2:4"] as const;
+/**
+ * A sparse form of a matrix: compressed rows ("csr") or columns ("csc"), coordinates ("coo"), blocks ("bsr"), a bit for
+ * each element ("bitmask"), at most n of each m neighbours ("n:m"), and torch's "2:4".
+ */
 export type SparseFormat = (typeof sparseFormats)[number];
 
+/** The options of {@link toSparse}. */
 export interface SparseOptions {
+  /** The form. */
   format: SparseFormat;
-  /** By default one dimension. Rows are those of the last dimension. */
+  /** The sizes of the dimensions; by default one. Rows are those of the last dimension. */
   shape?: readonly number[];
-  /** Of "bsr": [rows, columns]; those at the edges may be cut. */
+  /** The size of a block of "bsr", [rows, columns]; blocks at the edges may be cut. */
   blockShape?: readonly [number, number];
-  /** Of "n:m": at most n of each m in a row are not zero. */
+  /** The number of elements of each `m` in a row of "n:m" that may be other than zero. */
   n?: number;
+  /** The length of a run of "n:m", above `n`, at most 64. */
   m?: number;
 }
 
-/** Plain and structured-cloneable; what a format does not need is left out. */
+/** An array without its zeros, plain and structured-cloneable; parts that a form does not need are left out. */
 export interface SparseArray {
+  /** The form. */
   format: SparseFormat;
+  /** The sizes of the dimensions of the dense array. */
   shape: number[];
-  /** What is not zero; of "bsr" whole blocks, of "n:m" n of each run. */
+  /** The values that are not zero, in row-major order; whole blocks of "bsr", n of each run of "n:m". */
   values: Float32Array;
-  /** Of "csr", "bsr" for each row (of blocks), of "csc" for each column: where its entries begin. */
+  /** The index of the first entry of each row ("csr"), row of blocks ("bsr") or column ("csc"), and of the end. */
   indptr?: Uint32Array;
   /**
-   * Of "csr" and "bsr" columns, of "csc" rows, of "coo" places in row-major order; 16 bits where
-   * they suffice.
+   * The columns of the entries ("csr", "bsr" in blocks), their rows ("csc") or their places in row-major order ("coo");
+   * 16 bits each where they suffice.
    */
   indices?: Uint16Array | Uint32Array;
-  /** Of "bitmask": a bit an element, lowest first, each row padded to whole bytes. */
+  /** A bit for each element of "bitmask", lowest first, each row padded to whole bytes. */
   mask?: Uint8Array;
   /**
-   * Of "n:m" and "2:4": the positions of the values in their runs, ceil(log2 m) bits each, lowest
-   * first, each row padded to whole bytes. Of "2:4" the nibbles of torch.sparse: idx0 | idx1 << 2.
+   * The positions of the values of "n:m" and "2:4" in their runs, ceil(log2 m) bits each, lowest first, each row padded
+   * to whole bytes. Those of "2:4" are the nibbles of torch.sparse: idx0 | idx1 << 2.
    */
   metadata?: Uint8Array;
+  /** The size of a block of "bsr": [rows, columns]. */
   blockShape?: [number, number];
+  /** The n of "n:m". */
   n?: number;
+  /** The m of "n:m". */
   m?: number;
 }
 
+/** The result of {@link bestSparse}. */
 export interface SparseSizes {
-  /** The smallest; "dense" where no sparse form is smaller. */
+  /** The smallest form; "dense" where no sparse form is smaller. */
   best: SparseFormat | "dense" | "bsr 1×4" | "bsr 4×4";
+  /** Its size in bytes. */
   bytes: number;
-  /** Of every form that fits, in ascending order. */
+  /** The size in bytes of every form that fits, in ascending order. */
   sizes: Record<string, number>;
 }
 
@@ -69,7 +84,7 @@ interface Checked {
   core: CoreSparseShape;
 }
 
-/** The last dimension's rows. */
+/** Gives a shape as a matrix whose rows are those of the last dimension. */
 function matrixOf(shape: readonly number[]) {
   const columns = shape.at(-1) ?? 1;
   const size = elementsOf(shape);
@@ -104,14 +119,18 @@ function checkSparse(given: Record<string, unknown>, count?: number): Checked {
 /** 16 bits suffice for numbers below this. */
 const limit16 = 2 ** 16;
 
-/** How many bits an index takes, by the largest that there can be. */
+/** Gives the array type of indices, by the largest that there can be. */
 const indexArray = ({ form, rows, columns, blockColumns }: CoreSparseShape) => {
   const limits = { csr: columns, csc: rows, coo: rows * columns, bsr: columns / blockColumns };
   const limit = form === "bitmask" || form === "n:m" ? 0 : limits[form];
   return limit <= limit16 ? Uint16Array : Uint32Array;
 };
 
-/** An array without its zeros; -0 comes back as 0. */
+/**
+ * Leaves out an array's zeros; −0 comes back as 0. Needs `init()`.
+ *
+ * @throws {@link ArgumentError} for a wrong option, or an array that breaks the pattern n:m; {@link OutOfMemoryError}.
+ */
 export function toSparse(x: Float32Array, options: SparseOptions): SparseArray {
   checkFloats("x", x);
   const given = checkObject("options", options);
@@ -150,7 +169,11 @@ function bytesFrom(name: string, value: unknown): Uint8Array | undefined {
   throw new ArgumentError(`${name} is ${show(value)}; it must be a Uint8Array.`);
 }
 
-/** The dense array; what the parts say of places and sizes is checked. */
+/**
+ * Gives the dense array. Every index and size that the parts have is checked. Needs `init()`.
+ *
+ * @throws {@link ArgumentError} or {@link FormatError} when the parts do not fit together.
+ */
 export function fromSparse(array: SparseArray): Float32Array {
   const given = checkObject("array", array);
   checkKeys("array", given, arrayKeys);
@@ -172,7 +195,7 @@ export function fromSparse(array: SparseArray): Float32Array {
   });
 }
 
-/** The bytes of a form with so many entries. */
+/** Gives the bytes of a form with so many entries. */
 function bytesOf(shape: CoreSparseShape, entries: number, bytesPerValue: number): number {
   const { form, rows, columns, blockRows, blockColumns, n, m } = shape;
   const index = indexArray(shape).BYTES_PER_ELEMENT;
@@ -197,11 +220,20 @@ function bytesOf(shape: CoreSparseShape, entries: number, bytesPerValue: number)
   }
 }
 
-/** How large each form of an array is, and which is the smallest. */
-export function bestSparse(
-  x: Float32Array,
-  options: { shape?: readonly number[]; /** 4 by default: float32. */ bytesPerValue?: number } = {},
-): SparseSizes {
+/** The options of {@link bestSparse}. */
+export interface SparseSizeOptions {
+  /** The sizes of the dimensions; by default one. Rows are those of the last dimension. */
+  shape?: readonly number[];
+  /** The bytes that a value takes; 4 by default, as float32. */
+  bytesPerValue?: number;
+}
+
+/**
+ * Says how large each form of an array is, and which is the smallest. Needs `init()`.
+ *
+ * @throws {@link ArgumentError} for a wrong option.
+ */
+export function bestSparse(x: Float32Array, options: SparseSizeOptions = {}): SparseSizes {
   checkFloats("x", x);
   const given = checkObject("options", options);
   checkKeys("options", given, ["shape", "bytesPerValue"]);

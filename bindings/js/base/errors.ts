@@ -1,30 +1,32 @@
 /** The JavaScript side of src/base/errors.def: one class for each kind of failure. */
 
+/**
+ * The kinds of failure. All but two have a class of their own: "io" says that reading or writing failed (`cause` is the
+ * platform's error); "internal" is a fault of modelshrink itself, or a call before `init()`.
+ */
 export type ErrorCode =
-  | "format"
-  | "unsupported"
-  | "argument"
-  | "out-of-memory"
-  | "integrity"
-  /** Reading or writing failed; `cause` is the platform's error. */
-  | "io"
-  /** A fault of modelshrink itself, or a call before `init()`. */
-  | "internal";
+  "format" | "unsupported" | "argument" | "out-of-memory" | "integrity" | "io" | "internal";
 
+/** The facts of an error beside its message. */
 export interface ErrorDetails {
+  /** The name of the tensor that the error is about. */
   tensor?: string | undefined;
+  /** The place in the input file, in bytes. */
   offset?: number | undefined;
+  /** The error that led to this one. */
   cause?: unknown;
 }
 
 /** The base of every error that modelshrink throws. Aborts are the platform's `AbortError`. */
 export class ModelShrinkError extends Error {
+  /** The kind of failure. */
   readonly code: ErrorCode;
   /** The tensor that the error is about, when there is one. */
   readonly tensor: string | undefined;
-  /** Where in the input file, in bytes, when that is known. */
+  /** The place in the input file, in bytes, when it is known. */
   readonly offset: number | undefined;
 
+  /** Makes an error; the kinds that have a class of their own are made by that. */
   constructor(message: string, code: ErrorCode, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     // A literal, because minifiers rename classes.
@@ -35,47 +37,52 @@ export class ModelShrinkError extends Error {
   }
 }
 
-/** The file breaks a rule of its format. */
+/** Says that a file breaks a rule of its format. */
 export class FormatError extends ModelShrinkError {
+  /** Makes an error with this message, and with the tensor, offset and cause where they are known. */
   constructor(message: string, details?: ErrorDetails) {
     super(message, "format", details);
     this.name = "FormatError";
   }
 }
 
-/** Valid, but not something modelshrink handles. */
+/** Says that a model is valid, but nothing that modelshrink handles. */
 export class UnsupportedError extends ModelShrinkError {
+  /** Makes an error with this message, and with the tensor, offset and cause where they are known. */
   constructor(message: string, details?: ErrorDetails) {
     super(message, "unsupported", details);
     this.name = "UnsupportedError";
   }
 }
 
-/** An option or an argument has a wrong value. */
+/** Says that an option or an argument has a wrong value. */
 export class ArgumentError extends ModelShrinkError {
+  /** Makes an error with this message, and with the tensor, offset and cause where they are known. */
   constructor(message: string, details?: ErrorDetails) {
     super(message, "argument", details);
     this.name = "ArgumentError";
   }
 }
 
-/** An allocation failed. */
+/** Says that an allocation failed. */
 export class OutOfMemoryError extends ModelShrinkError {
+  /** Makes an error with this message, and with the tensor, offset and cause where they are known. */
   constructor(message: string, details?: ErrorDetails) {
     super(message, "out-of-memory", details);
     this.name = "OutOfMemoryError";
   }
 }
 
-/** Bytes differ from what was promised. */
+/** Says that bytes differ from what was promised: a source shorter than its size, an output unlike its plan. */
 export class IntegrityError extends ModelShrinkError {
+  /** Makes an error with this message, and with the tensor, offset and cause where they are known. */
   constructor(message: string, details?: ErrorDetails) {
     super(message, "integrity", details);
     this.name = "IntegrityError";
   }
 }
 
-/** The error of a code, for errors that come from the core or from another thread. */
+/** Makes the error of a code, for errors that come from the core or from another thread. */
 export function errorOf(
   plain: { message: string; code: ErrorCode } & ErrorDetails,
 ): ModelShrinkError {
@@ -96,7 +103,7 @@ export function errorOf(
   }
 }
 
-/** The same error, with the name of the file that it is about, unless it says that itself. */
+/** Gives the same error with the name of the file that it is about, unless the message names it already. */
 export function aboutFile(name: string, error: unknown): unknown {
   const isAboutContent = error instanceof FormatError || error instanceof UnsupportedError;
   if (!isAboutContent || error.message.includes(`"${name}"`)) return error;

@@ -12,8 +12,10 @@ interface Format {
   extension: (numFiles: number) => string;
 }
 
+/** The model formats that are read and written. */
 export type FormatName = "onnx" | "safetensors" | "gguf" | "tfjs";
 
+/** All formats by name. */
 export const formats: Readonly<Record<FormatName, Format>> = {
   onnx: {
     title: "ONNX",

@@ -1,7 +1,13 @@
+/** How far a piece of work has come. */
 export interface Progress {
+  /**
+   * The part of the work: "read" (the model's structure), "survey" (a first look at weights, where tensors share an
+   * amount of pruning, channels are chosen or zeros are counted), then "write" or "compare".
+   */
   phase: "read" | "survey" | "write" | "compare";
-  /** Bytes; never decreases within a phase. */
+  /** The bytes that are done; the number never decreases within a phase. */
   done: number;
+  /** The bytes of the whole phase. */
   total: number;
   /** The tensor that was just finished. */
   tensor?: string;
@@ -24,10 +30,12 @@ export class Meter {
     this.#total = total;
   }
 
+  /** The bytes that are done. */
   get done(): number {
     return this.#done;
   }
 
+  /** Reports `done` bytes, or as many as before when that is more, and the tensor that was finished. */
   advanceTo(done: number, tensor?: string): void {
     this.#done = Math.max(this.#done, Math.min(done, this.#total));
     const name = tensor === undefined ? {} : { tensor };

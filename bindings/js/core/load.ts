@@ -10,15 +10,17 @@ import {
 import createModule from "./modelshrink.mjs";
 import type { CoreError, CoreModule } from "./types.js";
 
+/** The options of {@link init}. */
 export interface InitOptions {
-  /** The core's binary; by default the file beside this module. A URL is fetched. */
+  /** The core's binary, or a URL that it is fetched from; by default the file that the package has. */
   wasm?: URL | Response | BufferSource | WebAssembly.Module;
-  /** Which of the two default binaries: "auto" (the default) asks the engine. */
+  /** Chooses between the two default binaries: "auto" (the default) asks the engine whether it has SIMD. */
   simd?: "auto" | boolean;
 }
 
+/** The result of {@link init}. */
 export interface InitInfo {
-  /** Whether the core that runs uses SIMD instructions. */
+  /** True when the core that runs uses SIMD instructions. */
   simd: boolean;
 }
 

@@ -134,18 +134,23 @@ export interface CoreTensorInfo {
   dataOffset?: number;
 }
 
-/** Mirrors `LayerInput` of src/formats/model.h. */
+/** A value that a layer reads; mirrors `LayerInput` of src/formats/model.h. */
 export interface CoreLayerInput {
+  /** The name of the value. */
   value: string;
-  /** Of the layer, in the order of the file. */
+  /** The number of the layer's node, in the order of the file. */
   node: number;
-  /** Of a value in a branch: which graph knows it by this name; 0, the main one, when left out. */
+  /** The number of the graph that knows the value by this name; 0, the main one, when left out. */
   graph?: number;
   /** The value holds a recurrent layer's states: its first one, or those after each step. */
   hidden?: "initial" | "forward" | "reverse" | "bidirectional";
+  /** The steps of a convolution, one for each spatial dimension. */
   strides?: number[];
+  /** The distances of a convolution's taps, one for each spatial dimension. */
   dilations?: number[];
+  /** The zeros around a convolution's input: before all spatial dimensions, then after all. */
   pads?: number[];
+  /** ONNX's attribute auto_pad, where a convolution has it instead of pads. */
   autoPad?: string;
 }
 

@@ -1,12 +1,12 @@
-/** What every kind of source is turned into first. */
+/** Files that are read in pieces: every kind of source becomes one. */
 import { IntegrityError } from "../base/errors.js";
 
 /** Bytes that are read piece by piece, wherever they are. */
 export interface RandomAccess {
-  /** In bytes. */
+  /** The size in bytes. */
   size: number;
   /**
-   * Exactly `length` bytes at `offset`; modelshrink never asks past `size`. Reads of one model come one
+   * Gives exactly `length` bytes at `offset`; modelshrink never asks past `size`. Reads of one model come one
    * after the other, and the next one may fill the same memory again.
    */
   read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
@@ -15,13 +15,13 @@ export interface RandomAccess {
 /** A file of a model before its reads are checked. */
 export interface RawFile extends RandomAccess {
   name?: string;
-  /** Changes when the content does, where the platform says so. */
+  /** A text that changes when the content does, where the platform has one. */
   version?: string | undefined;
-  /** Where it is in the file system. */
+  /** The path in the file system, for files that have one. */
   path?: string;
-  /** Whether one read waits for the other. */
+  /** True when one read waits for the other. */
   isSerial?: boolean;
-  /** Whether reading costs nothing, so that a window would only copy. */
+  /** True when reading costs nothing, so that a window would only copy. */
   inMemory?: boolean;
   close?(): Promise<void>;
 }
@@ -29,11 +29,11 @@ export interface RawFile extends RandomAccess {
 /** A model's files before their reads are checked. */
 export interface RawFileSet {
   main: RawFile;
-  /** The file of this name relative to the main file's folder. */
+  /** Opens the file of this name, relative to the main file's folder; undefined when there is none. */
   open(name: string): Promise<RawFile | undefined>;
 }
 
-/** A file without neighbours. */
+/** Makes a set of one file, which has no neighbours. */
 export const alone = (main: RawFile): RawFileSet => ({
   main,
   open: () => Promise.resolve(undefined),
@@ -56,7 +56,7 @@ const windowBytes = 65536;
 /** … that doubles up to this one while they follow one another: every request may be a round trip. */
 const maxWindowBytes = 1 << 20;
 
-/** Reads of `raw` that give exactly what is asked, or throw. */
+/** Gives a read() of `raw` that gives exactly as many bytes as are asked, or throws an IntegrityError. */
 export function windowed(raw: RawFile): (offset: number, length: number) => Promise<Uint8Array> {
   let window: Uint8Array = new Uint8Array(0);
   let start = 0;

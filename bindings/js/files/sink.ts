@@ -1,4 +1,4 @@
-/** What takes the output of a run. */
+/** Takers of the output of a run. */
 import type { CoreFile, CoreReport, CoreTensorReport } from "../core/types.js";
 import type { OpenFile } from "./source.js";
 
@@ -9,21 +9,24 @@ import type { OpenFile } from "./source.js";
  * belong to the sink once they are handed over.
  */
 export interface Sink {
-  /** `size`: the exact size of the output, in bytes. */
+  /** Is called once, first; `size` is the exact size of the output in bytes. */
   open(size: number): void | Promise<void>;
+  /** Takes `bytes` for the place `offset` (bytes from the beginning of the file). */
   write(offset: number, bytes: Uint8Array): void | Promise<void>;
+  /** Makes the output visible: every byte has been written. */
   close(): void | Promise<void>;
+  /** Drops what was written, because of `reason`. */
   abort(reason: unknown): void | Promise<void>;
 }
 
-/** A Sink for the output file of this name and size. */
+/** Gives a Sink for the output file of this name and size in bytes. */
 export type SinkFor = (name: string, size: number) => Sink | Promise<Sink>;
 
-/** What a run writes and from what: enough to know whether a later run is the same one. */
+/** A run's inputs, order and outputs: enough to know whether a later run is the same one. */
 export interface RunIdentity {
   files: readonly CoreFile[];
   inputs: readonly OpenFile[];
-  /** JSON of what decides the bytes besides the inputs. */
+  /** The JSON of everything that decides the output's bytes besides the inputs. */
   order: string;
 }
 
@@ -36,25 +39,25 @@ export interface Piece {
   bytes: Uint8Array;
 }
 
-/** The units that need not run, with the reports of those that are a tensor. */
+/** The numbers of the units that need not run, with the reports of those that are a tensor. */
 export type FinishedUnits = ReadonlyMap<number, CoreTensorReport | undefined>;
 
 /** Takes all output files of a run, numbered; otherwise as Sink. */
 export interface FileSetSink {
-  /** Gives what an earlier run has left done. */
+  /** Gives the units that an earlier run has finished. */
   open(run: RunIdentity): Promise<FinishedUnits>;
   write(piece: Piece): void | Promise<void>;
-  /** Room for a piece of this size that an earlier one no longer needs. */
+  /** Gives memory of `size` bytes that an earlier piece no longer needs, when there is some. */
   spare?(size: number): Uint8Array<ArrayBuffer> | undefined;
-  /** Every byte of the unit was written. */
+  /** Is called when every byte of the unit was written. */
   finish(unit: number, report: CoreTensorReport | undefined): void | Promise<void>;
   close(): void | Promise<void>;
   abort(reason: unknown): void | Promise<void>;
 }
 
-/** Where the output goes, once it is known what it is. */
+/** The place of an output, before its names and sizes are known. */
 export interface Target {
-  /** The main file's name, if the target decides that. */
+  /** Gives the main file's name, if the target decides it. */
   mainName(planned: CoreReport): Promise<string | undefined>;
   sink(): FileSetSink;
 }

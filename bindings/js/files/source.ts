@@ -1,12 +1,12 @@
-/** What a model can be read from, and its files once they are open. */
+/** Sources of models, and their files once they are open. */
 import type { RandomAccess } from "./raw.js";
 
-/** A string is a path (Node.js) or a URL. */
+/** A source of one file; a string is a path (Node.js) or a URL. */
 export type OneSource = Blob | ArrayBuffer | Uint8Array | Response | URL | string | RandomAccess;
 
 /**
- * A model: its file, its main file (a path's or a URL's neighbours are found), a folder's path, or a
- * record of all its files by name.
+ * A source of a model: its file; its main file as a path or URL, whose neighbours are found by their names; a folder's
+ * path (Node.js); or a record of all its files by name.
  */
 export type Source = OneSource | Record<string, OneSource>;
 
@@ -14,19 +14,19 @@ export type Source = OneSource | Record<string, OneSource>;
 export interface OpenFile {
   name: string;
   size: number;
-  /** Changes when the content does, where the platform says so. */
+  /** A text that changes when the content does, where the platform has one. */
   version?: string;
-  /** Where it is in the file system. */
+  /** The path in the file system, for files that have one. */
   path?: string;
-  /** Whether read() gives the file's own memory, at no cost. */
+  /** True when read() gives the file's own memory, at no cost. */
   inMemory: boolean;
-  /** Whether one read waits for the other. */
+  /** True when one read waits for the other. */
   isSerial: boolean;
   read(offset: number, length: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
-/** Bytes that `file` gave, as memory that may be kept, changed or transferred. */
+/** Makes bytes that the file gave into memory that may be kept, changed or transferred. */
 export function ownBytes({ inMemory }: OpenFile, bytes: Uint8Array): Uint8Array {
   const isWhole = bytes.byteLength === bytes.buffer.byteLength;
   // Not slice(): a Buffer's would share its memory.
@@ -37,7 +37,7 @@ export function ownBytes({ inMemory }: OpenFile, bytes: Uint8Array): Uint8Array 
 export interface OpenFileSet {
   main: OpenFile;
   /**
-   * The file of this name, relative to the main file's folder; undefined when there is none. The core
+   * Opens the file of this name, relative to the main file's folder; undefined when there is none. The core
    * has refused absolute names, "..", "\\" and schemes.
    */
   open(name: string): Promise<OpenFile | undefined>;

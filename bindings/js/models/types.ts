@@ -1,104 +1,138 @@
-/** What the model functions take and give. */
+/** The options and results of the model functions. */
 import type { FormatName } from "../base/formats.js";
 import type { Progress } from "../base/meter.js";
-import type { CoreLayerInput } from "../core/types.js";
+import type { CoreLayerInput as LayerInput } from "../core/types.js";
 import type { Sink, SinkFor } from "../files/sink.js";
 import type { Calibration } from "../recipe/calibration.js";
 
+/** Options of everything that reads a model. */
 export interface RunOptions {
-  /** Rejects with the signal's reason; nothing is left behind. */
+  /** Ends the work when it is aborted: the promise rejects with its reason, and nothing is left behind. */
   signal?: AbortSignal;
+  /** Is called as the work goes on. */
   onProgress?: (progress: Progress) => void;
 }
 
+/** A tensor of a model, as its headers describe it. */
 export interface TensorInfo {
   /** Unique within the model. */
   name: string;
+  /** The sizes of its dimensions, outermost first. */
   shape: number[];
   /** The stored element type. */
   type: string;
-  /** Whether it is already quantized. */
+  /** True when it is already quantized. */
   quantized: boolean;
   /** The float type that `restore` gives it; only when it is quantized. */
   restoredType?: string;
-  /** What the file spends on it, in bytes. */
+  /** The bytes that the file spends on it, scales and zero points included. */
   storedBytes: number;
-  /** Whether it is a weight that can be quantized; `note` says why not. */
+  /** True for a weight that can be quantized; otherwise `note` says why it cannot. */
   isWeight: boolean;
   /** The axis of output channels. */
   axis: number;
   /** The operator that consumes it ("Conv"); empty when none does. */
   consumer: string;
+  /** A sentence on why it is no weight, or on how it is stored. */
   note?: string;
-  /** How many groups a convolution has its outputs in, directions a recurrent layer; 1 when left out. */
+  /** The number of groups of a convolution, or of directions of a recurrent layer; 1 when left out. */
   groups?: number;
-  /** Where the inputs of its layers come from, in formats that tell: what `calibrate` looks at. */
+  /** The values that its layers read, in formats that tell; `calibrate` looks at them. */
   layerInputs?: LayerInput[];
-  /** Of a layer: where its values begin in the main file. */
+  /** The byte of the main file where a layer's values begin; left out where they lie elsewhere. */
   dataOffset?: number;
 }
 
-export type LayerInput = CoreLayerInput;
+export type { LayerInput };
 
+/** A file of a model. */
 export interface FileInfo {
+  /** Its name, relative to the folder of the main file. */
   name: string;
+  /** Its size in bytes. */
   bytes: number;
 }
 
+/** The structure of a model: the result of `inspect`. */
 export interface ModelInfo {
+  /** The format that its first bytes show. */
   format: FormatName;
+  /** The size of all its files, in bytes. */
   inputBytes: number;
   /** The main file comes first. */
   files: FileInfo[];
+  /** Facts of the format by name, such as the opset of an ONNX model. */
   metadata: Record<string, string>;
+  /** All tensors, in the order of the file. */
   tensors: TensorInfo[];
 }
 
+/** A tensor of a plan. */
 export interface PlannedTensor {
+  /** Unique within the model. */
   name: string;
+  /** The sizes of its dimensions in the input. */
   shape: number[];
+  /** The type that it is stored as in the input. */
   from: string;
+  /** The type that it is stored as in the output; equal to `from` when it stays. */
   to: string;
-  /** How weights became zero, and what makes up for it: "magnitude", "sparsegpt 2:4 gptq", … */
+  /** The method that makes weights zero or makes up for errors: "magnitude", "sparsegpt 2:4 gptq", … */
   method?: string;
-  /** Without the channels that leave. */
+  /** The sizes of its dimensions in the output: `shape` without the channels that leave. */
   outputShape: number[];
+  /** The bytes that it takes in the input. */
   inputBytes: number;
+  /** The bytes that it takes in the output, scales and zero points included. */
   outputBytes: number;
-  /** Why it was kept, or done otherwise than asked. */
+  /** The reason why it is kept, or done otherwise than asked. */
   note?: string;
 }
 
+/** The result of `plan`. */
 export interface Plan {
+  /** The format of the input, and of the output. */
   format: FormatName;
+  /** The size of all input files, in bytes. */
   inputBytes: number;
-  /** Exactly what `shrink` will write. */
+  /** The size of all output files, in bytes: exactly as many as `shrink` will write. */
   outputBytes: number;
-  /** Of the output; the main file comes first. */
+  /** The output files; the main file comes first. */
   files: FileInfo[];
+  /** All tensors of the input, in its order. */
   tensors: PlannedTensor[];
-  /** What the recipe's author should know, such as a rule that matches no weight. */
+  /** Sentences for the recipe's author: a rule that matches no weight, zeros that are stored like other numbers. */
   warnings?: string[];
 }
 
+/**
+ * A tensor of a report. The errors compare the output's values with the input's, and are left out for tensors that were
+ * not touched or lost channels.
+ */
 export interface ReportedTensor extends PlannedTensor {
-  /** Signal to quantization noise ratio in dB; Infinity when nothing changed. No errors of what lost channels. */
+  /** The signal to quantization noise ratio in dB; Infinity when no value changed. */
   sqnr?: number;
+  /** The largest |output − input| of an element. */
   maxAbsError?: number;
+  /** The mean |output − input| of an element. */
   meanAbsError?: number;
+  /** The cosine of the angle between input and output as vectors, −1 to 1. */
   cosine?: number;
-  /** The fraction of zeros. */
+  /** The fraction of zeros in the output, 0 to 1. */
   sparsity?: number;
 }
 
+/** A plan that was carried out, or a comparison: with the errors of each tensor. */
 export interface Report extends Plan {
+  /** All tensors of the input, in its order. */
   tensors: ReportedTensor[];
 }
 
+/** Options of everything that writes a model. */
 export interface WriteOptions extends RunOptions {
   /**
-   * Where the output goes: a path (Node.js), a Sink for an output of one file, or what gives a Sink
-   * for each file's name; by default memory.
+   * The place of the output: a path (Node.js), a Sink for an output of one file, or a function that gives a Sink for
+   * each file; by default memory.
    */
   sink?: string | Sink | SinkFor;
   /**
@@ -107,18 +141,24 @@ export interface WriteOptions extends RunOptions {
    */
   resume?: boolean;
   /**
-   * What `calibrate` of "modelshrink/runtime" found; for recipes that prune by "wanda", "sparsegpt" or
-   * "obc", fit anew, or quantize by GPTQ.
+   * The result of `calibrate` of "modelshrink/runtime". Recipes need it that prune by "wanda", "sparsegpt" or "obc",
+   * fit anew, or quantize by GPTQ.
    */
   calibration?: Calibration;
-  /** How many threads do the work, this one included; by default it alone. */
+  /** The number of threads that do the work, this one included, 0 to 64; by default this one alone. */
   workers?: number;
 }
 
+/** The result of everything that writes a model. */
 export interface WriteResult {
   /** The output by name; empty when it went to a `sink`. */
   files: Record<string, Blob>;
-  /** The output of a one-file model. */
+  /**
+   * Gives the output of a one-file model.
+   *
+   * @throws {@link ModelShrinkError} when the output has several files or went to a sink.
+   */
   bytes(): Promise<Uint8Array>;
+  /** What was done to each tensor. */
   report: Report;
 }

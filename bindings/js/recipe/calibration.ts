@@ -1,4 +1,4 @@
-/** What `calibrate` found about the layers of a model, and the core's way to it. */
+/** The moments of a model's layers that `calibrate` found, and the core's way to them. */
 import { ArgumentError, ModelShrinkError } from "../base/errors.js";
 import { checkObject, show } from "../base/options.js";
 import { elementsOf } from "../base/shape.js";
@@ -6,9 +6,13 @@ import type { CoreTensorInfo } from "../core/types.js";
 import { Gram } from "../arrays/gram.js";
 import type { ReadRange } from "../files/ranges.js";
 
-/** The inputs' moments of layers, by their weight's name: one Gram, or one for each group. */
+/**
+ * The moments of layers' inputs by the name of the layer's weight: one Gram, or one for each group of a convolution or
+ * direction of a recurrent layer. {@link Gram.toBytes} saves them.
+ */
 export type Calibration = Readonly<Record<string, Gram | readonly Gram[]>>;
 
+/** Gives a user's calibration when it is one, undefined for none; throws an ArgumentError for anything else. */
 export function checkCalibration(value: unknown): Calibration | undefined {
   if (value === undefined) return undefined;
   if (value instanceof Promise) {
@@ -32,16 +36,16 @@ const gramsOf = (calibration: Calibration, name: string): readonly Gram[] | unde
   return found instanceof Gram ? [found] : found;
 };
 
-/** Whether it was made with a model that has some of these tensors. */
+/** Tells whether the calibration was made with a model that has some of these tensors. */
 export const knowsAny = (calibration: Calibration, tensors: readonly CoreTensorInfo[]): boolean =>
   tensors.some(({ name }) => Object.hasOwn(calibration, name));
 
-/** What a layer is made of, as far as its shape is concerned. */
+/** The facts of a weight that make the shape of its layer. */
 export type LayerTensor = Pick<CoreTensorInfo, "shape" | "axis" | "groups" | "consumer">;
 
 /**
- * A layer as matrices of [rows, columns], or of [columns, rows] where outputs are the last axis: one for each
- * group of a convolution, or direction of a recurrent layer. Undefined: it is no layer.
+ * Gives a layer as matrices of [rows, columns], or of [columns, rows] where outputs are the last axis: one for each
+ * group of a convolution, or direction of a recurrent layer. Gives undefined for a tensor that is no layer.
  */
 export function layerShapeOf({ shape, axis, groups = 1, consumer }: LayerTensor) {
   const isStack = shape.length === 3 && axis === 1 && ["LSTM", "GRU", "RNN"].includes(consumer);
@@ -53,7 +57,7 @@ export function layerShapeOf({ shape, axis, groups = 1, consumer }: LayerTensor)
 
 export const noMatrix = "no matrix of outputs and inputs";
 
-/** The Grams of a tensor that fit it, or why there are none. */
+/** Gives the Grams of a tensor, or the reason why there are none. Throws an ArgumentError when they do not fit it. */
 export function gramsFor(
   calibration: Calibration,
   tensor: CoreTensorInfo,
@@ -74,7 +78,7 @@ export function gramsFor(
   return { grams };
 }
 
-/** Input 1 of a run: the sums of a tensor's groups, one after the other, as "file" number `tensor`. */
+/** Gives a reader of input 1 of a run: the sums of a tensor's groups, one after the other, as "file" number `tensor`. */
 export function momentsReader(
   calibration: Calibration | undefined,
   tensors: readonly CoreTensorInfo[],
@@ -93,7 +97,7 @@ export function momentsReader(
   };
 }
 
-/** Tells calibrations apart, for runs that are resumed. */
+/** Gives a value that tells calibrations apart, for runs that are resumed. */
 export const digestOf = (calibration: Calibration | undefined): unknown =>
   calibration &&
   Object.keys(calibration)

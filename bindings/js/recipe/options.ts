@@ -7,11 +7,11 @@ import type { PruneRecipe, Rule } from "./types.js";
 
 const maxBlockSize = 2 ** 31;
 
-/** One row an option; base/option-table.ts says what follows from a row. */
+/** The options of a recipe, a row each; base/option-table.ts says what follows from a row. */
 export const recipeOptions = {
-  /** The number format of the weights; left out: they stay as they are, but for `prune`. */
+  /** The number type of the weights; without it they keep theirs. */
   weights: other<QuantizedType, QuantizedType>(checkType),
-  /** Which weights become zero; by default none. Embeddings are pruned only by a rule. */
+  /** The weights that become zero; by default none. Embeddings are pruned only by a rule. */
   prune: other<PruneRecipe, CheckedPruning>(checkPruning),
   /**
    * Stores weights that stay floats without their zeros where that is smaller: as `sparse_initializer` of
@@ -20,19 +20,20 @@ export const recipeOptions = {
    */
   sparse: flag(false),
   /**
-   * Makes up for rounding errors by later weights of the layer (GPTQ); needs a calibration. False by default.
+   * Lets later weights of a layer make up for the rounding errors of earlier ones (GPTQ); needs a calibration. False
+   * by default.
    */
   gptq: flag(false),
   /** Takes the inputs of large moments first, with `gptq`. False by default. */
   actOrder: flag(false),
   /**
-   * How quantized weights are written into an ONNX graph: "storage" (the default) loads everywhere and runs at
+   * The way in which quantized weights are written into an ONNX graph: "storage" (the default) loads everywhere and runs at
    * float speed; "dynamic" computes in integers, fast on WebAssembly; "lowmem" keeps 4 or 8 bits in memory.
    */
   mode: word(["storage", "dynamic", "lowmem"], "storage"),
-  /** Which weights share a scale; by default those of an output channel, and blocks for 4 bits and "lowmem". */
+  /** The weights that share a scale; by default those of an output channel, and blocks for 4 bits and "lowmem". */
   granularity: word(["tensor", "axis", "block"], undefined),
-  /** How many weights of a row share a scale, where blocks do; 32 by default. */
+  /** The number of weights of a row that share a scale, where blocks do; 32 by default. */
   blockSize: integer(1, maxBlockSize, 32),
   /**
    * Puts the zero point in the middle of the code range, so that it need not be stored; by default for signed
@@ -54,10 +55,13 @@ export const recipeOptions = {
   rules: other<readonly Rule[], CheckedRule[]>((_, value) => checkRules(value)),
 };
 
-/** What to do with a model: every option may be left out, but one that changes something has to be there. */
-export type Recipe = OptionsOf<typeof recipeOptions>;
+/**
+ * The work on a model. Every option may be left out, but one of `weights`, `prune`, `sparse` and `rules` has to be there.
+ */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- the reference lists an interface's members
+export interface Recipe extends OptionsOf<typeof recipeOptions> {}
 
-/** How quantized weights are written into an ONNX graph. */
+/** The way in which quantized weights are written into an ONNX graph. */
 export type Mode = NonNullable<Recipe["mode"]>;
-/** Which weights share a scale: all of the tensor, those of one index of its axis, or runs of a row. */
+/** The weights that share a scale: all of the tensor, those of one index of its axis, or runs of a row. */
 export type Granularity = NonNullable<Recipe["granularity"]>;

@@ -1,20 +1,23 @@
-/** Recipes by name, and what each means in each format. */
+/** Recipes by name, with a line on each for each format. */
 import { ArgumentError } from "../base/errors.js";
 import type { FormatName } from "../base/formats.js";
 import { suggestion } from "../base/suggest.js";
 import type { Recipe } from "./options.js";
 
+/** A recipe with a name. */
 export interface Preset {
-  /** One line, whatever the format. */
+  /** One line that holds for every format. */
   description: string;
+  /** The recipe that the name stands for. */
   recipe: Recipe;
-  /** The formats that have it under this name, each with a line of its own. */
+  /** One line for each format that has it under this name. */
   formats: Readonly<Partial<Record<FormatName, string>>>;
 }
 
 const half = "half precision: half of float32";
 const wideHalf = "bfloat16: half of float32, with its range";
 
+/** All presets by name. */
 export const presets: Readonly<Record<string, Preset>> = {
   int8: {
     description: "8 bit: a quarter of float32",
@@ -126,10 +129,11 @@ export const presets: Readonly<Record<string, Preset>> = {
   },
 };
 
-/** The presets of a format. */
+/** Gives the names of a format's presets. */
 export const presetsOf = (format: FormatName): string[] =>
   Object.keys(presets).filter((name) => presets[name]!.formats[format] !== undefined);
 
+/** Gives the preset of this name. Throws an ArgumentError that suggests another name when there is none. */
 export function presetNamed(name: string): Preset {
   if (Object.hasOwn(presets, name)) return presets[name]!;
   const known = Object.keys(presets);

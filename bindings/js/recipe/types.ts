@@ -1,77 +1,101 @@
 /** Parts of recipes as users write them. */
 import type { QuantizedType } from "../arrays/types.js";
 
-interface Fit {
-  /**
-   * With a calibration: fits the survivors anew by least squares; false by default, but true for
-   * "structured".
-   */
+/** Options of every pruning that need a calibration. */
+export interface RefitWords {
+  /** Fits the surviving weights anew by least squares; true by default for "structured", false for the others. */
   refit?: boolean;
-  /** With a calibration: added to the diagonal of XᵀX, as a fraction of its mean; 0.01. */
+  /** Is added to the diagonal of XᵀX, as a fraction of its mean, 0 to 100; 0.01 by default. */
   damping?: number;
 }
 
-interface Fraction {
-  /** Which fraction goes, 0 to 1. */
+/** An amount of pruning as a fraction. */
+export interface PrunedFraction {
+  /** The fraction of the weights that goes, 0 to 1. */
   sparsity: number;
 }
 
-interface Pattern {
-  /** Of each `m` inputs of an output `n` stay. */
+/** An amount of pruning as a pattern: of each `m` inputs of an output `n` stay. */
+export interface PrunedPattern {
+  /** The number that stays, 1 to 63. */
   n: number;
+  /** The length of a run, above `n`, at most 64. */
   m: number;
 }
 
-/** The smallest |w|. */
-interface MagnitudeRecipe extends Fraction, Fit {
+/** The weights of the smallest |w| go. */
+export interface MagnitudeRecipe extends PrunedFraction, RefitWords {
+  /** The name of the method. */
   method: "magnitude";
   /**
-   * How tensors share the sparsity: "uniform" (the default): each has it; "erk": small ones lose less, by
+   * The way in which tensors share the sparsity. "uniform" (the default): each has it; "erk": small ones lose less, by
    * their dimensions; "global": one threshold for all; "lamp": layer-adaptive magnitudes. The last two read
    * the weights before, and leave out tensors with rules of their own.
    */
   allocation?: "uniform" | "erk" | "global" | "lamp";
 }
 
-interface RandomRecipe extends Fraction, Fit {
+/** Random weights go. */
+export interface RandomRecipe extends PrunedFraction, RefitWords {
+  /** The name of the method. */
   method: "random";
-  /** 0 by default. */
+  /** The same seed gives the same mask everywhere; 0 by default. */
   seed?: number;
 }
 
-interface PatternRecipe extends Pattern, Fit {
+/** All but the n largest of each m inputs of an output go. */
+export interface PatternRecipe extends PrunedPattern, RefitWords {
+  /** The name of the method. */
   method: "n:m";
 }
 
 /**
- * With a calibration: "wanda" (|w|·‖x‖ within each output), "sparsegpt" and "obc" (the surviving weights make
- * up for the pruned ones).
+ * Methods that need a calibration: "wanda" prunes the smallest |w|·‖x‖ within each output; with "sparsegpt" and "obc" the
+ * surviving weights make up for the pruned ones.
  */
-type CalibratedRecipe = { method: "wanda" | "sparsegpt" | "obc" } & (Fraction | Pattern) & Fit;
+export type CalibratedRecipe = {
+  /** The name of the method. */
+  method: "wanda" | "sparsegpt" | "obc";
+} & (PrunedFraction | PrunedPattern) &
+  RefitWords;
 
 /**
  * Whole channels and neurons of the smallest norm leave an ONNX graph, which becomes smaller and faster
  * everywhere; layers that are added to each other lose the same ones.
  */
-interface StructuredRecipe extends Fraction, Fit {
+export interface StructuredRecipe extends PrunedFraction, RefitWords {
+  /** The name of the method. */
   method: "structured";
-  /** p of the Lp norm of a channel's weights, above 0; Infinity: the largest; 2 by default. */
+  /** The p of the Lp norm of a channel's weights, above 0; Infinity means the largest |w|; 2 by default. */
   norm?: number;
   /**
-   * As many channels stay as a multiple of this, rounded up, because runtimes compute several at a time; 8 by
+   * The number of channels that stay is rounded up to a multiple of this, because runtimes compute several at a time; 8 by
    * default, 1 for exactly the sparsity.
    */
   multipleOf?: number;
 }
 
+/** The way in which weights become zero, or channels leave. */
 export type PruneRecipe =
   MagnitudeRecipe | RandomRecipe | PatternRecipe | CalibratedRecipe | StructuredRecipe;
 
-/** Which tensors: a glob (`*` is any text, `?` one character) or a "/regular expression/". */
+/**
+ * An exception of a recipe for the tensors whose name `match` matches: a glob (`*` is any text, `?` one character) or a
+ * "/regular expression/". They get another type (`weights`) or pruning (`prune`; false for none), or stay as they are
+ * (`keep`).
+ */
 export type Rule =
-  | { match: string; weights?: QuantizedType; prune?: PruneRecipe | false }
   | {
+      /** The names that the rule is for. */
       match: string;
-      /** Leave these tensors as they are. */
+      /** The number type of these tensors, of any size. */
+      weights?: QuantizedType;
+      /** The pruning of these tensors. */
+      prune?: PruneRecipe | false;
+    }
+  | {
+      /** The names that the rule is for. */
+      match: string;
+      /** Leaves these tensors as they are. */
       keep: true;
     };

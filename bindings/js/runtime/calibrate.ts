@@ -16,19 +16,21 @@ import {
   type Samples,
 } from "./session.js";
 
+/** The options of {@link calibrate}. */
 export interface CalibrateOptions {
   /** The onnxruntime that runs the model. */
   ort: OrtModule;
   /** Samples like those that the model will see; some dozens to hundreds. */
   inputs: Samples;
-  /** Layers of more inputs are left out: their Gram matrices take 4 · n² bytes. 8192 by default. */
+  /** The largest number of inputs of a layer, whose matrix takes 4 · n² bytes; others are left out. 8192 by default. */
   maxColumns?: number;
+  /** Ends the work when it is aborted: the promise rejects with its reason. */
   signal?: AbortSignal;
-  /** How many samples are done. */
+  /** Is called after each sample with the number of those that are done. */
   onProgress?: (samples: number) => void;
 }
 
-/** The layers whose inputs can be seen. */
+/** Gives the layers whose inputs can be seen, with empty Grams. */
 function layersOf(tensors: readonly TensorInfo[], maxColumns: number): Layer[] {
   return tensors.flatMap((tensor) => {
     const columns = columnsOf(tensor, maxColumns);
@@ -39,9 +41,12 @@ function layersOf(tensors: readonly TensorInfo[], maxColumns: number): Layer[] {
 }
 
 /**
- * The moments of every layer's inputs over the samples, for `shrink(…, { calibration })`: MatMul, Gemm, Conv,
- * LSTM, GRU and RNN of the main graph and in branches (If). The model must be one ONNX file of less than 2 GB.
- * The samples are run one after the other; memory: the matrices, and what one sample makes in all layers.
+ * Finds the moments of every layer's inputs over the samples, for `shrink(…, { calibration })`: MatMul, Gemm, Conv, LSTM,
+ * GRU and RNN of the main graph and in branches (If). The model must be one ONNX file of less than 2 GB. The samples are
+ * run one after the other; memory holds the matrices, and the values that one sample makes in all layers.
+ *
+ * @throws UnsupportedError for other models; ArgumentError for a wrong option or sample, or none; the
+ *   errors of `inspect`.
  */
 export async function calibrate(model: Source, options: CalibrateOptions): Promise<Calibration> {
   const given = checkObject("options", options);

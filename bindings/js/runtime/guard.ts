@@ -1,4 +1,4 @@
-/** Shrinks less where the whole recipe would do too much harm. */
+/** The guard: shrinks less where the whole recipe would do too much harm. */
 import { ArgumentError } from "../base/errors.js";
 import { checkKeys, checkObject, show } from "../base/options.js";
 import { elementsOf } from "../base/shape.js";
@@ -11,22 +11,27 @@ import { shrinkModel } from "../models/write.js";
 import { checkSamples, type Feeds } from "./session.js";
 import { type Verification, verify, type VerifyOptions } from "./verify.js";
 
+/**
+ * A bound on the harm that shrinking may do: `minCosine`, `maxDrop` or both. The model runs in the user's onnxruntime.
+ */
 export interface Guard extends VerifyOptions {
-  /** Every output's cosine must be at least this. */
+  /** The lowest cosine that an output may have with the original's, at most 1. */
   minCosine?: number;
-  /** `metric` may drop by at most this. */
+  /** The most by which `metric` may drop; needs `metric`. */
   maxDrop?: number;
 }
 
+/** The outcome of a guard. */
 export interface GuardOutcome {
-  /** Of what was written. */
+  /** The comparison of the model that was written with the original. */
   verification: Verification;
-  /** The tensors that were given up: they stay as they were. */
+  /** The names of the tensors that were given up: they stay as they were. */
   keptTensors: string[];
-  /** How many models were tried. */
+  /** The number of models that were tried. */
   attempts: number;
 }
 
+/** Gives a user's guard when it is one; throws an ArgumentError otherwise. */
 export function checkGuard(value: unknown): Guard {
   const guard = checkObject("guard", value);
   checkKeys("guard", guard, ["minCosine", "maxDrop", "ort", "inputs", "metric", "signal"]);
@@ -58,8 +63,8 @@ function holds({ minCosine, maxDrop }: Guard, { worst, metric }: Verification): 
 }
 
 /**
- * How much a tensor was harmed, as a SQNR in dB; Infinity: not at all. What lost channels counts as if all
- * weights were of one size.
+ * Gives the harm of a tensor as a SQNR in dB; Infinity means none. One that lost channels counts as if all its weights
+ * were of one size.
  */
 function qualityOf({ sqnr = Infinity, shape, outputShape }: ReportedTensor): number {
   const removed = 1 - elementsOf(outputShape) / elementsOf(shape);
@@ -70,7 +75,7 @@ function qualityOf({ sqnr = Infinity, shape, outputShape }: ReportedTensor): num
 /** More trials than this are not worth what they find. */
 const maxAttempts = 40;
 
-/** A rule that only this name matches. */
+/** Gives a rule's pattern that only this name matches. */
 const exactly = (name: string) => `/^${name.replace(/[\\^$.+*?()[\]{}|/]/g, "\\$&")}$/`;
 
 /**

@@ -1,4 +1,4 @@
-/** Fits the layers of a pruned model one after the other, each to what the original's gives. */
+/** refitLayers: fits the layers of a pruned model one after the other, each to the outputs of the original's. */
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
 import { checkInteger, checkKeys, checkObject, optional } from "../base/options.js";
 import { elementsOf } from "../base/shape.js";
@@ -22,28 +22,35 @@ import {
   type Session,
 } from "./session.js";
 
+/** The options of {@link refitLayers}. */
 export interface RefitLayersOptions {
   /** The onnxruntime that runs the models. */
   ort: OrtModule;
   /** Samples like those that the model will see; some dozens to hundreds. */
   inputs: Samples;
-  /** Added to the diagonal of XᵀX, as a fraction of its mean; 0.01. */
+  /** Is added to the diagonal of XᵀX, as a fraction of its mean, 0 to 100; 0.01 by default. */
   damping?: number;
-  /** Layers of more inputs stay as they are: 16 · n² bytes. 4096 by default. */
+  /** The largest number of inputs of a layer, which takes 16 · n² bytes; others stay. 4096 by default. */
   maxColumns?: number;
+  /** Ends the work when it is aborted: the promise rejects with its reason. */
   signal?: AbortSignal;
-  /** How many layers are done, of how many. */
+  /** Is called after each layer with the number of those that are done, and of all. */
   onProgress?: (layers: number, all: number) => void;
 }
 
+/** A layer that stays as it is. */
 export interface SkippedLayer {
+  /** The name of its weight. */
   name: string;
+  /** The reason why it cannot be fitted. */
   reason: string;
 }
 
+/** The result of {@link refitLayers}. */
 export interface RefittedModel {
+  /** The model, an ONNX file as large as the pruned one. */
   bytes: Uint8Array;
-  /** The layers' weights by name, in the order in which they were fitted. */
+  /** The names of the weights that were fitted, in the order in which they were fitted. */
   fitted: string[];
   /** Layers that stay as they are. */
   skipped: SkippedLayer[];
@@ -54,14 +61,14 @@ interface LayerPair {
   tensor: TensorInfo;
   inputs: readonly LayerInput[];
   columns: number;
-  /** Where the weights are in each file. */
+  /** The places of the weights in each file, in bytes. */
   offsets: { original: number; shrunk: number };
 }
 
 const placesOf = (inputs: readonly LayerInput[]) =>
   JSON.stringify(inputs.map(({ graph, value }) => [graph, value]));
 
-/** What both models have as the layer `tensor`, or why it cannot be fitted. */
+/** Gives a layer that both models have, or the reason why it cannot be fitted. */
 function pairOf(
   tensor: TensorInfo,
   other: TensorInfo | undefined,
@@ -84,7 +91,7 @@ function pairOf(
   return { name, tensor, inputs, columns, offsets };
 }
 
-/** The layers that both models have, in the order in which they run, and the others. */
+/** Gives the layers that both models have, in the order in which they run, and the others. */
 function pairsOf(original: ModelInfo, shrunk: ModelInfo, maxColumns: number) {
   const others = new Map(original.tensors.map((tensor) => [tensor.name, tensor]));
   const pairs: LayerPair[] = [];
@@ -101,7 +108,7 @@ function pairsOf(original: ModelInfo, shrunk: ModelInfo, maxColumns: number) {
   return { pairs, skipped };
 }
 
-/** x and x̂ side by side: channels of a convolution, columns of a product. */
+/** Puts x and x̂ side by side: channels of a convolution, columns of a product. */
 function joined(x: Float32Array, y: Float32Array, dims: readonly number[], axis: number) {
   if (x.length !== y.length) {
     throw new UnsupportedError("A layer's inputs differ in shape between the models.");
@@ -128,7 +135,7 @@ const tapsOfLayers = (layers: readonly LayerPair[]) =>
     ),
   );
 
-/** What each of the layer's inputs is in this run. */
+/** Runs a sample, and gives the values of the layer's inputs. */
 async function inputsOf(
   { session, taps }: Tapped,
   { inputs }: LayerPair,
@@ -143,7 +150,7 @@ async function inputsOf(
   return outputs.map((output) => values[output]!);
 }
 
-/** Σ [x x̂]ᵀ[x x̂] of one layer over the samples. */
+/** Sums up [x x̂]ᵀ[x x̂] of one layer over the samples. */
 async function momentsOf(
   pair: LayerPair,
   models: { original: Tapped; shrunk: Tapped },
@@ -171,7 +178,7 @@ async function momentsOf(
   return gram;
 }
 
-/** Its weights that are not zero, fitted so that they make of x̂ what the original's make of x. */
+/** Fits a layer's weights that are not zero, so that they make of x̂ what the original's make of x. */
 function weightsFitted(
   { tensor, columns }: LayerPair,
   weights: { original: Float32Array; shrunk: Float32Array },
@@ -201,11 +208,11 @@ async function bytesOfOneFile(source: Source, info: ModelInfo, signal: AbortSign
   return new Uint8Array(await bytesOf(source, signal));
 }
 
-/** Float32 weights in a file, which may lie at any byte. */
+/** Copies float32 weights out of a file, where they may lie at any byte. */
 const weightsAt = (file: Uint8Array, offset: number, { shape }: TensorInfo) =>
   new Float32Array(file.slice(offset, offset + 4 * elementsOf(shape)).buffer);
 
-/** A mask comes of the second model: a first one that has more zeros is the pruned one. */
+/** Throws when the first model has more zeros than the second: the mask is the second one's. */
 function checkOrder(pairs: readonly LayerPair[], original: Uint8Array, shrunk: Uint8Array): void {
   const zerosOf = (file: Uint8Array, which: "original" | "shrunk") =>
     pairs.reduce(
@@ -221,11 +228,16 @@ function checkOrder(pairs: readonly LayerPair[], original: Uint8Array, shrunk: U
 }
 
 /**
- * The shrunk model with its surviving float32 weights fitted anew by least squares, layer after layer in the
- * order in which they run: each layer gets what the layers before it now give, and shall give what the
- * original's gave, so that it also makes up for them. Which weights are zero stays. Layers of MatMul, Gemm,
- * ungrouped Conv and recurrent layers of one direction whose shape has not changed, and that the samples
- * reach; others stay as they are (`skipped`). Takes two runs of each sample a layer.
+ * Fits the surviving float32 weights of a pruned ONNX model anew by least squares, layer after layer in the order in which
+ * they run. Each layer gets what the layers before it now give, and is fitted to what the original's gave, so that it
+ * also makes up for them. Weights that are zero stay zero. Fitted are MatMul, Gemm, Conv without groups and recurrent
+ * layers of one direction, if their shape has not changed and the samples reach them; others stay as they are
+ * (`skipped`). It takes two runs of each sample for each layer.
+ *
+ * @param original - The model before pruning: one ONNX file.
+ * @param shrunk - The pruned model, with float32 weights: one ONNX file.
+ * @throws UnsupportedError for other models, or when no layer can be fitted; ArgumentError for a wrong
+ *   option or sample, or models in the wrong order.
  */
 export async function refitLayers(
   original: Source,

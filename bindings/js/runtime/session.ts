@@ -8,11 +8,15 @@ import type { Source } from "../files/source.js";
 
 const textOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
 
-/** What is used of an onnxruntime tensor. */
+/** The part of an onnxruntime tensor that modelshrink uses. */
 export interface OrtTensor {
+  /** The element type: "float32", "int64", … */
   readonly type: string;
+  /** The elements: a typed array, or an array of strings. */
   readonly data: unknown;
+  /** The sizes of the dimensions; none for a single number. */
   readonly dims: readonly number[];
+  /** Frees the tensor's memory, where it is not JavaScript's. */
   dispose?(): void;
 }
 
@@ -26,27 +30,43 @@ interface OrtSession {
   release?(): Promise<void>;
 }
 
-/** What is used of `import * as ort from "onnxruntime-web"` (or "onnxruntime-node"). */
+/** The part of `import * as ort from "onnxruntime-web"` (or "onnxruntime-node") that modelshrink uses. */
 export interface OrtModule {
+  /** The class of sessions. */
   InferenceSession: {
+    /** Loads a model. */
     create(model: Uint8Array, options?: Record<string, unknown>): Promise<unknown>;
   };
-  Tensor: new (type: never, data: never, dims: readonly number[]) => unknown;
+  /** The class of tensors. */
+  Tensor: {
+    /** Makes a tensor of a type from its elements. */
+    new (type: never, data: never, dims: readonly number[]): unknown;
+  };
 }
 
-/** One sample: the model's inputs by name, as onnxruntime tensors or as what makes one. */
-export type Feeds = Readonly<
-  Record<string, OrtTensor | { type?: string; data: unknown; dims: readonly number[] }>
->;
+/** The parts of an onnxruntime tensor that is to be made. */
+export interface TensorParts {
+  /** The element type; by default that of the typed array (a Uint16Array is float16). */
+  type?: string;
+  /** The elements: a typed array, or an array of strings. */
+  data: unknown;
+  /** The sizes of the dimensions; none for a single number. */
+  dims: readonly number[];
+}
 
-/** Runs the model on one sample; gives its outputs by name. */
+/** One sample: a value for every input of the model, by name. */
+export type Feeds = Readonly<Record<string, OrtTensor | TensorParts>>;
+
+/** A function that runs a model on one sample and gives its outputs by name. */
 export type Run = (feeds: Feeds) => Promise<Record<string, OrtTensor>>;
 
-/** A figure of quality, higher is better: what it gives for both models is compared. */
+/** A function that gives a figure of quality for a model that it can run; higher is better. */
 export type Metric = (run: Run) => number | Promise<number>;
 
+/** Samples to run, one after the other. */
 export type Samples = Iterable<Feeds> | AsyncIterable<Feeds>;
 
+/** Gives onnxruntime when `value` is it, or holds it as `default`; throws an ArgumentError otherwise. */
 export function checkOrt(value: unknown): OrtModule {
   const ort = checkObject("ort", value) as Partial<OrtModule> & { default?: unknown };
   if (ort.InferenceSession && ort.Tensor) return ort as OrtModule;
@@ -57,6 +77,7 @@ export function checkOrt(value: unknown): OrtModule {
   );
 }
 
+/** Gives `value` when it is a list of samples; throws an ArgumentError otherwise. */
 export function checkSamples(value: unknown): Samples {
   const isList = typeof value === "object" && value !== null;
   if (isList && (Symbol.iterator in value || Symbol.asyncIterator in value)) {
@@ -75,7 +96,7 @@ const typeOfArray = new Map<string, string>([
   ["Uint16Array", "float16"],
 ]);
 
-/** The bytes of a model of one file. */
+/** Reads the main file of a model whole. */
 export async function bytesOf(source: Source, signal?: AbortSignal): Promise<Uint8Array> {
   const opened = await openSource(source, signal);
   try {
@@ -85,7 +106,7 @@ export async function bytesOf(source: Source, signal?: AbortSignal): Promise<Uin
   }
 }
 
-/** The floats of an output, whatever onnxruntime holds them in. */
+/** Gives the numbers of an output as float32, whatever onnxruntime holds them in. Throws an UnsupportedError for texts. */
 export function floatsOf(name: string, tensor: OrtTensor): Float32Array {
   const { type, data } = tensor;
   if (data instanceof Float32Array) return data;
@@ -100,9 +121,10 @@ export function floatsOf(name: string, tensor: OrtTensor): Float32Array {
   throw new UnsupportedError(`The value "${name}" is of type ${type}, which holds no numbers.`);
 }
 
-/** What errors call the sample of this number. */
+/** Gives the name that errors have for the sample of this number. */
 export const labelOf = (number: number) => `inputs[${number}]`;
 
+/** A model that is loaded in the user's onnxruntime. */
 export class Session {
   readonly #ort: OrtModule;
   readonly #session: OrtSession;
@@ -112,6 +134,7 @@ export class Session {
     this.#session = session;
   }
 
+  /** Loads a model; `what` is its name in errors. Throws a ModelShrinkError of code "unsupported" when it cannot. */
   static async open(ort: OrtModule, model: Uint8Array, what: string): Promise<Session> {
     await init();
     try {
@@ -136,7 +159,7 @@ export class Session {
     return this.#session.outputNames;
   }
 
-  /** `label`: what errors call the feeds. */
+  /** Runs one sample, whose name in errors is `label`; gives all outputs, or those of `fetches`. */
   async run(
     feeds: Feeds,
     label: string,

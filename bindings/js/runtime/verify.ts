@@ -1,4 +1,4 @@
-/** Runs two models side by side. */
+/** verify: runs two models side by side. */
 import { ArgumentError } from "../base/errors.js";
 import { checkKeys, checkObject } from "../base/options.js";
 import type { Source } from "../files/source.js";
@@ -15,39 +15,60 @@ import {
   type Samples,
 } from "./session.js";
 
+/** The options of {@link verify}. */
 export interface VerifyOptions {
   /** The onnxruntime that runs both models. */
   ort: OrtModule;
+  /** The samples to run; other ones than those that calibrated. */
   inputs: Samples;
   /** A figure of quality, higher is better, beside the outputs: accuracy, say. */
   metric?: Metric;
+  /** Ends the work when it is aborted: the promise rejects with its reason. */
   signal?: AbortSignal;
 }
 
+/** The distance between an output of two models, over all samples. */
 export interface OutputComparison {
+  /** The name of the output. */
   name: string;
-  /** Signal to noise ratio in dB over all samples; Infinity when nothing differs. */
+  /** The signal to noise ratio in dB; Infinity when nothing differs. */
   sqnr: number;
+  /** The cosine of the angle between both outputs, −1 to 1. */
   cosine: number;
+  /** The largest difference of an element. */
   maxAbsError: number;
   /**
-   * How many values are NaN or infinite in one model and not the same in the other; left out when none is.
-   * The SQNR is then -Infinity and the cosine 0. What is the same in both counts as 0.
+   * The number of values that are NaN or infinite in one model and not the same in the other; left out when none is. The
+   * SQNR is then -Infinity and the cosine 0. Such values that are the same in both count as 0.
    */
   nonFinite?: number;
-  /** In what fraction of rows (along the last axis) the largest value is the same one. */
+  /** The fraction of rows (along the last axis) whose largest value is the same one; left out for single values. */
   top1Agreement?: number;
 }
 
-export interface Verification {
-  samples: number;
-  outputs: OutputComparison[];
-  /** The output of lowest cosine. */
-  worst: OutputComparison;
-  metric?: { original: number; shrunk: number; /** original − shrunk. */ drop: number };
+/** A metric's figures for two models. */
+export interface MetricComparison {
+  /** The original's figure. */
+  original: number;
+  /** The other model's figure. */
+  shrunk: number;
+  /** The difference original − shrunk. */
+  drop: number;
 }
 
-/** Sums over all samples, in float64. */
+/** The result of {@link verify}. */
+export interface Verification {
+  /** The number of samples that were run. */
+  samples: number;
+  /** All outputs, in the original's order. */
+  outputs: OutputComparison[];
+  /** The output of the lowest cosine. */
+  worst: OutputComparison;
+  /** The figures of the metric; only when there is one. */
+  metric?: MetricComparison;
+}
+
+/** The sums of one output over all samples, in float64. */
 class OutputSums {
   #xx = 0;
   #yy = 0;
@@ -118,7 +139,13 @@ function addOutputs(
   }
 }
 
-/** How far the outputs of `shrunk` are from those of `original`, on the samples. */
+/**
+ * Runs both models on the samples, and says how far the outputs of `shrunk` are from those of `original`. Both must be
+ * ONNX models of one file.
+ *
+ * @throws ArgumentError for a wrong option or sample, or outputs that differ in size;
+ *   UnsupportedError or a ModelShrinkError of code "unsupported" for what onnxruntime cannot load.
+ */
 export async function verify(
   original: Source,
   shrunk: Source,

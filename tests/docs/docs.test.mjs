@@ -57,8 +57,12 @@ function withFixtures(code, known, url) {
 
 const fileOf = ({ name, file }, extension) => file ?? `${name.replaceAll(/\W/g, "-")}.${extension}`;
 
+/** Threads of onnxruntime-web in Node.js wait by spinning, which starves everything else on a busy machine. */
+const oneThread = "ort.env.wasm.numThreads = 1;\n";
+
 async function scriptOf(block, known, url) {
-  const code = withFixtures(block.code, known, url);
+  const isWebInNode = block.where === "node" && block.code.includes('ort from "onnxruntime-web"');
+  const code = (isWebInNode ? oneThread : "") + withFixtures(block.code, known, url);
   if (block.language !== "ts") return code;
   return (await transform(code, { loader: "ts", format: "esm", target: "es2022" })).code;
 }

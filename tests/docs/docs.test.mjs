@@ -12,7 +12,7 @@ import { root } from "../support/run.mjs";
 import { launch, serve } from "../support/chromium.mjs";
 import { readBlocks } from "./blocks.mjs";
 import { freeNames } from "./free-names.mjs";
-import { fixtures, writeFiles } from "./fixtures.mjs";
+import { fixtures, writeFiles, writeImages } from "./fixtures.mjs";
 import { fixtures as pageFixtures } from "./page-fixtures.mjs";
 
 const run = promisify(execFile);
@@ -23,7 +23,8 @@ const blocks = await readBlocks();
 const pages = await pagePaths();
 const manifest = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
 const maxNotRun = 3;
-const timeout = 60_000;
+// No bound on speed, only on hanging.
+const timeout = 300_000;
 
 const folderOf = (page) => join(folder, page.replaceAll(/\W/g, "-"));
 
@@ -31,6 +32,8 @@ let browser;
 
 before(async () => {
   await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  await writeImages();
   for (const page of pages) {
     const modules = join(folderOf(page), "node_modules");
     await mkdir(modules, { recursive: true });

@@ -1,5 +1,6 @@
 // What the blocks use and do not define, their readers' own models and data. Small real ones stand for them here.
-import { readFile, writeFile, mkdir } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as ort from "onnxruntime-node";
 import { calibrate } from "../../dist/runtime.js";
@@ -10,12 +11,25 @@ import { decodeWav } from "../support/speech.mjs";
 import { makeGguf, tinyLlama, weights } from "../support/gguf.mjs";
 import { makeSafetensors } from "../support/safetensors.mjs";
 
-const imagesPerClass = 6;
-const numSamples = 40;
+const imagesPerClass = 4;
+const numImages = 10 * imagesPerClass;
+const numSamples = 24;
+const pixels = 28 * 28;
+const imagesFile = new URL("../../build/docs/images.bin", import.meta.url);
 const frame = 512 + 64;
 const speech = new URL("../support/fixtures/speech.wav", import.meta.url);
 
-const allImages = () => [...batches(calibrationImages(imagesPerClass), 1)].map(({ data }) => data);
+/** The images that {@link writeImages} wrote. */
+function allImages() {
+  const { buffer, byteOffset } = readFileSync(imagesFile);
+  return Array.from(
+    { length: numImages },
+    (_, i) =>
+      new Float32Array(
+        buffer.slice(byteOffset + 4 * pixels * i, byteOffset + 4 * pixels * (i + 1)),
+      ),
+  );
+}
 const feedsOf = (images) => images.map((data) => ({ input: { data, dims: [1, 1, 28, 28] } }));
 const images = () => allImages().slice(0, numSamples);
 const inputs = () => feedsOf(images());
@@ -39,6 +53,12 @@ export const fixtures = {
     return Array.from({ length: 8 }, (_, i) => sound.slice(i * frame, (i + 1) * frame));
   },
 };
+
+/** Writes the images of all fixtures to a small file, once: the data set itself is 150 MB of text. */
+export async function writeImages() {
+  const [{ data }] = batches(calibrationImages(imagesPerClass), numImages);
+  await writeFile(imagesFile, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+}
 
 /** Some samples as the command reads them. */
 function samplesJson() {

@@ -1,20 +1,21 @@
 /**
- * modelshrink/options: what a recipe may say, as data, for forms and help texts: each option's kind, words, default
- * and sentence.
+ * modelshrink/options: the options of a recipe as data, for forms and help texts: each one's kind, words, default and
+ * sentence.
  */
 import { optionTexts } from "./option-texts.js";
 import { recipeOptions } from "./recipe/options.js";
 
 /** One option of a recipe. */
 export interface OptionInfo {
+  /** The key in a recipe. */
   name: string;
-  /** What kind of value it takes. */
+  /** The kind of its value; "other" is an object, an array or a type. */
   kind: "flag" | "word" | "integer" | "other";
-  /** The words that it may be, of kind "word". */
+  /** The words that an option of kind "word" may be; none for others. */
   words: readonly string[];
-  /** What holds when it is left out; undefined where that depends on the type. */
+  /** The value that holds when it is left out; undefined where that depends on the type. */
   default: string | number | boolean | undefined;
-  /** What it does. */
+  /** A sentence or two on its effect. */
   sentence: string;
 }
 

@@ -84,7 +84,9 @@ export type {
   StructuredRecipe,
 } from "./recipe/types.js";
 export type { OneSource, Source } from "./files/source.js";
-export type { Sink, SinkFor } from "./files/sink.js";
+export type { OneSink, Sink, SinkFor } from "./files/sink.js";
+export type { NodeFileHandle, NodeWritable } from "./files/node-types.js";
+export { version } from "./base/version.js";
 export { formatBytes } from "./base/bytes.js";
 export { formatModelInfo, formatPlan, formatReport, formatVerification } from "./text.js";
 export {

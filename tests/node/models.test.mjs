@@ -392,7 +392,7 @@ test("wrong options are refused before anything is opened", async () => {
     [() => shrink(never, "int9"), /"int9"/],
     [() => plan(never, { weights: "int8", mode: "x" }), /mode is "x"/],
     [() => shrink(never, "int8", { sinks: output }), /"sinks"/],
-    [() => shrink(never, "int8", { sink: 7 }), /sink may be/],
+    [() => shrink(never, "int8", { sink: 7 }), /sink is 7; it may be/],
     [() => inspect(never, { workers: 2 }), /"workers"/],
   ]) {
     await assert.rejects(call, (error) => {

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { mkdir, mkdtemp, open, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { ArgumentError, inspect, IntegrityError, ModelShrinkError, shrink } from "modelshrink";
-import { openSource } from "../../dist/files/open.js";
+import { openSource, reusable } from "../../dist/files/open.js";
 import { chainModel } from "../support/onnx.mjs";
+import { makeSafetensors } from "../support/safetensors.mjs";
 
 const model = chainModel([{ name: "w", size: 64 }]);
 let folder;
@@ -50,7 +53,19 @@ test("a source may read into the same buffer again and again", async () => {
   assert.equal((await source.read(4, 4))[0], 1);
 });
 
-test("every kind of source gives the same", async () => {
+/** A stream that gives these chunks. */
+const streamOf = (chunks, type) =>
+  new ReadableStream({
+    ...(type ? { type } : {}),
+    pull(controller) {
+      const chunk = chunks.shift();
+      if (chunk) controller.enqueue(chunk);
+      else controller.close();
+    },
+  });
+
+test("every kind of source gives the same", async (t) => {
+  const handle = await open(path);
   const expected = await inspect(model);
   assert.equal(expected.inputBytes, model.length);
   const kinds = {
@@ -69,14 +84,26 @@ test("every kind of source gives the same", async () => {
       await new Promise((resolve) => setTimeout(resolve, 1));
       return model.slice(offset, offset + length);
     }),
+    request: new Request(`${base}/remote.onnx`),
+    responseBody: new Response(model).body,
+    byteStream: streamOf([model.slice(0, 10), model.slice(10)], "bytes"),
+    otherStream: streamOf([model.slice(0, 10), model.slice(10).buffer]),
+    readable: createReadStream(path),
+    readableOfChunks: Readable.from([Buffer.from(model.slice(0, 3)), model.slice(3)]),
+    iterable: (async function* () {
+      yield model.slice(0, 1);
+      yield model.slice(1);
+    })(),
+    fileHandle: handle,
     record: { "model.onnx": new Blob([model]) },
     recordOfPath: { "model.onnx": path },
   };
+  t.after(() => handle.close());
   for (const [kind, source] of Object.entries(kinds)) {
     const { files, ...found } = await inspect(source);
     assert.deepEqual({ ...found, files: expected.files }, expected, kind);
     const names = { file: "my.onnx", path: "chain.onnx", fileUrl: "chain.onnx" };
-    const remote = kind.startsWith("url") ? "remote.onnx" : "model.onnx";
+    const remote = kind.startsWith("url") || kind === "request" ? "remote.onnx" : "model.onnx";
     assert.deepEqual(files, [{ name: names[kind] ?? remote, bytes: model.length }], kind);
   }
 });
@@ -137,14 +164,18 @@ test("an error of the source's own reaches the caller", async () => {
 
 test("what no model can be read from is refused", async () => {
   for (const [source, pattern] of [
-    [undefined, /undefined/],
-    [7, /number/],
-    [null, /may be a Blob/],
-    [{}, /neither/],
-    [[], /neither/],
+    [undefined, /The source is undefined/],
+    [7, /The source is 7/],
+    [null, /can be read from a Blob or File, .* a ReadableStream, .* a record/],
+    [{}, /The source is {}; .*Wrap what else .* in \{ size, read \}/],
+    [[], /The source is \[\]/],
+    [new Float32Array(1), /The source is Float32Array/],
+    [() => model, /The source is \(\)/],
     [{ size: -1, read: () => model }, /size is -1/],
     [{ size: 1.5, read: () => model }, /size is 1.5/],
-    [{ "model.onnx": 7 }, /number/],
+    [{ "model.onnx": 7 }, /The source's "model.onnx" is 7/],
+    [{ "model.onnx": model, other: { a: model } }, /The source's "other" is {/],
+    ["http://[", /"http:\/\/\[" is no address/],
   ]) {
     await assert.rejects(inspect(source), (error) => {
       assert.ok(error instanceof ArgumentError, String(error));
@@ -178,4 +209,171 @@ test("files and addresses that are not there", async () => {
 test("an abort ends a download", async () => {
   const signal = AbortSignal.timeout(30);
   await assert.rejects(inspect(`${base}/never.onnx`, { signal }), { name: "TimeoutError" });
+});
+
+test("a FileHandle stays open, and is read at any place", async (t) => {
+  const handle = await open(path);
+  t.after(() => handle.close());
+  const { files } = await shrink(handle, "int8");
+  assert.deepEqual(
+    files["model.onnx"].size,
+    (await shrink(model, "int8")).files["model.onnx"].size,
+  );
+  assert.equal((await handle.stat()).size, model.length);
+  const folderHandle = await open(folder);
+  t.after(() => folderHandle.close());
+  await assert.rejects(inspect(folderHandle), { code: "argument", message: /not of a regular/ });
+});
+
+test("a stream that is locked, was read, gives no bytes or fails", async () => {
+  const locked = new Response(model).body;
+  locked.getReader();
+  await assert.rejects(inspect(locked), { code: "argument", message: /locked: another reader/ });
+  const lockedResponse = new Response(model);
+  lockedResponse.body.getReader();
+  await assert.rejects(inspect(lockedResponse), { code: "argument", message: /locked/ });
+  await assert.rejects(inspect(streamOf([])), { code: "argument", message: /gave no bytes/ });
+  await assert.rejects(inspect(Readable.from(["text"])), {
+    code: "argument",
+    message: /gives "text"; its chunks must be bytes/,
+  });
+  const failure = new Error("line cut");
+  const failing = new ReadableStream({ pull: () => Promise.reject(failure) });
+  await assert.rejects(inspect(failing), (error) => error === failure);
+});
+
+/** An endless stream, and what it was cancelled with. */
+function endless(headers) {
+  const found = {};
+  const body = new ReadableStream({
+    pull: (controller) => controller.enqueue(new Uint8Array(1000)),
+    cancel: (reason) => {
+      found.reason = reason;
+    },
+  });
+  return { found, response: new Response(body, { headers }) };
+}
+
+test("a body is held against the length that was announced, while it comes", async () => {
+  const { response, found } = endless({ "content-length": "5000" });
+  await assert.rejects(inspect(response), (error) => {
+    assert.ok(error instanceof IntegrityError, String(error));
+    assert.match(error.message, /more than the 5000 bytes/);
+    return true;
+  });
+  assert.ok(found.reason instanceof IntegrityError);
+  const short = new Response(model, { headers: { "content-length": String(model.length + 1) } });
+  await assert.rejects(inspect(short), { code: "integrity", message: /instead of/ });
+  const encoded = { "content-length": "5", "content-encoding": "gzip" };
+  const { format } = await inspect(new Response(model, { headers: encoded }));
+  assert.equal(format, "onnx");
+  const message = Object.assign(Readable.from([model]), { headers: { "content-length": "7" } });
+  await assert.rejects(inspect(message), { code: "integrity", message: /more than the 7 bytes/ });
+});
+
+test("an abort cancels a stream", async () => {
+  const { response, found } = endless();
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const running = inspect(response.body, { signal: controller.signal });
+  setTimeout(() => controller.abort(reason), 20);
+  await assert.rejects(running, (error) => error === reason);
+  assert.equal(found.reason, reason);
+});
+
+test("a Request is repeated with its headers, for neighbours too, and never beyond a redirect", async (t) => {
+  const seen = [];
+  const big = chainModel([{ name: "w", size: 256 }]);
+  const other = createServer((request, response) => {
+    seen.push(["other", request.headers.authorization]);
+    answer(request, response);
+  });
+  const answer = (request, response) => {
+    const [, begin, last] = /bytes=(\d+)-(\d+)/.exec(request.headers.range);
+    const end = Math.min(Number(last) + 1, big.length);
+    const range = `bytes ${begin}-${end - 1}/${big.length}`;
+    response.writeHead(206, { "content-range": range }).end(big.subarray(Number(begin), end));
+  };
+  const guarded = createServer((request, response) => {
+    seen.push([request.url, request.headers.authorization]);
+    if (request.url === "/moved.onnx") {
+      response.writeHead(302, { location: `http://localhost:${other.address().port}/x` }).end();
+    } else {
+      answer(request, response);
+    }
+  });
+  for (const it of [other, guarded]) {
+    await new Promise((resolve) => it.listen(0, "127.0.0.1", resolve));
+    t.after(() => it.close());
+  }
+  const headers = { authorization: "Bearer key" };
+  const address = `http://127.0.0.1:${guarded.address().port}`;
+  await shrink(new Request(`${address}/a.onnx`, { headers }), "int8");
+  assert.ok(seen.length >= 2, `${seen.length} requests`);
+  assert.ok(seen.every(([, key]) => key === "Bearer key"));
+  seen.length = 0;
+  await shrink(new Request(`${address}/moved.onnx`, { headers }), "int8");
+  const atOther = seen.filter(([where]) => where === "other");
+  assert.ok(atOther.length >= 2 && atOther.every(([, key]) => key === undefined));
+  const post = new Request(address, { method: "POST", body: "x" });
+  await assert.rejects(inspect(post), { code: "argument", message: /method is POST/ });
+});
+
+test("a folder's model may lie in its folder onnx, in several number types", async (t) => {
+  const home = await mkdtemp(join(tmpdir(), "modelshrink-onnx-"));
+  t.after(() => rm(home, { recursive: true }));
+  await mkdir(join(home, "onnx"));
+  const put = (name, bytes) => writeFile(join(home, name), bytes);
+  await put("config.json", "{}");
+  await put("tokenizer.json", "{}");
+  for (const suffix of ["", "_quantized", "_q4f16", "_fp16"]) {
+    await put(`onnx/model${suffix}.onnx`, suffix === "" ? model : "");
+  }
+  const nameOf = async (source) => (await inspect(source)).files[0].name;
+  assert.equal(await nameOf(home), "model.onnx");
+  await put("onnx/decoder_model.onnx", model);
+  await assert.rejects(inspect(home), (error) => {
+    assert.equal(error.code, "argument");
+    assert.match(error.message, /several models .*onnx\/decoder_model\.onnx, onnx\/model\.onnx/);
+    assert.match(error.message, /pass the path of one of them instead of the folder/);
+    return true;
+  });
+  await put("model.json", "{}");
+  await assert.rejects(inspect(home), { code: "format", message: /^"model\.json"/ });
+  const record = { "config.json": model, "onnx/model.onnx": model, "onnx/model_q4.onnx": model };
+  assert.equal(await nameOf(record), "model.onnx");
+  await assert.rejects(inspect({ "a.onnx": model, "a_b.onnx": model }), { code: "argument" });
+});
+
+test("links of Hugging Face's cache are followed at any depth, others are not", async (t) => {
+  const home = await mkdtemp(join(tmpdir(), "modelshrink-hub-"));
+  t.after(() => rm(home, { recursive: true }));
+  const repository = join(home, "models--a--b");
+  const snapshot = join(repository, "snapshots/rev/unet");
+  await mkdir(join(repository, "blobs"), { recursive: true });
+  await mkdir(snapshot, { recursive: true });
+  const index = { weight_map: { a: "m-1.safetensors" } };
+  const shard = makeSafetensors([
+    { name: "a", dtype: "F32", shape: [64, 64], data: new Float32Array(4096).fill(1) },
+  ]);
+  await writeFile(join(repository, "blobs/1"), JSON.stringify(index));
+  await writeFile(join(repository, "blobs/2"), shard);
+  await symlink("../../../blobs/1", join(snapshot, "m.safetensors.index.json"));
+  await symlink("../../../blobs/2", join(snapshot, "m-1.safetensors"));
+  assert.equal((await inspect(snapshot)).tensors.length, 1);
+  await rename(join(repository, "blobs/2"), join(home, "outside"));
+  await rm(join(snapshot, "m-1.safetensors"));
+  await symlink(join(home, "outside"), join(snapshot, "m-1.safetensors"));
+  await assert.rejects(inspect(snapshot), { code: "argument", message: /is a link to/ });
+});
+
+test("what can be read only once serves those who read twice", async () => {
+  for (const once of [() => new Response(model), () => Readable.from([model])]) {
+    const source = await reusable(once());
+    for (let i = 0; i < 2; i++) assert.equal((await inspect(source)).inputBytes, model.length);
+    const record = await reusable({ "m.onnx": once() });
+    for (let i = 0; i < 2; i++) assert.equal((await inspect(record)).files[0].name, "m.onnx");
+  }
+  const blob = new Blob([model]);
+  assert.equal(await reusable(blob), blob);
 });

@@ -35,6 +35,12 @@ export class ModelShrinkError extends Error {
     this.tensor = details.tensor;
     this.offset = details.offset;
   }
+
+  /** What `JSON.stringify` keeps: the name, message and code, and the tensor and offset where there are any. */
+  toJSON(): Record<string, string | number | undefined> {
+    const { name, message, code, tensor, offset } = this;
+    return { name, message, code, tensor, offset };
+  }
 }
 
 /** Says that a file breaks a rule of its format. */

@@ -51,6 +51,13 @@ export const mainFilePatterns: readonly RegExp[] = Object.values(formats)
   .sort((a, b) => a.preference - b.preference)
   .map(({ pattern }) => pattern);
 
+/** What is appended to the name of an ONNX model for each of its number types, as transformers.js looks for them. */
+const variant = /_(?:fp16|quantized|int8|uint8|bnb4|q[124](?:f16)?)(?=\.onnx$)/i;
+
+/** Whether `name` is the ONNX model `plain` with its weights stored otherwise: "model_q4.onnx" of "model.onnx". */
+export const isVariantOf = (name: string, plain: string): boolean =>
+  name !== plain && name.replace(variant, "") === plain;
+
 /** The endings of main files' names, each once, without the dot. */
 export const mainFileExtensions: readonly string[] = [
   ...new Set(Object.values(formats).flatMap(({ extension }) => [extension(1), extension(2)])),

@@ -1,5 +1,7 @@
 /** Keeps long work interruptible: other tasks get their turn, aborts get through. */
 
+import type { AbortSignal } from "./platform-types.js";
+
 /** At 60 frames a second a frame lasts 17 ms. */
 const maxBusyMilliseconds = 12;
 

@@ -7,13 +7,18 @@ import {
   OutOfMemoryError,
   type ErrorCode,
 } from "../base/errors.js";
+import type {
+  Response as AnyResponse,
+  URL as AnyURL,
+  WebAssemblyModule,
+} from "../base/platform-types.js";
 import createModule from "./modelshrink.mjs";
 import type { CoreError, CoreModule } from "./types.js";
 
 /** The options of {@link init}. */
 export interface InitOptions {
   /** The core's binary, or a URL that it is fetched from; by default the file that the package has. */
-  wasm?: URL | Response | BufferSource | WebAssembly.Module;
+  wasm?: AnyURL | AnyResponse | ArrayBuffer | ArrayBufferView<ArrayBuffer> | WebAssemblyModule;
   /** Chooses between the two default binaries: "auto" (the default) asks the engine whether it has SIMD. */
   simd?: "auto" | boolean;
 }
@@ -145,7 +150,7 @@ export async function init(options: InitOptions = {}): Promise<InitInfo> {
 }
 
 /** What the loaded core was made from, for workers. */
-export function compiledCore(): WebAssembly.Module {
+export function compiledCore(): WebAssemblyModule {
   if (binary) return binary;
   throw new ModelShrinkError("The core is not loaded.", "internal");
 }

@@ -1,5 +1,6 @@
 import type { RawFile } from "./raw.js";
 
+/** A Blob, or a File, whose name it keeps. */
 export function fromBlob(blob: Blob): RawFile {
   const name = "name" in blob && typeof blob.name === "string" ? { name: blob.name } : {};
   return {

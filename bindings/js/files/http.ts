@@ -2,6 +2,7 @@
 import { IntegrityError, ModelShrinkError } from "../base/errors.js";
 import { fromBlob } from "./blob.js";
 import type { RawFile, RawFileSet } from "./raw.js";
+import { blobOfResponse } from "./stream.js";
 
 /** Asked first: enough for most headers. */
 const firstBytes = 65536;
@@ -20,30 +21,57 @@ function contentRangeOf(response: Response): ContentRange | undefined {
   return isSane ? { begin, end: last + 1, total } : undefined;
 }
 
-/** Ranges of an encoded body count encoded bytes, which nobody can decode from the middle. */
+/** Whether ranges of the body count encoded bytes, which nobody can decode from the middle. */
 const isEncoded = (response: Response) =>
   !/^(identity)?$/i.test(response.headers.get("content-encoding") ?? "");
 
 const versionOf = (response: Response) =>
   response.headers.get("etag") ?? response.headers.get("last-modified") ?? undefined;
 
-const nameOf = (url: string) => decodeURIComponent(new URL(url).pathname.split("/").at(-1) ?? "");
+/** `text` as an address, relative to `base` where that is given; undefined when it is none. */
+export function parseUrl(text: string, base?: string): URL | undefined {
+  try {
+    return new URL(text, base);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The last part of an address's path, decoded where that is possible. */
+export function nameOfUrl(url: string): string {
+  const name = new URL(url).pathname.split("/").at(-1) ?? "";
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
 
 const statusError = (url: string, { status }: Response) =>
   new ModelShrinkError(`${url} gave HTTP status ${status}.`, "io");
 
+/** Makes requests as the user's own one is made, where there is one: with its headers and credentials. */
 class HttpClient {
   readonly #signal: AbortSignal | undefined;
+  readonly #template: Request | undefined;
 
-  constructor(signal: AbortSignal | undefined) {
+  constructor(signal: AbortSignal | undefined, template: Request | undefined) {
     this.#signal = signal;
+    this.#template = template;
+  }
+
+  /** Headers of the user's own request are for the address that it names, not for where that redirects to. */
+  get followsRedirects(): boolean {
+    return this.#template === undefined;
   }
 
   async get(url: string, range?: { offset: number; length: number }): Promise<Response> {
-    const headers: Record<string, string> = { "accept-encoding": "identity" };
-    if (range) headers.range = `bytes=${range.offset}-${range.offset + range.length - 1}`;
+    const headers = new Headers(this.#template?.headers);
+    headers.set("accept-encoding", "identity");
+    if (range) headers.set("range", `bytes=${range.offset}-${range.offset + range.length - 1}`);
+    const init = this.#signal ? { headers, signal: this.#signal } : { headers };
     try {
-      return await fetch(url, this.#signal ? { headers, signal: this.#signal } : { headers });
+      return await fetch(this.#template ? new Request(url, this.#template) : url, init);
     } catch (cause) {
       throw this.#failure(url, cause);
     }
@@ -62,13 +90,9 @@ class HttpClient {
     if (!response.ok) throw statusError(url, response);
     let blob;
     try {
-      blob = await response.blob();
+      blob = await blobOfResponse(response, url, this.#signal);
     } catch (cause) {
-      throw this.#failure(url, cause);
-    }
-    const announced = response.headers.get("content-length");
-    if (announced !== null && !isEncoded(response) && Number(announced) !== blob.size) {
-      throw new IntegrityError(`${url} gave ${blob.size} bytes instead of ${announced}.`);
+      throw cause instanceof ModelShrinkError ? cause : this.#failure(url, cause);
     }
     const version = versionOf(response);
     return { ...fromBlob(blob), ...(version === undefined ? {} : { version }) };
@@ -101,9 +125,9 @@ class RangedFile implements RawFile {
   ) {
     this.#client = client;
     this.#url = url;
-    this.#finalUrl = response.url || url;
+    this.#finalUrl = (client.followsRedirects && response.url) || url;
     this.#first = first;
-    this.name = nameOf(url);
+    this.name = nameOfUrl(url);
     this.size = total;
     this.version = versionOf(response);
   }
@@ -147,7 +171,7 @@ class RangedFile implements RawFile {
 async function openFile(client: HttpClient, url: string): Promise<RawFile | undefined> {
   const response = await client.get(url, { offset: 0, length: firstBytes });
   if (response.status === 404) return undefined;
-  const name = nameOf(url);
+  const name = nameOfUrl(url);
   const isEmpty = response.status === 416 && response.headers.get("content-range") === "bytes */0";
   if (isEmpty) return { name, size: 0, read: () => new Uint8Array(0) };
   if (response.status === 200) return { ...(await client.whole(response, url)), name };
@@ -167,8 +191,13 @@ async function openFile(client: HttpClient, url: string): Promise<RawFile | unde
   return new RangedFile(client, url, response, range.total, first);
 }
 
-export async function openUrl(url: URL, signal?: AbortSignal): Promise<RawFileSet> {
-  const client = new HttpClient(signal);
+/** The file at `url` and its neighbours; `template` is the user's own request for it, whose method must be GET. */
+export async function openUrl(
+  url: URL,
+  signal?: AbortSignal,
+  template?: Request,
+): Promise<RawFileSet> {
+  const client = new HttpClient(signal, template);
   const main = await openFile(client, url.href);
   if (!main) throw new ModelShrinkError(`${url.href} gave HTTP status 404.`, "io");
   return {

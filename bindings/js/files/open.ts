@@ -1,11 +1,16 @@
 /** Everything a model can be read from, as one thing: files with a size and random access. */
-import { openPath } from "#files";
+import { openNodeHandle, openPath } from "#files";
 import { ArgumentError, ModelShrinkError } from "../base/errors.js";
+import { show } from "../base/options.js";
+import { hasMethods, isA } from "../base/tags.js";
 import { fromBlob } from "./blob.js";
-import { openUrl } from "./http.js";
+import { isFileHandle, isFolderHandle, openFolderHandle, openHandle } from "./handle.js";
+import { nameOfUrl, openUrl, parseUrl } from "./http.js";
 import { mainFileOf } from "./main-file.js";
+import type { NodeFileHandle } from "./node-types.js";
 import { alone, type RandomAccess, type RawFile, type RawFileSet, windowed } from "./raw.js";
-import type { OpenFile, OpenFileSet } from "./source.js";
+import type { OpenFile, OpenFileSet, Source } from "./source.js";
+import { announcedBytes, blobOfResponse, blobOfStream } from "./stream.js";
 
 const defaultName = "model.onnx";
 
@@ -17,25 +22,44 @@ function fromBytes(bytes: Uint8Array): RawFile {
   };
 }
 
-async function fromResponse(response: Response): Promise<RawFile> {
+async function blobOf(response: Response, signal?: AbortSignal): Promise<Blob> {
   const where = response.url || "The response";
   if (!response.ok) {
     throw new ModelShrinkError(`${where} gave HTTP status ${response.status}.`, "io");
   }
-  if (response.bodyUsed) {
-    throw new ArgumentError(`${where}: the response's body is already used.`);
-  }
-  const name = response.url ? new URL(response.url).pathname.split("/").at(-1) : "";
-  return { ...fromBlob(await response.blob()), ...(name ? { name } : {}) };
+  const blob = await blobOfResponse(response, where, signal);
+  const name = response.url ? nameOfUrl(response.url) : "";
+  return name ? new File([blob], name) : blob;
 }
 
-function isRandomAccess(value: object): value is RandomAccess {
-  return "size" in value && "read" in value && typeof value.read === "function";
+/** A stream's bytes; an http.IncomingMessage of Node.js announces how many there are. */
+async function blobOfIterable(stream: object, signal?: AbortSignal): Promise<Blob> {
+  const { headers } = stream as { headers?: Readonly<Record<string, unknown>> };
+  const size = headers && announcedBytes((name) => headers[name]);
+  const blob = await blobOfStream(stream, { what: "The stream", signal, size });
+  if (blob.size > 0) return blob;
+  throw new ArgumentError("The stream gave no bytes: pass it before anything else has read it.");
 }
 
-function isPlainRecord(value: object): value is Record<string, unknown> {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+function openRequest(request: Request, signal?: AbortSignal): Promise<RawFileSet> {
+  if (request.method === "GET") return openUrl(new URL(request.url), signal, request);
+  throw new ArgumentError(
+    `The request's method is ${request.method}: models are read by GET. Pass the response of fetch().`,
+  );
+}
+
+function openAddress(address: string, signal?: AbortSignal): Promise<RawFileSet> {
+  if (!/^(https?|file):\/\//i.test(address)) return openPath(address, signal);
+  const url = parseUrl(address);
+  if (!url) throw new ArgumentError(`The source ${show(address)} is no address.`);
+  return url.protocol === "file:" ? openPath(url) : openUrl(url, signal);
+}
+
+function isPlainRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (!isA(value, "Object") || Symbol.asyncIterator in (value as object)) return false;
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  // Records of other realms have another Object.prototype, which is the end of their chain, too.
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 /** Runs one piece of work after the other. */
@@ -75,40 +99,128 @@ interface OpenOptions {
   inTurn: Queue;
 }
 
-async function openAny(source: unknown, options: OpenOptions): Promise<RawFileSet> {
-  const { signal, inTurn } = options;
-  if (typeof source === "string") {
-    if (/^file:\/\//i.test(source)) return openPath(new URL(source));
-    return /^https?:\/\//i.test(source) ? openUrl(new URL(source), signal) : openPath(source);
-  }
-  if (source instanceof URL) {
-    return source.protocol === "file:" ? openPath(source) : openUrl(source, signal);
-  }
-  if (source instanceof Uint8Array) return alone(fromBytes(source));
-  if (source instanceof ArrayBuffer) return alone(fromBytes(new Uint8Array(source)));
-  if (source instanceof Blob) return alone(fromBlob(source));
-  if (source instanceof Response) return alone(await fromResponse(source));
-  if (typeof source !== "object" || source === null) {
-    throw new ArgumentError(
-      `A model cannot be read from ${typeof source}; it may be a Blob, File, ArrayBuffer, ` +
-        "Uint8Array, Response, URL, path (Node.js), { size, read } or a record of those.",
-    );
-  }
-  if (isRandomAccess(source)) return alone(fromRandomAccess(source, inTurn));
-  return openRecord(source, options);
+/** One kind of source. */
+interface Kind {
+  /** What errors call it. */
+  title: string;
+  is: (value: unknown) => boolean;
+  open: (value: unknown, options: OpenOptions) => Promise<RawFileSet>;
+  /** Of what can be read only once: all its bytes. */
+  read?: (value: unknown, signal?: AbortSignal) => Promise<Blob>;
+  /** Whether it is a set of files, which cannot be one of a record's files. */
+  isSet?: boolean;
 }
 
-async function openRecord(source: object, options: OpenOptions): Promise<RawFileSet> {
-  const names = isPlainRecord(source) ? Object.keys(source) : [];
-  if (!isPlainRecord(source) || names.length === 0) {
-    throw new ArgumentError(
-      "A model cannot be read from this object: it is neither { size, read } nor a record of files.",
-    );
+/** A row of the table of kinds, whose file has no neighbours. */
+const oneFile = (
+  title: string,
+  is: (value: unknown) => boolean,
+  open: (value: never, options: OpenOptions) => RawFile | Promise<RawFile>,
+): Kind => ({
+  title,
+  is,
+  open: async (value, options) => alone(await open(value as never, options)),
+});
+
+/** A row for what can be read only once. */
+const onlyOnce = (
+  title: string,
+  is: (value: unknown) => boolean,
+  read: (value: never, signal?: AbortSignal) => Promise<Blob>,
+): Kind => ({
+  title,
+  is,
+  read: (value, signal) => read(value as never, signal),
+  open: async (value, { signal }) => alone(fromBlob(await read(value as never, signal))),
+});
+
+/** Every kind of source; the first that fits is taken. */
+const kinds: readonly Kind[] = [
+  oneFile("a Blob or File", (it) => isA(it, "Blob", "File"), fromBlob),
+  oneFile("a Uint8Array", (it) => isA(it, "Uint8Array"), fromBytes),
+  oneFile(
+    "an ArrayBuffer",
+    (it) => isA(it, "ArrayBuffer"),
+    (buffer: ArrayBuffer) => fromBytes(new Uint8Array(buffer)),
+  ),
+  {
+    title: "a URL",
+    is: (it) => isA(it, "URL"),
+    open: async (it, { signal }) => openAddress((it as URL).href, signal),
+  },
+  {
+    title: "a string with an address or (Node.js) a path",
+    is: (it) => typeof it === "string",
+    open: async (it, { signal }) => openAddress(it as string, signal),
+  },
+  {
+    title: "a Request",
+    is: (it) => isA(it, "Request"),
+    open: async (it, { signal }) => openRequest(it as Request, signal),
+  },
+  onlyOnce("a Response", (it) => isA(it, "Response"), blobOf),
+  oneFile("a FileSystemFileHandle", isFileHandle, openHandle),
+  {
+    title: "a FileSystemDirectoryHandle",
+    is: isFolderHandle,
+    open: (it) => openFolderHandle(it as FileSystemDirectoryHandle),
+    isSet: true,
+  },
+  oneFile(
+    "a FileHandle (Node.js)",
+    (it) => hasMethods(it, "read", "stat") && typeof (it as { fd?: unknown }).fd === "number",
+    (handle: NodeFileHandle) => openNodeHandle(handle),
+  ),
+  onlyOnce(
+    "a ReadableStream, a Readable (Node.js) or another asynchronous iterable of bytes",
+    (it) =>
+      hasMethods(it, "getReader") ||
+      (typeof it === "object" && it !== null && Symbol.asyncIterator in it),
+    blobOfIterable,
+  ),
+  oneFile(
+    "an object { size, read(offset, length) }",
+    (it) => hasMethods(it, "read") && "size" in it,
+    (source: RandomAccess, { inTurn }) => fromRandomAccess(source, inTurn),
+  ),
+  {
+    title: "a record of those by the files' names",
+    is: (it) => isPlainRecord(it) && Object.keys(it).length > 0,
+    open: (it, options) => openRecord(it as Readonly<Record<string, unknown>>, options),
+    isSet: true,
+  },
+];
+
+function kindOf(value: unknown, name: string, isInRecord = false): Kind {
+  const allowed = isInRecord ? kinds.filter(({ isSet }) => !isSet) : kinds;
+  const kind = allowed.find(({ is }) => is(value));
+  if (kind) return kind;
+  throw new ArgumentError(
+    `${name} is ${show(value)}; a model can be read from ${allowed.map(({ title }) => title).join(", ")}. ` +
+      "Wrap what else can be read at any place in { size, read }, and what cannot in a ReadableStream.",
+  );
+}
+
+/** Checks the whole source before anything of it is opened. */
+function checkSource(source: unknown): Kind {
+  const kind = kindOf(source, "The source");
+  if (isPlainRecord(source) && kind.isSet) {
+    for (const [name, value] of Object.entries(source)) {
+      kindOf(value, `The source's "${name}"`, true);
+    }
   }
-  const main = mainFileOf(names);
+  return kind;
+}
+
+async function openRecord(
+  source: Readonly<Record<string, unknown>>,
+  options: OpenOptions,
+): Promise<RawFileSet> {
+  const main = mainFileOf(Object.keys(source));
   const folder = main.slice(0, main.lastIndexOf("/") + 1);
   const openOne = async (name: string) => {
-    const { main: file } = await openAny(source[folder + name], options);
+    const value = source[folder + name];
+    const { main: file } = await kindOf(value, `The source's "${name}"`, true).open(value, options);
     return { ...file, read: file.read.bind(file), name };
   };
   return {
@@ -131,8 +243,9 @@ function toOpenFile(raw: RawFile, name: string): OpenFile {
   };
 }
 
+/** Opens a source's main file, and others as they are asked for. */
 export async function openSource(source: unknown, signal?: AbortSignal): Promise<OpenFileSet> {
-  const set = await openAny(source, { signal, inTurn: newQueue() });
+  const set = await checkSource(source).open(source, { signal, inTurn: newQueue() });
   const files = [toOpenFile(set.main, set.main.name || defaultName)];
   return {
     main: files[0]!,
@@ -147,4 +260,23 @@ export async function openSource(source: unknown, signal?: AbortSignal): Promise
       for (const file of files) await file.close();
     },
   };
+}
+
+/** One file as a source that can be opened again and again. */
+function reusableFile(value: unknown, name: string, signal?: AbortSignal): unknown {
+  const kind = kindOf(value, name);
+  return kind.read ? kind.read(value, signal) : value;
+}
+
+/** The same source for those who open it more than once: what can be read only once is read into memory. */
+export async function reusable(source: unknown, signal?: AbortSignal): Promise<Source> {
+  checkSource(source);
+  if (!isPlainRecord(source) || !kinds.at(-1)!.is(source)) {
+    return (await reusableFile(source, "The source", signal)) as Source;
+  }
+  const files: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(source)) {
+    files[name] = await reusableFile(value, `The source's "${name}"`, signal);
+  }
+  return files as Source;
 }

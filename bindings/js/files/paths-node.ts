@@ -1,3 +1,3 @@
 /** Paths in the file system, which only Node.js has. */
-export { openPath } from "./node/file-source.js";
+export { openNodeHandle, openPath } from "./node/file-source.js";
 export { pathTarget } from "./node/file-target.js";

@@ -1,19 +1,40 @@
-/** Browsers, workers and edge runtimes have no paths: files are Blobs there. */
+/** Browsers, workers and edge runtimes have no paths: files are Blobs there, and addresses are relative to the page. */
 import { ArgumentError } from "../base/errors.js";
-import type { RawFileSet } from "./raw.js";
+import { openUrl, parseUrl } from "./http.js";
+import type { OpenPath, RawFile } from "./raw.js";
 import type { Target } from "./sink.js";
 
-/** Rejects with an ArgumentError that says what to pass instead. */
-export const openPath = (path: string | URL): Promise<RawFileSet> =>
-  Promise.reject(
+/** What addresses are relative to: the page, or a worker's own file; undefined where neither is on a server. */
+function baseAddress(): string | undefined {
+  const { document, location } = globalThis as { document?: Document; location?: Location };
+  const base = document?.baseURI ?? location?.href;
+  return base !== undefined && /^https?:/i.test(base) ? base : undefined;
+}
+
+/**
+ * Opens an address that is relative to the page. Rejects with an ArgumentError where there is no page on a server, and
+ * for `file:` addresses.
+ */
+export const openPath: OpenPath = (path, signal) => {
+  const base = baseAddress();
+  const isRelative = typeof path === "string" && base !== undefined;
+  const address = isRelative ? parseUrl(path, base) : undefined;
+  if (address && address.protocol !== "file:") return openUrl(address, signal);
+  return Promise.reject(
     new ArgumentError(
       `"${String(path)}" is a path, which only Node.js can open: pass a URL, a Blob or bytes.`,
     ),
   );
+};
+
+/** Rejects with an ArgumentError: only Node.js has such handles. */
+export const openNodeHandle = (): Promise<RawFile> =>
+  Promise.reject(new ArgumentError("Only Node.js can read a FileHandle of its own."));
 
 /** Throws an ArgumentError that says what to pass instead. */
-export function pathTarget(path: string): Target {
+export function pathTarget(path: string | URL): Target {
   throw new ArgumentError(
-    `sink is "${path}", a path, which only Node.js can write: pass a Sink object.`,
+    `sink is "${String(path)}", a path, which only Node.js can write: pass a FileSystemFileHandle, ` +
+      "a WritableStream or a Sink object.",
   );
 }

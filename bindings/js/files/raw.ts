@@ -1,5 +1,6 @@
 /** Files that are read in pieces: every kind of source becomes one. */
 import { IntegrityError } from "../base/errors.js";
+import type { AbortSignal, URL } from "../base/platform-types.js";
 
 /** Bytes that are read piece by piece, wherever they are. */
 export interface RandomAccess {
@@ -32,6 +33,9 @@ export interface RawFileSet {
   /** Opens the file of this name, relative to the main file's folder; undefined when there is none. */
   open(name: string): Promise<RawFile | undefined>;
 }
+
+/** Opens a path, or what a string means where there are no paths; `signal` ends what it reads from a network. */
+export type OpenPath = (path: string | URL, signal?: AbortSignal) => Promise<RawFileSet>;
 
 /** Makes a set of one file, which has no neighbours. */
 export const alone = (main: RawFile): RawFileSet => ({

@@ -1,5 +1,11 @@
 /** Takers of the output of a run. */
+import type {
+  FileSystemFileHandle,
+  FileSystemWritableFileStream,
+  WritableStream,
+} from "../base/platform-types.js";
 import type { CoreFile, CoreReport, CoreTensorReport } from "../core/types.js";
+import type { NodeWritable } from "./node-types.js";
 import type { OpenFile } from "./source.js";
 
 /**
@@ -19,8 +25,22 @@ export interface Sink {
   abort(reason: unknown): void | Promise<void>;
 }
 
-/** Gives a Sink for the output file of this name and size in bytes. */
-export type SinkFor = (name: string, size: number) => Sink | Promise<Sink>;
+/**
+ * A sink for one file. A FileSystemFileHandle and what its `createWritable()` gives are written at any place; an
+ * aborted run leaves the old file. A WritableStream and a Node.js Writable get their bytes from front to end, and are
+ * closed then, or aborted.
+ */
+export type OneSink =
+  Sink | FileSystemFileHandle | FileSystemWritableFileStream | WritableStream | NodeWritable;
+
+/** Gives a sink for the output file of this name and size in bytes. */
+export type SinkFor = (name: string, size: number) => OneSink | Promise<OneSink>;
+
+/**
+ * What a sink says of a piece that it does not take: it has these bytes, or is not yet ready for them and will name
+ * the unit as `wanted` again.
+ */
+export type Ignored = "ignored";
 
 /** A run's inputs, order and outputs: enough to know whether a later run is the same one. */
 export interface RunIdentity {
@@ -46,7 +66,9 @@ export type FinishedUnits = ReadonlyMap<number, CoreTensorReport | undefined>;
 export interface FileSetSink {
   /** Gives the units that an earlier run has finished. */
   open(run: RunIdentity): Promise<FinishedUnits>;
-  write(piece: Piece): void | Promise<void>;
+  write(piece: Piece): undefined | Ignored | Promise<void>;
+  /** A unit that ran already and has to run again now, before any other: its bytes came before their turn. */
+  wanted?(): number | undefined;
   /** Gives memory of `size` bytes that an earlier piece no longer needs, when there is some. */
   spare?(size: number): Uint8Array<ArrayBuffer> | undefined;
   /** Is called when every byte of the unit was written. */
@@ -60,4 +82,6 @@ export interface Target {
   /** Gives the main file's name, if the target decides it. */
   mainName(planned: CoreReport): Promise<string | undefined>;
   sink(): FileSetSink;
+  /** Nothing will be written: the run failed, maybe before it began. */
+  abandon?(reason: unknown): Promise<void>;
 }

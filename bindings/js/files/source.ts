@@ -1,14 +1,40 @@
 /** Sources of models, and their files once they are open. */
+import type {
+  Blob,
+  FileSystemDirectoryHandle,
+  FileSystemFileHandle,
+  ReadableStream,
+  Request,
+  Response,
+  URL,
+} from "../base/platform-types.js";
+import type { NodeFileHandle } from "./node-types.js";
 import type { RandomAccess } from "./raw.js";
 
-/** A source of one file; a string is a path (Node.js) or a URL. */
-export type OneSource = Blob | ArrayBuffer | Uint8Array | Response | URL | string | RandomAccess;
+/**
+ * A source of one file. A string is a path (Node.js) or an address; in a page one without a scheme is relative to the
+ * page. Streams, Node.js Readables and other asynchronous iterables give bytes, and are read to their ends. A
+ * NodeFileHandle (`fs.promises.open`) stays open.
+ */
+export type OneSource =
+  | Blob
+  | ArrayBuffer
+  | Uint8Array
+  | Response
+  | Request
+  | ReadableStream
+  | AsyncIterable<Uint8Array>
+  | FileSystemFileHandle
+  | NodeFileHandle
+  | URL
+  | string
+  | RandomAccess;
 
 /**
- * A source of a model: its file; its main file as a path or URL, whose neighbours are found by their names; a folder's
- * path (Node.js); or a record of all its files by name.
+ * A source of a model: its file; its main file as a path or address, whose neighbours are found by their names; a
+ * folder's path (Node.js) or handle; or a record of all its files by name.
  */
-export type Source = OneSource | Record<string, OneSource>;
+export type Source = OneSource | FileSystemDirectoryHandle | Readonly<Record<string, OneSource>>;
 
 /** An opened file; `read` gives exactly what is asked, or throws. */
 export interface OpenFile {

@@ -1,21 +1,7 @@
-/** Where a model goes: memory by default, files in Node.js, or whatever the user brings. */
-import { pathTarget } from "#files";
-import {
-  ArgumentError,
-  IntegrityError,
-  ModelShrinkError,
-  OutOfMemoryError,
-} from "../base/errors.js";
+/** What a run writes into: memory by default; and the checks of what any sink is given. */
+import { IntegrityError, ModelShrinkError, OutOfMemoryError } from "../base/errors.js";
 import type { CoreTensorReport } from "../core/types.js";
-import type {
-  SinkFor,
-  FinishedUnits,
-  RunIdentity,
-  Piece,
-  Target,
-  FileSetSink,
-  Sink,
-} from "./sink.js";
+import type { FileSetSink, FinishedUnits, Piece, RunIdentity } from "./sink.js";
 
 const nothing: FinishedUnits = new Map();
 
@@ -36,7 +22,7 @@ export class MemorySink implements FileSetSink {
     return Promise.resolve(nothing);
   }
 
-  write({ file, offset, bytes }: Piece): void {
+  write({ file, offset, bytes }: Piece): undefined {
     this.#files[file]?.bytes.set(bytes, offset);
   }
 
@@ -58,90 +44,6 @@ export class MemorySink implements FileSetSink {
     this.#files = [];
     return Object.fromEntries(blobs);
   }
-}
-
-const sinkMethods = ["open", "write", "close", "abort"];
-
-function isSink(value: unknown): value is Sink {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    sinkMethods.every(
-      (name) => name in value && typeof (value as Record<string, unknown>)[name] === "function",
-    )
-  );
-}
-
-/** Passes each file on to a Sink of its own. The main file, the first, becomes visible last. */
-class SinkPerFile implements FileSetSink {
-  readonly #sinkFor: SinkFor;
-  readonly #sinks: Sink[] = [];
-
-  constructor(sinkFor: SinkFor) {
-    this.#sinkFor = sinkFor;
-  }
-
-  async open({ files }: RunIdentity): Promise<FinishedUnits> {
-    for (const { name, sizeBytes } of files) {
-      const sink: unknown = await this.#sinkFor(name, sizeBytes);
-      if (!isSink(sink)) {
-        throw new ArgumentError(
-          `sink("${name}") must give an object with ${sinkMethods.join(", ")}.`,
-        );
-      }
-      this.#sinks.push(sink);
-      await sink.open(sizeBytes);
-    }
-    return nothing;
-  }
-
-  async write({ file, offset, bytes }: Piece): Promise<void> {
-    await this.#sinks[file]?.write(offset, bytes);
-  }
-
-  finish(): void {
-    // A user's sink knows no units.
-  }
-
-  async close(): Promise<void> {
-    for (const sink of this.#sinks.slice(1)) await sink.close();
-    await this.#sinks[0]?.close();
-  }
-
-  async abort(reason: unknown): Promise<void> {
-    for (const sink of this.#sinks) await sink.abort(reason);
-  }
-}
-
-function onlyOne(sink: Sink): SinkFor {
-  let taken = false;
-  return (name) => {
-    if (taken) {
-      throw new ArgumentError(
-        `The output has several files (the second is "${name}"): give a path or (name, size) => Sink.`,
-      );
-    }
-    taken = true;
-    return sink;
-  };
-}
-
-const ownSink = (sinkFor: SinkFor): Target => ({
-  mainName: () => Promise.resolve(undefined),
-  sink: () => new SinkPerFile(sinkFor),
-});
-
-/** What the options `sink` and `resume` name; undefined for memory. */
-export function targetFromOption(sink: unknown, resume: boolean): Target | undefined {
-  if (typeof sink === "string") return pathTarget(sink, resume);
-  if (resume) throw new ArgumentError("resume needs a path as sink.");
-  if (sink === undefined) return undefined;
-  if (typeof sink === "function") return ownSink(sink as SinkFor);
-  if (isSink(sink)) return ownSink(onlyOne(sink));
-  throw new ArgumentError(
-    "sink may be a path (Node.js), an object with open, write, close and abort, or a function " +
-      "that gives one for each file.",
-  );
 }
 
 /** Passes writes on, holds them against the promised sizes, and ends when none is under way. */
@@ -178,11 +80,18 @@ export class CheckedSink {
         `${length} bytes at ${piece.offset} lie outside the planned ${size} bytes.`,
       );
     }
+    const result = this.#sink.write(piece);
+    if (result === "ignored") return;
     this.written += length;
-    const work = Promise.resolve(this.#sink.write(piece));
+    const work = Promise.resolve(result);
     const settled = work.catch(() => undefined).finally(() => this.#writes.delete(settled));
     this.#writes.add(settled);
     await work;
+  }
+
+  /** A unit that the sink needs again, before any other. */
+  wanted(): number | undefined {
+    return this.#sink.wanted?.();
   }
 
   spare(size: number): Uint8Array<ArrayBuffer> | undefined {

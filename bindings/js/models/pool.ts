@@ -57,11 +57,11 @@ export class WorkerPool {
   }
 
   /**
-   * Takes units from `queue` until it is empty, as `here` does meanwhile. `take` gets what each of them found, in the
-   * order in which they end. A worker that does not start leaves its units to the others and to `here`.
+   * Runs the units that `next` gives until it gives none, as `here` does meanwhile. `take` gets what each of them found,
+   * in the order in which they end. A worker that does not start leaves its units to the others and to `here`.
    */
   async run(
-    queue: number[],
+    next: () => number | undefined,
     take: Take,
     workers: number,
     here: () => Promise<void>,
@@ -69,7 +69,7 @@ export class WorkerPool {
     const ports = startWorkers(workers);
     const ownWork = here();
     try {
-      const served = ports.map((port) => this.#serve(port, queue, take, ownWork));
+      const served = ports.map((port) => this.#serve(port, next, take, ownWork));
       await Promise.all([ownWork, ...served]);
     } catch (error) {
       this.#host.pacer.stop(error);
@@ -82,12 +82,12 @@ export class WorkerPool {
   }
 
   /**
-   * Keeps one worker busy until the queue is empty and its last unit is done. A worker that has no unit when `ownWork`
+   * Keeps one worker busy until there is no next unit and its last one is done. A worker that has no unit when `ownWork`
    * ends is not waited for: it may still be loading, or never answer.
    */
   async #serve(
     port: WorkerPort,
-    queue: number[],
+    next: () => number | undefined,
     take: Take,
     ownWork: Promise<void>,
   ): Promise<void> {
@@ -104,7 +104,7 @@ export class WorkerPool {
         });
       };
       const nextUnit = () => {
-        const unit = queue.shift();
+        const unit = next();
         hasUnit = unit !== undefined;
         if (unit === undefined) end();
         else port.post({ kind: "unit", unit });

@@ -55,6 +55,7 @@ export async function runOrder(
       take(unit, report);
     }
     const queue = [...units.keys()].filter((unit) => !finished.has(unit));
+    const next = () => sink.wanted() ?? queue.shift();
     const onWrite = () => {
       meter.advanceTo(sink.written);
     };
@@ -63,7 +64,7 @@ export async function runOrder(
     const host = { core, pacer, files, sink, onWrite, moments };
     const here = async () => {
       const inputs = [rangesAheadOf(files), moments];
-      for (let unit = queue.shift(); unit !== undefined; unit = queue.shift()) {
+      for (let unit = next(); unit !== undefined; unit = next()) {
         const started = unit;
         callLive(core, () => unwrap(run.start(started)));
         await runSteps(run, { ...host, inputs, unit });
@@ -76,7 +77,7 @@ export async function runOrder(
     };
     const isShort = planned.outputBytes < minWorkerBytes;
     const workers = isShort ? 0 : Math.min(options.workers, queue.length) - 1;
-    if (workers > 0) await new WorkerPool(order, host).run(queue, take, workers, here);
+    if (workers > 0) await new WorkerPool(order, host).run(next, take, workers, here);
     else await here();
     options.signal?.throwIfAborted();
     await sink.close();

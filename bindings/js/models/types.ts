@@ -1,8 +1,9 @@
 /** The options and results of the model functions. */
 import type { FormatName } from "../base/formats.js";
 import type { Progress } from "../base/meter.js";
+import type { AbortSignal, Blob, URL } from "../base/platform-types.js";
 import type { CoreLayerInput as LayerInput } from "../core/types.js";
-import type { Sink, SinkFor } from "../files/sink.js";
+import type { OneSink, SinkFor } from "../files/sink.js";
 import type { Calibration } from "../recipe/calibration.js";
 
 /** Options of everything that reads a model. */
@@ -131,10 +132,10 @@ export interface Report extends Plan {
 /** Options of everything that writes a model. */
 export interface WriteOptions extends RunOptions {
   /**
-   * The place of the output: a path (Node.js), a Sink for an output of one file, or a function that gives a Sink for
-   * each file; by default memory.
+   * The place of the output: a path or file: address (Node.js), a sink for an output of one file, or a function that
+   * gives a sink for each file; by default memory.
    */
-  sink?: string | Sink | SinkFor;
+  sink?: string | URL | OneSink | SinkFor;
   /**
    * Goes on where an earlier run to the same path was cut off, and leaves what it has done when it is
    * cut off itself. A run that was killed can be resumed either way.

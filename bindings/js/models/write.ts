@@ -5,8 +5,10 @@ import { checkInteger, checkBoolean } from "../base/options.js";
 import { unwrap } from "../core/load.js";
 import type { CoreSurvey, CoreResult } from "../core/types.js";
 import { rangesAheadOf } from "../files/ranges.js";
+import type { Target } from "../files/sink.js";
 import type { Source } from "../files/source.js";
-import { targetFromOption, MemorySink } from "../files/target.js";
+import { MemorySink } from "../files/target.js";
+import { withTarget } from "../files/user-sink.js";
 import { checkCalibration } from "../recipe/calibration.js";
 import type { CheckedRecipe } from "../recipe/check.js";
 import { orderFor, restoringOrder, type Order } from "../recipe/order.js";
@@ -73,12 +75,24 @@ async function completed(
   return { specs, options: { ...order.options, removedChannels } };
 }
 
-/** Reads, plans and writes. */
+/** Checks the options, then reads, plans and writes. */
 async function write(source: Source, choose: Chooser, options: WriteOptions): Promise<WriteResult> {
   checkRunOptions(options, writeKeys);
   const resume = checkBoolean("resume", options.resume ?? false);
   const workers = checkInteger("workers", options.workers ?? 0, 0, maxWorkers);
-  const target = targetFromOption(options.sink, resume);
+  return withTarget(options.sink, resume, (target) =>
+    writeTo(target, source, choose, { ...options, workers }),
+  );
+}
+
+/** Reads, plans and writes into a target; into memory without one. */
+function writeTo(
+  target: Target | undefined,
+  source: Source,
+  choose: Chooser,
+  options: WriteOptions & { workers: number },
+): Promise<WriteResult> {
+  const { workers } = options;
   return withModel(source, options, async (opened) => {
     const { remarks, survey, sparse, ...first } = planOf(opened, choose);
     let { order, planned } = first;

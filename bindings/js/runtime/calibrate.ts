@@ -1,6 +1,7 @@
 /** Runs samples through a model and sums up what its layers see. */
 import { UnsupportedError, ArgumentError } from "../base/errors.js";
 import { checkInteger, checkKeys, checkObject, optional } from "../base/options.js";
+import type { AbortSignal } from "../base/platform-types.js";
 import { Gram } from "../arrays/gram.js";
 import type { Source } from "../files/source.js";
 import { layerShapeOf, type Calibration } from "../recipe/calibration.js";

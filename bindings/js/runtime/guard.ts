@@ -2,7 +2,9 @@
 import { ArgumentError } from "../base/errors.js";
 import { checkKeys, checkObject, show } from "../base/options.js";
 import { elementsOf } from "../base/shape.js";
+import { reusable } from "../files/open.js";
 import type { Source } from "../files/source.js";
+import { withTarget } from "../files/user-sink.js";
 import { checkRecipe } from "../recipe/check.js";
 import type { Recipe } from "../recipe/options.js";
 import { isChanged } from "../models/changes.js";
@@ -90,6 +92,17 @@ export async function shrinkGuarded(
   options: WriteOptions,
 ): Promise<WriteResult & { guard: GuardOutcome }> {
   const guard = checkGuard(value);
+  return withTarget(options.sink, options.resume ?? false, async () =>
+    tryUntilItHolds(await reusable(source, guard.signal), recipe, guard, options),
+  );
+}
+
+async function tryUntilItHolds(
+  source: Source,
+  recipe: Recipe,
+  guard: Guard,
+  options: WriteOptions,
+): Promise<WriteResult & { guard: GuardOutcome }> {
   // A one-time list of samples would be empty at the second trial.
   const inputs: Feeds[] = [];
   for await (const sample of guard.inputs) inputs.push(sample);

@@ -1,6 +1,7 @@
 /** refitLayers: fits the layers of a pruned model one after the other, each to the outputs of the original's. */
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
 import { checkInteger, checkKeys, checkObject, optional } from "../base/options.js";
+import type { AbortSignal } from "../base/platform-types.js";
 import { elementsOf } from "../base/shape.js";
 import { Gram } from "../arrays/gram.js";
 import { checkDamping, refit } from "../arrays/layers.js";

@@ -1,6 +1,7 @@
 /** A model in the user's onnxruntime. */
 import { ArgumentError, ModelShrinkError, UnsupportedError } from "../base/errors.js";
 import { checkObject, show } from "../base/options.js";
+import type { AbortSignal } from "../base/platform-types.js";
 import { init } from "../core/load.js";
 import { dequantize } from "../arrays/quantize.js";
 import { openSource } from "../files/open.js";

@@ -1,6 +1,7 @@
 /** verify: runs two models side by side. */
 import { ArgumentError } from "../base/errors.js";
 import { checkKeys, checkObject } from "../base/options.js";
+import type { AbortSignal } from "../base/platform-types.js";
 import type { Source } from "../files/source.js";
 import {
   bytesOf,

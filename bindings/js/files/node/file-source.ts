@@ -1,12 +1,18 @@
 /** Models in files and folders. */
-import { open, readdir, realpath, stat } from "node:fs/promises";
+import type { BigIntStats } from "node:fs";
+import { open, type FileHandle, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ArgumentError } from "../../base/errors.js";
-import { mainFileOf } from "../main-file.js";
+import { mainFileInFolder, onnxFolder } from "../main-file.js";
+import type { NodeFileHandle } from "../node-types.js";
 import { ioError } from "./io-error.js";
 import { readFully } from "./read-fully.js";
-import type { RawFile, RawFileSet } from "../raw.js";
+import type { OpenPath, RawFile } from "../raw.js";
+
+/** The time of the last change of any kind cannot be set back. */
+const versionOf = ({ dev, ino, mtimeNs, ctimeNs }: BigIntStats) =>
+  [dev, ino, mtimeNs, ctimeNs].join("-");
 
 async function openFile(path: string): Promise<RawFile> {
   const fail = (cause: unknown) => {
@@ -20,23 +26,46 @@ async function openFile(path: string): Promise<RawFile> {
     name: basename(path),
     path,
     size: Number(it.size),
-    // The time of the last change of any kind cannot be set back.
-    version: [it.dev, it.ino, it.mtimeNs, it.ctimeNs].join("-"),
+    version: versionOf(it),
     read: (offset, length) => readFully(handle, offset, length).catch(fail),
     close: () => handle.close(),
   };
 }
 
+/** A file that the user has opened, and closes. */
+export async function openNodeHandle(given: NodeFileHandle): Promise<RawFile> {
+  const handle = given as FileHandle;
+  const fail = (cause: unknown) => {
+    throw ioError("read", `file descriptor ${handle.fd}`, cause);
+  };
+  const it = await handle.stat({ bigint: true }).catch(fail);
+  if (!it.isFile()) throw new ArgumentError("The FileHandle is not of a regular file.");
+  return {
+    size: Number(it.size),
+    version: versionOf(it),
+    read: (offset, length) => readFully(handle, offset, length).catch(fail),
+  };
+}
+
 /**
- * Names in a model must not lead out of its folder, not even through a symbolic link. Hugging Face's
- * cache is the exception: its folders of links, snapshots/<revision>, lead to blobs beside snapshots.
+ * The folder of the files that links may lead to from `home`. Hugging Face's cache keeps links in
+ * <repository>/snapshots/<revision>, at any depth, that lead to files in <repository>/blobs.
  */
+function blobsFolderOf(home: string): string | undefined {
+  for (let at = home; dirname(at) !== at; at = dirname(at)) {
+    const parent = dirname(at);
+    if (basename(parent) === "snapshots") return join(dirname(parent), "blobs");
+  }
+  return undefined;
+}
+
+/** Names in a model must not lead out of its folder, not even through a symbolic link. */
 async function checkInside(folder: string, path: string): Promise<void> {
   const [home, target] = await Promise.all([realpath(folder), realpath(path)]);
   const isInside = (parent: string) =>
     target.startsWith(parent.endsWith(sep) ? parent : parent + sep);
-  const isCache = basename(dirname(home)) === "snapshots";
-  if (isInside(home) || (isCache && isInside(join(dirname(dirname(home)), "blobs")))) return;
+  const blobs = blobsFolderOf(home);
+  if (isInside(home) || (blobs !== undefined && isInside(blobs))) return;
   throw new ArgumentError(
     `Cannot read "${path}": it is a link to "${target}", outside the model's folder.`,
   );
@@ -57,23 +86,24 @@ async function openNeighbour(folder: string, name: string): Promise<RawFile | un
   return openFile(path);
 }
 
-/** The main file of a folder. */
+/** The names of the files in a folder; none where there is no such folder. */
+async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
+    const isMissing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+    if (isMissing) return [];
+    throw ioError("read", folder, cause);
+  });
+  return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
+}
+
+/** The path of the main file of a folder. */
 async function mainFileIn(folder: string): Promise<string> {
-  const entries = await readdir(folder, { withFileTypes: true });
-  const names = entries
-    .filter((entry) => !entry.isDirectory() && !entry.name.startsWith("."))
-    .map(({ name }) => name)
-    .sort();
-  try {
-    return join(folder, mainFileOf(names));
-  } catch (error) {
-    if (!(error instanceof ArgumentError)) throw error;
-    throw new ArgumentError(`"${folder}": ${error.message}`);
-  }
+  const below = () => filesIn(join(folder, onnxFolder));
+  return join(folder, await mainFileInFolder(folder, await filesIn(folder), below));
 }
 
 /** A file, whose neighbours are found by their names, or a folder. */
-export async function openPath(pathOrUrl: string | URL): Promise<RawFileSet> {
+export const openPath: OpenPath = async (pathOrUrl) => {
   const path = pathOrUrl instanceof URL ? fileURLToPath(pathOrUrl) : pathOrUrl;
   const isFolder = await stat(path).then(
     (it) => it.isDirectory(),
@@ -82,4 +112,4 @@ export async function openPath(pathOrUrl: string | URL): Promise<RawFileSet> {
   const main = isFolder ? await mainFileIn(path) : path;
   const folder = dirname(main);
   return { main: await openFile(main), open: (name) => openNeighbour(folder, name) };
-}
+};

@@ -1,6 +1,7 @@
 /** Outputs as files, which appear whole or not at all, and runs that can be resumed. */
 import { mkdir, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
+import { fileURLToPath } from "node:url";
 import { ArgumentError, IntegrityError, ModelShrinkError } from "../../base/errors.js";
 import { formats, mainFileExtensions } from "../../base/formats.js";
 import type { CoreReport, CoreTensorReport } from "../../core/types.js";
@@ -323,11 +324,12 @@ function checkExtension(path: string, planned: CoreReport): void {
 }
 
 /**
- * A path names the output file. An output of several files goes into the path's folder, if the path
+ * A path, or a file: address, names the output file. An output of several files goes into the path's folder, if the path
  * ends like a model's main file, whose name it then is; otherwise the path is the folder itself. An
  * existing folder, or a path that ends in "/", takes the files by their own names.
  */
-export function pathTarget(path: string, isResuming: boolean): Target {
+export function pathTarget(pathOrUrl: string | URL, isResuming: boolean): Target {
+  const path = pathOrUrl instanceof URL ? fileURLToPath(pathOrUrl) : pathOrUrl;
   const intoFolder = {
     folder: join(path),
     isNew: true,

@@ -92,7 +92,7 @@ struct WriteOptions {
   // values that are neither the model's inputs or outputs nor weights.
   bool strip = false;
   // By channel, as Layout::channels counts them: 1 where it goes. Empty where nobody has looked at
-  // the weights yet (pipeline/channel_survey.h): the last ones of each set go, and sizes are right.
+  // the weights yet (pipeline/survey.h): the last ones of each set go, and sizes are right.
   std::vector<uint8_t> removed_channels;
   // Further outputs of the model, "modelshrink_tap_0" and so on. One within a branch that is not
   // taken is an empty tensor. Not together with `strip` or kChannels, and only where the format has

@@ -77,7 +77,7 @@ class CalibratedEncoder final : public TensorEncoder {
     return TakeStats();
   }
 
-  // What goes of the layer, when the rest has been fitted to its whole.
+  // Takes out the channels that leave, after the weights that stay were fitted to the whole layer.
   Status LeaveOut() {
     if (selection_.is_everything()) return {};
     for (Buffer<float>* values : {&original_, &weights_}) {
@@ -88,10 +88,10 @@ class CalibratedEncoder final : public TensorEncoder {
     return {};
   }
 
-  // Exact, whatever was done: from the bytes that are written.
+  // Compares with the bytes that are written, so the figures are exact whatever was done.
   Status TakeStats() {
     if (job_.scheme.sparse != SparseCoding::kNone) {
-      // Which loses nothing.
+      // Leaving out zeros loses nothing.
       stats_.Add(original_.span(), weights_.span());
       return {};
     }
@@ -131,7 +131,7 @@ class CalibratedEncoder final : public TensorEncoder {
     return {};
   }
 
-  // The inputs that go, of every output: the outputs that stay share a factorization.
+  // Masks the inputs that leave in every row: rows with one mask share a factorization.
   void MaskInputs() {
     const KeptIndices& kept = job_.kept;
     const uint64_t axis = view_.shape.inputs_first ? 0 : 1;
@@ -197,7 +197,7 @@ class CalibratedEncoder final : public TensorEncoder {
     return {};
   }
 
-  // The original weights, fitted anew: what a method made of them does not matter.
+  // Fits the original weights, whatever a method has made of them.
   Status Refit(size_t group, std::span<float> weights, std::span<const uint8_t> mask,
                const InputMoments& moments, const RefitOptions& options) {
     std::copy_n(original_.data() + group * weights.size(), weights.size(), weights.data());

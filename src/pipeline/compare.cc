@@ -15,7 +15,8 @@
 namespace modelshrink {
 namespace {
 
-// Slices at multiples of this much: for any block size that is a power of two, they cut no block.
+// Slices begin at multiples of this many elements, so they cut no block whose size is a power of
+// two.
 constexpr uint64_t kSliceElements = TensorEncoder::kMaxSliceElements;
 
 std::string TextOf(const Shape& shape) {
@@ -27,7 +28,7 @@ std::string TextOf(const Shape& shape) {
   return text + "]";
 }
 
-// A tensor of the original, its counterpart and its entry in the report.
+// The numbers of a tensor, of its counterpart and of its entry in the report.
 struct Pair {
   size_t original = 0;
   size_t other = 0;

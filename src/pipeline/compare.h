@@ -1,4 +1,4 @@
-// Compares two models tensor by tensor, by name, whatever each is stored as.
+// Compares two models tensor by tensor, by name, whatever their tensors are stored as.
 #ifndef MODELSHRINK_PIPELINE_COMPARE_H_
 #define MODELSHRINK_PIPELINE_COMPARE_H_
 
@@ -12,12 +12,14 @@
 
 namespace modelshrink {
 
-// Steps are kRead (input 0 is the original, 1 the other), kTensor and kDone. Tensors of the
-// original that the other lacks, or has in another shape, are reported with a note and no
-// statistics. Both formats must outlive it.
+// Its steps are kRead (input 0 is the original, 1 the other), kTensor and kDone. It reports a
+// tensor that the other model lacks, or has with another number of elements, with a note and no
+// statistics.
 class Comparer : public StepRunner {
  public:
+  // Both formats must outlive it.
   static StatusOr<std::unique_ptr<Comparer>> Create(const Format& original, const Format& other);
+  // Has the statistics of the tensors whose kTensor has come.
   virtual const Report& report() const = 0;
 };
 

@@ -18,7 +18,7 @@ Status JobRun::Start(const Tensor& tensor, const Job& job, const PartPlaces& pla
   tensor_ = &tensor;
   job_ = &job;
   places_ = &places;
-  // A calibrated encoder fits the whole layer, and leaves out what goes itself.
+  // A calibrated encoder fits the whole layer, and takes out channels itself.
   const bool reads_whole = job.prune.IsCalibrated();
   ASSIGN_OR_RETURN(selection_,
                    Selection::Create(tensor.shape, reads_whole ? KeptIndices() : job.kept));
@@ -104,7 +104,7 @@ Status JobRun::Encode(ElementRange slice) {
 }
 
 void JobRun::CountReplaced(ElementRange slice, std::span<const float> values) {
-  // An encoder that looks for the range first reads everything twice.
+  // An encoder that looks for the range first reads everything twice: each element counts once.
   const uint64_t end = slice.first + slice.count;
   if (end <= num_counted_) return;
   values = values.last(static_cast<size_t>(end - std::max(num_counted_, slice.first)));

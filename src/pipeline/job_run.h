@@ -18,17 +18,17 @@
 namespace modelshrink {
 
 // Use: Start(), then Next() until kTensor; after a kRead, Feed(). A read of input kMomentsInput
-// asks for the moments of the layer's inputs: of file number `tensor`, all at once, as float32. The
-// buffers are kept from one job to the next.
+// asks for all the moments of a layer's inputs at once, as float32; its file number is that of the
+// tensor. The buffers are kept from one job to the next.
 class JobRun {
  public:
   static constexpr uint32_t kMomentsInput = 1;
 
-  // All must outlive its use here; the layout was checked.
+  // The arguments must outlive the job's run, and come of a layout that CheckLayout has passed.
   Status Start(const Tensor& tensor, const Job& job, const PartPlaces& places);
-  // kRead, kWrite, or kTensor when every byte of the job is written.
+  // Gives kRead, kWrite, or kTensor when every byte of the job is written.
   StatusOr<Step> Next();
-  // The bytes stay as they are until the next kRead or kTensor.
+  // The caller leaves the bytes as they are until the next kRead or kTensor.
   Status Feed(std::span<const uint8_t> bytes);
   bool is_running() const { return is_running_; }
   // Ends a job, finished or not.
@@ -37,9 +37,9 @@ class JobRun {
     moments_ = {};
     is_running_ = false;
   }
-  // Of the job that Next() has ended.
+  // The encoder of the job that has come to kTensor, until Stop().
   const TensorEncoder& encoder() const { return *encoder_; }
-  // How many NaNs and infinities its scheme had written as 0.
+  // Counts the NaNs and infinities that were written as 0, as its scheme says.
   uint64_t num_replaced() const { return num_replaced_; }
 
  private:

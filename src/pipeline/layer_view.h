@@ -1,4 +1,4 @@
-// A tensor as the weights of a layer.
+// A tensor as the matrices that a layer multiplies its inputs by.
 #ifndef MODELSHRINK_PIPELINE_LAYER_VIEW_H_
 #define MODELSHRINK_PIPELINE_LAYER_VIEW_H_
 
@@ -11,21 +11,22 @@
 
 namespace modelshrink {
 
-// Groups of a grouped convolution, and directions of a recurrent layer, are layers of their own,
-// one after the other.
+// `num_groups` matrices of one shape, one after the other: the groups of a grouped convolution, or
+// the directions of a recurrent layer.
 struct LayerView {
   size_t num_groups = 1;
-  LayerShape shape;  // of one group
+  LayerShape shape;
 
-  // n:m runs along the inputs of each output.
+  // The axis along which n:m patterns run: the inputs of each output.
   AxisView InputAxis() const {
     if (shape.inputs_first) return {.length = shape.columns, .inner = shape.rows};
     return {.outer = num_groups * shape.rows, .length = shape.columns};
   }
 };
 
-// An UnsupportedError that says why there is none: outputs must be the first axis, the last of a
-// matrix, or the second of a recurrent layer's stack.
+// Outputs must be the first axis, the last of a matrix, or the second of a recurrent layer's
+// [directions, outputs, inputs]; the axes after it are the inputs. An UnsupportedError says why
+// there is no view of the tensor.
 StatusOr<LayerView> LayerViewOf(const Tensor& tensor);
 
 }  // namespace modelshrink

@@ -1,4 +1,4 @@
-// Whether a Layout can be executed, and where everything goes.
+// Checks that a Layout can be executed, and finds out where each part goes.
 #ifndef MODELSHRINK_PIPELINE_LAYOUT_CHECK_H_
 #define MODELSHRINK_PIPELINE_LAYOUT_CHECK_H_
 
@@ -12,7 +12,7 @@
 
 namespace modelshrink {
 
-// Where one part of a job goes in the output.
+// The place of one part of a job in the output.
 struct PartPlace {
   bool is_there = false;
   bool as_number = false;  // Segment::Kind::kNumber
@@ -22,8 +22,8 @@ struct PartPlace {
 };
 using PartPlaces = std::array<PartPlace, kNumParts>;
 
-// The places of each job's parts; an IntegrityError when the layout contradicts itself or the
-// model: a bug of the format's writer, found before anything is written.
+// Gives the places of the parts of each job. An IntegrityError when the layout contradicts itself
+// or the model, which is a bug of the format's writer that is found before anything is written.
 StatusOr<std::vector<PartPlaces>> CheckLayout(const Model& model, const Layout& layout);
 
 }  // namespace modelshrink

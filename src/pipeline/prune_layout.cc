@@ -18,7 +18,7 @@ void AddNote(const std::string& note, Outcome* outcome) {
   outcome->note += note;
 }
 
-// Why a tensor cannot be pruned as asked; empty if it can.
+// Says why a tensor cannot be pruned as asked; empty when it can.
 std::string ObstacleOf(const Tensor& tensor, const PruneSpec& spec) {
   if (tensor.quantized || !IsReadable(tensor)) return "not pruned: no floats";
   if (!spec.IsCalibrated() && spec.method != PruneSpec::Method::kRuns) return "";
@@ -26,14 +26,15 @@ std::string ObstacleOf(const Tensor& tensor, const PruneSpec& spec) {
   return view.ok() ? "" : "not pruned: " + view.status().message();
 }
 
-// Whether inputs of the layer go, and not only outputs.
+// Tells whether the layer loses inputs, and not only outputs.
 bool LosesInputs(const Job& job, const Tensor& tensor) {
   const auto view = LayerViewOf(tensor);
   if (!view.ok() || job.kept.empty()) return false;
   return !job.kept[view.value().shape.inputs_first ? 0 : 1].empty();
 }
 
-// What is left to do for one of a model that loses channels: its kept ones may be fitted anew.
+// The spec of a tensor of a model that loses channels, without the pruning that the writer has done
+// by leaving them out: the weights that stay may be fitted anew.
 PruneSpec SpecWithoutChannels(const Job& job, const Tensor& tensor, PruneSpec spec,
                               Outcome* outcome) {
   const bool is_cut = !job.kept.empty();
@@ -46,7 +47,8 @@ PruneSpec SpecWithoutChannels(const Job& job, const Tensor& tensor, PruneSpec sp
   return spec;
 }
 
-// Cuts the part's place out of a copied segment that holds all of it.
+// Finds the copied segment that holds all of `range`, and puts the part of `job` in its place
+// there. False when there is none.
 bool CutOut(const ByteRange& range, size_t job, std::vector<Segment>* segments) {
   for (size_t i = 0; i < segments->size(); ++i) {
     const Segment whole = (*segments)[i];
@@ -74,7 +76,7 @@ Status AddJob(const Model& model, size_t index, const TensorSpec& asked, Layout*
   const PruneSpec& spec = asked.prune;
   const Tensor& tensor = model.tensors[index];
   const ByteRange& range = tensor.parts[static_cast<size_t>(Part::kCodes)];
-  // Nothing to prune; and a range of no bytes lies everywhere.
+  // It has nothing to prune, and a range of no bytes would lie in every segment.
   if (range.size == 0) return {};
   Outcome* outcome = &layout->outcomes[index];
   if (spec.feedback) {

@@ -52,7 +52,7 @@ class PrunedEncoder final : public TensorEncoder {
     if (IsSelecting()) return SliceFrom(selected_, num_elements_);
     const std::optional<ElementRange> slice = inner_->NextSlice();
     if (!slice || spec_.method != PruneSpec::Method::kRuns) return slice;
-    // Whole runs are collected, in several slices if they are long.
+    // Whole runs are collected before they are pruned, in several slices if they are long.
     const ElementRange window = WindowOf(*slice);
     return SliceFrom(window.first + collected_, window.first + window.count);
   }
@@ -77,7 +77,7 @@ class PrunedEncoder final : public TensorEncoder {
     if (spec_.method == PruneSpec::Method::kRuns) return Collect(values);
     RETURN_IF_ERROR(Resize(values.size()));
     ASSIGN_OR_RETURN(const std::span<const float> scores, ScoresOf(*slice, values));
-    // Equal ones go up to an index, so slices may come in any order.
+    // Weights that equal the threshold go up to an index, so slices may come in any order.
     const uint64_t num_tied =
         std::clamp(ties_end_, slice->first, slice->first + slice->count) - slice->first;
     const size_t split = static_cast<size_t>(num_tied);
@@ -124,7 +124,8 @@ class PrunedEncoder final : public TensorEncoder {
     return std::span<const float>(scores);
   }
 
-  // One more slice of a pass that looks for the threshold, or for the last one that is equal to it.
+  // Takes a slice of a pass that looks for the threshold, or for the last weight that equals it and
+  // goes.
   Status Select(ElementRange slice, std::span<const float> values) {
     ASSIGN_OR_RETURN(const std::span<const float> scores, ScoresOf(slice, values));
     if (num_ties_ > 0) {
@@ -157,7 +158,7 @@ class PrunedEncoder final : public TensorEncoder {
     }
   }
 
-  // The slice with all of the runs that it touches.
+  // Extends a slice to all of the runs that it touches.
   ElementRange WindowOf(ElementRange slice) const {
     const uint64_t period = runs_.length * runs_.inner;
     const uint64_t run = std::min<uint64_t>(uint64_t{spec_.m} * runs_.inner, period);
@@ -186,7 +187,7 @@ class PrunedEncoder final : public TensorEncoder {
     const std::span<const float> all = window_.span().first(size);
     const std::span<float> pruned = pruned_.span().first(size);
     for (uint64_t at = 0; at < window.count;) {
-      // To the end of this stretch of the axis.
+      // Up to the end of this stretch of the axis.
       const uint64_t length = std::min(window.count - at, period - (window.first + at) % period);
       const AxisView view = {.length = static_cast<size_t>(length / runs_.inner),
                              .inner = runs_.inner};
@@ -214,14 +215,14 @@ class PrunedEncoder final : public TensorEncoder {
   const std::unique_ptr<TensorEncoder> inner_;
   bool has_writes_ = false;
 
-  // While the threshold is looked for.
+  // The search for the threshold; no `select_` when it is over.
   std::optional<StreamingSelect> select_;
   uint64_t count_ = 0;
   uint64_t selected_ = 0;  // elements of this pass
-  uint64_t num_ties_ = 0;  // that are still to be passed; 0 before they are looked for
+  uint64_t num_ties_ = 0;  // equal weights still to be passed; 0 before they are looked for
 
   uint32_t threshold_ = 0;
-  uint64_t ties_end_ = 0;  // those with the threshold's magnitude go before this element
+  uint64_t ties_end_ = 0;  // weights that equal the threshold go before this element
 
   AxisView runs_;
   Buffer<float> window_;

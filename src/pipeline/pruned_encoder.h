@@ -11,11 +11,11 @@
 
 namespace modelshrink {
 
-// For a job whose PruneSpec is active and not calibrated. Exactly the amount goes, the lowest index
-// first among equals; kBelow: what is equal stays. The bytes do not depend on slices. Besides the
-// encoder's, it uses memory for three slices, and for n:m of a long run (m · outputs of a matrix
-// [inputs, outputs]) for that run. A weight that is not finite is an ArgumentError that names its
-// element.
+// Wraps the encoder of a job whose PruneSpec is active and not calibrated. Exactly the amount
+// becomes 0, the lowest index first among equals; with kBelow, weights that equal the threshold
+// stay. The bytes do not depend on how the tensor is sliced. It uses memory for three slices, and
+// for n:m along the inputs of a matrix [inputs, outputs] for m · outputs weights. A weight that is
+// not finite is an ArgumentError that names its element, unless the scheme takes it as 0.
 StatusOr<std::unique_ptr<TensorEncoder>> CreatePrunedEncoder(
     const Job& job, const Tensor& tensor, std::unique_ptr<TensorEncoder> encoder);
 

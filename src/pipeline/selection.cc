@@ -50,7 +50,7 @@ uint64_t Selection::SourceOf(uint64_t element) const {
 
 void Selection::Gather(ElementRange kept, uint64_t source_first, std::span<const float> source,
                        std::span<float> values) const {
-  // Along the innermost axes that are whole, elements stay neighbours.
+  // Elements stay neighbours along the innermost axes that are whole: so many are copied at once.
   uint64_t run = 1;
   for (size_t i = axes_.size(); i-- > 0 && axes_[i].indices.empty();) run *= axes_[i].size;
   for (uint64_t done = 0; done < kept.count;) {

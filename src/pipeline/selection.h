@@ -1,4 +1,4 @@
-// What is left of a tensor when indices of its axes are left out.
+// A tensor without some indices of its axes.
 #ifndef MODELSHRINK_PIPELINE_SELECTION_H_
 #define MODELSHRINK_PIPELINE_SELECTION_H_
 
@@ -16,37 +16,39 @@
 
 namespace modelshrink {
 
+// Which elements of a tensor are kept.
 class Selection {
  public:
-  // Everything, of a tensor that is read whole.
+  // Keeps everything, of a tensor that is read whole.
   Selection() = default;
   // `kept` as Job has it, for a tensor of this shape. An IntegrityError where it does not fit.
   static StatusOr<Selection> Create(const Shape& shape, const KeptIndices& kept);
 
   bool is_everything() const { return axes_.empty(); }
   uint64_t num_elements() const { return num_elements_; }
-  // Where a kept element is in the whole tensor: ascending.
+  // The place of a kept element in the whole tensor. Places ascend as kept elements do.
   uint64_t SourceOf(uint64_t element) const;
-  // From `source`, elements [source_first, …) of the whole tensor, those of `kept`.
+  // Copies the kept elements [kept.first, kept.first + kept.count) to `values`. `source` has the
+  // elements from `source_first` on of the whole tensor, and all that are copied.
   void Gather(ElementRange kept, uint64_t source_first, std::span<const float> source,
               std::span<float> values) const;
 
  private:
   struct KeptAxis {
-    std::vector<uint32_t> indices;  // none: all
-    uint64_t size = 0;              // how many stay
-    uint64_t stride = 0;            // of the whole tensor, in elements
+    std::vector<uint32_t> indices;  // none: all stay
+    uint64_t size = 0;              // the number of indices that stay
+    uint64_t stride = 0;            // in the whole tensor, in elements
   };
   std::vector<KeptAxis> axes_;
   uint64_t num_elements_ = 0;
 };
 
-// A TensorReader of what is left. Slices are of the kept elements; what lies between them is read
-// along, but for gaps longer than a slice.
+// Reads the kept elements of a tensor, as TensorReader does. A slice is one of kept elements;
+// others that lie between them are read along, but for gaps longer than a slice.
 class SelectionReader {
  public:
   explicit SelectionReader(bool borrows = false) : reader_(borrows) {}
-  // As TensorReader's. `selection` must outlive its use here.
+  // All as TensorReader's. `selection` must outlive its use here.
   Status Open(const Tensor& tensor, const Selection& selection);
   Status Select(ElementRange slice);
   std::optional<ByteRange> NextRead() const { return reader_.NextRead(); }
@@ -57,10 +59,11 @@ class SelectionReader {
   }
 
  private:
+  // Asks for the piece that begins with this kept element.
   Status StartPiece(uint64_t first);
-  // Takes what is read, and selects what comes next.
+  // Takes the piece that is read, and asks for the next one.
   Status Advance();
-  // The kept elements from `first` on that lie within one slice of the whole tensor.
+  // The kept elements of the slice from `first` on that lie within one slice of the whole tensor.
   ElementRange PieceAt(uint64_t first) const;
 
   const Selection* selection_ = nullptr;

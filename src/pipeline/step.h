@@ -1,4 +1,4 @@
-// The core never does I/O: it hands its host one step at a time.
+// The core never does I/O: it tells its host what to read, copy or write, one step at a time.
 #ifndef MODELSHRINK_PIPELINE_STEP_H_
 #define MODELSHRINK_PIPELINE_STEP_H_
 
@@ -12,14 +12,14 @@ namespace modelshrink {
 
 struct Step {
   enum class Kind : uint8_t {
-    kRead,    // feed the bytes of `range` of input `input`
-    kCopy,    // copy `range` of the input to `output_offset` of output file `output_file`
-    kWrite,   // write `bytes` at `output_offset` of it; they are valid until the next call
-    kTensor,  // tensor number `tensor` is complete: a moment for progress
+    kRead,    // the host feeds the bytes of `range` of input `input`
+    kCopy,    // it copies `range` of input 0 to `output_offset` of output file `output_file`
+    kWrite,   // it writes `bytes` at `output_offset` of `output_file`, before its next call
+    kTensor,  // tensor number `tensor` is complete: the host may report progress
     kDone,
   };
   Kind kind = Kind::kDone;
-  uint32_t input = 0;  // which model
+  uint32_t input = 0;
   ByteRange range;
   uint32_t output_file = 0;
   uint64_t output_offset = 0;
@@ -27,11 +27,13 @@ struct Step {
   size_t tensor = 0;
 };
 
-// Anything that is advanced by steps: Next() until kDone, and Feed() the bytes of a kRead.
+// Anything that is advanced by steps: the host calls Next() until kDone, and after a kRead Feed()
+// with exactly its bytes. After an error it gives the same error again.
 class StepRunner {
  public:
   virtual ~StepRunner() = default;
   virtual StatusOr<Step> Next() = 0;
+  // An ArgumentError when no bytes, or others, were asked for.
   virtual Status Feed(std::span<const uint8_t> bytes) = 0;
 };
 

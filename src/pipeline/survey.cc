@@ -16,7 +16,7 @@
 namespace modelshrink {
 namespace {
 
-// Of a magnitude's 31 bits the exponent and four more.
+// Drops what follows the exponent and four more of a magnitude's 31 bits.
 constexpr int kClassShift = 19;
 constexpr size_t kNumClasses = size_t{1} << (31 - kClassShift);
 
@@ -40,6 +40,48 @@ class Walk : public Surveyor {
       : model_(model), tensors_(std::move(tensors)) {}
 
   StatusOr<Step> Next() override {
+    RETURN_IF_ERROR(failure_);
+    auto step = NextStep();
+    if (!step.ok()) failure_ = step.status();
+    return step;
+  }
+
+  Status Feed(std::span<const uint8_t> bytes) override {
+    RETURN_IF_ERROR(failure_);
+    if (!is_open_) return failure_ = ArgumentError("no bytes were asked for");
+    failure_ = reader_.Feed(bytes).WithTensor(TensorAt().name);
+    return failure_;
+  }
+
+ protected:
+  // Counts the elements of all tensors.
+  StatusOr<uint64_t> CheckTensors() {
+    uint64_t total = 0;
+    for (const size_t index : tensors_) {
+      if (index >= model_.tensors.size()) return ArgumentError("there is no such tensor");
+      const Tensor& tensor = model_.tensors[index];
+      uint64_t size;
+      if (!IsReadable(tensor) || tensor.quantized || !CheckedNumElements(tensor.shape, &size) ||
+          !CheckedAdd(total, size, &total)) {
+        return UnsupportedError("has no floats to prune").WithTensor(tensor.name);
+      }
+      sizes_.push_back(size);
+    }
+    return total;
+  }
+
+  const std::vector<size_t>& tensors() const { return tensors_; }
+  const Shape& ShapeAt(size_t at) const { return model_.tensors[tensors_[at]].shape; }
+  // To be called before the first step, when there is nothing to look at.
+  void Finish() { is_done_ = true; }
+
+ private:
+  // Looks at the elements from `first` on of tensors()[at].
+  virtual Status Take(size_t at, uint64_t first, std::span<const float> values) = 0;
+  // Called after all tensors; false: they are to be read once more.
+  virtual bool EndPass() = 0;
+
+  StatusOr<Step> NextStep() {
     while (!is_done_) {
       if (at_ == tensors_.size()) {
         at_ = 0;
@@ -67,44 +109,12 @@ class Walk : public Surveyor {
     return Step{.kind = Step::Kind::kDone};
   }
 
-  Status Feed(std::span<const uint8_t> bytes) override {
-    if (!is_open_) return ArgumentError("no bytes were asked for");
-    return reader_.Feed(bytes).WithTensor(TensorAt().name);
-  }
-
- protected:
-  // The number of elements of all tensors.
-  StatusOr<uint64_t> CheckTensors() {
-    uint64_t total = 0;
-    for (const size_t index : tensors_) {
-      if (index >= model_.tensors.size()) return ArgumentError("there is no such tensor");
-      const Tensor& tensor = model_.tensors[index];
-      uint64_t size;
-      if (!IsReadable(tensor) || tensor.quantized || !CheckedNumElements(tensor.shape, &size) ||
-          !CheckedAdd(total, size, &total)) {
-        return UnsupportedError("has no floats to prune").WithTensor(tensor.name);
-      }
-      sizes_.push_back(size);
-    }
-    return total;
-  }
-
-  const std::vector<size_t>& tensors() const { return tensors_; }
-  const Shape& ShapeAt(size_t at) const { return model_.tensors[tensors_[at]].shape; }
-  // Before the first step: there is nothing to look at.
-  void Finish() { is_done_ = true; }
-
- private:
-  // Elements from `first` on of tensors()[at].
-  virtual Status Take(size_t at, uint64_t first, std::span<const float> values) = 0;
-  // After all tensors; false: they are read once more.
-  virtual bool EndPass() = 0;
-
   const Tensor& TensorAt() const { return model_.tensors[tensors_[at_]]; }
 
   const Model& model_;
   const std::vector<size_t> tensors_;
   std::vector<uint64_t> sizes_;
+  Status failure_;
   bool is_done_ = false;
 
   size_t at_ = 0;  // in tensors_
@@ -128,7 +138,7 @@ class ShareSurveyor final : public Walk {
         ASSIGN_OR_RETURN(classes.squares, Buffer<double>::Allocate(kNumClasses));
       }
     } else if (count_ > 0 && count_ < total) {
-      // The smallest that stays.
+      // The threshold is the smallest magnitude that stays.
       ASSIGN_OR_RETURN(select_, StreamingSelect::Create(count_));
     }
     if (count_ == 0 || (allocation_ == Allocation::kGlobal && !select_)) Finish();
@@ -164,7 +174,7 @@ class ShareSurveyor final : public Walk {
     return true;
   }
 
-  // One class of one tensor, and the score of its weights.
+  // One class of magnitudes of one tensor, and the score of its weights.
   struct Group {
     double score;
     size_t tensor;
@@ -180,7 +190,7 @@ class ShareSurveyor final : public Walk {
         if (count == 0) continue;
         const double squares = classes_[t].squares[c];
         rest += squares;
-        // NaN and infinities come last; encoders refuse them.
+        // A NaN or an infinity has no part in this order: the encoder refuses it later.
         const double score = squares / static_cast<double>(count) / rest;
         groups.push_back({rest > 0 ? score : 0, t, count});
       }
@@ -267,7 +277,7 @@ class ChannelSurveyor final : public Walk {
     return {};
   }
 
-  // Powers of norms: they have the same order.
+  // Sums up powers of norms, which have the order of the norms.
   Status AddTo(uint32_t channel, std::span<const float> values) {
     const double norm = norms_[channel];
     double& score = scores_[channel];

@@ -9,11 +9,11 @@
 namespace modelshrink {
 namespace {
 
-// At least `size` elements; what it held is lost.
+// Makes room for at least `size` elements; what the buffer held may be lost.
 template <typename T>
 Status EnsureSize(uint64_t size, Buffer<T>* buffer) {
   if (buffer->size() >= size) return {};
-  // Freed first, so that growing never holds both.
+  // The old buffer is freed first, so that growing never holds both.
   *buffer = Buffer<T>();
   ASSIGN_OR_RETURN(*buffer, Buffer<T>::Allocate(size));
   return {};
@@ -24,10 +24,10 @@ Status EnsureSize(uint64_t size, Buffer<T>* buffer) {
 bool IsReadable(const Tensor& tensor) {
   uint64_t num_elements;
   if (!CheckedNumElements(tensor.shape, &num_elements)) return false;
-  // Size 0: the values lie in another file or are spread over several fields.
+  // A size of 0 says that the values lie in another file or are spread over several fields.
   if (num_elements > 0 && tensor.parts[0].size == 0) return false;
   const DType type = tensor.scheme.type;
-  // Integers of a tensor that is not quantized are no real numbers.
+  // Integers stand for real numbers only in a tensor that is quantized.
   return type == DType::kFloat32 || IsNarrowFloat(type) || IsGgmlBlock(type) ||
          (tensor.quantized && IsLinear(type));
 }

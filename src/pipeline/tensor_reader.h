@@ -1,4 +1,4 @@
-// Slices of one stored tensor as float32 values, whatever it is stored as. Sans-IO.
+// Reads slices of one stored tensor as float32 values, whatever it is stored as. Sans-IO.
 #ifndef MODELSHRINK_PIPELINE_TENSOR_READER_H_
 #define MODELSHRINK_PIPELINE_TENSOR_READER_H_
 
@@ -15,26 +15,26 @@
 
 namespace modelshrink {
 
-// Whether its elements are real numbers that TensorReader gives as float32: floats up to 32 bits
-// and quantized integers, lying in the file.
+// Tells whether TensorReader can give the elements as float32: they must be floats of up to 32 bits
+// or quantized integers, and lie in the file.
 bool IsReadable(const Tensor& tensor);
 
 // Use: Open(); then for each slice Select(), Feed() what NextRead() asks for until it is nullopt,
 // and values(). The buffers are kept from one tensor to the next.
 class TensorReader {
  public:
-  // `borrows`: what is fed stays as it is until NextRead() asks again, so float32 values need no
-  // copy.
+  // `borrows`: the caller leaves fed bytes as they are until NextRead() asks again, so that float32
+  // values need no copy.
   explicit TensorReader(bool borrows = false) : borrows_(borrows) {}
   // `tensor` must outlive its use here. An UnsupportedError when it is not IsReadable().
   Status Open(const Tensor& tensor);
-  // Selecting the same slice again costs no reads. At most TensorEncoder::kMaxSliceElements.
+  // Selects at most TensorEncoder::kMaxSliceElements; the same slice again costs no reads.
   Status Select(ElementRange slice);
-  // The bytes of the input file needed next for the selected slice.
+  // The bytes of the input files that the selected slice needs next; nullopt: it has all.
   std::optional<ByteRange> NextRead() const;
-  // Exactly those bytes.
+  // Takes exactly those bytes; an ArgumentError for others.
   Status Feed(std::span<const uint8_t> bytes);
-  // The selected slice, when NextRead() is nullopt.
+  // The values of the selected slice, when NextRead() is nullopt.
   std::span<const float> values() const {
     const float* values = borrowed_ != nullptr ? borrowed_ : values_.data();
     return {values, static_cast<size_t>(slice_.count)};
@@ -47,11 +47,11 @@ class TensorReader {
     Buffer<uint8_t> bytes;
   };
 
-  // Bytes [offset, offset + size) of a part that is in Tensor::parameters.
+  // Takes bytes [offset, offset + size) of a part from Tensor::parameters.
   Status LoadParameters(size_t part, uint64_t offset, uint64_t size);
-  // The piece to read next; kNumParts when all are loaded.
+  // The number of the piece to read next; kNumParts when all are loaded.
   size_t MissingPiece() const;
-  // Whether `codes` are the values as they are.
+  // Tells whether `codes` are the values as they are.
   bool CanBorrow(std::span<const uint8_t> codes) const;
   Status Decode(std::span<const uint8_t> codes);
 

@@ -3,6 +3,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { format, resolveConfig } from "prettier";
+import { coreStructs } from "./core-structs.mjs";
 import { optionTables, sentencesOf } from "./option-tables.mjs";
 import { root } from "../tests/support/run.mjs";
 
@@ -16,6 +17,7 @@ async function optionTexts() {
 }
 
 const files = {
+  "bindings/js/core/structs.ts": coreStructs,
   "bindings/js/option-texts.ts": optionTexts,
 };
 

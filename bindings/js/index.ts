@@ -54,6 +54,7 @@ export { shrink, type GuardedResult, type ShrinkOptions, type ShrinkResult } fro
 export type {
   FileInfo,
   LayerInput,
+  LayerMatrices,
   ModelInfo,
   Plan,
   PlannedTensor,

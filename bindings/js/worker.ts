@@ -65,7 +65,12 @@ async function work({ module, files, order }: Extract<ToWorker, { kind: "start" 
     close: () => Promise.resolve(),
   };
   const { model, pacer } = await readStructure(core, source, {});
-  const run = callLive(core, () => unwrap(model.shrink(order.specs, order.options)));
+  const run = callLive(core, () => {
+    const plan = unwrap(model.plan(order.specs, order.options));
+    const shrink = unwrap(plan.shrink());
+    plan.delete();
+    return shrink;
+  });
   const units = callLive(core, () => run.units());
   let lastWrite = Promise.resolve();
   const sink = {

@@ -3,9 +3,12 @@
 #include <array>
 #include <utility>
 
+#include "array_fields.h"
 #include "base/checked.h"
+#include "from_js.h"
 #include "quantize/arrays.h"
 #include "quantize/error_stats.h"
+#include "to_js.h"
 
 namespace modelshrink::wasm {
 namespace {
@@ -16,19 +19,11 @@ QuantizedArray& LastResult() {
   return result;
 }
 
-val PlacesOf(const QuantizedArray& array) {
-  val quantized = val::object();
-  quantized.set("codes", HeapBytesOf(array.parts[0].span()));
-  quantized.set("scales", HeapBytesOf(array.parts[1].span()));
-  quantized.set("zeroPoints", HeapBytesOf(array.parts[2].span()));
-  return quantized;
-}
-
 Status QuantizeInto(double ptr, double count, const val& shape, const val& scheme,
                     QuantizedArray* result) {
   ASSIGN_OR_RETURN(const auto values, HeapSpanFrom<const float>(ptr, count, "values"));
-  ASSIGN_OR_RETURN(const Shape checked_shape, ShapeFrom(shape));
-  ASSIGN_OR_RETURN(const Scheme checked_scheme, SchemeFrom(scheme));
+  ASSIGN_OR_RETURN(const Shape checked_shape, From<Shape>(shape, "shape"));
+  ASSIGN_OR_RETURN(const Scheme checked_scheme, From<Scheme>(scheme, "scheme"));
   ASSIGN_OR_RETURN(*result, QuantizeArray(values, checked_shape, checked_scheme));
   return {};
 }
@@ -36,8 +31,8 @@ Status QuantizeInto(double ptr, double count, const val& shape, const val& schem
 Status DequantizeTo(const val& shape, const val& scheme,
                     const std::array<const val*, kNumParts>& parts, double out) {
   static constexpr const char* kNames[kNumParts] = {"codes", "scales", "zeroPoints"};
-  ASSIGN_OR_RETURN(const Shape checked_shape, ShapeFrom(shape));
-  ASSIGN_OR_RETURN(const Scheme checked_scheme, SchemeFrom(scheme));
+  ASSIGN_OR_RETURN(const Shape checked_shape, From<Shape>(shape, "shape"));
+  ASSIGN_OR_RETURN(const Scheme checked_scheme, From<Scheme>(scheme, "scheme"));
   std::array<std::span<const uint8_t>, kNumParts> bytes;
   for (size_t p = 0; p < kNumParts; ++p) {
     ASSIGN_OR_RETURN(bytes[p], HeapBytesFrom(*parts[p], kNames[p]));
@@ -59,12 +54,7 @@ val Quantize(double ptr, double count, const val& shape, const val& scheme) {
   result = {};
   const Status status = QuantizeInto(ptr, count, shape, scheme, &result);
   if (!status.ok()) return ErrorOf(status);
-  return PlacesOf(result);
-}
-
-val QuantizedOf(QuantizedArray array) {
-  LastResult() = std::move(array);
-  return PlacesOf(LastResult());
+  return ObjectOf(result);
 }
 
 val Dequantize(const val& shape, const val& scheme, const val& codes, const val& scales,
@@ -80,13 +70,7 @@ val ErrorStatsOf(double a, double b, double count) {
   if (!approximation.ok()) return ErrorOf(approximation.status());
   ErrorStats stats;
   stats.Add(original.value(), approximation.value());
-  val result = val::object();
-  result.set("sqnr", stats.Sqnr());
-  result.set("maxAbsError", stats.MaxAbsError());
-  result.set("meanAbsError", stats.MeanAbsError());
-  result.set("cosine", stats.Cosine());
-  result.set("sparsity", stats.Sparsity());
-  return result;
+  return ObjectOf(stats);
 }
 
 }  // namespace modelshrink::wasm

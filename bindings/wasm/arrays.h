@@ -4,15 +4,11 @@
 
 #include <emscripten/val.h>
 
-#include "quantize/arrays.h"
-#include "values.h"
-
 namespace modelshrink::wasm {
 
-// CoreQuantized; its bytes stay until the next array is made.
-val QuantizedOf(QuantizedArray array);
+using emscripten::val;
 
-// All as in core.ts; pointers and counts are checked against the heap.
+// As bindings/js/core/types.ts says; pointers and counts are checked against the heap.
 val Quantize(double ptr, double count, const val& shape, const val& scheme);
 val Dequantize(const val& shape, const val& scheme, const val& codes, const val& scales,
                const val& zero_points, double out);

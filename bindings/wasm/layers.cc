@@ -3,226 +3,136 @@
 #include <algorithm>
 #include <utility>
 
-#include "arrays.h"
+#include "array_fields.h"
 #include "base/checked.h"
 #include "calibrated/error_feedback.h"
 #include "calibrated/layer.h"
 #include "calibrated/obc.h"
 #include "calibrated/refit.h"
 #include "calibrated/wanda.h"
+#include "from_js.h"
 #include "kernels/mask.h"
 #include "linalg/gram.h"
-#include "values.h"
+#include "quantize/arrays.h"
+#include "to_js.h"
 
 namespace modelshrink::wasm {
 namespace {
 
-enum class Method : uint8_t { kWanda, kFeedback, kObc, kRefit };
-constexpr Word<Method> kMethods[] = {{"wanda", Method::kWanda},
-                                     {"feedback", Method::kFeedback},
-                                     {"obc", Method::kObc},
-                                     {"refit", Method::kRefit}};
-constexpr Word<PruneTarget::Kind> kTargets[] = {{"none", PruneTarget::Kind::kNone},
-                                                {"count", PruneTarget::Kind::kCount},
-                                                {"n:m", PruneTarget::Kind::kNofM}};
-
-StatusOr<LayerShape> LayerFrom(const val& object) {
-  LayerShape shape;
-  ASSIGN_OR_RETURN(shape.rows, Uint32From(object, "rows"));
-  ASSIGN_OR_RETURN(shape.columns, Uint32From(object, "columns"));
-  ASSIGN_OR_RETURN(shape.inputs_first, BoolFrom(object, "inputsFirst"));
-  return shape;
+// The codes of the last fit; JavaScript copies them out of the heap before its next call.
+QuantizedArray& LastCodes() {
+  static QuantizedArray codes;
+  return codes;
 }
 
-StatusOr<InputMoments> MomentsFrom(const val& object) {
-  InputMoments moments;
-  ASSIGN_OR_RETURN(moments.sums, HeapArrayFrom<const float>(object, "sums"));
-  ASSIGN_OR_RETURN(moments.num_samples, IntegerFrom(object["samples"], "samples", kMaxInteger));
-  return moments;
-}
-
-StatusOr<PruneTarget> TargetFrom(const val& object) {
-  PruneTarget target;
-  ASSIGN_OR_RETURN(target.kind, WordFrom(object, "target", kTargets));
-  if (target.kind == PruneTarget::Kind::kCount) {
-    ASSIGN_OR_RETURN(target.count, IntegerFrom(object["count"], "count", kMaxInteger));
-  } else if (target.kind == PruneTarget::Kind::kNofM) {
-    ASSIGN_OR_RETURN(target.n, Uint32From(object, "n"));
-    ASSIGN_OR_RETURN(target.m, Uint32From(object, "m"));
-  }
-  return target;
-}
-
-// CoreLayerFit, the parts that all methods have.
-struct Fit {
-  LayerShape shape;
-  std::span<float> weights;
-  std::span<uint8_t> mask;
-};
-
-StatusOr<Fit> FitFrom(const val& object) {
-  Fit fit;
-  ASSIGN_OR_RETURN(fit.shape, LayerFrom(object));
-  ASSIGN_OR_RETURN(fit.weights, HeapArrayFrom<float>(object, "weights"));
-  ASSIGN_OR_RETURN(fit.mask, HeapArrayFrom<uint8_t>(object, "mask"));
-  return fit;
-}
-
-Status RunWanda(const val& object, const Fit& fit) {
-  ASSIGN_OR_RETURN(const auto norms, HeapArrayFrom<const float>(object, "norms"));
-  ASSIGN_OR_RETURN(const PruneTarget target, TargetFrom(object));
-  RETURN_IF_ERROR(MaskByWanda(fit.shape, fit.weights, norms, target, fit.mask));
+Status RunWanda(const LayerFit& fit) {
+  RETURN_IF_ERROR(MaskByWanda(fit.shape, fit.weights, fit.norms, fit.target, fit.mask));
   ApplyMask(fit.weights, fit.mask, fit.weights);
   return {};
 }
 
-Status RunFeedback(const val& object, const Fit& fit, double damping, val* result) {
-  FeedbackOptions options = {.damping = damping};
-  ASSIGN_OR_RETURN(options.prune, TargetFrom(object));
-  ASSIGN_OR_RETURN(options.act_order, BoolFrom(object, "actOrder"));
-  ASSIGN_OR_RETURN(options.static_groups, BoolFrom(object, "staticGroups"));
-  ASSIGN_OR_RETURN(const InputMoments moments, MomentsFrom(object));
-  const val given = object["scheme"];
-  Scheme scheme;
-  if (!given.isUndefined()) {
-    ASSIGN_OR_RETURN(scheme, SchemeFrom(given));
-    options.scheme = &scheme;
-  }
+Status RunFeedback(const LayerFit& fit, LayerFitResult* result) {
+  FeedbackOptions options = {.damping = fit.damping};
+  options.prune = fit.target;
+  options.act_order = fit.act_order;
+  options.static_groups = fit.static_groups;
+  options.scheme = fit.scheme ? &*fit.scheme : nullptr;
   ASSIGN_OR_RETURN(const FeedbackResult found,
-                   RunErrorFeedback(fit.shape, fit.weights, moments, options));
-  result->set("damping", found.damping);
+                   RunErrorFeedback(fit.shape, fit.weights, fit.moments, options));
+  result->damping = found.damping;
   if (found.mask.size() > 0) {
     if (fit.mask.size() != found.mask.size()) {
       return ArgumentError("the mask must be as long as the weights");
     }
     std::copy_n(found.mask.data(), found.mask.size(), fit.mask.begin());
   }
-  if (options.scheme == nullptr) return {};
+  if (!fit.scheme) return {};
   const Shape lies = fit.shape.inputs_first ? Shape{fit.shape.columns, fit.shape.rows}
                                             : Shape{fit.shape.rows, fit.shape.columns};
-  ASSIGN_OR_RETURN(QuantizedArray quantized,
-                   QuantizeArray(fit.weights, lies, scheme, found.params.span()));
-  *result = QuantizedOf(std::move(quantized));
-  result->set("damping", found.damping);
+  ASSIGN_OR_RETURN(LastCodes(), QuantizeArray(fit.weights, lies, *fit.scheme, found.params.span()));
+  result->codes = LastCodes().parts[0].span();
+  result->scales = LastCodes().parts[1].span();
+  result->zero_points = LastCodes().parts[2].span();
   return {};
 }
 
-Status RunObc(const val& object, const Fit& fit, double damping, val* result) {
-  ASSIGN_OR_RETURN(const PruneTarget target, TargetFrom(object));
-  ASSIGN_OR_RETURN(const InputMoments moments, MomentsFrom(object));
-  ASSIGN_OR_RETURN(const double used,
-                   PruneByObc(fit.shape, fit.weights, moments, target, damping, fit.mask));
-  result->set("damping", used);
+Status RunObc(const LayerFit& fit, LayerFitResult* result) {
+  ASSIGN_OR_RETURN(result->damping, PruneByObc(fit.shape, fit.weights, fit.moments, fit.target,
+                                               fit.damping, fit.mask));
   return {};
 }
 
-Status RunRefit(const val& object, const Fit& fit, double damping, val* result) {
-  RefitOptions options = {.damping = damping};
-  ASSIGN_OR_RETURN(options.cross_sums, HeapArrayFrom<const float>(object, "crossSums"));
-  ASSIGN_OR_RETURN(const InputMoments moments, MomentsFrom(object));
-  ASSIGN_OR_RETURN(const double used,
-                   RefitMasked(fit.shape, fit.weights, fit.mask, moments, options));
-  result->set("damping", used);
+Status RunRefit(const LayerFit& fit, LayerFitResult* result) {
+  const RefitOptions options = {.damping = fit.damping, .cross_sums = fit.cross_sums};
+  ASSIGN_OR_RETURN(result->damping,
+                   RefitMasked(fit.shape, fit.weights, fit.mask, fit.moments, options));
   return {};
 }
 
-Status RunFit(const val& object, val* result) {
-  RETURN_IF_ERROR(CheckObject(object, "layer"));
-  ASSIGN_OR_RETURN(const Method method, WordFrom(object, "method", kMethods));
-  ASSIGN_OR_RETURN(const Fit fit, FitFrom(object));
-  if (method == Method::kWanda) return RunWanda(object, fit);
-  ASSIGN_OR_RETURN(const double damping, NumberFrom(object, "damping"));
-  if (method == Method::kFeedback) return RunFeedback(object, fit, damping, result);
-  return method == Method::kObc ? RunObc(object, fit, damping, result)
-                                : RunRefit(object, fit, damping, result);
-}
-
-StatusOr<ConvGeometry> GeometryFrom(const val& object) {
-  RETURN_IF_ERROR(CheckObject(object, "geometry"));
-  ConvGeometry g;
-  const std::pair<const char*, size_t*> members[] = {{"channels", &g.channels},
-                                                     {"height", &g.height},
-                                                     {"width", &g.width},
-                                                     {"kernelHeight", &g.kernel_height},
-                                                     {"kernelWidth", &g.kernel_width},
-                                                     {"strideY", &g.stride_y},
-                                                     {"strideX", &g.stride_x},
-                                                     {"dilationY", &g.dilation_y},
-                                                     {"dilationX", &g.dilation_x},
-                                                     {"padTop", &g.pad_top},
-                                                     {"padLeft", &g.pad_left},
-                                                     {"padBottom", &g.pad_bottom},
-                                                     {"padRight", &g.pad_right}};
-  for (const auto& [name, member] : members) {
-    ASSIGN_OR_RETURN(*member, Uint32From(object, name));
+StatusOr<LayerFitResult> RunFit(const val& object) {
+  LastCodes() = {};
+  ASSIGN_OR_RETURN(const LayerFit fit, From<LayerFit>(object, "layer"));
+  LayerFitResult result;
+  switch (fit.method) {
+    case FitMethod::kWanda:
+      RETURN_IF_ERROR(RunWanda(fit));
+      break;
+    case FitMethod::kFeedback:
+      RETURN_IF_ERROR(RunFeedback(fit, &result));
+      break;
+    case FitMethod::kObc:
+      RETURN_IF_ERROR(RunObc(fit, &result));
+      break;
+    case FitMethod::kRefit:
+      RETURN_IF_ERROR(RunRefit(fit, &result));
+      break;
   }
-  RETURN_IF_ERROR(CheckConvGeometry(g));
-  return g;
+  return result;
 }
 
 Status Im2ColInto(const val& object, const val& image, double first, double step, const val& out) {
-  ASSIGN_OR_RETURN(const ConvGeometry g, GeometryFrom(object));
-  ASSIGN_OR_RETURN(const auto pixels, HeapBytesFrom(image, "image"));
-  ASSIGN_OR_RETURN(const auto rows, HeapBytesFrom(out, "out"));
+  ASSIGN_OR_RETURN(const auto g, From<ConvGeometry>(object, "geometry"));
+  RETURN_IF_ERROR(CheckConvGeometry(g));
+  ASSIGN_OR_RETURN(const auto pixels, HeapArrayFrom<const float>(image, "image"));
+  ASSIGN_OR_RETURN(const auto rows, HeapArrayFrom<float>(out, "out"));
   const uint64_t places = uint64_t{g.OutputHeight()} * g.OutputWidth();
   ASSIGN_OR_RETURN(const uint64_t begin, IntegerFrom(first, "first", places));
   ASSIGN_OR_RETURN(const uint64_t stride, IntegerFrom(step, "step", UINT32_MAX));
-  const uint64_t row_bytes = g.Columns() * sizeof(float);
-  const uint64_t num_rows = rows.size() / row_bytes;
-  uint64_t image_bytes, span;
-  if (!CheckedMul(g.channels * sizeof(float), uint64_t{g.height} * g.width, &image_bytes) ||
-      pixels.size() != image_bytes || rows.size() % row_bytes != 0 ||
+  const uint64_t num_rows = rows.size() / g.Columns();
+  uint64_t num_pixels, span;
+  if (!CheckedMul(g.channels, uint64_t{g.height} * g.width, &num_pixels) ||
+      pixels.size() != num_pixels || rows.size() % g.Columns() != 0 ||
       !CheckedMul(num_rows, stride, &span) || stride == 0 ||
       (num_rows > 0 && !RangeFits(begin, span - stride + 1, places))) {
     return ArgumentError("the image or the rows do not have the convolution's size");
   }
-  Im2Col(g, reinterpret_cast<const float*>(pixels.data()), static_cast<size_t>(begin),
-         static_cast<size_t>(stride), static_cast<size_t>(num_rows),
-         reinterpret_cast<float*>(rows.data()));
+  Im2Col(g, pixels.data(), static_cast<size_t>(begin), static_cast<size_t>(stride),
+         static_cast<size_t>(num_rows), rows.data());
   return {};
 }
 
 Status GramInto(const val& x, double columns, const val& sums) {
-  ASSIGN_OR_RETURN(const auto from, HeapBytesFrom(x, "x"));
-  ASSIGN_OR_RETURN(const auto to, HeapBytesFrom(sums, "sums"));
+  ASSIGN_OR_RETURN(const auto from, HeapArrayFrom<const float>(x, "x"));
+  ASSIGN_OR_RETURN(const auto to, HeapArrayFrom<float>(sums, "sums"));
   ASSIGN_OR_RETURN(const uint64_t width, IntegerFrom(columns, "columns", UINT32_MAX));
   ASSIGN_OR_RETURN(GemmWorkspace workspace, GemmWorkspace::Create());
-  return AddToGram({reinterpret_cast<const float*>(from.data()), from.size() / sizeof(float)},
-                   static_cast<size_t>(width),
-                   {reinterpret_cast<float*>(to.data()), to.size() / sizeof(float)}, workspace);
+  return AddToGram(from, static_cast<size_t>(width), to, workspace);
 }
 
-Status ErrorsInto(const val& object, val* result) {
-  ASSIGN_OR_RETURN(const LayerShape shape, LayerFrom(object));
-  ASSIGN_OR_RETURN(const auto weights, HeapArrayFrom<const float>(object, "weights"));
-  ASSIGN_OR_RETURN(const auto approximation, HeapArrayFrom<const float>(object, "approximation"));
-  ASSIGN_OR_RETURN(const InputMoments moments, MomentsFrom(object));
-  ASSIGN_OR_RETURN(const LayerError found, LayerErrorOf(shape, weights, approximation, moments));
-  // Not "error", which would be a CoreError.
-  result->set("squaredError", found.error);
-  result->set("power", found.power);
-  return {};
+StatusOr<LayerError> ErrorOfLayer(const val& object) {
+  ASSIGN_OR_RETURN(const auto r, From<LayerErrorRequest>(object, "layer"));
+  return LayerErrorOf(r.shape, r.weights, r.approximation, r.moments);
 }
 
 Status CorrectionInto(const val& object) {
-  ASSIGN_OR_RETURN(const LayerShape shape, LayerFrom(object));
-  ASSIGN_OR_RETURN(const auto weights, HeapArrayFrom<const float>(object, "weights"));
-  ASSIGN_OR_RETURN(const auto mean, HeapArrayFrom<const float>(object, "mean"));
-  ASSIGN_OR_RETURN(const auto approximation, HeapArrayFrom<const float>(object, "approximation"));
-  ASSIGN_OR_RETURN(const auto approximate_mean,
-                   HeapArrayFrom<const float>(object, "approximateMean"));
-  ASSIGN_OR_RETURN(const auto out, HeapArrayFrom<float>(object, "out"));
-  if (weights.size() != uint64_t{shape.rows} * shape.columns ||
-      approximation.size() != weights.size() || mean.size() != shape.columns ||
-      approximate_mean.size() != shape.columns || out.size() != shape.rows) {
+  ASSIGN_OR_RETURN(const auto r, From<BiasRequest>(object, "layer"));
+  if (r.weights.size() != uint64_t{r.shape.rows} * r.shape.columns ||
+      r.approximation.size() != r.weights.size() || r.mean.size() != r.shape.columns ||
+      r.approximate_mean.size() != r.shape.columns || r.out.size() != r.shape.rows) {
     return ArgumentError("the weights, the means and the layer do not have matching sizes");
   }
-  BiasCorrection(shape, weights, mean, approximation, approximate_mean, out);
+  BiasCorrection(r.shape, r.weights, r.mean, r.approximation, r.approximate_mean, r.out);
   return {};
-}
-
-val Finished(const Status& status, const val& result) {
-  return status.ok() ? result : ErrorOf(status);
 }
 
 }  // namespace
@@ -235,17 +145,9 @@ val Im2ColOf(const val& geometry, const val& image, double first, double step, c
   return ResultOf(Im2ColInto(geometry, image, first, step, out));
 }
 
-val FitLayer(const val& request) {
-  val result = val::object();
-  const Status status = RunFit(request, &result);
-  return Finished(status, result);
-}
+val FitLayer(const val& request) { return ResultOf(RunFit(request)); }
 
-val LayerErrorsOf(const val& request) {
-  val result = val::object();
-  const Status status = ErrorsInto(request, &result);
-  return Finished(status, result);
-}
+val LayerErrorsOf(const val& request) { return ResultOf(ErrorOfLayer(request)); }
 
 val BiasCorrectionOf(const val& request) { return ResultOf(CorrectionInto(request)); }
 

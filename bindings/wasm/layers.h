@@ -4,11 +4,11 @@
 
 #include <emscripten/val.h>
 
-#include "options.h"
-
 namespace modelshrink::wasm {
 
-// All as in core.ts; places are checked against the heap.
+using emscripten::val;
+
+// As bindings/js/core/types.ts says; places are checked against the heap.
 val AddToGramOf(const val& x, double columns, const val& sums);
 val Im2ColOf(const val& geometry, const val& image, double first, double step, const val& out);
 val FitLayer(const val& request);

@@ -6,39 +6,24 @@
 #include <string>
 #include <vector>
 
+#include "array_fields.h"
 #include "base/buffer.h"
 #include "base/checked.h"
 #include "base/concat.h"
+#include "from_js.h"
 #include "kernels/mask.h"
 #include "kernels/range.h"
 #include "prune/magnitude.h"
 #include "prune/masks.h"
 #include "prune/target.h"
-#include "values.h"
+#include "to_js.h"
 
 namespace modelshrink::wasm {
 namespace {
 
-enum class Pattern : uint8_t { kElements, kRuns, kChannels, kBlocks };
-constexpr Word<Pattern> kPatterns[] = {{"elements", Pattern::kElements},
-                                       {"runs", Pattern::kRuns},
-                                       {"channels", Pattern::kChannels},
-                                       {"blocks", Pattern::kBlocks}};
-constexpr Word<BlockPattern::Pooling> kPoolings[] = {
-    {"mean", BlockPattern::Pooling::kMean},
-    {"max", BlockPattern::Pooling::kMax},
-    {"mean-square", BlockPattern::Pooling::kMeanSquare}};
-
-// CoreMask, the parts that all patterns have.
-struct Request {
-  std::span<float> values;
-  std::span<const float> scores;  // what decides: the values unless given or random
-  std::span<const uint8_t> alive;
-  std::span<uint8_t> mask;
-  Shape shape;
+// A request, with what decides: the values unless scores or a seed are given.
+struct Masking : MaskRequest {
   Buffer<float> random;
-  bool is_random = false;
-  bool as_tfmot = false;
 
   Ties ties() const { return as_tfmot ? Ties::kAllStay : Ties::kLowestIndexGoes; }
 };
@@ -50,47 +35,33 @@ Status CheckFinite(std::span<const float> values, const char* what) {
       Concat({what, " of element ", index, " is NaN or infinite: pruning needs finite numbers"}));
 }
 
-StatusOr<Request> RequestFrom(const val& object) {
-  Request request;
-  ASSIGN_OR_RETURN(request.values, HeapArrayFrom<float>(object, "values"));
-  ASSIGN_OR_RETURN(request.alive, HeapArrayFrom<const uint8_t>(object, "alive"));
-  ASSIGN_OR_RETURN(request.mask, HeapArrayFrom<uint8_t>(object, "mask"));
-  ASSIGN_OR_RETURN(request.shape, ShapeFrom(object["shape"]));
-  ASSIGN_OR_RETURN(request.as_tfmot, BoolFrom(object, "asTfmot"));
+StatusOr<Masking> MaskingFrom(const val& object) {
+  Masking r;
+  ASSIGN_OR_RETURN(static_cast<MaskRequest&>(r), From<MaskRequest>(object, "mask"));
   uint64_t size;
-  if (!CheckedNumElements(request.shape, &size) || size != request.values.size() ||
-      request.mask.size() != size || (!request.alive.empty() && request.alive.size() != size)) {
+  if (!CheckedNumElements(r.shape, &size) || size != r.values.size() || r.mask.size() != size ||
+      (!r.alive.empty() && r.alive.size() != size)) {
     return ArgumentError("the values, the masks and the shape do not have the same size");
   }
-  RETURN_IF_ERROR(CheckFinite(request.values, "the value"));
-  if (!request.alive.empty()) ApplyMask(request.values, request.alive, request.values);
-  ASSIGN_OR_RETURN(request.scores, HeapArrayFrom<const float>(object, "scores"));
-  request.is_random = !object["seed"].isUndefined();
-  if (request.is_random) {
-    ASSIGN_OR_RETURN(const uint64_t seed, IntegerFrom(object["seed"], "seed", kMaxInteger));
-    ASSIGN_OR_RETURN(request.random, Buffer<float>::Allocate(size));
-    RandomScores(seed, 0, request.random.span());
-    request.scores = request.random.span();
-  } else if (request.scores.empty()) {
-    request.scores = request.values;
-  } else if (request.scores.size() != size) {
+  RETURN_IF_ERROR(CheckFinite(r.values, "the value"));
+  if (!r.alive.empty()) ApplyMask(r.values, r.alive, r.values);
+  if (r.seed) {
+    ASSIGN_OR_RETURN(r.random, Buffer<float>::Allocate(size));
+    RandomScores(*r.seed, 0, r.random.span());
+    r.scores = r.random.span();
+  } else if (r.scores.empty()) {
+    r.scores = r.values;
+  } else if (r.scores.size() != size) {
     return ArgumentError("the scores must be as long as the values");
   } else {
-    RETURN_IF_ERROR(CheckFinite(request.scores, "the score"));
+    RETURN_IF_ERROR(CheckFinite(r.scores, "the score"));
   }
-  return request;
+  return r;
 }
 
-StatusOr<uint64_t> CountFrom(const val& object, uint64_t survivors, bool as_tfmot) {
-  Amount amount;
-  ASSIGN_OR_RETURN(amount.is_fraction, BoolFrom(object, "isFraction"));
-  ASSIGN_OR_RETURN(amount.value, NumberFrom(object, "amount"));
-  return CountOf(amount, survivors, as_tfmot);
-}
-
-Status MaskElements(const val& object, const Request& r) {
+Status MaskElements(const Masking& r) {
   const uint64_t num_dead = static_cast<uint64_t>(std::count(r.alive.begin(), r.alive.end(), 0));
-  ASSIGN_OR_RETURN(const uint64_t count, CountFrom(object, r.values.size() - num_dead, r.as_tfmot));
+  ASSIGN_OR_RETURN(const uint64_t count, CountOf(r.amount, r.values.size() - num_dead, r.as_tfmot));
   // The plain case, in one pass over the weights.
   if (r.scores.data() == r.values.data() && r.alive.empty() && !r.as_tfmot) {
     return PruneByMagnitude(r.values, {}, count, r.values, r.mask);
@@ -100,88 +71,78 @@ Status MaskElements(const val& object, const Request& r) {
   return {};
 }
 
-StatusOr<size_t> DimFrom(const val& object, const Request& r) {
-  ASSIGN_OR_RETURN(const uint64_t dim, IntegerFrom(object["dim"], "dim", r.shape.size() - 1));
-  return static_cast<size_t>(dim);
+StatusOr<AxisView> AxisOf(const Masking& r) {
+  if (r.dim >= r.shape.size()) return ArgumentError("dim is no dimension of the shape");
+  return ViewOf(r.shape, r.dim);
 }
 
-Status MaskRunsOf(const val& object, const Request& r) {
-  ASSIGN_OR_RETURN(const size_t dim, DimFrom(object, r));
-  ASSIGN_OR_RETURN(const uint32_t n, Uint32From(object, "n"));
-  ASSIGN_OR_RETURN(const uint32_t m, Uint32From(object, "m"));
-  return MaskRuns(r.scores, r.alive, ViewOf(r.shape, dim), n, m, r.as_tfmot, r.mask);
+Status MaskRunsOf(const Masking& r) {
+  ASSIGN_OR_RETURN(const AxisView view, AxisOf(r));
+  return MaskRuns(r.scores, r.alive, view, r.n, r.m, r.as_tfmot, r.mask);
 }
 
-Status MaskChannelsOf(const val& object, const Request& r) {
-  ASSIGN_OR_RETURN(const size_t dim, DimFrom(object, r));
-  const AxisView view = ViewOf(r.shape, dim);
+Status MaskChannelsOf(const Masking& r) {
+  ASSIGN_OR_RETURN(const AxisView view, AxisOf(r));
   std::vector<double> scores(view.length);
-  if (r.is_random) {
+  if (r.seed) {
     for (size_t c = 0; c < view.length && c < r.random.size(); ++c) {
       uint32_t bits;
       std::memcpy(&bits, &r.random[c], sizeof(bits));
       scores[c] = bits;
     }
   } else {
-    Norm norm;
-    ASSIGN_OR_RETURN(norm.p, NumberFrom(object, "norm"));
-    ASSIGN_OR_RETURN(norm.nuclear, BoolFrom(object, "nuclear"));
-    RETURN_IF_ERROR(ChannelNorms(r.scores, r.shape, dim, norm, scores));
+    RETURN_IF_ERROR(ChannelNorms(r.scores, r.shape, r.dim, r.norm, scores));
   }
   ASSIGN_OR_RETURN(const uint64_t count,
-                   CountFrom(object, NumLiveChannels(view, r.alive), r.as_tfmot));
+                   CountOf(r.amount, NumLiveChannels(view, r.alive), r.as_tfmot));
   return MaskChannels(scores, view, r.alive, count, r.mask);
 }
 
-Status MaskBlocksOf(const val& object, const Request& r) {
+Status MaskBlocksOf(const Masking& r) {
   if (r.shape.size() != 2) {
     return ArgumentError("blocks need a matrix: a shape of two dimensions");
   }
-  BlockPattern pattern = {.rows = static_cast<size_t>(r.shape[0]),
-                          .columns = static_cast<size_t>(r.shape[1])};
-  ASSIGN_OR_RETURN(pattern.block_rows, Uint32From(object, "blockRows"));
-  ASSIGN_OR_RETURN(pattern.block_columns, Uint32From(object, "blockColumns"));
-  ASSIGN_OR_RETURN(pattern.pooling, WordFrom(object, "pooling", kPoolings));
-  ASSIGN_OR_RETURN(pattern.zeros_per_block, Uint32From(object, "zerosPerBlock"));
-  if (pattern.block_rows == 0 || pattern.block_columns == 0) {
+  if (r.block_rows == 0 || r.block_columns == 0) {
     return ArgumentError("blockShape must be at least 1 by 1");
   }
-  pattern.centers_scores = r.as_tfmot;
-  ASSIGN_OR_RETURN(uint64_t count, CountFrom(object, pattern.NumBlocks(), r.as_tfmot));
+  const BlockPattern pattern = {.rows = static_cast<size_t>(r.shape[0]),
+                                .columns = static_cast<size_t>(r.shape[1]),
+                                .block_rows = r.block_rows,
+                                .block_columns = r.block_columns,
+                                .pooling = r.pooling,
+                                .centers_scores = r.as_tfmot,
+                                .zeros_per_block = r.zeros_per_block};
+  ASSIGN_OR_RETURN(uint64_t count, CountOf(r.amount, pattern.NumBlocks(), r.as_tfmot));
   // As torch.ao: only all of them are all of them.
-  const bool is_part = object["isFraction"].isTrue() && NumberFrom(object, "amount").value() < 1;
+  const bool is_part = r.amount.is_fraction && r.amount.value < 1;
   if (is_part) count = std::min<uint64_t>(count, pattern.NumBlocks() - 1);
   return MaskBlocks(r.scores, pattern, count, r.ties(), r.mask);
 }
 
 Status MaskFor(const val& object) {
-  RETURN_IF_ERROR(CheckObject(object, "mask"));
-  ASSIGN_OR_RETURN(const Pattern pattern, WordFrom(object, "pattern", kPatterns));
-  ASSIGN_OR_RETURN(const Request request, RequestFrom(object));
-  switch (pattern) {
-    case Pattern::kElements:
-      return MaskElements(object, request);
-    case Pattern::kRuns:
-      RETURN_IF_ERROR(MaskRunsOf(object, request));
+  ASSIGN_OR_RETURN(const Masking r, MaskingFrom(object));
+  switch (r.pattern) {
+    case MaskPattern::kElements:
+      return MaskElements(r);
+    case MaskPattern::kRuns:
+      RETURN_IF_ERROR(MaskRunsOf(r));
       break;
-    case Pattern::kChannels:
-      RETURN_IF_ERROR(MaskChannelsOf(object, request));
+    case MaskPattern::kChannels:
+      RETURN_IF_ERROR(MaskChannelsOf(r));
       break;
-    case Pattern::kBlocks:
-      RETURN_IF_ERROR(MaskBlocksOf(object, request));
+    case MaskPattern::kBlocks:
+      RETURN_IF_ERROR(MaskBlocksOf(r));
       break;
   }
-  ApplyMask(request.values, request.mask, request.values);
+  ApplyMask(r.values, r.mask, r.values);
   return {};
 }
 
 Status LampInto(const val& values, const val& scores) {
-  ASSIGN_OR_RETURN(const auto from, HeapBytesFrom(values, "values"));
-  ASSIGN_OR_RETURN(const auto to, HeapBytesFrom(scores, "scores"));
-  const std::span<const float> floats(reinterpret_cast<const float*>(from.data()),
-                                      from.size() / sizeof(float));
-  RETURN_IF_ERROR(CheckFinite(floats, "the value"));
-  return LampScores(floats, {reinterpret_cast<float*>(to.data()), to.size() / sizeof(float)});
+  ASSIGN_OR_RETURN(const auto from, HeapArrayFrom<const float>(values, "values"));
+  ASSIGN_OR_RETURN(const auto to, HeapArrayFrom<float>(scores, "scores"));
+  RETURN_IF_ERROR(CheckFinite(from, "the value"));
+  return LampScores(from, to);
 }
 
 }  // namespace

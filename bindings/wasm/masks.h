@@ -4,11 +4,11 @@
 
 #include <emscripten/val.h>
 
-#include "options.h"
-
 namespace modelshrink::wasm {
 
-// All as in core.ts; places are checked against the heap.
+using emscripten::val;
+
+// As bindings/js/core/types.ts says; places are checked against the heap.
 val Mask(const val& request);
 val LampScoresOf(const val& values, const val& scores);
 

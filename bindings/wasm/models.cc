@@ -1,110 +1,174 @@
 #include "models.h"
 
-#include <optional>
 #include <utility>
 
-#include "pipeline/prune_layout.h"
+#include "base/concat.h"
+#include "from_js.h"
+#include "model_fields.h"
+#include "to_js.h"
 
 namespace modelshrink::wasm {
 namespace {
 
-constexpr uint64_t kMaxFileBytes = uint64_t{1} << 53;
+constexpr uint64_t kMaxFileBytes = kMaxInteger;
+
+// A class that Embind knows, or a CoreError.
+template <typename Core, typename T, typename Hold>
+val Held(Hold hold, StatusOr<T> made) {
+  if (!made.ok()) return ErrorOf(made.status());
+  return val(Core(std::move(hold), std::move(made).value()));
+}
 
 }  // namespace
 
+TensorView::TensorView(const Tensor& tensor)
+    : name(tensor.name),
+      shape(tensor.shape),
+      type(StoredAs(tensor)),
+      quantized(tensor.quantized),
+      stored_bytes(tensor.stored_bytes),
+      is_weight(tensor.is_weight),
+      axis(tensor.axis),
+      consumer(tensor.consumer),
+      note(tensor.note),
+      layer_inputs(tensor.layer_inputs) {
+  if (quantized) restored_type = NameOf(tensor.restored_type);
+  if (tensor.groups > 1) groups = tensor.groups;
+  const auto view = LayerViewOf(tensor);
+  if (view.ok()) layer = view.value();
+  const ByteRange& values = tensor.parts[static_cast<size_t>(Part::kCodes)];
+  if (!layer_inputs.empty() && values.file == 0) data_offset = values.offset;
+}
+
+Status InputBuffer::Check(double size) const {
+  if (!expected_) return ArgumentError("no bytes were asked for");
+  if (size == static_cast<double>(*expected_)) return {};
+  return WrongValue("size", std::to_string(*expected_), val(size));
+}
+
 val InputBuffer::Reserve(double size) {
-  auto checked = IntegerFrom(size, "size", SIZE_MAX / 2);
-  if (!checked.ok()) return ErrorOf(checked.status());
-  if (buffer_.size() < checked.value()) {
+  const Status status = Check(size);
+  if (!status.ok()) return ErrorOf(status);
+  if (buffer_.size() < *expected_) {
     // Freed first, so that growing never holds both.
     buffer_ = {};
-    auto buffer = Buffer<uint8_t>::Allocate(checked.value());
+    auto buffer = Buffer<uint8_t>::Allocate(*expected_);
     if (!buffer.ok()) return ErrorOf(buffer.status());
     buffer_ = std::move(buffer).value();
   }
-  return HeapBytesOf(buffer_.span().first(static_cast<size_t>(checked.value())));
+  return HeapBytesOf(buffer_.span().first(static_cast<size_t>(*expected_)));
 }
 
-StatusOr<std::span<const uint8_t>> InputBuffer::Bytes(double size) const {
-  ASSIGN_OR_RETURN(const uint64_t checked, IntegerFrom(size, "size", buffer_.size()));
-  return buffer_.span().first(static_cast<size_t>(checked));
+StatusOr<std::span<const uint8_t>> InputBuffer::Take(double size) {
+  RETURN_IF_ERROR(Check(size));
+  if (buffer_.size() < *expected_) return ArgumentError("feed comes after input");
+  const size_t taken = static_cast<size_t>(*expected_);
+  expected_.reset();
+  return std::span<const uint8_t>(buffer_.span().first(taken));
 }
 
-StepRunner& CoreRun::steps() const {
-  if (shrinker_) return *shrinker_;
-  if (comparer_) return *comparer_;
-  return *surveyor_;
+val CoreSteps::Next() {
+  const auto step = runner_->Next();
+  if (step.ok() && step.value().kind == Step::Kind::kRead) input_.Expect(step.value().range.size);
+  return ResultOf(step);
 }
 
-val CoreRun::Shares() const {
-  val shares = val::array();
-  for (const Share& share : surveyor_->shares()) {
-    val entry = val::object();
-    entry.set("tensor", NumberOf(share.tensor));
-    entry.set("magnitudeBits", share.magnitude_bits);
-    entry.set("count", NumberOf(share.count));
-    shares.call<void>("push", entry);
-  }
-  return shares;
+val CoreSteps::Feed(double size) {
+  const auto bytes = input_.Take(size);
+  return ResultOf(bytes.ok() ? runner_->Feed(bytes.value()) : bytes.status());
 }
 
-val CoreRun::RemovedChannels() const {
-  std::string text;
-  for (const uint8_t goes : surveyor_->removed_channels()) text.push_back(goes != 0 ? '1' : '0');
-  return val(text);
-}
+CoreShrink::CoreShrink(std::shared_ptr<Format> format, std::unique_ptr<Shrinker> shrinker)
+    : CoreSteps({std::move(format)}, shrinker.get()), shrinker_(shrinker.release()) {}
 
-val CoreRun::Units() const { return UnitsOf(shrinker_->units()); }
+val CoreShrink::Units() const { return ArrayOf(shrinker_->units()); }
 
-val CoreRun::Start(double unit) {
-  auto checked = IntegerFrom(unit, "unit", SIZE_MAX);
+val CoreShrink::Start(double unit) {
+  const auto checked = IntegerFrom(unit, "unit", SIZE_MAX);
   if (!checked.ok()) return ErrorOf(checked.status());
   return ResultOf(shrinker_->Start(static_cast<size_t>(checked.value())));
 }
 
-val CoreRun::Next() {
-  auto step = steps().Next();
-  if (!step.ok()) return ErrorOf(step.status());
-  return StepOf(step.value());
-}
-
-val CoreRun::Feed(double size) {
-  auto bytes = input_.Bytes(size);
-  if (!bytes.ok()) return ErrorOf(bytes.status());
-  return ResultOf(steps().Feed(bytes.value()));
-}
-
-val CoreRun::Report() const {
-  return ReportOf(shrinker_ ? shrinker_->report() : comparer_->report());
-}
-
-val CoreRun::TensorReport(double tensor) const {
-  const auto& tensors = (shrinker_ ? shrinker_->report() : comparer_->report()).tensors;
-  auto checked = IntegerFrom(tensor, "tensor", tensors.size() - 1);
+val CoreShrink::TensorReport(double tensor) const {
+  const auto& tensors = shrinker_->report().tensors;
+  const auto checked = IntegerFrom(tensor, "tensor", SIZE_MAX);
   if (!checked.ok()) return ErrorOf(checked.status());
-  return TensorReportOf(tensors[static_cast<size_t>(checked.value())]);
+  if (checked.value() >= tensors.size()) return ErrorOf(ArgumentError("there is no such tensor"));
+  return ObjectOf(tensors[static_cast<size_t>(checked.value())]);
+}
+
+CoreComparison::CoreComparison(std::vector<std::shared_ptr<Format>> formats,
+                               std::unique_ptr<Comparer> comparer)
+    : CoreSteps(std::move(formats), comparer.get()), comparer_(comparer.release()) {}
+
+val CoreComparison::Report() const { return ObjectOf(comparer_->report()); }
+
+CoreSurvey::CoreSurvey(std::shared_ptr<Format> format, std::unique_ptr<Surveyor> surveyor)
+    : CoreSteps({std::move(format)}, surveyor.get()), surveyor_(surveyor.release()) {}
+
+val CoreSurvey::Shares() const {
+  const std::vector<Share> shares = surveyor_->shares();
+  return ArrayOf(std::span<const Share>(shares));
+}
+
+val CoreSurvey::RemovedChannels() const {
+  JsonWriter json;
+  json.Write(surveyor_->removed_channels());
+  return json.Parsed();
+}
+
+val CorePlan::Report() const { return ObjectOf(plan_->report()); }
+
+val CorePlan::Rename(const std::string& main_name) { return ResultOf(plan_->Rename(main_name)); }
+
+val CorePlan::SurveyChannels() const {
+  return Held<CoreSurvey>(format_,
+                          Surveyor::CreateForChannels(*format_, plan_->layout()->channels));
+}
+
+val CorePlan::Shrink() const {
+  return Held<CoreShrink>(format_, Shrinker::Create(*format_, plan_->layout()));
+}
+
+val CoreModel::Finished(Status status) {
+  failure_ = std::move(status);
+  return ResultOf(failure_);
 }
 
 val CoreModel::Next() {
-  auto request = format_->Next();
-  if (!request.ok()) return ErrorOf(request.status());
-  if (request.value()) return RequestOf(*request.value());
-  is_complete_ = true;
-  input_.Free();
-  return StepOf({.kind = Step::Kind::kDone});
+  if (!failure_.ok()) return ErrorOf(failure_);
+  if (is_opening_) return ErrorOf(ArgumentError("the request to open a file was not answered"));
+  const auto request = format_->Next();
+  if (!request.ok()) return Finished(request.status());
+  if (!request.value()) {
+    is_complete_ = true;
+    input_.Free();
+    return ObjectOf(Step{.kind = Step::Kind::kDone});
+  }
+  if (request.value()->open.empty()) {
+    input_.Expect(request.value()->range.size);
+    return ObjectOf(Step{.kind = Step::Kind::kRead, .range = request.value()->range});
+  }
+  is_opening_ = true;
+  return ObjectOf(OpenRequest{.name = request.value()->open});
 }
 
 val CoreModel::Opened(double size_bytes) {
-  if (size_bytes < 0) return ResultOf(format_->Opened(std::nullopt));
-  auto checked = IntegerFrom(size_bytes, "sizeBytes", kMaxFileBytes);
-  if (!checked.ok()) return ErrorOf(checked.status());
-  return ResultOf(format_->Opened(checked.value()));
+  if (!is_opening_) return ErrorOf(ArgumentError("no file was asked for"));
+  std::optional<uint64_t> size;
+  if (!(size_bytes < 0)) {
+    const auto checked = IntegerFrom(size_bytes, "sizeBytes", kMaxFileBytes);
+    if (!checked.ok()) return ErrorOf(checked.status());
+    size = checked.value();
+  }
+  is_opening_ = false;
+  return Finished(format_->Opened(size));
 }
 
 val CoreModel::Feed(double size) {
-  auto bytes = input_.Bytes(size);
+  const auto bytes = input_.Take(size);
   if (!bytes.ok()) return ErrorOf(bytes.status());
-  return ResultOf(format_->Feed(bytes.value()));
+  return Finished(format_->Feed(bytes.value()));
 }
 
 Status CoreModel::CheckComplete() const {
@@ -112,57 +176,34 @@ Status CoreModel::CheckComplete() const {
   return ArgumentError("the model has not been read to its end");
 }
 
-StatusOr<Layout> CoreModel::LayoutFor(const val& specs, const val& options) const {
-  RETURN_IF_ERROR(CheckComplete());
-  ASSIGN_OR_RETURN(const std::vector<TensorSpec> checked,
-                   SpecsFrom(specs, format_->model().tensors.size()));
-  ASSIGN_OR_RETURN(const WriteOptions checked_options, WriteOptionsFrom(options));
-  ASSIGN_OR_RETURN(Layout layout, format_->Write(checked, checked_options));
-  RETURN_IF_ERROR(AddPruning(format_->model(), checked, &layout));
-  return layout;
-}
-
 val CoreModel::Info() const {
   const Status status = CheckComplete();
-  return status.ok() ? InfoOf(format_->model()) : ErrorOf(status);
+  return status.ok() ? ObjectOf(format_->model()) : ErrorOf(status);
 }
 
 val CoreModel::Plan(const val& specs, const val& options) const {
-  auto layout = LayoutFor(specs, options);
-  if (!layout.ok()) return ErrorOf(layout.status());
-  return ReportOf(PlanOf(format_->model(), layout.value()));
-}
-
-val CoreModel::Shrink(const val& specs, const val& options) const {
-  auto layout = LayoutFor(specs, options);
-  if (!layout.ok()) return ErrorOf(layout.status());
-  auto shrinker = Shrinker::Create(*format_, std::move(layout).value());
-  if (!shrinker.ok()) return ErrorOf(shrinker.status());
-  return val(CoreRun({format_}, std::move(shrinker).value()));
+  const auto create = [&]() -> StatusOr<std::unique_ptr<modelshrink::Plan>> {
+    RETURN_IF_ERROR(CheckComplete());
+    ASSIGN_OR_RETURN(auto checked_specs, From<std::vector<TensorSpec>>(specs, "specs"));
+    ASSIGN_OR_RETURN(auto checked_options, From<WriteOptions>(options, "options"));
+    return modelshrink::Plan::Create(*format_, std::move(checked_specs),
+                                     std::move(checked_options));
+  };
+  return Held<CorePlan>(format_, create());
 }
 
 val CoreModel::Survey(const val& tensors, const std::string& allocation, double sparsity) const {
-  std::vector<size_t> indices;
-  const auto count = IntegerFrom(tensors["length"], "tensors.length", UINT32_MAX);
-  if (!count.ok()) return ErrorOf(count.status());
-  for (size_t i = 0; i < count.value(); ++i) {
-    const auto index = IntegerFrom(tensors[i], "tensors", UINT32_MAX);
-    if (!index.ok()) return ErrorOf(index.status());
-    indices.push_back(static_cast<size_t>(index.value()));
-  }
-  auto surveyor =
-      Surveyor::Create(*format_, std::move(indices),
-                       allocation == "lamp" ? Allocation::kLamp : Allocation::kGlobal, sparsity);
-  if (!surveyor.ok()) return ErrorOf(surveyor.status());
-  return val(CoreRun({format_}, std::move(surveyor).value()));
-}
-
-val CoreModel::SurveyChannels(const val& specs, const val& options) const {
-  auto layout = LayoutFor(specs, options);
-  if (!layout.ok()) return ErrorOf(layout.status());
-  auto surveyor = Surveyor::CreateForChannels(*format_, std::move(layout).value().channels);
-  if (!surveyor.ok()) return ErrorOf(surveyor.status());
-  return val(CoreRun({format_}, std::move(surveyor).value()));
+  const auto create = [&]() -> StatusOr<std::unique_ptr<Surveyor>> {
+    RETURN_IF_ERROR(CheckComplete());
+    ASSIGN_OR_RETURN(auto indices, From<std::vector<size_t>>(tensors, "tensors"));
+    if (allocation != "lamp" && allocation != "global") {
+      return WrongValue("allocation", "\"global\" or \"lamp\"", val(allocation));
+    }
+    return Surveyor::Create(*format_, std::move(indices),
+                            allocation == "lamp" ? Allocation::kLamp : Allocation::kGlobal,
+                            sparsity);
+  };
+  return Held<CoreSurvey>(format_, create());
 }
 
 val CoreModel::CompareWith(const CoreModel& other) const {
@@ -170,13 +211,12 @@ val CoreModel::CompareWith(const CoreModel& other) const {
     const Status status = model->CheckComplete();
     if (!status.ok()) return ErrorOf(status);
   }
-  auto comparer = Comparer::Create(*format_, *other.format_);
-  if (!comparer.ok()) return ErrorOf(comparer.status());
-  return val(CoreRun({format_, other.format_}, std::move(comparer).value()));
+  const std::vector<std::shared_ptr<Format>> formats = {format_, other.format_};
+  return Held<CoreComparison>(formats, Comparer::Create(*format_, *other.format_));
 }
 
 val OpenModel(const std::string& name, double size_bytes, const std::string& head) {
-  auto checked = IntegerFrom(size_bytes, "sizeBytes", kMaxFileBytes);
+  const auto checked = IntegerFrom(size_bytes, "sizeBytes", kMaxFileBytes);
   if (!checked.ok()) return ErrorOf(checked.status());
   auto format = OpenFormat({name, checked.value()},
                            {reinterpret_cast<const uint8_t*>(head.data()), head.size()});

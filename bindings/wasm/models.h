@@ -1,94 +1,153 @@
-// Models and runs as JavaScript holds them: advanced by steps, fed through a buffer in the heap.
+// Models, plans and runs as JavaScript holds them. Each checks that it is called in an order and
+// with numbers that make sense, and answers with a CoreError otherwise.
 #ifndef MODELSHRINK_BINDINGS_WASM_MODELS_H_
 #define MODELSHRINK_BINDINGS_WASM_MODELS_H_
 
 #include <emscripten/val.h>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/buffer.h"
 #include "formats/format.h"
 #include "pipeline/compare.h"
+#include "pipeline/plan.h"
 #include "pipeline/shrink.h"
 #include "pipeline/survey.h"
-#include "values.h"
 
 namespace modelshrink::wasm {
 
-// The bytes of "read" steps; reused from one to the next.
+using emscripten::val;
+
+// Where JavaScript puts the bytes that were asked for. Encoders may look at the bytes of the last
+// read until the next one, so there is room only for bytes that are asked for now.
 class InputBuffer {
  public:
-  // At least `size` bytes, as HeapBytes or a CoreError.
+  // The next Reserve and Take are for so many bytes.
+  void Expect(uint64_t size) { expected_ = size; }
+  // A place for them, as HeapBytes or a CoreError.
   val Reserve(double size);
-  StatusOr<std::span<const uint8_t>> Bytes(double size) const;
-  void Free() { buffer_ = {}; }
+  // The bytes, which stay until the next Reserve. An ArgumentError when none, or others, are
+  // expected.
+  StatusOr<std::span<const uint8_t>> Take(double size);
+  void Free() { *this = {}; }
 
  private:
+  Status Check(double size) const;
+
   Buffer<uint8_t> buffer_;
+  std::optional<uint64_t> expected_;
 };
 
-// A shrink, a comparison or a survey. Holds its models, so JavaScript may delete those first.
-class CoreRun {
+// What shrinking, comparing and surveying have in common: they are advanced by steps, and hold the
+// models that they read, so that JavaScript may delete those first.
+class CoreSteps {
  public:
-  CoreRun(std::vector<std::shared_ptr<Format>> formats, std::unique_ptr<Shrinker> shrinker)
-      : formats_(std::move(formats)), shrinker_(std::move(shrinker)) {}
-  CoreRun(std::vector<std::shared_ptr<Format>> formats, std::unique_ptr<Surveyor> surveyor)
-      : formats_(std::move(formats)), surveyor_(std::move(surveyor)) {}
-  CoreRun(std::vector<std::shared_ptr<Format>> formats, std::unique_ptr<Comparer> comparer)
-      : formats_(std::move(formats)), comparer_(std::move(comparer)) {}
-
-  // Of a shrink: Unit[] and what runs next.
-  val Units() const;
-  val Start(double unit);
+  // The next step, as CoreStep or a CoreError.
   val Next();
+  // After a "read" step: room for its bytes, and then the bytes themselves.
   val Input(double size) { return input_.Reserve(size); }
   val Feed(double size);
-  val Report() const;
-  // The entry of one tensor.
+
+ protected:
+  CoreSteps(std::vector<std::shared_ptr<Format>> formats, StepRunner* runner)
+      : formats_(std::move(formats)), runner_(runner) {}
+
+ private:
+  // Declared first, destroyed last: the runner points into them.
+  std::vector<std::shared_ptr<Format>> formats_;
+  std::unique_ptr<StepRunner> runner_;
+  InputBuffer input_;
+};
+
+// Writes the units of a plan, in any order; steps are those of the unit that was started last.
+class CoreShrink : public CoreSteps {
+ public:
+  CoreShrink(std::shared_ptr<Format> format, std::unique_ptr<Shrinker> shrinker);
+
+  // CoreUnit[].
+  val Units() const;
+  val Start(double unit);
+  // The entry of one tensor; has statistics when a unit of it has run here to its end.
   val TensorReport(double tensor) const;
-  // Of a survey: Share[], and a "0" or "1" a channel.
+
+ private:
+  Shrinker* shrinker_;
+};
+
+class CoreComparison : public CoreSteps {
+ public:
+  CoreComparison(std::vector<std::shared_ptr<Format>> formats, std::unique_ptr<Comparer> comparer);
+
+  // Complete after "done".
+  val Report() const;
+
+ private:
+  Comparer* comparer_;
+};
+
+class CoreSurvey : public CoreSteps {
+ public:
+  CoreSurvey(std::shared_ptr<Format> format, std::unique_ptr<Surveyor> surveyor);
+
+  // After "done": CoreShare[] of a survey of weights, and of channels a "0" or "1" each.
   val Shares() const;
   val RemovedChannels() const;
 
  private:
-  // Declared first, destroyed last: the others point into them.
-  std::vector<std::shared_ptr<Format>> formats_;
-  StepRunner& steps() const;
-
-  // One of these.
-  std::unique_ptr<Shrinker> shrinker_;
-  std::unique_ptr<Comparer> comparer_;
-  std::unique_ptr<Surveyor> surveyor_;
-  InputBuffer input_;
+  Surveyor* surveyor_;
 };
 
+// What will be written of a model.
+class CorePlan {
+ public:
+  CorePlan(std::shared_ptr<Format> format, std::unique_ptr<Plan> plan)
+      : format_(std::move(format)), plan_(std::move(plan)) {}
+
+  val Report() const;
+  val Rename(const std::string& main_name);
+  // A CoreSurvey of the channels that may go.
+  val SurveyChannels() const;
+  val Shrink() const;
+
+ private:
+  std::shared_ptr<Format> format_;
+  std::unique_ptr<Plan> plan_;
+};
+
+// A model that is being read, and then asked.
 class CoreModel {
  public:
   explicit CoreModel(std::unique_ptr<Format> format) : format_(std::move(format)) {}
 
   val Next();
+  // After an "open" request: the size of the file in bytes, negative when there is none.
   val Opened(double size_bytes);
   val Input(double size) { return input_.Reserve(size); }
   val Feed(double size);
   val Info() const;
   val Plan(const val& specs, const val& options) const;
-  val Shrink(const val& specs, const val& options) const;
+  // A CoreSurvey of the weights of these tensors, of which the fraction `sparsity` is to go.
   val Survey(const val& tensors, const std::string& allocation, double sparsity) const;
-  val SurveyChannels(const val& specs, const val& options) const;
   val CompareWith(const CoreModel& other) const;
 
  private:
   Status CheckComplete() const;
-  StatusOr<Layout> LayoutFor(const val& specs, const val& options) const;
+  // Remembers an error: a reader that has failed is not asked again.
+  val Finished(Status status);
 
   std::shared_ptr<Format> format_;
   bool is_complete_ = false;
+  bool is_opening_ = false;  // an "open" request waits for its answer
+  Status failure_;
   InputBuffer input_;
 };
 
-// A CoreModel or a CoreError. `head`: bytes in a std::string, as Embind passes a Uint8Array.
+// A CoreModel or a CoreError. `head`: the first bytes, in a std::string, as Embind passes a
+// Uint8Array.
 val OpenModel(const std::string& name, double size_bytes, const std::string& head);
 val CompareModels(const CoreModel& original, const CoreModel& other);
 

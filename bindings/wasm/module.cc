@@ -17,6 +17,7 @@ namespace {
 std::string SimdTarget() { return hwy::TargetName(HWY_STATIC_TARGET); }
 
 EMSCRIPTEN_BINDINGS(modelshrink) {
+  using emscripten::base;
   using emscripten::class_;
   using emscripten::function;
 
@@ -44,19 +45,25 @@ EMSCRIPTEN_BINDINGS(modelshrink) {
       .function("feed", &CoreModel::Feed)
       .function("info", &CoreModel::Info)
       .function("plan", &CoreModel::Plan)
-      .function("survey", &CoreModel::Survey)
-      .function("surveyChannels", &CoreModel::SurveyChannels)
-      .function("shrink", &CoreModel::Shrink);
-  class_<CoreRun>("CoreRun")
-      .function("units", &CoreRun::Units)
-      .function("start", &CoreRun::Start)
-      .function("next", &CoreRun::Next)
-      .function("input", &CoreRun::Input)
-      .function("feed", &CoreRun::Feed)
-      .function("shares", &CoreRun::Shares)
-      .function("removedChannels", &CoreRun::RemovedChannels)
-      .function("report", &CoreRun::Report)
-      .function("tensorReport", &CoreRun::TensorReport);
+      .function("survey", &CoreModel::Survey);
+  class_<CorePlan>("CorePlan")
+      .function("report", &CorePlan::Report)
+      .function("rename", &CorePlan::Rename)
+      .function("surveyChannels", &CorePlan::SurveyChannels)
+      .function("shrink", &CorePlan::Shrink);
+  class_<CoreSteps>("CoreSteps")
+      .function("next", &CoreSteps::Next)
+      .function("input", &CoreSteps::Input)
+      .function("feed", &CoreSteps::Feed);
+  class_<CoreShrink, base<CoreSteps>>("CoreShrink")
+      .function("units", &CoreShrink::Units)
+      .function("start", &CoreShrink::Start)
+      .function("tensorReport", &CoreShrink::TensorReport);
+  class_<CoreComparison, base<CoreSteps>>("CoreComparison")
+      .function("report", &CoreComparison::Report);
+  class_<CoreSurvey, base<CoreSteps>>("CoreSurvey")
+      .function("shares", &CoreSurvey::Shares)
+      .function("removedChannels", &CoreSurvey::RemovedChannels);
 }
 
 }  // namespace

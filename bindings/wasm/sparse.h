@@ -4,11 +4,11 @@
 
 #include <emscripten/val.h>
 
-#include "options.h"
-
 namespace modelshrink::wasm {
 
-// All as in core.ts; places are checked against the heap.
+using emscripten::val;
+
+// As bindings/js/core/types.ts says; places are checked against the heap.
 val ToSparseOf(const val& shape, const val& values);
 val FromSparseOf(const val& shape, const val& parts, const val& out);
 val NumEntriesOf(const val& shape, const val& values);

@@ -1,4 +1,4 @@
-// What a run did to each tensor.
+// Tells what becomes of each tensor: planned, or done by a run.
 #ifndef MODELSHRINK_PIPELINE_REPORT_H_
 #define MODELSHRINK_PIPELINE_REPORT_H_
 
@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "formats/layout.h"
 #include "formats/model.h"
 #include "quantize/error_stats.h"
 
@@ -22,13 +23,10 @@ struct TensorReport {
   uint64_t input_bytes = 0;
   uint64_t output_bytes = 0;
   std::string note;
-  std::optional<double> sparsity;  // of the output: the fraction of zeros
-  // Below: only when has_stats.
-  bool has_stats = false;
-  double sqnr_db = 0;
-  double max_abs_error = 0;
-  double mean_abs_error = 0;
-  double cosine = 0;
+  // The fraction of zeros in the output, and how far its values are from the input's
+  // (quantize/error_stats.h); nullopt while nobody has looked, or where nothing can be said.
+  std::optional<double> sparsity;
+  std::optional<double> sqnr_db, max_abs_error, mean_abs_error, cosine;
 };
 
 struct Report {
@@ -39,12 +37,16 @@ struct Report {
   std::vector<TensorReport> tensors;
 };
 
+// The report of a layout that has not run: no tensor has statistics.
+Report PlanOf(const Model& model, const Layout& layout);
+
+// Sets the sparsity and all errors.
 void SetStats(const ErrorStats& stats, TensorReport* report);
 
-// Appends to what the note says already.
+// Appends to the note after "; ", unless `note` is empty.
 void AddNote(const std::string& note, TensorReport* report);
 
-// "3 values <what>" as a note, if there are any.
+// Adds "3 values <what>" to the note, unless `count` is 0.
 void AddCount(uint64_t count, const char* what, TensorReport* report);
 
 }  // namespace modelshrink

@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/concat.h"
 #include "base/flags.h"
 #include "pipeline/job_run.h"
 #include "pipeline/layout_check.h"
@@ -13,20 +12,20 @@
 namespace modelshrink {
 namespace {
 
-// Hosts that copy through memory hold one of these at a time.
+// The most of one copy step: hosts that copy through memory hold so much at a time.
 constexpr uint64_t kMaxCopyBytes = uint64_t{16} << 20;
 
-// A run that is cut off loses at most this much copying.
+// The most that a unit of segments has: so much is copied again by a run that was cut off.
 constexpr uint64_t kMaxUnitBytes = uint64_t{256} << 20;
 
-// What a unit covers: a job, or the segments [begin, end) of a file, none of a job. A long copied
-// segment is a unit of its own for each of its pieces.
+// What a unit writes: a job, or the segments [begin, end) of a file, of which none is a job's. A
+// segment of more than kMaxUnitBytes is divided into pieces that are units of their own.
 struct Extent {
   std::optional<size_t> job;
   uint32_t file = 0;
   size_t begin = 0, end = 0;
-  uint64_t skip = 0;    // bytes of the first segment that are another unit's
-  uint64_t offset = 0;  // of the first byte in the file
+  uint64_t skip = 0;    // bytes of the first segment that belong to an earlier unit
+  uint64_t offset = 0;  // of the unit's first byte in the file
 };
 
 // Cuts a layout into units.
@@ -45,7 +44,7 @@ class Divider {
   void AddFile(uint32_t index) {
     const std::vector<Segment>& segments = layout_.files[index].segments;
     uint64_t offset = 0;
-    bool is_open = false;  // the last unit may take more segments
+    bool is_open = false;  // whether the last unit may take more segments
     for (size_t i = 0; i < segments.size(); ++i) {
       const Segment& segment = segments[i];
       if (segment.kind == Segment::Kind::kPart || segment.kind == Segment::Kind::kNumber) {
@@ -89,9 +88,11 @@ class Divider {
 
 class ShrinkerImpl final : public Shrinker {
  public:
-  ShrinkerImpl(const Model& model, Layout layout, std::vector<PartPlaces> places)
+  ShrinkerImpl(const Model& model, std::shared_ptr<const Layout> layout,
+               std::vector<PartPlaces> places)
       : model_(model),
-        layout_(std::move(layout)),
+        held_layout_(std::move(layout)),
+        layout_(*held_layout_),
         places_(std::move(places)),
         report_(PlanOf(model_, layout_)) {
     Divider divider(layout_);
@@ -175,9 +176,11 @@ class ShrinkerImpl final : public Shrinker {
     const Job& job = layout_.jobs[*extent_->job];
     const size_t tensor = job.tensor;
     TensorReport& entry = report_.tensors[tensor];
-    SetStats(job_run_.encoder().error_stats(), &entry);
-    // What stays says nothing of the harm that the channels do that leave.
-    entry.has_stats = job.kept.empty();
+    // A tensor that loses channels has no errors: its remaining weights say nothing of the harm
+    // that is done by those that leave.
+    const ErrorStats& stats = job_run_.encoder().error_stats();
+    entry.sparsity = stats.Sparsity();
+    if (job.kept.empty()) SetStats(stats, &entry);
     AddCount(job_run_.encoder().num_overflows(), "overflowed to infinity", &entry);
     AddCount(job_run_.num_replaced(), "not finite, written as 0", &entry);
     job_run_.Stop();
@@ -185,71 +188,30 @@ class ShrinkerImpl final : public Shrinker {
   }
 
   const Model& model_;
-  const Layout layout_;
+  const std::shared_ptr<const Layout> held_layout_;
+  const Layout& layout_;
   const std::vector<PartPlaces> places_;
   std::vector<Unit> units_;
   std::vector<Extent> extents_;
   Report report_;
   Status failure_;
 
-  // The unit that runs.
+  // The unit that was started last; nullptr: none.
   const Extent* extent_ = nullptr;
   JobRun job_run_;
-  uint64_t remaining_ = 0;  // bytes to write, unless it is a job
+  // Unless it is a job: the bytes still to write, and how far it has come.
+  uint64_t remaining_ = 0;
   size_t segment_ = 0;
-  uint64_t segment_done_ = 0;  // bytes of it
+  uint64_t segment_done_ = 0;  // bytes of the segment
   uint64_t output_offset_ = 0;
 };
 
-// "sparsegpt 2:4 gptq".
-std::string MethodOf(const PruneSpec& spec) {
-  // By PruneSpec::Method; n:m and channels are shown elsewhere.
-  static constexpr const char* kNames[] = {"",      "magnitude", "random", "threshold", "",
-                                           "wanda", "sparsegpt", "obc",    ""};
-  std::string what = kNames[static_cast<size_t>(spec.method)];
-  if (spec.m != 0) {
-    what += Concat({(what.empty() ? "" : " "), spec.n, ":", spec.m});
-  }
-  if (spec.refit) what += what.empty() ? "refit" : " refit";
-  if (spec.feedback) what += what.empty() ? "gptq" : " gptq";
-  return what;
-}
-
 }  // namespace
 
-Report PlanOf(const Model& model, const Layout& layout) {
-  Report report;
-  report.format = model.format;
-  report.input_bytes = model.size_bytes;
-  report.output_bytes = layout.size_bytes;
-  report.files.reserve(layout.files.size());
-  for (const OutputFile& file : layout.files) report.files.push_back({file.name, file.size_bytes});
-  report.tensors.reserve(model.tensors.size());
-  for (size_t i = 0; i < model.tensors.size(); ++i) {
-    const Tensor& tensor = model.tensors[i];
-    const Outcome& outcome = layout.outcomes[i];
-    report.tensors.push_back({.name = tensor.name,
-                              .shape = tensor.shape,
-                              .from = StoredAs(tensor),
-                              .to = outcome.to,
-                              .output_shape = tensor.shape,
-                              .input_bytes = tensor.stored_bytes,
-                              .output_bytes = outcome.output_bytes,
-                              .note = outcome.note});
-  }
-  for (const Job& job : layout.jobs) {
-    TensorReport& entry = report.tensors[job.tensor];
-    entry.method = MethodOf(job.prune);
-    for (size_t axis = 0; axis < job.kept.size(); ++axis) {
-      if (!job.kept[axis].empty()) entry.output_shape[axis] = job.kept[axis].size();
-    }
-  }
-  return report;
-}
-
-StatusOr<std::unique_ptr<Shrinker>> Shrinker::Create(const Format& format, Layout layout) {
+StatusOr<std::unique_ptr<Shrinker>> Shrinker::Create(const Format& format,
+                                                     std::shared_ptr<const Layout> layout) {
   const Model& model = format.model();
-  ASSIGN_OR_RETURN(std::vector<PartPlaces> places, CheckLayout(model, layout));
+  ASSIGN_OR_RETURN(std::vector<PartPlaces> places, CheckLayout(model, *layout));
   return std::unique_ptr<Shrinker>(
       std::make_unique<ShrinkerImpl>(model, std::move(layout), std::move(places)));
 }

@@ -14,28 +14,27 @@
 
 namespace modelshrink {
 
-// The Plan: the Report without statistics, from the headers alone.
-Report PlanOf(const Model& model, const Layout& layout);
-
 // A piece of a layout that is written on its own: a job with all its parts, or neighbouring literal
 // and copied segments of one file. Units write disjoint bytes and together all of them, so they may
 // run in any order, in several Shrinkers made from the same layout, or in a later run.
 struct Unit {
-  std::optional<size_t> tensor;  // of a job
+  std::optional<size_t> tensor;  // the job's tensor
   uint64_t output_bytes = 0;
 };
 
 // Use: for each unit Start(), then Next() until kDone; after a kRead, Feed() the bytes, which stay
-// as they are until the next kRead or kDone. `format` must outlive it.
+// as they are until the next kRead or kDone. A job ends with kTensor before kDone. Without a
+// started unit, the first step is kDone.
 class Shrinker : public StepRunner {
  public:
-  static StatusOr<std::unique_ptr<Shrinker>> Create(const Format& format, Layout layout);
+  // `format` must outlive it. An IntegrityError when the layout contradicts itself or the model.
+  static StatusOr<std::unique_ptr<Shrinker>> Create(const Format& format,
+                                                    std::shared_ptr<const Layout> layout);
   // In the order of their first bytes in the output. The same layout has the same units.
   virtual std::span<const Unit> units() const = 0;
-  // What ran before, complete or not, is over.
+  // Ends the unit that ran before, complete or not. An ArgumentError when there is no such unit.
   virtual Status Start(size_t unit) = 0;
-  // Steps are those of the started unit; a job ends with kTensor before kDone.
-  // Has the statistics of the jobs that were run here to their ends.
+  // The plan's, with the statistics of the jobs that have run here to their ends.
   virtual const Report& report() const = 0;
 };
 

@@ -143,7 +143,8 @@ inline Status RunUnit(Shrinker* shrinker, size_t unit, const Files& files, const
 // The output files by name; aborts when a byte is not written exactly once.
 inline StatusOr<Files> RunLayout(const Format& format, Layout layout, const Files& files) {
   Outputs outputs(layout);
-  ASSIGN_OR_RETURN(auto shrinker, Shrinker::Create(format, std::move(layout)));
+  ASSIGN_OR_RETURN(auto shrinker,
+                   Shrinker::Create(format, std::make_shared<const Layout>(std::move(layout))));
   for (size_t i = 0; i < shrinker->units().size(); ++i) {
     RETURN_IF_ERROR(RunUnit(shrinker.get(), i, files, format.model(), &outputs));
   }

@@ -30,7 +30,7 @@ async function compareOpened(
   options: RunOptions,
 ): Promise<Report> {
   const { core, pacer } = original;
-  const { tensors } = callLive(core, () => unwrap(original.model.info()));
+  const { tensors } = original.info;
   const meter = new Meter(options, "compare", sizeOf(original) + sizeOf(other));
   const run = callLive(core, () => unwrap(core.compareModels(original.model, other.model)));
   try {

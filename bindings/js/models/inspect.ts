@@ -1,9 +1,7 @@
 /** What is in a model. */
 import { checkObject, checkKeys } from "../base/options.js";
-import { unwrap } from "../core/load.js";
 import type { Source } from "../files/source.js";
 import { withModel } from "./open.js";
-import { callLive } from "./steps.js";
 import type { ModelInfo, FileInfo, RunOptions } from "./types.js";
 
 export const runKeys = ["signal", "onProgress"] as const;
@@ -20,10 +18,8 @@ export const toFiles = (files: readonly { name: string; sizeBytes: number }[]): 
 /** What is in a model, from its headers alone. */
 export async function inspect(source: Source, options: RunOptions = {}): Promise<ModelInfo> {
   checkRunOptions(options, runKeys);
-  return withModel(source, options, ({ core, model }) => {
-    const { format, sizeBytes, files, metadata, tensors } = callLive(core, () =>
-      unwrap(model.info()),
-    );
+  return withModel(source, options, ({ info }) => {
+    const { format, sizeBytes, files, metadata, tensors } = info;
     return Promise.resolve({
       format,
       inputBytes: sizeBytes,

@@ -3,7 +3,7 @@ import { aboutFile } from "../base/errors.js";
 import { Meter } from "../base/meter.js";
 import { Pacer } from "../base/pace.js";
 import { loadCore, unwrap } from "../core/load.js";
-import type { CoreModel, CoreModule } from "../core/types.js";
+import type { CoreModel, CoreModelInfo, CoreModule } from "../core/types.js";
 import { openSource } from "../files/open.js";
 import type { OpenFile, OpenFileSet, Source } from "../files/source.js";
 import { callLive, readModel } from "./steps.js";
@@ -12,6 +12,8 @@ import type { RunOptions } from "./types.js";
 export interface OpenModel {
   core: CoreModule;
   model: CoreModel;
+  /** What the headers say. */
+  readonly info: CoreModelInfo;
   /** As the core numbers them; the main one first. */
   files: OpenFile[];
   pacer: Pacer;
@@ -57,7 +59,17 @@ export async function readStructure(
       },
     });
     meter.advanceTo(main.size);
-    return { core, model, files, pacer };
+    let info: CoreModelInfo | undefined;
+    return {
+      core,
+      model,
+      files,
+      pacer,
+      get info() {
+        // Workers do without.
+        return (info ??= callLive(core, () => unwrap(model.info())));
+      },
+    };
   } catch (error) {
     release(core, model);
     throw error;

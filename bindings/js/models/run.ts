@@ -6,8 +6,8 @@ import { rangesAheadOf } from "../files/ranges.js";
 import type { FileSetSink, RunIdentity } from "../files/sink.js";
 import { CheckedSink } from "../files/target.js";
 import { digestOf, momentsReader, type Calibration } from "../recipe/calibration.js";
-import type { Order } from "../recipe/order.js";
 import { release, type OpenModel } from "./open.js";
+import type { PlannedOrder } from "./planned-order.js";
 import { WorkerPool } from "./pool.js";
 import { callLive, runSteps } from "./steps.js";
 import type { RunOptions } from "./types.js";
@@ -25,14 +25,14 @@ export interface OrderOptions extends RunOptions {
 /** Less than this is done before a worker has started. */
 const minWorkerBytes = 1 << 22;
 
-/** `planned`: what the core says of this order. Gives its report with what the run found. */
-export async function runOrder(
+/** Gives the plan's report with what the run found. */
+export async function runPlan(
   opened: OpenModel,
-  order: Order,
-  planned: CoreReport,
+  plan: PlannedOrder,
   options: OrderOptions,
 ): Promise<CoreReport> {
-  const { core, model, files, pacer } = opened;
+  const { core, files, pacer } = opened;
+  const { order, report: planned } = plan;
   const identity: RunIdentity = {
     files: planned.files,
     inputs: files,
@@ -40,7 +40,7 @@ export async function runOrder(
   };
   const sink = new CheckedSink(options.sink, identity);
   const meter = new Meter(options, options.phase ?? "write", planned.outputBytes);
-  const run = callLive(core, () => unwrap(model.shrink(order.specs, order.options)));
+  const run = plan.shrink();
   const reports = [...planned.tensors];
   try {
     const finished = await sink.open();
@@ -59,8 +59,7 @@ export async function runOrder(
     const onWrite = () => {
       meter.advanceTo(sink.written);
     };
-    const { tensors } = callLive(core, () => unwrap(model.info()));
-    const moments = momentsReader(options.calibration, tensors);
+    const moments = momentsReader(options.calibration, opened.info.tensors);
     const host = { core, pacer, files, sink, onWrite, moments };
     const here = async () => {
       const inputs = [rangesAheadOf(files), moments];

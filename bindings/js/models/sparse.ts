@@ -2,15 +2,14 @@
 import { UnsupportedError } from "../base/errors.js";
 import type { FormatName } from "../base/formats.js";
 import { elementsOf } from "../base/shape.js";
-import { unwrap } from "../core/load.js";
 import { isSparseType } from "../arrays/types.js";
 import type { FileSetSink } from "../files/sink.js";
 import type { Calibration } from "../recipe/calibration.js";
 import type { Order } from "../recipe/order.js";
 import { noPruning } from "../recipe/pruning.js";
 import type { OpenModel } from "./open.js";
-import { runOrder } from "./run.js";
-import { callLive } from "./steps.js";
+import type { PlannedOrder } from "./planned-order.js";
+import { runPlan } from "./run.js";
 import type { RunOptions } from "./types.js";
 
 /** A run that only counts. */
@@ -43,39 +42,34 @@ export function sparseWarning(
   );
 }
 
-/**
- * The order, where the tensors `candidates` have no zeros. Runs it once to count them, the pruning
- * included, without writing.
- */
+/** Throws an UnsupportedError where files of the format have no sparse tensors. */
+export function checkSparse(format: FormatName): void {
+  if (warnings[format]) return;
+  throw new UnsupportedError(`A ${format} file has no sparse tensors; ONNX and safetensors have.`);
+}
+
+/** The order with every tensor of `candidates` pruned, if only of nothing, so that a run counts its zeros. */
+export function countingOrder({ specs, options }: Order, candidates: readonly number[]): Order {
+  const mayBeSparse = new Set(candidates);
+  const nothing = { ...noPruning, method: "magnitude", isFraction: false } as const;
+  return {
+    specs: specs.map((spec, i) =>
+      mayBeSparse.has(i) ? { ...spec, prune: spec.prune ?? nothing } : spec,
+    ),
+    options,
+  };
+}
+
+/** Runs the plan of a counting order without writing; gives `order` with what it found. */
 export async function withoutZeros(
   opened: OpenModel,
+  plan: PlannedOrder,
   order: Order,
   candidates: readonly number[],
   options: RunOptions & { workers: number; calibration: Calibration | undefined },
 ): Promise<Order> {
-  const { core, model } = opened;
   const mayBeSparse = new Set(candidates);
-  const { format } = callLive(core, () => unwrap(model.info()));
-  if (!warnings[format]) {
-    throw new UnsupportedError(
-      `A ${format} file has no sparse tensors; ONNX and safetensors have.`,
-    );
-  }
-  const counted = order.specs.map((spec, i) =>
-    mayBeSparse.has(i)
-      ? {
-          ...spec,
-          prune: spec.prune ?? { ...noPruning, method: "magnitude" as const, isFraction: false },
-        }
-      : spec,
-  );
-  const trial = { specs: counted, options: order.options };
-  const planned = callLive(core, () => unwrap(model.plan(trial.specs, trial.options)));
-  const { tensors } = await runOrder(opened, trial, planned, {
-    ...options,
-    phase: "survey",
-    sink: nowhere,
-  });
+  const { tensors } = await runPlan(opened, plan, { ...options, phase: "survey", sink: nowhere });
   const specs = order.specs.map((spec, i) => {
     const { sparsity } = tensors[i]!;
     if (!mayBeSparse.has(i) || sparsity === undefined) return spec;

@@ -2,7 +2,10 @@
 import type { FormatName } from "../base/formats.js";
 import type { Progress } from "../base/meter.js";
 import type { AbortSignal, Blob, URL } from "../base/platform-types.js";
-import type { CoreLayerInput as LayerInput } from "../core/types.js";
+import type {
+  CoreLayerInput as LayerInput,
+  CoreLayerView as LayerMatrices,
+} from "../core/types.js";
 import type { OneSink, SinkFor } from "../files/sink.js";
 import type { Calibration } from "../recipe/calibration.js";
 
@@ -38,13 +41,15 @@ export interface TensorInfo {
   note?: string;
   /** The number of groups of a convolution, or of directions of a recurrent layer; 1 when left out. */
   groups?: number;
+  /** The matrices that its layer multiplies by; left out for what is no layer's. */
+  layer?: LayerMatrices;
   /** The values that its layers read, in formats that tell; `calibrate` looks at them. */
   layerInputs?: LayerInput[];
   /** The byte of the main file where a layer's values begin; left out where they lie elsewhere. */
   dataOffset?: number;
 }
 
-export type { LayerInput };
+export type { LayerInput, LayerMatrices };
 
 /** A file of a model. */
 export interface FileInfo {

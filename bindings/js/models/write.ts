@@ -3,33 +3,35 @@ import { UnsupportedError } from "../base/errors.js";
 import { Meter } from "../base/meter.js";
 import { checkInteger, checkBoolean } from "../base/options.js";
 import { unwrap } from "../core/load.js";
-import type { CoreSurvey, CoreResult } from "../core/types.js";
+import type { CoreSurvey, CoreTensorInfo } from "../core/types.js";
 import { rangesAheadOf } from "../files/ranges.js";
 import type { Target } from "../files/sink.js";
 import type { Source } from "../files/source.js";
 import { MemorySink } from "../files/target.js";
 import { withTarget } from "../files/user-sink.js";
-import { checkCalibration } from "../recipe/calibration.js";
+import { checkCalibration, type Calibration } from "../recipe/calibration.js";
 import type { CheckedRecipe } from "../recipe/check.js";
-import { orderFor, restoringOrder, type Order } from "../recipe/order.js";
+import { orderFor, restoringOrder, type Order, type RemarkedOrder } from "../recipe/order.js";
 import { type PruneSurvey, applyShares } from "../recipe/pruning.js";
 import { maxWorkers, checkRunOptions, writeKeys } from "./inspect.js";
 import { release, type OpenModel, withModel } from "./open.js";
-import { type Chooser, renamed, planOf } from "./plan.js";
+import { withPlan, type PlannedOrder } from "./planned-order.js";
 import { toReport } from "./report.js";
-import { runOrder } from "./run.js";
-import { withoutZeros } from "./sparse.js";
+import { runPlan } from "./run.js";
+import { checkSparse, countingOrder, withoutZeros } from "./sparse.js";
 import { runSteps, callLive } from "./steps.js";
-import type { WriteOptions, WriteResult, RunOptions } from "./types.js";
+import type { Report, WriteOptions, WriteResult, RunOptions } from "./types.js";
 
-/** Reads weights, before anything is written: what `take` then finds in the run. */
-async function runSurvey(
+/** What makes an order of the tensors that a model has. */
+type Chooser = (tensors: readonly CoreTensorInfo[]) => RemarkedOrder;
+
+/** Runs a survey, and gives what `take` finds in it at its end. */
+async function runSurvey<T>(
   { core, files, pacer }: OpenModel,
-  start: () => CoreResult<CoreSurvey>,
+  run: CoreSurvey,
   options: RunOptions,
-  take: (run: CoreSurvey) => void,
-): Promise<void> {
-  const run = callLive(core, () => unwrap(start()));
+  take: (run: CoreSurvey) => T,
+): Promise<T> {
   const total = files.reduce((bytes, { size }) => bytes + size, 0);
   const meter = new Meter(options, "survey", total);
   try {
@@ -41,38 +43,78 @@ async function runSurvey(
         meter.advanceTo(meter.done + size);
       },
     });
-    callLive(core, () => {
-      take(run);
-    });
+    const found = callLive(core, () => take(run));
     meter.advanceTo(Infinity);
+    return found;
   } finally {
     release(core, run);
   }
 }
 
-/** The order, with what only the weights can tell. */
-async function completed(
+/** The order with the shares of tensors that lose one amount together. */
+async function withShares(
   opened: OpenModel,
-  survey: PruneSurvey | undefined,
-  order: Order,
+  { specs, options: written }: Order,
+  survey: PruneSurvey,
   options: RunOptions,
 ): Promise<Order> {
-  const { model } = opened;
-  const { specs } = order;
-  if (survey) {
-    const { tensors, allocation, sparsity } = survey;
-    const start = () => model.survey(tensors, allocation, sparsity);
-    await runSurvey(opened, start, options, (run) => {
-      applyShares(survey, run.shares(), specs);
-    });
+  const { core, model } = opened;
+  const { tensors, allocation, sparsity } = survey;
+  const run = callLive(core, () => unwrap(model.survey(tensors, allocation, sparsity)));
+  const shares = await runSurvey(opened, run, options, () => run.shares());
+  return { specs: applyShares(survey, shares, specs), options: written };
+}
+
+/** The order with the channels that go, if any; `plan` has an order that may lose the same. */
+async function withChannels(
+  opened: OpenModel,
+  plan: PlannedOrder,
+  { specs, options: written }: Order,
+  options: RunOptions,
+): Promise<Order> {
+  const run = plan.surveyChannels();
+  const removedChannels = await runSurvey(opened, run, options, () => run.removedChannels());
+  return { specs, options: { ...written, removedChannels } };
+}
+
+type Running = RunOptions & { workers: number; calibration: Calibration | undefined };
+
+/** Plans what is to be written: the chosen order, with what only the weights can tell, and the name of the main file. */
+async function complete(
+  opened: OpenModel,
+  plan: PlannedOrder,
+  { order: chosen, survey, sparse, asksForChannels }: RemarkedOrder,
+  mainName: string | undefined,
+  options: Running,
+): Promise<void> {
+  let order = chosen;
+  if (survey) order = await withShares(opened, order, survey, options);
+  if (asksForChannels) order = await withChannels(opened, plan, order, options);
+  if (sparse.length > 0) {
+    if (order !== chosen) plan.change(countingOrder(order, sparse));
+    order = await withoutZeros(opened, plan, order, sparse, options);
   }
-  if (!specs.some(({ prune }) => prune?.method === "channels")) return order;
-  let removedChannels = "";
-  const start = () => model.surveyChannels(specs, order.options);
-  await runSurvey(opened, start, options, (run) => {
-    removedChannels = run.removedChannels();
-  });
-  return { specs, options: { ...order.options, removedChannels } };
+  if (order !== chosen) {
+    const name = mainName === undefined ? {} : { mainName };
+    plan.change({ specs: order.specs, options: { ...order.options, ...name } });
+  } else if (mainName !== undefined) {
+    plan.rename(mainName);
+  }
+}
+
+function resultIn(memory: MemorySink, report: Report): WriteResult {
+  const blobs = memory.blobs();
+  return {
+    files: blobs,
+    bytes: async () => {
+      const [blob, ...others] = Object.values(blobs);
+      if (!blob || others.length > 0) {
+        throw new UnsupportedError("The output has several files: use `files`.");
+      }
+      return new Uint8Array(await blob.arrayBuffer());
+    },
+    report,
+  };
 }
 
 /** Checks the options, then reads, plans and writes. */
@@ -93,40 +135,24 @@ function writeTo(
   options: WriteOptions & { workers: number },
 ): Promise<WriteResult> {
   const { workers } = options;
+  const calibration = checkCalibration(options.calibration);
   return withModel(source, options, async (opened) => {
-    const { remarks, survey, sparse, ...first } = planOf(opened, choose);
-    let { order, planned } = first;
-    const mainName = await target?.mainName(planned);
-    if (mainName !== undefined) ({ order, planned } = renamed(opened, order, mainName));
-    order = await completed(opened, survey, order, options);
-    const calibration = checkCalibration(options.calibration);
-    const { core, model } = opened;
-    if (sparse.length > 0) {
-      order = await withoutZeros(opened, order, sparse, { ...options, workers, calibration });
-      const { specs, options: written } = order;
-      planned = callLive(core, () => unwrap(model.plan(specs, written)));
-    }
-    const memory = new MemorySink();
-    const sink = target?.sink() ?? memory;
-    const more = { ...options, sink, workers, calibration };
-    const found = await runOrder(opened, order, planned, more);
-    const report = toReport(opened, found, remarks);
-    if (target) {
+    const { format } = opened.info;
+    const chosen = choose(opened.info.tensors);
+    const isCounting = chosen.sparse.length > 0;
+    if (isCounting) checkSparse(format);
+    const first = isCounting ? countingOrder(chosen.order, chosen.sparse) : chosen.order;
+    return withPlan(opened, first, async (plan) => {
+      const mainName = await target?.mainName(plan.report);
+      await complete(opened, plan, chosen, mainName, { ...options, workers, calibration });
+      const memory = new MemorySink();
+      const sink = target?.sink() ?? memory;
+      const found = await runPlan(opened, plan, { ...options, sink, workers, calibration });
+      const report = toReport(opened, found, chosen);
+      if (!target) return resultIn(memory, report);
       const message = "The output went to the sink that was given, not into memory.";
       return { files: {}, bytes: () => Promise.reject(new UnsupportedError(message)), report };
-    }
-    const blobs = memory.blobs();
-    return {
-      files: blobs,
-      bytes: async () => {
-        const [blob, ...others] = Object.values(blobs);
-        if (!blob || others.length > 0) {
-          throw new UnsupportedError("The output has several files: use `files`.");
-        }
-        return new Uint8Array(await blob.arrayBuffer());
-      },
-      report,
-    };
+    });
   });
 }
 

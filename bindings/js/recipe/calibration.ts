@@ -1,7 +1,6 @@
 /** The moments of a model's layers that `calibrate` found, and the core's way to them. */
 import { ArgumentError, ModelShrinkError } from "../base/errors.js";
 import { checkObject, show } from "../base/options.js";
-import { elementsOf } from "../base/shape.js";
 import type { CoreTensorInfo } from "../core/types.js";
 import { Gram } from "../arrays/gram.js";
 import type { ReadRange } from "../files/ranges.js";
@@ -40,21 +39,6 @@ const gramsOf = (calibration: Calibration, name: string): readonly Gram[] | unde
 export const knowsAny = (calibration: Calibration, tensors: readonly CoreTensorInfo[]): boolean =>
   tensors.some(({ name }) => Object.hasOwn(calibration, name));
 
-/** The facts of a weight that make the shape of its layer. */
-export type LayerTensor = Pick<CoreTensorInfo, "shape" | "axis" | "groups" | "consumer">;
-
-/**
- * Gives a layer as matrices of [rows, columns], or of [columns, rows] where outputs are the last axis: one for each
- * group of a convolution, or direction of a recurrent layer. Gives undefined for a tensor that is no layer.
- */
-export function layerShapeOf({ shape, axis, groups = 1, consumer }: LayerTensor) {
-  const isStack = shape.length === 3 && axis === 1 && ["LSTM", "GRU", "RNN"].includes(consumer);
-  const outputsLast = shape.length === 2 && axis === 1;
-  if (shape.length < 2 || (axis !== 0 && !outputsLast && !isStack)) return undefined;
-  const allRows = isStack ? shape[0]! * shape[1]! : shape[axis]!;
-  return { rows: allRows / groups, columns: elementsOf(shape) / allRows, groups, outputsLast };
-}
-
 export const noMatrix = "no matrix of outputs and inputs";
 
 /** Gives the Grams of a tensor, or the reason why there are none. Throws an ArgumentError when they do not fit it. */
@@ -62,7 +46,7 @@ export function gramsFor(
   calibration: Calibration,
   tensor: CoreTensorInfo,
 ): { grams: readonly Gram[] } | { reason: string } {
-  const layer = layerShapeOf(tensor);
+  const { layer } = tensor;
   if (!layer) return { reason: noMatrix };
   const grams = gramsOf(calibration, tensor.name);
   if (!grams) return { reason: "its inputs were not seen" };

@@ -13,7 +13,7 @@ import {
 import type { CorePruneSpec, CoreShare, CoreTensorInfo, CoreTensorSpec } from "../core/types.js";
 import { allocateSparsity } from "../arrays/allocation.js";
 import { checkDamping } from "../arrays/layers.js";
-import { gramsFor, layerShapeOf, noMatrix, type Calibration } from "./calibration.js";
+import { gramsFor, noMatrix, type Calibration } from "./calibration.js";
 import type { PruneRecipe } from "./types.js";
 
 type Method = PruneRecipe["method"];
@@ -146,7 +146,7 @@ function samplesOf(
   tensor: CoreTensorInfo,
 ): { samples: number } | { reason: string } {
   if (calibration === "assumed") {
-    return layerShapeOf(tensor) ? { samples: 1 } : { reason: noMatrix };
+    return tensor.layer ? { samples: 1 } : { reason: noMatrix };
   }
   const found = gramsFor(calibration, tensor);
   return "reason" in found ? found : { samples: found.grams[0]!.rows };
@@ -201,7 +201,7 @@ function plainMethod(
   tensor: CoreTensorInfo,
 ): CorePruneSpec["method"] {
   if (method === "magnitude" || method === "random") return method;
-  return m === 0 || !layerShapeOf(tensor) ? "magnitude" : "n:m";
+  return m === 0 || !tensor.layer ? "magnitude" : "n:m";
 }
 
 /** One amount for several tensors that is shared out by looking at their weights. */
@@ -226,17 +226,20 @@ export function shareOut(
   return undefined;
 }
 
-/** What a survey found, into the specifications. */
+/** The specifications with what a survey found. */
 export function applyShares(
   { allocation }: PruneSurvey,
   shares: readonly CoreShare[],
   specs: readonly CoreTensorSpec[],
-): void {
+): CoreTensorSpec[] {
+  const applied = [...specs];
   for (const { tensor, magnitudeBits, count } of shares) {
+    const spec = specs[tensor]!;
     const found =
       allocation === "global"
-        ? { method: "below", magnitudeBits }
+        ? ({ method: "below", magnitudeBits } as const)
         : { amount: count, isFraction: false };
-    Object.assign(specs[tensor]!.prune!, found);
+    applied[tensor] = { ...spec, prune: { ...spec.prune!, ...found } };
   }
+  return applied;
 }

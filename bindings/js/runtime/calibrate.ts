@@ -4,7 +4,7 @@ import { checkInteger, checkKeys, checkObject, optional } from "../base/options.
 import type { AbortSignal } from "../base/platform-types.js";
 import { Gram } from "../arrays/gram.js";
 import type { Source } from "../files/source.js";
-import { layerShapeOf, type Calibration } from "../recipe/calibration.js";
+import type { Calibration } from "../recipe/calibration.js";
 import { inspect } from "../models/inspect.js";
 import type { TensorInfo } from "../models/types.js";
 import { addTo, columnsOf, openTapped, tapsOf, type Layer } from "./layer-inputs.js";
@@ -36,7 +36,7 @@ function layersOf(tensors: readonly TensorInfo[], maxColumns: number): Layer[] {
   return tensors.flatMap((tensor) => {
     const columns = columnsOf(tensor, maxColumns);
     if (columns === undefined) return [];
-    const length = layerShapeOf(tensor)?.groups ?? 1;
+    const length = tensor.layer?.groups ?? 1;
     return [{ tensor, grams: Array.from({ length }, () => new Gram(columns)) }];
   });
 }

@@ -1,16 +1,14 @@
 /** What a model's layers read, made outputs of it and summed up. */
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
 import { elementsOf } from "../base/shape.js";
-import { unwrap } from "../core/load.js";
 import type { CoreTap } from "../core/types.js";
 import type { ConvWindow, Gram } from "../arrays/gram.js";
 import type { Source } from "../files/source.js";
 import { MemorySink } from "../files/target.js";
-import { layerShapeOf } from "../recipe/calibration.js";
 import { keepingOrder } from "../recipe/order.js";
 import { withModel } from "../models/open.js";
-import { runOrder } from "../models/run.js";
-import { callLive } from "../models/steps.js";
+import { withPlan } from "../models/planned-order.js";
+import { runPlan } from "../models/run.js";
 import type { LayerInput, TensorInfo } from "../models/types.js";
 import { Session, type OrtModule } from "./session.js";
 
@@ -34,8 +32,7 @@ export interface Tap extends CoreTap {
 
 /** How many inputs each output of a layer has, where they can be seen and are not too many. */
 export function columnsOf(tensor: TensorInfo, maxColumns: number): number | undefined {
-  const { shape, consumer, isWeight, layerInputs = [] } = tensor;
-  const layer = layerShapeOf(tensor);
+  const { shape, consumer, isWeight, layer, layerInputs = [] } = tensor;
   // The moments of volumes are not computed.
   const isFlat = shape.length <= (consumer === "Conv" ? 4 : 3);
   const isSeen = layer && isWeight && isFlat && layerInputs.length > 0;
@@ -59,17 +56,16 @@ export function tapsOf(readers: readonly Reader[]): Tap[] {
 
 /** The model, of one file, with outputs for the taps. */
 function withTaps(model: Source, taps: readonly Tap[], signal: AbortSignal | undefined) {
-  return withModel(model, signal ? { signal } : {}, async (opened) => {
-    const { order, planned } = callLive(opened.core, () => {
-      const { specs, options } = keepingOrder(unwrap(opened.model.info()).tensors);
-      const tapped = { specs, options: { ...options, taps: [...taps] } };
-      return { order: tapped, planned: unwrap(opened.model.plan(specs, tapped.options)) };
+  return withModel(model, signal ? { signal } : {}, (opened) => {
+    const { specs, options } = keepingOrder(opened.info.tensors);
+    const order = { specs, options: { ...options, taps: [...taps] } };
+    return withPlan(opened, order, async (plan) => {
+      const sink = new MemorySink();
+      const quiet = signal ? { signal } : {};
+      await runPlan(opened, plan, { ...quiet, sink, calibration: undefined, workers: 0 });
+      const [blob] = Object.values(sink.blobs());
+      return new Uint8Array(await blob!.arrayBuffer());
     });
-    const sink = new MemorySink();
-    const quiet = signal ? { signal } : {};
-    await runOrder(opened, order, planned, { ...quiet, sink, calibration: undefined, workers: 0 });
-    const [blob] = Object.values(sink.blobs());
-    return new Uint8Array(await blob!.arrayBuffer());
   });
 }
 

@@ -7,7 +7,6 @@ import { Gram } from "../arrays/gram.js";
 import { checkDamping, refit } from "../arrays/layers.js";
 import { isSparseType } from "../arrays/types.js";
 import type { Source } from "../files/source.js";
-import { layerShapeOf } from "../recipe/calibration.js";
 import { inspect } from "../models/inspect.js";
 import type { LayerInput, ModelInfo, TensorInfo } from "../models/types.js";
 import { addTo, columnsOf, openTapped, tapsOf, type Tap } from "./layer-inputs.js";
@@ -98,8 +97,8 @@ function pairsOf(original: ModelInfo, shrunk: ModelInfo, maxColumns: number) {
   const pairs: LayerPair[] = [];
   const skipped: SkippedLayer[] = [];
   for (const tensor of shrunk.tensors) {
-    const { name, isWeight, type } = tensor;
-    if (!isSparseType(type) && !(isWeight && layerShapeOf(tensor))) continue;
+    const { name, isWeight, layer, type } = tensor;
+    if (!isSparseType(type) && !(isWeight && layer)) continue;
     const found = pairOf(tensor, others.get(name), maxColumns);
     if (typeof found === "string") skipped.push({ name, reason: found });
     else pairs.push(found);
@@ -192,7 +191,7 @@ function weightsFitted(
     crossSums.set(both.sums.subarray(at, at + columns), row * columns);
   }
   const mask = Uint8Array.from(weights.shrunk, (weight) => (weight === 0 ? 0 : 1));
-  const { rows, outputsLast } = layerShapeOf(tensor)!;
+  const { rows, outputsLast } = tensor.layer!;
   return refit(weights.original, mask, {
     ...(outputsLast
       ? { shape: [columns, rows], outputAxis: 1 }

@@ -97,7 +97,9 @@ TEST(FileSetTest, BrokenLayoutsAreRefused) {
   const auto code_of = [&](auto&& change) {
     Layout layout = format.layout;
     change(layout);
-    return Shrinker::Create(format, std::move(layout)).status().code();
+    return Shrinker::Create(format, std::make_shared<const Layout>(std::move(layout)))
+        .status()
+        .code();
   };
   EXPECT_EQ(code_of([](Layout&) {}), StatusCode::kOk);
   EXPECT_EQ(code_of([](Layout& l) { l.files[1].name = "main"; }), StatusCode::kIntegrity);

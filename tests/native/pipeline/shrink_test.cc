@@ -57,6 +57,10 @@ class FakeFormat final : public Format {
   Model model_;
 };
 
+std::shared_ptr<const Layout> Shared(Layout layout) {
+  return std::make_shared<const Layout>(std::move(layout));
+}
+
 struct RunLog {
   Status status;
   Bytes output;
@@ -125,7 +129,7 @@ TEST(ShrinkerTest, WritesEveryByteOnce) {
   format.Add("a", {2}, {5, 6});
   format.Add("w", {4}, {1, -2, 0, 65504});
   format.PlanFloat16(1);
-  auto shrinker = Shrinker::Create(format, format.layout);
+  auto shrinker = Shrinker::Create(format, Shared(format.layout));
   ASSERT_TRUE(shrinker.ok()) << shrinker.status().message();
   const RunLog run = Execute(shrinker.value().get(), format);
   ASSERT_TRUE(run.status.ok()) << run.status.message();
@@ -135,8 +139,8 @@ TEST(ShrinkerTest, WritesEveryByteOnce) {
   EXPECT_EQ(run.output, expected);
   EXPECT_EQ(run.written, std::vector<int>(expected.size(), 1));
   EXPECT_EQ(run.tensors, std::vector<size_t>{1});
-  EXPECT_FALSE(shrinker.value()->report().tensors[0].has_stats);
-  EXPECT_TRUE(shrinker.value()->report().tensors[1].has_stats);
+  EXPECT_FALSE(shrinker.value()->report().tensors[0].sqnr_db.has_value());
+  EXPECT_TRUE(shrinker.value()->report().tensors[1].sqnr_db.has_value());
   EXPECT_EQ(shrinker.value()->report().tensors[1].max_abs_error, 0);
 }
 
@@ -145,8 +149,8 @@ TEST(ShrinkerTest, UnitsRunInAnyOrder) {
   format.Add("a", {2}, {5, 6});
   format.Add("w", {4}, {1, -2, 0, 65504});
   format.PlanFloat16(1);
-  auto forwards = Shrinker::Create(format, format.layout);
-  auto backwards = Shrinker::Create(format, format.layout);
+  auto forwards = Shrinker::Create(format, Shared(format.layout));
+  auto backwards = Shrinker::Create(format, Shared(format.layout));
   ASSERT_TRUE(forwards.ok() && backwards.ok());
   ASSERT_EQ(forwards.value()->units().size(), 3u);
   EXPECT_EQ(forwards.value()->units()[0].output_bytes, 3u);
@@ -163,7 +167,7 @@ TEST(ShrinkerTest, AUnitMayBeStartedAgain) {
   FakeFormat format;
   format.Add("w", {4}, {1, 2, 3, 4});
   format.PlanFloat16(0);
-  auto shrinker = Shrinker::Create(format, format.layout);
+  auto shrinker = Shrinker::Create(format, Shared(format.layout));
   ASSERT_TRUE(shrinker.ok());
   ASSERT_TRUE(shrinker.value()->Start(1).ok());
   ASSERT_EQ(shrinker.value()->Next().value().kind, Step::Kind::kRead);
@@ -183,7 +187,7 @@ TEST(ShrinkerTest, LongCopiesAreSeveralUnits) {
   format.layout.files[0].segments = {
       {.size = 1}, {.kind = Segment::Kind::kCopy, .size = size}, {.size = 1}};
   format.layout.size_bytes = size + 2;
-  auto shrinker = Shrinker::Create(format, format.layout);
+  auto shrinker = Shrinker::Create(format, Shared(format.layout));
   ASSERT_TRUE(shrinker.ok()) << shrinker.status().message();
   uint64_t total = 0;
   for (size_t i = 0; i < shrinker.value()->units().size(); ++i) {
@@ -210,7 +214,7 @@ TEST(ShrinkerTest, ReadsInBoundedSlices) {
   const std::vector<float> values = Ramp((size_t{5} << 19) + 3);
   format.Add("w", {values.size()}, values);
   format.PlanFloat16(0);
-  auto shrinker = Shrinker::Create(format, format.layout);
+  auto shrinker = Shrinker::Create(format, Shared(format.layout));
   ASSERT_TRUE(shrinker.ok());
   const RunLog run = Execute(shrinker.value().get(), format);
   ASSERT_TRUE(run.status.ok()) << run.status.message();
@@ -222,7 +226,7 @@ TEST(ShrinkerTest, NotesOverflows) {
   FakeFormat format;
   format.Add("w", {2}, {1e6f, 1});
   format.PlanFloat16(0);
-  auto shrinker = Shrinker::Create(format, format.layout);
+  auto shrinker = Shrinker::Create(format, Shared(format.layout));
   ASSERT_TRUE(shrinker.ok());
   ASSERT_TRUE(Execute(shrinker.value().get(), format).status.ok());
   EXPECT_EQ(shrinker.value()->report().tensors[0].note, "1 value overflowed to infinity");
@@ -233,7 +237,7 @@ TEST(ShrinkerTest, NamesTensorAndOffsetOfNonFiniteValue) {
   format.Add("a", {1}, {0});
   format.Add("w", {3}, {1, 2, std::numeric_limits<float>::quiet_NaN()});
   format.PlanFloat16(1);
-  auto shrinker = Shrinker::Create(format, format.layout);
+  auto shrinker = Shrinker::Create(format, Shared(format.layout));
   ASSERT_TRUE(shrinker.ok());
   const RunLog run = Execute(shrinker.value().get(), format);
   EXPECT_EQ(run.status.code(), StatusCode::kArgument);
@@ -249,7 +253,7 @@ TEST(ShrinkerTest, RefusesBrokenLayouts) {
   const auto code_of = [&](auto&& change) {
     Layout layout = format.layout;
     change(layout);
-    return Shrinker::Create(format, std::move(layout)).status().code();
+    return Shrinker::Create(format, Shared(std::move(layout))).status().code();
   };
   EXPECT_EQ(code_of([](Layout&) {}), StatusCode::kOk);
   EXPECT_EQ(code_of([](Layout& l) { ++l.size_bytes; }), StatusCode::kIntegrity);
@@ -267,7 +271,7 @@ TEST(ShrinkerTest, RefusesAnotherNumberOfBytes) {
   FakeFormat format;
   format.Add("w", {4}, {1, 2, 3, 4});
   format.PlanFloat16(0);
-  auto shrinker = Shrinker::Create(format, format.layout);
+  auto shrinker = Shrinker::Create(format, Shared(format.layout));
   ASSERT_TRUE(shrinker.ok());
   ASSERT_TRUE(shrinker.value()->Start(1).ok());
   ASSERT_EQ(shrinker.value()->Next().value().kind, Step::Kind::kRead);
@@ -289,7 +293,7 @@ TEST(ComparerTest, ReadsNarrowFloatsThatStandForAnotherTensor) {
   const RunLog run = Execute(comparer.value().get(), {&original.file, &other.file});
   ASSERT_TRUE(run.status.ok()) << run.status.message();
   const TensorReport& entry = comparer.value()->report().tensors.at(0);
-  EXPECT_TRUE(entry.has_stats);
+  EXPECT_TRUE(entry.sqnr_db.has_value());
   EXPECT_EQ(entry.note, "");
   EXPECT_EQ(entry.max_abs_error, 0);
 }
@@ -313,9 +317,9 @@ TEST(ComparerTest, ComparesByNameAndSaysWhatItCannot) {
   EXPECT_EQ(tensors[0].sqnr_db, std::numeric_limits<double>::infinity());
   EXPECT_EQ(tensors[1].max_abs_error, 0.5);
   EXPECT_EQ(tensors[1].note, "stored as [4]: compared in row-major order");
-  EXPECT_FALSE(tensors[2].has_stats);
+  EXPECT_FALSE(tensors[2].sqnr_db.has_value());
   EXPECT_EQ(tensors[2].note, "the other model has no such tensor");
-  EXPECT_FALSE(tensors[3].has_stats);
+  EXPECT_FALSE(tensors[3].sqnr_db.has_value());
   EXPECT_EQ(tensors[3].note, "of another shape: only models' outputs can be compared");
   EXPECT_EQ(tensors[3].to, "float32");
   EXPECT_EQ(tensors[3].output_shape, Shape{2});

@@ -1,0 +1,58 @@
+// What models and their runs take and give (model_fields.def).
+#ifndef MODELSHRINK_BINDINGS_WASM_MODEL_FIELDS_H_
+#define MODELSHRINK_BINDINGS_WASM_MODEL_FIELDS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "array_fields.h"
+#include "formats/format.h"
+#include "formats/layout.h"
+#include "formats/model.h"
+#include "pipeline/layer_view.h"
+#include "pipeline/report.h"
+#include "pipeline/shrink.h"
+#include "pipeline/step.h"
+#include "pipeline/survey.h"
+
+namespace modelshrink::wasm {
+
+// The part of a Request that is no Step.
+struct OpenRequest {
+  enum class Kind : uint8_t { kOpen };
+  Kind kind = Kind::kOpen;
+  std::string_view name;
+};
+
+// A Tensor as JavaScript sees it; must not outlive it.
+struct TensorView {
+  explicit TensorView(const Tensor& tensor);
+
+  const std::string& name;
+  const Shape& shape;
+  std::string type;
+  bool quantized;
+  std::string_view restored_type;
+  uint64_t stored_bytes;
+  bool is_weight;
+  uint32_t axis;
+  const std::string& consumer;
+  const std::string& note;
+  std::optional<uint32_t> groups;
+  std::optional<LayerView> layer;
+  const std::vector<LayerInput>& layer_inputs;
+  std::optional<uint64_t> data_offset;
+};
+
+// Where a list has a Tensor, JavaScript gets its view.
+consteval std::string_view StructNameOf(TypeTag<Tensor>) { return "CoreTensorInfo"; }
+inline TensorView ViewOf(TypeTag<Tensor>, const Tensor& tensor) { return TensorView(tensor); }
+
+#include "model_fields.def"
+
+}  // namespace modelshrink::wasm
+
+#endif  // MODELSHRINK_BINDINGS_WASM_MODEL_FIELDS_H_

@@ -1,0 +1,40 @@
+#include "pipeline/plan.h"
+
+#include "base/concat.h"
+#include "pipeline/prune_layout.h"
+
+namespace modelshrink {
+
+StatusOr<std::unique_ptr<Plan>> Plan::Create(const Format& format, std::vector<TensorSpec> specs,
+                                             WriteOptions options) {
+  const size_t num_tensors = format.model().tensors.size();
+  if (specs.size() != num_tensors) {
+    return ArgumentError(
+        Concat({"there are ", specs.size(), " specs for ", num_tensors, " tensors"}));
+  }
+  std::unique_ptr<Plan> plan(new Plan(format, std::move(specs), std::move(options)));
+  ASSIGN_OR_RETURN(plan->layout_, plan->MakeLayout(plan->options_));
+  return plan;
+}
+
+StatusOr<std::shared_ptr<Layout>> Plan::MakeLayout(const WriteOptions& options) const {
+  ASSIGN_OR_RETURN(Layout layout, format_.Write(specs_, options));
+  RETURN_IF_ERROR(AddPruning(format_.model(), specs_, &layout));
+  return std::make_shared<Layout>(std::move(layout));
+}
+
+Status Plan::Rename(std::string main_name) {
+  if (main_name.empty()) return ArgumentError("the output needs a name");
+  WriteOptions options = options_;
+  options.main_name = std::move(main_name);
+  // A model of several files may refuse the name of one of them.
+  if (layout_->files.size() == 1 && format_.model().files.size() == 1) {
+    layout_->files[0].name = options.main_name;
+  } else {
+    ASSIGN_OR_RETURN(layout_, MakeLayout(options));
+  }
+  options_ = std::move(options);
+  return {};
+}
+
+}  // namespace modelshrink

@@ -1,19 +1,15 @@
 // `npm run docs`: writes the parts of README.md and docs/ that are taken from elsewhere: the figures from measured
-// tables, the command's reference from its --help. `--check` writes nothing and fails where a part is not up to date.
+// tables, the command's reference from its own tables. `--check` writes nothing and fails where a part is not up to date.
 import { readPart, writePart } from "../tests/support/docs.mjs";
 import { figures } from "../tests/support/figures.mjs";
+import { commandReference } from "./command-reference.mjs";
 import { optionsMarkdown, optionTables } from "./option-tables.mjs";
-import { root, runOrExit } from "../tests/support/run.mjs";
-import { join } from "node:path";
 
 const parts = {
   "recipe-options": () => optionsMarkdown(optionTables.recipe),
   "quantize-options": () => optionsMarkdown(optionTables.quantize),
   figures: () => figures(readPart),
-  help: async () => {
-    const text = await runOrExit(process.execPath, [join(root, "dist/cli.js"), "--help"]);
-    return `\`\`\`text\n${text.trimEnd()}\n\`\`\``;
-  },
+  commands: commandReference,
 };
 
 const isCheck = process.argv.includes("--check");

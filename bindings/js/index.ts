@@ -89,7 +89,13 @@ export type { OneSink, Sink, SinkFor } from "./files/sink.js";
 export type { NodeFileHandle, NodeWritable } from "./files/node-types.js";
 export { version } from "./base/version.js";
 export { formatBytes } from "./base/bytes.js";
-export { formatModelInfo, formatPlan, formatReport, formatVerification } from "./text.js";
+export {
+  formatModelInfo,
+  formatPlan,
+  formatReport,
+  formatVerification,
+  type TextOptions,
+} from "./text.js";
 export {
   ArgumentError,
   FormatError,

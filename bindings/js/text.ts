@@ -1,5 +1,6 @@
-/** Reports as text for people: aligned columns, human sizes, totals, what to look at. */
+/** Reports as text for people: a summary, aligned columns, and in the end what the figures mean. */
 import { formatBytes } from "./base/bytes.js";
+import { visible } from "./base/visible.js";
 import { isSparseType } from "./arrays/types.js";
 import { isChanged, isCut, isPruned } from "./models/changes.js";
 import type {
@@ -14,11 +15,19 @@ import type { Verification } from "./runtime/verify.js";
 
 const nameWidth = 44;
 const numWorst = 3;
+const defaultRows = 20;
 
-/** Cuts a name in its middle: its ends tell more. */
+/** How much of a report is shown. */
+export interface TextOptions {
+  /** The table's rows at most: the largest tensors come first then. 20 by default; Infinity for all. */
+  maxRows?: number;
+  /** How a reader gets the other rows, for the line that sums them up. */
+  more?: string;
+}
+
+/** A safe name of at most `width` characters. The ends of a name tell more than its middle. */
 function shorten(name: string, width: number): string {
-  // eslint-disable-next-line no-control-regex -- a model's names must not drive the terminal
-  const clean = name.replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+  const clean = visible(name);
   if (clean.length <= width) return clean;
   const end = Math.ceil((width - 1) / 2);
   return `${clean.slice(0, width - 1 - end)}…${clean.slice(-end)}`;
@@ -26,9 +35,14 @@ function shorten(name: string, width: number): string {
 
 const shapeOf = (shape: readonly number[]) => shape.join("×") || "scalar";
 const formatSqnr = (sqnr: number) => (sqnr === Infinity ? "exact" : sqnr.toFixed(1));
-const percent = (part: number, whole: number) =>
+
+/** "26.7 %". */
+export const percent = (part: number, whole: number): string =>
   whole > 0 ? `${((100 * part) / whole).toFixed(1)} %` : "–";
-const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+
+/** "1 tensor", "2 tensors". */
+export const plural = (count: number, noun: string): string =>
+  `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 interface Column {
   title: string;
@@ -77,17 +91,61 @@ function unchangedLine(tensors: readonly PlannedTensor[]): string {
 /** Zeros that come of rounding are not worth a column. */
 const minShownSparsity = 0.1;
 
-function worstLines(tensors: readonly ReportedTensor[]): string[] {
+/** Errors of this SQNR are a tenth of the values' size. */
+const lowSqnr = 20;
+
+/** The error that a SQNR in dB stands for: "3.0 % of their size". */
+function errorText(sqnr: number): string {
+  if (sqnr < 0) return "more than their own size";
+  return `${(100 * 10 ** (-sqnr / 20)).toPrecision(2)} % of their size`;
+}
+
+/** In words what the errors of the changed tensors mean, and what they do not. */
+function verdictLines(tensors: readonly ReportedTensor[]): string[] {
   // Zeros, and what was fitted to make up for them, harm the outputs more or less than the weights.
   if (tensors.some((it) => it.sparsity !== undefined && (isPruned(it) || isCut(it)))) {
     return ["", "SQNR compares weights; of pruned ones only the outputs tell: modelshrink verify."];
   }
-  const worst = tensors
-    .filter(({ sqnr }) => sqnr !== undefined && sqnr !== Infinity)
-    .sort((a, b) => a.sqnr! - b.sqnr!)
-    .slice(0, numWorst)
-    .map(({ name, sqnr }) => `  ${formatSqnr(sqnr!).padStart(5)} dB  ${shorten(name, 70)}`);
-  return worst.length > 0 ? ["", "Lowest SQNR:", ...worst] : [];
+  const measured = tensors
+    .flatMap(({ name, sqnr }) => (sqnr === undefined ? [] : [{ name, sqnr }]))
+    .sort((a, b) => a.sqnr - b.sqnr);
+  const [worst] = measured;
+  if (!worst) return [];
+  if (worst.sqnr === Infinity)
+    return ["", "Every changed tensor has exactly the values that it had."];
+  const numLow = measured.filter(({ sqnr }) => sqnr < lowSqnr).length;
+  return [
+    "",
+    "Lowest SQNR:",
+    ...measured
+      .filter(({ sqnr }) => sqnr !== Infinity)
+      .slice(0, numWorst)
+      .map(({ name, sqnr }) => `  ${formatSqnr(sqnr).padStart(5)} dB  ${shorten(name, 70)}`),
+    "",
+    `Weights differ from the original by at most ${errorText(worst.sqnr)} (RMS within a tensor).`,
+    ...(numLow > 0
+      ? [
+          `Below ${lowSqnr} dB, which is much: ${plural(numLow, "tensor")}. Rules can give them a finer type or keep them.`,
+        ]
+      : []),
+    "How much of that the outputs show, only samples tell.",
+  ];
+}
+
+/** The rows that are shown, and a line on those that are not. */
+function cutRows<T>(
+  rows: readonly T[],
+  bytesOf: (row: T) => number,
+  { maxRows = defaultRows, more }: TextOptions,
+  rest: (rows: readonly T[]) => string,
+): { shown: readonly T[]; restLines: string[] } {
+  if (rows.length <= maxRows) return { shown: rows, restLines: [] };
+  const sorted = [...rows].sort((a, b) => bytesOf(b) - bytesOf(a));
+  const hint = more === undefined ? "" : ` (${more})`;
+  return {
+    shown: sorted.slice(0, maxRows),
+    restLines: [`… ${rest(sorted.slice(maxRows))}${hint}`],
+  };
 }
 
 function rowOf(tensor: ReportedTensor): string[] {
@@ -107,8 +165,8 @@ function rowOf(tensor: ReportedTensor): string[] {
   ];
 }
 
-/** Makes a report of `shrink` or `compare` a table and a summary for people; a {@link Plan}, which has no errors, too. */
-export function formatReport(report: Report): string {
+/** Makes a report of `shrink` or `compare` a summary and a table for people; a {@link Plan}, which has no errors, too. */
+export function formatReport(report: Report, options: TextOptions = {}): string {
   const changed = report.tensors.filter(isOther);
   const unchanged = report.tensors.filter((tensor) => !isOther(tensor));
   const columns: Column[] = [
@@ -124,19 +182,37 @@ export function formatReport(report: Report): string {
     { title: "note" },
   ];
   const { inputBytes, outputBytes } = report;
+  const { shown, restLines } = cutRows(
+    changed,
+    (it) => it.inputBytes,
+    options,
+    (rest) => `${plural(rest.length, "smaller tensor")}, ${formatBytes(sum(rest))} before`,
+  );
   return [
-    ...(changed.length > 0 ? [table(columns, changed.map(rowOf)), ""] : []),
-    ...(unchanged.length > 0 ? [unchangedLine(unchanged)] : []),
     `${report.format}: ${formatBytes(inputBytes)} → ${formatBytes(outputBytes)} ` +
-      `(${percent(outputBytes, inputBytes)}), ${plural(changed.length, "tensor")} changed`,
-    ...worstLines(changed),
-    ...(report.warnings ?? []).map((warning) => `Warning: ${warning}`),
+      `(${percent(outputBytes, inputBytes)}), ` +
+      `${changed.length} of ${plural(report.tensors.length, "tensor")} changed`,
+    ...(changed.length > 0 ? ["", table(columns, shown.map(rowOf)), ...restLines] : []),
+    ...(unchanged.length > 0 ? ["", unchangedLine(unchanged)] : []),
+    ...verdictLines(changed),
+    ...(report.warnings ?? []).flatMap((warning) => ["", `Warning: ${visible(warning)}`]),
   ].join("\n");
 }
 
-/** Makes a plan a table and a summary for people. */
-export function formatPlan(plan: Plan): string {
-  return formatReport(plan);
+/** Makes a plan a summary and a table for people. */
+export function formatPlan(plan: Plan, options: TextOptions = {}): string {
+  return formatReport(plan, options);
+}
+
+/** In words what the outputs' differences are. */
+function verificationVerdict(outputs: Verification["outputs"], samples: number): string {
+  if (outputs.some(({ nonFinite }) => nonFinite !== undefined)) {
+    return "One model gives NaN or infinity where the other does not: find out why before you use it.";
+  }
+  const on = `on ${plural(samples, "sample")}`;
+  const sqnr = Math.min(...outputs.map((it) => it.sqnr));
+  if (sqnr === Infinity) return `The outputs are the same ${on}.`;
+  return `The outputs differ by at most ${errorText(sqnr)} ${on} (RMS within an output).`;
 }
 
 /** Makes the comparison of two models' outputs a table for people. */
@@ -165,15 +241,24 @@ export function formatVerification({ samples, outputs, metric }: Verification): 
         `\n${shorten(it.name, nameWidth)}: NaN or infinity in one model only, ${it.nonFinite!} ×`,
     )
     .join("");
-  return `${table(columns, rows)}\n\n${plural(samples, "sample")}${figures}${notFinite}`;
+  const verdict = verificationVerdict(outputs, samples);
+  return `${table(columns, rows)}\n\n${plural(samples, "sample")}${figures}${notFinite}\n${verdict}`;
 }
 
 /** Makes the structure of a model a table for people: the weights one by one, the rest summed up. */
-export function formatModelInfo(info: ModelInfo): string {
+export function formatModelInfo(info: ModelInfo, options: TextOptions = {}): string {
   const isListed = ({ isWeight, type }: TensorInfo) => isWeight || isSparseType(type);
   const weights = info.tensors.filter(isListed);
   const others = info.tensors.filter((tensor) => !isListed(tensor));
-  const rows = weights.map((tensor) => [
+  const bytesOf = (tensors: readonly TensorInfo[]) =>
+    formatBytes(tensors.reduce((bytes, { storedBytes }) => bytes + storedBytes, 0));
+  const { shown, restLines } = cutRows(
+    weights,
+    (it) => it.storedBytes,
+    options,
+    (rest) => `${plural(rest.length, "smaller weight")}, ${bytesOf(rest)}`,
+  );
+  const rows = shown.map((tensor) => [
     shorten(tensor.name, nameWidth),
     shapeOf(tensor.shape),
     tensor.quantized ? `${tensor.type} quantized` : tensor.type,
@@ -190,14 +275,12 @@ export function formatModelInfo(info: ModelInfo): string {
     { title: "note" },
   ];
   const metadata = Object.entries(info.metadata).map(([key, value]) => `${key} ${value}`);
-  const otherBytes = others.reduce((bytes, tensor) => bytes + tensor.storedBytes, 0);
   return [
     [info.format, formatBytes(info.inputBytes), ...metadata.map((it) => shorten(it, 60))].join(
       " · ",
     ),
-    "",
-    ...(rows.length > 0 ? [table(columns, rows), ""] : []),
-    `${plural(weights.length, "weight")}, ` +
-      `${plural(others.length, "other tensor")} (${formatBytes(otherBytes)})`,
+    `${plural(weights.length, "weight")} (${bytesOf(weights)}), ` +
+      `${plural(others.length, "other tensor")} (${bytesOf(others)})`,
+    ...(rows.length > 0 ? ["", table(columns, rows), ...restLines] : []),
   ].join("\n");
 }

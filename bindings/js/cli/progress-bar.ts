@@ -1,5 +1,6 @@
 import { formatBytes } from "../base/bytes.js";
 import type { Progress } from "../base/meter.js";
+import { visible } from "../base/visible.js";
 
 const barWidth = 24;
 const minMilliseconds = 80;
@@ -28,7 +29,7 @@ export class ProgressBar {
     const bar = "█".repeat(filled) + "░".repeat(barWidth - filled);
     const percent = `${Math.floor(part * 100)} %`.padStart(5);
     const size = `${formatBytes(done)} of ${formatBytes(total)}`;
-    const line = `${phase.padEnd(7)} ${bar} ${percent}  ${size}  ${tensor ?? ""}`;
+    const line = `${phase.padEnd(7)} ${bar} ${percent}  ${size}  ${visible(tensor ?? "")}`;
     this.#terminal.write(`\r\u001b[K${line.slice(0, (this.#terminal.columns ?? 80) - 1)}`);
   };
 

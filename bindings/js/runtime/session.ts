@@ -156,6 +156,10 @@ export class Session {
     }
   }
 
+  get inputNames(): readonly string[] {
+    return this.#session.inputNames;
+  }
+
   get outputNames(): readonly string[] {
     return this.#session.outputNames;
   }
@@ -208,5 +212,19 @@ export class Session {
     } catch (cause) {
       throw new ArgumentError(`${label} makes no tensor: ${textOf(cause)}`, { cause });
     }
+  }
+}
+
+/** The names of a model's inputs, as onnxruntime tells them. The model is loaded for it and released again. */
+export async function inputNamesOf(
+  ort: OrtModule,
+  model: Source,
+  signal?: AbortSignal,
+): Promise<readonly string[]> {
+  const session = await Session.open(ort, await bytesOf(model, signal), "the model");
+  try {
+    return session.inputNames;
+  } finally {
+    await session.close();
   }
 }

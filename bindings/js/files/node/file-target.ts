@@ -1,6 +1,6 @@
 /** Outputs as files, which appear whole or not at all, and runs that can be resumed. */
-import { mkdir, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
-import { basename, dirname, join, sep } from "node:path";
+import { mkdir, open, realpath, rename, rm, rmdir, stat, type FileHandle } from "node:fs/promises";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ArgumentError, IntegrityError, ModelShrinkError } from "../../base/errors.js";
 import { formats, mainFileExtensions } from "../../base/formats.js";
@@ -136,34 +136,40 @@ async function syncFolder(path: string): Promise<void> {
   await folder?.close();
 }
 
-/** Where output files go. */
-interface Place {
-  folder: string;
-  /** Whether the folder may be made. */
-  isNew: boolean;
-  pathFor: (name: string) => string;
+/** Removes the empty folders from `folder` up to `top`, which lies above it or is the same. */
+async function removeEmpty(folder: string, top: string): Promise<void> {
+  for (let path = folder; path.startsWith(top); path = dirname(path)) {
+    try {
+      await rmdir(path);
+    } catch {
+      return;
+    }
+  }
 }
 
 class FileTargetSink implements FileSetSink {
-  readonly #place: Place;
+  readonly #pathFor: (name: string) => string;
   readonly #resume: boolean;
   #files: PartFile[] = [];
   #journal: Journal | undefined;
   readonly #locks: string[] = [];
+  /** Folders that were missing: the innermost one, and the outermost one that was made with it. */
+  readonly #made: { folder: string; top: string }[] = [];
   readonly #writes = new Set<Promise<void>>();
   /** Of units in the journal. */
   readonly #notes = new Set<Promise<void>>();
   readonly #spares: ArrayBuffer[] = [];
   #failure: { cause: unknown } | undefined;
 
-  constructor(place: Place, resume: boolean) {
-    this.#place = place;
+  /** `pathFor` gives the path of the output file of a name. */
+  constructor(pathFor: (name: string) => string, resume: boolean) {
+    this.#pathFor = pathFor;
     this.#resume = resume;
   }
 
   async open(run: RunIdentity): Promise<FinishedUnits> {
     this.#files = run.files.map(
-      ({ name, sizeBytes }) => new PartFile(this.#place.pathFor(name), sizeBytes),
+      ({ name, sizeBytes }) => new PartFile(this.#pathFor(name), sizeBytes),
     );
     await refuseInputs(this.#files, run);
     await this.#makeFolders();
@@ -226,6 +232,8 @@ class FileTargetSink implements FileSetSink {
       else if (this.#isLocked()) await this.#discard();
     } finally {
       await this.#release();
+      // A folder that holds what can be resumed is not empty.
+      for (const { folder, top } of this.#made.reverse()) await removeEmpty(folder, top);
     }
   }
 
@@ -263,12 +271,10 @@ class FileTargetSink implements FileSetSink {
     if (this.#failure) throw this.#failure.cause;
   }
 
-  /** The target's own folder, where that is meant to be new, and those that names have in them. */
   async #makeFolders(): Promise<void> {
-    const { folder, isNew } = this.#place;
-    const inner = this.#files.map(({ path }) => dirname(path)).filter((it) => it !== folder);
-    for (const path of new Set(isNew ? [folder, ...inner] : inner)) {
-      await attempt(path, () => mkdir(path, { recursive: true }));
+    for (const path of new Set(this.#files.map(({ path }) => dirname(path)))) {
+      const top = await attempt(path, () => mkdir(path, { recursive: true }));
+      if (top !== undefined) this.#made.push({ folder: resolve(path), top: resolve(top) });
     }
   }
 
@@ -326,16 +332,11 @@ function checkExtension(path: string, planned: CoreReport): void {
 /**
  * A path, or a file: address, names the output file. An output of several files goes into the path's folder, if the path
  * ends like a model's main file, whose name it then is; otherwise the path is the folder itself. An
- * existing folder, or a path that ends in "/", takes the files by their own names.
+ * existing folder, or a path that ends in "/", takes the files by their own names. Missing folders are made.
  */
 export function pathTarget(pathOrUrl: string | URL, isResuming: boolean): Target {
   const path = pathOrUrl instanceof URL ? fileURLToPath(pathOrUrl) : pathOrUrl;
-  const intoFolder = {
-    folder: join(path),
-    isNew: true,
-    pathFor: (name: string) => join(path, name),
-  };
-  let place: Place = intoFolder;
+  let pathFor = (name: string) => join(path, name);
   return {
     async mainName(planned) {
       const isOne = planned.files.length === 1;
@@ -349,10 +350,9 @@ export function pathTarget(pathOrUrl: string | URL, isResuming: boolean): Target
       if (isFolder || (!isOne && !mainExtension.test(path))) return undefined;
       checkExtension(path, planned);
       const folder = dirname(path);
-      const pathFor = isOne ? () => path : (name: string) => join(folder, name);
-      place = { folder, isNew: false, pathFor };
+      pathFor = isOne ? () => path : (name: string) => join(folder, name);
       return basename(path);
     },
-    sink: () => new FileTargetSink(place, isResuming),
+    sink: () => new FileTargetSink(pathFor, isResuming),
   };
 }

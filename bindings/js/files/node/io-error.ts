@@ -2,12 +2,14 @@ import { ModelShrinkError } from "../../base/errors.js";
 
 const reasons: Record<string, string> = {
   EACCES: "permission denied",
+  EEXIST: "a file of that name exists",
   EDQUOT: "the disk quota is used up",
   EISDIR: "it is a folder",
   EMFILE: "too many open files",
   ENOENT: "no such file or folder",
   ENOSPC: "the disk is full",
   ENOTDIR: "a part of the path is not a folder",
+  EPIPE: "its reader has ended",
   EPERM: "not permitted",
   EROFS: "the file system is read-only",
 };

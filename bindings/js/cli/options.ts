@@ -1,0 +1,170 @@
+/** The options of the command line: one row each. Parsing, --help, the reference page and completion read it. */
+import type { Recipe } from "../recipe/options.js";
+import type { OptionRow } from "./option-row.js";
+import {
+  type Kebab,
+  ownRecipeOptions,
+  plainRecipeOptions,
+  type RecipeValues,
+} from "./recipe-options.js";
+
+const outputOptions = {
+  output: {
+    kind: "value",
+    group: "output",
+    short: "o",
+    value: "<path>",
+    completes: "path",
+    sentence: "Where the output goes: a file, a folder, or - for standard output.",
+    details: [
+      "By default it lies beside the model: <model>.<recipe>.<its ending>, <folder>.<recipe>/. " +
+        "A folder that is missing is made. For several models it is a folder.",
+    ],
+  },
+  workers: {
+    kind: "value",
+    group: "output",
+    value: "<number>",
+    sentence: "The threads that work; by default one less than there are cores, up to 4.",
+  },
+  resume: {
+    kind: "flag",
+    group: "output",
+    sentence: "Goes on where an earlier run was cut off, and keeps what is done at an interrupt.",
+  },
+  "dry-run": {
+    kind: "flag",
+    group: "output",
+    sentence: "Writes nothing and shows what would be written, as plan does.",
+  },
+  quiet: {
+    kind: "flag",
+    group: "output",
+    short: "q",
+    sentence: "Prints errors only.",
+  },
+} as const satisfies Record<string, OptionRow>;
+
+const sampleOptions = {
+  inputs: {
+    kind: "value",
+    group: "samples",
+    value: "<path>",
+    completes: "path",
+    sentence: "Samples that the model is run on: a file, or a folder of them.",
+    details: [
+      "One file is one sample: .npz and .safetensors with one array for each input of the model, by name; " +
+        ".npy, .png and .jpg for a model of one input. A folder is a list of samples, in the order of their names; " +
+        "a folder of <input>.npy files is one sample.",
+      'JSON is one sample or a list: [{"<input>": {"data": [numbers], "dims": [1, 3], "type": "float32"}}, …].',
+      "Arrays go into the model as they are, with their batch axis and their type (float32 for most models).",
+      "The model runs in onnxruntime-node, which must be installed: npm install onnxruntime-node.",
+    ],
+  },
+  "input-name": {
+    kind: "value",
+    group: "samples",
+    value: "<name>",
+    sentence: "The input that .npy files and images feed; not needed where there is only one.",
+  },
+  "min-cosine": {
+    kind: "value",
+    group: "samples",
+    value: "<number>",
+    sentence: "Leaves tensors as they were until every output is this near the original's.",
+    details: [
+      "The cosine of each output with the original's, such as 0.99. The tensors of the largest errors are left first.",
+    ],
+  },
+} as const satisfies Record<string, OptionRow>;
+
+const imageOptions = {
+  resize: {
+    kind: "value",
+    group: "images",
+    value: "<width>x<height>",
+    sentence: "Scales images to this size, in pixels.",
+  },
+  channels: {
+    kind: "value",
+    group: "images",
+    value: "<rgb|bgr|gray>",
+    completes: ["rgb", "bgr", "gray"],
+    sentence: "The channels of the model's input and their order; rgb by default.",
+  },
+  mean: {
+    kind: "value",
+    group: "images",
+    value: "<numbers>",
+    sentence: "Is subtracted from pixels, which are 0 to 1; one number, or one a channel.",
+    details: ["Write a negative number as --mean=-1."],
+  },
+  std: {
+    kind: "value",
+    group: "images",
+    value: "<numbers>",
+    sentence: "Divides pixels then; one number, or one a channel.",
+  },
+  layout: {
+    kind: "value",
+    group: "images",
+    value: "<nchw|nhwc>",
+    completes: ["nchw", "nhwc"],
+    sentence: "The order of the input's axes; nchw by default.",
+  },
+} as const satisfies Record<string, OptionRow>;
+
+const otherOptions = {
+  all: {
+    kind: "flag",
+    group: "other",
+    sentence: "Lists every tensor; without it the 20 largest.",
+  },
+  json: {
+    kind: "flag",
+    group: "other",
+    sentence: "Prints the result as JSON, and nothing else, on standard output.",
+    details: [
+      'An error is {"schemaVersion": 1, "error": {"code", "message", "tensor", "offset"}}.',
+    ],
+  },
+  help: { kind: "flag", group: "other", short: "h", sentence: "Shows this text." },
+  version: { kind: "flag", group: "other", sentence: "Shows the version of modelshrink." },
+} as const satisfies Record<string, OptionRow>;
+
+const table = {
+  ...outputOptions,
+  ...sampleOptions,
+  ...imageOptions,
+  ...otherOptions,
+} as const satisfies Record<string, OptionRow>;
+
+type OwnName = keyof typeof table;
+
+/** The long name of an option, without its dashes. */
+export type OptionName = OwnName | keyof typeof ownRecipeOptions | Kebab<keyof Recipe>;
+
+type ValueOf<Kind> = Kind extends "flag" ? boolean : string;
+
+/** What a command line gives for options; absent where it gives nothing. */
+export type OptionValues = RecipeValues & {
+  [Name in OwnName]?: ValueOf<(typeof table)[Name]["kind"]>;
+};
+
+/** Every option by its name. */
+export const options: Readonly<Record<OptionName, OptionRow>> = {
+  ...(plainRecipeOptions as Record<Kebab<keyof Recipe>, OptionRow>),
+  ...ownRecipeOptions,
+  ...table,
+};
+
+const namesOf = (part: object) => Object.keys(part) as OptionName[];
+
+/** Options that belong together, as rows of the table of commands name them. */
+export const optionSets = {
+  output: namesOf(outputOptions),
+  recipe: [...namesOf(ownRecipeOptions), ...namesOf(plainRecipeOptions)],
+  samples: [...namesOf(sampleOptions), ...namesOf(imageOptions)].filter(
+    (name) => name !== "min-cosine",
+  ),
+} as const;

@@ -1,0 +1,127 @@
+/** The commands that read models: inspect, plan, compare, verify. */
+import { formatBytes } from "../base/bytes.js";
+import { ModelShrinkError } from "../base/errors.js";
+import { visible } from "../base/visible.js";
+import type { Source } from "../files/source.js";
+import { compareModels } from "../models/compare.js";
+import { inspect } from "../models/inspect.js";
+import { plan } from "../models/plan.js";
+import type { Recipe } from "../recipe/options.js";
+import { calibrate } from "../runtime/calibrate.js";
+import { verify } from "../runtime/verify.js";
+import {
+  formatModelInfo,
+  formatPlan,
+  formatReport,
+  formatVerification,
+  plural,
+  type TextOptions,
+} from "../text.js";
+import { forEachModel, sizesText, type ModelOutcome } from "./batch.js";
+import type { Context, Invocation, Outcome } from "./command.js";
+import { verifyHint } from "./hints.js";
+import { runtimeFor } from "./onnxruntime.js";
+import type { OptionValues } from "./options.js";
+import { standardStream } from "./outputs.js";
+import { recipeFrom } from "./recipe-options.js";
+import { readStandardInput } from "./standard-streams.js";
+
+/** The model that an operand names. */
+export async function sourceOf(operand: string, { signal }: Context): Promise<Source> {
+  return operand === standardStream ? readStandardInput(process.stdin, signal) : operand;
+}
+
+/** How much of a table is shown. */
+export const textOptions = ({ all }: OptionValues): TextOptions =>
+  all ? { maxRows: Infinity } : { more: "--all shows them" };
+
+const runOptions = ({ signal, onProgress }: Context) => ({ signal, onProgress });
+
+export function runInspect({ operands, values }: Invocation, context: Context): Promise<Outcome> {
+  return forEachModel(operands, context, async (model) => {
+    const info = await inspect(await sourceOf(model, context), runOptions(context));
+    const weights = info.tensors.filter(({ isWeight }) => isWeight);
+    const { format, inputBytes } = info;
+    return {
+      text: formatModelInfo(info, textOptions(values)),
+      line: `${format}, ${formatBytes(inputBytes)}, ${plural(weights.length, "weight")}`,
+      json: info,
+      inputBytes,
+    };
+  });
+}
+
+/** The moments of the layers' inputs, with --inputs; nothing without. */
+export async function calibrationFor(
+  { command, values }: Invocation,
+  source: Source,
+  { signal }: Context,
+) {
+  if (values.inputs === undefined) return {};
+  const runtime = await runtimeFor(values, command.name, source, signal);
+  return { calibration: await calibrate(source, { ...runtime, signal }) };
+}
+
+/** What `shrink` would do with one model; `where`: where it would write, if that is known. */
+export async function planModel(
+  model: string,
+  recipe: Recipe,
+  invocation: Invocation,
+  context: Context,
+  where?: string,
+): Promise<ModelOutcome> {
+  const source = await sourceOf(model, context);
+  const calibrated = await calibrationFor(invocation, source, context);
+  const planned = await plan(source, recipe, { ...runOptions(context), ...calibrated });
+  const { inputBytes, outputBytes } = planned;
+  const note = where === undefined ? "" : `would be written to ${visible(where)}`;
+  return {
+    text:
+      formatPlan(planned, textOptions(invocation.values)) +
+      (note ? `\n\nNothing is written; it ${note}` : ""),
+    line: sizesText({ inputBytes, outputBytes }) + (note ? `, ${note}` : ""),
+    json: where === undefined ? planned : { output: where, ...planned },
+    ...{ inputBytes, outputBytes },
+  };
+}
+
+export async function runPlan(invocation: Invocation, context: Context): Promise<Outcome> {
+  const recipe = await recipeFrom(invocation.values);
+  return forEachModel(invocation.operands, context, (model) =>
+    planModel(model, recipe, invocation, context),
+  );
+}
+
+export async function runCompare(
+  { operands: [a = "", b = ""], values }: Invocation,
+  context: Context,
+): Promise<Outcome> {
+  const [original, other] = [await sourceOf(a, context), await sourceOf(b, context)];
+  const report = await compareModels(original, other, runOptions(context));
+  if (report.tensors.length > 0 && report.tensors.every(({ sqnr }) => sqnr === undefined)) {
+    throw new ModelShrinkError(
+      `The models have no tensor in common that could be compared: "${a}" has ` +
+        `${report.tensors.length} of its own.`,
+      "argument",
+    );
+  }
+  const hint = verifyHint(a, b, report);
+  return {
+    text: [
+      formatReport(report, textOptions(values)),
+      ...(hint.length > 0 ? ["", ...hint] : []),
+    ].join("\n"),
+    json: report,
+  };
+}
+
+export async function runVerify(
+  { command, operands: [a = "", b = ""], values }: Invocation,
+  context: Context,
+): Promise<Outcome> {
+  const { signal } = context;
+  const [original, other] = [await sourceOf(a, context), await sourceOf(b, context)];
+  const runtime = await runtimeFor(values, command.name, original, signal);
+  const found = await verify(original, other, { ...runtime, signal });
+  return { text: formatVerification(found), json: found };
+}

@@ -1,0 +1,231 @@
+/** The recipe of a command line: its options, what they mean, and what help says of recipes. */
+import { readFile } from "node:fs/promises";
+import { basename, extname } from "node:path";
+import { ModelShrinkError } from "../base/errors.js";
+import { formats, type FormatName } from "../base/formats.js";
+import { ioError } from "../files/node/io-error.js";
+import { checkRecipe } from "../recipe/check.js";
+import { presetNamed, presets, presetsOf } from "../recipe/presets.js";
+import { isBlockType, quantizedTypes } from "../arrays/types.js";
+import { optionTexts } from "../option-texts.js";
+import { recipeOptions, type Recipe } from "../recipe/options.js";
+import type { PruneRecipe, Rule } from "../recipe/types.js";
+import type { OptionRow } from "./option-row.js";
+import { UsageError } from "./usage-error.js";
+
+/** "nonFinite" → "non-finite". */
+export type Kebab<Key extends string> = Key extends `${infer First}${infer Rest}`
+  ? `${First extends Lowercase<First> ? First : `-${Lowercase<First>}`}${Kebab<Rest>}`
+  : Key;
+
+const kebab = (key: string) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** The options of a recipe that one flag, word or number says: by the table, they are options of the command, too. */
+const plainKeys = (Object.keys(recipeOptions) as (keyof Recipe)[]).filter(
+  (key) => recipeOptions[key].kind !== "other",
+);
+
+function plainRow(key: keyof Recipe): OptionRow {
+  const { kind, words } = recipeOptions[key];
+  const sentence = (optionTexts["recipe"]?.[key] ?? "").replaceAll("`", "");
+  if (kind === "flag") return { kind, group: "recipe", sentence };
+  const value = words ? `<${words.join("|")}>` : "<number>";
+  return {
+    kind: "value",
+    group: "recipe",
+    value,
+    ...(words ? { completes: words } : {}),
+    sentence,
+  };
+}
+
+/** Options that a recipe has in another form, or not at all. */
+export const ownRecipeOptions = {
+  recipe: {
+    kind: "value",
+    group: "recipe",
+    value: "<name|file.json>",
+    completes: "recipe",
+    sentence: "A preset or a recipe file; int8 when left out.",
+    details: ["With --prune or --sparse alone the weights keep their types."],
+  },
+  prune: {
+    kind: "value",
+    group: "recipe",
+    value: "<method:amount>",
+    sentence: "Which weights become zero.",
+    details: [
+      "magnitude:0.5 or random:0.5; erk:0.5, global:0.5 and lamp:0.5 share the amount among tensors; " +
+        "2:4 leaves 2 of each 4 inputs.",
+      "With --inputs: wanda:0.5, sparsegpt:0.5, obc:0.5, wanda:2:4 and so on.",
+      "structured:0.3 takes whole channels out of an ONNX graph, which gets faster, too (multiples of 8 stay: " +
+        "multipleOf of a recipe); with --inputs what reads them is fitted anew.",
+    ],
+  },
+  refit: {
+    kind: "flag",
+    group: "recipe",
+    sentence: "Fits the surviving weights anew, with --prune and --inputs.",
+  },
+  keep: {
+    kind: "list",
+    group: "recipe",
+    value: "<glob>",
+    sentence: "Leaves these tensors alone; may be given again.",
+  },
+  rule: {
+    kind: "list",
+    group: "recipe",
+    value: "<glob>=<type>",
+    sentence: "Another type for these tensors, of any size; may be given again.",
+  },
+} as const satisfies Record<string, OptionRow>;
+
+/** The rows of the options that follow from a recipe's table. */
+export const plainRecipeOptions: Readonly<Record<string, OptionRow>> = Object.fromEntries(
+  plainKeys.map((key) => [kebab(key), plainRow(key)]),
+);
+
+/** The values of those options: true for a flag, and text otherwise. */
+export type PlainValues = { [Key in Kebab<keyof Recipe>]?: string | boolean };
+
+/** What the command line gives for a recipe. */
+export interface RecipeValues extends PlainValues {
+  recipe?: string;
+  prune?: string;
+  refit?: boolean;
+  keep?: string[];
+  rule?: string[];
+}
+
+/** What help says of recipes, as paragraphs. */
+export function recipeNotes(): string[] {
+  const names = Object.entries(presets).map(
+    ([name, { description }]) => `  ${name.padEnd(8)} ${description}`,
+  );
+  const fits = (Object.keys(formats) as FormatName[]).map(
+    (format) => `For ${formats[format].title}: ${presetsOf(format).join(" ")}.`,
+  );
+  return [
+    `Types: ${quantizedTypes.filter((it) => !isBlockType(it)).join(" ")}; for GGUF ${quantizedTypes
+      .filter(isBlockType)
+      .join(" ")}. A format without a type takes the nearest, or leaves the weights and says so.
+A glob's * is any text and ? one character; /…/ is a regular expression. The first match decides.`,
+    ["Presets:", ...names, ...fits].join("\n"),
+    `A recipe file is JSON: {"weights": "int4", "rules": [{"match": "*norm*", "keep": true}]}. Its keys:
+${Object.keys(recipeOptions).join(", ")}; the weights, prune or keep of a rule hold for what match names.`,
+  ];
+}
+
+/** A short name of the recipe, which the names of outputs have: "int8-dynamic". */
+export const recipeLabel = ({ recipe, mode, prune, sparse }: RecipeValues): string =>
+  [
+    ...(recipe === undefined && (prune !== undefined || sparse) ? [] : [recipe ?? "int8"]).map(
+      (name) => basename(name, extname(name)),
+    ),
+    ...(typeof mode === "string" ? [mode] : []),
+    ...(prune === undefined ? [] : [prune.replaceAll(":", "-")]),
+    ...(sparse ? ["sparse"] : []),
+  ].join("-");
+
+async function namedRecipe(name: string): Promise<unknown> {
+  if (!/\.json$/i.test(name)) return presetNamed(name).recipe;
+  let text;
+  try {
+    text = await readFile(name, "utf8");
+  } catch (cause) {
+    throw ioError("read", name, cause);
+  }
+  try {
+    const recipe: unknown = JSON.parse(text);
+    // A file that holds a preset's name means that preset.
+    return typeof recipe === "string" ? presetNamed(recipe).recipe : recipe;
+  } catch (cause) {
+    if (cause instanceof ModelShrinkError) throw cause;
+    throw new UsageError(`The recipe "${name}" is no JSON: ${String(cause)}`);
+  }
+}
+
+function parseRule(text: string): Rule {
+  // Names may contain "=", types do not.
+  const at = text.lastIndexOf("=");
+  if (at < 1) throw new UsageError(`--rule is "${text}"; it must be <glob>=<type>.`);
+  return { match: text.slice(0, at), weights: text.slice(at + 1) } as Rule;
+}
+
+const patternOf = /^(?:(\D[^:]*):)?(\d+):(\d+)$/;
+
+/**
+ * Reads "magnitude:0.5", "lamp:0.7", "2:4" or "sparsegpt:2:4". It takes any word as a method; the recipe's check
+ * knows which methods there are.
+ */
+function parsePrune(text: string, refit: boolean): PruneRecipe {
+  const fit = refit ? { refit } : {};
+  const [, method = "n:m", n, m] = patternOf.exec(text) ?? [];
+  if (m !== undefined) {
+    return { method, n: Number(n), m: Number(m), ...fit } as PruneRecipe;
+  }
+  const [, name = "", sparsity] = /^([^:]+):(0?\.\d+|[01])$/.exec(text) ?? [];
+  if (sparsity === undefined) {
+    throw new UsageError(
+      `--prune is "${text}"; it must be <method>:<sparsity>, <n>:<m> or <method>:<n>:<m>: ` +
+        '"magnitude:0.5", "2:4", "sparsegpt:2:4".',
+    );
+  }
+  const isAllocation = name === "erk" || name === "global" || name === "lamp";
+  return {
+    method: isAllocation ? "magnitude" : name,
+    sparsity: Number(sparsity),
+    ...(isAllocation ? { allocation: name } : {}),
+    ...fit,
+  } as PruneRecipe;
+}
+
+/** The plain options as a recipe has them. */
+function plainRecipe(values: PlainValues): Record<string, string | number | boolean> {
+  const recipe: Record<string, string | number | boolean> = {};
+  for (const key of plainKeys) {
+    const name = kebab(key) as keyof PlainValues;
+    const value = values[name];
+    if (value === undefined) continue;
+    const isNumber = recipeOptions[key].kind === "integer";
+    if (isNumber && !/^\d+$/.test(String(value))) {
+      throw new UsageError(`--${name} is "${String(value)}"; it must be a whole number.`);
+    }
+    recipe[key] = isNumber ? Number(value) : value;
+  }
+  return recipe;
+}
+
+async function checkedRecipeFrom(values: RecipeValues): Promise<Recipe> {
+  const rules = [
+    ...(values.keep ?? []).map((match): Rule => ({ match, keep: true })),
+    ...(values.rule ?? []).map(parseRule),
+  ];
+  const { prune, refit = false } = values;
+  if (refit && prune === undefined) {
+    throw new UsageError("--refit is an option of --prune: give both.");
+  }
+  const pruning = prune === undefined ? {} : { prune: parsePrune(prune, refit) };
+  // Pruned and sparse weights keep their types unless a recipe is named.
+  const isAlone = values.recipe === undefined && (prune !== undefined || values.sparse === true);
+  const base = isAlone ? {} : await namedRecipe(values.recipe ?? "int8");
+  if (!isAlone) checkRecipe(base);
+  const { rules: own = [], ...rest } = base as Recipe;
+  const recipe = { ...rest, ...pruning, ...plainRecipe(values), rules: [...rules, ...own] };
+  checkRecipe(recipe);
+  return recipe;
+}
+
+/**
+ * The recipe that the options make: rules of the command line come before the recipe's own. Throws a UsageError
+ * for whatever is wrong with it.
+ */
+export async function recipeFrom(values: RecipeValues): Promise<Recipe> {
+  try {
+    return await checkedRecipeFrom(values);
+  } catch (error) {
+    if (error instanceof ModelShrinkError) throw new UsageError(error.message);
+    throw error;
+  }
+}

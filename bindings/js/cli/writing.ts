@@ -1,0 +1,176 @@
+/** The commands that write models: shrink, restore. */
+import { availableParallelism } from "node:os";
+import { visible } from "../base/visible.js";
+import type { Sink, SinkFor } from "../files/sink.js";
+import type { Source } from "../files/source.js";
+import { inspect, maxWorkers } from "../models/inspect.js";
+import type { Report, WriteOptions } from "../models/types.js";
+import { restore } from "../models/write.js";
+import type { GuardOutcome } from "../runtime/guard.js";
+import { shrink } from "../shrink.js";
+import { formatReport } from "../text.js";
+import { forEachModel, sizesText, type ModelOutcome } from "./batch.js";
+import type { Context, Invocation, Outcome } from "./command.js";
+import { verifyHint } from "./hints.js";
+import { runtimeFor } from "./onnxruntime.js";
+import type { OptionValues } from "./options.js";
+import { companionsIn, outputsFor, refuseClashes, standardStream, type Placed } from "./outputs.js";
+import { calibrationFor, planModel, sourceOf, textOptions } from "./reading.js";
+import { recipeFrom, recipeLabel } from "./recipe-options.js";
+import { standardOutputSink } from "./standard-streams.js";
+import { UsageError } from "./usage-error.js";
+
+const enoughWorkers = 4;
+
+/** How many threads: what --workers says, or a few; one core is for the system's reads and writes. */
+function workersFrom({ workers }: OptionValues): number {
+  if (workers === undefined) {
+    return Math.max(1, Math.min(availableParallelism() - 1, enoughWorkers));
+  }
+  if (/^\d+$/.test(workers) && Number(workers) <= maxWorkers) return Number(workers);
+  throw new UsageError(`--workers is "${workers}"; it must be a number from 0 to ${maxWorkers}.`);
+}
+
+/** The bound of a guard, when there is one. */
+function minCosineFrom({ "min-cosine": text, inputs }: OptionValues): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= -1 && value <= 1)) {
+    throw new UsageError(`--min-cosine is "${text}"; it must be a number up to 1, such as 0.99.`);
+  }
+  if (inputs === undefined) throw new UsageError("--min-cosine needs --inputs <path>.");
+  return value;
+}
+
+function checkStandardOutput({ values }: Invocation): void {
+  if (values.output !== standardStream || values["dry-run"]) return;
+  if (values.json) {
+    throw new UsageError("-o - and --json both want standard output: give one of them.");
+  }
+  if (values.resume) {
+    throw new UsageError("--resume needs a file to go on with; -o - is standard output.");
+  }
+  if (process.stdout.isTTY) {
+    throw new UsageError(
+      "Standard output is a terminal, which shows no model: send it on (> small.onnx), or give -o <path>.",
+    );
+  }
+}
+
+/** The outputs of all models. Of several it is known before the first is written that none gets in another's way. */
+async function placeOutputs(
+  { operands: models, values }: Invocation,
+  label: string,
+  { signal }: Context,
+): Promise<string[]> {
+  const outputs = await outputsFor(models, values.output, label);
+  if (models.length === 1) return outputs;
+  const placed: Placed[] = [];
+  for (const [i, model] of models.entries()) {
+    // One that cannot be read fails when its turn comes, and writes nothing.
+    const files = await inspect(model, { signal }).then(
+      (info) => info.files.map(({ name }) => name),
+      () => [],
+    );
+    if (files.length > 0) placed.push({ model, output: outputs[i]!, files });
+  }
+  signal.throwIfAborted();
+  await refuseClashes(placed);
+  return outputs;
+}
+
+function guardText({ verification, keptTensors, attempts }: GuardOutcome): string {
+  const { name, cosine } = verification.worst;
+  const names = keptTensors.map((it) => visible(it)).join(", ");
+  const kept = names ? `; kept as they were: ${names}` : "";
+  const trials = attempts === 1 ? "1 trial" : `${attempts} trials`;
+  return `Cosine of "${visible(name)}" ${cosine.toFixed(4)} after ${trials}${kept}`;
+}
+
+interface Written {
+  report: Report;
+  guard?: GuardOutcome;
+}
+
+async function outcomeOf(
+  { report, guard }: Written,
+  model: string,
+  output: string,
+  values: OptionValues,
+): Promise<ModelOutcome> {
+  const names = report.files.map(({ name }) => name);
+  const isFolder = output.endsWith("/");
+  const path = visible(output === standardStream ? "standard output" : output);
+  const where =
+    names.length > 1
+      ? `${path} (${names.map((it) => visible(it)).join(", ")})`
+      : path + (isFolder ? visible(names[0] ?? "") : "");
+  const others = await companionsIn(model, names);
+  const { inputBytes, outputBytes, warnings = [] } = report;
+  return {
+    text: [
+      formatReport(report, textOptions(values)),
+      "",
+      ...(guard ? [guardText(guard)] : []),
+      `Written to ${where}`,
+      ...(others.length > 0 ? [`Not copied: ${others.map((it) => visible(it)).join(", ")}`] : []),
+      ...(guard ? [] : verifyHint(model, output, report)),
+    ].join("\n"),
+    line: [
+      `${sizesText({ inputBytes, outputBytes })}, written to ${where}`,
+      ...warnings.map((it) => `  Warning: ${visible(it)}`),
+    ].join("\n"),
+    json: { output, ...report, ...(guard ? { guard } : {}) },
+    ...{ inputBytes, outputBytes },
+  };
+}
+
+type Write = (
+  source: Source,
+  options: WriteOptions & { sink: string | Sink | SinkFor },
+) => Promise<Written>;
+
+async function runWriting(
+  invocation: Invocation,
+  context: Context,
+  label: string,
+  write: Write,
+): Promise<Outcome> {
+  const { operands, values } = invocation;
+  checkStandardOutput(invocation);
+  const workers = workersFrom(values);
+  const outputs = await placeOutputs(invocation, label, context);
+  const { signal, onProgress } = context;
+  return forEachModel(operands, context, async (model, i) => {
+    const output = outputs[i]!;
+    const sink = output === standardStream ? standardOutputSink(process.stdout) : output;
+    const options = { sink, workers, resume: values.resume ?? false, signal, onProgress };
+    const written = await write(await sourceOf(model, context), options);
+    return outcomeOf(written, model, output, values);
+  });
+}
+
+export async function runShrink(invocation: Invocation, context: Context): Promise<Outcome> {
+  const { command, operands, values } = invocation;
+  const recipe = await recipeFrom(values);
+  const minCosine = minCosineFrom(values);
+  const label = recipeLabel(values);
+  if (values["dry-run"]) {
+    workersFrom(values);
+    const outputs = await placeOutputs(invocation, label, context);
+    return forEachModel(operands, context, (model, i) =>
+      planModel(model, recipe, invocation, context, outputs[i]),
+    );
+  }
+  const looksAtLayers = minCosine === undefined || recipe.prune || recipe.gptq;
+  return runWriting(invocation, context, label, async (source, options) => {
+    const calibrated = looksAtLayers ? await calibrationFor(invocation, source, context) : {};
+    const runtime = () => runtimeFor(values, command.name, source, context.signal);
+    const guard = minCosine === undefined ? {} : { guard: { ...(await runtime()), minCosine } };
+    return shrink(source, recipe, { ...options, ...calibrated, ...guard });
+  });
+}
+
+export async function runRestore(invocation: Invocation, context: Context): Promise<Outcome> {
+  return runWriting(invocation, context, "restored", restore);
+}

@@ -1,7 +1,7 @@
 /** The commands that write models: shrink, restore. */
 import { availableParallelism } from "node:os";
 import { visible } from "../base/visible.js";
-import type { Sink, SinkFor } from "../files/sink.js";
+import type { SinkFor } from "../files/sink.js";
 import type { Source } from "../files/source.js";
 import { inspect, maxWorkers } from "../models/inspect.js";
 import type { Report, WriteOptions } from "../models/types.js";
@@ -17,7 +17,7 @@ import type { OptionValues } from "./options.js";
 import { companionsIn, outputsFor, refuseClashes, standardStream, type Placed } from "./outputs.js";
 import { calibrationFor, planModel, sourceOf, textOptions } from "./reading.js";
 import { recipeFrom, recipeLabel } from "./recipe-options.js";
-import { standardOutputSink } from "./standard-streams.js";
+import { standardOutputSink, writingToStandardOutput } from "./standard-streams.js";
 import { UsageError } from "./usage-error.js";
 
 const enoughWorkers = 4;
@@ -127,7 +127,7 @@ async function outcomeOf(
 
 type Write = (
   source: Source,
-  options: WriteOptions & { sink: string | Sink | SinkFor },
+  options: WriteOptions & { sink: string | SinkFor },
 ) => Promise<Written>;
 
 async function runWriting(
@@ -143,9 +143,12 @@ async function runWriting(
   const { signal, onProgress } = context;
   return forEachModel(operands, context, async (model, i) => {
     const output = outputs[i]!;
-    const sink = output === standardStream ? standardOutputSink(process.stdout) : output;
+    const isPiped = output === standardStream;
+    const sink = isPiped ? standardOutputSink(process.stdout) : output;
     const options = { sink, workers, resume: values.resume ?? false, signal, onProgress };
-    const written = await write(await sourceOf(model, context), options);
+    const source = await sourceOf(model, context);
+    const work = () => write(source, options);
+    const written = await (isPiped ? writingToStandardOutput(work) : work());
     return outcomeOf(written, model, output, values);
   });
 }

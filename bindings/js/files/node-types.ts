@@ -17,6 +17,6 @@ export interface NodeWritable {
   write(chunk: Uint8Array, callback?: (error?: Error | null) => void): boolean;
   end(callback?: () => void): unknown;
   destroy(error?: Error): unknown;
-  on(event: string, listener: (...args: never[]) => void): unknown;
-  off(event: string, listener: (...args: never[]) => void): unknown;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
+  off(event: string, listener: (...args: unknown[]) => void): unknown;
 }

@@ -86,7 +86,12 @@ export type {
 } from "./recipe/types.js";
 export type { OneSource, Source } from "./files/source.js";
 export type { OneSink, Sink, SinkFor } from "./files/sink.js";
-export type { NodeFileHandle, NodeWritable } from "./files/node-types.js";
+export type {
+  NodeFileHandle,
+  NodeReadResult,
+  NodeStats,
+  NodeWritable,
+} from "./files/node-types.js";
 export { version } from "./base/version.js";
 export { formatBytes } from "./base/bytes.js";
 export {

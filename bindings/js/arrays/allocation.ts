@@ -13,8 +13,8 @@ import { checkShape } from "../base/shape.js";
 /** The options of {@link allocateSparsity}. */
 export interface AllocationOptions {
   /**
-   * The way to share. "uniform": all layers alike. "erk" (Erdős–Rényi kernel, Evci et al. 2020): a layer keeps a share in
-   * proportion to (Σ its dimensions) / (Π its dimensions), so that small ones keep more.
+   * The way to share. "uniform": all layers alike. "erk" (Erdős–Rényi kernel, Evci et al. 2020): a layer keeps a
+   * share in proportion to (Σ its dimensions) / (Π its dimensions), so that small ones keep more.
    */
   method: "uniform" | "erk";
   /** The sparsity of all weights together, 0 to 1. */
@@ -80,7 +80,10 @@ export interface ConstantSchedule {
   frequency?: number;
 }
 
-/** TF-MOT's PolynomialDecay: final + (initial − final) · (1 − p)^power, where p goes from 0 at `begin` to 1 at `end`. */
+/**
+ * TF-MOT's PolynomialDecay: final + (initial − final) · (1 − p)^power, where p goes from 0 at `begin` to 1 at
+ * `end`.
+ */
 export interface PolynomialSchedule {
   /** The kind of the schedule. */
   type: "polynomial";

@@ -153,8 +153,8 @@ function quantizedOf(
 }
 
 /**
- * Fits the weights that a mask keeps (1) anew by least squares, so that the layer's outputs stay; the others become 0.
- * Needs `init()`.
+ * Fits the weights that a mask keeps (1) anew by least squares, so that the layer's outputs stay; the others become
+ * 0. Needs `init()`.
  *
  * @param w - The original weights, in row-major order of `shape`.
  * @returns The fitted weights, of the same shape.
@@ -206,9 +206,9 @@ export function layerError(
 }
 
 /**
- * Gives the numbers to add to a layer's bias, one for each output, so that the mean of each output stays when `w` is
- * replaced by `approximation`. `gram` is of the inputs that `w` had; `changed` of those that `approximation` has, where
- * they differ. Needs `init()`.
+ * Gives the numbers to add to a layer's bias, one for each output, so that the mean of each output stays when `w`
+ * is replaced by `approximation`. `gram` is of the inputs that `w` had; `changed` of those that `approximation`
+ * has, where they differ. Needs `init()`.
  *
  * @throws {@link ArgumentError} when the parts do not fit together.
  */

@@ -55,8 +55,8 @@ export interface PruneOptions {
   /** The fraction to prune, 0 to 1; give this or `amount`. */
   sparsity?: number;
   /**
-   * The mask that method "mask" applies: 1 keeps, 0 prunes. For the other methods the mask of an earlier pruning: what
-   * it pruned stays pruned.
+   * The mask that method "mask" applies: 1 keeps, 0 prunes. For the other methods the mask of an earlier pruning:
+   * what it pruned stays pruned.
    */
   mask?: Uint8Array;
   /** The sizes of the dimensions, outermost first; by default one dimension. */
@@ -90,7 +90,9 @@ export interface PruneOptions {
   gram?: Gram;
   /** The axis of the outputs of a layer, with `gram`: 0 by default, 1 for a matrix [inputs, outputs]. */
   outputAxis?: number;
-  /** Is added to the diagonal of XᵀX by "sparsegpt" and "obc", as a fraction of its mean, 0 to 100; 0.01 by default. */
+  /**
+   * Is added to the diagonal of XᵀX by "sparsegpt" and "obc", as a fraction of its mean, 0 to 100; 0.01 by default.
+   */
   damping?: number;
   /** Quantizes on the way, as {@link quantize} would; for "sparsegpt". */
   quantize?: Pick<QuantizeOptions, "type" | "axis" | "blockSize" | "symmetric">;
@@ -327,8 +329,8 @@ function pruneLayer(w: Float32Array, method: PruneMethod, given: Given): PrunedA
 }
 
 /**
- * Zeroes the elements that matter least, exactly as many as asked; the lowest index goes first among equals. Counts as
- * torch.nn.utils.prune does. Needs `init()`.
+ * Zeroes the elements that matter least, exactly as many as asked; the lowest index goes first among equals. Counts
+ * as torch.nn.utils.prune does. Needs `init()`.
  *
  * @param x - The values, in row-major order of `shape`; they are not changed.
  * @throws {@link ArgumentError} for a wrong option, or one of another method; {@link OutOfMemoryError}.

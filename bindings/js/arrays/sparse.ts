@@ -16,8 +16,8 @@ import type { CoreSparseShape } from "../core/types.js";
 /** The names of all sparse forms. */
 export const sparseFormats = ["csr", "csc", "coo", "bsr", "bitmask", "n:m", "2:4"] as const;
 /**
- * A sparse form of a matrix: compressed rows ("csr") or columns ("csc"), coordinates ("coo"), blocks ("bsr"), a bit for
- * each element ("bitmask"), at most n of each m neighbours ("n:m"), and torch's "2:4".
+ * A sparse form of a matrix: compressed rows ("csr") or columns ("csc"), coordinates ("coo"), blocks ("bsr"), a bit
+ * for each element ("bitmask"), at most n of each m neighbours ("n:m"), and torch's "2:4".
  */
 export type SparseFormat = (typeof sparseFormats)[number];
 
@@ -46,15 +46,15 @@ export interface SparseArray {
   /** The index of the first entry of each row ("csr"), row of blocks ("bsr") or column ("csc"), and of the end. */
   indptr?: Uint32Array;
   /**
-   * The columns of the entries ("csr", "bsr" in blocks), their rows ("csc") or their places in row-major order ("coo");
-   * 16 bits each where they suffice.
+   * The columns of the entries ("csr", "bsr" in blocks), their rows ("csc") or their places in row-major order
+   * ("coo"); 16 bits each where they suffice.
    */
   indices?: Uint16Array | Uint32Array;
   /** A bit for each element of "bitmask", lowest first, each row padded to whole bytes. */
   mask?: Uint8Array;
   /**
-   * The positions of the values of "n:m" and "2:4" in their runs, ceil(log2 m) bits each, lowest first, each row padded
-   * to whole bytes. Those of "2:4" are the nibbles of torch.sparse: idx0 | idx1 << 2.
+   * The positions of the values of "n:m" and "2:4" in their runs, ceil(log2 m) bits each, lowest first, each row
+   * padded to whole bytes. Those of "2:4" are the nibbles of torch.sparse: idx0 | idx1 << 2.
    */
   metadata?: Uint8Array;
   /** The size of a block of "bsr": [rows, columns]. */
@@ -129,7 +129,8 @@ const indexArray = ({ form, rows, columns, blockColumns }: CoreSparseShape) => {
 /**
  * Leaves out an array's zeros; −0 comes back as 0. Needs `init()`.
  *
- * @throws {@link ArgumentError} for a wrong option, or an array that breaks the pattern n:m; {@link OutOfMemoryError}.
+ * @throws {@link ArgumentError} for a wrong option, or an array that breaks the pattern n:m; {@link
+ *   OutOfMemoryError}.
  */
 export function toSparse(x: Float32Array, options: SparseOptions): SparseArray {
   checkFloats("x", x);

@@ -5,9 +5,9 @@ import type { Codes, QuantizedType } from "./types.js";
 export type NonFinite = "error" | "zero";
 
 /**
- * A quantized array, plain and structured-cloneable. For integer types x ≈ (code − zeroPoint) · scale; values of float
- * types are converted one by one. Without `zeroPoint` it is the middle of the code range: 0 for signed types, 128 for
- * uint8 and so on.
+ * A quantized array, plain and structured-cloneable. For integer types x ≈ (code − zeroPoint) · scale; values of
+ * float types are converted one by one. Without `zeroPoint` it is the middle of the code range: 0 for signed types,
+ * 128 for uint8 and so on.
  */
 export interface QuantizedTensor {
   /** The number type of the codes. */

@@ -2,7 +2,7 @@
 
 const units = ["B", "kB", "MB", "GB", "TB"];
 
-/** "10.8 MB": decimal units, three digits. */
+/** Gives a size as text, such as "10.8 MB": decimal units, three digits. */
 export function formatBytes(bytes: number): string {
   let value = bytes;
   let unit = 0;

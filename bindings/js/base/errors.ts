@@ -1,8 +1,8 @@
 /** The JavaScript side of src/base/errors.def: one class for each kind of failure. */
 
 /**
- * The kinds of failure. All but two have a class of their own: "io" says that reading or writing failed (`cause` is the
- * platform's error); "internal" is a fault of modelshrink itself, or a call before `init()`.
+ * The kinds of failure. All but two have a class of their own: "io" says that reading or writing failed (`cause` is
+ * the platform's error); "internal" is a fault of modelshrink itself, or a call before `init()`.
  */
 export type ErrorCode =
   "format" | "unsupported" | "argument" | "out-of-memory" | "integrity" | "io" | "internal";
@@ -36,7 +36,7 @@ export class ModelShrinkError extends Error {
     this.offset = details.offset;
   }
 
-  /** What `JSON.stringify` keeps: the name, message and code, and the tensor and offset where there are any. */
+  /** Gives what `JSON.stringify` keeps: the name, message and code, and the tensor and offset where there are any. */
   toJSON(): Record<string, string | number | undefined> {
     const { name, message, code, tensor, offset } = this;
     return { name, message, code, tensor, offset };

@@ -1,4 +1,4 @@
-/** The model formats: one row each. What a file of a format is called, and which presets fit, follows from here. */
+/** The model formats, a row each: their names and those of their files. */
 
 interface Format {
   /** The name that people know. */
@@ -51,10 +51,13 @@ export const mainFilePatterns: readonly RegExp[] = Object.values(formats)
   .sort((a, b) => a.preference - b.preference)
   .map(({ pattern }) => pattern);
 
-/** What is appended to the name of an ONNX model for each of its number types, as transformers.js looks for them. */
+/** The endings of an ONNX model's name for its number types, as transformers.js looks for them. */
 const variant = /_(?:fp16|quantized|int8|uint8|bnb4|q[124](?:f16)?)(?=\.onnx$)/i;
 
-/** Whether `name` is the ONNX model `plain` with its weights stored otherwise: "model_q4.onnx" of "model.onnx". */
+/**
+ * Tells whether `name` is the ONNX model `plain` with its weights stored otherwise: "model_q4.onnx" of
+ * "model.onnx".
+ */
 export const isVariantOf = (name: string, plain: string): boolean =>
   name !== plain && name.replace(variant, "") === plain;
 

@@ -1,4 +1,4 @@
-/** How far a piece of work has come. */
+/** The progress of a piece of work. */
 export interface Progress {
   /**
    * The part of the work: "read" (the model's structure), "survey" (a first look at weights, where tensors share an

@@ -4,18 +4,18 @@
  */
 import { checkBoolean, checkInteger, checkKeys, checkObject, checkOneOf } from "./options.js";
 
-/** One option: how its value is checked, and what stands for it when it is left out. */
+/** An option: the check of its value, and the value that holds when it is left out. */
 export interface Option<Given, Checked, Default> {
-  /** What kind of value it takes, for command lines and forms. */
+  /** The kind of its value, for command lines and forms. */
   kind: "flag" | "word" | "integer" | "other";
-  /** The words that it may be, of kind "word". */
+  /** The words that an option of kind "word" may be. */
   words?: readonly string[];
   default: Default;
-  /** Whether it must be given: its check then refuses undefined. */
+  /** True when it must be given: its check then refuses undefined. */
   isRequired?: boolean;
-  /** Gives the value as the code wants it; an ArgumentError that names the option otherwise. */
+  /** Gives the value as the code wants it; throws an ArgumentError that names the option otherwise. */
   check: (name: string, value: unknown) => Checked;
-  /** Never there: it carries the type that users write. */
+  /** Carries the type that users write; it has no value. */
   given?: Given;
 }
 
@@ -32,12 +32,12 @@ export type CheckedOptions<Table extends OptionTable> = {
   [Key in keyof Table]: ReturnType<Table[Key]["check"]> | Table[Key]["default"];
 };
 
-/** true or false. */
+/** Makes an option that is true or false. */
 export const flag = <const Default extends boolean | undefined>(
   value: Default,
 ): Option<boolean, boolean, Default> => ({ kind: "flag", default: value, check: checkBoolean });
 
-/** One of `words`. */
+/** Makes an option that is one of `words`. */
 export const word = <const Word extends string, const Default extends Word | undefined>(
   words: readonly Word[],
   value: Default,
@@ -48,7 +48,7 @@ export const word = <const Word extends string, const Default extends Word | und
   check: (name, given) => checkOneOf(name, given, words),
 });
 
-/** A whole number from `min` to `max`. */
+/** Makes an option that is a whole number from `min` to `max`. */
 export const integer = <const Default extends number | undefined>(
   min: number,
   max: number,
@@ -59,12 +59,12 @@ export const integer = <const Default extends number | undefined>(
   check: (name, given) => checkInteger(name, given, min, max),
 });
 
-/** Anything with a check of its own; undefined when it is left out. */
+/** Makes an option with a check of its own; it is undefined when it is left out. */
 export const other = <Given, Checked>(
   check: (name: string, value: unknown) => Checked,
 ): Option<Given, Checked, undefined> => ({ kind: "other", default: undefined, check });
 
-/** As `other`, of a value that must be given. */
+/** Makes an option with a check of its own that must be given. */
 export const required = <Given, Checked>(
   check: (name: string, value: unknown) => Checked,
 ): Option<Given, Checked, never> => ({
@@ -74,13 +74,13 @@ export const required = <Given, Checked>(
   check,
 });
 
-/** A value whose check needs to know more than the value, and so happens where it is used. */
+/** Makes an option whose check needs to know more than its value, and so happens where it is used. */
 export const checkedLater = <Given>(): Option<Given, unknown, undefined> =>
   other<Given, unknown>((_, value) => value);
 
 /**
  * Checks an option object by its table: unknown keys and wrong values are ArgumentErrors, options that are left
- * out get their defaults. `what`: how errors call the object.
+ * out get their defaults. `what` is the object's name in errors.
  */
 export function checkOptions<Table extends OptionTable>(
   what: string,

@@ -1,7 +1,7 @@
 /** Checks of option objects: every complaint names the option, its value and what is allowed. */
 import { ArgumentError } from "./errors.js";
 
-/** Cycles and BigInts have no JSON. */
+/** Gives an object's JSON, or its class where it has none (cycles, BigInts). */
 function jsonOf(value: object): string {
   try {
     return JSON.stringify(value);
@@ -13,7 +13,7 @@ function jsonOf(value: object): string {
 const className = (value: object): string =>
   typeof value.constructor === "function" ? value.constructor.name : "an object";
 
-/** A value in a message: short, and never "[object Object]". */
+/** Gives a value's text for a message: short, and never "[object Object]". */
 export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "object" && value !== null) {
@@ -28,9 +28,11 @@ function wrong(name: string, value: unknown, allowed: string): ArgumentError {
   return new ArgumentError(`${name} is ${show(value)}; it must be ${allowed}.`);
 }
 
+/** Gives names for a message: "a", "b". */
 export const list = (values: readonly string[]) =>
   values.map((value) => JSON.stringify(value)).join(", ");
 
+/** Gives `value` when it is an object and no array; throws an ArgumentError that calls it `what` otherwise. */
 export function checkObject(what: string, value: unknown): Record<string, unknown> {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
     return value as Record<string, unknown>;
@@ -38,6 +40,7 @@ export function checkObject(what: string, value: unknown): Record<string, unknow
   throw wrong(what, value, "an object");
 }
 
+/** Throws an ArgumentError when an object has a key that is not among `allowed`. */
 export function checkKeys(what: string, value: object, allowed: readonly string[]): void {
   for (const key of Object.keys(value)) {
     if (!allowed.includes(key)) {
@@ -46,6 +49,7 @@ export function checkKeys(what: string, value: object, allowed: readonly string[
   }
 }
 
+/** Gives `value` when it is among `allowed`; throws an ArgumentError otherwise. */
 export function checkOneOf<T extends string>(
   name: string,
   value: unknown,
@@ -55,11 +59,13 @@ export function checkOneOf<T extends string>(
   throw wrong(name, value, `one of ${list(allowed)}`);
 }
 
+/** Gives `value` when it is true or false; throws an ArgumentError otherwise. */
 export function checkBoolean(name: string, value: unknown): boolean {
   if (typeof value === "boolean") return value;
   throw wrong(name, value, "true or false");
 }
 
+/** Gives `value` when it is a whole number from `min` to `max`; throws an ArgumentError otherwise. */
 export function checkInteger(name: string, value: unknown, min: number, max: number): number {
   if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) {
     return value;
@@ -67,12 +73,13 @@ export function checkInteger(name: string, value: unknown, min: number, max: num
   throw wrong(name, value, `a whole number from ${min} to ${max}`);
 }
 
+/** Gives `value` when it is a Float32Array; throws an ArgumentError otherwise. */
 export function checkFloats(name: string, value: unknown): Float32Array {
   if (value instanceof Float32Array) return value;
   throw wrong(name, value, "a Float32Array");
 }
 
-/** `check(value)`, or undefined where the option is not given. */
+/** Gives `check(value)`, or undefined when the option is not given. */
 export function optional<T>(value: unknown, check: (value: unknown) => T): T | undefined {
   return value === undefined ? undefined : check(value);
 }

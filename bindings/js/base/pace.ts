@@ -2,7 +2,7 @@
 
 import type { AbortSignal } from "./platform-types.js";
 
-/** At 60 frames a second a frame lasts 17 ms. */
+/** The longest time without a pause; at 60 frames a second a frame lasts 17 ms. */
 const maxBusyMilliseconds = 12;
 
 const nextTask: () => Promise<void> =
@@ -22,6 +22,7 @@ const nextTask: () => Promise<void> =
           port2.postMessage(null);
         });
 
+/** The pauses of one run. */
 export class Pacer {
   readonly #signal: AbortSignal | undefined;
   #turnStarted = performance.now();
@@ -36,7 +37,10 @@ export class Pacer {
     this.#end ??= { reason };
   }
 
-  /** Call between pieces of work; throws the signal's reason once it is aborted, or that of stop(). */
+  /**
+   * Lets other tasks have their turn when this one has lasted long enough; to be called between pieces of work.
+   * Throws the signal's reason once it is aborted, or the reason of stop().
+   */
   async pause(): Promise<void> {
     this.#check();
     if (performance.now() - this.#turnStarted < maxBusyMilliseconds) return;

@@ -22,13 +22,13 @@ export type Blob = Platform<"Blob", BlobMembers>;
 /** An address, as `new URL()` makes it. */
 export type URL = Platform<"URL", { readonly href: string; readonly protocol: string }>;
 
-/** What `fetch` gives. */
+/** The result of `fetch`. */
 export type Response = Platform<
   "Response",
   { readonly ok: boolean; readonly status: number; arrayBuffer(): Promise<ArrayBuffer> }
 >;
 
-/** What `fetch` takes. */
+/** The argument of `fetch`. */
 export type Request = Platform<"Request", { readonly method: string; readonly url: string }>;
 
 /** Bytes that come one after the other. */
@@ -37,7 +37,7 @@ export type ReadableStream = Platform<
   { readonly locked: boolean; getReader(): unknown }
 >;
 
-/** Where bytes go one after the other. */
+/** A taker of bytes, one after the other. */
 export type WritableStream = Platform<
   "WritableStream",
   { readonly locked: boolean; getWriter(): unknown }
@@ -65,7 +65,7 @@ export type FileSystemDirectoryHandle = Platform<
   }
 >;
 
-/** What `createWritable()` of a FileSystemFileHandle gives. */
+/** The result of `createWritable()` of a FileSystemFileHandle. */
 export type FileSystemWritableFileStream = Platform<
   "FileSystemWritableFileStream",
   { seek(position: number): Promise<void>; truncate(size: number): Promise<void> }

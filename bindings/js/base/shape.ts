@@ -1,4 +1,4 @@
-/** Shapes and axes from users. */
+/** Checks of shapes and axes. */
 import { ArgumentError } from "./errors.js";
 import { checkInteger, show } from "./options.js";
 
@@ -19,7 +19,7 @@ export function checkShape(value: unknown, count?: number): number[] {
   return shape;
 }
 
-/** An axis, negative ones from the end, as one from the start. */
+/** Gives an axis, which may be negative (from the end), from the start; throws an ArgumentError for others. */
 export function checkAxis(name: string, value: unknown, rank: number): number {
   const axis = checkInteger(name, value, -rank, rank - 1);
   return axis < 0 ? axis + rank : axis;

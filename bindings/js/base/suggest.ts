@@ -1,4 +1,4 @@
-/** How many letters to insert, drop or replace to get from `a` to `b`. */
+/** Counts the letters to insert, drop or replace to get from `a` to `b`. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
@@ -12,7 +12,7 @@ function editDistance(a: string, b: string): number {
   return row[b.length]!;
 }
 
-/** ` Did you mean "…"?`, or nothing when no word is near. */
+/** Gives ` Did you mean "…"?`, or nothing when no known word is near. */
 export function suggestion(word: string, known: readonly string[]): string {
   const near = known
     .map((name) => ({ name, distance: editDistance(word.toLowerCase(), name.toLowerCase()) }))

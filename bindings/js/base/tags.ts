@@ -1,14 +1,14 @@
-/** Which class of the platform a value is of. */
+/** The classes of the platform that values are of. */
 
 /**
- * Whether `value` is an instance of one of the platform's classes of these names, whatever realm it was made in:
- * frames and test runners have classes of their own, which `instanceof` does not know.
+ * Tells whether `value` is an instance of one of the platform's classes of these names, whatever realm it was made
+ * in: frames and test runners have classes of their own, which `instanceof` does not know.
  */
 export function isA(value: unknown, ...names: readonly string[]): boolean {
   return names.includes(Object.prototype.toString.call(value).slice(8, -1));
 }
 
-/** Whether `value` is an object with methods of these names. */
+/** Tells whether `value` is an object with methods of these names. */
 export function hasMethods<Name extends string>(
   value: unknown,
   ...names: readonly Name[]

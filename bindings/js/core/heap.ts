@@ -3,7 +3,7 @@ import { OutOfMemoryError } from "../base/errors.js";
 import { callCore, loadedCore } from "./load.js";
 import type { CoreModule, HeapBytes } from "./types.js";
 
-/** WebAssembly's 32-bit memory; a larger size would wrap around. */
+/** The largest size in WebAssembly's 32-bit memory; a larger one would wrap around. */
 const maxBytes = 2 ** 32 - 1;
 
 /** Memory for one call into the core, freed when the call is over. */
@@ -38,12 +38,12 @@ export class Scratch {
   }
 }
 
-/** HEAPU8 is asked for anew each time: growth detaches the old view. */
+/** Copies bytes into the heap. HEAPU8 is asked for anew each time, because growth detaches the old view. */
 export function writeHeap(core: CoreModule, place: HeapBytes, bytes: Uint8Array): void {
   core.HEAPU8.set(bytes, place.ptr >>> 0);
 }
 
-/** `into`: room for them, of their size. */
+/** Copies bytes out of the heap, into `into` when it is given, which has their size. */
 export function copyOut(
   core: CoreModule,
   { ptr, size }: HeapBytes,

@@ -78,7 +78,7 @@ function compile({ wasm, simd = "auto" }: InitOptions): Promise<WebAssembly.Modu
 }
 
 /**
- * A fresh instance. Instantiating is synchronous where the engine allows it (some refuse large
+ * Makes a fresh instance. Instantiating is synchronous where the engine allows it (some refuse large
  * modules on a page's main thread), so that a synchronous call can follow a trap at once.
  */
 function instantiate(module: WebAssembly.Module): Promise<CoreModule> {
@@ -130,32 +130,35 @@ async function load(compiled: () => Promise<WebAssembly.Module>): Promise<CoreMo
   return loading;
 }
 
-/** The core, loaded with default options when nobody called `init()`. */
+/** Gives the core, loaded with default options when nobody called `init()`. */
 export async function loadCore(options: InitOptions = {}): Promise<CoreModule> {
   checkOptions(options);
   return load(() => compile(options));
 }
 
-/** Within a worker: the core, made from what its pool has compiled. */
+/** Gives a worker's core, made from the module that its pool has compiled. */
 export const loadCompiled = (module: WebAssembly.Module): Promise<CoreModule> =>
   load(() => Promise.resolve(module));
 
 /**
- * Loads the WebAssembly core. Idempotent: once it is loaded, further calls and their options change
- * nothing. Model functions call it themselves; array functions are synchronous and need it first.
+ * Loads the WebAssembly core. Once it is loaded, further calls and their options change nothing. Model functions call
+ * it themselves; array functions are synchronous and need it first.
+ *
+ * @throws {@link ArgumentError} for a wrong option; a {@link ModelShrinkError} of code "io" when the binary cannot be
+ *   fetched or compiled.
  */
 export async function init(options: InitOptions = {}): Promise<InitInfo> {
   const core = await loadCore(options);
   return { simd: core.simdTarget() === "WASM" };
 }
 
-/** What the loaded core was made from, for workers. */
+/** Gives the compiled module of the loaded core, for workers. */
 export function compiledCore(): WebAssemblyModule {
   if (binary) return binary;
   throw new ModelShrinkError("The core is not loaded.", "internal");
 }
 
-/** The loaded core, for synchronous functions. */
+/** Gives the loaded core to synchronous functions; throws a ModelShrinkError before `init()`. */
 export function loadedCore(): CoreModule {
   if (current) return current;
   throw new ModelShrinkError(
@@ -164,7 +167,7 @@ export function loadedCore(): CoreModule {
   );
 }
 
-/** Whether `core` still runs: a trap ends an instance, and its objects with it. */
+/** Tells whether `core` still runs: a trap ends an instance, and its objects with it. */
 export function isAlive(core: CoreModule): boolean {
   return core === current;
 }
@@ -202,7 +205,7 @@ export function callCore<T>(core: CoreModule, work: (core: CoreModule) => T): T 
   }
 }
 
-/** Names of error classes, as src/base/errors.def spells them, to codes. */
+/** The code of each error class, whose name is spelled as in src/base/errors.def. */
 const codes: Readonly<Record<string, ErrorCode>> = {
   FormatError: "format",
   UnsupportedError: "unsupported",
@@ -211,7 +214,7 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   IntegrityError: "integrity",
 };
 
-/** The error that a value of the core stands for; its message says where. */
+/** Makes the error that a value of the core stands for; its message says where. */
 export function fromCoreError({ error, message, tensor, offset }: CoreError): ModelShrinkError {
   const place = [];
   if (tensor !== undefined && !message.includes(`"${tensor}"`)) place.push(`tensor "${tensor}"`);
@@ -221,7 +224,7 @@ export function fromCoreError({ error, message, tensor, offset }: CoreError): Mo
   return errorOf({ message: text, code, tensor, offset });
 }
 
-/** The value of a result of the core, whose errors are values too. */
+/** Gives the value of a result of the core; throws when it is an error. */
 export function unwrap<T>(result: T | CoreError): T {
   if (typeof result === "object" && result !== null && "error" in result) {
     throw fromCoreError(result);

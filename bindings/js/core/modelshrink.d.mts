@@ -1,6 +1,6 @@
 import type { CoreModule } from "./types.js";
 
-/** What the Emscripten glue asks of its host; it never fetches anything itself. */
+/** The functions that the Emscripten glue takes from its host; it never fetches anything itself. */
 export interface ModuleOverrides {
   instantiateWasm(
     imports: WebAssembly.Imports,

@@ -43,7 +43,7 @@ export type CoreRequest = CoreOpenRequest | Extract<CoreStep, { kind: "read" | "
 /** Anything that is advanced by steps: `next()`, and after a "read" step `input()` and `feed()`. */
 export interface CoreSteps<S = CoreStep> {
   next(): CoreResult<S>;
-  /** Room for the bytes of a "read" step: copy them there, then call feed(size). */
+  /** Gives room for the bytes of a "read" step: copy them there, then call feed(size). */
   input(size: number): CoreResult<HeapBytes>;
   feed(size: number): CoreDone;
   delete(): void;
@@ -51,10 +51,10 @@ export interface CoreSteps<S = CoreStep> {
 
 /** A model that is being read, and then asked. */
 export interface CoreModel extends CoreSteps<CoreRequest> {
-  /** After an "open" request: the file's size, -1 when there is none. */
+  /** Answers an "open" request with the file's size in bytes, -1 when there is none. */
   opened(sizeBytes: number): CoreDone;
   info(): CoreResult<CoreModelInfo>;
-  /** One spec for each tensor of info(). */
+  /** Plans an output; `specs` has one for each tensor of info(). */
   plan(specs: CoreTensorSpec[], options: CoreWriteOptions): CoreResult<CorePlan>;
   /** Looks at the weights of the tensors of these numbers, from all of which together the fraction `sparsity` goes. */
   survey(
@@ -135,7 +135,7 @@ export interface CoreModule {
   /** How many entries the form would have. */
   numEntries(shape: CoreSparseShape, values: HeapBytes): CoreResult<CoreEntryCount>;
 
-  /** sums += XᵀX; x has rows of `columns`. */
+  /** Adds XᵀX to `sums`; x has rows of `columns`. */
   addToGram(x: HeapBytes, columns: number, sums: HeapBytes): CoreDone;
   /** Writes every `step`th row from number `first` on, as many as `out` has room for. */
   im2col(
@@ -152,7 +152,7 @@ export interface CoreModule {
   /** Of `count` floats at `a` and at `b`. */
   errorStats(a: number, b: number, count: number): CoreResult<CoreErrorStats>;
 
-  /** `head`: the first bytes of the file, up to 64. */
+  /** Starts to read a model, whose file begins with `head`, up to 64 bytes. */
   openModel(name: string, sizeBytes: number, head: Uint8Array): CoreResult<CoreModel>;
   compareModels(original: CoreModel, other: CoreModel): CoreResult<CoreComparison>;
 }

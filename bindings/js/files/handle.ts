@@ -5,21 +5,21 @@ import { fromBlob } from "./blob.js";
 import { mainFileInFolder, onnxFolder } from "./main-file.js";
 import type { RawFile, RawFileSet } from "./raw.js";
 
-/** Whether `value` is a FileSystemFileHandle. */
+/** Tells whether `value` is a FileSystemFileHandle. */
 export const isFileHandle = (value: unknown): value is FileSystemFileHandle =>
   hasMethods(value, "getFile") && (value as { kind?: unknown }).kind === "file";
 
-/** Whether `value` is a FileSystemDirectoryHandle. */
+/** Tells whether `value` is a FileSystemDirectoryHandle. */
 export const isFolderHandle = (value: unknown): value is FileSystemDirectoryHandle =>
   hasMethods(value, "getFileHandle", "getDirectoryHandle", "keys") &&
   (value as { kind?: unknown }).kind === "directory";
 
-/** The file as it is now: reading one that is written meanwhile fails. */
+/** Opens a file as it is now: reading one that is written meanwhile fails. */
 export async function openHandle(handle: FileSystemFileHandle): Promise<RawFile> {
   return fromBlob(await handle.getFile());
 }
 
-/** What `work` gives; undefined when there is no such file or folder. */
+/** Gives the result of `work`; undefined when there is no such file or folder. */
 async function ifThere<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;

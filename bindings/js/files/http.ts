@@ -4,7 +4,7 @@ import { fromBlob } from "./blob.js";
 import type { RawFile, RawFileSet } from "./raw.js";
 import { blobOfResponse } from "./stream.js";
 
-/** Asked first: enough for most headers. */
+/** The bytes that are asked for first: enough for most headers. */
 const firstBytes = 65536;
 
 interface ContentRange {
@@ -21,7 +21,7 @@ function contentRangeOf(response: Response): ContentRange | undefined {
   return isSane ? { begin, end: last + 1, total } : undefined;
 }
 
-/** Whether ranges of the body count encoded bytes, which nobody can decode from the middle. */
+/** Tells whether ranges of the body count encoded bytes, which nobody can decode from the middle. */
 const isEncoded = (response: Response) =>
   !/^(identity)?$/i.test(response.headers.get("content-encoding") ?? "");
 
@@ -85,7 +85,7 @@ class HttpClient {
     }
   }
 
-  /** The whole body; its length must be what the server announced. */
+  /** Reads the whole body; throws an IntegrityError when it is shorter or longer than the server announced. */
   async whole(response: Response, url: string): Promise<RawFile> {
     if (!response.ok) throw statusError(url, response);
     let blob;
@@ -105,14 +105,14 @@ class HttpClient {
   }
 }
 
-/** A file whose server answered a range request with that range. */
+/** A file whose server answered a range request with the range. */
 class RangedFile implements RawFile {
   readonly name: string;
   readonly size: number;
   readonly version: string | undefined;
   readonly #client: HttpClient;
   readonly #url: string;
-  /** Where redirects led to. */
+  /** The URL that redirects led to. */
   #finalUrl: string;
   readonly #first: Uint8Array;
 
@@ -167,7 +167,7 @@ class RangedFile implements RawFile {
   }
 }
 
-/** undefined: there is no such file (404). */
+/** Opens a file; gives undefined when the server has none (404). */
 async function openFile(client: HttpClient, url: string): Promise<RawFile | undefined> {
   const response = await client.get(url, { offset: 0, length: firstBytes });
   if (response.status === 404) return undefined;

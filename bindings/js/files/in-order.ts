@@ -3,7 +3,7 @@ import type { Ignored } from "./sink.js";
 
 /** A file that grows at its end. */
 export interface SequentialFile {
-  /** `size`: the exact size of the file, in bytes. */
+  /** Is called once, first; `size` is the exact size of the file in bytes. */
   open(size: number): void | Promise<void>;
   /** Resolves when there is room for more. */
   append(bytes: Uint8Array): Promise<void>;
@@ -20,7 +20,7 @@ export class HeldBytes {
     this.#max = max;
   }
 
-  /** Whether there was room for so many more. */
+  /** Takes room for so many bytes; tells whether there was enough. */
   take(bytes: number): boolean {
     if (this.#held + bytes > this.#max) return false;
     this.#held += bytes;
@@ -42,7 +42,7 @@ export class InOrder {
   readonly #early = new Map<number, Uint8Array>();
   /** The units whose pieces at these offsets were missed. */
   readonly #missed = new Map<number, number>();
-  /** Where the next piece has to begin. */
+  /** The byte where the next piece has to begin. */
   #next = 0;
   #last: Promise<void> = Promise.resolve();
 

@@ -1,4 +1,4 @@
-/** Which file of a set is the one that names the others. */
+/** The choice of a set's main file, the one that names the others. */
 import { ArgumentError } from "../base/errors.js";
 import { isVariantOf, mainFilePatterns } from "../base/formats.js";
 
@@ -55,8 +55,8 @@ export function mainFileOf(names: readonly string[], advice = "give one of them 
 export const onnxFolder = "onnx";
 
 /**
- * The main file of a folder: one of the `names` in it, or of those in its subfolder "onnx", which `namesInOnnx` lists.
- * `folder` is what errors call it.
+ * The main file of a folder: one of the `names` in it, or of those in its subfolder "onnx", which `namesInOnnx`
+ * lists. `folder` is what errors call it.
  */
 export async function mainFileInFolder(
   folder: string,

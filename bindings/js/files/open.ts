@@ -1,4 +1,4 @@
-/** Everything a model can be read from, as one thing: files with a size and random access. */
+/** Opens every kind of source as one thing: files with a size and random access. */
 import { openNodeHandle, openPath } from "#files";
 import { ArgumentError, ModelShrinkError } from "../base/errors.js";
 import { show } from "../base/options.js";
@@ -74,7 +74,7 @@ function newQueue(): Queue {
   };
 }
 
-/** Its bytes are copied before the next read, which may go into the same buffer. */
+/** Makes a file of a user's { size, read }. Bytes are copied before the next read, which may use the same buffer. */
 function fromRandomAccess(source: RandomAccess, inTurn: Queue): RawFile {
   if (!Number.isSafeInteger(source.size) || source.size < 0) {
     throw new ArgumentError(
@@ -95,23 +95,23 @@ function fromRandomAccess(source: RandomAccess, inTurn: Queue): RawFile {
 
 interface OpenOptions {
   signal?: AbortSignal | undefined;
-  /** For what the model's own read() functions do. */
+  /** The queue of the model's own read() functions, which run one after the other. */
   inTurn: Queue;
 }
 
-/** One kind of source. */
+/** A kind of source. */
 interface Kind {
-  /** What errors call it. */
+  /** Its name in errors. */
   title: string;
   is: (value: unknown) => boolean;
   open: (value: unknown, options: OpenOptions) => Promise<RawFileSet>;
-  /** Of what can be read only once: all its bytes. */
+  /** Reads all bytes of a source that can be read only once. */
   read?: (value: unknown, signal?: AbortSignal) => Promise<Blob>;
-  /** Whether it is a set of files, which cannot be one of a record's files. */
+  /** True for a set of files, which cannot be one of a record's files. */
   isSet?: boolean;
 }
 
-/** A row of the table of kinds, whose file has no neighbours. */
+/** Makes a row of the table of kinds for a file without neighbours. */
 const oneFile = (
   title: string,
   is: (value: unknown) => boolean,
@@ -122,7 +122,7 @@ const oneFile = (
   open: async (value, options) => alone(await open(value as never, options)),
 });
 
-/** A row for what can be read only once. */
+/** Makes a row for sources that can be read only once. */
 const onlyOnce = (
   title: string,
   is: (value: unknown) => boolean,

@@ -2,7 +2,7 @@
 import { ArgumentError } from "../base/errors.js";
 import type { Sink } from "./sink.js";
 
-/** What createWritable() of a file's handle gives: closed at the end, aborted where the run fails. */
+/** An output file from createWritable() of a file's handle: closed at the end, aborted where the run fails. */
 export class PageFile implements Sink {
   readonly #file: FileSystemWritableFileStream;
 

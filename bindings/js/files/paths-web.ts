@@ -1,10 +1,12 @@
-/** Browsers, workers and edge runtimes have no paths: files are Blobs there, and addresses are relative to the page. */
+/**
+ * Browsers, workers and edge runtimes have no paths: files are Blobs there, and addresses are relative to the page.
+ */
 import { ArgumentError } from "../base/errors.js";
 import { openUrl, parseUrl } from "./http.js";
 import type { OpenPath, RawFile } from "./raw.js";
 import type { Target } from "./sink.js";
 
-/** What addresses are relative to: the page, or a worker's own file; undefined where neither is on a server. */
+/** Gives the base of relative addresses: the page, or a worker's own file; undefined where neither is on a server. */
 function baseAddress(): string | undefined {
   const { document, location } = globalThis as { document?: Document; location?: Location };
   const base = document?.baseURI ?? location?.href;
@@ -12,8 +14,8 @@ function baseAddress(): string | undefined {
 }
 
 /**
- * Opens an address that is relative to the page. Rejects with an ArgumentError where there is no page on a server, and
- * for `file:` addresses.
+ * Opens an address that is relative to the page. Rejects with an ArgumentError where there is no page on a server,
+ * and for `file:` addresses.
  */
 export const openPath: OpenPath = (path, signal) => {
   const base = baseAddress();

@@ -3,10 +3,10 @@ import { ModelShrinkError } from "../base/errors.js";
 import type { CoreRange } from "../core/types.js";
 import { ownBytes, type OpenFile } from "./source.js";
 
-/** `isOwn`: the result may be kept, changed or transferred. */
+/** Reads a range; with `isOwn` the result may be kept, changed or transferred. */
 export type ReadRange = (range: CoreRange, isOwn?: boolean) => Promise<Uint8Array>;
 
-/** The pieces of single files that `range` is made of: it may run over the end of a file. */
+/** Cuts a range, which may run over the end of a file, into ranges of single files. */
 function* piecesOf(
   files: readonly OpenFile[],
   range: CoreRange,
@@ -23,7 +23,7 @@ function* piecesOf(
   }
 }
 
-/** Reads them as they are asked for. */
+/** Gives a reader of files that reads each range when it is asked for. */
 export function rangesOf(files: readonly OpenFile[]): ReadRange {
   return async (range, isOwn = false) => {
     const pieces = [...piecesOf(files, range)];
@@ -48,8 +48,8 @@ interface Ahead {
 }
 
 /**
- * For one reader: where its ranges follow one another and are of one size, the next one is read while the
- * bytes of the last are worked on.
+ * Gives a reader of files for one user: where its ranges follow one another and are of one size, the next one is
+ * read while the bytes of the last are worked on.
  */
 export function rangesAheadOf(files: readonly OpenFile[]): ReadRange {
   const read = rangesOf(files);

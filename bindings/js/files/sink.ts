@@ -37,7 +37,7 @@ export type OneSink =
 export type SinkFor = (name: string, size: number) => OneSink | Promise<OneSink>;
 
 /**
- * What a sink says of a piece that it does not take: it has these bytes, or is not yet ready for them and will name
+ * A sink's answer to a piece that it does not take: it has these bytes, or is not yet ready for them and will name
  * the unit as `wanted` again.
  */
 export type Ignored = "ignored";

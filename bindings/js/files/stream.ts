@@ -1,21 +1,23 @@
-/** Sources that give their bytes once, from front to end: they are read into a Blob, whose memory is the platform's. */
+/**
+ * Sources that give their bytes once, from front to end: they are read into a Blob, whose memory is the platform's.
+ */
 import { ArgumentError, IntegrityError } from "../base/errors.js";
 import { show } from "../base/options.js";
 import { Pacer } from "../base/pace.js";
 import { hasMethods, isA } from "../base/tags.js";
 
-/** What is collected before it is handed to the platform: larger pieces would be in memory twice for longer. */
+/** The bytes that are collected before the platform gets them: larger pieces would be in memory twice for longer. */
 const batchBytes = 1 << 24;
 
 interface StreamOptions {
-  /** What errors call the stream. */
+  /** The stream's name in errors. */
   what: string;
   signal?: AbortSignal | undefined;
-  /** How many bytes were announced; more are refused while they come, fewer at the end. */
+  /** The number of bytes that were announced; more are refused while they come, fewer at the end. */
   size?: number | undefined;
 }
 
-/** Chunks of a stream one after the other; `cancel` tells it that no more are wanted. */
+/** The chunks of a stream, one after the other; `cancel` tells it that no more are wanted. */
 interface Chunks {
   next(): Promise<{ done?: boolean | undefined; value?: unknown }>;
   cancel(reason: unknown): Promise<unknown>;
@@ -26,7 +28,10 @@ const lockedError = (what: string) =>
     `${what} is locked: another reader has it. Release that, or pass the stream before it is read.`,
   );
 
-/** Chunks of a ReadableStream, or of whatever else can be iterated asynchronously, such as a Node.js Readable. */
+/**
+ * Gives the chunks of a ReadableStream, or of whatever else can be iterated asynchronously, such as a Node.js
+ * Readable.
+ */
 function chunksOf(stream: object, what: string): Chunks {
   if (hasMethods(stream, "getReader")) {
     const readable = stream as unknown as ReadableStream<unknown>;
@@ -41,7 +46,7 @@ function chunksOf(stream: object, what: string): Chunks {
   };
 }
 
-/** A chunk as bytes of its own; a stream of text or objects holds no model. */
+/** Gives a chunk as bytes; throws an ArgumentError for text or objects, which hold no model. */
 function bytesOfChunk(chunk: unknown, what: string): Uint8Array<ArrayBuffer> {
   if (ArrayBuffer.isView(chunk)) {
     return new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset, chunk.byteLength);
@@ -118,7 +123,7 @@ export async function blobOfStream(stream: object, options: StreamOptions): Prom
   }
 }
 
-/** How many bytes a message of HTTP with these headers announces for its body, if it is not encoded. */
+/** Gives the bytes that these HTTP headers announce for the body; undefined where they do not, or it is encoded. */
 export function announcedBytes(header: (name: string) => unknown): number | undefined {
   const encoding = header("content-encoding") ?? "identity";
   const length = header("content-length");
@@ -127,8 +132,8 @@ export function announcedBytes(header: (name: string) => unknown): number | unde
 }
 
 /**
- * The body of a response. Pages may not see the Content-Encoding of another origin, so that nothing is known about the
- * length of such a body.
+ * The body of a response. Pages may not see the Content-Encoding of another origin, so that nothing is known about
+ * the length of such a body.
  */
 export async function blobOfResponse(
   response: Response,

@@ -1,4 +1,4 @@
-/** What a run writes into: memory by default; and the checks of what any sink is given. */
+/** Memory as the target of a run, and the checks of the pieces that any sink is given. */
 import { IntegrityError, ModelShrinkError, OutOfMemoryError } from "../base/errors.js";
 import type { CoreTensorReport } from "../core/types.js";
 import type { FileSetSink, FinishedUnits, Piece, RunIdentity } from "./sink.js";
@@ -38,7 +38,7 @@ export class MemorySink implements FileSetSink {
     this.#files = [];
   }
 
-  /** The output by name; the memory is given up. */
+  /** Gives the output by name, and gives up the memory. */
   blobs(): Record<string, Blob> {
     const blobs = this.#files.map(({ name, bytes }) => [name, new Blob([bytes])] as const);
     this.#files = [];
@@ -65,7 +65,7 @@ export class CheckedSink {
     return this.#sink.open(this.#run);
   }
 
-  /** Bytes of a unit that an earlier run has written. */
+  /** Counts bytes of a unit that an earlier run has written. */
   skip(bytes: number): void {
     this.written += bytes;
   }
@@ -112,14 +112,14 @@ export class CheckedSink {
     await this.#sink.close();
   }
 
-  /** Never fails: `reason` is what the caller has to hear. */
+  /** Drops the output and never throws: the caller has to hear `reason`. */
   async abort(reason: unknown): Promise<void> {
     this.#isAborted = true;
     await Promise.all(this.#writes);
     try {
       await this.#sink.abort(reason);
     } catch {
-      // What went wrong before matters more than what could not be cleaned up.
+      // The earlier failure matters more than a file that could not be removed.
     }
   }
 }

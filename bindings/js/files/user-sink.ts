@@ -19,15 +19,15 @@ import type {
   Target,
 } from "./sink.js";
 
-/** What streams may hold back, in bytes, of what comes before its turn. */
+/** The bytes that come before their turn and that streams may hold back. */
 const maxHeldBytes = 1 << 24;
 
-/** One output file: written at any place, or from front to end. */
+/** An output file that is written at any place, or from front to end. */
 type Output = { sink: Sink } | { file: SequentialFile };
 
-/** One kind of sink for one file; the first that fits is taken. */
+/** A kind of sink for one file; the first that fits is taken. */
 interface Kind {
-  /** What errors call it. */
+  /** Its name in errors. */
   title: string;
   is: (value: unknown) => boolean;
   output: (value: unknown) => Output;
@@ -158,7 +158,7 @@ function oneForEach(sinkFor: SinkFor): Target {
   };
 }
 
-/** Of an address that is one: https:, data:, but no drive's letter. */
+/** The beginning of an address, such as https: or data:, but not of a path with a drive's letter. */
 const scheme = /^[a-z][a-z\d+.-]+:/i;
 
 function atAddress(sink: string | URL, resume: boolean): Target {
@@ -171,8 +171,8 @@ function atAddress(sink: string | URL, resume: boolean): Target {
 }
 
 /**
- * Does `work` with what the options `sink` and `resume` name, undefined for memory. Both are checked first; a stream is
- * aborted when the work fails, even before anything was written.
+ * Does `work` with what the options `sink` and `resume` name, undefined for memory. Both are checked first; a
+ * stream is aborted when the work fails, even before anything was written.
  */
 export async function withTarget<T>(
   sink: unknown,

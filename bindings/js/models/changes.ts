@@ -1,14 +1,14 @@
-/** What a report says became of a tensor. */
+/** The fate of a tensor, from its entry in a report. */
 import { elementsOf } from "../base/shape.js";
 import type { PlannedTensor } from "./types.js";
 
-/** Whether weights of it were made zero or fitted anew; codes may be zero anyway. */
+/** Tells whether weights of a tensor were made zero or fitted anew; codes may be zero anyway. */
 export const isPruned = ({ method }: PlannedTensor) => method !== undefined && method !== "gptq";
 
-/** Whether it lost channels. */
+/** Tells whether a tensor lost channels. */
 export const isCut = ({ shape, outputShape }: PlannedTensor) =>
   elementsOf(outputShape) < elementsOf(shape);
 
-/** Whether it is written otherwise than it was. */
+/** Tells whether a tensor is written otherwise than it was. */
 export const isChanged = (tensor: PlannedTensor) =>
   tensor.from !== tensor.to || tensor.method !== undefined || isCut(tensor);

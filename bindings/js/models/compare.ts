@@ -8,7 +8,7 @@ import { type OpenModel, release, withModel } from "./open.js";
 import { callLive, runSteps } from "./steps.js";
 import type { Report, RunOptions } from "./types.js";
 
-/** How far the tensors of `b` are from those of `a`, by name, whatever each is stored as. */
+/** Says how far the tensors of `b` are from those of `a` with the same names, whatever each is stored as. */
 export async function compareModels(
   a: Source,
   b: Source,

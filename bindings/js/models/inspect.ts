@@ -1,21 +1,31 @@
-/** What is in a model. */
+/** The structure of a model. */
 import { checkObject, checkKeys } from "../base/options.js";
 import type { Source } from "../files/source.js";
 import { withModel } from "./open.js";
 import type { ModelInfo, FileInfo, RunOptions } from "./types.js";
 
+/** The options of everything that reads a model. */
 export const runKeys = ["signal", "onProgress"] as const;
+/** The options of everything that writes a model. */
 export const writeKeys = [...runKeys, "sink", "resume", "workers", "calibration"] as const;
+/** The largest number of threads. */
 export const maxWorkers = 64;
 
+/** Throws an ArgumentError for options that are not among `keys`. */
 export function checkRunOptions(options: object, keys: readonly string[]): void {
   checkKeys("options", checkObject("options", options), keys);
 }
 
+/** Gives the core's files as reports name them. */
 export const toFiles = (files: readonly { name: string; sizeBytes: number }[]): FileInfo[] =>
   files.map(({ name, sizeBytes }) => ({ name, bytes: sizeBytes }));
 
-/** What is in a model, from its headers alone. */
+/**
+ * Says what is in a model, from its headers alone.
+ *
+ * @throws {@link FormatError} when a file breaks a rule of its format; {@link UnsupportedError} for another format;
+ *   {@link ArgumentError} for a wrong source or option; a {@link ModelShrinkError} of code "io" when reading fails.
+ */
 export async function inspect(source: Source, options: RunOptions = {}): Promise<ModelInfo> {
   checkRunOptions(options, runKeys);
   return withModel(source, options, ({ info }) => {

@@ -9,20 +9,21 @@ import type { OpenFile, OpenFileSet, Source } from "../files/source.js";
 import { callLive, readModel } from "./steps.js";
 import type { RunOptions } from "./types.js";
 
+/** A model whose structure the core has read. */
 export interface OpenModel {
   core: CoreModule;
   model: CoreModel;
   /** What the headers say. */
   readonly info: CoreModelInfo;
-  /** As the core numbers them; the main one first. */
+  /** The files in the core's order; the main one comes first. */
   files: OpenFile[];
   pacer: Pacer;
 }
 
-/** How much of a file is enough to know its format. */
+/** The bytes of a file that are enough to know its format. */
 const headBytes = 64;
 
-/** Objects of an instance that has trapped are gone with it. */
+/** Frees an object of the core; objects of an instance that has trapped are gone with it. */
 export function release(core: CoreModule, object: { delete(): void } | undefined): void {
   try {
     if (object)
@@ -34,7 +35,7 @@ export function release(core: CoreModule, object: { delete(): void } | undefined
   }
 }
 
-/** Reads the structure of a model that is open already. */
+/** Reads the structure of a model whose files are open already. */
 export async function readStructure(
   core: CoreModule,
   source: OpenFileSet,
@@ -76,7 +77,7 @@ export async function readStructure(
   }
 }
 
-/** Opens and reads a model, does `work`, and closes everything whatever happens. */
+/** Opens a model and reads its structure, does `work`, and closes everything whatever happens. */
 export async function withModel<T>(
   source: Source,
   options: RunOptions,

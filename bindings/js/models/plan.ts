@@ -1,4 +1,4 @@
-/** What would be written, from headers alone. */
+/** Plans: the sizes of an output, from headers alone. */
 import type { Source } from "../files/source.js";
 import { checkCalibration } from "../recipe/calibration.js";
 import { checkRecipe } from "../recipe/check.js";
@@ -11,8 +11,12 @@ import { toReport } from "./report.js";
 import type { Plan, WriteOptions, RunOptions } from "./types.js";
 
 /**
- * What `shrink` would do, and the exact size of its output, without reading any weight. Recipes that need a
+ * Says what `shrink` would do, and the exact size of its output, without reading any weight. Recipes that need a
  * calibration are planned without one as if every layer's inputs were known.
+ *
+ * @param source - The model; of one at a URL only the headers are fetched where the server has ranges.
+ * @param recipe - A preset's name or a recipe; "int8" by default.
+ * @throws The errors of `inspect`; {@link ArgumentError} for a wrong recipe.
  */
 export async function plan(
   source: Source,

@@ -18,12 +18,12 @@ interface Host {
   pacer: Pacer;
   files: readonly OpenFile[];
   sink: CheckedSink;
-  /** Input 1 of the steps. */
+  /** The reader of input 1 of the steps, a layer's moments. */
   moments: ReadRange;
   onWrite(): void;
 }
 
-/** Whether it was told that workers do not start here: once is enough. */
+/** True once the warning that workers do not start here was given. */
 let hasWarned = false;
 
 function warnOfMissingWorkers(reason: string): void {
@@ -48,7 +48,7 @@ type Take = (unit: number, report: CoreTensorReport | undefined) => void;
 export class WorkerPool {
   readonly #order: Order;
   readonly #host: Host;
-  /** Whether the workers are ended, whatever they are doing. */
+  /** True once the workers are ended, whatever they are doing. */
   #isEnded = false;
 
   constructor(order: Order, host: Host) {
@@ -57,8 +57,9 @@ export class WorkerPool {
   }
 
   /**
-   * Runs the units that `next` gives until it gives none, as `here` does meanwhile. `take` gets what each of them found,
-   * in the order in which they end. A worker that does not start leaves its units to the others and to `here`.
+   * Runs the units that `next` gives until it gives none, as `here` does meanwhile. `take` gets what each of them
+   * found, in the order in which they end. A worker that does not start leaves its units to the others and to
+   * `here`.
    */
   async run(
     next: () => number | undefined,
@@ -82,8 +83,8 @@ export class WorkerPool {
   }
 
   /**
-   * Keeps one worker busy until there is no next unit and its last one is done. A worker that has no unit when `ownWork`
-   * ends is not waited for: it may still be loading, or never answer.
+   * Keeps one worker busy until there is no next unit and its last one is done. A worker that has no unit when
+   * `ownWork` ends is not waited for: it may still be loading, or never answer.
    */
   async #serve(
     port: WorkerPort,
@@ -142,7 +143,7 @@ export class WorkerPool {
     });
   }
 
-  /** Does what the worker asks for, and takes what it found. */
+  /** Reads and writes for a worker, and takes the reports of its units. */
   async #answer(port: WorkerPort, message: FromWorker, take: Take): Promise<void> {
     const { files, sink, pacer } = this.#host;
     await pacer.pause();

@@ -1,4 +1,4 @@
-/** What a pool and its workers say to each other. All is structured-cloneable; bytes are transferred. */
+/** The messages of a pool and its workers. All are structured-cloneable; bytes are transferred. */
 import type { ErrorCode } from "../base/errors.js";
 import type { CoreTensorReport } from "../core/types.js";
 import type { Order } from "../recipe/order.js";
@@ -24,7 +24,7 @@ export interface PlainError {
 }
 
 export type FromWorker =
-  /** Ready for a unit. */
+  /** The worker is ready for a unit. */
   | { kind: "ready" }
   /** The moments of a layer's inputs, answered as "read" is. */
   | { kind: "moments"; id: number; tensor: number; size: number }
@@ -33,7 +33,7 @@ export type FromWorker =
   | { kind: "finished"; unit: number; report: CoreTensorReport | undefined }
   | { kind: "failed"; error: PlainError };
 
-/** One end of the line between them. */
+/** One end of the line between a pool and a worker. */
 export interface Port<Out, In> {
   post(message: Out, transfer?: ArrayBuffer[]): void;
   onMessage(listener: (message: In) => void): void;
@@ -41,7 +41,7 @@ export interface Port<Out, In> {
 
 /** A worker as its pool sees it. */
 export interface WorkerPort extends Port<ToWorker, FromWorker> {
-  /** It could not start, or ended by itself; the sentence names its URL. */
+  /** Is called when the worker could not start, or ended by itself; the sentence names its URL. */
   onError(listener: (message: string) => void): void;
   terminate(): void;
 }

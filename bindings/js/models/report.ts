@@ -1,4 +1,4 @@
-/** The core's report with what only the recipe and the names of files know. */
+/** Reports: the core's entries, with the recipe's reasons and the warnings. */
 import { formatBytes } from "../base/bytes.js";
 import type { FormatName } from "../base/formats.js";
 import { elementsOf } from "../base/shape.js";
@@ -11,7 +11,7 @@ import type { OpenModel } from "./open.js";
 import { sparseWarning } from "./sparse.js";
 import type { Report, PlannedTensor, ReportedTensor } from "./types.js";
 
-/** One of several files, which are meant to be opened by their index. */
+/** The name of one of several shards, which are meant to be opened by their index. */
 const shardName = /-(\d+)-of-(\d+)\.safetensors$/;
 
 function shardWarning({ name }: OpenFile): string | undefined {
@@ -22,12 +22,12 @@ function shardWarning({ name }: OpenFile): string | undefined {
         "model.safetensors.index.json, or their folder.";
 }
 
-/** Bits that say where zeros are, and the others: what a bitmask takes. */
+/** Gives the bytes of a tensor as a bitmask: its values without zeros, and a bit for each element. */
 function sparseBytes({ shape, outputBytes, sparsity = 0 }: ReportedTensor): number {
   return outputBytes * (1 - sparsity) + elementsOf(shape) / 8;
 }
 
-/** Why a pruned file is as large as before, and what makes it small. */
+/** Makes the warning that says why a pruned file is as large as before, and how it becomes small. */
 function sparseHint(format: FormatName, tensors: readonly ReportedTensor[]): string | undefined {
   const pruned = tensors.filter((it) => isPruned(it) && (it.sparsity ?? 0) >= 0.25);
   const isFloat = pruned.some(({ to }) => to.startsWith("float"));
@@ -47,7 +47,7 @@ function sparseHint(format: FormatName, tensors: readonly ReportedTensor[]): str
   );
 }
 
-/** What someone who removes channels should know. */
+/** Makes the warning for channels that were not removed, or removed without a fit. */
 function channelWarning(
   tensors: readonly PlannedTensor[],
   { asksForChannels, isCalibrated }: Remarks,
@@ -64,7 +64,7 @@ function channelWarning(
         "(the option calibration, or --inputs of the command).";
 }
 
-/** The core's report with what only the recipe and the names of files know. */
+/** Adds to the core's report the recipe's reasons, and the warnings. */
 export function toReport({ files: [main] }: OpenModel, core: CoreReport, remarks: Remarks): Report {
   const { files, tensors, ...rest } = core;
   for (const [i, tensor] of tensors.entries()) {

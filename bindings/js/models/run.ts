@@ -13,16 +13,16 @@ import { callLive, runSteps } from "./steps.js";
 import type { RunOptions } from "./types.js";
 
 export interface OrderOptions extends RunOptions {
-  /** What calibrated pruning reads beside the model. */
+  /** The reader of a layer's moments, for calibrated pruning. */
   calibration: Calibration | undefined;
   sink: FileSetSink;
-  /** Threads that do the work, this one included; 0 is 1. */
+  /** The number of threads that do the work, this one included; 0 is 1. */
   workers: number;
-  /** What progress calls it; "write" by default. */
+  /** The name of the phase for progress; "write" by default. */
   phase?: "survey" | "write";
 }
 
-/** Less than this is done before a worker has started. */
+/** A run of fewer output bytes is done before a worker has started. */
 const minWorkerBytes = 1 << 22;
 
 /** Gives the plan's report with what the run found. */

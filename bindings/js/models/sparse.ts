@@ -1,4 +1,4 @@
-/** Weights without their zeros in files: how many values are left, which only the weights can tell. */
+/** Weights without their zeros in files: only the weights can tell how many values are left. */
 import { UnsupportedError } from "../base/errors.js";
 import type { FormatName } from "../base/formats.js";
 import { elementsOf } from "../base/shape.js";
@@ -12,7 +12,7 @@ import type { PlannedOrder } from "./planned-order.js";
 import { runPlan } from "./run.js";
 import type { RunOptions } from "./types.js";
 
-/** A run that only counts. */
+/** A sink for a run that only counts: it drops every byte. */
 const nowhere: FileSetSink = {
   open: () => Promise.resolve(new Map()),
   write: () => undefined,
@@ -21,7 +21,7 @@ const nowhere: FileSetSink = {
   abort: () => undefined,
 };
 
-/** What someone who writes sparse tensors should know. */
+/** Makes the warning for sparse tensors: where they load, or why none was written. */
 const warnings: Partial<Record<FormatName, string>> = {
   onnx:
     "Sparse initializers load in onnxruntime on CPUs and WebAssembly; its WebGPU build and other " +

@@ -1,4 +1,4 @@
-/** Advances the core: it says what it needs next, this does the reading and writing. */
+/** Advances the core, which says what it needs next, and does the reading and writing for it. */
 import { aboutFile, ModelShrinkError, OutOfMemoryError } from "../base/errors.js";
 import type { Pacer } from "../base/pace.js";
 import { copyOut, writeHeap } from "../core/heap.js";
@@ -15,10 +15,10 @@ import { rangesOf, type ReadRange } from "../files/ranges.js";
 import type { FileSetSink, Piece } from "../files/sink.js";
 import type { OpenFile, OpenFileSet } from "../files/source.js";
 
-/** Ranges that are copied unchanged pass through in pieces of this size. */
+/** The size of the pieces, in bytes, in which unchanged ranges are copied. */
 const copyBytes = 1 << 20;
 
-/** A call into an instance that a trap of someone else's call may have ended meanwhile. */
+/** Calls an instance of the core that a trap in another call may have ended meanwhile. */
 export function callLive<T>(core: CoreModule, work: (core: CoreModule) => T): T {
   if (!isAlive(core)) {
     throw new OutOfMemoryError(
@@ -28,7 +28,7 @@ export function callLive<T>(core: CoreModule, work: (core: CoreModule) => T): T 
   return callCore(core, work);
 }
 
-/** A step whose bytes, if any, are out of the heap: they are valid only until the next call. */
+/** A step whose bytes, if it has some, are copied out of the heap, where the next call may overwrite them. */
 type OwnedStep = Exclude<CoreStep, { kind: "write" }> | OwnedWrite;
 interface OwnedWrite {
   kind: "write";
@@ -55,7 +55,7 @@ function feed(core: CoreModule, steps: Fed, bytes: Uint8Array): CoreResult<unkno
   return steps.feed(bytes.length);
 }
 
-/** Reads a model's structure; gives its files as the core numbers them. */
+/** Reads a model's structure; gives its files in the core's order. */
 export async function readModel(
   model: CoreModel,
   source: OpenFileSet,
@@ -92,10 +92,10 @@ export async function readModel(
 export interface StepHost {
   core: CoreModule;
   pacer: Pacer;
-  /** Input 0, 1, … */
+  /** The readers of inputs 0, 1 and so on. */
   inputs: readonly ReadRange[];
   sink?: Pick<FileSetSink, "spare"> & { write(piece: Piece): Promise<void> };
-  /** Of a shrink: which unit is running. */
+  /** The number of the running unit, for a shrink. */
   unit?: number;
   onRead?(size: number): void;
   onWrite?(): void;
@@ -131,7 +131,7 @@ async function copyRange(host: StepHost, step: Extract<CoreStep, { kind: "copy" 
   }
 }
 
-/** Runs `steps` to its end. */
+/** Runs steps until the core says that it is done. */
 export async function runSteps(steps: CoreSteps, host: StepHost): Promise<void> {
   for (;;) {
     await host.pacer.pause();

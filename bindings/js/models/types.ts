@@ -112,8 +112,8 @@ export interface Plan {
 }
 
 /**
- * A tensor of a report. The errors compare the output's values with the input's, and are left out for tensors that were
- * not touched or lost channels.
+ * A tensor of a report. The errors compare the output's values with the input's, and are left out for tensors that
+ * were not touched or lost channels.
  */
 export interface ReportedTensor extends PlannedTensor {
   /** The signal to quantization noise ratio in dB; Infinity when no value changed. */
@@ -165,6 +165,6 @@ export interface WriteResult {
    * @throws {@link ModelShrinkError} when the output has several files or went to a sink.
    */
   bytes(): Promise<Uint8Array>;
-  /** What was done to each tensor. */
+  /** The fate of each tensor. */
   report: Report;
 }

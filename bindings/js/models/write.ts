@@ -1,4 +1,4 @@
-/** Writes models: surveys first what only the weights can tell, then runs every unit into the sink. */
+/** Writes models: finds first what only the weights can tell, then runs every unit into the sink. */
 import { UnsupportedError } from "../base/errors.js";
 import { Meter } from "../base/meter.js";
 import { checkInteger, checkBoolean } from "../base/options.js";
@@ -156,7 +156,7 @@ function writeTo(
   });
 }
 
-/** Writes a smaller model of the same format; `recipe` is checked already. */
+/** Writes a smaller model of the same format; the recipe is checked already. */
 export async function shrinkModel(
   source: Source,
   recipe: CheckedRecipe,
@@ -167,7 +167,12 @@ export async function shrinkModel(
   return write(source, (tensors) => orderFor(recipe, tensors, calibration), options);
 }
 
-/** Writes the model with its quantized weights as floats again, of the types that they once had. */
+/**
+ * Writes a model with its quantized weights as floats again, of the types that they once had: safetensors, GGUF and
+ * TensorFlow.js. Quantized ONNX models stay as they are.
+ *
+ * @throws The same errors as `shrink`.
+ */
 export async function restore(source: Source, options: WriteOptions = {}): Promise<WriteResult> {
   return write(source, restoringOrder, options);
 }

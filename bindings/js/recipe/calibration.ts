@@ -6,8 +6,8 @@ import { Gram } from "../arrays/gram.js";
 import type { ReadRange } from "../files/ranges.js";
 
 /**
- * The moments of layers' inputs by the name of the layer's weight: one Gram, or one for each group of a convolution or
- * direction of a recurrent layer. {@link Gram.toBytes} saves them.
+ * The moments of layers' inputs by the name of the layer's weight: one Gram, or one for each group of a convolution
+ * or direction of a recurrent layer. {@link Gram.toBytes} saves them.
  */
 export type Calibration = Readonly<Record<string, Gram | readonly Gram[]>>;
 
@@ -62,7 +62,10 @@ export function gramsFor(
   return { grams };
 }
 
-/** Gives a reader of input 1 of a run: the sums of a tensor's groups, one after the other, as "file" number `tensor`. */
+/**
+ * Gives a reader of input 1 of a run: the sums of a tensor's groups, one after the other, as "file" number
+ * `tensor`.
+ */
 export function momentsReader(
   calibration: Calibration | undefined,
   tensors: readonly CoreTensorInfo[],

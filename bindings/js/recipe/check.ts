@@ -1,4 +1,4 @@
-/** Recipes whose values are known to be right. */
+/** The check of recipes. */
 import { ArgumentError } from "../base/errors.js";
 import { checkOptions, type CheckedOptions } from "../base/option-table.js";
 import type { CoreTensorSpec, CoreWriteOptions } from "../core/types.js";
@@ -27,7 +27,7 @@ export interface CheckedRecipe {
   specFor(weights: QuantizedType): CoreTensorSpec;
 }
 
-/** What makes no sense together, or alone. */
+/** Throws an ArgumentError for options that make no sense together, or alone. */
 function checkTogether(recipe: CheckedOptions<typeof recipeOptions>): void {
   const { weights, prune, sparse, gptq, actOrder, rules = [] } = recipe;
   if (weights === undefined && !prune && !sparse && rules.length === 0) {
@@ -42,7 +42,7 @@ function checkTogether(recipe: CheckedOptions<typeof recipeOptions>): void {
   if (actOrder && !gptq) throw new ArgumentError("actOrder is an option of gptq: give both.");
 }
 
-/** A recipe, or a preset's name, with every value checked; an ArgumentError names what is wrong. */
+/** Checks every value of a recipe, or of the preset of this name; an ArgumentError names what is wrong. */
 export function checkRecipe(value: unknown): CheckedRecipe {
   const given = typeof value === "string" ? presetNamed(value).recipe : value;
   const recipe = checkOptions("recipe", given, recipeOptions);

@@ -27,8 +27,8 @@ export const recipeOptions = {
   /** Takes the inputs of large moments first, with `gptq`. False by default. */
   actOrder: flag(false),
   /**
-   * The way in which quantized weights are written into an ONNX graph: "storage" (the default) loads everywhere and runs at
-   * float speed; "dynamic" computes in integers, fast on WebAssembly; "lowmem" keeps 4 or 8 bits in memory.
+   * The way in which quantized weights are written into an ONNX graph: "storage" (the default) loads everywhere and
+   * runs at float speed; "dynamic" computes in integers, fast on WebAssembly; "lowmem" keeps 4 or 8 bits in memory.
    */
   mode: word(["storage", "dynamic", "lowmem"], "storage"),
   /** The weights that share a scale; by default those of an output channel, and blocks for 4 bits and "lowmem". */
@@ -56,7 +56,8 @@ export const recipeOptions = {
 };
 
 /**
- * The work on a model. Every option may be left out, but one of `weights`, `prune`, `sparse` and `rules` has to be there.
+ * The work on a model. Every option may be left out, but one of `weights`, `prune`, `sparse` and `rules` has to be
+ * there.
  */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- the reference lists an interface's members
 export interface Recipe extends OptionsOf<typeof recipeOptions> {}

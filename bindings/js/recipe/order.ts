@@ -1,4 +1,4 @@
-/** What to do with each tensor: presets, recipes, rules → one specification a tensor. */
+/** From a recipe to an order: one specification for each tensor. */
 import { ArgumentError } from "../base/errors.js";
 import { formats, type FormatName } from "../base/formats.js";
 import type {
@@ -21,10 +21,11 @@ import {
 
 const elementsOf = ({ shape }: CoreTensorInfo) => shape.reduce((all, size) => all * size, 1);
 
+/** The decision of a recipe on one tensor. */
 interface Decision {
   weights?: QuantizedType | undefined;
   prune?: CheckedPruning | undefined;
-  /** Why it stays as it is. */
+  /** The reason why the tensor stays as it is. */
   reason?: string;
 }
 
@@ -33,7 +34,7 @@ const keptByRule = "kept by a rule";
 const alreadyQuantized = "already quantized";
 const tooFew = "fewer than";
 
-/** What the recipe does with a weight. */
+/** Decides by the rules and the recipe's own words about a weight. */
 function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
   if (tensor.quantized && !recipe.requantize) return { reason: alreadyQuantized };
   const rule = recipe.rules.find(({ pattern }) => pattern.test(tensor.name));
@@ -53,7 +54,7 @@ function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
   return { reason: recipe.prune ? "an embedding, pruned only by a rule" : noRule };
 }
 
-/** Whether it may be stored without its zeros; `reason`: why it is kept. */
+/** Tells whether a weight may be stored without its zeros; `reason` says why it is kept. */
 const isSparseCandidate = (
   { isWeight, quantized, type }: CoreTensorInfo,
   weights: QuantizedType | undefined,
@@ -65,7 +66,7 @@ const isSparseCandidate = (
   (reason === undefined || reason === noRule) &&
   ["float32", "float16", "bfloat16"].includes(type);
 
-/** A model that is only copied is not what anyone wanted. `notes`: why its weights stay. */
+/** Makes the warning for a model that would only be copied; `notes` say why its weights stay. */
 function idleWarning(format: FormatName, notes: readonly string[]): string {
   const counts = new Map<string, number>();
   for (const note of notes) counts.set(note, (counts.get(note) ?? 0) + 1);
@@ -83,43 +84,44 @@ function idleWarning(format: FormatName, notes: readonly string[]): string {
   return `${head} Presets for ${formats[format].title} are ${presetsOf(format).join(", ")}.`;
 }
 
-/** What the core is asked to write. */
+/** The core's arguments for writing a model. */
 export interface Order {
   specs: CoreTensorSpec[];
   options: CoreWriteOptions;
 }
 
-/** An order, and what the recipe has to say beyond it: reasons by tensor, idle rules. */
+/** An order, and the recipe's remarks on it: reasons by tensor, rules that match nothing. */
 export interface RemarkedOrder {
   order: Order;
   notes: (string | undefined)[];
   warnings: string[];
-  /** What is to be found out before: which tensors share how much. */
+  /** The shares of tensors that have to be found before the order can run. */
   survey?: PruneSurvey;
-  /** Tensors that may be stored without their zeros. */
+  /** The numbers of the tensors that may be stored without their zeros. */
   sparse: number[];
   asksForSparse: boolean;
   asksForChannels: boolean;
   isCalibrated: boolean;
-  /** The warning when no tensor changes. */
+  /** Gives the warning for a report in which no tensor changes. */
   ifIdle(report: CoreReport): string | undefined;
 }
 
-/** What stays of it once the core has planned. */
+/** The remarks that are needed once the core has planned. */
 export type Remarks = Omit<RemarkedOrder, "order" | "survey" | "sparse">;
 
 const noType: QuantizedType = "int8";
 
 /**
- * One specification for each tensor. What is no weight stays, whatever the rules say. "assumed": every layer's
- * inputs are taken to be known, as sizes do not depend on them.
+ * Makes the order of a recipe for a model's tensors. A tensor that is no weight stays, whatever the rules say. With
+ * the calibration "assumed" every layer's inputs are taken to be known, because sizes do not depend on them. Throws
+ * an ArgumentError when the calibration was made with another model.
  */
 export function orderFor(
   recipe: CheckedRecipe,
   tensors: readonly CoreTensorInfo[],
   calibration?: Calibration | "assumed",
 ): RemarkedOrder {
-  /** Those that the recipe's own words prune, not a rule. */
+  /** The tensors that the recipe's own words prune, not a rule. */
   const sharing: number[] = [];
   const sparse: number[] = [];
   let numLeft = 0;

@@ -1,4 +1,4 @@
-/** The recipe's words for pruning → what the core is asked for each tensor. */
+/** From a recipe's words for pruning to the core's specification of each tensor. */
 import { ArgumentError } from "../base/errors.js";
 import {
   checkBoolean,
@@ -23,7 +23,7 @@ const allocations = ["uniform", "erk", "global", "lamp"] as const;
 
 const commonOptions = ["refit", "damping"] as const;
 
-/** What each method takes beside them. */
+/** The options that each method takes beside them. */
 const optionsOf: Record<Method, readonly string[]> = {
   magnitude: ["sparsity", "allocation"],
   random: ["sparsity", "seed"],
@@ -36,7 +36,7 @@ const optionsOf: Record<Method, readonly string[]> = {
 const methods = Object.keys(optionsOf) as Method[];
 const options = [...new Set([...Object.values(optionsOf).flat(), ...commonOptions])];
 
-/** The method, whose options these are, and how much goes. */
+/** Gives the method of a pruning; throws an ArgumentError for options of other methods, or without an amount. */
 function checkMethod(where: string, given: Record<string, unknown>): Method {
   checkKeys(where, given, ["method", ...options]);
   const method = checkOneOf(`${where}.method`, given.method, methods);
@@ -70,13 +70,14 @@ function checkSparsity(where: string, value: unknown, method: Method): number {
   return value;
 }
 
+/** A pruning whose values are known to be right; n and m are 0 unless it is a pattern. */
 export interface CheckedPruning {
   method: Method;
   sparsity: number;
   allocation: Allocation;
   n: number;
   m: number;
-  /** undefined: as the method has it. */
+  /** Undefined means the method's default. */
   refit: boolean | undefined;
   damping: number;
   seed: number;
@@ -84,6 +85,7 @@ export interface CheckedPruning {
   multipleOf: number;
 }
 
+/** Checks a recipe's pruning, which errors call `where`; throws an ArgumentError. */
 export function checkPruning(where: string, value: unknown): CheckedPruning {
   const given = checkObject(where, value);
   const method = checkMethod(where, given);
@@ -109,6 +111,7 @@ export function checkPruning(where: string, value: unknown): CheckedPruning {
   };
 }
 
+/** The core's specification of a tensor that is not pruned. */
 export const noPruning: CorePruneSpec = {
   ...{ method: "none", amount: 0, isFraction: true, n: 0, m: 0, magnitudeBits: 0, seed: 0 },
   ...{
@@ -122,22 +125,23 @@ export const noPruning: CorePruneSpec = {
   },
 };
 
-/** Whether it needs to know the layer's inputs. */
+/** Tells whether a pruning needs to know the layer's inputs. */
 const isCalibrated = ({ method, refit }: CheckedPruning) =>
   refit === true || method === "wanda" || method === "sparsegpt" || method === "obc";
 
-/** What makes up for the channels that go, unless it was asked not to. */
+/** Tells whether the layers that read removed channels are fitted anew. */
 const refitsChannels = ({ method, refit }: CheckedPruning) =>
   method === "structured" && refit !== false;
 
 const nameOf = ({ method, refit }: CheckedPruning) =>
   refit ? "refit" : `prune method "${method}"`;
 
-/** GPTQ's options. */
+/** The options of GPTQ. */
 export interface Feedback {
   actOrder: boolean;
 }
 
+/** The end of a sentence that asks for samples. */
 export const whatSamples =
   'the option calibration, made by calibrate() of "modelshrink/runtime", or --inputs of the command.';
 
@@ -153,8 +157,9 @@ function samplesOf(
 }
 
 /**
- * What is done with one weight. Where its inputs are not known, what needs them is done without: `isLeft`,
- * and the note says so.
+ * Gives the core's specification for one weight. Where its inputs are not known, a method that needs them is replaced
+ * by one that does not: `isLeft` is then true, and the note says so. Throws an ArgumentError when the recipe needs a
+ * calibration and there is none.
  */
 export function pruneSpecFor(
   tensor: CoreTensorInfo,
@@ -195,7 +200,7 @@ export function pruneSpecFor(
   return { ...(plain ? { prune: plain } : {}), note: `${found.reason}${instead}`, isLeft: true };
 }
 
-/** What comes nearest without a calibration. */
+/** Gives the method that comes nearest and needs no calibration. */
 function plainMethod(
   { method, m }: CheckedPruning,
   tensor: CoreTensorInfo,
@@ -204,14 +209,16 @@ function plainMethod(
   return m === 0 || !tensor.layer ? "magnitude" : "n:m";
 }
 
-/** One amount for several tensors that is shared out by looking at their weights. */
+/** An amount for several tensors that share it by their weights, which have to be looked at first. */
 export interface PruneSurvey {
   tensors: number[];
   allocation: "global" | "lamp";
   sparsity: number;
 }
 
-/** Gives the tensors of these numbers their shares, or says what has to be found out first. */
+/**
+ * Writes the shares of the tensors `indices` into their specifications, or gives the survey that has to find them.
+ */
 export function shareOut(
   { allocation, sparsity }: CheckedPruning,
   indices: number[],

@@ -1,4 +1,4 @@
-/** The rules of a recipe: which tensors are treated otherwise. */
+/** The rules of a recipe: exceptions by tensor name. */
 import { ArgumentError } from "../base/errors.js";
 import { checkKeys, checkObject, optional, show } from "../base/options.js";
 import { checkType, type QuantizedType } from "../arrays/types.js";
@@ -22,11 +22,12 @@ function matcher(where: string, match: unknown): RegExp {
   return new RegExp(`^${literal.replaceAll("*", "[^]*").replaceAll("?", "[^]")}$`, "u");
 }
 
+/** A rule whose values are known to be right. */
 export interface CheckedRule {
   match: string;
   pattern: RegExp;
   keeps: boolean;
-  /** undefined: as the recipe. */
+  /** Undefined means the recipe's type. */
   weights: QuantizedType | undefined;
   prune: CheckedPruning | false | undefined;
 }
@@ -55,6 +56,7 @@ function checkRule(value: unknown, i: number): CheckedRule {
   };
 }
 
+/** Checks the rules of a recipe; throws an ArgumentError that names the rule. */
 export function checkRules(rules: unknown): CheckedRule[] {
   if (!Array.isArray(rules)) {
     throw new ArgumentError(`rules is ${show(rules)}; it must be an array.`);

@@ -28,9 +28,9 @@ export interface MagnitudeRecipe extends PrunedFraction, RefitWords {
   /** The name of the method. */
   method: "magnitude";
   /**
-   * The way in which tensors share the sparsity. "uniform" (the default): each has it; "erk": small ones lose less, by
-   * their dimensions; "global": one threshold for all; "lamp": layer-adaptive magnitudes. The last two read
-   * the weights before, and leave out tensors with rules of their own.
+   * The way in which tensors share the sparsity. "uniform" (the default): each has it; "erk": small ones lose less,
+   * by their dimensions; "global": one threshold for all; "lamp": layer-adaptive magnitudes. The last two read the
+   * weights before, and leave out tensors with rules of their own.
    */
   allocation?: "uniform" | "erk" | "global" | "lamp";
 }
@@ -50,8 +50,8 @@ export interface PatternRecipe extends PrunedPattern, RefitWords {
 }
 
 /**
- * Methods that need a calibration: "wanda" prunes the smallest |w|·‖x‖ within each output; with "sparsegpt" and "obc" the
- * surviving weights make up for the pruned ones.
+ * Methods that need a calibration: "wanda" prunes the smallest |w|·‖x‖ within each output; with "sparsegpt" and
+ * "obc" the surviving weights make up for the pruned ones.
  */
 export type CalibratedRecipe = {
   /** The name of the method. */
@@ -69,8 +69,8 @@ export interface StructuredRecipe extends PrunedFraction, RefitWords {
   /** The p of the Lp norm of a channel's weights, above 0; Infinity means the largest |w|; 2 by default. */
   norm?: number;
   /**
-   * The number of channels that stay is rounded up to a multiple of this, because runtimes compute several at a time; 8 by
-   * default, 1 for exactly the sparsity.
+   * The number of channels that stay is rounded up to a multiple of this, because runtimes compute several at a
+   * time; 8 by default, 1 for exactly the sparsity.
    */
   multipleOf?: number;
 }
@@ -80,9 +80,9 @@ export type PruneRecipe =
   MagnitudeRecipe | RandomRecipe | PatternRecipe | CalibratedRecipe | StructuredRecipe;
 
 /**
- * An exception of a recipe for the tensors whose name `match` matches: a glob (`*` is any text, `?` one character) or a
- * "/regular expression/". They get another type (`weights`) or pruning (`prune`; false for none), or stay as they are
- * (`keep`).
+ * An exception of a recipe for the tensors whose name `match` matches: a glob (`*` is any text, `?` one character)
+ * or a "/regular expression/". They get another type (`weights`) or pruning (`prune`; false for none), or stay as
+ * they are (`keep`).
  */
 export type Rule =
   | {

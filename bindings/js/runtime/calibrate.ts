@@ -23,7 +23,9 @@ export interface CalibrateOptions {
   ort: OrtModule;
   /** Samples like those that the model will see; some dozens to hundreds. */
   inputs: Samples;
-  /** The largest number of inputs of a layer, whose matrix takes 4 · n² bytes; others are left out. 8192 by default. */
+  /**
+   * The largest number of inputs of a layer, whose matrix takes 4 · n² bytes; others are left out. 8192 by default.
+   */
   maxColumns?: number;
   /** Ends the work when it is aborted: the promise rejects with its reason. */
   signal?: AbortSignal;
@@ -42,12 +44,13 @@ function layersOf(tensors: readonly TensorInfo[], maxColumns: number): Layer[] {
 }
 
 /**
- * Finds the moments of every layer's inputs over the samples, for `shrink(…, { calibration })`: MatMul, Gemm, Conv, LSTM,
- * GRU and RNN of the main graph and in branches (If). The model must be one ONNX file of less than 2 GB. The samples are
- * run one after the other; memory holds the matrices, and the values that one sample makes in all layers.
+ * Finds the moments of every layer's inputs over the samples, for `shrink(…, { calibration })`: MatMul, Gemm, Conv,
+ * LSTM, GRU and RNN of the main graph and in branches (If). The model must be one ONNX file of less than 2 GB. The
+ * samples are run one after the other; memory holds the matrices, and the values that one sample makes in all
+ * layers.
  *
- * @throws UnsupportedError for other models; ArgumentError for a wrong option or sample, or none; the
- *   errors of `inspect`.
+ * @throws UnsupportedError for other models; ArgumentError for a wrong option or sample, or none; the errors of
+ *   `inspect`.
  */
 export async function calibrate(model: Source, options: CalibrateOptions): Promise<Calibration> {
   const given = checkObject("options", options);

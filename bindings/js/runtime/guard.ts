@@ -14,7 +14,8 @@ import { checkSamples, type Feeds } from "./session.js";
 import { type Verification, verify, type VerifyOptions } from "./verify.js";
 
 /**
- * A bound on the harm that shrinking may do: `minCosine`, `maxDrop` or both. The model runs in the user's onnxruntime.
+ * A bound on the harm that shrinking may do: `minCosine`, `maxDrop` or both. The model runs in the user's
+ * onnxruntime.
  */
 export interface Guard extends VerifyOptions {
   /** The lowest cosine that an output may have with the original's, at most 1. */
@@ -65,8 +66,8 @@ function holds({ minCosine, maxDrop }: Guard, { worst, metric }: Verification): 
 }
 
 /**
- * Gives the harm of a tensor as a SQNR in dB; Infinity means none. One that lost channels counts as if all its weights
- * were of one size.
+ * Gives the harm of a tensor as a SQNR in dB; Infinity means none. One that lost channels counts as if all its
+ * weights were of one size.
  */
 function qualityOf({ sqnr = Infinity, shape, outputShape }: ReportedTensor): number {
   const removed = 1 - elementsOf(outputShape) / elementsOf(shape);

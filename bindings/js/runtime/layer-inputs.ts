@@ -1,4 +1,4 @@
-/** What a model's layers read, made outputs of it and summed up. */
+/** The values that a model's layers read become outputs of the model, and are summed up. */
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
 import { elementsOf } from "../base/shape.js";
 import type { CoreTap } from "../core/types.js";
@@ -12,34 +12,35 @@ import { runPlan } from "../models/run.js";
 import type { LayerInput, TensorInfo } from "../models/types.js";
 import { Session, type OrtModule } from "./session.js";
 
+/** A weight whose inputs are summed up. */
 export interface Layer {
   tensor: TensorInfo;
-  /** One for each group or direction. */
+  /** A Gram for each group or direction. */
   grams: readonly Gram[];
 }
 
-/** What reads one value of the graph, and sums it up. */
+/** A layer and one of its inputs, whose values are summed up. */
 export interface Reader {
   layer: Layer;
   input: LayerInput;
 }
 
-/** A value that is read, as an output of the model. */
+/** A value of the graph that becomes the output `output` of the model, and its readers. */
 export interface Tap extends CoreTap {
   output: string;
   readers: Reader[];
 }
 
-/** How many inputs each output of a layer has, where they can be seen and are not too many. */
+/** Gives the number of inputs of each output of a layer; undefined where they cannot be seen or are too many. */
 export function columnsOf(tensor: TensorInfo, maxColumns: number): number | undefined {
   const { shape, consumer, isWeight, layer, layerInputs = [] } = tensor;
-  // The moments of volumes are not computed.
+  // Nothing computes the moments of volumes.
   const isFlat = shape.length <= (consumer === "Conv" ? 4 : 3);
   const isSeen = layer && isWeight && isFlat && layerInputs.length > 0;
   return isSeen && layer.columns <= maxColumns ? layer.columns : undefined;
 }
 
-/** Each value once, whoever reads it. */
+/** Gives a tap for each value, once however many layers read it. */
 export function tapsOf(readers: readonly Reader[]): Tap[] {
   const taps = new Map<string, Tap>();
   for (const reader of readers) {
@@ -54,7 +55,7 @@ export function tapsOf(readers: readonly Reader[]): Tap[] {
   return [...taps.values()];
 }
 
-/** The model, of one file, with outputs for the taps. */
+/** Loads a model of one file to which outputs for the taps are added. */
 function withTaps(model: Source, taps: readonly Tap[], signal: AbortSignal | undefined) {
   return withModel(model, signal ? { signal } : {}, (opened) => {
     const { specs, options } = keepingOrder(opened.info.tensors);
@@ -84,7 +85,7 @@ export async function openTapped(
   return Session.open(ort, bytes, "the model with its layers' inputs as outputs");
 }
 
-/** SAME_UPPER and SAME_LOWER depend on the size of what comes in. */
+/** Gives a convolution's pads, which for SAME_UPPER and SAME_LOWER depend on the size `dims` of its input. */
 function padsOf(
   { pads, autoPad, strides, dilations }: LayerInput,
   dims: readonly number[],
@@ -122,7 +123,10 @@ function addConvTo(
   }
 }
 
-/** States of [directions, batch, states], or those after each step; what follows the last step is no input. */
+/**
+ * Sums up a recurrent layer's states: [directions, batch, states], or those after each step. The state after the last
+ * step is no input.
+ */
 function addHiddenTo(
   { layer: { grams }, input: { hidden } }: Reader,
   values: Float32Array,
@@ -142,7 +146,7 @@ function addHiddenTo(
   }
 }
 
-/** What a value has where a layer's inputs are; a slice of the weights reads fewer. */
+/** Tells whether a value has all of a layer's inputs; a node that reads a slice of the weights has fewer. */
 function fits({ layer: { tensor, grams }, input: { hidden } }: Reader, dims: readonly number[]) {
   const { columns } = grams[0]!;
   if (tensor.consumer === "Conv") {
@@ -152,7 +156,7 @@ function fits({ layer: { tensor, grams }, input: { hidden } }: Reader, dims: rea
   return dims.at(-1) === columns && (!hidden || dims.at(-3) === grams.length);
 }
 
-/** Sums up a value of one run; one of a branch that was not taken is empty. */
+/** Sums up a value of one run. Values of a branch that was not taken are empty and add nothing. */
 export function addTo(
   reader: Reader,
   values: Float32Array,

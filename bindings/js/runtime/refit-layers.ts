@@ -228,16 +228,16 @@ function checkOrder(pairs: readonly LayerPair[], original: Uint8Array, shrunk: U
 }
 
 /**
- * Fits the surviving float32 weights of a pruned ONNX model anew by least squares, layer after layer in the order in which
- * they run. Each layer gets what the layers before it now give, and is fitted to what the original's gave, so that it
- * also makes up for them. Weights that are zero stay zero. Fitted are MatMul, Gemm, Conv without groups and recurrent
- * layers of one direction, if their shape has not changed and the samples reach them; others stay as they are
- * (`skipped`). It takes two runs of each sample for each layer.
+ * Fits the surviving float32 weights of a pruned ONNX model anew by least squares, layer after layer in the order
+ * in which they run. Each layer gets what the layers before it now give, and is fitted to what the original's gave,
+ * so that it also makes up for them. Weights that are zero stay zero. Fitted are MatMul, Gemm, Conv without groups
+ * and recurrent layers of one direction, if their shape has not changed and the samples reach them; others stay as
+ * they are (`skipped`). It takes two runs of each sample for each layer.
  *
  * @param original - The model before pruning: one ONNX file.
  * @param shrunk - The pruned model, with float32 weights: one ONNX file.
- * @throws UnsupportedError for other models, or when no layer can be fitted; ArgumentError for a wrong
- *   option or sample, or models in the wrong order.
+ * @throws UnsupportedError for other models, or when no layer can be fitted; ArgumentError for a wrong option or
+ *   sample, or models in the wrong order.
  */
 export async function refitLayers(
   original: Source,

@@ -107,7 +107,10 @@ export async function bytesOf(source: Source, signal?: AbortSignal): Promise<Uin
   }
 }
 
-/** Gives the numbers of an output as float32, whatever onnxruntime holds them in. Throws an UnsupportedError for texts. */
+/**
+ * Gives the numbers of an output as float32, whatever onnxruntime holds them in. Throws an UnsupportedError for
+ * texts.
+ */
 export function floatsOf(name: string, tensor: OrtTensor): Float32Array {
   const { type, data } = tensor;
   if (data instanceof Float32Array) return data;

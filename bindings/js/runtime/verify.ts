@@ -39,8 +39,8 @@ export interface OutputComparison {
   /** The largest difference of an element. */
   maxAbsError: number;
   /**
-   * The number of values that are NaN or infinite in one model and not the same in the other; left out when none is. The
-   * SQNR is then -Infinity and the cosine 0. Such values that are the same in both count as 0.
+   * The number of values that are NaN or infinite in one model and not the same in the other; left out when none
+   * is. The SQNR is then -Infinity and the cosine 0. Such values that are the same in both count as 0.
    */
   nonFinite?: number;
   /** The fraction of rows (along the last axis) whose largest value is the same one; left out for single values. */
@@ -141,11 +141,11 @@ function addOutputs(
 }
 
 /**
- * Runs both models on the samples, and says how far the outputs of `shrunk` are from those of `original`. Both must be
- * ONNX models of one file.
+ * Runs both models on the samples, and says how far the outputs of `shrunk` are from those of `original`. Both must
+ * be ONNX models of one file.
  *
- * @throws ArgumentError for a wrong option or sample, or outputs that differ in size;
- *   UnsupportedError or a ModelShrinkError of code "unsupported" for what onnxruntime cannot load.
+ * @throws ArgumentError for a wrong option or sample, or outputs that differ in size; UnsupportedError or a
+ *   ModelShrinkError of code "unsupported" for what onnxruntime cannot load.
  */
 export async function verify(
   original: Source,

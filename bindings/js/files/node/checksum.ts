@@ -5,8 +5,8 @@ const mix = (lane: number, word: number): number =>
   Math.imul(((lane << 13) | (lane >>> 19)) ^ word, prime);
 
 /**
- * Tells bytes that a disk has lost from those that were written, at memory's speed: four lanes of 32 bits, each over every
- * fourth word. Nothing against forgery.
+ * Tells bytes that a disk has lost from those that were written, at memory's speed: four lanes of 32 bits, each
+ * over every fourth word. Nothing against forgery.
  */
 export function checksumOf(bytes: Uint8Array): string {
   const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);

@@ -18,7 +18,7 @@ async function openFile(path: string): Promise<RawFile> {
   const fail = (cause: unknown) => {
     throw ioError("read", path, cause);
   };
-  // Asked before opening: opening a FIFO waits for its writer.
+  // The kind is asked for before opening: opening a FIFO waits for its writer.
   const it = await stat(path, { bigint: true }).catch(fail);
   if (!it.isFile()) throw new ArgumentError(`Cannot read "${path}": it is not a regular file.`);
   const handle = await open(path, "r").catch(fail);
@@ -102,7 +102,7 @@ async function mainFileIn(folder: string): Promise<string> {
   return join(folder, await mainFileInFolder(folder, await filesIn(folder), below));
 }
 
-/** A file, whose neighbours are found by their names, or a folder. */
+/** Opens a file, whose neighbours are found by their names, or a folder. */
 export const openPath: OpenPath = async (pathOrUrl) => {
   const path = pathOrUrl instanceof URL ? fileURLToPath(pathOrUrl) : pathOrUrl;
   const isFolder = await stat(path).then(

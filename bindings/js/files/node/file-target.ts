@@ -13,12 +13,12 @@ import { releaseLock, takeLock } from "./lock.js";
 import { readFully } from "./read-fully.js";
 import type { FileSetSink, FinishedUnits, Piece, RunIdentity, Target } from "../sink.js";
 
-/** Writes at a time: the system's threads write while others compute. */
+/** The number of writes at a time: the system's threads write while others compute. */
 const maxParallel = 4;
 
 const minSpareBytes = 1 << 16;
 
-/** After so many written bytes the disk is told to begin. */
+/** The number of written bytes after which the disk is told to begin. */
 const syncBytes = 1 << 25;
 
 async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
@@ -29,7 +29,10 @@ async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The rename would replace a device, or fail on a folder after all the work. */
+/**
+ * Throws unless the path can be replaced: the rename would replace a device, or fail on a folder after all the
+ * work.
+ */
 async function checkReplaceable(path: string): Promise<void> {
   const target = await stat(path).catch(() => undefined);
   if (!target || target.isFile()) return;
@@ -37,7 +40,7 @@ async function checkReplaceable(path: string): Promise<void> {
   throw new ModelShrinkError(`Cannot write "${path}": ${reason}.`, "io");
 }
 
-/** One output file under its temporary name. */
+/** An output file under its temporary name. */
 class PartFile {
   readonly path: string;
   readonly part: string;
@@ -53,7 +56,7 @@ class PartFile {
     this.size = size;
   }
 
-  /** `kept`: what an earlier run has written stays. */
+  /** Opens the file; with `kept` the bytes of an earlier run stay. */
   async open(kept: boolean): Promise<void> {
     await checkReplaceable(this.path);
     await attempt(this.path, async () => {
@@ -81,12 +84,12 @@ class PartFile {
     this.#startSync(bytes.length);
   }
 
-  /** Whether an earlier run's bytes have reached the disk. */
+  /** Tells whether an earlier run's bytes have reached the disk. */
   async has({ offset, length, checksum }: WrittenPiece): Promise<boolean> {
     return checksumOf(await this.#read(offset, length)) === checksum;
   }
 
-  /** Everything is on the disk. */
+  /** Waits until everything is on the disk, and closes the file. */
   async finish(): Promise<void> {
     await this.#sync;
     await attempt(this.path, async () => {
@@ -110,7 +113,7 @@ class PartFile {
     return attempt(this.path, () => readFully(this.#file(), offset, length));
   }
 
-  /** The disk works meanwhile, so that there is little left to wait for in the end. */
+  /** Tells the disk to begin, so that there is little left to wait for in the end. */
   #startSync(written: number): void {
     this.#unsynced += written;
     if (this.#unsynced < syncBytes || this.#sync) return;
@@ -156,7 +159,7 @@ class FileTargetSink implements FileSetSink {
   /** Folders that were missing: the innermost one, and the outermost one that was made with it. */
   readonly #made: { folder: string; top: string }[] = [];
   readonly #writes = new Set<Promise<void>>();
-  /** Of units in the journal. */
+  /** The writes of units into the journal that are under way. */
   readonly #notes = new Set<Promise<void>>();
   readonly #spares: ArrayBuffer[] = [];
   #failure: { cause: unknown } | undefined;
@@ -244,19 +247,19 @@ class FileTargetSink implements FileSetSink {
     this.#keepSpare(bytes.buffer as ArrayBuffer);
   }
 
-  /** The system has to clear fresh memory first. */
+  /** Keeps a piece's memory for a later one, because the system has to clear fresh memory first. */
   #keepSpare(buffer: ArrayBuffer): void {
     const isWorthIt = buffer.byteLength >= minSpareBytes;
     if (isWorthIt && this.#spares.length < maxParallel) this.#spares.push(buffer);
   }
 
   async #note(unit: number, report: CoreTensorReport | undefined): Promise<void> {
-    // It may have been one of the unit's bytes.
+    // The failed write may have held some of the unit's bytes.
     if (this.#failure) return;
     await attempt(this.#files[0]!.path, async () => this.#journal?.finish(unit, report));
   }
 
-  /** The next call hears of its failure. */
+  /** Lets work go on in the background; the next call throws its failure. */
   #inBackground(works: Set<Promise<void>>, work: Promise<void>): void {
     const tracked = work
       .catch((cause: unknown) => {
@@ -283,7 +286,7 @@ class FileTargetSink implements FileSetSink {
     await this.#journal?.remove();
   }
 
-  /** Whether the parts are an earlier run's. */
+  /** Opens all parts; tells whether they are an earlier run's. */
   async #openParts(isKept: boolean): Promise<boolean> {
     const found = await Promise.all(
       this.#files.map(({ part }) => stat(part).catch(() => undefined)),
@@ -293,7 +296,7 @@ class FileTargetSink implements FileSetSink {
     return areThere;
   }
 
-  /** Whether what is under the temporary names is this run's to remove. */
+  /** Tells whether the files under the temporary names are this run's to remove. */
   #isLocked(): boolean {
     return this.#files.length > 0 && this.#locks.length === this.#files.length;
   }
@@ -303,7 +306,7 @@ class FileTargetSink implements FileSetSink {
   }
 }
 
-/** Replacing an input while it is read would lose both. */
+/** Throws when an output would replace an input, which is still being read. */
 async function refuseInputs(files: readonly PartFile[], { inputs }: RunIdentity): Promise<void> {
   const paths = inputs.flatMap(({ path }) => (path === undefined ? [] : [path]));
   const taken = new Set(await Promise.all(paths.map((path) => realpath(path))));

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 
-/** In UTF-16 units, of at most three bytes each: a file name may have 255 bytes. */
+/** The longest name in UTF-16 units, of at most three bytes each: a file name may have 255 bytes. */
 const maxNameLength = 56;
 
 /** A hidden neighbour of a file. */

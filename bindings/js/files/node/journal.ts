@@ -1,4 +1,4 @@
-/** What a run has written so far, so that a later run goes on where it was cut off. */
+/** The journal: a list of the pieces that a run has written, so that a later run goes on where it was cut off. */
 import { createHash } from "node:crypto";
 import { open, readFile, rename, rm, type FileHandle } from "node:fs/promises";
 import { ArgumentError } from "../../base/errors.js";
@@ -33,7 +33,7 @@ interface Options {
   resume: boolean;
   /** Opens what the journal speaks of, empty unless `isKept`; whether it is an earlier run's. */
   openParts: (isKept: boolean) => Promise<boolean>;
-  /** Whether these bytes of it are there. */
+  /** Tells whether a piece's bytes are there. */
   has: (piece: WrittenPiece) => Promise<boolean>;
 }
 

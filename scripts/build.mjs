@@ -1,36 +1,32 @@
-// Both WASM binaries, TypeScript and the bundles for browsers, into dist/. Ninja and tsc are incremental, so an
-// unchanged tree costs seconds.
+// `node scripts/build.mjs [--simd] [--package]`: the WASM binaries, TypeScript and the bundles for browsers, into
+// dist/. Ninja and tsc are incremental, so an unchanged tree costs seconds.
+// --simd: only the binary for engines with SIMD, which all current ones are.
+// --package: optimized when they are linked, as the package ships them; that takes longer.
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { execFileSync } from "node:child_process";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { buildFolder, buildPresetOrExit } from "../tests/support/cmake.mjs";
 import { root, runOrExit } from "../tests/support/run.mjs";
 import { bundle } from "./bundle.mjs";
 
+const { values: options } = parseArgs({
+  options: { simd: { type: "boolean" }, package: { type: "boolean" } },
+});
+const variants = options.simd ? ["simd"] : ["simd", "baseline"];
 const dist = join(root, "dist");
-
-function emscriptenEnv() {
-  const where = execFileSync("sh", ["-c", "command -v em++"], { encoding: "utf8" }).trim();
-  // Debian's Emscripten looks for acorn where Debian's Node.js would.
-  return where === "/usr/bin/em++" ? { NODE_PATH: "/usr/share/nodejs" } : {};
-}
-
-async function buildWasm(variant) {
-  const preset = `wasm-${variant}`;
-  const env = emscriptenEnv();
-  if (!existsSync(join(root, "build", preset, "build.ninja"))) {
-    await runOrExit("emcmake", ["cmake", "--preset", preset], { env });
-  }
-  console.log(`WebAssembly, ${variant} (the first build takes minutes)`);
-  await runOrExit("cmake", ["--build", "--preset", preset, "--parallel", "2"], { env });
-  return join(root, "build", preset);
-}
 
 /** Writes only what changed, so that what is built from dist stays up to date too. */
 async function install(bytes, name) {
   const to = join(dist, name);
   if (existsSync(to) && bytes.equals(await readFile(to))) return;
   await writeFile(to, bytes);
+}
+
+/** Ends the build: something is as this script does not expect it. */
+function fail(message) {
+  process.stderr.write(`${message}\n`);
+  process.exit(1);
 }
 
 /**
@@ -40,27 +36,35 @@ async function install(bytes, name) {
 function withoutDefaultBinary(glue) {
   const url = /new URL\((["'])modelshrink\.wasm\1, ?import\.meta\.url\)\.(toString\(\)|href)/g;
   const changed = glue.replace(url, '"modelshrink.wasm"');
-  if (!/new URL\(["']modelshrink\.wasm/.test(changed)) return Buffer.from(changed);
-  process.stderr.write(
-    "Emscripten's glue names its binary in a way that build.mjs does not know.\n",
-  );
-  process.exit(1);
+  if (/new URL\(["']modelshrink\.wasm/.test(changed)) {
+    fail("Emscripten's glue names its binary in a way that build.mjs does not know.");
+  }
+  return Buffer.from(changed);
 }
 
-const simd = await buildWasm("simd");
-const baseline = await buildWasm("baseline");
-const glue = await readFile(join(simd, "modelshrink.mjs"), "utf8");
-if (glue !== (await readFile(join(baseline, "modelshrink.mjs"), "utf8"))) {
-  process.stderr.write(
-    "The SIMD and the baseline build need different glue; dist/ ships one for both.\n",
-  );
-  process.exit(1);
+const presetOf = (variant) => `wasm-${variant}${options.package ? "-package" : ""}`;
+for (const variant of variants) {
+  console.log(`WebAssembly, ${variant} (the first build takes a minute)`);
+  await buildPresetOrExit(presetOf(variant), { targets: ["modelshrink"] });
+}
+const glues = await Promise.all(
+  variants.map((it) => readFile(join(buildFolder(presetOf(it)), "modelshrink.mjs"), "utf8")),
+);
+if (glues.some((glue) => glue !== glues[0])) {
+  fail("The SIMD and the baseline build need different glue; dist/ ships one for both.");
 }
 await mkdir(join(dist, "wasm"), { recursive: true });
 await mkdir(join(dist, "core"), { recursive: true });
-await install(withoutDefaultBinary(glue), "core/modelshrink.mjs");
-await install(await readFile(join(simd, "modelshrink.wasm")), "wasm/modelshrink-simd.wasm");
-await install(await readFile(join(baseline, "modelshrink.wasm")), "wasm/modelshrink-baseline.wasm");
+await install(withoutDefaultBinary(glues[0]), "core/modelshrink.mjs");
+const names = variants.map((it) => `modelshrink-${it}.wasm`);
+for (const [i, variant] of variants.entries()) {
+  const binary = await readFile(join(buildFolder(presetOf(variant)), "modelshrink.wasm"));
+  await install(binary, `wasm/${names[i]}`);
+}
+// A binary of an earlier build does not fit this build's glue.
+for (const name of await readdir(join(dist, "wasm"))) {
+  if (!names.includes(name)) await rm(join(dist, "wasm", name));
+}
 
 // tsc trusts its build info even when the files it wrote are gone.
 const stamp = existsSync(join(dist, "index.js")) ? [] : ["--force"];

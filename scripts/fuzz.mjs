@@ -3,10 +3,10 @@
 // something stay in build/findings, and the others go on. First every allocation of a run fails once
 // under the sanitizers.
 import { mkdir, readdir } from "node:fs/promises";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { root, run, runOrExit } from "../tests/support/run.mjs";
+import { buildFolder, buildPresetOrExit } from "../tests/support/cmake.mjs";
+import { root, run } from "../tests/support/run.mjs";
 
 const jobs = 2;
 const maxInputBytes = 65536;
@@ -30,15 +30,7 @@ if (!widths || !(Number(values.seconds) > 0) || unknown) {
   process.exit(2);
 }
 const presetOf = (bits) => (bits === 32 ? "fuzz32" : "fuzz");
-const programOf = (bits, path) => join(root, "build", presetOf(bits), "tests", path);
-
-async function build(bits) {
-  const preset = presetOf(bits);
-  if (!existsSync(join(root, "build", preset, "build.ninja"))) {
-    await runOrExit("cmake", ["--preset", preset]);
-  }
-  await runOrExit("cmake", ["--build", "--preset", preset, "--parallel", `${jobs}`]);
-}
+const programOf = (bits, path) => join(buildFolder(presetOf(bits)), "tests", path);
 
 async function failAllocations(bits) {
   const { ok, output } = await run(programOf(bits, "faults/allocation_faults_fuzz"), [corpus]);
@@ -76,7 +68,7 @@ async function fuzz({ target, bits }) {
 
 let ok = true;
 for (const bits of widths) {
-  await build(bits);
+  await buildPresetOrExit(presetOf(bits));
   ok = (await failAllocations(bits)) && ok;
 }
 const queue = widths.flatMap((bits) => targets.map((target) => ({ target, bits })));

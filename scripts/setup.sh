@@ -1,19 +1,46 @@
 #!/usr/bin/env bash
-# Makes a fresh clone ready: installs what the machine lacks, then builds. Each step first looks whether
-# it is needed, so a second run only looks.
+# setup.sh STEP: makes a fresh clone ready for `npm run STEP`: installs what the machine lacks. It first looks
+# whether anything is missing, so a second run only looks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+step=${1:?the name of an npm script}
 
-packages=(cmake ninja-build g++ libhwy-dev libprotozero-dev rapidjson-dev libgtest-dev
-  libbenchmark-dev clang-format clang-tidy chromium python3-onnx)
-# An emsdk on the PATH is newer than the distribution's.
-if ! command -v em++ >/dev/null || [[ $(command -v em++) == /usr/bin/em++ ]]; then
-  packages+=(emscripten)
-fi
-tools=(cmake ninja em++ c++ clang-format clang-tidy)
-if [[ ${1-} == --fuzz ]]; then
-  packages=(cmake ninja-build clang libclang-rt-dev g++-multilib libhwy-dev libprotozero-dev rapidjson-dev)
-  tools=(cmake ninja clang++)
+# What builds the package.
+packages=(cmake ninja-build libhwy-dev libprotozero-dev rapidjson-dev)
+tools=(cmake ninja)
+names="CMake, Ninja, Google Highway, protozero, RapidJSON"
+
+fuzz=(clang libclang-rt-dev g++-multilib)
+style=(g++ clang-format clang-tidy)
+case $step in
+  test)
+    packages+=("${style[@]}" "${fuzz[@]}" libgtest-dev chromium python3-onnx)
+    tools+=(c++ clang++ clang-format clang-tidy chromium)
+    names+=", a C++20 compiler, Clang with its sanitizers for 64 and 32 bits, clang-format, clang-tidy, GoogleTest,"
+    names+=" Chromium and Python's onnx"
+    ;;
+  lint)
+    packages+=("${style[@]}")
+    tools+=(c++ clang-format clang-tidy)
+    names+=", a C++20 compiler, clang-format and clang-tidy"
+    ;;
+  fuzz)
+    packages+=("${fuzz[@]}")
+    tools+=(clang++)
+    names+=", Clang with its sanitizers for 64 and 32 bits"
+    ;;
+  bench)
+    packages+=(g++ libbenchmark-dev)
+    tools+=(c++)
+    names+=", a C++20 compiler and Google Benchmark"
+    ;;
+esac
+if [[ $step != fuzz ]]; then
+  tools+=(em++)
+  names+=", Emscripten (emsdk)"
+  # An emsdk on the PATH is newer than the distribution's.
+  em=$(command -v em++ || true)
+  [[ -n $em && $em != /usr/bin/em++ ]] || packages+=(emscripten)
 fi
 
 say() { printf '\033[2m[setup]\033[0m %s\n' "$*" >&2; }
@@ -57,9 +84,7 @@ check_tools() {
   done
   ((${#missing[@]})) || return 0
   say "Missing: ${missing[*]}"
-  say "Install CMake, Ninja, a C++20 compiler, Emscripten (emsdk), Google Highway, protozero, RapidJSON,"
-  say "GoogleTest, Google Benchmark, clang-format, clang-tidy, Chromium and Python's onnx with this system's"
-  say "package manager (Debian's names: ${packages[*]}), then run again."
+  say "Install $names with this system's package manager (Debian's names: ${packages[*]}), then run again."
   exit 1
 }
 
@@ -68,12 +93,11 @@ if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
 else
   check_tools
 fi
-[[ ${1-} != --fuzz ]] || exit 0
 
-if [[ ! node_modules/.package-lock.json -nt package-lock.json ]]; then
+# Fuzzing needs no packages of npm.
+if [[ $step != fuzz && ! node_modules/.package-lock.json -nt package-lock.json ]]; then
   say "npm ci"
-  npm ci --no-audit --no-fund --loglevel=error
+  # Packages that are only tested with want to download more when they are installed.
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
   touch node_modules/.package-lock.json
 fi
-
-node scripts/build.mjs

@@ -1,68 +1,217 @@
-// Everything `npm test` runs, ending with one line of counts. The steps go on after a failure, so that one
-// run shows all that is broken.
-import { existsSync } from "node:fs";
+// `node scripts/test.mjs [step…]`: everything `npm test` runs, or only the steps named and what they need. `--all` adds
+// the steps that take long. Steps go on after a failure, so that one run shows all that is broken. At the end stand
+// a table of the steps and one line of counts.
+import { statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { lint } from "./lint.mjs";
-import { root, run, runOrExit } from "../tests/support/run.mjs";
+import { parseArgs } from "node:util";
+import { buildPreset } from "../tests/support/cmake.mjs";
+import { root, run } from "../tests/support/run.mjs";
+import { clangTidy } from "./lint.mjs";
 
-const title = (text) => console.log(`\n\x1b[1m${text}\x1b[0m`);
+const cores = availableParallelism();
+
+/** What a step without counts of its own gives: nothing when it is right, else one failure. */
+const built = ({ ok, output }) => ({ passed: 0, failed: ok ? 0 : 1, output: ok ? "" : output });
 
 /** A step that died before it could count is one failure. */
-const counts = (ok, passed, failed) => ({ passed, failed: ok ? failed : Math.max(failed, 1) });
+const counted = ({ ok, output }, passed, failed) => ({
+  passed,
+  failed: ok ? failed : Math.max(failed, 1),
+  output,
+});
 
-async function nativeTests() {
-  title("Native tests");
-  if (!existsSync(join(root, "build/native/build.ninja"))) {
-    await runOrExit("cmake", ["--preset", "native"]);
-  }
-  const build = await run("cmake", ["--build", "--preset", "native", "--parallel", "2"]);
-  if (!build.ok) {
-    console.log(build.output);
-    return { passed: 0, failed: 1 };
-  }
-  const { ok, output } = await run("ctest", ["--preset", "native", "--parallel", "2"]);
-  const summary = /(\d+) tests? failed out of (\d+)/.exec(output);
-  console.log(ok ? `✔ ${summary?.[2] ?? 0} tests` : output);
-  if (!summary || Number(summary[2]) === 0) return { passed: 0, failed: 1 };
-  return counts(ok, summary[2] - summary[1], Number(summary[1]));
+/** Counts the lines that begin with a mark. */
+function marked(result) {
+  const count = (mark) => result.output.split("\n").filter((it) => it.startsWith(mark)).length;
+  return counted(result, count("✔"), count("✖"));
 }
 
+const script = (name, ...args) => run(process.execPath, [`scripts/${name}.mjs`, ...args]);
+
+/** Builds presets one after the other: each takes all cores. */
+async function build(...presets) {
+  for (const [preset, ...targets] of presets) {
+    const result = await buildPreset(preset, { targets });
+    if (!result.ok) return built(result);
+  }
+  return built({ ok: true });
+}
+
+async function ctest() {
+  const result = await run("ctest", ["--preset", "native", "--parallel", `${cores}`]);
+  const [, failed, all] = /(\d+) tests? failed out of (\d+)/.exec(result.output) ?? [0, 0, 0];
+  if (Number(all) === 0) return { passed: 0, failed: 1, output: result.output };
+  const output = result.ok ? `✔ ${all} tests` : result.output;
+  return counted({ ...result, output }, all - failed, Number(failed));
+}
+
+/** Installs the tools of tests/hosts (1.5 GB) when their lock file is newer than they are. */
+async function hostPackages() {
+  const hosts = join(root, "tests/hosts");
+  const modified = (name) => statSync(join(hosts, name), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (modified("node_modules/.package-lock.json") >= modified("package-lock.json")) {
+    return built({ ok: true });
+  }
+  const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+  return built(await run("npm", ["ci", "--prefix", hosts, ...quiet]));
+}
+
+/** The *.test.mjs of a folder of tests/, file after file: another step has the other core. */
 async function nodeTests(folder) {
-  title(`tests/${folder}`);
   const names = (await readdir(join(root, "tests", folder))).filter((n) => n.endsWith(".test.mjs"));
-  const files = names.sort().map((name) => `tests/${folder}/${name}`);
-  const { ok, output } = await run(process.execPath, ["--test", "--test-reporter=spec", ...files]);
-  console.log(output.trimEnd());
-  const count = (word) => Number(new RegExp(`^ℹ ${word} (\\d+)$`, "m").exec(output)?.[1] ?? 0);
-  return counts(ok, count("pass"), count("fail") + count("cancelled"));
+  const paths = names.sort().map((name) => `tests/${folder}/${name}`);
+  const args = ["--test", "--test-concurrency=1", "--test-reporter=spec", ...paths];
+  const result = await run(process.execPath, args);
+  const count = (word) =>
+    Number(new RegExp(`^ℹ ${word} (\\d+)$`, "m").exec(result.output)?.[1] ?? 0);
+  return counted(result, count("pass"), count("fail") + count("cancelled"));
 }
 
-/** A short run of every fuzz target; each counts as a test. */
-async function fuzzing() {
-  title("Fuzzing");
-  const tools = await run("bash", ["scripts/setup.sh", "--fuzz"]);
-  if (!tools.ok) {
-    console.log(tools.output);
-    return { passed: 0, failed: 1 };
-  }
-  const { ok, output } = await run(process.execPath, ["scripts/fuzz.mjs", "--seconds", "5"]);
-  console.log(output.trimEnd());
-  const count = (mark) => output.split("\n").filter((line) => line.startsWith(mark)).length;
-  return counts(ok, count("✔"), count("✖"));
-}
+const hashes = ["wasm-simd-package", "wasm-baseline-package"];
+const packages = { needs: ["packages"], cores };
+const afterBuild = { needs: ["build"], cores: 1 };
 
-const total = { passed: 0, failed: 0 };
-const add = ({ passed, failed }) => {
-  total.passed += passed;
-  total.failed += failed;
+/**
+ * In the order in which they start. A step starts when what it `needs` was right and as many `cores` are free;
+ * `isLong`: only on request.
+ */
+const steps = {
+  packages: { cores, run: async () => built(await run("bash", ["scripts/setup.sh", "test"])) },
+  build: { ...packages, run: async () => built(await script("build", "--package")) },
+  "build:native": { ...packages, run: () => build(["native"]) },
+  "build:hash": {
+    needs: ["build"],
+    cores,
+    run: () => build(...hashes.map((preset) => [preset, "modelshrink_hash"])),
+  },
+  "build:fuzz": { ...packages, run: () => build(["fuzz"]) },
+  native: { needs: ["build:native"], cores, run: ctest },
+  models: { ...afterBuild, run: () => nodeTests("models") },
+  node: {
+    needs: ["build", "build:native", "build:hash"],
+    cores: 1,
+    run: () => nodeTests("node"),
+  },
+  package: { ...afterBuild, run: () => nodeTests("package") },
+  browser: { ...afterBuild, run: () => nodeTests("browser") },
+  docs: { ...afterBuild, run: () => nodeTests("docs") },
+  style: { ...afterBuild, run: async () => marked(await script("lint")) },
+  sizes: { ...afterBuild, run: async () => marked(await script("check-sizes")) },
+  fuzz: {
+    needs: ["build:fuzz"],
+    cores,
+    run: async () => marked(await script("fuzz", "--seconds", "5", "--bits", "64")),
+  },
+  "packages:hosts": { needs: ["packages"], cores: 1, isLong: true, run: hostPackages },
+  hosts: {
+    needs: ["build", "packages:hosts"],
+    cores: 1,
+    isLong: true,
+    run: () => nodeTests("hosts"),
+  },
+  "fuzz-long": {
+    ...packages,
+    isLong: true,
+    run: async () => marked(await script("fuzz", "--seconds", "20")),
+  },
+  "large-models": {
+    needs: ["build"],
+    cores,
+    isLong: true,
+    run: async () => marked(await script("large-models")),
+  },
+  "clang-tidy": {
+    ...packages,
+    isLong: true,
+    run: async () => {
+      const { ok, output } = await clangTidy({ all: true });
+      return counted({ ok, output }, ok ? 1 : 0, ok ? 0 : 1);
+    },
+  },
 };
 
-add(await nativeTests());
-title("Style, types, layers, sizes");
-add(await lint());
-for (const folder of ["node", "models", "package", "browser", "docs"]) add(await nodeTests(folder));
-add(await fuzzing());
+/** The names of the steps to run. */
+function chosenSteps() {
+  const { values, positionals } = parseArgs({
+    options: { all: { type: "boolean" } },
+    allowPositionals: true,
+  });
+  const unknown = positionals.find((name) => !Object.hasOwn(steps, name));
+  if (unknown !== undefined) {
+    console.error(`There is no step "${unknown}". Steps: ${Object.keys(steps).join(", ")}`);
+    process.exit(2);
+  }
+  const asked =
+    positionals.length > 0
+      ? positionals
+      : Object.keys(steps).filter((name) => values.all || !steps[name].isLong);
+  const chosen = new Set();
+  const add = (name) => {
+    for (const need of steps[name].needs ?? []) add(need);
+    chosen.add(name);
+  };
+  for (const name of asked) add(name);
+  return Object.keys(steps).filter((name) => chosen.has(name));
+}
 
-console.log(`\n${total.passed} passed, ${total.failed} failed`);
-process.exitCode = total.failed ? 1 : 0;
+const rows = new Map();
+
+/** Runs one step, shows its output when it has ended, and keeps its row. */
+async function runStep(name) {
+  const start = performance.now();
+  const result = await steps[name].run();
+  const seconds = (performance.now() - start) / 1000;
+  rows.set(name, { ...result, seconds });
+  console.log(`\n\x1b[1m${name}\x1b[0m (${seconds.toFixed(0)} s)\n${result.output.trimEnd()}`);
+}
+
+/** Runs what does not fight for the cores beside each other. */
+async function runSteps(names) {
+  const waiting = new Set(names);
+  const running = new Map();
+  let free = cores;
+  while (waiting.size > 0 || running.size > 0) {
+    for (const name of waiting) {
+      const needs = steps[name].needs ?? [];
+      if (needs.some((it) => rows.get(it)?.failed > 0)) {
+        waiting.delete(name);
+        rows.set(name, { passed: 0, failed: 1 });
+      } else if (needs.every((it) => rows.has(it)) && steps[name].cores <= free) {
+        waiting.delete(name);
+        free -= steps[name].cores;
+        running.set(
+          name,
+          runStep(name).then(() => {
+            free += steps[name].cores;
+            running.delete(name);
+          }),
+        );
+      }
+    }
+    if (running.size > 0) await Promise.race(running.values());
+  }
+}
+
+/** The table of the steps, in the order in which they ended. */
+function showTable() {
+  const cells = [["step", "seconds", "passed", "failed"]];
+  for (const [name, { seconds, passed, failed }] of rows) {
+    cells.push([name, seconds?.toFixed(0) ?? "not run", `${passed}`, `${failed}`]);
+  }
+  const widths = cells[0].map((_, i) => Math.max(...cells.map((row) => row[i].length)));
+  console.log();
+  for (const [name, ...numbers] of cells) {
+    const padded = numbers.map((it, i) => it.padStart(widths[i + 1]));
+    console.log([name.padEnd(widths[0]), ...padded].join("  "));
+  }
+}
+
+const start = performance.now();
+await runSteps(chosenSteps());
+showTable();
+const sum = (key) => [...rows.values()].reduce((all, row) => all + row[key], 0);
+console.log(`\nThat took ${((performance.now() - start) / 60_000).toFixed(1)} minutes.`);
+console.log(`${sum("passed")} passed, ${sum("failed")} failed`);
+process.exitCode = sum("failed") ? 1 : 0;

@@ -1,10 +1,10 @@
 // `npm run bench`: our kernels, memory.copy, plain JavaScript and both onnxruntimes on the same data, in one
 // process and in interleaved rounds; then the native benchmark. Writes the table of docs/benchmarks.md and build/bench.json.
-import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { init, quantize } from "../../dist/index.js";
+import { buildFolder, buildPresetOrExit } from "../support/cmake.mjs";
 import { machineName, markdownTable, writeMeasured } from "../support/docs.mjs";
 import { root, runOrExit } from "../support/run.mjs";
 import { packageFile } from "../support/packages.mjs";
@@ -51,12 +51,13 @@ function makeData() {
 
 /** The WASM benchmark module, its memory filled: {target, names, run(i), copy()}. */
 async function wasmKernels({ values, others, mask, codes }) {
-  const folder = join(root, "build/wasm-simd/tests/bench");
-  const env = process.env.NODE_PATH ? {} : { NODE_PATH: "/usr/share/nodejs" };
-  await runOrExit("cmake", ["--preset", "wasm-simd", "-DMODELSHRINK_BENCH=ON"], { env });
-  const build = ["--build", "--preset", "wasm-simd", "--target", "modelshrink_wasm_bench"];
-  await runOrExit("cmake", build, { env });
-
+  // Optimized as the package is.
+  const preset = "wasm-simd-package";
+  await buildPresetOrExit(preset, {
+    targets: ["modelshrink_wasm_bench"],
+    settings: ["-DMODELSHRINK_BENCH=ON"],
+  });
+  const folder = join(buildFolder(preset), "tests/bench");
   const glue = pathToFileURL(join(folder, "modelshrink_wasm_bench.mjs")).href;
   const { default: createModule } = await import(glue);
   let memory;
@@ -220,13 +221,10 @@ const goals = {
 };
 
 async function nativeBenchmark() {
-  if (!existsSync(join(root, "build/native/build.ninja"))) {
-    await runOrExit("cmake", ["--preset", "native"]);
-  }
   const target = "modelshrink_native_bench";
-  await runOrExit("cmake", ["--build", "--preset", "native", "--target", target]);
+  await buildPresetOrExit("native", { targets: [target], settings: ["-DMODELSHRINK_BENCH=ON"] });
   const path = join(root, "build/native-bench.json");
-  await runOrExit(join(root, "build/native/tests/bench", target), [
+  await runOrExit(join(buildFolder("native"), "tests/bench", target), [
     "--benchmark_min_time=0.05",
     `--benchmark_repetitions=${ROUNDS}`,
     "--benchmark_enable_random_interleaving=true",

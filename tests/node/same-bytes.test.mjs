@@ -25,8 +25,8 @@ function hashesOf(command, ...args) {
 test("every kernel gives the same bytes natively, in WASM SIMD and in WASM baseline", () => {
   const targets = new Map([
     ...hashesOf(program("native")),
-    ...hashesOf(process.execPath, `${program("wasm-simd")}.cjs`),
-    ...hashesOf(process.execPath, `${program("wasm-baseline")}.cjs`),
+    ...hashesOf(process.execPath, `${program("wasm-simd-package")}.cjs`),
+    ...hashesOf(process.execPath, `${program("wasm-baseline-package")}.cjs`),
   ]);
   assert.ok(targets.has("WASM SIMD") && targets.has("WASM baseline"), "both WASM builds ran");
   assert.ok(targets.size >= 4, `only ${[...targets.keys()]} ran`);

@@ -15,9 +15,9 @@ const app = join(root, "tests/support/app");
 export async function installPackage(parent = tmpdir()) {
   await mkdir(parent, { recursive: true });
   const folder = await mkdtemp(join(parent, "modelshrink-package-"));
-  const { stdout } = await exec("npm", ["pack", "--json", "--pack-destination", folder], {
-    cwd: root,
-  });
+  // What is tested was built before; packing must not build it again beside other tests.
+  const args = ["pack", "--json", "--ignore-scripts", "--pack-destination", folder];
+  const { stdout } = await exec("npm", args, { cwd: root });
   const tarball = join(folder, JSON.parse(stdout)[0].filename);
   const manifest = { name: "app", private: true, type: "module", sideEffects: ["*"] };
   await writeFile(join(folder, "package.json"), JSON.stringify(manifest));

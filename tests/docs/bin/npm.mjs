@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The blocks' npm. Packing and installing a packed file are done; scripts that build or measure, and packages of
+// The blocks' npm. Packing what is built and installing a packed file are done; scripts that build or measure, and packages of
 // the registry, are only looked up in package.json.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -20,7 +20,7 @@ function fail(message) {
 const [command, ...rest] = process.argv.slice(2);
 const [name] = command === "run" ? rest : [command];
 if (command === "pack") {
-  npm(["pack", "--silent", "--pack-destination", process.cwd()], root);
+  npm(["pack", "--silent", "--ignore-scripts", "--pack-destination", process.cwd()], root);
 } else if (command === "install" && rest.every((it) => it.endsWith(".tgz"))) {
   npm(["install", "--offline", "--no-audit", "--no-fund", "--prefix", "app", ...rest]);
 } else if (command === "install") {

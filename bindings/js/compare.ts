@@ -1,5 +1,6 @@
 import { ArgumentError } from "./base/errors.js";
 import { compareArrays, type ErrorStats } from "./arrays/quantize.js";
+import { isFloats, type Floats } from "./arrays/floats.js";
 import type { Source } from "./files/source.js";
 import { compareModels } from "./models/compare.js";
 import type { Report, RunOptions } from "./models/types.js";
@@ -9,7 +10,7 @@ import type { Report, RunOptions } from "./models/types.js";
  *
  * @throws {@link ArgumentError} when the lengths differ.
  */
-export function compare(a: Float32Array, b: Float32Array): ErrorStats;
+export function compare(a: Floats, b: Floats): ErrorStats;
 /**
  * Compares two models tensor by tensor: those of the same name, whatever each is stored as. The result describes `b`;
  * tensors that only one of the models has carry no errors.
@@ -18,14 +19,13 @@ export function compare(a: Float32Array, b: Float32Array): ErrorStats;
  */
 export function compare(a: Source, b: Source, options?: RunOptions): Promise<Report>;
 export function compare(
-  a: Source | Float32Array,
-  b: Source | Float32Array,
+  a: Source | Floats,
+  b: Source | Floats,
   options?: RunOptions,
 ): ErrorStats | Promise<Report> {
-  const arrays = [a instanceof Float32Array, b instanceof Float32Array];
-  if (a instanceof Float32Array && b instanceof Float32Array) return compareArrays(a, b);
-  if (arrays.includes(true)) {
-    throw new ArgumentError("Compare two Float32Arrays or two models, not one of each.");
+  if (isFloats(a) && isFloats(b)) return compareArrays(a, b);
+  if (isFloats(a) || isFloats(b)) {
+    throw new ArgumentError("Compare two arrays or two models, not one of each.");
   }
-  return compareModels(a as Source, b as Source, options);
+  return compareModels(a, b, options);
 }

@@ -6,6 +6,7 @@
 export type { RandomAccess } from "./files/raw.js";
 export { init, type InitInfo, type InitOptions } from "./core/load.js";
 export { dequantize, quantize, type ErrorStats, type QuantizeOptions } from "./arrays/quantize.js";
+export type { Floats } from "./arrays/floats.js";
 export type { NonFinite, QuantizedTensor } from "./arrays/tensor.js";
 export {
   isPruned,

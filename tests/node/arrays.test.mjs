@@ -1,14 +1,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { runInNewContext } from "node:vm";
 import { Worker } from "node:worker_threads";
 import {
   ArgumentError,
+  bestSparse,
+  biasCorrection,
   compare,
   dequantize,
+  fromSparse,
+  Gram,
   init,
+  layerError,
   ModelShrinkError,
   prune,
+  pruneGlobal,
   quantize,
+  refit,
+  toSparse,
 } from "modelshrink";
 import { wave } from "../support/onnx.mjs";
 
@@ -263,4 +272,132 @@ test("the SIMD and the baseline binary give the same bytes, in workers too", asy
   assert.deepEqual([simd.info, baseline.info], [{ simd: true }, { simd: false }]);
   assert.deepEqual(baseline.results, simd.results);
   assert.equal(simd.results.length, 2 * 22 + 1);
+});
+
+/** What every function makes of the same numbers in different arrays. */
+function everyFunction(make) {
+  const x = make([0.1, -2, 3.5, 0, 1e-3, 7, -0.5, 4]);
+  const w = make([1, 2, 3, 4.25]);
+  const gram = new Gram(2).add(x).addConv(make([1, 2, 3]), [1, 1, 3], { kernelShape: [2] });
+  const layer = { shape: [2, 2], gram };
+  const tensor = quantize(x, { type: "int8" });
+  const sparse = toSparse(x, { format: "csr", shape: [2, 4] });
+  return {
+    tensor,
+    gptq: quantize(w, { type: "int8", ...layer }),
+    dequantized: dequantize({ ...tensor, scale: make([...tensor.scale]) }),
+    stats: compare(x, make([0, -2, 3.5, 0, 0, 7, 0, 4])),
+    pruned: prune(x, {
+      method: "magnitude",
+      amount: 2,
+      importance: make([9, 1, 1, 1, 1, 1, 1, 1]),
+    }),
+    global: pruneGlobal([x, w], { method: "lamp", sparsity: 0.5 }),
+    wanda: prune(w, { method: "wanda", sparsity: 0.5, ...layer }),
+    sparse,
+    dense: fromSparse({ ...sparse, values: make([...sparse.values]) }),
+    best: bestSparse(x),
+    refitted: refit(w, Uint8Array.of(1, 0, 1, 1), { ...layer, crossSums: make([...gram.sums]) }),
+    error: layerError(w, make([1, 2, 3, 4]), layer),
+    bias: biasCorrection(w, make([1, 2, 3, 4]), layer),
+    moments: [gram.sums, gram.mean(), gram.norms()],
+  };
+}
+
+const arrayKinds = {
+  float64: (numbers) => Float64Array.from(numbers),
+  numbers: (numbers) => [...numbers],
+  realm: (numbers) => runInNewContext("Float32Array.from(numbers)", { numbers }),
+  realmNumbers: (numbers) => runInNewContext("[...numbers]", { numbers }),
+  ...(globalThis.Float16Array
+    ? { float16: (numbers) => globalThis.Float16Array.from(numbers, Math.f16round) }
+    : {}),
+};
+
+test("every function takes any array of numbers, rounded to float32", () => {
+  const expected = everyFunction((numbers) => Float32Array.from(numbers));
+  for (const [kind, make] of Object.entries(arrayKinds)) {
+    if (kind === "float16") {
+      const f16 = everyFunction((numbers) => Float32Array.from(make(numbers)));
+      assert.deepEqual(everyFunction(make), f16, kind);
+    } else {
+      assert.deepEqual(everyFunction(make), expected, kind);
+    }
+  }
+  const rounded = quantize([1 + 2 ** -24, 1 + 3 * 2 ** -24, 5e-324], { type: "float16" });
+  assert.deepEqual(dequantize(rounded), Float32Array.of(1, 1, 0));
+  const stats = compare([0.1], Float32Array.of(0.1));
+  assert.equal(stats.maxAbsError, 0);
+});
+
+test("what is no array of numbers is refused with a sentence", () => {
+  for (const [x, pattern] of [
+    [[[1, 2], [3]], /x\[0\] is \[1,2\]: pass the numbers flat, .* shape/],
+    [[1, Float32Array.of(2)], /x\[1\] is Float32Array: pass the numbers flat/],
+    [[1, "2"], /x\[1\] is "2"; it must be a number/],
+    [[1, , 3], /x\[1\] is undefined; it must be a number/], // eslint-disable-line no-sparse-arrays
+    [[1n], /x\[0\] is 1; it must be a number/],
+    [
+      Int32Array.of(1),
+      /x is Int32Array; it must be a Float32Array, a Float64Array, a Float16Array or/,
+    ],
+    ["1, 2", /x is "1, 2"; it must be/],
+    [undefined, /x is undefined/],
+    [[0, 1e39], /x\[1\] is 1e\+39, which is too large for float32/],
+    [Float64Array.of(0, 0, -3.5e38), /x\[2\] is -3\.5e\+38, which is too large/],
+  ]) {
+    for (const call of [
+      () => quantize(x, { type: "float16" }),
+      () => prune(x, { method: "magnitude", amount: 0 }),
+      () => toSparse(x, { format: "coo" }),
+      () => new Gram(1).add(x),
+    ]) {
+      assert.throws(call, (error) => {
+        assert.ok(error instanceof ArgumentError, String(error));
+        assert.match(error.message, pattern);
+        return true;
+      });
+    }
+  }
+  // The largest number that rounds to a float32, and values that are infinite already.
+  const largest = 3.4028235677973362e38;
+  assert.equal(compare([largest], [3.4028234663852886e38]).maxAbsError, 0);
+  assert.throws(() => quantize([Infinity], { type: "int8" }), /element 0 is NaN or infinite/);
+  assert.throws(() => compare([1], new Uint8Array(1)), /two arrays or two models/);
+});
+
+test("a Gram gives its memory up when it is disposed of", () => {
+  const gram = new Gram(2).add([1, 2, 3, 4]);
+  gram[Symbol.dispose]();
+  gram[Symbol.dispose]();
+  assert.deepEqual([gram.columns, gram.rows], [2, 2]);
+  for (const call of [
+    () => gram.add([1, 2]),
+    () => gram.sums,
+    () => gram.mean(),
+    () => gram.norms(),
+    () => gram.slice(0, 1),
+    () => gram.toBytes(),
+    () => new Gram(2).merge(gram),
+    () => gram.merge(new Gram(2)),
+    () => refit([1, 2], Uint8Array.of(1, 1), { shape: [1, 2], gram }),
+  ]) {
+    assert.throws(call, { code: "argument", message: /disposed of/ });
+  }
+});
+
+test("a type in other letters is suggested in the right ones", () => {
+  for (const [type, meant] of [
+    ["q8_0", "Q8_0"],
+    ["q4_1", "Q4_1"],
+    ["INT8", "int8"],
+    ["Float16", "float16"],
+    ["fp16", "float16"],
+  ]) {
+    assert.throws(() => quantize([1], { type }), {
+      code: "argument",
+      message: new RegExp(`Did you mean "${meant}"\\?`),
+    });
+  }
+  assert.throws(() => quantize([1], { type: "q6_k" }), { code: "unsupported" });
 });

@@ -1,15 +1,9 @@
 /** The second moments of a layer's inputs, which calibrated methods need. */
 import { ArgumentError, FormatError } from "../base/errors.js";
-import {
-  checkBoolean,
-  checkFloats,
-  checkInteger,
-  checkKeys,
-  checkObject,
-  show,
-} from "../base/options.js";
+import { checkBoolean, checkInteger, checkKeys, checkObject, show } from "../base/options.js";
 import { copyOut, withScratch } from "../core/heap.js";
 import { unwrap } from "../core/load.js";
+import { checkFloats, type Floats } from "./floats.js";
 
 /** A convolution's view of its input, with ONNX's names and defaults; one or two spatial dimensions. */
 export interface ConvWindow {
@@ -45,8 +39,8 @@ const version = 1;
 const headerBytes = 32;
 
 /**
- * The sums XᵀX of the rows that were added, and the sums of each column. It holds plain arrays, 4 · columns² bytes:
- * nothing needs to be freed. Adding rows needs `init()`.
+ * The sums XᵀX of the rows that were added, and the sums of each column. It holds plain arrays, 4 · columns² bytes,
+ * which are collected as others are; `using` gives them up at once. Adding rows needs `init()`.
  */
 export class Gram {
   /** The number of inputs of the layer. */
@@ -61,6 +55,7 @@ export class Gram {
   #squares: Float64Array;
   #staged = new Float32Array(0);
   #numStaged = 0;
+  #isDisposed = false;
 
   /**
    * @param columns - The number of inputs of the layer; at most 32768 unless `normsOnly`.
@@ -94,6 +89,7 @@ export class Gram {
 
   /** Gives the mean of each column. */
   mean(): Float32Array {
+    this.#checkLive();
     return Float32Array.from(this.#columnSums, (sum) => sum / Math.max(1, this.#rows));
   }
 
@@ -110,16 +106,16 @@ export class Gram {
    *
    * @throws {@link ArgumentError} when it is not, or when a value is NaN or infinite.
    */
-  add(x: Float32Array): this {
-    checkFloats("x", x);
+  add(x: Floats): this {
+    const floats = checkFloats("x", x);
     if (x.length % this.columns !== 0) {
       throw new ArgumentError(`x has ${x.length} elements, not rows of ${this.columns}.`);
     }
     const numRows = x.length / this.columns;
-    this.#addSums(x, numRows);
+    this.#addSums(floats, numRows);
     for (let row = 0; row < numRows;) {
       const count = Math.min(numRows - row, rowsOfRun - this.#numStaged);
-      this.#stage(x.subarray(row * this.columns, (row + count) * this.columns), count);
+      this.#stage(floats.subarray(row * this.columns, (row + count) * this.columns), count);
       row += count;
     }
     return this;
@@ -130,9 +126,9 @@ export class Gram {
    *
    * @throws {@link ArgumentError} when they do not fit the window or this Gram, or a value is NaN or infinite.
    */
-  addConv(x: Float32Array, shape: readonly number[], window: ConvWindow): this {
-    checkFloats("x", x);
-    const { images, geometry, offset, stride } = convGeometry(x, shape, window);
+  addConv(x: Floats, shape: readonly number[], window: ConvWindow): this {
+    const floats = checkFloats("x", x);
+    const { images, geometry, offset, stride } = convGeometry(floats, shape, window);
     const { columns } = geometry;
     if (columns !== this.columns) {
       throw new ArgumentError(`The convolution has ${columns} columns, this Gram ${this.columns}.`);
@@ -143,7 +139,7 @@ export class Gram {
     const size = geometry.channels * geometry.height * geometry.width;
     for (let image = 0; image < images; ++image) {
       const start = image * stride + offset;
-      this.#addPlaces(x.subarray(start, start + size), geometry, places, step);
+      this.#addPlaces(floats.subarray(start, start + size), geometry, places, step);
     }
     return this;
   }
@@ -241,7 +237,22 @@ export class Gram {
     return gram;
   }
 
+  /** Gives the memory up: whatever is asked of this Gram later, except its `columns` and `rows`, is an ArgumentError. */
+  [Symbol.dispose](): void {
+    this.#isDisposed = true;
+    this.#sums = new Float32Array(0);
+    this.#columnSums = new Float64Array(0);
+    this.#squares = new Float64Array(0);
+    this.#staged = new Float32Array(0);
+    this.#numStaged = 0;
+  }
+
+  #checkLive(): void {
+    if (this.#isDisposed) throw new ArgumentError("This Gram has been disposed of.");
+  }
+
   #addSums(x: Float32Array, numRows: number): void {
+    this.#checkLive();
     const { columns } = this;
     const sums = this.#columnSums;
     const squares = this.#squares;
@@ -273,6 +284,7 @@ export class Gram {
   }
 
   #flush(): void {
+    this.#checkLive();
     if (this.#numStaged === 0) return;
     this.#accumulate(this.#staged.subarray(0, this.#numStaged * this.columns));
     this.#numStaged = 0;

@@ -1,10 +1,11 @@
 /** Least squares on the weights of layers whose inputs are known. */
 import { ArgumentError } from "../base/errors.js";
-import { checkFloats, checkInteger, checkKeys, checkObject, show } from "../base/options.js";
+import { checkInteger, checkKeys, checkObject, show } from "../base/options.js";
 import { checkShape } from "../base/shape.js";
 import { copyOut, withScratch, type Scratch } from "../core/heap.js";
 import { unwrap } from "../core/load.js";
 import type { CoreLayer, CoreLayerFit, CoreModule, CoreScheme, HeapBytes } from "../core/types.js";
+import { checkFloats, type Floats } from "./floats.js";
 import { Gram } from "./gram.js";
 import { sharing } from "./scheme.js";
 import type { QuantizedTensor } from "./tensor.js";
@@ -25,7 +26,7 @@ export interface LayerOptions {
 /** The options of {@link refit}. */
 export interface RefitOptions extends LayerOptions {
   /** The sums Σ x x̂ᵀ, [columns, columns], where the inputs changed from x to x̂ and `gram` is of x̂. */
-  crossSums?: Float32Array;
+  crossSums?: Floats;
 }
 
 /** The error of a layer's outputs, as means over the inputs that were seen. */
@@ -66,7 +67,6 @@ export function checkGram(value: unknown, layer: CoreLayer): Gram {
 
 /** Gives the rows (outputs) and columns (inputs) of weights; throws an ArgumentError for a wrong shape. */
 export function layerOf(w: Float32Array, shapeOption: unknown, outputAxis: unknown): CoreLayer {
-  checkFloats("weights", w);
   const shape = checkShape(shapeOption, w.length);
   if (shape.length < 2) {
     throw new ArgumentError(`shape is ${show(shape)}; a layer has outputs and inputs.`);
@@ -78,11 +78,18 @@ export function layerOf(w: Float32Array, shapeOption: unknown, outputAxis: unkno
 
 const layerKeys = ["shape", "outputAxis", "gram", "damping"] as const;
 
-function checkLayer(w: Float32Array, options: unknown, more: readonly string[] = []) {
+function checkLayer(w: Floats, options: unknown, more: readonly string[] = []) {
+  const weights = checkFloats("weights", w);
   const given = checkObject("options", options);
   checkKeys("options", given, [...layerKeys, ...more]);
-  const layer = layerOf(w, given.shape, given.outputAxis);
-  return { given, layer, gram: checkGram(given.gram, layer), damping: checkDamping(given.damping) };
+  const layer = layerOf(weights, given.shape, given.outputAxis);
+  return {
+    given,
+    weights,
+    layer,
+    gram: checkGram(given.gram, layer),
+    damping: checkDamping(given.damping),
+  };
 }
 
 const momentsOf = (scratch: Scratch, gram: Gram) => ({
@@ -160,14 +167,14 @@ function quantizedOf(
  * @returns The fitted weights, of the same shape.
  * @throws {@link ArgumentError} when the parts do not fit together; {@link OutOfMemoryError}.
  */
-export function refit(w: Float32Array, mask: Uint8Array, options: RefitOptions): Float32Array {
-  const { given, layer, gram, damping } = checkLayer(w, options, ["crossSums"]);
+export function refit(w: Floats, mask: Uint8Array, options: RefitOptions): Float32Array {
+  const { given, weights: floats, layer, gram, damping } = checkLayer(w, options, ["crossSums"]);
   if (!(mask instanceof Uint8Array) || mask.length !== w.length) {
     throw new ArgumentError(`mask must be a Uint8Array of ${w.length} elements, as the weights.`);
   }
   const cross = given.crossSums === undefined ? [] : [checkFloats("crossSums", given.crossSums)];
   return withScratch((core, scratch) => {
-    const weights = scratch.copyIn(w);
+    const weights = scratch.copyIn(floats);
     const crossSums = cross.map((sums) => scratch.copyIn(sums))[0];
     unwrap(
       core.fitLayer({
@@ -186,19 +193,19 @@ export function refit(w: Float32Array, mask: Uint8Array, options: RefitOptions):
  * @throws {@link ArgumentError} when the parts do not fit together.
  */
 export function layerError(
-  w: Float32Array,
-  approximation: Float32Array,
+  w: Floats,
+  approximation: Floats,
   options: Omit<LayerOptions, "damping">,
 ): LayerError {
-  const { layer, gram } = checkLayer(w, options);
-  checkSameLength(w, approximation);
+  const { weights, layer, gram } = checkLayer(w, options);
+  const other = checkApproximation(weights, approximation);
   return withScratch((core, scratch) => {
     const { squaredError: error, power } = unwrap(
       core.layerError({
         ...layer,
         ...momentsOf(scratch, gram),
-        weights: scratch.copyIn(w),
-        approximation: scratch.copyIn(approximation),
+        weights: scratch.copyIn(weights),
+        approximation: scratch.copyIn(other),
       }),
     );
     return { error, power, relative: power > 0 ? error / power : 0 };
@@ -213,21 +220,21 @@ export function layerError(
  * @throws {@link ArgumentError} when the parts do not fit together.
  */
 export function biasCorrection(
-  w: Float32Array,
-  approximation: Float32Array,
+  w: Floats,
+  approximation: Floats,
   options: Omit<LayerOptions, "damping"> & { changed?: Gram },
 ): Float32Array {
-  const { given, layer, gram } = checkLayer(w, options, ["changed"]);
-  checkSameLength(w, approximation);
+  const { given, weights, layer, gram } = checkLayer(w, options, ["changed"]);
+  const other = checkApproximation(weights, approximation);
   const changed = given.changed === undefined ? gram : checkGram(given.changed, layer);
   return withScratch((core, scratch) => {
     const out = scratch.allocate(layer.rows * Float32Array.BYTES_PER_ELEMENT);
     unwrap(
       core.biasCorrection({
         ...layer,
-        weights: scratch.copyIn(w),
+        weights: scratch.copyIn(weights),
         mean: scratch.copyIn(gram.mean()),
-        approximation: scratch.copyIn(approximation),
+        approximation: scratch.copyIn(other),
         approximateMean: scratch.copyIn(changed.mean()),
         out,
       }),
@@ -236,9 +243,9 @@ export function biasCorrection(
   });
 }
 
-function checkSameLength(w: Float32Array, approximation: Float32Array): void {
-  checkFloats("approximation", approximation);
-  if (approximation.length === w.length) return;
+function checkApproximation(w: Float32Array, value: unknown): Float32Array {
+  const approximation = checkFloats("approximation", value);
+  if (approximation.length === w.length) return approximation;
   throw new ArgumentError(
     `approximation has ${approximation.length} elements, the weights have ${w.length}.`,
   );

@@ -2,7 +2,6 @@
 import { ArgumentError } from "../base/errors.js";
 import {
   checkBoolean,
-  checkFloats,
   checkInteger,
   checkKeys,
   checkObject,
@@ -10,10 +9,12 @@ import {
   optional,
   show,
 } from "../base/options.js";
+import { isA } from "../base/tags.js";
 import { checkAxis, checkShape, maxDimension } from "../base/shape.js";
 import { copyOut, withScratch } from "../core/heap.js";
 import { unwrap } from "../core/load.js";
 import type { CoreMask, CoreScheme } from "../core/types.js";
+import { checkFloats, type Floats } from "./floats.js";
 import type { Gram } from "./gram.js";
 import { checkDamping, checkGram, fitLayer, layerOf, type FitRequest } from "./layers.js";
 import type { QuantizeOptions } from "./quantize.js";
@@ -80,7 +81,7 @@ export interface PruneOptions {
   /** The seed of the random methods, 0 by default; the same seed gives the same mask everywhere. */
   seed?: number;
   /** A factor for each element: "magnitude" compares |x · importance| instead of |x|. */
-  importance?: Float32Array;
+  importance?: Floats;
   /**
    * The library whose counts are taken, "torch" by default. With "tfmot" the number that stays is rounded instead of
    * the number that goes, and ties at the threshold stay.
@@ -335,20 +336,20 @@ function pruneLayer(w: Float32Array, method: PruneMethod, given: Given): PrunedA
  * @param x - The values, in row-major order of `shape`; they are not changed.
  * @throws {@link ArgumentError} for a wrong option, or one of another method; {@link OutOfMemoryError}.
  */
-export function prune(x: Float32Array, options: PruneOptions): PrunedArray {
-  checkFloats("x", x);
+export function prune(x: Floats, options: PruneOptions): PrunedArray {
+  const floats = checkFloats("x", x);
   const given = checkObject("options", options);
   const method = checkOneOf("method", given.method, pruneMethods);
   checkKeys(`options of method "${method}"`, given, keysOf[method]);
   if (method === "wanda" || method === "sparsegpt" || method === "obc") {
-    return pruneLayer(x, method, given);
+    return pruneLayer(floats, method, given);
   }
   if (method === "mask" || method === "identity") {
     optional(given.shape, (shape) => checkShape(shape, x.length));
     const all = method === "identity" ? new Uint8Array(x.length).fill(1) : undefined;
-    return maskValues(x, checkMask(given.mask ?? all, x.length));
+    return maskValues(floats, checkMask(given.mask ?? all, x.length));
   }
-  return pruneByPattern(x, method, given);
+  return pruneByPattern(floats, method, given);
 }
 
 /** The options of {@link pruneGlobal}. */
@@ -371,11 +372,8 @@ export interface GlobalPruneOptions {
  * @returns One result for each array, in order.
  * @throws {@link ArgumentError} for a wrong option; {@link OutOfMemoryError}.
  */
-export function pruneGlobal(
-  arrays: readonly Float32Array[],
-  options: GlobalPruneOptions,
-): PrunedArray[] {
-  if (!Array.isArray(arrays)) throw new ArgumentError("arrays must be an array of Float32Arrays.");
+export function pruneGlobal(arrays: readonly Floats[], options: GlobalPruneOptions): PrunedArray[] {
+  if (!Array.isArray(arrays)) throw new ArgumentError("arrays must be a list of arrays.");
   const floats = arrays.map((array, i) => checkFloats(`arrays[${i}]`, array));
   const given = checkObject("options", options);
   checkKeys("options", given, ["method", "amount", "sparsity", "seed", "masks"]);
@@ -434,9 +432,7 @@ const lampScores = (arrays: readonly Float32Array[]): Float32Array =>
 /** Tells whether a value is a result of {@link prune}: values with a mask of the same length. */
 export function isPruned(value: unknown): value is PrunedArray {
   const { values, mask } = (value ?? {}) as Partial<PrunedArray>;
-  return (
-    values instanceof Float32Array && mask instanceof Uint8Array && mask.length === values.length
-  );
+  return isA(values, "Float32Array") && isA(mask, "Uint8Array") && mask?.length === values?.length;
 }
 
 /**

@@ -9,11 +9,12 @@ import {
   type OptionsOf,
 } from "../base/option-table.js";
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
-import { checkFloats, checkKeys, checkObject } from "../base/options.js";
+import { checkKeys, checkObject } from "../base/options.js";
 import { checkShape, elementsOf } from "../base/shape.js";
 import { copyOut, withScratch } from "../core/heap.js";
 import { unwrap } from "../core/load.js";
 import type { CoreErrorStats, CoreScheme } from "../core/types.js";
+import { checkFloats, type Floats } from "./floats.js";
 import type { Gram } from "./gram.js";
 import { checkDamping, checkGram, fitLayer, layerOf } from "./layers.js";
 import { schemeOf, sharing } from "./scheme.js";
@@ -86,8 +87,8 @@ const tensorKeys = ["type", "shape", "axis", "blockSize", "data", "scale", "zero
  * @throws {@link ArgumentError} for a wrong option, or a NaN or an infinity unless `nonFinite` is "zero";
  *   {@link UnsupportedError} for a type that is known but not built yet; {@link OutOfMemoryError}.
  */
-export function quantize(x: Float32Array, options: QuantizeOptions): QuantizedTensor {
-  checkFloats("x", x);
+export function quantize(x: Floats, options: QuantizeOptions): QuantizedTensor {
+  const floats = checkFloats("x", x);
   for (const key of laterQuantizeKeys) {
     if (key in checkObject("options", options)) {
       throw new UnsupportedError(`Option "${key}" is not supported yet.`);
@@ -95,17 +96,17 @@ export function quantize(x: Float32Array, options: QuantizeOptions): QuantizedTe
   }
   const given = checkOptions("options", options, quantizeOptions);
   const { type, nonFinite } = given;
-  const shape = checkShape(given.shape ?? [x.length], x.length);
+  const shape = checkShape(given.shape ?? [floats.length], floats.length);
   const isSymmetric = given.symmetric ?? isSymmetricByDefault(type);
   const scheme = schemeOf(type, given, shape.length, isSymmetric, nonFinite);
-  if (given.gram !== undefined) return quantizeLayer(x, given, shape, scheme);
+  if (given.gram !== undefined) return quantizeLayer(floats, given, shape, scheme);
   for (const key of feedbackKeys) {
     if (given[key] !== undefined) throw new ArgumentError(`Option "${key}" needs a gram.`);
   }
 
   return withScratch((core, scratch) => {
-    const input = scratch.copyIn(x);
-    const parts = unwrap(core.quantize(input.ptr, x.length, shape, scheme));
+    const input = scratch.copyIn(floats);
+    const parts = unwrap(core.quantize(input.ptr, floats.length, shape, scheme));
     const data = toCodes(type, copyOut(core, parts.codes));
     const scale = new Float32Array(copyOut(core, parts.scales).buffer);
     const zeroPoint =
@@ -182,15 +183,15 @@ export function dequantize(tensor: QuantizedTensor): Float32Array {
 }
 
 /** Says how far `b` is from `a`; throws an ArgumentError when the lengths differ. */
-export function compareArrays(a: Float32Array, b: Float32Array): ErrorStats {
-  checkFloats("a", a);
-  checkFloats("b", b);
+export function compareArrays(a: Floats, b: Floats): ErrorStats {
+  const original = checkFloats("a", a);
+  const other = checkFloats("b", b);
   if (a.length !== b.length) {
     throw new ArgumentError(`The arrays differ in length: ${a.length} and ${b.length}.`);
   }
   return withScratch((core, scratch) => {
-    const first = scratch.copyIn(a);
-    const second = scratch.copyIn(b);
+    const first = scratch.copyIn(original);
+    const second = scratch.copyIn(other);
     const stats: CoreErrorStats = unwrap(core.errorStats(first.ptr, second.ptr, a.length));
     const { sqnr, maxAbsError, meanAbsError, cosine, sparsity } = stats;
     return { sqnr, maxAbsError, meanAbsError, cosine, sparsity };

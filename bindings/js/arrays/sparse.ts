@@ -1,17 +1,11 @@
 /** Sparse forms: arrays without their zeros. */
 import { ArgumentError } from "../base/errors.js";
-import {
-  checkFloats,
-  checkInteger,
-  checkKeys,
-  checkObject,
-  checkOneOf,
-  show,
-} from "../base/options.js";
+import { checkInteger, checkKeys, checkObject, checkOneOf, show } from "../base/options.js";
 import { checkShape, elementsOf, maxDimension } from "../base/shape.js";
 import { copyOut, withScratch } from "../core/heap.js";
 import { unwrap } from "../core/load.js";
 import type { CoreSparseShape } from "../core/types.js";
+import { checkFloats, type Floats } from "./floats.js";
 
 /** The names of all sparse forms. */
 export const sparseFormats = ["csr", "csc", "coo", "bsr", "bitmask", "n:m", "2:4"] as const;
@@ -132,13 +126,13 @@ const indexArray = ({ form, rows, columns, blockColumns }: CoreSparseShape) => {
  * @throws {@link ArgumentError} for a wrong option, or an array that breaks the pattern n:m; {@link
  *   OutOfMemoryError}.
  */
-export function toSparse(x: Float32Array, options: SparseOptions): SparseArray {
-  checkFloats("x", x);
+export function toSparse(x: Floats, options: SparseOptions): SparseArray {
+  const floats = checkFloats("x", x);
   const given = checkObject("options", options);
   checkKeys("options", given, optionKeys);
   const { format, shape, core: sparse } = checkSparse(given, x.length);
   return withScratch((core, scratch) => {
-    const parts = unwrap(core.toSparse(sparse, scratch.copyIn(x)));
+    const parts = unwrap(core.toSparse(sparse, scratch.copyIn(floats)));
     const bytes = (part: keyof typeof parts) => copyOut(core, parts[part]);
     const numbers = (part: "pointers" | "indices") => new Uint32Array(bytes(part).buffer);
     const hasPointers = sparse.form === "csr" || sparse.form === "csc" || sparse.form === "bsr";
@@ -234,8 +228,8 @@ export interface SparseSizeOptions {
  *
  * @throws {@link ArgumentError} for a wrong option.
  */
-export function bestSparse(x: Float32Array, options: SparseSizeOptions = {}): SparseSizes {
-  checkFloats("x", x);
+export function bestSparse(x: Floats, options: SparseSizeOptions = {}): SparseSizes {
+  const floats = checkFloats("x", x);
   const given = checkObject("options", options);
   checkKeys("options", given, ["shape", "bytesPerValue"]);
   const shape = checkShape(given.shape ?? [x.length], x.length);
@@ -254,7 +248,7 @@ export function bestSparse(x: Float32Array, options: SparseSizeOptions = {}): Sp
     "2:4": { form: "n:m", ...plain, n: 2, m: 4 },
   };
   const found = withScratch((core, scratch) => {
-    const values = scratch.copyIn(x);
+    const values = scratch.copyIn(floats);
     return Object.entries(forms).flatMap(([name, form]): [string, number][] => {
       const { count } = unwrap(core.numEntries(form, values));
       const fits = form.form !== "n:m" || count > 0;

@@ -70,11 +70,12 @@ const otherNames: Readonly<Record<string, QuantizedType>> = {
 /** Gives `value` when it is a number type; throws an ArgumentError with a suggestion, or an UnsupportedError. */
 export function checkType(name: string, value: unknown): QuantizedType {
   const isKnown = quantizedTypes.includes(value as QuantizedType);
-  if (typeof value === "string" && !isKnown && notYet.test(value)) {
+  if (typeof value !== "string" || isKnown) return checkOneOf(name, value, quantizedTypes);
+  const inOtherCase = quantizedTypes.find((type) => type.toLowerCase() === value.toLowerCase());
+  if (inOtherCase === undefined && notYet.test(value)) {
     throw new UnsupportedError(`${name} is ${show(value)}, which is not supported yet.`);
   }
-  if (typeof value !== "string" || isKnown) return checkOneOf(name, value, quantizedTypes);
-  const meant = Object.hasOwn(otherNames, value) ? otherNames[value]! : value;
+  const meant = inOtherCase ?? (Object.hasOwn(otherNames, value) ? otherNames[value]! : value);
   throw new ArgumentError(
     `${name} is ${show(value)}; it must be one of ${list(quantizedTypes)}.` +
       suggestion(meant, quantizedTypes),

@@ -73,12 +73,6 @@ export function checkInteger(name: string, value: unknown, min: number, max: num
   throw wrong(name, value, `a whole number from ${min} to ${max}`);
 }
 
-/** Gives `value` when it is a Float32Array; throws an ArgumentError otherwise. */
-export function checkFloats(name: string, value: unknown): Float32Array {
-  if (value instanceof Float32Array) return value;
-  throw wrong(name, value, "a Float32Array");
-}
-
 /** Gives `check(value)`, or undefined when the option is not given. */
 export function optional<T>(value: unknown, check: (value: unknown) => T): T | undefined {
   return value === undefined ? undefined : check(value);

@@ -71,8 +71,8 @@ export type FileSystemWritableFileStream = Platform<
   { seek(position: number): Promise<void>; truncate(size: number): Promise<void> }
 >;
 
-/** An array of float16 numbers, in engines that have one. */
-export type Float16Array = Platform<"Float16Array", never>;
+/** An array of float16 numbers, in engines that have one; elsewhere another array of numbers stands for it. */
+export type Float16Array = Platform<"Float16Array", Float32Array>;
 
 /** A compiled WebAssembly binary. */
 export type WebAssemblyModule = typeof globalThis extends {
@@ -80,3 +80,10 @@ export type WebAssemblyModule = typeof globalThis extends {
 }
   ? T
   : object;
+
+declare global {
+  interface SymbolConstructor {
+    /** Names the method that `using` calls; newer libraries declare it in the same way. */
+    readonly dispose: unique symbol;
+  }
+}

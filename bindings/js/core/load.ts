@@ -137,7 +137,7 @@ export async function loadCore(options: InitOptions = {}): Promise<CoreModule> {
 }
 
 /** Gives a worker's core, made from the module that its pool has compiled. */
-export const loadCompiled = (module: WebAssembly.Module): Promise<CoreModule> =>
+export const loadCompiled = (module: WebAssemblyModule): Promise<CoreModule> =>
   load(() => Promise.resolve(module));
 
 /**

@@ -17,7 +17,7 @@ const nameWidth = 44;
 const numWorst = 3;
 const defaultRows = 20;
 
-/** How much of a report is shown. */
+/** The extent of a report that is shown. */
 export interface TextOptions {
   /** The table's rows at most: the largest tensors come first then. 20 by default; Infinity for all. */
   maxRows?: number;
@@ -165,7 +165,10 @@ function rowOf(tensor: ReportedTensor): string[] {
   ];
 }
 
-/** Makes a report of `shrink` or `compare` a summary and a table for people; a {@link Plan}, which has no errors, too. */
+/**
+ * Makes a report of `shrink` or `compare` a summary and a table for people; a {@link Plan}, which has no errors,
+ * too.
+ */
 export function formatReport(report: Report, options: TextOptions = {}): string {
   const changed = report.tensors.filter(isOther);
   const unchanged = report.tensors.filter((tensor) => !isOther(tensor));

@@ -6,7 +6,7 @@ import type { Context, Outcome } from "./command.js";
 import { failureOf, messageOf } from "./failure.js";
 import { UsageError } from "./usage-error.js";
 
-/** What was found of one model. */
+/** The result for one model. */
 export interface ModelOutcome {
   /** All of it, for one model alone. */
   text: string;

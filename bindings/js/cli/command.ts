@@ -1,14 +1,14 @@
-/** What a command is: a row of the table of commands, and what its `run` gets and gives. */
+/** Commands: a row of their table, and the arguments and result of its `run`. */
 import type { Progress } from "../base/meter.js";
 import type { OptionName, OptionValues } from "./options.js";
 
-/** What stands behind a command. */
+/** An operand, which stands behind a command. */
 export interface Operand {
   /** In help: <name>. */
   name: string;
   /** "one", at least one ("many"), or at most one ("optional"). */
   count: "one" | "many" | "optional";
-  /** What completion offers: paths, the names of commands, or these words. */
+  /** The words that completion offers: paths, the names of commands, or these. */
   completes: "path" | "command" | readonly string[];
 }
 
@@ -32,7 +32,7 @@ export interface Invocation {
   values: OptionValues;
 }
 
-/** What a running command has. */
+/** The surroundings of a running command. */
 export interface Context {
   /** Aborted at an interrupt. */
   signal: AbortSignal;
@@ -45,12 +45,12 @@ export interface Context {
   commands: readonly Command[];
 }
 
-/** What a command found. */
+/** The result of a command. */
 export interface Outcome {
   /** For people. */
   text: string;
   /** For programs, with --json. */
   json: object;
-  /** Whether a part of the work failed, as one of several models: exit code 1. */
+  /** True when a part of the work failed, as one of several models: exit code 1. */
   hasFailed?: boolean;
 }

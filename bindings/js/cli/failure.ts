@@ -8,7 +8,7 @@ export interface Failure {
   code: ErrorCode | "usage" | "interrupted";
   message: string;
   tensor?: string;
-  /** Where in the model's file, in bytes. */
+  /** The place in the model's file, in bytes. */
   offset?: number;
 }
 

@@ -58,7 +58,7 @@ export function optionsByGroup(command: Command): [OptionGroup, OptionName[]][] 
 export const synopsis = ({ name, operands }: Command): string =>
   ["modelshrink", name, ...operands.map(operandText), "[options]"].join(" ");
 
-/** What a model is, and what exit codes say: the same for all commands. */
+/** The words on models and exit codes, the same for all commands. */
 export const generalNotes = [
   "A model is a file, a folder, an index (model.safetensors.index.json, model.json, the first of several .gguf) " +
     "or an http(s) URL of one; the other files are found beside it. - is a model of one file on standard input, " +

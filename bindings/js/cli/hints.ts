@@ -1,4 +1,4 @@
-/** What a user may do next. */
+/** Hints at a user's next step. */
 import { visible } from "../base/visible.js";
 import type { Report } from "../models/types.js";
 import { isUrl, standardStream } from "./outputs.js";

@@ -8,7 +8,7 @@ import { parseCommand } from "./parse.js";
 import { Terminal } from "./terminal.js";
 import { UsageError } from "./usage-error.js";
 
-/** What the command's end tells a script. */
+/** The exit codes, which tell scripts how the command ended. */
 export const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
 async function version(): Promise<string> {
@@ -16,7 +16,7 @@ async function version(): Promise<string> {
   return (JSON.parse(manifest) as { version: string }).version;
 }
 
-/** Whether the words ask for JSON, even where they make no command. */
+/** Tells whether the words ask for JSON, even where they make no command. */
 function asksForJson(words: readonly string[]): boolean {
   const end = words.indexOf("--");
   return words.slice(0, end < 0 ? undefined : end).includes("--json");

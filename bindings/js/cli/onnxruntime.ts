@@ -1,4 +1,4 @@
-/** What commands that run a model need: the user's onnxruntime, and the samples of --inputs. */
+/** The needs of commands that run a model: the user's onnxruntime, and the samples of --inputs. */
 import { checkOrt, inputNamesOf, type Feeds, type OrtModule } from "../runtime/session.js";
 import type { Source } from "../files/source.js";
 import type { OptionValues } from "./options.js";
@@ -58,7 +58,7 @@ function imageOptionsFrom({ resize, channels: kind, mean, std, layout }: OptionV
   return { image: isGiven ? image : undefined, defaultImage: image };
 }
 
-/** What runs a model, and what it is run on. */
+/** Gives the runtime and the samples that a model is run on. */
 export interface Runtime {
   ort: OrtModule;
   inputs: AsyncIterable<Feeds>;

@@ -1,4 +1,4 @@
-/** What an option of the command line is. */
+/** Options of the command line, a row each. */
 
 /** An option as a user meets it. */
 export interface OptionRow {
@@ -8,9 +8,9 @@ export interface OptionRow {
   group: OptionGroup;
   /** The letter of its short form. */
   short?: string;
-  /** What stands for the value in help, such as "<path>". */
+  /** The placeholder of the value in help, such as "<path>". */
   value?: string;
-  /** What completion offers as a value: these words, paths, or the names of recipes and paths. */
+  /** The values that completion offers: these words, paths, or the names of recipes and paths. */
   completes?: readonly string[] | "path" | "recipe";
   /** A sentence, or several. Completion shows its first clause. */
   sentence: string;

@@ -146,7 +146,7 @@ export type OptionName = OwnName | keyof typeof ownRecipeOptions | Kebab<keyof R
 
 type ValueOf<Kind> = Kind extends "flag" ? boolean : string;
 
-/** What a command line gives for options; absent where it gives nothing. */
+/** The values of options on a command line; absent where it has none. */
 export type OptionValues = RecipeValues & {
   [Name in OwnName]?: ValueOf<(typeof table)[Name]["kind"]>;
 };

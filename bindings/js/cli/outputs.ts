@@ -1,16 +1,16 @@
-/** Where outputs go: names beside the models, a folder for several, and names that clash. */
+/** The places of outputs: names beside the models, a folder for several, and names that clash. */
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { mainFileExtensions } from "../base/formats.js";
 import { visible } from "../base/visible.js";
 import { UsageError } from "./usage-error.js";
 
-/** What an operand or -o calls standard input or output. */
+/** The name of standard input or output for an operand or -o. */
 export const standardStream = "-";
 
 export const isUrl = (model: string): boolean => /^https?:\/\//i.test(model);
 
-/** Whether there is a folder at `path`. */
+/** Tells whether there is a folder at `path`. */
 export async function isFolder(path: string): Promise<boolean> {
   return stat(path).then(
     (it) => it.isDirectory(),
@@ -21,7 +21,7 @@ export async function isFolder(path: string): Promise<boolean> {
 /** Behind a GGUF split's name, which has to stay at the end. */
 const splitSuffix = /-\d{5}-of-\d{5}$/;
 
-/** Whether a main file of this name has the model's folder to itself. */
+/** Tells whether a main file of this name has the model's folder to itself. */
 const isUsualIndex = (name: string) => /^model(\.\w+)*\.json$/i.test(name);
 
 /**

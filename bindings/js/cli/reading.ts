@@ -31,7 +31,7 @@ export async function sourceOf(operand: string, { signal }: Context): Promise<So
   return operand === standardStream ? readStandardInput(process.stdin, signal) : operand;
 }
 
-/** How much of a table is shown. */
+/** The extent of a table that is shown. */
 export const textOptions = ({ all }: OptionValues): TextOptions =>
   all ? { maxRows: Infinity } : { more: "--all shows them" };
 
@@ -62,7 +62,7 @@ export async function calibrationFor(
   return { calibration: await calibrate(source, { ...runtime, signal }) };
 }
 
-/** What `shrink` would do with one model; `where`: where it would write, if that is known. */
+/** Plans one model; `where` is the place that shrink would write to, if it is known. */
 export async function planModel(
   model: string,
   recipe: Recipe,

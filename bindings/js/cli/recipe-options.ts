@@ -89,7 +89,7 @@ export const plainRecipeOptions: Readonly<Record<string, OptionRow>> = Object.fr
 /** The values of those options: true for a flag, and text otherwise. */
 export type PlainValues = { [Key in Kebab<keyof Recipe>]?: string | boolean };
 
-/** What the command line gives for a recipe. */
+/** The values for a recipe on the command line. */
 export interface RecipeValues extends PlainValues {
   recipe?: string;
   prune?: string;
@@ -98,7 +98,7 @@ export interface RecipeValues extends PlainValues {
   rule?: string[];
 }
 
-/** What help says of recipes, as paragraphs. */
+/** The paragraphs of help on recipes. */
 export function recipeNotes(): string[] {
   const names = Object.entries(presets).map(
     ([name, { description }]) => `  ${name.padEnd(8)} ${description}`,

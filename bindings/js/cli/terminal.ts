@@ -1,4 +1,4 @@
-/** What the command shows, and where: results, errors, progress. */
+/** The command's output: results, errors, progress, each on its stream. */
 import type { Writable } from "node:stream";
 import { visible } from "../base/visible.js";
 import { failureOf, messageOf } from "./failure.js";
@@ -21,7 +21,7 @@ export interface Display {
 
 const styles = { bold: 1, red: 31, yellow: 33 } as const;
 
-/** Whether a stream is a terminal that shows colors, and the user wants them (no-color.org). */
+/** Tells whether a stream is a terminal that shows colors, and the user wants them (no-color.org). */
 function hasColors({ isTTY }: Stream, env: NodeJS.ProcessEnv): boolean {
   return isTTY === true && !env.NO_COLOR && env.TERM !== "dumb";
 }
@@ -83,7 +83,7 @@ export class Terminal {
     this.#errors.write(`${paint("red", "modelshrink:")} ${text}\n`);
   };
 
-  /** Why the command failed: a line on standard error, and with --json data on standard output. */
+  /** Shows why the command failed: a line on standard error, and with --json data on standard output. */
   fail(error: unknown, advice = ""): void {
     this.complain(messageOf(error));
     if (advice) this.#errors.write(`${advice}\n`);

@@ -22,7 +22,7 @@ import { UsageError } from "./usage-error.js";
 
 const enoughWorkers = 4;
 
-/** How many threads: what --workers says, or a few; one core is for the system's reads and writes. */
+/** Gives the number of threads: that of --workers, or a few; one core is for the system's reads and writes. */
 function workersFrom({ workers }: OptionValues): number {
   if (workers === undefined) {
     return Math.max(1, Math.min(availableParallelism() - 1, enoughWorkers));

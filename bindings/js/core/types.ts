@@ -1,7 +1,7 @@
 /**
- * The WASM module as Embind exposes it (bindings/wasm/module.cc), and nothing more. Everything here is internal: errors
- * come back as values (`CoreError`), bytes as places in the heap. A call in the wrong order, or with a number that makes
- * no sense, is an "ArgumentError" as well.
+ * The WASM module as Embind exposes it (bindings/wasm/module.cc), and nothing more. Everything here is internal:
+ * errors come back as values (`CoreError`), bytes as places in the heap. A call in the wrong order, or with a
+ * number that makes no sense, is an "ArgumentError" as well.
  */
 import type {
   CoreBiasRequest,
@@ -37,7 +37,7 @@ export type CoreResult<T> = T | CoreError;
 /** The result of what gives nothing. */
 export type CoreDone = CoreResult<Record<string, never>>;
 
-/** What a model that is being read asks for. */
+/** A request of a model that is being read. */
 export type CoreRequest = CoreOpenRequest | Extract<CoreStep, { kind: "read" | "done" }>;
 
 /** Anything that is advanced by steps: `next()`, and after a "read" step `input()` and `feed()`. */
@@ -56,7 +56,9 @@ export interface CoreModel extends CoreSteps<CoreRequest> {
   info(): CoreResult<CoreModelInfo>;
   /** Plans an output; `specs` has one for each tensor of info(). */
   plan(specs: CoreTensorSpec[], options: CoreWriteOptions): CoreResult<CorePlan>;
-  /** Looks at the weights of the tensors of these numbers, from all of which together the fraction `sparsity` goes. */
+  /**
+   * Looks at the weights of the tensors of these numbers, from all of which together the fraction `sparsity` goes.
+   */
   survey(
     tensors: number[],
     allocation: "global" | "lamp",
@@ -64,7 +66,7 @@ export interface CoreModel extends CoreSteps<CoreRequest> {
   ): CoreResult<CoreSurvey>;
 }
 
-/** What will be written of a model: decisions, and where each byte goes. */
+/** The plan of an output: decisions, and the place of each byte. */
 export interface CorePlan {
   report(): CoreReport;
   /**
@@ -132,7 +134,7 @@ export interface CoreModule {
   toSparse(shape: CoreSparseShape, values: HeapBytes): CoreResult<CoreSparse>;
   /** Writes rows · columns floats to `out`. */
   fromSparse(shape: CoreSparseShape, parts: CoreSparseParts, out: HeapBytes): CoreDone;
-  /** How many entries the form would have. */
+  /** Counts the entries that the form would have. */
   numEntries(shape: CoreSparseShape, values: HeapBytes): CoreResult<CoreEntryCount>;
 
   /** Adds XᵀX to `sums`; x has rows of `columns`. */
@@ -149,7 +151,7 @@ export interface CoreModule {
   fitLayer(request: CoreLayerFit): CoreResult<CoreLayerFitResult>;
   layerError(request: CoreLayerErrorRequest): CoreResult<CoreLayerError>;
   biasCorrection(request: CoreBiasRequest): CoreDone;
-  /** Of `count` floats at `a` and at `b`. */
+  /** Compares `count` floats at `a` with those at `b`. */
   errorStats(a: number, b: number, count: number): CoreResult<CoreErrorStats>;
 
   /** Starts to read a model, whose file begins with `head`, up to 64 bytes. */

@@ -13,7 +13,7 @@ import type { RunOptions } from "./types.js";
 export interface OpenModel {
   core: CoreModule;
   model: CoreModel;
-  /** What the headers say. */
+  /** The structure that the headers describe. */
   readonly info: CoreModelInfo;
   /** The files in the core's order; the main one comes first. */
   files: OpenFile[];

@@ -6,8 +6,8 @@ import { release, type OpenModel } from "./open.js";
 import { callLive } from "./steps.js";
 
 /**
- * Where each byte of the output goes is found out once, when the order is given, and again only when it changes. Lives
- * in the core: to be released.
+ * Where each byte of the output goes is found out once, when the order is given, and again only when it changes.
+ * Lives in the core: to be released.
  */
 export class PlannedOrder {
   readonly #opened: OpenModel;
@@ -26,7 +26,7 @@ export class PlannedOrder {
     return this.#order;
   }
 
-  /** What is planned, without statistics. */
+  /** Gives the plan, without statistics. */
   get report(): CoreReport {
     this.#report ??= callLive(this.#opened.core, () => this.#plan.report());
     return this.#report;
@@ -53,7 +53,7 @@ export class PlannedOrder {
     return callLive(this.#opened.core, () => unwrap(this.#plan.surveyChannels()));
   }
 
-  /** What writes the output. The caller releases it. */
+  /** Makes the run that writes the output. The caller releases it. */
   shrink(): CoreShrink {
     return callLive(this.#opened.core, () => unwrap(this.#plan.shrink()));
   }

@@ -22,7 +22,7 @@ import { checkSparse, countingOrder, withoutZeros } from "./sparse.js";
 import { runSteps, callLive } from "./steps.js";
 import type { Report, WriteOptions, WriteResult, RunOptions } from "./types.js";
 
-/** What makes an order of the tensors that a model has. */
+/** Makes the order for the tensors that a model has. */
 type Chooser = (tensors: readonly CoreTensorInfo[]) => RemarkedOrder;
 
 /** Runs a survey, and gives what `take` finds in it at its end. */
@@ -79,7 +79,10 @@ async function withChannels(
 
 type Running = RunOptions & { workers: number; calibration: Calibration | undefined };
 
-/** Plans what is to be written: the chosen order, with what only the weights can tell, and the name of the main file. */
+/**
+ * Plans what is to be written: the chosen order, with what only the weights can tell, and the name of the main
+ * file.
+ */
 async function complete(
   opened: OpenModel,
   plan: PlannedOrder,

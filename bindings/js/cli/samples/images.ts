@@ -82,7 +82,7 @@ const weights = {
   gray: [[0.299, 0.587, 0.114]],
 } as const;
 
-/** How many channels each kind has. */
+/** The number of channels of each kind. */
 export const channelCount = (channels: ImageOptions["channels"]): number =>
   weights[channels].length;
 

@@ -27,7 +27,7 @@ interface Header {
   type: string;
   dims: number[];
   isFortranOrder: boolean;
-  /** Where the values begin, in bytes. */
+  /** The byte where the values begin. */
   start: number;
 }
 

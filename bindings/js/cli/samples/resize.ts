@@ -7,7 +7,7 @@ export interface Pixels {
   planes: readonly Float32Array[];
 }
 
-/** Which values one value of the result takes, from `first` on, and how much of each. */
+/** The values that one value of the result takes, from `first` on, and the weight of each. */
 interface Taps {
   first: number;
   weights: number[];

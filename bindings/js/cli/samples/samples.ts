@@ -1,4 +1,4 @@
-/** What --inputs names: samples in a file, or in a folder of files. */
+/** The samples that --inputs names: in a file, or in a folder of files. */
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import { UnsupportedError } from "../../base/errors.js";
@@ -11,7 +11,7 @@ import { readJson } from "./json.js";
 import { readNpy, readNpz } from "./npy.js";
 import { readSafetensors } from "./safetensors.js";
 
-/** What the files themselves do not say. */
+/** The facts that the files themselves do not have. */
 export interface SampleOptions {
   /** The input that a file of one array feeds, where it is given. */
   inputName: string | undefined;
@@ -89,7 +89,7 @@ async function filesOf(path: string): Promise<{ path: string; reader: Reader }[]
   return files;
 }
 
-/** Which input files of one array feed. */
+/** Gives the input that files of one array feed. */
 async function targetOf(path: string, options: SampleOptions): Promise<string> {
   const { inputName, inputNames } = options;
   if (inputName !== undefined) return inputName;
@@ -105,7 +105,7 @@ const stemOf = (path: string) => basename(path, extname(path));
 
 type SampleFile = Awaited<ReturnType<typeof filesOf>>[number];
 
-/** Whether files of one array are the inputs of one sample: each is named like an input. */
+/** Tells whether files of one array are the inputs of one sample: each is named like an input. */
 async function isOneSample(files: readonly SampleFile[], options: SampleOptions): Promise<boolean> {
   const areArrays = files.length > 1 && files[0]!.reader.kind === "array";
   if (!areArrays || options.inputName !== undefined) return false;

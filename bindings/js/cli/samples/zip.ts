@@ -29,7 +29,7 @@ interface Entry {
   checksum: number;
   packedSize: number;
   size: number;
-  /** Where its local header is. */
+  /** The byte where its local header begins. */
   offset: number;
 }
 
@@ -82,7 +82,7 @@ class Archive {
   }
 }
 
-/** Where the archive's end record is: its comment reaches to the last byte. */
+/** Gives the byte where the archive's end record begins: its comment reaches to the last byte. */
 function endOf(archive: Archive): number {
   const { length } = archive.bytes;
   const first = Math.max(0, length - endSize - maxCommentSize);
@@ -93,7 +93,7 @@ function endOf(archive: Archive): number {
   throw archive.broken("it has no end record");
 }
 
-/** How many entries the directory has, and where it begins. */
+/** Gives the number of the directory's entries, and the byte where it begins. */
 function directoryOf(archive: Archive): { count: number; offset: number } {
   const end = endOf(archive);
   const [count, offset] = [archive.u16(end + 10), archive.u32(end + 16)];

@@ -333,9 +333,9 @@ function checkExtension(path: string, planned: CoreReport): void {
 }
 
 /**
- * A path, or a file: address, names the output file. An output of several files goes into the path's folder, if the path
- * ends like a model's main file, whose name it then is; otherwise the path is the folder itself. An
- * existing folder, or a path that ends in "/", takes the files by their own names. Missing folders are made.
+ * A path, or a file: address, names the output file. An output of several files goes into the path's folder, if the
+ * path ends like a model's main file, whose name it then is; otherwise the path is the folder itself. An existing
+ * folder, or a path that ends in "/", takes the files by their own names. Missing folders are made.
  */
 export function pathTarget(pathOrUrl: string | URL, isResuming: boolean): Target {
   const path = pathOrUrl instanceof URL ? fileURLToPath(pathOrUrl) : pathOrUrl;

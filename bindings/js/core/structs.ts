@@ -161,10 +161,7 @@ export interface CoreLayerFit extends CoreLayer {
   crossSums?: HeapBytes;
 }
 
-/**
- * What a fit gives beside the weights and the mask: the damping that it needed, and the codes of "feedback" with a
- * scheme.
- */
+/** What a fit gives beside the weights and the mask: the damping that it needed, and the codes of "feedback" with a scheme. */
 export interface CoreLayerFitResult {
   damping?: number;
   codes?: HeapBytes;

@@ -2,14 +2,6 @@
 import { readFile } from "node:fs/promises";
 import { ModelShrinkError } from "../base/errors.js";
 
-/** The default binary's file. */
-export function binaryUrl(simd: boolean): URL {
-  // Each URL is spelled out, so that tools that trace what a server needs see both files.
-  return simd
-    ? new URL("../wasm/modelshrink-simd.wasm", import.meta.url)
-    : new URL("../wasm/modelshrink-baseline.wasm", import.meta.url);
-}
-
 /** Reads and compiles a binary; an "io" error when it cannot be read. */
 export async function compileUrl(url: URL): Promise<WebAssembly.Module> {
   if (url.protocol === "file:") return WebAssembly.compile(await readFile(url));
@@ -18,4 +10,22 @@ export async function compileUrl(url: URL): Promise<WebAssembly.Module> {
     throw new ModelShrinkError(`${url.href} gave HTTP status ${response.status}.`, "io");
   }
   return WebAssembly.compile(await response.arrayBuffer());
+}
+
+/** Reads and compiles the default binary, which lies in the package. */
+export async function compileDefault(simd: boolean): Promise<WebAssembly.Module> {
+  // Each URL is spelled out, so that tools that trace what a server needs see both files.
+  const url = simd
+    ? new URL("../wasm/modelshrink-simd.wasm", import.meta.url)
+    : new URL("../wasm/modelshrink-baseline.wasm", import.meta.url);
+  try {
+    return await compileUrl(url);
+  } catch (cause) {
+    throw new ModelShrinkError(
+      `The core could not be loaded from ${url.href}: ${String(cause)}. Leave modelshrink out of a server's ` +
+        `bundle (Next.js: serverExternalPackages), or call init({ wasm }).`,
+      "io",
+      { cause },
+    );
+  }
 }

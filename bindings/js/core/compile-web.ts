@@ -1,14 +1,6 @@
 /** Compiles the core's binary in browsers, workers and edge runtimes. */
 import { ModelShrinkError } from "../base/errors.js";
 
-/** The default binary's place: beside the bundle that scripts/bundle.mjs makes of this. */
-export function binaryUrl(simd: boolean): URL {
-  // Each URL is spelled out, so that bundlers see both files.
-  return simd
-    ? new URL("./wasm/modelshrink-simd.wasm", import.meta.url)
-    : new URL("./wasm/modelshrink-baseline.wasm", import.meta.url);
-}
-
 /** Fetches and compiles a binary; an "io" error when it cannot be fetched. */
 export async function compileUrl(url: URL): Promise<WebAssembly.Module> {
   const response = await fetch(url);
@@ -19,4 +11,22 @@ export async function compileUrl(url: URL): Promise<WebAssembly.Module> {
   return response.headers.get("content-type") === "application/wasm"
     ? WebAssembly.compileStreaming(response)
     : WebAssembly.compile(await response.arrayBuffer());
+}
+
+/** Fetches and compiles the default binary, beside the bundle that scripts/bundle.mjs makes of this. */
+export async function compileDefault(simd: boolean): Promise<WebAssembly.Module> {
+  // Each URL is spelled out, so that bundlers see both files.
+  const url = simd
+    ? new URL("./wasm/modelshrink-simd.wasm", import.meta.url)
+    : new URL("./wasm/modelshrink-baseline.wasm", import.meta.url);
+  try {
+    return await compileUrl(url);
+  } catch (cause) {
+    throw new ModelShrinkError(
+      `The core could not be loaded from ${url.href}: ${String(cause)}. Copy modelshrink's dist/wasm beside the ` +
+        `bundle (Vite's server: optimizeDeps.exclude), or call init({ wasm }).`,
+      "io",
+      { cause },
+    );
+  }
 }

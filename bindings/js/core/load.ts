@@ -1,5 +1,5 @@
 /** Loads the core, keeps it, and replaces it after a trap. */
-import { binaryUrl, compileUrl } from "#compile";
+import { compileDefault, compileUrl } from "#compile";
 import {
   ArgumentError,
   errorOf,
@@ -70,7 +70,7 @@ function checkOptions({ wasm, simd = "auto" }: InitOptions): void {
 function compile({ wasm, simd = "auto" }: InitOptions): Promise<WebAssembly.Module> {
   if (wasm instanceof WebAssembly.Module) return Promise.resolve(wasm);
   if (wasm === undefined) {
-    return compileUrl(binaryUrl(simd === "auto" ? WebAssembly.validate(simdProbe) : simd));
+    return compileDefault(simd === "auto" ? WebAssembly.validate(simdProbe) : simd);
   }
   if (wasm instanceof URL) return compileUrl(wasm);
   if (wasm instanceof ArrayBuffer || ArrayBuffer.isView(wasm)) return WebAssembly.compile(wasm);

@@ -11,6 +11,7 @@ export default ts.config(
       "web/dist/",
       "tests/vectors/",
       "tests/hosts/.apps/",
+      "tests/package/user.ts",
     ],
   },
   js.configs.recommended,

@@ -56,7 +56,7 @@ if (glues.some((glue) => glue !== glues[0])) {
 await mkdir(join(dist, "wasm"), { recursive: true });
 await mkdir(join(dist, "core"), { recursive: true });
 await install(withoutDefaultBinary(glues[0]), "core/modelshrink.mjs");
-const names = variants.map((it) => `modelshrink-${it}.wasm`);
+const names = variants.map((it) => `${it}.wasm`);
 for (const [i, variant] of variants.entries()) {
   const binary = await readFile(join(buildFolder(presetOf(variant)), "modelshrink.wasm"));
   await install(binary, `wasm/${names[i]}`);

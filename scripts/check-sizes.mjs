@@ -24,8 +24,8 @@ async function bundle() {
 }
 
 const rows = [
-  ["modelshrink-simd.wasm", await wasm("modelshrink-simd.wasm"), 235],
-  ["modelshrink-baseline.wasm", await wasm("modelshrink-baseline.wasm"), 248],
+  ["simd.wasm", await wasm("simd.wasm"), 235],
+  ["baseline.wasm", await wasm("baseline.wasm"), 248],
   ["glue and JavaScript", await bundle(), 40],
 ];
 for (const [name, bytes, budget] of rows) {

@@ -108,7 +108,7 @@ test("app", { timeout: 60_000 }, async () => {
 
 /** As wrangler does it: a bundle, and the binary that it imports as a module of its own. */
 test("workerd", async () => {
-  const wasm = "modelshrink/wasm/modelshrink-simd.wasm";
+  const wasm = "modelshrink/wasm/simd.wasm";
   await writeFile(
     join(folder, "edge.mjs"),
     `import wasm from "${wasm}";

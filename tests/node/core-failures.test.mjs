@@ -30,7 +30,7 @@ WebAssembly.Instance = function (module, imports) {
   return new Instance(module, Object.fromEntries(wrapped));
 };
 
-const wasm = await readFile(new URL("../../dist/wasm/modelshrink-simd.wasm", import.meta.url));
+const wasm = await readFile(new URL("../../dist/wasm/simd.wasm", import.meta.url));
 const model = chainModel([{ name: "w", size: 64 }]);
 
 test("an array that does not fit is an OutOfMemoryError, and the next call works", async () => {

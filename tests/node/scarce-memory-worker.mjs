@@ -6,7 +6,7 @@ import { withHeapOf } from "./memory-limit.mjs";
 import { wave } from "../support/onnx.mjs";
 
 const { jobs, pages } = workerData;
-const wasm = await readFile(new URL("../../dist/wasm/modelshrink-simd.wasm", import.meta.url));
+const wasm = await readFile(new URL("../../dist/wasm/simd.wasm", import.meta.url));
 await init({ wasm: withHeapOf(wasm, pages) });
 
 /** What became of it: its bytes, or the error's code and message. */

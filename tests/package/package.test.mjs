@@ -1,7 +1,7 @@
 // The package as users get it: packed, and installed in an empty folder.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
@@ -66,6 +66,33 @@ init().then(() => {
   const { stdout } = await exec(process.execPath, ["--no-warnings", "user.cjs"], { cwd: folder });
   assert.equal(stdout, "-127 0 127 function\n");
 });
+
+const nodeTypes = { typeRoots: [join(root, "node_modules/@types")], types: ["node"] };
+
+for (const [name, types] of Object.entries({
+  "types without the DOM library": { types: [] },
+  "types without the DOM library, with @types/node": nodeTypes,
+})) {
+  test(name, async () => {
+    await cp(join(root, "tests/package/user.ts"), join(folder, "user.ts"));
+    for (const resolution of [
+      { module: "NodeNext", moduleResolution: "NodeNext" },
+      { module: "ESNext", moduleResolution: "Bundler" },
+    ]) {
+      const compilerOptions = {
+        ...{ target: "ES2022", lib: ["ES2022"], strict: true, exactOptionalPropertyTypes: true },
+        ...{ skipLibCheck: false, noEmit: true },
+        ...resolution,
+        ...types,
+      };
+      const config = JSON.stringify({ compilerOptions, files: ["user.ts"] });
+      await writeFile(join(folder, "tsconfig.json"), config);
+      const tsc = join(root, "node_modules/typescript/bin/tsc");
+      const { stdout } = await exec(process.execPath, [tsc, "-p", folder]).catch((error) => error);
+      assert.equal(stdout, "");
+    }
+  });
+}
 
 test("publint finds nothing", async () => {
   const { publint } = await import("publint");

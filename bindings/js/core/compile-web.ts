@@ -17,8 +17,8 @@ export async function compileUrl(url: URL): Promise<WebAssembly.Module> {
 export async function compileDefault(simd: boolean): Promise<WebAssembly.Module> {
   // Each URL is spelled out, so that bundlers see both files.
   const url = simd
-    ? new URL("./wasm/modelshrink-simd.wasm", import.meta.url)
-    : new URL("./wasm/modelshrink-baseline.wasm", import.meta.url);
+    ? new URL("./wasm/simd.wasm", import.meta.url)
+    : new URL("./wasm/baseline.wasm", import.meta.url);
   try {
     return await compileUrl(url);
   } catch (cause) {

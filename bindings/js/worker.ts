@@ -1,5 +1,6 @@
 /** The other end of a WorkerPool: reads the model's structure, then runs the units that it is given. */
 import { poolPort } from "#port";
+import { version } from "./base/version.js";
 import { ModelShrinkError } from "./base/errors.js";
 import { loadCompiled, unwrap } from "./core/load.js";
 import type { CoreRange } from "./core/types.js";
@@ -111,6 +112,11 @@ function plain(error: unknown): PlainError {
 // No top-level await: bundlers may make this a classic script.
 void nextOrder().then((message) => {
   if (message.kind !== "start") return;
+  // Copies of this file outlive updates of the package where nothing but people copies it.
+  if (message.version !== version) {
+    port.post({ kind: "stale", url: import.meta.url, version });
+    return;
+  }
   work(message).catch((error: unknown) => {
     port.post({ kind: "failed", error: plain(error) });
   });

@@ -12,7 +12,8 @@ const kinds = { js: "script", ts: "script", html: "html", sh: "shell", json: "js
 
 /**
  * All blocks in order: {page, name, language, kind, where, file, code, notRun}. The words after the language are
- * "page" (run it in a browser) or the name of the file that the block is.
+ * "page" (run it in a browser), "host" and a name (tests/package or tests/hosts run it) or the name of the file that the
+ * block is.
  */
 export async function readBlocks() {
   const blocks = [];
@@ -27,10 +28,12 @@ export async function readBlocks() {
         throw new Error(`${name} is a block of unknown language "${language}".`);
       const code = body.replaceAll(new RegExp(`^${indent}`, "gm"), "");
       const isPage = words === "page";
+      const host = /^host (\S+)$/.exec(words)?.[1];
       blocks.push({
-        ...{ page, name, language, kind, code },
+        ...{ page, name, language, code, host },
+        kind: host === undefined ? kind : "host",
         where: isPage || kind === "html" ? "browser" : "node",
-        file: isPage || words === "" ? undefined : words,
+        file: isPage || host !== undefined || words === "" ? undefined : words,
         notRun: notRunMark.exec(code)?.[1],
       });
     }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
@@ -137,6 +137,15 @@ async function runInBrowser(block) {
   }
 }
 
+/** The text of all tests in a folder of tests/. */
+async function testsOf(folder) {
+  const names = await readdir(join(root, "tests", folder));
+  const paths = names
+    .filter((it) => it.endsWith(".test.mjs"))
+    .map((it) => join(root, "tests", folder, it));
+  return (await Promise.all(paths.map((path) => readFile(path, "utf8")))).join("");
+}
+
 const runners = {
   script: (block) => (block.where === "browser" ? runInBrowser(block) : runInNode(block)),
   html: runInBrowser,
@@ -144,6 +153,10 @@ const runners = {
   json: async (block) => {
     JSON.parse(block.code);
     if (block.file) await writeFile(join(folderOf(block.page), block.file), block.code);
+  },
+  host: async ({ host }) => {
+    const tests = await Promise.all(["package", "hosts"].map(testsOf));
+    assert.ok(tests.join("").includes(`hostBlock("${host}")`), `no test runs "host ${host}"`);
   },
   text: () => undefined,
 };

@@ -1,15 +1,14 @@
 // Bundlers that tests/package does not have, or has in another version.
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { nodeResolve } from "@rollup/plugin-node-resolve";
-import { rollup } from "rollup";
 import * as vite7 from "vite";
 import { launch } from "../support/chromium.mjs";
+import { hostBlock } from "../support/host-blocks.mjs";
 import {
-  copyBeside,
   emptySite,
+  runCommands,
   runInNode,
   runInPage,
   runSite,
@@ -37,9 +36,10 @@ after(async () => {
   await installed?.remove();
 });
 
-test("Parcel 2", async () => {
-  const out = join(folder, "parcel");
-  const cache = join(folder, "parcel-cache");
+/** Builds index.html into a folder of this name and runs it. */
+async function runByParcel(name) {
+  const out = join(folder, name);
+  const cache = join(folder, `${name}-cache`);
   const args = [
     "build",
     "index.html",
@@ -51,18 +51,31 @@ test("Parcel 2", async () => {
     ".",
   ];
   await run(folder, process.execPath, tool("parcel/lib/bin.js"), ...args);
-  assert.deepEqual(await runSite(browser, out), expected);
+  return runSite(browser, out);
+}
+
+test("Parcel 2", async () => {
+  assert.deepEqual(await runByParcel("parcel"), expected);
+});
+
+test("Parcel 2, modelshrink/runtime", async (t) => {
+  const paths = [join(folder, "package.json"), join(folder, "page.mjs")];
+  const kept = await Promise.all(paths.map((path) => readFile(path, "utf8")));
+  t.after(() => Promise.all(paths.map((path, i) => writeFile(path, kept[i]))));
+  const documented = JSON.parse(await hostBlock("parcel"));
+  await writeFile(paths[0], JSON.stringify({ ...JSON.parse(kept[0]), ...documented }));
+  const page = `import { calibrate } from "modelshrink/runtime";
+globalThis.result = typeof calibrate;`;
+  await writeFile(paths[1], page);
+  assert.equal(await runByParcel("parcel-runtime"), "function");
 });
 
 test("Rollup", async () => {
+  await writeFile(join(folder, "rollup.config.mjs"), await hostBlock("rollup.config.mjs"));
+  const { stderr } = await runCommands(folder, await hostBlock("rollup"), import.meta.dirname);
+  assert.doesNotMatch(stderr, /\(!\)/, "Rollup warns");
   const path = await emptySite(folder, "rollup");
-  const bundle = await rollup({
-    input: join(folder, "page.mjs"),
-    plugins: [nodeResolve({ browser: true })],
-    onwarn: (warning) => assert.fail(warning.message),
-  });
-  await bundle.write({ file: join(path, "bundle.js"), format: "es" });
-  await copyBeside(installed, path, "wasm", "modelshrink-worker.js");
+  await cp(join(folder, "out"), path, { recursive: true });
   assert.deepEqual(await runSite(browser, path), expected);
 });
 
@@ -73,11 +86,10 @@ test("Vite 7, build", async () => {
 });
 
 test("Vite 7, dev", async () => {
+  await writeFile(join(folder, "vite.config.js"), await hostBlock("vite.config.js"));
   const server = await vite7.createServer({
     root: folder,
     logLevel: "error",
-    configFile: false,
-    optimizeDeps: { exclude: ["modelshrink"] },
     server: { port: 0, host: "127.0.0.1" },
   });
   try {

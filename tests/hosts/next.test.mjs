@@ -1,9 +1,11 @@
 // Next.js: a page and a server route, built by Turbopack and by webpack.
 import assert from "node:assert/strict";
-import { cp } from "node:fs/promises";
+import { cp, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { launch } from "../support/chromium.mjs";
+import { hostBlock } from "../support/host-blocks.mjs";
 import { runInNode, runInPage } from "../support/installed-package.mjs";
 import { installBesideTools, node, run, start, tool } from "./tools.mjs";
 
@@ -15,6 +17,7 @@ let expected;
 before(async () => {
   installed = await installBesideTools();
   await cp(fileURLToPath(new URL("next", import.meta.url)), installed.folder, { recursive: true });
+  await writeFile(join(installed.folder, "documented.mjs"), await hostBlock("next.config.mjs"));
   expected = await runInNode(installed.folder);
   browser = await launch();
 });
@@ -60,6 +63,16 @@ for (const bundler of ["turbopack", "webpack"]) {
       });
       await t.test("server route", async () => {
         assert.deepEqual(await answer(new URL("/api", server.url)), expected);
+      });
+      await t.test("what a deployment traces", async () => {
+        const traced = join(installed.folder, ".next/server/app/api/route.js.nft.json");
+        const { files } = JSON.parse(await readFile(traced, "utf8"));
+        for (const name of ["wasm/simd.wasm", "wasm/baseline.wasm", "worker.js"]) {
+          assert.ok(
+            files.some((file) => file.endsWith(`/modelshrink/dist/${name}`)),
+            name,
+          );
+        }
       });
     } finally {
       await server.close();

@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as esbuild from "esbuild";
+import { hostBlock } from "../support/host-blocks.mjs";
 import { tinyModel } from "../support/app/tiny-model.mjs";
 import { onOneThread, runInNode } from "../support/installed-package.mjs";
 import { root } from "../support/run.mjs";
@@ -28,6 +29,8 @@ console.log("result " + JSON.stringify(await run()));`,
 
 after(() => installed?.remove());
 
+const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
+
 /** What print.mjs, or a test that prints as it does, has found. */
 const resultIn = (output) => JSON.parse(/result (\{.*\})/.exec(output)[1]);
 
@@ -42,7 +45,7 @@ test("Node.js, the oldest that package.json names", async () => {
   const command = join(folder, "node_modules/modelshrink/dist/cli.js");
   await run(folder, node(20), command, "shrink", "model.onnx", "-o", "small.onnx");
   const small = await readFile(join(folder, "small.onnx"));
-  assert.equal(createHash("sha256").update(small).digest("hex"), expected.small);
+  assert.equal(sha256(small), expected.small);
 });
 
 for (const major of [22, 24]) {
@@ -106,48 +109,63 @@ test("app", { timeout: 60_000 }, async () => {
   await run(folder, node(24), tool("vitest/vitest.mjs"), "run");
 });
 
-/** As wrangler does it: a bundle, and the binary that it imports as a module of its own. */
-test("workerd", async () => {
-  const wasm = "modelshrink/wasm/simd.wasm";
+const wasm = "modelshrink/wasm/simd.wasm";
+
+/**
+ * What an edge worker answers to `body`. As wrangler does it, the worker is a bundle, and the binary that it imports
+ * is a module of its own.
+ */
+async function askEdgeWorker(name, code, body) {
+  const [entry, bundled] = [join(folder, `${name}.mjs`), join(folder, `${name}.bundle.mjs`)];
+  await writeFile(entry, code);
+  await esbuild.build({
+    absWorkingDir: folder,
+    entryPoints: [entry],
+    bundle: true,
+    format: "esm",
+    conditions: ["workerd", "worker", "browser"],
+    external: ["*.wasm"],
+    outfile: bundled,
+    logLevel: "error",
+  });
+  const binary = createRequire(join(folder, "package.json")).resolve(wasm);
+  await writeFile(join(folder, "request.bin"), body);
   await writeFile(
-    join(folder, "edge.mjs"),
-    `import wasm from "${wasm}";
+    join(folder, "miniflare.mjs"),
+    `import { readFile, writeFile } from "node:fs/promises";
+import { Miniflare } from "miniflare";
+const modules = [
+  { type: "ESModule", path: "edge.mjs", contents: await readFile("${bundled}", "utf8") },
+  { type: "CompiledWasm", path: "${wasm}", contents: await readFile("${binary}") },
+];
+const miniflare = new Miniflare({ compatibilityDate: "2026-07-01", modules });
+try {
+  const body = await readFile("request.bin");
+  const response = await miniflare.dispatchFetch("http://localhost/", { method: "POST", body });
+  await writeFile("response.bin", new Uint8Array(await response.arrayBuffer()));
+} finally {
+  await miniflare.dispose();
+}`,
+  );
+  await run(folder, node(24), "miniflare.mjs");
+  return readFile(join(folder, "response.bin"));
+}
+
+test("workerd", async () => {
+  const code = `import wasm from "${wasm}";
 import { run } from "./app.mjs";
 export default {
   async fetch() {
     return Response.json(await run({ initOptions: { wasm }, hasWorkers: false }));
   },
-};`,
-  );
-  await esbuild.build({
-    absWorkingDir: folder,
-    entryPoints: ["edge.mjs"],
-    bundle: true,
-    format: "esm",
-    conditions: ["workerd", "worker", "browser"],
-    external: ["*.wasm"],
-    outfile: "edge.bundle.mjs",
-    logLevel: "error",
-  });
-  const binary = createRequire(join(folder, "package.json")).resolve(wasm);
-  await writeFile(
-    join(folder, "miniflare.mjs"),
-    `import { readFile } from "node:fs/promises";
-import { Miniflare } from "miniflare";
-const modules = [
-  { type: "ESModule", path: "edge.mjs", contents: await readFile("edge.bundle.mjs", "utf8") },
-  { type: "CompiledWasm", path: "${wasm}", contents: await readFile("${binary}") },
-];
-const miniflare = new Miniflare({ compatibilityDate: "2026-07-01", modules });
-try {
-  const response = await miniflare.dispatchFetch("http://localhost/");
-  console.log("result " + (await response.text()));
-} finally {
-  await miniflare.dispose();
-}`,
-  );
-  const result = resultIn(await run(folder, node(24), "miniflare.mjs"));
+};`;
+  const result = JSON.parse(await askEdgeWorker("app-at-the-edge", code, ""));
   const [warning] = result.large.warnings;
   assert.match(warning, /this host has no Worker/);
   assert.deepEqual(result, onOneThread(expected, warning));
+});
+
+test("workerd, as the documentation has it", async () => {
+  const small = await askEdgeWorker("edge", await hostBlock("edge.mjs"), tinyModel());
+  assert.equal(sha256(small), expected.small);
 });

@@ -13,7 +13,8 @@ export const node = (major) => tool(`node-${major}/bin/node`);
 export const installBesideTools = () =>
   installPackage(fileURLToPath(new URL(".apps", import.meta.url)));
 
-const quiet = { NEXT_TELEMETRY_DISABLED: "1", NO_COLOR: "1" };
+// Vite sets NODE_ENV in the process that calls it, and Next.js builds by it.
+const quiet = { NEXT_TELEMETRY_DISABLED: "1", NO_COLOR: "1", NODE_ENV: undefined };
 
 export function start(cwd, command, ...args) {
   const child = spawn(command, args, {

@@ -1,22 +1,27 @@
 // The package in the bundlers that are quick to start. The others are in tests/hosts.
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import * as esbuild from "esbuild";
 import * as vite from "vite";
 import webpack from "webpack";
+import { version } from "modelshrink";
 import { launch } from "../support/chromium.mjs";
+import { hostBlock } from "../support/host-blocks.mjs";
 import {
   copyBeside,
   emptySite,
   installPackage,
   onOneThread,
+  runCommands,
   runInNode,
   runInPage,
   runSite,
 } from "../support/installed-package.mjs";
+import { root } from "../support/run.mjs";
 
 let folder;
 let installed;
@@ -79,12 +84,23 @@ test("webpack 5", async () => {
   assert.deepEqual(await runSite(browser, path), expected);
 });
 
-/** esbuild leaves `new URL(…, import.meta.url)` alone: what it names goes beside the bundle. */
+/** The folder that the documentation's commands for esbuild make, with a page. */
 async function bundleByEsbuild(name) {
+  await runCommands(folder, await hostBlock("esbuild"), root);
   const path = await emptySite(folder, name);
+  await cp(join(folder, "out"), path, { recursive: true });
+  return path;
+}
+
+test("esbuild", async () => {
+  assert.deepEqual(await runSite(browser, await bundleByEsbuild("esbuild")), expected);
+});
+
+test("esbuild with the worker as an entry", async () => {
+  const path = await emptySite(folder, "esbuild-entries");
   const { warnings } = await esbuild.build({
     absWorkingDir: folder,
-    entryPoints: { bundle: "page.mjs" },
+    entryPoints: { bundle: "page.mjs", "modelshrink-worker": "modelshrink/worker" },
     bundle: true,
     format: "esm",
     outdir: path,
@@ -92,20 +108,51 @@ async function bundleByEsbuild(name) {
   });
   assert.deepEqual(warnings, []);
   await copyBeside(installed, path, "wasm");
-  return path;
-}
-
-test("esbuild", async () => {
-  const path = await bundleByEsbuild("esbuild");
-  await copyBeside(installed, path, "modelshrink-worker.js");
   assert.deepEqual(await runSite(browser, path), expected);
 });
 
+/** The site gives the same bytes on one thread, and one warning, which is returned. */
+async function fallsBack(path) {
+  const result = await runSite(browser, path, { hasWorkers: false });
+  const [warning] = result.large.warnings;
+  assert.deepEqual(result, onOneThread(expected, warning));
+  return warning;
+}
+
 test("esbuild without the worker file: one warning with its URL, and this thread does the work", async () => {
   const path = await bundleByEsbuild("esbuild-alone");
-  const result = await runSite(browser, path, { hasWorkers: false });
-  const [warning, ...others] = result.large.warnings;
-  assert.match(warning, /http:\/\/127\.0\.0\.1:\d+\/modelshrink-worker\.js/);
-  assert.deepEqual(others, []);
-  assert.deepEqual(result, onOneThread(expected, warning));
+  await rm(join(path, "modelshrink-worker.js"));
+  assert.match(await fallsBack(path), /http:\/\/127\.0\.0\.1:\d+\/modelshrink-worker\.js/);
+});
+
+test("a worker file of another version is treated like a missing one", async () => {
+  const path = await bundleByEsbuild("esbuild-stale");
+  const worker = join(path, "modelshrink-worker.js");
+  const code = await readFile(worker, "utf8");
+  const stale = code.replaceAll(`"${version}"`, '"0.0.1"');
+  assert.notEqual(stale, code);
+  await writeFile(worker, stale);
+  assert.match(await fallsBack(path), /\/modelshrink-worker\.js is of version 0\.0\.1/);
+});
+
+test("esbuild without the binaries: the error says where they belong", async () => {
+  const path = await bundleByEsbuild("esbuild-no-binaries");
+  await rm(join(path, "wasm"), { recursive: true });
+  const { error } = await runSite(browser, path);
+  assert.match(error, /\/wasm\/simd\.wasm.*404.*dist\/wasm beside the bundle/s);
+});
+
+test("a server's bundle of one file: the error says what to leave out", async () => {
+  const outfile = join(folder, "server/bundle.mjs");
+  await esbuild.build({
+    absWorkingDir: folder,
+    entryPoints: ["app.mjs"],
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    outfile,
+    logLevel: "error",
+  });
+  const { run } = await import(pathToFileURL(outfile));
+  await assert.rejects(run(), /wasm\/simd\.wasm.*ENOENT.*serverExternalPackages/s);
 });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as esbuild from "esbuild";
 import { launch, serve } from "../support/chromium.mjs";
+import { hostBlock } from "../support/host-blocks.mjs";
 import {
   copyBeside,
   emptySite,
@@ -81,13 +82,7 @@ test("CDN of another origin", async () => {
 });
 
 test("strict CSP", async () => {
-  const policy = [
-    "default-src 'none'",
-    "script-src 'self' 'wasm-unsafe-eval'",
-    "worker-src 'self'",
-    "connect-src 'self'",
-  ];
-  const headers = { "content-security-policy": policy.join("; ") };
+  const headers = { "content-security-policy": (await hostBlock("csp")).trim() };
   assert.deepEqual(await runSite(browser, bundled, {}, headers), expected);
 });
 

@@ -48,6 +48,13 @@ export async function emptySite(folder, name) {
   return path;
 }
 
+/** Runs commands of the documentation in `folder`, with the tools of `tools`, a folder with node_modules. */
+export async function runCommands(folder, commands, tools) {
+  const PATH = `${join(tools, "node_modules/.bin")}:${process.env.PATH}`;
+  const options = { cwd: folder, env: { ...process.env, PATH } };
+  return exec("bash", ["-c", `set -euo pipefail\n${commands}`], options);
+}
+
 /** Copies files and folders of the installed package's dist/ into a site, as bundlers that leave URLs alone need it. */
 export async function copyBeside({ folder }, site, ...names) {
   const dist = join(folder, "node_modules/modelshrink/dist");

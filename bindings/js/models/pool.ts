@@ -5,13 +5,14 @@
 import { startWorker } from "#threads";
 import { errorOf, ModelShrinkError } from "../base/errors.js";
 import type { Pacer } from "../base/pace.js";
+import { version } from "../base/version.js";
 import { compiledCore } from "../core/load.js";
 import type { CoreModule, CoreTensorReport } from "../core/types.js";
 import type { ReadRange } from "../files/ranges.js";
 import { ownBytes, type OpenFile } from "../files/source.js";
 import type { CheckedSink } from "../files/target.js";
 import type { Order } from "../recipe/order.js";
-import type { FromWorker, WorkerPort } from "./protocol.js";
+import type { FromWorker, ToWorker, WorkerPort } from "./protocol.js";
 
 interface Host {
   core: CoreModule;
@@ -122,6 +123,11 @@ export class WorkerPool {
       port.onMessage((message) => {
         if (isOver) return;
         hasStarted = true;
+        if (message.kind === "stale") {
+          warnOfMissingWorkers(`${message.url} is of version ${message.version}, not ${version}`);
+          end();
+          return;
+        }
         const isIdle = message.kind === "ready" || message.kind === "finished";
         const answer = this.#answer(port, message, take).then(() => {
           if (isIdle && !isOver) nextUnit();
@@ -134,13 +140,13 @@ export class WorkerPool {
         },
         () => undefined,
       );
-      port.post({
-        kind: "start",
-        module: compiledCore(),
-        files: this.#host.files.map(({ name, size }) => ({ name, size })),
-        order: this.#order,
-      });
+      port.post(this.#start());
     });
+  }
+
+  #start(): ToWorker {
+    const files = this.#host.files.map(({ name, size }) => ({ name, size }));
+    return { kind: "start", version, module: compiledCore(), files, order: this.#order };
   }
 
   /** Reads and writes for a worker, and takes the reports of its units. */
@@ -170,6 +176,7 @@ export class WorkerPool {
         take(message.unit, message.report);
         return;
       case "ready":
+      case "stale":
         return;
       case "failed":
         throw errorOf(message.error);

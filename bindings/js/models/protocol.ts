@@ -9,7 +9,7 @@ export interface FileName {
 }
 
 export type ToWorker =
-  | { kind: "start"; module: WebAssembly.Module; files: FileName[]; order: Order }
+  | { kind: "start"; version: string; module: WebAssembly.Module; files: FileName[]; order: Order }
   | { kind: "unit"; unit: number }
   /** The answer to the "read" of this number. */
   | { kind: "bytes"; id: number; bytes: Uint8Array }
@@ -24,6 +24,8 @@ export interface PlainError {
 }
 
 export type FromWorker =
+  /** The worker's file is of another version, and the worker does nothing. */
+  | { kind: "stale"; url: string; version: string }
   /** The worker is ready for a unit. */
   | { kind: "ready" }
   /** The moments of a layer's inputs, answered as "read" is. */

@@ -86,9 +86,7 @@ function zshCompletion(commands: readonly Command[]): string {
   const action = ({ words, paths }: Choice) => {
     const list = words.map((it) => it.replace(/[\\ ():]/g, "\\$&")).join(" ");
     if (!paths) return `(${list})`;
-    return words.length > 0
-      ? `{_alternative "words:word:(${list})" "files:file:_files"}`
-      : "_files";
+    return words.length > 0 ? `{_modelshrink_words_or_files ${list}}` : "_files";
   };
   const optionSpec = (name: OptionName) => {
     const { kind, value = "" } = options[name];
@@ -117,6 +115,9 @@ function zshCompletion(commands: readonly Command[]): string {
   );
   return `#compdef modelshrink
 # Completion of modelshrink for zsh.
+_modelshrink_words_or_files() {
+  _alternative "words:word:($*)" "files:file:_files"
+}
 _modelshrink() {
   local -a commands
   commands=(

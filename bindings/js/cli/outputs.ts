@@ -49,7 +49,8 @@ async function defaultOutput(model: string, label: string): Promise<string> {
 /** A folder's output is a folder, unless it is named like a model's file. */
 async function givenOutput(model: string, output: string): Promise<string> {
   const isPlain = !output.endsWith("/") && extname(output) === "";
-  return isPlain && model !== standardStream && (await isFolder(model)) ? `${output}/` : output;
+  if (!isPlain || output === standardStream || model === standardStream) return output;
+  return (await isFolder(model)) ? `${output}/` : output;
 }
 
 const mainFile = new RegExp(`\\.(${mainFileExtensions.join("|")})$`, "i");

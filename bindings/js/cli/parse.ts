@@ -4,6 +4,7 @@ import { suggestion } from "../base/suggest.js";
 import { presets } from "../recipe/presets.js";
 import type { Command, Invocation, Operand } from "./command.js";
 import { options, type OptionName } from "./options.js";
+import { standardStream } from "./outputs.js";
 import { UsageError } from "./usage-error.js";
 
 /** "<model>", "<model>...", "[<command>]". */
@@ -62,6 +63,10 @@ function checkOperands({ name, operands }: Command, given: readonly string[]): v
     throw new UsageError(
       `"${preset}" is no model: a recipe is given as --recipe ${preset}, a file of that name as ./${preset}.`,
     );
+  }
+  const numPiped = given.filter((it) => it === standardStream).length;
+  if (numPiped > 1 || (numPiped === 1 && isMany && given.length > 1)) {
+    throw new UsageError("Standard input is one model: - is given once, and not among several.");
   }
   if (given.length >= min && given.length <= max) return;
   const wanted = operands.length === 0 ? "no operands" : operands.map(operandText).join(" ");

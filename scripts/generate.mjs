@@ -4,6 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { format, resolveConfig } from "prettier";
 import { coreStructs } from "./core-structs.mjs";
+import { numberTypes } from "./number-types.mjs";
 import { optionTables, sentencesOf } from "./option-tables.mjs";
 import { root } from "../tests/support/run.mjs";
 
@@ -18,6 +19,7 @@ async function optionTexts() {
 
 const files = {
   "bindings/js/core/structs.ts": coreStructs,
+  "bindings/js/arrays/number-types.ts": numberTypes,
   "bindings/js/option-texts.ts": optionTexts,
 };
 

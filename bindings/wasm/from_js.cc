@@ -92,9 +92,7 @@ void Reader::Read(DType* result) {
   std::string allowed;
   for (uint8_t i = 0; i < static_cast<uint8_t>(DType::kOther); ++i) {
     const DType type = static_cast<DType>(i);
-    if (type != DType::kFloat32 && !IsNarrowFloat(type) && !IsLinear(type) && !IsGgmlBlock(type)) {
-      continue;
-    }
+    if (type != DType::kFloat32 && InfoOf(type).kind == NumberKind::kPlain) continue;
     if (text == NameOf(type)) {
       *result = type;
       return;

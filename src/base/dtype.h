@@ -2,6 +2,7 @@
 #ifndef MODELSHRINK_BASE_DTYPE_H_
 #define MODELSHRINK_BASE_DTYPE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -9,38 +10,19 @@
 namespace modelshrink {
 
 enum class DType : uint8_t {
-  kFloat32,
-  kFloat64,
-  kFloat16,
-  kBFloat16,
-  kFloat8E4M3,  // the "fn" variant: no infinities, NaN is s.1111.111
-  kFloat8E5M2,
-  kInt4,   // two a byte, low nibble first
-  kUint4,  // two a byte, low nibble first
-  kInt8,
-  kUint8,
-  kInt16,
-  kUint16,
-  kInt32,
-  kUint32,
-  kInt64,
-  kUint64,
-  kBool,
-  // ggml's block formats: 32 elements of a row share one scale (FORMULAS of scheme.h).
-  kQ4_0,
-  kQ4_1,
-  kQ5_0,
-  kQ5_1,
-  kQ8_0,
+#define NUMBER_TYPE(id, ...) k##id,
+#include "base/number_types.def"
+#undef NUMBER_TYPE
   kOther,  // a type that modelshrink only copies (strings, complex, …)
 };
+inline constexpr size_t kNumDTypes = static_cast<size_t>(DType::kOther) + 1;
 
-// "float32", "int4", …
-std::string_view NameOf(DType type);
-std::optional<DType> DTypeFromName(std::string_view name);
-
-// Bits of one element; 0 for kOther and for types that are stored in blocks.
-uint32_t BitsOf(DType type);
+enum class NumberKind : uint8_t {
+  kPlain,        // nothing is quantized to it
+  kNarrowFloat,  // values are converted one by one
+  kLinear,       // x ≈ (code - zero point) * scale
+  kGgmlBlock,    // a block of a row is one record that holds its own scale
+};
 
 // The smallest number of elements that occupies whole bytes, and those bytes: {2, 1} for int4,
 // {32, 18} for Q4_0; {0, 0} for kOther.
@@ -48,7 +30,49 @@ struct TypeBlock {
   uint32_t elements = 0;
   uint32_t bytes = 0;
 };
-TypeBlock BlockOf(DType type);
+
+// A row of number_types.def.
+struct NumberType {
+  std::string_view name;
+  NumberKind kind;
+  TypeBlock block;
+  int32_t ggml;
+  uint32_t file_type;
+  int32_t onnx;
+  std::string_view safetensors;
+};
+
+inline constexpr NumberType kNumberTypes[kNumDTypes] = {
+#define NUMBER_TYPE(id, name, kind, elements, bytes, ggml, file_type, onnx, safetensors, codes) \
+  {name, NumberKind::kind, {elements, bytes}, ggml, file_type, onnx, safetensors},
+#include "base/number_types.def"
+#undef NUMBER_TYPE
+    {"other", NumberKind::kPlain, {0, 0}, -1, 0, 0, ""},
+};
+
+constexpr const NumberType& InfoOf(DType type) { return kNumberTypes[static_cast<size_t>(type)]; }
+
+// The first type whose row has `value` in this column; kOther when none has.
+template <typename T>
+constexpr DType DTypeWith(T NumberType::*column, T value) {
+  for (size_t i = 0; i + 1 < kNumDTypes; ++i) {
+    if (kNumberTypes[i].*column == value) return static_cast<DType>(i);
+  }
+  return DType::kOther;
+}
+
+// "float32", "int4", …
+constexpr std::string_view NameOf(DType type) { return InfoOf(type).name; }
+std::optional<DType> DTypeFromName(std::string_view name);
+
+constexpr bool IsLinear(DType type) { return InfoOf(type).kind == NumberKind::kLinear; }
+constexpr bool IsNarrowFloat(DType type) { return InfoOf(type).kind == NumberKind::kNarrowFloat; }
+constexpr bool IsGgmlBlock(DType type) { return InfoOf(type).kind == NumberKind::kGgmlBlock; }
+
+constexpr TypeBlock BlockOf(DType type) { return InfoOf(type).block; }
+
+// Bits of one element; 0 for kOther and for ggml's block types.
+uint32_t BitsOf(DType type);
 
 // The size of `num_elements` packed elements, a last block that is not full padded (int4: to a
 // byte). False when it does not fit 64 bits or the type is kOther.

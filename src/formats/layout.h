@@ -67,12 +67,11 @@ struct PruneSpec {
 // never more.
 struct TensorSpec {
   bool keep = true;
-  DType type = DType::kFloat32;
-  Granularity granularity = Granularity::kAxis;
-  uint32_t block_size = 32;
-  bool symmetric = true;
+  // A job's scheme is this one with what the format changes. The tensor tells the axis; the rule
+  // and the order of the codes are the format's. Of a kept tensor only `non_finite` counts, and
+  // only where it is pruned or stored without its zeros.
+  Scheme scheme = {.granularity = Granularity::kAxis, .block_size = 32};
   Mode mode = Mode::kStorage;
-  NonFinite non_finite = NonFinite::kError;
   // Of a kept tensor that is to be stored without its zeros: how many elements are not zero.
   std::optional<uint64_t> sparse_entries;
   // Writers need not know of it: pipeline/prune_layout.h. Holds for kept tensors, too.

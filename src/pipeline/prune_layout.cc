@@ -85,10 +85,11 @@ Status AddJob(const Model& model, size_t index, const TensorSpec& asked, Layout*
   }
   for (OutputFile& file : layout->files) {
     if (!CutOut(range, layout->jobs.size(), &file.segments)) continue;
-    layout->jobs.push_back({.tensor = index,
-                            .shape = tensor.shape,
-                            .scheme = {.type = tensor.scheme.type, .non_finite = asked.non_finite},
-                            .prune = spec});
+    layout->jobs.push_back(
+        {.tensor = index,
+         .shape = tensor.shape,
+         .scheme = {.type = tensor.scheme.type, .non_finite = asked.scheme.non_finite},
+         .prune = spec});
     return {};
   }
   AddNote("not pruned: its bytes lie in several files", outcome);

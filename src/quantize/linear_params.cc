@@ -57,8 +57,6 @@ LinearParams OnnxBlockwiseParams(const Scheme& scheme, const BitRange& range) {
 
 }  // namespace
 
-int32_t SymmetricZeroPoint(DType type) { return MinCode(type) < 0 ? 0 : (MaxCode(type) + 1) / 2; }
-
 LinearRounding RoundingOf(LinearRule rule) {
   return rule == LinearRule::kOnnxLinear ? LinearRounding::kDivideHalfEven
                                          : LinearRounding::kReciprocalHalfAway;

@@ -8,9 +8,6 @@
 
 namespace modelshrink {
 
-// The zero point that a symmetric scheme does not store: 0 for signed types, the middle for others.
-int32_t SymmetricZeroPoint(DType type);
-
 // How codes are rounded under `rule`.
 LinearRounding RoundingOf(LinearRule rule);
 

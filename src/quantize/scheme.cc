@@ -7,26 +7,26 @@
 
 namespace modelshrink {
 
-bool IsLinear(DType type) {
-  switch (type) {
-    case DType::kInt4:
-    case DType::kUint4:
-    case DType::kInt8:
-    case DType::kUint8:
-    case DType::kInt16:
-    case DType::kUint16:
-      return true;
-    default:
-      return false;
+int32_t SymmetricZeroPoint(DType type) {
+  const bool is_signed = type == DType::kInt4 || type == DType::kInt8 || type == DType::kInt16;
+  return is_signed ? 0 : 1 << (BitsOf(type) - 1);
+}
+
+Scheme Canonical(const Scheme& scheme) {
+  Scheme result{.type = scheme.type,
+                .non_finite = scheme.non_finite,
+                .sparse = scheme.sparse,
+                .num_entries = scheme.num_entries};
+  if (IsGgmlBlock(scheme.type)) {
+    result.granularity = Granularity::kBlock;
+    result.block_size = BlockOf(scheme.type).elements;
   }
+  if (!IsLinear(scheme.type)) return result;
+  result = scheme;
+  if (scheme.granularity != Granularity::kAxis) result.axis = 0;
+  if (scheme.granularity != Granularity::kBlock) result.block_size = 0;
+  return result;
 }
-
-bool IsNarrowFloat(DType type) {
-  return type == DType::kFloat16 || type == DType::kBFloat16 || type == DType::kFloat8E4M3 ||
-         type == DType::kFloat8E5M2;
-}
-
-bool IsGgmlBlock(DType type) { return type >= DType::kQ4_0 && type <= DType::kQ8_0; }
 
 namespace {
 

@@ -74,13 +74,16 @@ struct Scheme {
   bool operator==(const Scheme&) const = default;
 };
 
-bool IsLinear(DType type);       // int4 … uint16
-bool IsNarrowFloat(DType type);  // float16, bfloat16, float8*
-bool IsGgmlBlock(DType type);    // Q4_0 …
+// The scheme with what does not matter to its type and granularity as it is by default, so that two
+// that mean the same are equal.
+Scheme Canonical(const Scheme& scheme);
 
 // A quantized tensor is stored in up to three pieces.
 enum class Part : uint8_t { kCodes, kScales, kZeroPoints };
 inline constexpr size_t kNumParts = 3;
+
+// The zero point that a symmetric scheme does not store: 0 for signed types, the middle for others.
+int32_t SymmetricZeroPoint(DType type);
 
 // The exact size of each part in bytes, 0 for a part that the scheme does not have. kTfjs: kScales
 // is the scale and kZeroPoints the minimum, one float64 each. Otherwise scales are float32; zero

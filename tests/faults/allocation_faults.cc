@@ -167,7 +167,7 @@ std::string Seed(const std::string& path) {
 TensorSpec SpecOf(DType type, Mode mode = Mode::kStorage) {
   TensorSpec spec;
   spec.keep = false;
-  spec.type = type;
+  spec.scheme.type = type;
   spec.mode = mode;
   return spec;
 }

@@ -27,11 +27,11 @@ inline TensorSpec SpecOf(uint32_t choice) {
       DType::kQ4_1,     DType::kQ5_0,       DType::kQ5_1,       DType::kFloat32};
   TensorSpec spec;
   spec.keep = choice % 7 == 6;
-  spec.type = kTypes[choice % 16];
+  spec.scheme.type = kTypes[choice % 16];
   spec.mode = static_cast<Mode>(choice / 16 % 3);
-  spec.granularity = static_cast<Granularity>(choice / 48 % 3);
-  spec.symmetric = choice / 144 % 2 == 0;
-  spec.non_finite = NonFinite::kZero;
+  spec.scheme.granularity = static_cast<Granularity>(choice / 48 % 3);
+  spec.scheme.symmetric = choice / 144 % 2 == 0;
+  spec.scheme.non_finite = NonFinite::kZero;
   return spec;
 }
 

@@ -39,11 +39,11 @@ TensorSpec SpecOf(uint32_t choice) {
                                      DType::kFloat8E5M2, DType::kFloat32,  DType::kQ4_0};
   TensorSpec spec;
   spec.keep = choice % 5 == 0;
-  spec.type = kTypes[choice / 5 % 12];
-  spec.granularity = static_cast<Granularity>(choice / 60 % 3);
-  spec.symmetric = choice / 180 % 2 == 0;
-  spec.block_size = choice / 360 % 2 == 0 ? 4 : 32;
-  spec.non_finite = NonFinite::kZero;
+  spec.scheme.type = kTypes[choice / 5 % 12];
+  spec.scheme.granularity = static_cast<Granularity>(choice / 60 % 3);
+  spec.scheme.symmetric = choice / 180 % 2 == 0;
+  spec.scheme.block_size = choice / 360 % 2 == 0 ? 4 : 32;
+  spec.scheme.non_finite = NonFinite::kZero;
   return spec;
 }
 

@@ -38,18 +38,10 @@ float LargestOf(const std::vector<float>& values) {
 
 // The bits of a code, for types that have one step over the whole range.
 int StepBits(DType type) {
-  switch (type) {
-    case DType::kQ4_0:
-    case DType::kQ4_1:
-      return 4;
-    case DType::kQ5_0:
-    case DType::kQ5_1:
-      return 5;
-    case DType::kQ8_0:
-      return 8;
-    default:
-      return IsLinear(type) ? static_cast<int>(BitsOf(type)) : 0;
-  }
+  if (IsLinear(type)) return static_cast<int>(BitsOf(type));
+  // Scales and minima take less than a bit of each element.
+  const TypeBlock block = BlockOf(type);
+  return IsGgmlBlock(type) ? static_cast<int>((block.bytes - 2) * 8 / block.elements) : 0;
 }
 
 bool IsNear(const Scheme& scheme, const std::vector<float>& original,

@@ -50,9 +50,9 @@ TensorSpec SpecOf(uint8_t choice) {
                                      DType::kInt4,    DType::kBFloat16};
   TensorSpec spec;
   spec.keep = choice % 16 == 15;
-  spec.type = kTypes[choice % 8];
-  spec.granularity = static_cast<Granularity>(choice / 16 % 3);
-  spec.non_finite = NonFinite::kZero;
+  spec.scheme.type = kTypes[choice % 8];
+  spec.scheme.granularity = static_cast<Granularity>(choice / 16 % 3);
+  spec.scheme.non_finite = NonFinite::kZero;
   return spec;
 }
 

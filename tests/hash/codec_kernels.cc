@@ -6,10 +6,6 @@
 namespace modelshrink::hash {
 namespace {
 
-constexpr DType kTypes[] = {
-    DType::kInt8,   DType::kUint8,   DType::kInt4,     DType::kUint4,      DType::kInt16,
-    DType::kUint16, DType::kFloat16, DType::kBFloat16, DType::kFloat8E4M3, DType::kFloat8E5M2};
-
 // Shapes whose last axis is a whole vector, a ragged one, and one element.
 std::vector<Shape> ShapesOf(size_t size) {
   std::vector<Shape> shapes = {{size}};
@@ -113,27 +109,19 @@ void AppendTfjsSchemes(std::vector<Kernel>& kernels) {
   }
 }
 
-void AppendGgmlSchemes(std::vector<Kernel>& kernels) {
-  for (const DType type : {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0}) {
-    Scheme scheme;
-    scheme.type = type;
-    scheme.granularity = Granularity::kBlock;
-    scheme.block_size = 32;
-    AppendScheme(scheme, kernels);
-  }
-}
-
 }  // namespace
 
 void AppendCodecKernels(std::vector<Kernel>& kernels) {
-  AppendGgmlSchemes(kernels);
-  for (const DType type : kTypes) {
-    if (IsNarrowFloat(type)) {
-      Scheme scheme;
-      scheme.type = type;
-      AppendScheme(scheme, kernels);
-    } else {
-      AppendLinearSchemes(type, kernels);
+  for (size_t i = 0; i < kNumDTypes; ++i) {
+    const DType type = static_cast<DType>(i);
+    switch (InfoOf(type).kind) {
+      case NumberKind::kPlain:
+        break;
+      case NumberKind::kLinear:
+        AppendLinearSchemes(type, kernels);
+        break;
+      default:
+        AppendScheme(Canonical({.type = type}), kernels);
     }
   }
   AppendBlockwiseSchemes(DType::kUint4, kernels);

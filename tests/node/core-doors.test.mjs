@@ -56,10 +56,11 @@ function complete() {
   return model;
 }
 
-const int8 = {
-  ...{ keep: false, type: "int8", granularity: "axis", blockSize: 32 },
-  ...{ symmetric: true, mode: "storage", nonFinite: "error" },
+const scheme = {
+  ...{ type: "int8", granularity: "axis", rule: "onnx-linear", axis: 0, blockSize: 32 },
+  ...{ symmetric: true, transposed: false, nonFinite: "error" },
 };
+const int8 = { keep: false, scheme, mode: "storage" };
 const options = { strip: false, mainName: "" };
 const specsOf = (model) => model.info().tensors.map(() => int8);
 
@@ -189,9 +190,15 @@ test("specs, options and surveys of wrong values are refused", () => {
   for (const wrong of [...hostile, specs.slice(1), [...specs, int8], { length: specs.length }]) {
     refused(model.plan(wrong, options));
   }
-  for (const key of Object.keys(int8)) {
-    for (const wrong of hostile) {
-      refused(model.plan([{ ...int8, [key]: wrong }, ...specs.slice(1)], options), new RegExp(key));
+  const refusedSpec = (spec, pattern) =>
+    refused(model.plan([spec, ...specs.slice(1)], options), pattern);
+  for (const wrong of hostile) {
+    refusedSpec({ ...int8, keep: wrong }, /keep/);
+    refusedSpec({ ...int8, mode: wrong }, /mode/);
+    // An object without the members of a scheme lacks the first one.
+    refusedSpec({ ...int8, scheme: wrong }, /^(scheme|type) must be/);
+    for (const key of Object.keys(scheme)) {
+      refusedSpec({ ...int8, scheme: { ...scheme, [key]: wrong } }, new RegExp(key));
     }
   }
   for (const wrong of hostile) {
@@ -206,9 +213,8 @@ test("specs, options and surveys of wrong values are refused", () => {
   }
   refused(model.plan(specs, { ...options, removedChannels: "012" }), /removedChannels/);
   refused(model.plan(specs, { ...options, taps: [{ graph: 7, value: "a", type: "float32" }] }));
-  refused(
-    model.plan([{ ...int8, granularity: "block", blockSize: 0 }, ...specs.slice(1)], options),
-  );
+  const inNoBlocks = { ...int8, scheme: { ...scheme, granularity: "block", blockSize: 0 } };
+  refused(model.plan([inNoBlocks, ...specs.slice(1)], options));
   refused(model.survey([specs.length], "global", 0.5));
   refused(model.survey([0], "other", 0.5), /allocation/);
   for (const sparsity of [-1, 2, NaN]) refused(model.survey([0], "global", sparsity));
@@ -219,10 +225,6 @@ const requests = () => {
   const x = () => place(wave(64));
   const square = () => place(new Float32Array(64).map((_, i) => (i % 9 === 0 ? 1 : 0)));
   const layer = { rows: 8, columns: 8, inputsFirst: false };
-  const scheme = {
-    ...{ type: "int8", granularity: "axis", rule: "onnx-linear", axis: 0, blockSize: 32 },
-    ...{ symmetric: true, transposed: false, nonFinite: "error" },
-  };
   const mask = { values: x(), mask: place(new Uint8Array(64)), shape: [8, 8], asTfmot: false };
   const amount = { amount: 0.5, isFraction: true };
   const moments = { sums: square(), samples: 8 };

@@ -8,8 +8,8 @@ const tensor = (name, shape = [64, 64], isWeight = true) => ({ name, shape, isWe
 
 /** The type that each named tensor gets, or "keep". */
 function typesOf(recipe, ...tensors) {
-  return orderFor(checkRecipe(recipe), tensors).order.specs.map(({ keep, type }) =>
-    keep ? "keep" : type,
+  return orderFor(checkRecipe(recipe), tensors).order.specs.map(({ keep, scheme }) =>
+    keep ? "keep" : scheme.type,
   );
 }
 
@@ -25,17 +25,23 @@ test("every preset is a valid recipe with a one-line description", () => {
 });
 
 test("presets say what they promise", () => {
-  const shared = { keep: false, blockSize: 32, nonFinite: "error" };
-  const int8 = { type: "int8", granularity: "axis", symmetric: true, mode: "storage" };
-  assert.deepEqual(specOf("int8"), { ...shared, ...int8 });
-  assert.deepEqual(specOf("uint8").symmetric, false);
-  assert.equal(specOf("int4").granularity, "block");
-  assert.equal(specOf("fp16").type, "float16");
-  assert.equal(specOf("bf16").type, "bfloat16");
+  const shared = {
+    rule: "onnx-linear",
+    axis: 0,
+    blockSize: 32,
+    transposed: false,
+    nonFinite: "error",
+  };
+  const int8 = { ...shared, type: "int8", granularity: "axis", symmetric: true };
+  assert.deepEqual(specOf("int8"), { keep: false, scheme: int8, mode: "storage" });
+  assert.deepEqual(specOf("uint8").scheme.symmetric, false);
+  assert.equal(specOf("int4").scheme.granularity, "block");
+  assert.equal(specOf("fp16").scheme.type, "float16");
+  assert.equal(specOf("bf16").scheme.type, "bfloat16");
   assert.equal(specOf("dynamic").mode, "dynamic");
-  const q4 = { type: "uint4", granularity: "block", symmetric: true, mode: "lowmem" };
-  assert.deepEqual(specOf("q4"), { ...shared, ...q4 });
-  assert.equal(specOf("q8").type, "uint8");
+  const q4 = { ...shared, type: "uint4", granularity: "block", symmetric: true };
+  assert.deepEqual(specOf("q4"), { keep: false, scheme: q4, mode: "lowmem" });
+  assert.equal(specOf("q8").scheme.type, "uint8");
 });
 
 test("the first rule that matches decides", () => {

@@ -4,7 +4,7 @@ import { checkInteger, optional } from "../base/options.js";
 import { checkAxis, maxDimension } from "../base/shape.js";
 import type { CoreScheme } from "../core/types.js";
 import type { NonFinite, QuantizedTensor } from "./tensor.js";
-import { ggmlBlockSize, isBlockType, isFloatType, type QuantizedType } from "./types.js";
+import { blockElementsOf, isBlockType, isFloatType, type QuantizedType } from "./types.js";
 
 function checkGranularity(
   { axis: axisOption, blockSize: blockOption }: { axis?: unknown; blockSize?: unknown },
@@ -36,15 +36,12 @@ function refuseForFloats(type: QuantizedType, options: Record<string, unknown>):
 /** ggml's formats have their own blocks; a result that is handed back names their size. */
 function refuseForBlocks(type: QuantizedType, options: Record<string, unknown>): void {
   const { axis, blockSize, symmetric } = options;
-  if (
-    axis === undefined &&
-    symmetric === undefined &&
-    (blockSize ?? ggmlBlockSize) === ggmlBlockSize
-  ) {
+  const ownSize = blockElementsOf(type);
+  if (axis === undefined && symmetric === undefined && (blockSize ?? ownSize) === ownSize) {
     return;
   }
   throw new ArgumentError(
-    `type ${type} has blocks of ${ggmlBlockSize} and takes neither axis, symmetric nor another blockSize.`,
+    `type ${type} has blocks of ${ownSize} and takes neither axis, symmetric nor another blockSize.`,
   );
 }
 
@@ -58,7 +55,7 @@ export function schemeOf(
 ): CoreScheme {
   if (isFloatType(type)) refuseForFloats(type, options);
   if (isBlockType(type)) refuseForBlocks(type, options);
-  const given = isBlockType(type) ? { blockSize: ggmlBlockSize } : options;
+  const given = isBlockType(type) ? { blockSize: blockElementsOf(type) } : options;
   return {
     type,
     ...checkGranularity(given, rank),

@@ -24,7 +24,7 @@ export interface CoreError {
   offset?: number;
 }
 
-/** How an array is quantized (src/quantize/scheme.h). */
+/** How an array or a tensor is quantized (src/quantize/scheme.h). */
 export interface CoreScheme {
   type: string;
   granularity: CoreGranularity;
@@ -238,12 +238,8 @@ export interface CorePruneSpec {
 /** What is asked for one tensor (src/formats/layout.h). */
 export interface CoreTensorSpec {
   keep: boolean;
-  type: string;
-  granularity: CoreGranularity;
-  blockSize: number;
-  symmetric: boolean;
+  scheme: CoreScheme;
   mode: CoreMode;
-  nonFinite: CoreNonFinite;
   /** Of a kept tensor: how many of its elements are not zero, to leave out the others. */
   sparseEntries?: number;
   prune?: CorePruneSpec;

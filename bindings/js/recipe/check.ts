@@ -3,9 +3,10 @@ import { ArgumentError } from "../base/errors.js";
 import { checkOptions, type CheckedOptions } from "../base/option-table.js";
 import type { CoreTensorSpec, CoreWriteOptions } from "../core/types.js";
 import {
-  ggmlBlockSize,
+  blockElementsOf,
   isBlockType,
   isFloatType,
+  isPackedType,
   isSymmetricByDefault,
   type QuantizedType,
 } from "../arrays/types.js";
@@ -49,7 +50,7 @@ export function checkRecipe(value: unknown): CheckedRecipe {
   checkTogether(recipe);
   const { weights, prune, gptq, actOrder, sparse, rules = [], minElements, requantize } = recipe;
   const { mode, granularity, blockSize, symmetric, nonFinite, strip } = recipe;
-  const inBlocks = (type: QuantizedType) => mode === "lowmem" || type.endsWith("int4");
+  const inBlocks = (type: QuantizedType) => mode === "lowmem" || isPackedType(type);
   const granularityFor = (type: QuantizedType) => {
     if (isFloatType(type)) return "tensor";
     if (isBlockType(type)) return "block";
@@ -66,12 +67,17 @@ export function checkRecipe(value: unknown): CheckedRecipe {
     options: { strip, mainName: "" },
     specFor: (type) => ({
       keep: false,
-      type,
-      granularity: granularityFor(type),
-      blockSize: isBlockType(type) ? ggmlBlockSize : blockSize,
-      symmetric: symmetric ?? isSymmetricByDefault(type),
+      scheme: {
+        type,
+        granularity: granularityFor(type),
+        rule: "onnx-linear",
+        axis: 0,
+        blockSize: isBlockType(type) ? blockElementsOf(type) : blockSize,
+        symmetric: symmetric ?? isSymmetricByDefault(type),
+        transposed: false,
+        nonFinite,
+      },
       mode,
-      nonFinite,
     }),
   };
 }

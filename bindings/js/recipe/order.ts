@@ -197,13 +197,13 @@ export function keepingOrder(tensors: readonly CoreTensorInfo[]): Order {
 /** Every quantized weight as the floats that it stands for. */
 export function restoringOrder(tensors: readonly CoreTensorInfo[]): RemarkedOrder {
   const recipe = checkRecipe("int8");
+  const { scheme, ...spec } = recipe.specFor(noType);
   return {
     order: {
       specs: tensors.map(({ isWeight, quantized, restoredType }) => ({
-        ...recipe.specFor("int8"),
+        ...spec,
         keep: !isWeight || !quantized,
-        type: restoredType ?? "float32",
-        granularity: "tensor",
+        scheme: { ...scheme, type: restoredType ?? "float32", granularity: "tensor" },
       })),
       options: recipe.options,
     },

@@ -1,4 +1,5 @@
 /** Recipes by name, with a line on each for each format. */
+import { codeBytesOf, isBlockType, quantizedTypes } from "../arrays/types.js";
 import { ArgumentError } from "../base/errors.js";
 import type { FormatName } from "../base/formats.js";
 import { suggestion } from "../base/suggest.js";
@@ -16,6 +17,18 @@ export interface Preset {
 
 const half = "half precision: half of float32";
 const wideHalf = "bfloat16: half of float32, with its range";
+
+/** ggml's formats, each under its own name, from many bits a weight to few. */
+const blockPresets = Object.fromEntries(
+  quantizedTypes
+    .filter(isBlockType)
+    .map((type) => ({ type, bits: codeBytesOf(type, 256) / 32 }))
+    .sort((a, b) => b.bits - a.bits)
+    .map(({ type, bits }): [string, Preset] => {
+      const description = `${bits} bits a weight${bits > 8 ? ", nearly lossless" : ""}`;
+      return [type, { description, recipe: { weights: type }, formats: { gguf: description } }];
+    }),
+);
 
 /** All presets by name. */
 export const presets: Readonly<Record<string, Preset>> = {
@@ -102,31 +115,7 @@ export const presets: Readonly<Record<string, Preset>> = {
       onnx: "4 bit in memory too (MatMulNBits), blocks of 32; onnxruntime 1.21 or newer",
     },
   },
-  Q8_0: {
-    description: "8.5 bits a weight, nearly lossless",
-    recipe: { weights: "Q8_0" },
-    formats: { gguf: "8.5 bits a weight, nearly lossless" },
-  },
-  Q5_1: {
-    description: "6 bits a weight",
-    recipe: { weights: "Q5_1" },
-    formats: { gguf: "6 bits a weight" },
-  },
-  Q5_0: {
-    description: "5.5 bits a weight",
-    recipe: { weights: "Q5_0" },
-    formats: { gguf: "5.5 bits a weight" },
-  },
-  Q4_1: {
-    description: "5 bits a weight",
-    recipe: { weights: "Q4_1" },
-    formats: { gguf: "5 bits a weight" },
-  },
-  Q4_0: {
-    description: "4.5 bits a weight",
-    recipe: { weights: "Q4_0" },
-    formats: { gguf: "4.5 bits a weight" },
-  },
+  ...blockPresets,
 };
 
 /** Gives the names of a format's presets. */

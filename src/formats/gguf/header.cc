@@ -429,13 +429,13 @@ Status HeaderReader::AddTensor(const uint8_t* record, std::string name, uint32_t
     if (IsRemovedType(id)) return broken(Concat({"its type ", number, " was removed from ggml"}));
     return broken(Concat({"its type ", number, " is not known"}));
   }
-  if (tensor.shape.back() % type->elements != 0) {
+  if (tensor.shape.back() % type->block.elements != 0) {
     return broken(Concat({"its rows have ", tensor.shape.back(),
                           " elements, which are no whole blocks of ", type->name}));
   }
   uint64_t num_elements, size_bytes, padded, end;
   if (!CheckedNumElements(tensor.shape, &num_elements) ||
-      !CheckedMul(num_elements / type->elements, type->bytes, &size_bytes)) {
+      !CheckedMul(num_elements / type->block.elements, type->block.bytes, &size_bytes)) {
     return broken("its size does not fit 64 bits");
   }
   if (offset % header_.alignment != 0) {

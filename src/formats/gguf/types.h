@@ -1,5 +1,5 @@
-// The numbers of GGUF: tensor types, value types, file types. Source: ggml's gguf.h and ggml.h,
-// llama.cpp's llama.h.
+// The numbers of GGUF: tensor types (from base/number_types.def), value types, file types. Source:
+// ggml's gguf.h and ggml.h, llama.cpp's llama.h.
 #ifndef MODELSHRINK_FORMATS_GGUF_TYPES_H_
 #define MODELSHRINK_FORMATS_GGUF_TYPES_H_
 
@@ -11,21 +11,19 @@
 
 namespace modelshrink::gguf {
 
-// A tensor type: `elements` consecutive values of a row take `bytes` bytes.
+// A tensor type of GGUF. One that is only copied is kOther and has the name of ggml's enum
+// ("Q4_K").
 struct TensorType {
-  std::string_view name;  // as ggml's enum has it: "Q4_K"
-  uint32_t elements = 0;
-  uint32_t bytes = 0;
+  std::string_view name;
+  TypeBlock block;  // of consecutive values of a row
   DType dtype = DType::kOther;
 };
 
 // nullptr: not known, or removed from ggml (IsRemovedType).
 const TensorType* TypeOf(uint32_t id);
 bool IsRemovedType(uint32_t id);
-// Of a type that tensors are written as: the floats and DType's block types.
-uint32_t IdOf(DType type);
-// "general.file_type" of a model whose weights are mostly of this type.
-uint32_t FileTypeOf(DType type);
+// The id of a type that GGUF has; `name` tells which where `type` is kOther.
+uint32_t IdOf(DType type, std::string_view name);
 // As llama.cpp's tool has it ("Q4_K_M"); the number when it is not known.
 std::string FileTypeName(uint64_t file_type);
 

@@ -99,9 +99,9 @@ class Writer {
       target.note = tensor.note;
       return target;
     }
-    const std::optional<DType> nearest = NearestType(spec.type, &target.note);
+    const std::optional<DType> nearest = NearestType(spec.scheme.type, &target.note);
     if (!nearest) {
-      target.note = "GGUF has no " + std::string(NameOf(spec.type));
+      target.note = "GGUF has no " + std::string(NameOf(spec.scheme.type));
       return target;
     }
     DType type = *nearest;
@@ -139,15 +139,10 @@ class Writer {
       job_of_.push_back(SIZE_MAX);
       return;
     }
-    Scheme scheme;
+    Scheme scheme = spec.scheme;
     scheme.type = target.type;
-    scheme.non_finite = spec.non_finite;
-    if (IsGgmlBlock(target.type)) {
-      scheme.granularity = Granularity::kBlock;
-      scheme.block_size = BlockOf(target.type).elements;
-    }
     job_of_.push_back(layout_.jobs.size());
-    layout_.jobs.push_back({index, tensor.shape, scheme});
+    layout_.jobs.push_back({index, tensor.shape, Canonical(scheme)});
     layout_.outcomes.push_back(
         {std::string(NameOf(target.type)), *SizeAs(tensor, target.type), target.note});
   }
@@ -252,7 +247,7 @@ class Writer {
     const auto most = std::max_element(num_elements.begin(), num_elements.end());
     const auto type = static_cast<DType>(most - num_elements.begin());
     if (type == DType::kOther) return static_cast<uint32_t>(headers_[0].file_type.value_or(0));
-    return FileTypeOf(type);
+    return InfoOf(type).file_type;
   }
 
   Status AppendTensorTable(const Header& header, const std::vector<size_t>& order) {
@@ -277,11 +272,7 @@ class Writer {
 
   uint32_t TypeIdOf(size_t index) const {
     const Tensor& tensor = model_.tensors[index];
-    if (targets_[index].changed) return IdOf(targets_[index].type);
-    for (uint32_t id = 0;; ++id) {
-      const TensorType* type = TypeOf(id);
-      if (type != nullptr && type->name == tensor.type_name) return id;
-    }
+    return IdOf(targets_[index].type, tensor.type_name);
   }
 
   void AppendData(size_t index) {

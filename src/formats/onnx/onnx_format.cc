@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "base/concat.h"
 #include "formats/onnx/graph/analyze.h"
+#include "formats/onnx/read/data_types.h"
 #include "formats/onnx/read/schema.h"
 #include "formats/onnx/write/writer.h"
 

@@ -126,14 +126,14 @@ class Writer {
       RETURN_IF_ERROR(DecideSparse(tensor, spec, &decision));
       return decision;
     }
-    decision.note = SetScheme(tensor, spec, &decision.scheme);
-    const bool is_float = spec.type == DType::kFloat32 || IsNarrowFloat(spec.type);
-    if (!is_float && !IsLinear(spec.type)) return decision;
+    decision.scheme = SchemeFor(tensor, spec.scheme, &decision.note);
+    const bool is_float = spec.scheme.type == DType::kFloat32 || IsNarrowFloat(spec.scheme.type);
+    if (!is_float && !IsLinear(spec.scheme.type)) return decision;
     if (decision.scheme == SchemeOf(tensor)) {
       decision.note = Concat({"already ", StoredAs(tensor)});
       return decision;
     }
-    decision.scheme.non_finite = spec.non_finite;
+    decision.scheme.non_finite = spec.scheme.non_finite;
     ASSIGN_OR_RETURN(decision.parts, StoredPartsOf(decision.scheme, tensor.shape));
     const std::string obstacle = ObstacleOf(tensor, decision);
     decision.keep = !obstacle.empty();
@@ -147,7 +147,7 @@ class Writer {
       return {};
     }
     decision->scheme = {.type = tensor.scheme.type,
-                        .non_finite = spec.non_finite,
+                        .non_finite = spec.scheme.non_finite,
                         .sparse = SparseCoding::kBitmask,
                         .num_entries = *spec.sparse_entries};
     ASSIGN_OR_RETURN(decision->parts, StoredPartsOf(decision->scheme, tensor.shape));
@@ -164,25 +164,19 @@ class Writer {
     return scheme;
   }
 
-  // Returns a note.
-  static std::string SetScheme(const Tensor& tensor, const TensorSpec& spec, Scheme* scheme) {
-    scheme->type = spec.type;
-    if (!IsLinear(spec.type)) {
-      if (spec.type == DType::kFloat32 || IsNarrowFloat(spec.type)) return "";
-      return Concat({"safetensors has no ", NameOf(spec.type)});
-    }
-    scheme->granularity = spec.granularity;
-    scheme->symmetric = spec.symmetric;
-    std::string note;
+  // The scheme that a tensor has here when `asked` is asked for, comparable with SchemeOf(). `note`
+  // says where that is not what was asked for.
+  static Scheme SchemeFor(const Tensor& tensor, Scheme asked, std::string* note) {
+    if (IsGgmlBlock(asked.type)) *note = Concat({"safetensors has no ", NameOf(asked.type)});
+    asked.non_finite = NonFinite::kError;
     // The blocks of a convolution's kernel would be its few columns.
-    if (spec.granularity == Granularity::kBlock && tensor.shape.size() > 2 &&
-        tensor.shape.back() < spec.block_size) {
-      scheme->granularity = Granularity::kAxis;
-      note = "one scale for each output channel: its rows are shorter than a block";
+    if (IsLinear(asked.type) && asked.granularity == Granularity::kBlock &&
+        tensor.shape.size() > 2 && tensor.shape.back() < asked.block_size) {
+      asked.granularity = Granularity::kAxis;
+      *note = "one scale for each output channel: its rows are shorter than a block";
     }
-    if (scheme->granularity == Granularity::kAxis) scheme->axis = tensor.axis;
-    if (scheme->granularity == Granularity::kBlock) scheme->block_size = spec.block_size;
-    return note;
+    asked.axis = tensor.axis;
+    return Canonical(asked);
   }
 
   // Why it cannot be written so; "" when it can.

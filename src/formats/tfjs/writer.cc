@@ -93,20 +93,20 @@ class Writer {
     if (!tensor.is_weight) {
       return Kept(tensor, tensor.note.empty() ? "not a weight" : tensor.note);
     }
-    if (spec.type == DType::kFloat32) {
+    if (spec.scheme.type == DType::kFloat32) {
       if (tensor.scheme.type == DType::kFloat32) return Kept(tensor, "");
       return Commit(index, Restored(index));
     }
-    const bool is_8_bit = spec.type == DType::kInt8 || spec.type == DType::kUint8;
-    const bool is_16_bit = spec.type == DType::kInt16 || spec.type == DType::kUint16;
-    if (!is_8_bit && !is_16_bit && spec.type != DType::kFloat16) {
-      return Kept(tensor, Concat({"TensorFlow.js has no ", NameOf(spec.type)}));
+    const bool is_8_bit = spec.scheme.type == DType::kInt8 || spec.scheme.type == DType::kUint8;
+    const bool is_16_bit = spec.scheme.type == DType::kInt16 || spec.scheme.type == DType::kUint16;
+    if (!is_8_bit && !is_16_bit && spec.scheme.type != DType::kFloat16) {
+      return Kept(tensor, Concat({"TensorFlow.js has no ", NameOf(spec.scheme.type)}));
     }
-    if (BitsOf(spec.type) >= BitsOf(tensor.scheme.type)) {
+    if (BitsOf(spec.scheme.type) >= BitsOf(tensor.scheme.type)) {
       return Kept(tensor, Concat({"already stored in ", BitsOf(tensor.scheme.type), " bits"}));
     }
     std::string why_not;
-    if (is_8_bit && spec.granularity != Granularity::kTensor) {
+    if (is_8_bit && spec.scheme.granularity != Granularity::kTensor) {
       why_not = PerChannelObstacle(index);
       if (why_not.empty()) {
         Form form = PerChannel(index, spec);
@@ -159,11 +159,11 @@ class Writer {
   // One scale and minimum, or float16.
   Form Plain(size_t index, const TensorSpec& spec) const {
     Form form;
-    form.scheme.non_finite = spec.non_finite;
-    form.scheme.type = DType::kFloat16;
+    form.scheme = spec.scheme;
+    form.scheme.granularity = Granularity::kTensor;
     std::string_view parameters;
-    if (spec.type != DType::kFloat16) {
-      form.scheme.type = BitsOf(spec.type) == 8 ? DType::kUint8 : DType::kUint16;
+    if (spec.scheme.type != DType::kFloat16) {
+      form.scheme.type = BitsOf(spec.scheme.type) == 8 ? DType::kUint8 : DType::kUint16;
       form.scheme.rule = LinearRule::kTfjs;
       form.scheme.symmetric = false;
       static constexpr char kParameters[] = ",\"min\":\x02,\"scale\":\x01";
@@ -171,8 +171,8 @@ class Writer {
       parameters = kParameters;
     }
     form.to = NameOf(form.scheme.type);
-    if (form.scheme.type != spec.type) {
-      form.note = Concat({form.to, ": TensorFlow.js has no ", NameOf(spec.type)});
+    if (form.scheme.type != spec.scheme.type) {
+      form.note = Concat({form.to, ": TensorFlow.js has no ", NameOf(spec.scheme.type)});
     }
     form.nodes = PlainNode(index);
     form.entry = Concat({PlainEntry(index), ",\"quantization\":{\"dtype\":\"", form.to, "\"",
@@ -191,12 +191,13 @@ class Writer {
     Shape scales_shape(tensor.shape.size(), 1);
     scales_shape[tensor.axis] = tensor.shape[tensor.axis];
     Form form;
+    form.scheme = spec.scheme;
     form.scheme.type = DType::kUint8;
     form.scheme.granularity = Granularity::kAxis;
     form.scheme.axis = tensor.axis;
-    form.scheme.non_finite = spec.non_finite;
+    form.scheme.symmetric = true;
     form.to = "uint8";
-    if (spec.granularity == Granularity::kBlock) {
+    if (spec.scheme.granularity == Granularity::kBlock) {
       form.note = "one scale a channel: TensorFlow.js has no blocks";
     }
     form.entry = Concat({NewEntry(codes, tensor.shape),
@@ -226,7 +227,7 @@ class Writer {
     const uint32_t entry = document_.entry_of_tensor[index];
     const uint64_t new_size = NewSize(index, form);
     layout_.jobs.push_back(
-        {.tensor = index, .shape = model_.tensors[index].shape, .scheme = form.scheme});
+        {.tensor = index, .shape = model_.tensors[index].shape, .scheme = Canonical(form.scheme)});
     changes_[entry] = {form.scheme.granularity == Granularity::kAxis ? Change::Kind::kCodesAndScales
                                                                      : Change::Kind::kCodes,
                        job};

@@ -12,6 +12,7 @@
 #include "calibrated/refit.h"
 #include "common/memory_host.h"
 #include "common/onnx_model.h"
+#include "common/schemes.h"
 #include "pipeline/prune_layout.h"
 #include "pipeline/survey.h"
 
@@ -454,7 +455,7 @@ TEST(Channels, AKeptWeightKeepsWhatItReads) {
 
 TEST(Channels, CutWeightsAreQuantizedAsTheyAre) {
   const TensorSpec int8 = {.keep = false,
-                           .type = DType::kInt8,
+                           .scheme = AxisScheme(DType::kInt8),
                            .prune = {.method = PruneSpec::Method::kChannels,
                                      .amount = {.is_fraction = true, .value = 0.5}}};
   const std::string graph = NodeField("MatMul", {"x", "a"}, {"h"}) +
@@ -463,7 +464,7 @@ TEST(Channels, CutWeightsAreQuantizedAsTheyAre) {
   for (const Mode mode : {Mode::kStorage, Mode::kDynamic, Mode::kLowmem}) {
     TensorSpec spec = int8;
     spec.mode = mode;
-    if (mode == Mode::kDynamic) spec.type = DType::kUint8;
+    if (mode == Mode::kDynamic) spec.scheme.type = DType::kUint8;
     const CutModel cut = MustCut(Model(graph, 13, 8, {-1, 64}), {{"a", spec}, {"b", spec}});
     EXPECT_EQ(cut.OutcomeOf("b").to.find("float"), std::string::npos) << cut.OutcomeOf("b").to;
     EXPECT_EQ(cut.ReportOf("b").output_shape, (Shape{32, 32}));

@@ -13,7 +13,7 @@
 #include "formats/onnx/graph/operators.h"
 #include "formats/onnx/graph/recognize.h"
 #include "formats/onnx/graph/value_graph.h"
-#include "formats/onnx/read/builder.h"
+#include "formats/onnx/read/data_types.h"
 
 namespace modelshrink::onnx {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "base/bits.h"
 #include "base/checked.h"
-#include "formats/onnx/read/builder.h"
+#include "formats/onnx/read/data_types.h"
 
 namespace modelshrink::onnx {
 namespace {

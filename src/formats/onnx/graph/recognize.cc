@@ -7,7 +7,7 @@
 #include "base/checked.h"
 #include "formats/onnx/graph/constant_values.h"
 #include "formats/onnx/graph/operators.h"
-#include "formats/onnx/read/builder.h"
+#include "formats/onnx/read/data_types.h"
 
 namespace modelshrink::onnx {
 namespace {

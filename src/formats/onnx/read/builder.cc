@@ -5,23 +5,12 @@
 #include "base/bits.h"
 #include "base/checked.h"
 #include "base/concat.h"
+#include "formats/onnx/read/data_types.h"
 #include "formats/onnx/read/schema.h"
 #include "formats/path.h"
 
 namespace modelshrink::onnx {
 namespace {
-
-// TensorProto.DataType.
-enum DataType : int32_t {
-  kFloat = 1,
-  kString = 8,
-  kDouble = 11,
-  kUint32Type = 12,
-  kUint64Type = 13,
-  kComplex64 = 14,
-  kComplex128 = 15,
-  kLastKnown = 22,
-};
 
 std::string TextOf(const Event& event) {
   return {reinterpret_cast<const char*>(event.bytes.data()), event.bytes.size()};
@@ -35,18 +24,18 @@ std::string NormalizedDomain(const std::string& domain) {
 // The typed data field that values of this type belong in.
 uint32_t DataFieldOf(int32_t data_type) {
   switch (data_type) {
-    case kFloat:
-    case kComplex64:
+    case kTypeFloat:
+    case kTypeComplex64:
       return kTensorFloatData;
-    case kDouble:
-    case kComplex128:
+    case kTypeDouble:
+    case kTypeComplex128:
       return kTensorDoubleData;
-    case kString:
+    case kTypeString:
       return kTensorStringData;
-    case 7:
+    case kTypeInt64:
       return kTensorInt64Data;
-    case kUint32Type:
-    case kUint64Type:
+    case kTypeUint32:
+    case kTypeUint64:
       return kTensorUint64Data;
     default:
       return kTensorInt32Data;
@@ -99,18 +88,6 @@ const char* NameOfDataField(uint32_t field) {
 }
 
 }  // namespace
-
-DType DTypeOf(int32_t data_type) {
-  static constexpr DType kTypes[] = {
-      DType::kOther,   DType::kFloat32,  DType::kUint8,      DType::kInt8,   DType::kUint16,
-      DType::kInt16,   DType::kInt32,    DType::kInt64,      DType::kOther,  DType::kBool,
-      DType::kFloat16, DType::kFloat64,  DType::kUint32,     DType::kUint64, DType::kOther,
-      DType::kOther,   DType::kBFloat16, DType::kFloat8E4M3, DType::kOther,  DType::kFloat8E5M2,
-      DType::kOther,   DType::kUint4,    DType::kInt4,
-  };
-  if (data_type < 0 || data_type > kLastKnown) return DType::kOther;
-  return kTypes[data_type];
-}
 
 Builder::Builder(uint64_t size_bytes) {
   document_.size_bytes = size_bytes;
@@ -645,7 +622,7 @@ StatusOr<ByteRange> LocateData(int32_t data_type, uint64_t num_elements, uint32_
   const DType type = DTypeOf(data_type);
   uint64_t expected = 0;
   if (field == kTensorRawData) {
-    if (data_type == kString) return FormatError("strings are given in raw_data");
+    if (data_type == kTypeString) return FormatError("strings are given in raw_data");
     if (type == DType::kOther) return ByteRange{};
     if (!CheckedBytesOf(type, num_elements, &expected)) {
       return FormatError("the size of the values overflows 64 bits");

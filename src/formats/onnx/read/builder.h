@@ -14,9 +14,6 @@
 
 namespace modelshrink::onnx {
 
-// DataType of TensorProto → DType; kOther for strings, complex numbers and types unknown here.
-DType DTypeOf(int32_t data_type);
-
 class Builder {
  public:
   // Names, nodes and tables of a real model are a few MB at most.

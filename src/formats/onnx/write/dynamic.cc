@@ -87,7 +87,7 @@ std::vector<NodeSpec> IntegerNodes(size_t node_index, const std::string& weights
 std::string DynamicObstacle(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec) {
   const Document& document = rewriter.document();
   const Constant& constant = document.constants[document.constant_of_tensor[tensor]];
-  if (BitsOf(spec.type) != 8) return "only for 8 bits";
+  if (BitsOf(spec.scheme.type) != 8) return "only for 8 bits";
   std::string needs_opset =
       NeedsOpset("DynamicQuantizeLinear", kFirstOpsetWithDynamicQuantize, document);
   if (!needs_opset.empty()) return needs_opset;
@@ -111,9 +111,11 @@ StatusOr<Replacement> MakeDynamic(const Rewriter& rewriter, size_t tensor, const
   const Document& document = r->document();
   const Use& first = constant.uses[0];
   const Shape& dims = constant.dims;
-  Scheme scheme{.type = DType::kUint8, .non_finite = spec.non_finite};
+  Scheme scheme = spec.scheme;
+  scheme.type = DType::kUint8;
+  scheme.symmetric = true;
   Shape scale_dims;
-  if (spec.granularity != Granularity::kTensor) {
+  if (scheme.granularity != Granularity::kTensor) {
     scheme.granularity = Granularity::kAxis;
     scheme.axis = *OutputAxisOf(document.nodes[first.node], first, dims.size());
     // Along the last axis of a product, along the second of a convolution's output.
@@ -130,8 +132,9 @@ StatusOr<Replacement> MakeDynamic(const Rewriter& rewriter, size_t tensor, const
     r->ReplaceUser(use.node, IntegerNodes(use.node, weights, scale, r));
   }
   r->SetDescription("uint8 (dynamic)");
-  if (spec.granularity == Granularity::kBlock) r->AddNote("one scale a channel, not a block");
-  if (!spec.symmetric) r->AddNote("symmetric");
+  if (spec.scheme.granularity == Granularity::kBlock)
+    r->AddNote("one scale a channel, not a block");
+  if (!spec.scheme.symmetric) r->AddNote("symmetric");
   return replacement;
 }
 

@@ -19,47 +19,6 @@ Fragment NamedAttribute(std::string_view name) {
 
 }  // namespace
 
-int32_t OnnxTypeOf(DType type) {
-  switch (type) {
-    case DType::kFloat32:
-      return kTypeFloat;
-    case DType::kUint8:
-      return kTypeUint8;
-    case DType::kInt8:
-      return 3;
-    case DType::kUint16:
-      return 4;
-    case DType::kInt16:
-      return 5;
-    case DType::kInt32:
-      return 6;
-    case DType::kInt64:
-      return kTypeInt64;
-    case DType::kBool:
-      return 9;
-    case DType::kFloat16:
-      return 10;
-    case DType::kFloat64:
-      return 11;
-    case DType::kUint32:
-      return 12;
-    case DType::kUint64:
-      return 13;
-    case DType::kBFloat16:
-      return 16;
-    case DType::kFloat8E4M3:
-      return 17;
-    case DType::kFloat8E5M2:
-      return 19;
-    case DType::kUint4:
-      return 21;
-    case DType::kInt4:
-      return 22;
-    default:
-      return 0;
-  }
-}
-
 void Fragment::AppendLiteral(std::string_view bytes) {
   if (bytes.empty()) return;
   if (pieces_.empty() || pieces_.back().kind != Segment::Kind::kLiteral) pieces_.emplace_back();

@@ -9,18 +9,11 @@
 
 #include "base/dtype.h"
 #include "formats/layout.h"
+#include "formats/onnx/read/data_types.h"
 #include "formats/onnx/read/document.h"
 #include "formats/onnx/read/schema.h"
 
 namespace modelshrink::onnx {
-
-// Values of TensorProto.DataType that the writer needs by name.
-inline constexpr int32_t kTypeFloat = 1;
-inline constexpr int32_t kTypeUint8 = 2;
-inline constexpr int32_t kTypeInt64 = 7;
-
-// TensorProto.DataType of `type`; 0 (UNDEFINED) for kOther.
-int32_t OnnxTypeOf(DType type);
 
 // A run of output bytes of known size: literals, ranges copied from the input and parts of jobs.
 class Fragment {

@@ -40,7 +40,7 @@ Form FormOf(const Node& node, const Use& use) {
 }
 
 uint32_t BlockSizeOf(const TensorSpec& spec) {
-  return std::clamp(std::bit_floor(spec.block_size), kMinBlockSize, kMaxBlockSize);
+  return std::clamp(std::bit_floor(spec.scheme.block_size), kMinBlockSize, kMaxBlockSize);
 }
 
 // Why the weight's shape does not fit its form; "" when it does.
@@ -48,10 +48,11 @@ std::string ShapeObstacle(Form form, const Document& document, const Constant& c
                           const TensorSpec& spec) {
   const uint64_t row = constant.dims[1];
   const uint64_t block_size = BlockSizeOf(spec);
-  const uint64_t bits = BitsOf(spec.type);
+  const uint64_t bits = BitsOf(spec.scheme.type);
   if (form == Form::kTransposedGemm) {
     if (row % block_size != 0) return "rows are not whole blocks";
-    if (!spec.symmetric && row / block_size * bits % 8 != 0) return "zero points end within a byte";
+    if (!spec.scheme.symmetric && row / block_size * bits % 8 != 0)
+      return "zero points end within a byte";
   }
   if (form == Form::kGather && bits == 4) {
     if (row % 2 != 0) return "rows end within a byte";
@@ -62,17 +63,17 @@ std::string ShapeObstacle(Form form, const Document& document, const Constant& c
 }
 
 Scheme BlockScheme(DType type, LinearRule rule, const TensorSpec& spec) {
-  return {.type = type,
-          .granularity = Granularity::kBlock,
-          .rule = rule,
-          .block_size = BlockSizeOf(spec),
-          .symmetric = spec.symmetric,
-          .non_finite = spec.non_finite};
+  Scheme scheme = spec.scheme;
+  scheme.type = type;
+  scheme.granularity = Granularity::kBlock;
+  scheme.rule = rule;
+  scheme.block_size = BlockSizeOf(spec);
+  return scheme;
 }
 
 Status AddMatMuls(bool transposed_gemm, const TensorSpec& spec, Replacement* r) {
   const Shape& dims = r->constant().dims;
-  const uint64_t bits = BitsOf(spec.type);
+  const uint64_t bits = BitsOf(spec.scheme.type);
   Scheme scheme =
       BlockScheme(bits == 4 ? DType::kUint4 : DType::kUint8, LinearRule::kOnnxBlockwise, spec);
   scheme.transposed = !transposed_gemm;
@@ -83,7 +84,7 @@ Status AddMatMuls(bool transposed_gemm, const TensorSpec& spec, Replacement* r) 
   std::vector<std::string> weights = {
       r->AddPart(Part::kCodes, kTypeUint8, {n, blocks, scheme.block_size * bits / 8}),
       r->AddPart(Part::kScales, kTypeFloat, {n * blocks})};
-  if (!spec.symmetric) {
+  if (!spec.scheme.symmetric) {
     weights.push_back(
         r->AddPart(Part::kZeroPoints, kTypeUint8, {n * DivideRoundingUp(blocks * bits, 8)}));
   }
@@ -116,7 +117,7 @@ Status AddMatMuls(bool transposed_gemm, const TensorSpec& spec, Replacement* r) 
 Status AddGathers(const TensorSpec& spec, Replacement* r) {
   const Shape& dims = r->constant().dims;
   DType type = DType::kUint8;
-  if (BitsOf(spec.type) == 4) type = spec.symmetric ? DType::kInt4 : DType::kUint4;
+  if (BitsOf(spec.scheme.type) == 4) type = spec.scheme.symmetric ? DType::kInt4 : DType::kUint4;
   const Scheme scheme = BlockScheme(type, LinearRule::kOnnxLinear, spec);
   const Shape scale_dims = {dims[0], DivideRoundingUp(dims[1], scheme.block_size)};
   RETURN_IF_ERROR(r->SetJob(dims, scheme));
@@ -124,7 +125,7 @@ Status AddGathers(const TensorSpec& spec, Replacement* r) {
   const std::string codes = r->AddPart(Part::kCodes, data_type, dims, 0, true);
   const std::string scales = r->AddPart(Part::kScales, kTypeFloat, scale_dims, 0, true);
   std::string zero_points;
-  if (!spec.symmetric) {
+  if (!spec.scheme.symmetric) {
     zero_points = r->AddPart(Part::kZeroPoints, data_type, scale_dims, 0, true);
   }
   for (const Use& use : r->constant().uses) {
@@ -137,7 +138,7 @@ Status AddGathers(const TensorSpec& spec, Replacement* r) {
                        IntAttributeProto("block_size", scheme.block_size)},
         .domain = kMicrosoft,
         .name = node.name};
-    if (!spec.symmetric) gather.inputs.push_back(zero_points);
+    if (!spec.scheme.symmetric) gather.inputs.push_back(zero_points);
     // Older runtimes know neither 8 bits nor the attribute, which is 4 when absent.
     if (type == DType::kUint8) gather.attributes.push_back(IntAttributeProto("bits", 8));
     r->ReplaceUser(use.node, {std::move(gather)});
@@ -151,7 +152,7 @@ Status AddGathers(const TensorSpec& spec, Replacement* r) {
 std::string LowmemObstacle(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec) {
   const Document& document = rewriter.document();
   const Constant& constant = document.constants[document.constant_of_tensor[tensor]];
-  if (BitsOf(spec.type) > 8) return "only for 4 and 8 bits";
+  if (BitsOf(spec.scheme.type) > 8) return "only for 4 and 8 bits";
   if (constant.data_type != kTypeFloat) return "only for float32 weights";
   if (constant.is_graph_output) return "the weight is an output too";
   if (constant.uses.empty()) return "no node uses it";
@@ -178,7 +179,7 @@ StatusOr<Replacement> MakeLowmem(const Rewriter& rewriter, size_t tensor, const 
   }
   replacement.ImportMicrosoft();
   const uint32_t block_size = BlockSizeOf(spec);
-  if (spec.granularity != Granularity::kBlock || spec.block_size != block_size) {
+  if (spec.scheme.granularity != Granularity::kBlock || spec.scheme.block_size != block_size) {
     replacement.AddNote("in blocks of " + std::to_string(block_size));
   }
   return replacement;

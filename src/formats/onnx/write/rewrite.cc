@@ -304,7 +304,7 @@ std::string Replacement::Shared(int32_t data_type, const Shape& dims, const std:
 Status Replacement::SetJob(Shape shape, const Scheme& scheme) {
   job_.tensor = tensor_;
   job_.shape = std::move(shape);
-  job_.scheme = scheme;
+  job_.scheme = Canonical(scheme);
   if (const KeptIndices* kept = rewriter_.KeptOf(document().constant_of_tensor[tensor_])) {
     job_.kept = *kept;
   }
@@ -401,7 +401,7 @@ StatusOr<Replacement> MakeSparse(const Rewriter& rewriter, size_t tensor, const 
   Replacement replacement(rewriter, tensor);
   const Constant& constant = replacement.constant();
   RETURN_IF_ERROR(replacement.SetJob(constant.dims, {.type = DTypeOf(constant.data_type),
-                                                     .non_finite = spec.non_finite,
+                                                     .non_finite = spec.scheme.non_finite,
                                                      .sparse = SparseCoding::kIndices,
                                                      .num_entries = *spec.sparse_entries}));
   replacement.AddSparseTensor();
@@ -413,7 +413,7 @@ StatusOr<Replacement> MakeCut(const Rewriter& rewriter, size_t tensor, const Ten
   Replacement replacement(rewriter, tensor);
   const Constant& constant = replacement.constant();
   RETURN_IF_ERROR(replacement.SetJob(
-      constant.dims, {.type = DTypeOf(constant.data_type), .non_finite = spec.non_finite}));
+      constant.dims, {.type = DTypeOf(constant.data_type), .non_finite = spec.scheme.non_finite}));
   replacement.AddTensorItself();
   replacement.SetDescription(std::string(NameOf(DTypeOf(constant.data_type))));
   return replacement;

@@ -60,17 +60,10 @@ std::string UnpackNibbles(const std::string& packed, Replacement* r) {
   return r->AddNode("Concat", {low, high}, {IntAttributeProto("axis", 1)});
 }
 
-// What is subtracted from codes of this type when no zero points are stored; 0 for signed types.
-float ImplicitZeroPoint(DType type) {
-  if (type == DType::kUint4) return 8.0f;
-  if (type == DType::kUint8) return 128.0f;
-  if (type == DType::kUint16) return 32768.0f;
-  return 0.0f;
-}
-
-std::string SubtractImplicitZeroPoint(const std::string& codes, DType type, Replacement* r) {
-  const float zero_point = ImplicitZeroPoint(type);
-  return zero_point == 0 ? codes : r->AddNode("Sub", {codes, r->SharedFloat(zero_point)});
+std::string SubtractSymmetricZeroPoint(const std::string& codes, DType type, Replacement* r) {
+  const int32_t zero_point = SymmetricZeroPoint(type);
+  if (zero_point == 0) return codes;
+  return r->AddNode("Sub", {codes, r->SharedFloat(static_cast<float>(zero_point))});
 }
 
 void EndInSourceType(const std::string& value, Replacement* r) {
@@ -79,13 +72,12 @@ void EndInSourceType(const std::string& value, Replacement* r) {
 }
 
 Status AddFloatNodes(const TensorSpec& spec, Replacement* r) {
-  const int32_t data_type = OnnxTypeOf(spec.type);
-  RETURN_IF_ERROR(
-      r->SetJob(r->constant().dims, {.type = spec.type, .non_finite = spec.non_finite}));
+  const int32_t data_type = OnnxTypeOf(spec.scheme.type);
+  RETURN_IF_ERROR(r->SetJob(r->constant().dims, spec.scheme));
   const std::string codes = r->AddPart(Part::kCodes, data_type, r->constant().dims);
   CastTo(r->constant().data_type, codes, r);
   r->NameLastNodeAfterTensor();
-  r->SetDescription(std::string(NameOf(spec.type)));
+  r->SetDescription(std::string(NameOf(spec.scheme.type)));
   return {};
 }
 
@@ -111,25 +103,26 @@ AxisView AxisViewOf(const Tensor& tensor, const Shape& dims) {
 
 Status AddAxisNodes(const Tensor& tensor, const TensorSpec& spec, Replacement* r) {
   const Shape& dims = r->constant().dims;
-  const int32_t data_type = OnnxTypeOf(spec.type);
-  Scheme scheme{.type = spec.type, .symmetric = spec.symmetric, .non_finite = spec.non_finite};
+  const int32_t data_type = OnnxTypeOf(spec.scheme.type);
+  Scheme scheme = spec.scheme;
   AxisView view{dims, 0, {}};
-  if (spec.granularity == Granularity::kAxis && tensor.axis < dims.size()) {
+  if (scheme.granularity == Granularity::kAxis && tensor.axis < dims.size()) {
     view = AxisViewOf(tensor, dims);
-    scheme.granularity = Granularity::kAxis;
     scheme.axis = view.axis;
+  } else {
+    scheme.granularity = Granularity::kTensor;
   }
   RETURN_IF_ERROR(r->SetJob(view.job_shape, scheme));
   std::string value = CastToFloat(r->AddPart(Part::kCodes, data_type, dims), r);
   const std::string scale = r->AddPart(Part::kScales, kTypeFloat, view.scale_dims);
-  if (spec.symmetric) {
-    value = SubtractImplicitZeroPoint(value, spec.type, r);
+  if (spec.scheme.symmetric) {
+    value = SubtractSymmetricZeroPoint(value, spec.scheme.type, r);
   } else {
     const std::string zero_point = r->AddPart(Part::kZeroPoints, data_type, view.scale_dims);
     value = r->AddNode("Sub", {value, CastToFloat(zero_point, r)});
   }
   EndInSourceType(r->AddNode("Mul", {value, scale}), r);
-  r->SetDescription(std::string(NameOf(spec.type)));
+  r->SetDescription(std::string(NameOf(spec.scheme.type)));
   return {};
 }
 
@@ -143,13 +136,14 @@ struct Blocks {
 };
 
 StatusOr<Blocks> BlocksOf(const TensorSpec& spec, const Shape& dims) {
-  if (spec.block_size == 0) return ArgumentError("The block size is 0; it must be 1 or more.");
+  if (spec.scheme.block_size == 0)
+    return ArgumentError("The block size is 0; it must be 1 or more.");
   Blocks blocks;
   if (!CheckedNumElements(dims, &blocks.num_elements)) return ArgumentError("The shape overflows.");
-  blocks.four_bits = BitsOf(spec.type) == 4;
+  blocks.four_bits = BitsOf(spec.scheme.type) == 4;
   // Taken apart by arithmetic on bytes, the signed and the unsigned type are the same.
-  blocks.type = blocks.four_bits ? DType::kUint4 : spec.type;
-  blocks.size = std::min<uint64_t>(spec.block_size, blocks.num_elements);
+  blocks.type = blocks.four_bits ? DType::kUint4 : spec.scheme.type;
+  blocks.size = std::min<uint64_t>(spec.scheme.block_size, blocks.num_elements);
   if (blocks.four_bits) blocks.size += blocks.size % 2;
   blocks.count = DivideRoundingUp(blocks.num_elements, blocks.size);
   return blocks;
@@ -163,11 +157,11 @@ std::string AddBlockCodes(const Blocks& blocks, bool symmetric, Replacement* r) 
     const std::string codes = r->AddPart(Part::kCodes, OnnxTypeOf(blocks.type),
                                          {blocks.count, blocks.size}, padded_bytes);
     const std::string value = CastToFloat(codes, r);
-    return symmetric ? SubtractImplicitZeroPoint(value, blocks.type, r) : value;
+    return symmetric ? SubtractSymmetricZeroPoint(value, blocks.type, r) : value;
   }
   std::string value =
       UnpackNibbles(r->AddPart(Part::kCodes, kTypeUint8, {padded_bytes, 1}, padded_bytes), r);
-  if (symmetric) value = SubtractImplicitZeroPoint(value, blocks.type, r);
+  if (symmetric) value = SubtractSymmetricZeroPoint(value, blocks.type, r);
   return Reshape(value, {-1, size}, r);
 }
 
@@ -187,22 +181,21 @@ std::string AddBlockZeroPoints(const Blocks& blocks, Replacement* r) {
 Status AddBlockNodes(const TensorSpec& spec, Replacement* r) {
   const Shape& dims = r->constant().dims;
   ASSIGN_OR_RETURN(const Blocks blocks, BlocksOf(spec, dims));
-  RETURN_IF_ERROR(
-      r->SetJob({blocks.num_elements}, {.type = blocks.type,
-                                        .granularity = Granularity::kBlock,
-                                        .block_size = static_cast<uint32_t>(blocks.size),
-                                        .symmetric = spec.symmetric,
-                                        .non_finite = spec.non_finite}));
-  std::string value = AddBlockCodes(blocks, spec.symmetric, r);
+  Scheme scheme = spec.scheme;
+  scheme.type = blocks.type;
+  scheme.granularity = Granularity::kBlock;
+  scheme.block_size = static_cast<uint32_t>(blocks.size);
+  RETURN_IF_ERROR(r->SetJob({blocks.num_elements}, scheme));
+  std::string value = AddBlockCodes(blocks, scheme.symmetric, r);
   const std::string scale = r->AddPart(Part::kScales, kTypeFloat, {blocks.count, 1});
-  if (!spec.symmetric) value = r->AddNode("Sub", {value, AddBlockZeroPoints(blocks, r)});
+  if (!scheme.symmetric) value = r->AddNode("Sub", {value, AddBlockZeroPoints(blocks, r)});
   value = r->AddNode("Mul", {value, scale});
   if (blocks.num_elements % blocks.size != 0) {
     value = Head(Reshape(value, {-1}, r), blocks.num_elements, r);
   }
   EndInSourceType(Reshape(value, std::vector<int64_t>(dims.begin(), dims.end()), r), r);
-  r->SetDescription(Concat({NameOf(spec.type), " block ", blocks.size}));
-  if (spec.granularity != Granularity::kBlock) r->AddNote("4 bits are stored in blocks");
+  r->SetDescription(Concat({NameOf(spec.scheme.type), " block ", blocks.size}));
+  if (spec.scheme.granularity != Granularity::kBlock) r->AddNote("4 bits are stored in blocks");
   return {};
 }
 
@@ -210,21 +203,24 @@ Status AddBlockNodes(const TensorSpec& spec, Replacement* r) {
 
 std::string StorageObstacle(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec) {
   const Document& document = rewriter.document();
-  if (IsLinear(spec.type)) return NeedsOpset(NameOf(spec.type), kFirstOpsetForLinear, document);
-  if (!IsNarrowFloat(spec.type)) return "weights cannot be " + std::string(NameOf(spec.type));
-  if (spec.type == rewriter.model().tensors[tensor].scheme.type) {
-    return Concat({"is ", NameOf(spec.type), " already"});
+  if (IsLinear(spec.scheme.type))
+    return NeedsOpset(NameOf(spec.scheme.type), kFirstOpsetForLinear, document);
+  if (!IsNarrowFloat(spec.scheme.type))
+    return "weights cannot be " + std::string(NameOf(spec.scheme.type));
+  if (spec.scheme.type == rewriter.model().tensors[tensor].scheme.type) {
+    return Concat({"is ", NameOf(spec.scheme.type), " already"});
   }
   int64_t needed = kFirstOpsetForCast;
-  if (spec.type == DType::kBFloat16) needed = kFirstOpsetForBFloat16;
-  if (BitsOf(spec.type) == 8) needed = kFirstOpsetForFloat8;
-  return NeedsOpset(NameOf(spec.type), needed, document);
+  if (spec.scheme.type == DType::kBFloat16) needed = kFirstOpsetForBFloat16;
+  if (BitsOf(spec.scheme.type) == 8) needed = kFirstOpsetForFloat8;
+  return NeedsOpset(NameOf(spec.scheme.type), needed, document);
 }
 
 StatusOr<Replacement> MakeStorage(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec) {
   Replacement replacement(rewriter, tensor);
-  const bool blocks = spec.granularity == Granularity::kBlock || BitsOf(spec.type) == 4;
-  if (IsNarrowFloat(spec.type)) {
+  const bool blocks =
+      spec.scheme.granularity == Granularity::kBlock || BitsOf(spec.scheme.type) == 4;
+  if (IsNarrowFloat(spec.scheme.type)) {
     RETURN_IF_ERROR(AddFloatNodes(spec, &replacement));
   } else if (blocks) {
     RETURN_IF_ERROR(AddBlockNodes(spec, &replacement));

@@ -27,7 +27,7 @@ std::string ObstacleOf(const Rewriter& rewriter, size_t index) {
 
 // The replacement in the asked mode, or in storage mode with a note why.
 StatusOr<Replacement> MakeReplacement(const Rewriter& rewriter, size_t tensor, TensorSpec spec) {
-  if (IsNarrowFloat(spec.type)) spec.mode = Mode::kStorage;
+  if (IsNarrowFloat(spec.scheme.type)) spec.mode = Mode::kStorage;
   if (spec.mode == Mode::kStorage) return MakeStorage(rewriter, tensor, spec);
   const bool dynamic = spec.mode == Mode::kDynamic;
   const std::string obstacle =
@@ -36,7 +36,7 @@ StatusOr<Replacement> MakeReplacement(const Rewriter& rewriter, size_t tensor, T
     return dynamic ? MakeDynamic(rewriter, tensor, spec) : MakeLowmem(rewriter, tensor, spec);
   }
   // The block is a property of MatMulNBits; stored bytes do better with one scale a channel.
-  if (BitsOf(spec.type) == 8 && !dynamic) spec.granularity = Granularity::kAxis;
+  if (BitsOf(spec.scheme.type) == 8 && !dynamic) spec.scheme.granularity = Granularity::kAxis;
   ASSIGN_OR_RETURN(Replacement replacement, MakeStorage(rewriter, tensor, spec));
   replacement.AddNote((dynamic ? "storage, not dynamic: " : "storage, not lowmem: ") + obstacle);
   return replacement;

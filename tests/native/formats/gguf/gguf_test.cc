@@ -70,7 +70,7 @@ Files Shrink(const Files& files, const std::string& main, TensorSpec spec,
 TensorSpec SpecOf(DType type) {
   TensorSpec spec;
   spec.keep = false;
-  spec.type = type;
+  spec.scheme.type = type;
   return spec;
 }
 

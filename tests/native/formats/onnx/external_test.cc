@@ -68,7 +68,7 @@ StatusOr<Files> Shrink(const Files& files, TensorSpec spec, const WriteOptions& 
 TensorSpec SpecOf(DType type, Mode mode = Mode::kStorage) {
   TensorSpec spec;
   spec.keep = false;
-  spec.type = type;
+  spec.scheme.type = type;
   spec.mode = mode;
   return spec;
 }

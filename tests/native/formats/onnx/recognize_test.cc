@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/onnx_model.h"
+#include "common/schemes.h"
 #include "formats/onnx/onnx_format.h"
 
 namespace modelshrink::onnx {
@@ -41,25 +42,22 @@ const std::vector<TensorSpec>& Specs() {
     std::vector<TensorSpec> all;
     for (const DType type : {DType::kInt8, DType::kUint8, DType::kInt16}) {
       for (const bool symmetric : {true, false}) {
-        all.push_back({.type = type, .symmetric = symmetric});
-        all.push_back({.type = type, .granularity = Granularity::kBlock, .symmetric = symmetric});
+        all.push_back({.scheme = AxisScheme(type, symmetric)});
+        all.push_back({.scheme = BlockScheme(type, symmetric)});
       }
     }
     for (const DType type : {DType::kInt4, DType::kUint4, DType::kUint8}) {
       for (const bool symmetric : {true, false}) {
         for (const Mode mode : {Mode::kStorage, Mode::kDynamic, Mode::kLowmem}) {
-          all.push_back({.type = type,
-                         .granularity = Granularity::kBlock,
-                         .symmetric = symmetric,
-                         .mode = mode});
+          all.push_back({.scheme = BlockScheme(type, symmetric), .mode = mode});
         }
       }
     }
-    all.push_back({.type = DType::kInt8, .granularity = Granularity::kTensor});
-    all.push_back({.type = DType::kUint4, .granularity = Granularity::kBlock, .block_size = 17});
-    all.push_back({.type = DType::kUint8, .mode = Mode::kDynamic});
-    all.push_back({.type = DType::kFloat16});
-    all.push_back({.type = DType::kBFloat16});
+    all.push_back({.scheme = {.type = DType::kInt8}});
+    all.push_back({.scheme = BlockScheme(DType::kUint4, /*symmetric=*/true, 17)});
+    all.push_back({.scheme = AxisScheme(DType::kUint8), .mode = Mode::kDynamic});
+    all.push_back({.scheme = {.type = DType::kFloat16}});
+    all.push_back({.scheme = {.type = DType::kBFloat16}});
     return all;
   }();
   return specs;
@@ -101,7 +99,7 @@ TEST(OnnxRecognize, EveryJobIsFoundAsItWasWritten) {
       SCOPED_TRACE(source.name + ": " + layout.outcomes[job.tensor].to);
       ExpectRecognized(job, source, after->model(), output);
     }
-    const Layout again = WriteAll(*after, {.type = DType::kInt8});
+    const Layout again = WriteAll(*after, {.scheme = AxisScheme(DType::kInt8)});
     for (size_t i = 0; i < again.outcomes.size(); ++i) {
       if (!after->model().tensors[i].quantized) continue;
       EXPECT_EQ(again.outcomes[i].note, "already quantized: the graph around it stays as it is");

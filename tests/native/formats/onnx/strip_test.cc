@@ -6,15 +6,15 @@
 #include <vector>
 
 #include "common/onnx_model.h"
+#include "common/schemes.h"
 
 namespace modelshrink::onnx {
 namespace {
 
-constexpr TensorSpec kInt8{.type = DType::kInt8};
-constexpr TensorSpec kInt4{.type = DType::kInt4, .granularity = Granularity::kBlock};
-constexpr TensorSpec kDynamic{.type = DType::kUint8, .mode = Mode::kDynamic};
-constexpr TensorSpec kLowmem{
-    .type = DType::kInt4, .granularity = Granularity::kBlock, .mode = Mode::kLowmem};
+constexpr TensorSpec kInt8{.scheme = AxisScheme(DType::kInt8)};
+constexpr TensorSpec kInt4{.scheme = BlockScheme(DType::kInt4)};
+constexpr TensorSpec kDynamic{.scheme = AxisScheme(DType::kUint8), .mode = Mode::kDynamic};
+constexpr TensorSpec kLowmem{.scheme = BlockScheme(DType::kInt4), .mode = Mode::kLowmem};
 
 const std::string kText = "nobody reads this";
 const std::string kUnknown = Bytes(99, "unknown field");

@@ -7,17 +7,16 @@
 #include <utility>
 
 #include "common/onnx_model.h"
+#include "common/schemes.h"
 
 namespace modelshrink::onnx {
 namespace {
 
-constexpr TensorSpec kInt8{.type = DType::kInt8};
-constexpr TensorSpec kInt4{.type = DType::kInt4, .granularity = Granularity::kBlock};
-constexpr TensorSpec kDynamic{.type = DType::kUint8, .mode = Mode::kDynamic};
-constexpr TensorSpec kLowmem4{
-    .type = DType::kInt4, .granularity = Granularity::kBlock, .mode = Mode::kLowmem};
-constexpr TensorSpec kLowmem8{
-    .type = DType::kUint8, .granularity = Granularity::kBlock, .mode = Mode::kLowmem};
+constexpr TensorSpec kInt8{.scheme = AxisScheme(DType::kInt8)};
+constexpr TensorSpec kInt4{.scheme = BlockScheme(DType::kInt4)};
+constexpr TensorSpec kDynamic{.scheme = AxisScheme(DType::kUint8), .mode = Mode::kDynamic};
+constexpr TensorSpec kLowmem4{.scheme = BlockScheme(DType::kInt4), .mode = Mode::kLowmem};
+constexpr TensorSpec kLowmem8{.scheme = BlockScheme(DType::kUint8), .mode = Mode::kLowmem};
 
 // A file, its Layout and what the reader finds in the result.
 struct Written {
@@ -62,7 +61,8 @@ TEST(OnnxWriter, NodesWithGraphsInThemAreNotReplaced) {
   const std::string file = ModelFile(
       NodeField("MatMul", {"x", "w"}, {"y"}, GraphAttr("odd", inner)) + Initializer("w", {64, 64}));
   for (const Mode mode : {Mode::kDynamic, Mode::kLowmem}) {
-    const Layout layout = WriteAll(*Read(file), {.type = DType::kUint8, .mode = mode});
+    const Layout layout =
+        WriteAll(*Read(file), {.scheme = AxisScheme(DType::kUint8), .mode = mode});
     EXPECT_EQ(OpsOf(Read(Render(layout, file))->document()).back(), "MatMul");
     EXPECT_EQ(layout.jobs.size(), 2u);
   }
@@ -70,8 +70,7 @@ TEST(OnnxWriter, NodesWithGraphsInThemAreNotReplaced) {
 
 TEST(OnnxWriter, KeepingEverythingIsOneCopy) {
   const std::string file = OneOp("MatMul", {64, 64});
-  const Written w =
-      Write(file, {.type = DType::kInt16, .granularity = Granularity::kBlock, .block_size = 1});
+  const Written w = Write(file, {.scheme = BlockScheme(DType::kInt16, /*symmetric=*/true, 1)});
   ASSERT_EQ(w.layout.files[0].segments.size(), 1u);
   EXPECT_EQ(w.layout.files[0].segments[0].kind, Segment::Kind::kCopy);
   EXPECT_EQ(w.output, file);
@@ -88,14 +87,14 @@ TEST(OnnxWriter, NumberOfSpecsMustMatch) {
 
 TEST(OnnxWriter, BlockSizeZeroIsAnErrorWithTheTensorsName) {
   const auto format = Read(OneOp("MatMul", {64, 64}));
-  const std::vector<TensorSpec> specs = {{.keep = false, .type = DType::kInt4, .block_size = 0}};
+  const std::vector<TensorSpec> specs = {{.keep = false, .scheme = {.type = DType::kInt4}}};
   const auto layout = format->Write(specs, {});
   ASSERT_FALSE(layout.ok());
   EXPECT_EQ(layout.status().tensor(), "w");
 }
 
 TEST(OnnxWriter, EachPartIsWrittenOnce) {
-  const Written w = Write(OneOp("MatMul", {64, 64}), {.type = DType::kInt8, .symmetric = false});
+  const Written w = Write(OneOp("MatMul", {64, 64}), {.scheme = AxisScheme(DType::kInt8, false)});
   ASSERT_EQ(w.layout.jobs.size(), 1u);
   std::vector<std::pair<Part, uint64_t>> parts;
   for (const Segment& s : w.layout.files[0].segments) {
@@ -123,10 +122,10 @@ TEST(OnnxWriter, ScalesOfALaterAxisHaveNoLeadingOnes) {
 }
 
 TEST(OnnxWriter, UnsignedCodesAreCentred) {
-  const Written symmetric = Write(OneOp("MatMul", {64, 64}), {.type = DType::kUint8});
+  const Written symmetric = Write(OneOp("MatMul", {64, 64}), {.scheme = AxisScheme(DType::kUint8)});
   EXPECT_EQ(OpsOf(symmetric.document()), (Strings{"Constant", "Cast", "Sub", "Mul", "MatMul"}));
   const Written asymmetric =
-      Write(OneOp("MatMul", {64, 64}), {.type = DType::kUint8, .symmetric = false});
+      Write(OneOp("MatMul", {64, 64}), {.scheme = AxisScheme(DType::kUint8, false)});
   EXPECT_EQ(OpsOf(asymmetric.document()), (Strings{"Cast", "Cast", "Sub", "Mul", "MatMul"}));
   EXPECT_EQ(asymmetric.DimsOf("w_zero_point"), (Shape{64}));
 }
@@ -170,17 +169,15 @@ TEST(OnnxWriter, RaggedBlocksArePaddedWithZerosAndCutOff) {
 }
 
 TEST(OnnxWriter, OddBlocksOfNibblesAreMadeEven) {
-  const Written w = Write(OneOp("MatMul", {64, 64}), {.type = DType::kUint4,
-                                                      .granularity = Granularity::kBlock,
-                                                      .block_size = 17,
-                                                      .symmetric = false});
+  const Written w =
+      Write(OneOp("MatMul", {64, 64}), {.scheme = BlockScheme(DType::kUint4, false, 17)});
   EXPECT_EQ(w.OutcomeOf("w").to, "uint4 block 18");
   EXPECT_EQ(w.DimsOf("w_zero_point"), (Shape{114, 1}));  // 228 blocks
 }
 
 TEST(OnnxWriter, FloatsNeedTheirOpset) {
   const auto outcome = [](DType type, uint64_t opset) {
-    return Write(OneOp("MatMul", {64, 64}, opset), {.type = type}).OutcomeOf("w");
+    return Write(OneOp("MatMul", {64, 64}, opset), {.scheme = AxisScheme(type)}).OutcomeOf("w");
   };
   EXPECT_EQ(outcome(DType::kFloat16, 9).to, "float16");
   EXPECT_EQ(outcome(DType::kBFloat16, 13).to, "bfloat16");
@@ -195,7 +192,8 @@ TEST(OnnxWriter, Float16WeightsStayFloat16InTheGraph) {
   const std::string file =
       ModelFile(NodeField("MatMul", {"x", "w"}, {"y"}) + Initializer("w", {64, 64}, 10));
   EXPECT_EQ(OpsOf(Write(file, kInt8).document()), (Strings{"Cast", "Mul", "Cast", "MatMul"}));
-  EXPECT_EQ(Write(file, {.type = DType::kFloat16}).OutcomeOf("w").note, "is float16 already");
+  EXPECT_EQ(Write(file, {.scheme = {.type = DType::kFloat16}}).OutcomeOf("w").note,
+            "is float16 already");
   const Written dynamic = Write(file, kDynamic);
   EXPECT_EQ(dynamic.OutcomeOf("w").to, "uint8");
   EXPECT_EQ(dynamic.OutcomeOf("w").note, "storage, not dynamic: only for float32 weights");
@@ -337,7 +335,8 @@ TEST(OnnxWriter, DynamicFallsBackToStorage) {
             prefix + "DynamicQuantizeLinear needs opset 11, the model has 10");
   EXPECT_EQ(note(OneOp("ConvTranspose", {8, 40, 3, 3}), kDynamic),
             prefix + "no integer form for its use in ConvTranspose");
-  EXPECT_EQ(note(OneOp("MatMul", {64, 64}), {.type = DType::kInt16, .mode = Mode::kDynamic}),
+  EXPECT_EQ(note(OneOp("MatMul", {64, 64}),
+                 {.scheme = AxisScheme(DType::kInt16), .mode = Mode::kDynamic}),
             prefix + "only for 8 bits");
   EXPECT_EQ(note(OneOp("Gemm", {64, 64}, 13, 8, FloatAttr("alpha", std::string("\0\0\0\x3f", 4))),
                  kDynamic),
@@ -380,7 +379,7 @@ TEST(OnnxWriter, LowmemGemmOfWholeBlocks) {
   EXPECT_EQ(ragged.OutcomeOf("w").to, "uint8");
   EXPECT_EQ(ragged.OutcomeOf("w").note, "storage, not lowmem: rows are not whole blocks");
   TensorSpec asymmetric = kLowmem4;
-  asymmetric.symmetric = false;
+  asymmetric.scheme.symmetric = false;
   const Written odd = Write(OneOp("Gemm", {40, 96}, 13, 8, trans_b), asymmetric);
   EXPECT_EQ(odd.OutcomeOf("w").note, "storage, not lowmem: zero points end within a byte");
 }
@@ -424,7 +423,7 @@ TEST(OnnxWriter, LowmemFallsBackToStorageOfTheSameBits) {
 
 TEST(OnnxWriter, LowmemBlocksArePowersOfTwo) {
   TensorSpec spec = kLowmem4;
-  spec.block_size = 48;
+  spec.scheme.block_size = 48;
   const Written w = Write(OneOp("MatMul", {64, 64}), spec);
   EXPECT_EQ(w.layout.jobs[0].scheme.block_size, 32u);
   EXPECT_EQ(w.OutcomeOf("w").note, "in blocks of 32");

@@ -17,9 +17,9 @@ constexpr char kIndex[] = "model.safetensors.index.json";
 TensorSpec SpecOf(DType type, Granularity granularity = Granularity::kAxis, bool symmetric = true) {
   TensorSpec spec;
   spec.keep = false;
-  spec.type = type;
-  spec.granularity = granularity;
-  spec.symmetric = symmetric;
+  spec.scheme.type = type;
+  spec.scheme.granularity = granularity;
+  spec.scheme.symmetric = symmetric;
   return spec;
 }
 
@@ -314,7 +314,7 @@ TEST(SafetensorsWriter, WhatIsKeptBesideAChangedTensorHasNoCompanions) {
 TEST(SafetensorsWriter, AnImpossibleSpecIsAnArgumentError) {
   auto format = ReadFiles({{kName, kPlain}}, kName);
   TensorSpec spec = SpecOf(DType::kInt8, Granularity::kBlock);
-  spec.block_size = 0;
+  spec.scheme.block_size = 0;
   std::vector<TensorSpec> specs(3, spec);
   const auto layout = format.value()->Write(specs, {});
   EXPECT_EQ(layout.status().code(), StatusCode::kArgument);

@@ -19,8 +19,8 @@ const std::vector<size_t> kShape = {8, 8, 16, 4};
 TensorSpec SpecOf(DType type, Granularity granularity = Granularity::kAxis) {
   TensorSpec spec;
   spec.keep = false;
-  spec.type = type;
-  spec.granularity = granularity;
+  spec.scheme.type = type;
+  spec.scheme.granularity = granularity;
   return spec;
 }
 

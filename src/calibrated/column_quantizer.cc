@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <utility>
-#include <vector>
 
 #include "base/checked.h"
 #include "quantize/linear_params.h"
@@ -10,7 +9,7 @@
 namespace modelshrink {
 
 StatusOr<ColumnQuantizer> ColumnQuantizer::Create(const LayerShape& shape, const Scheme& scheme,
-                                                  bool is_flat) {
+                                                  bool is_flat, ParamFinderFactory create_finder) {
   if (!IsLinear(scheme.type) || scheme.rule == LinearRule::kTfjs) {
     return UnsupportedError("error feedback quantizes to integers with scales only");
   }
@@ -45,8 +44,8 @@ StatusOr<ColumnQuantizer> ColumnQuantizer::Create(const LayerShape& shape, const
   ASSIGN_OR_RETURN(
       quantizer.params_,
       Buffer<LinearParams>::Allocate(sizes[static_cast<size_t>(Part::kScales)] / sizeof(float)));
-  ASSIGN_OR_RETURN(quantizer.max_signed_, Buffer<uint32_t>::Allocate(shape.rows));
-  ASSIGN_OR_RETURN(quantizer.max_unsigned_, Buffer<uint32_t>::Allocate(shape.rows));
+  ASSIGN_OR_RETURN(quantizer.finder_,
+                   create_finder(scheme, is_flat ? quantizer.params_.size() : shape.rows));
   ASSIGN_OR_RETURN(quantizer.scales_, Buffer<float>::Allocate(shape.rows));
   ASSIGN_OR_RETURN(quantizer.reciprocals_, Buffer<float>::Allocate(shape.rows));
   ASSIGN_OR_RETURN(quantizer.zero_points_, Buffer<int32_t>::Allocate(shape.rows));
@@ -56,13 +55,15 @@ StatusOr<ColumnQuantizer> ColumnQuantizer::Create(const LayerShape& shape, const
 }
 
 Status ColumnQuantizer::FindFlat(std::span<const float> weights) {
-  std::vector<BitRange> ranges(params_.size());
-  for (size_t j = 0; j < shape_.columns; ++j) {
-    for (size_t r = 0; r < shape_.rows; ++r) {
-      ranges[GroupOf(r, j)].Include(RangeOf(weights.data() + j * shape_.rows + r, 1));
+  finder_->Begin(params_.size());
+  do {
+    for (size_t j = 0; j < shape_.columns; ++j) {
+      for (size_t r = 0; r < shape_.rows; ++r) {
+        finder_->AddTo(GroupOf(r, j), {weights.data() + j * shape_.rows + r}, 1);
+      }
     }
-  }
-  for (size_t g = 0; g < ranges.size(); ++g) params_[g] = ParamsOf(scheme_, ranges[g]);
+  } while (finder_->NextPass());
+  for (size_t g = 0; g < params_.size(); ++g) params_[g] = finder_->ParamsOf(g);
   return {};
 }
 
@@ -74,20 +75,16 @@ Status ColumnQuantizer::FindAll(std::span<const float> weights) {
 
 Status ColumnQuantizer::FindAt(std::span<const float> weights, size_t column) {
   if (column % group_columns_ != 0) return {};
-  std::fill_n(max_signed_.data(), shape_.rows, 0u);
-  std::fill_n(max_unsigned_.data(), shape_.rows, 0u);
-  IncludeRows(weights.data() + column * shape_.rows,
-              std::min(group_columns_, shape_.columns - column), shape_.rows, shape_.rows,
-              max_signed_.data(), max_unsigned_.data());
-  for (size_t r = 0; r < shape_.rows; r += group_rows_) {
-    BitRange range;
-    for (size_t i = r; i < std::min(shape_.rows, r + group_rows_); ++i) {
-      range.Include({max_signed_[i], max_unsigned_[i]});
-    }
-    if (!range.IsFinite()) {
+  finder_->BeginRows(row_blocks_, group_rows_, shape_.rows);
+  do {
+    finder_->AddRows({weights.data() + column * shape_.rows},
+                     std::min(group_columns_, shape_.columns - column), shape_.rows, shape_.rows);
+    if (!finder_->IsFinite()) {
       return UnsupportedError("error feedback left the range of float32: use more damping");
     }
-    params_[GroupOf(r, column)] = ParamsOf(scheme_, range);
+  } while (finder_->NextPass());
+  for (size_t i = 0; i < row_blocks_; ++i) {
+    params_[GroupOf(i * group_rows_, column)] = finder_->ParamsOf(i);
   }
   return {};
 }

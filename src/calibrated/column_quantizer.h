@@ -3,12 +3,14 @@
 #define MODELSHRINK_CALIBRATED_COLUMN_QUANTIZER_H_
 
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "base/buffer.h"
 #include "base/status.h"
 #include "calibrated/layer.h"
 #include "kernels/linear.h"
+#include "quantize/param_finder.h"
 #include "quantize/scheme.h"
 
 namespace modelshrink {
@@ -20,7 +22,8 @@ class ColumnQuantizer {
   // ArgumentError if it does not fit them, an UnsupportedError for what has no scales or the tfjs
   // rule.
   static StatusOr<ColumnQuantizer> Create(const LayerShape& shape, const Scheme& scheme,
-                                          bool is_flat);
+                                          bool is_flat,
+                                          ParamFinderFactory create_finder = &CreateParamFinder);
 
   // Blocks of one flat dimension that end within rows: their scales are only found by FindAll().
   bool is_static() const { return flat_block_ != 0; }
@@ -55,8 +58,8 @@ class ColumnQuantizer {
   // Not 0: groups are runs of so many of the weights as they lie.
   size_t flat_block_ = 0;
   Buffer<LinearParams> params_;
+  std::unique_ptr<ParamFinder> finder_;
   // Of one input, a row each.
-  Buffer<uint32_t> max_signed_, max_unsigned_;
   Buffer<float> scales_, reciprocals_;
   Buffer<int32_t> zero_points_;
   Buffer<uint8_t> codes_;

@@ -19,7 +19,8 @@ namespace modelshrink {
 namespace HWY_NAMESPACE {
 namespace {
 
-constexpr size_t kBlock = kGgmlBlockElements;
+constexpr size_t kBlock = 32;
+constexpr size_t kMaxBlocks = kMaxGgmlElements / kBlock;
 constexpr size_t kHalf = kBlock / 2;
 
 // Four of these, or fewer loads of wider vectors, divide a block.
@@ -29,14 +30,14 @@ using VF = hn::Vec<DF>;
 
 // What is found of each block before its codes.
 struct Params {
-  float scale[kMaxGgmlBlocks];    // d
-  float inverse[kMaxGgmlBlocks];  // what values are multiplied with
-  float minimum[kMaxGgmlBlocks];  // Q4_1 and Q5_1
-  uint16_t scale_code[kMaxGgmlBlocks];
-  uint16_t minimum_code[kMaxGgmlBlocks];
+  float scale[kMaxBlocks];    // d
+  float inverse[kMaxBlocks];  // what values are multiplied with
+  float minimum[kMaxBlocks];  // Q4_1 and Q5_1
+  uint16_t scale_code[kMaxBlocks];
+  uint16_t minimum_code[kMaxBlocks];
   // As they are stored.
-  float stored_scale[kMaxGgmlBlocks];
-  float stored_minimum[kMaxGgmlBlocks];
+  float stored_scale[kMaxBlocks];
+  float stored_minimum[kMaxBlocks];
 };
 
 // Where what the codes stand for goes.
@@ -330,8 +331,8 @@ void DecodeGgmlBlocks(DType type, const uint8_t* HWY_RESTRICT blocks, size_t num
   const Traits traits = TraitsOf(type);
   const size_t block_bytes = BlockOf(type).bytes;
   const size_t header_floats = traits.has_minimum ? 2 : 1;
-  uint16_t header_codes[2 * kMaxGgmlBlocks];
-  float header[2 * kMaxGgmlBlocks];
+  uint16_t header_codes[2 * kMaxBlocks];
+  float header[2 * kMaxBlocks];
   for (size_t b = 0; b < num_blocks; ++b) {
     std::memcpy(header_codes + b * header_floats, blocks + b * block_bytes, 2 * header_floats);
   }

@@ -26,12 +26,12 @@
 
 namespace modelshrink {
 
-inline constexpr size_t kGgmlBlockElements = 32;
-// At most this many blocks a call.
-inline constexpr size_t kMaxGgmlBlocks = 64;
+// At most this many elements a call.
+inline constexpr size_t kMaxGgmlElements = 2048;
 
-// Encodes `num_blocks` * 32 values. False when a scale (or minimum) does not fit a float16; the
-// bytes are then ggml's all the same, with infinities. `decoded` gets what DecodeGgmlBlocks gives.
+// Encodes `num_blocks` blocks of BlockOf(type). False when a scale (or minimum) does not fit a
+// float16; the bytes are then ggml's all the same, with infinities. `decoded` gets what
+// DecodeGgmlBlocks gives.
 [[nodiscard]] bool EncodeGgmlBlocks(DType type, const float* values, size_t num_blocks,
                                     uint8_t* blocks, float* decoded);
 

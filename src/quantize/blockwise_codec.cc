@@ -45,7 +45,7 @@ class TransposedEncoder final : public LinearEncoder {
   }
 
   Status Init() {
-    RETURN_IF_ERROR(LinearEncoder::Init());
+    RETURN_IF_ERROR(LinearEncoder::Init(tile_));
     const uint64_t block_rows = std::min(geometry_.block_size, geometry_.rows);
     ASSIGN_OR_RETURN(codes_, Buffer<uint8_t>::Allocate(group_ * geometry_.column_bytes));
     ASSIGN_OR_RETURN(scales_, Buffer<float>::Allocate(group_ * geometry_.blocks));
@@ -56,8 +56,6 @@ class TransposedEncoder final : public LinearEncoder {
     if (RowsOfSlice() < block_rows) {
       ASSIGN_OR_RETURN(collected_, Buffer<float>::Allocate(group_ * block_rows));
     }
-    ASSIGN_OR_RETURN(max_signed_, Buffer<uint32_t>::Allocate(tile_));
-    ASSIGN_OR_RETURN(max_unsigned_, Buffer<uint32_t>::Allocate(tile_));
     ASSIGN_OR_RETURN(tile_scales_, Buffer<float>::Allocate(tile_));
     ASSIGN_OR_RETURN(tile_reciprocals_, Buffer<float>::Allocate(tile_));
     ASSIGN_OR_RETURN(tile_zero_points_, Buffer<int32_t>::Allocate(tile_));
@@ -142,12 +140,12 @@ class TransposedEncoder final : public LinearEncoder {
 
   void QuantizeTile(const float* rows, size_t stride, size_t num_rows, size_t width,
                     uint64_t column, uint64_t block) {
-    std::fill_n(max_signed_.data(), width, 0u);
-    std::fill_n(max_unsigned_.data(), width, 0u);
-    IncludeRows(rows, num_rows, stride, width, max_signed_.data(), max_unsigned_.data());
+    finder_->Begin(width);
+    do {
+      finder_->AddRows({rows}, num_rows, stride, width);
+    } while (NextPass());
     for (size_t c = 0; c < width; ++c) {
-      const LinearParams params = ParamsOfGroup((column + c) * geometry_.blocks + block,
-                                                {max_signed_[c], max_unsigned_[c]});
+      const LinearParams params = ParamsOfGroup((column + c) * geometry_.blocks + block, c);
       tile_scales_[c] = params.scale;
       tile_reciprocals_[c] = params.reciprocal;
       tile_zero_points_[c] = params.zero_point;
@@ -240,7 +238,6 @@ class TransposedEncoder final : public LinearEncoder {
   Buffer<uint8_t> codes_, zero_points_;
   Buffer<float> scales_;
   Buffer<float> collected_;  // the block's rows, if a slice holds fewer
-  Buffer<uint32_t> max_signed_, max_unsigned_;
   Buffer<float> tile_scales_, tile_reciprocals_;
   Buffer<int32_t> tile_zero_points_;
   Buffer<uint8_t> tile_codes_, tile_packed_;
@@ -249,7 +246,7 @@ class TransposedEncoder final : public LinearEncoder {
 class TransposedDecoder final : public TensorDecoder {
  public:
   TransposedDecoder(const Scheme& scheme, const Shape& shape)
-      : scheme_(scheme), geometry_(scheme, shape) {}
+      : TensorDecoder(shape[0] * shape[1]), scheme_(scheme), geometry_(scheme, shape) {}
   Status Init() { return Status(); }
 
   std::array<PartRange, kNumParts> RangesOf(ElementRange slice) const override {
@@ -265,19 +262,7 @@ class TransposedDecoder final : public TensorDecoder {
     return ranges;
   }
 
-  Status Decode(ElementRange slice, const std::array<std::span<const uint8_t>, kNumParts>& parts,
-                std::span<float> out) const override {
-    if (!RangeFits(slice.first, slice.count, geometry_.rows * geometry_.columns) ||
-        out.size() != slice.count) {
-      return ArgumentError("the slice, the tensor and the output do not have matching sizes");
-    }
-    const auto ranges = RangesOf(slice);
-    for (size_t p = 0; p < kNumParts; ++p) {
-      if (parts[p].size() != ranges[p].size) {
-        return ArgumentError("a part of the slice does not have the size it needs");
-      }
-    }
-    if (slice.count == 0) return Status();
+  Status DecodeSlice(ElementRange slice, const Parts& parts, std::span<float> out) const override {
     const uint64_t first_column = ColumnsOf(slice).first;
     for (size_t i = 0; i < out.size(); ++i) {
       const uint64_t at = slice.first + i;
@@ -299,8 +284,7 @@ class TransposedDecoder final : public TensorDecoder {
     return {first, slice.count};
   }
 
-  float ValueAt(const std::array<std::span<const uint8_t>, kNumParts>& parts, uint64_t column,
-                uint64_t row) const {
+  float ValueAt(const Parts& parts, uint64_t column, uint64_t row) const {
     const uint64_t block = row / geometry_.block_size;
     const uint8_t* codes = parts[0].data() + column * geometry_.column_bytes;
     const int32_t code = LoadCode(scheme_.type, codes, static_cast<size_t>(row));

@@ -13,8 +13,8 @@ constexpr uint64_t kMinColumns = 512;
 // Rows too wide for a chunk are quantized so many at once, to use loaded parameters again.
 constexpr uint64_t kWideRows = 4;
 
-// Groups are interleaved, so the whole tensor is visited twice: for the ranges of all channels and
-// for the codes (a tensor that fits one slice: once).
+// Groups are interleaved, so the whole tensor is visited in each of the finder's passes and then
+// for the codes. A tensor that fits one slice is quantized in the last pass.
 class ChannelEncoder final : public LinearEncoder {
  public:
   ChannelEncoder(const Scheme& scheme, const ChannelGeometry& geometry,
@@ -26,16 +26,16 @@ class ChannelEncoder final : public LinearEncoder {
                (has_columns_ ? std::max<uint64_t>(1, kMinColumns / geometry.Period()) : 1)) {}
 
   Status Init() {
-    RETURN_IF_ERROR(LinearEncoder::Init());
     const uint64_t channels = geometry_.channels;
+    RETURN_IF_ERROR(LinearEncoder::Init(has_columns_ ? width_ : channels));
     if (has_columns_) {
-      ASSIGN_OR_RETURN(max_signed_, Buffer<uint32_t>::Allocate(width_));
-      ASSIGN_OR_RETURN(max_unsigned_, Buffer<uint32_t>::Allocate(width_));
+      finder_->BeginRows(static_cast<size_t>(channels), static_cast<size_t>(geometry_.inner),
+                         static_cast<size_t>(width_));
       ASSIGN_OR_RETURN(scales_, Buffer<float>::Allocate(width_));
       ASSIGN_OR_RETURN(reciprocals_, Buffer<float>::Allocate(width_));
       ASSIGN_OR_RETURN(zero_points_, Buffer<int32_t>::Allocate(width_));
     } else {
-      ASSIGN_OR_RETURN(ranges_, Buffer<BitRange>::Allocate(channels));
+      finder_->Begin(static_cast<size_t>(channels));
     }
     ASSIGN_OR_RETURN(params_, Buffer<LinearParams>::Allocate(channels));
     ASSIGN_OR_RETURN(codes_, PartStream::Create(Part::kCodes, scheme_.type, geometry_.num_elements,
@@ -61,14 +61,16 @@ class ChannelEncoder final : public LinearEncoder {
     zero_point_part_.Begin();
     const uint64_t end = position_ + values.size();
     if (!has_params_) {
-      RETURN_IF_ERROR(has_columns_ ? IncludeColumns(values) : IncludeRuns(values));
+      AddToFinder(values);
+      if (!finder_->IsFinite()) return NonFiniteError(values);
       if (end != geometry_.num_elements) {
         position_ = end;
         return Status();
       }
+      position_ = 0;
+      if (NextPass()) return Status();
       FindParams();
       has_params_ = true;
-      position_ = 0;
       if (values.size() != geometry_.num_elements) return Status();
     }
     if (position_ == 0) AppendParams();
@@ -105,41 +107,25 @@ class ChannelEncoder final : public LinearEncoder {
     }
   }
 
-  Status IncludeColumns(std::span<const float> values) {
-    ForRows(values, [&](const float* rows, size_t width, size_t num_rows) {
-      IncludeRows(rows, num_rows, static_cast<size_t>(width_), width, max_signed_.data(),
-                  max_unsigned_.data());
-    });
-    BitRange all;
-    for (size_t c = 0; c < width_; ++c) all.Include({max_signed_[c], max_unsigned_[c]});
-    return all.IsFinite() ? Status() : NonFiniteError(values);
-  }
-
-  Status IncludeRuns(std::span<const float> values) {
-    bool is_finite = true;
-    ForPieces(values, [&](const float* piece, size_t length, size_t channel) {
-      ranges_[channel].Include(RangeOf(piece, length));
-      is_finite = is_finite && ranges_[channel].IsFinite();
-    });
-    return is_finite ? Status() : NonFiniteError(values);
+  void AddToFinder(std::span<const float> values) {
+    if (has_columns_) {
+      ForRows(values, [&](const float* rows, size_t width, size_t num_rows) {
+        finder_->AddRows({rows}, num_rows, static_cast<size_t>(width_), width);
+      });
+    } else {
+      ForPieces(values, [&](const float* piece, size_t length, size_t channel) {
+        finder_->AddTo(channel, {piece}, length);
+      });
+    }
   }
 
   void FindParams() {
-    if (!has_columns_) {
-      for (size_t c = 0; c < params_.size(); ++c) params_[c] = ParamsOfGroup(c, ranges_[c]);
-      return;
-    }
+    for (size_t c = 0; c < params_.size(); ++c) params_[c] = ParamsOfGroup(c, c);
+    if (!has_columns_) return;
     const size_t width = static_cast<size_t>(width_);
     const size_t period = static_cast<size_t>(geometry_.Period());
     const size_t inner = static_cast<size_t>(geometry_.inner);
     for (size_t c = 0; c < params_.size(); ++c) {
-      BitRange range;
-      for (size_t first = c * inner; first < width; first += period) {
-        for (size_t i = first; i < first + inner; ++i) {
-          range.Include({max_signed_[i], max_unsigned_[i]});
-        }
-      }
-      params_[c] = ParamsOfGroup(c, range);
       for (size_t first = c * inner; first < width; first += period) {
         std::fill_n(scales_.data() + first, inner, params_[c].scale);
         std::fill_n(reciprocals_.data() + first, inner, params_[c].reciprocal);
@@ -212,8 +198,6 @@ class ChannelEncoder final : public LinearEncoder {
   PartStream codes_, scale_part_, zero_point_part_;
   uint64_t position_ = 0;
   bool has_params_ = false;
-  Buffer<BitRange> ranges_;
-  Buffer<uint32_t> max_signed_, max_unsigned_;
   Buffer<LinearParams> params_;
   Buffer<float> scales_, reciprocals_;
   Buffer<int32_t> zero_points_;

@@ -26,9 +26,9 @@ TensorDecoder::PartRange PackedRange(DType type, uint64_t first, uint64_t count)
 
 class LinearDecoder final : public TensorDecoder {
  public:
-  LinearDecoder(const Scheme& scheme, const Shape& shape) : scheme_(scheme) {
+  LinearDecoder(const Scheme& scheme, const Shape& shape)
+      : TensorDecoder(NumElements(shape)), scheme_(scheme) {
     has_runs_ = HasRuns(scheme, shape, &runs_, &channels_);
-    num_elements_ = has_runs_ ? runs_.num_elements : channels_.num_elements;
   }
   Status Init() { return Status(); }
 
@@ -44,18 +44,7 @@ class LinearDecoder final : public TensorDecoder {
     return ranges;
   }
 
-  Status Decode(ElementRange slice, const std::array<std::span<const uint8_t>, kNumParts>& parts,
-                std::span<float> out) const override {
-    if (!RangeFits(slice.first, slice.count, num_elements_) || out.size() != slice.count) {
-      return ArgumentError("the slice, the tensor and the output do not have matching sizes");
-    }
-    const auto ranges = RangesOf(slice);
-    for (size_t p = 0; p < kNumParts; ++p) {
-      if (parts[p].size() != ranges[p].size) {
-        return ArgumentError("a part of the slice does not have the size it needs");
-      }
-    }
-    if (slice.count == 0) return Status();
+  Status DecodeSlice(ElementRange slice, const Parts& parts, std::span<float> out) const override {
     const Groups groups = GroupsOf(slice);
     ASSIGN_OR_RETURN(auto params, Buffer<LinearParams>::Allocate(groups.count));
     LoadParams(groups, parts, params.span());
@@ -85,9 +74,7 @@ class LinearDecoder final : public TensorDecoder {
     return {first, channels_.ChannelOf(last) - first + 1};
   }
 
-  void LoadParams(const Groups& groups,
-                  const std::array<std::span<const uint8_t>, kNumParts>& parts,
-                  std::span<LinearParams> params) const {
+  void LoadParams(const Groups& groups, const Parts& parts, std::span<LinearParams> params) const {
     // A packed zero point may share its byte with one of the group before.
     const size_t skip = BitsOf(scheme_.type) == 4 ? static_cast<size_t>(groups.first % 2) : 0;
     for (size_t i = 0; i < params.size(); ++i) {
@@ -172,7 +159,6 @@ class LinearDecoder final : public TensorDecoder {
 
   const Scheme scheme_;
   bool has_runs_;
-  uint64_t num_elements_;
   RunGeometry runs_;
   ChannelGeometry channels_;
 };

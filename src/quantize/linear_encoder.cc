@@ -1,33 +1,8 @@
 #include "quantize/linear_encoder.h"
 
 #include <cstring>
-#include <string>
-
-#include "base/concat.h"
 
 namespace modelshrink {
-
-Status LinearEncoder::Feed(std::span<const float> values) {
-  num_writes_ = 0;
-  const std::optional<ElementRange> slice = NextSlice();
-  if (!slice || values.size() != slice->count) {
-    return ArgumentError(Concat({"Feed got ", values.size(), " values, not those of NextSlice()"}));
-  }
-  if (scheme_.non_finite == NonFinite::kZero && !RangeOf(values.data(), values.size()).IsFinite()) {
-    if (replaced_.size() < values.size()) {
-      ASSIGN_OR_RETURN(replaced_, Buffer<float>::Allocate(values.size()));
-    }
-    ReplaceNonFinite(values.data(), values.size(), replaced_.data());
-    values = {replaced_.data(), values.size()};
-  }
-  return Process(values);
-}
-
-Status LinearEncoder::NonFiniteError(std::span<const float> values) const {
-  const uint64_t index = NextSlice()->first + FirstNonFinite(values.data(), values.size());
-  return ArgumentError(Concat(
-      {"element ", index, " is NaN or infinite; set nonFinite to \"zero\" to write it as 0"}));
-}
 
 void StoreCodes(DType type, const int32_t* values, size_t num_values, uint8_t* codes) {
   for (size_t i = 0; i < num_values; ++i) {

@@ -2,21 +2,14 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
-#include <string>
 
-#include "base/buffer.h"
-#include "base/checked.h"
-#include "base/concat.h"
 #include "kernels/float_convert.h"
 #include "kernels/range.h"
 #include "kernels/select.h"
+#include "quantize/slice_encoder.h"
 
 namespace modelshrink {
 namespace {
-
-// Codes and their decoded values stay in the level 1 cache for the error statistics.
-constexpr size_t kChunkElements = 2048;
 
 // The bits of the smallest magnitude that rounds beyond the largest finite value.
 uint32_t OverflowBitsOf(DType type) {
@@ -34,7 +27,7 @@ uint32_t OverflowBitsOf(DType type) {
   }
 }
 
-void Encode(DType type, std::span<const float> values, uint8_t* codes) {
+void EncodeValues(DType type, std::span<const float> values, uint8_t* codes) {
   const size_t size = values.size();
   if (type == DType::kFloat32) {
     std::memcpy(codes, values.data(), values.size_bytes());
@@ -54,7 +47,7 @@ void Encode(DType type, std::span<const float> values, uint8_t* codes) {
   }
 }
 
-void Decode(DType type, const uint8_t* codes, std::span<float> values) {
+void DecodeCodes(DType type, const uint8_t* codes, std::span<float> values) {
   const size_t size = values.size();
   if (type == DType::kFloat32) {
     std::memcpy(values.data(), codes, values.size_bytes());
@@ -73,84 +66,33 @@ void Decode(DType type, const uint8_t* codes, std::span<float> values) {
   }
 }
 
-class NarrowFloatEncoder final : public TensorEncoder {
+class NarrowFloatEncoder final : public OnePassEncoder {
  public:
-  NarrowFloatEncoder(const Scheme& scheme, const EncoderOptions& options, uint64_t num_elements,
-                     Buffer<uint8_t> codes)
-      : options_(options),
-        type_(scheme.type),
-        non_finite_(scheme.non_finite),
-        code_bytes_(BitsOf(scheme.type) / 8),
-        num_elements_(num_elements),
-        codes_(std::move(codes)) {}
-
-  std::optional<ElementRange> NextSlice() const override {
-    if (next_ == num_elements_) return std::nullopt;
-    return ElementRange{next_, std::min(num_elements_ - next_, kMaxSliceElements)};
-  }
-
-  Status Feed(std::span<const float> values) override {
-    write_.bytes = {};
-    const std::optional<ElementRange> slice = NextSlice();
-    if (!slice || values.size() != slice->count) {
-      return ArgumentError(
-          Concat({"Feed got ", values.size(), " values, not those of ", "NextSlice()"}));
-    }
-    if (non_finite_ == NonFinite::kError && type_ != DType::kFloat32) {
-      const size_t index = FirstNonFinite(values.data(), values.size());
-      if (index != values.size()) {
-        return ArgumentError(
-            Concat({"element ", next_ + index,
-                    " is NaN or infinite; set nonFinite to \"zero\" to write it as 0"}));
-      }
-    }
-    for (size_t i = 0; i < values.size(); i += kChunkElements) {
-      EncodeChunk(values.subspan(i, std::min(kChunkElements, values.size() - i)),
-                  codes_.data() + i * code_bytes_);
-    }
-    write_.offset = next_ * code_bytes_;
-    write_.bytes = {codes_.data(), values.size() * code_bytes_};
-    next_ += values.size();
-    return Status();
-  }
-
-  std::span<const PartWrite> writes() const override {
-    return {&write_, write_.bytes.empty() ? size_t{0} : size_t{1}};
-  }
-  const ErrorStats& error_stats() const override { return error_stats_; }
-  uint64_t num_overflows() const override { return num_overflows_; }
+  NarrowFloatEncoder(const Scheme& scheme, const EncoderOptions& options, uint64_t num_elements)
+      : OnePassEncoder(scheme, options, num_elements) {}
+  Status Init() { return OnePassEncoder::Init(); }
 
  private:
-  void EncodeChunk(std::span<const float> values, uint8_t* codes) {
-    float replaced[kChunkElements];
-    if (non_finite_ == NonFinite::kZero) {
-      ReplaceNonFinite(values.data(), values.size(), replaced);
-      values = {replaced, values.size()};
+  Status EncodeChunk(std::span<const float> slice, size_t /*first*/, std::span<const float> values,
+                     uint8_t* codes) override {
+    if (scheme_.type != DType::kFloat32 &&
+        FirstNonFinite(values.data(), values.size()) != values.size()) {
+      return NonFiniteError(slice);
     }
-    num_overflows_ += CountFiniteFrom(values, OverflowBitsOf(type_));
-    Encode(type_, values, codes);
-    if (!options_.error_stats) return;
-    float decoded[kChunkElements];
-    Decode(type_, codes, {decoded, values.size()});
-    error_stats_.Add(values, {decoded, values.size()});
+    AddOverflows(CountFiniteFrom(values, OverflowBitsOf(scheme_.type)));
+    EncodeValues(scheme_.type, values, codes);
+    if (!options_.error_stats) return {};
+    DecodeCodes(scheme_.type, codes, {decoded(), values.size()});
+    AddErrors(values.data(), decoded(), values.size());
+    return {};
   }
-
-  EncoderOptions options_;
-  DType type_;
-  NonFinite non_finite_;
-  uint32_t code_bytes_;
-  uint64_t num_elements_;
-  uint64_t next_ = 0;
-  uint64_t num_overflows_ = 0;
-  Buffer<uint8_t> codes_;
-  PartWrite write_;
-  ErrorStats error_stats_;
 };
 
 class NarrowFloatDecoder final : public TensorDecoder {
  public:
   NarrowFloatDecoder(DType type, uint64_t num_elements)
-      : type_(type), code_bytes_(BitsOf(type) / 8), num_elements_(num_elements) {}
+      : TensorDecoder(num_elements), type_(type), code_bytes_(BitsOf(type) / 8) {}
+  Status Init() { return Status(); }
 
   std::array<PartRange, kNumParts> RangesOf(ElementRange slice) const override {
     std::array<PartRange, kNumParts> ranges;
@@ -159,65 +101,32 @@ class NarrowFloatDecoder final : public TensorDecoder {
     return ranges;
   }
 
-  Status Decode(ElementRange slice, const std::array<std::span<const uint8_t>, kNumParts>& parts,
-                std::span<float> out) const override {
-    const std::span<const uint8_t> codes = parts[static_cast<size_t>(Part::kCodes)];
-    if (!RangeFits(slice.first, slice.count, num_elements_) || out.size() != slice.count ||
-        codes.size() != slice.count * code_bytes_) {
-      return ArgumentError("the slice, its codes and the output do not have the same size");
-    }
-    if (type_ == DType::kFloat32) {
-      if (!out.empty()) std::memcpy(out.data(), codes.data(), codes.size());
-      return Status();
-    }
+  Status DecodeSlice(ElementRange /*slice*/, const Parts& parts,
+                     std::span<float> out) const override {
+    const uint8_t* codes = parts[static_cast<size_t>(Part::kCodes)].data();
     for (size_t i = 0; i < out.size(); i += kChunkElements) {
-      modelshrink::Decode(type_, codes.data() + i * code_bytes_,
-                          out.subspan(i, std::min(kChunkElements, out.size() - i)));
+      DecodeCodes(type_, codes + i * code_bytes_,
+                  out.subspan(i, std::min<size_t>(kChunkElements, out.size() - i)));
     }
-    return Status();
+    return {};
   }
 
  private:
-  DType type_;
-  uint32_t code_bytes_;
-  uint64_t num_elements_;
+  const DType type_;
+  const uint32_t code_bytes_;
 };
-
-// False too when the codes' size does not fit 64 bits.
-bool CheckedNumCodes(DType type, const Shape& shape, uint64_t* num_elements) {
-  uint64_t size_bytes;
-  return CheckedNumElements(shape, num_elements) &&
-         CheckedBytesOf(type, *num_elements, &size_bytes);
-}
 
 }  // namespace
 
 StatusOr<std::unique_ptr<TensorEncoder>> CreateNarrowFloatEncoder(const Scheme& scheme,
                                                                   const Shape& shape,
                                                                   const EncoderOptions& options) {
-  uint64_t num_elements;
-  if (!CheckedNumCodes(scheme.type, shape, &num_elements)) {
-    return ArgumentError("the shape has more elements than 64 bits can count");
-  }
-  const uint64_t slice = std::min(num_elements, TensorEncoder::kMaxSliceElements);
-  ASSIGN_OR_RETURN(Buffer<uint8_t> codes,
-                   Buffer<uint8_t>::Allocate(slice * BitsOf(scheme.type) / 8));
-  std::unique_ptr<TensorEncoder> encoder(
-      new (std::nothrow) NarrowFloatEncoder(scheme, options, num_elements, std::move(codes)));
-  if (!encoder) return OutOfMemoryError(sizeof(NarrowFloatEncoder));
-  return encoder;
+  return Make<TensorEncoder, NarrowFloatEncoder>(scheme, options, NumElements(shape));
 }
 
 StatusOr<std::unique_ptr<TensorDecoder>> CreateNarrowFloatDecoder(const Scheme& scheme,
                                                                   const Shape& shape) {
-  uint64_t num_elements;
-  if (!CheckedNumCodes(scheme.type, shape, &num_elements)) {
-    return ArgumentError("the shape has more elements than 64 bits can count");
-  }
-  std::unique_ptr<TensorDecoder> decoder(new (std::nothrow)
-                                             NarrowFloatDecoder(scheme.type, num_elements));
-  if (!decoder) return OutOfMemoryError(sizeof(NarrowFloatDecoder));
-  return decoder;
+  return Make<TensorDecoder, NarrowFloatDecoder>(scheme.type, NumElements(shape));
 }
 
 }  // namespace modelshrink

@@ -9,18 +9,17 @@ namespace modelshrink {
 namespace {
 
 // Groups are runs of consecutive elements. Slices hold whole runs and are visited once; a run that
-// is longer than a slice is visited twice, for its range and for its codes.
+// is longer than a slice is visited in each of the finder's passes, then for its codes.
 class RunEncoder final : public LinearEncoder {
  public:
   RunEncoder(const Scheme& scheme, const RunGeometry& geometry, const EncoderOptions& options)
       : LinearEncoder(scheme, options), geometry_(geometry) {}
 
   Status Init() {
-    RETURN_IF_ERROR(LinearEncoder::Init());
     const uint64_t num_runs = geometry_.NumRuns();
     const uint64_t max_runs = std::min(num_runs, MaxRunsOfSlice());
     const uint64_t batch = std::min(max_runs, kChunkElements);
-    ASSIGN_OR_RETURN(ranges_, Buffer<BitRange>::Allocate(batch));
+    RETURN_IF_ERROR(LinearEncoder::Init(batch));
     ASSIGN_OR_RETURN(params_, Buffer<LinearParams>::Allocate(batch));
     ASSIGN_OR_RETURN(codes_, PartStream::Create(Part::kCodes, scheme_.type, geometry_.num_elements,
                                                 kMaxSliceElements, kChunkElements));
@@ -56,6 +55,9 @@ class RunEncoder final : public LinearEncoder {
   }
 
  private:
+  // What the next slice of a long run is for.
+  enum class Visit : uint8_t { kStart, kFind, kQuantize };
+
   uint64_t RunEnd() const { return geometry_.EndOfRun(position_); }
   bool IsLongRun() const { return RunEnd() - position_ > kMaxSliceElements; }
 
@@ -66,23 +68,28 @@ class RunEncoder final : public LinearEncoder {
   }
 
   Status ProcessPartOfRun(std::span<const float> values) {
-    if (!has_range_) {
-      run_range_.Include(RangeOf(values.data(), values.size()));
-      if (!run_range_.IsFinite()) return NonFiniteError(values);
+    if (visit_ == Visit::kStart) {
+      finder_->Begin(1);
+      visit_ = Visit::kFind;
+    }
+    if (visit_ == Visit::kFind) {
+      finder_->AddTo(0, {values.data()}, values.size());
+      if (!finder_->IsFinite()) return NonFiniteError(values);
     } else {
       QuantizeOneRun(values, params_[0]);
     }
     in_run_ += values.size();
     if (in_run_ != RunEnd()) return Status();
-    if (has_range_) {
+    if (visit_ == Visit::kQuantize) {
       position_ = in_run_;
-      run_range_ = {};
-    } else {
-      in_run_ = position_;
-      params_[0] = ParamsOfGroup(geometry_.RunOf(position_), run_range_);
-      AppendParams(1);
+      visit_ = Visit::kStart;
+      return Status();
     }
-    has_range_ = !has_range_;
+    in_run_ = position_;
+    if (NextPass()) return Status();
+    params_[0] = ParamsOfGroup(geometry_.RunOf(position_), 0);
+    AppendParams(1);
+    visit_ = Visit::kQuantize;
     return Status();
   }
 
@@ -94,11 +101,13 @@ class RunEncoder final : public LinearEncoder {
       const uint64_t equal = std::min<uint64_t>(geometry_.EqualRunElements(at), end - at);
       const size_t num_runs = static_cast<size_t>(
           std::max<uint64_t>(1, std::min<uint64_t>(equal, kChunkElements) / length));
-      RangesOfRuns(rest.data(), num_runs, length, ranges_.data());
-      for (size_t i = 0; i < num_runs; ++i) {
-        if (!ranges_[i].IsFinite()) return NonFiniteError(values);
-        params_[i] = ParamsOfGroup(geometry_.RunOf(at) + i, ranges_[i]);
-      }
+      finder_->Begin(num_runs);
+      do {
+        finder_->AddRuns({rest.data()}, num_runs, length);
+        if (!finder_->IsFinite()) return NonFiniteError(values);
+      } while (NextPass());
+      const uint64_t first = geometry_.RunOf(at);
+      for (size_t i = 0; i < num_runs; ++i) params_[i] = ParamsOfGroup(first + i, i);
       AppendParams(num_runs);
       if (length > kChunkElements) {
         QuantizeOneRun(rest.first(length), params_[0]);
@@ -144,11 +153,9 @@ class RunEncoder final : public LinearEncoder {
 
   const RunGeometry geometry_;
   PartStream codes_, scales_, zero_points_;
-  uint64_t position_ = 0;  // the first element whose run is not finished
-  uint64_t in_run_ = 0;    // within a long run: the next element of this visit
-  bool has_range_ = false;
-  BitRange run_range_;
-  Buffer<BitRange> ranges_;
+  uint64_t position_ = 0;        // the first element whose run is not finished
+  uint64_t in_run_ = 0;          // within a long run: the next element of this visit
+  Visit visit_ = Visit::kStart;  // of a long run
   Buffer<LinearParams> params_;
 };
 

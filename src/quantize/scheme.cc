@@ -12,6 +12,12 @@ int32_t SymmetricZeroPoint(DType type) {
   return is_signed ? 0 : 1 << (BitsOf(type) - 1);
 }
 
+uint64_t NumElements(const Shape& shape) {
+  uint64_t num_elements = 1;
+  for (const uint64_t dim : shape) num_elements *= dim;
+  return num_elements;
+}
+
 Scheme Canonical(const Scheme& scheme) {
   Scheme result{.type = scheme.type,
                 .non_finite = scheme.non_finite,

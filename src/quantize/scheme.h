@@ -85,6 +85,9 @@ inline constexpr size_t kNumParts = 3;
 // The zero point that a symmetric scheme does not store: 0 for signed types, the middle for others.
 int32_t SymmetricZeroPoint(DType type);
 
+// The elements of a shape whose number PartSizesOf() has checked.
+uint64_t NumElements(const Shape& shape);
+
 // The exact size of each part in bytes, 0 for a part that the scheme does not have. kTfjs: kScales
 // is the scale and kZeroPoints the minimum, one float64 each. Otherwise scales are float32; zero
 // points have the codes' type and are packed like them (transposed: each of the N rows is padded to

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
 #include "quantize/blockwise_codec.h"
 #include "quantize/ggml_codec.h"
 #include "quantize/linear_codec.h"
@@ -56,6 +57,19 @@ StatusOr<std::unique_ptr<TensorDecoder>> TensorDecoder::Create(const Scheme& sch
   if (scheme.transposed) return CreateTransposedDecoder(scheme, shape);
   if (scheme.rule == LinearRule::kTfjs) return CreateTfjsDecoder(scheme, shape);
   return CreateLinearDecoder(scheme, shape);
+}
+
+Status TensorDecoder::Decode(ElementRange slice, const Parts& parts, std::span<float> out) const {
+  if (!RangeFits(slice.first, slice.count, num_elements_) || out.size() != slice.count) {
+    return ArgumentError("the slice, the tensor and the output do not have matching sizes");
+  }
+  const auto ranges = RangesOf(slice);
+  for (size_t p = 0; p < kNumParts; ++p) {
+    if (parts[p].size() != ranges[p].size) {
+      return ArgumentError("a part of the slice does not have the size it needs");
+    }
+  }
+  return slice.count == 0 ? Status() : DecodeSlice(slice, parts, out);
 }
 
 }  // namespace modelshrink

@@ -3,6 +3,7 @@
 #ifndef MODELSHRINK_QUANTIZE_TENSOR_CODEC_H_
 #define MODELSHRINK_QUANTIZE_TENSOR_CODEC_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "base/status.h"
 #include "kernels/linear.h"
 #include "quantize/error_stats.h"
+#include "quantize/param_finder.h"
 #include "quantize/scheme.h"
 
 namespace modelshrink {
@@ -35,6 +37,8 @@ struct EncoderOptions {
   // Linear types, not the tfjs rule: the parameters of each group in the order of Part::kScales,
   // instead of those that the scheme finds in the values. They outlive the encoder. Empty: none.
   std::span<const LinearParams> params = {};
+  // Linear types, not the tfjs rule: makes what finds the parameters.
+  ParamFinderFactory create_finder = &CreateParamFinder;
 };
 
 // float32 → codes. Use:
@@ -72,6 +76,8 @@ class TensorEncoder {
 // UnsupportedError for sparse schemes.
 class TensorDecoder {
  public:
+  using Parts = std::array<std::span<const uint8_t>, kNumParts>;
+
   static StatusOr<std::unique_ptr<TensorDecoder>> Create(const Scheme& scheme, const Shape& shape);
 
   virtual ~TensorDecoder() = default;
@@ -82,11 +88,20 @@ class TensorDecoder {
     uint64_t size = 0;
   };
   virtual std::array<PartRange, kNumParts> RangesOf(ElementRange slice) const = 0;
-  // `parts[p]` holds exactly the bytes of RangesOf(slice)[p]; `out` holds slice.count floats.
-  // Any bytes decode to something: codes may be hostile, their number may not be.
-  virtual Status Decode(ElementRange slice,
-                        const std::array<std::span<const uint8_t>, kNumParts>& parts,
-                        std::span<float> out) const = 0;
+  // `parts[p]` holds exactly the bytes of RangesOf(slice)[p]; `out` holds slice.count floats. Any
+  // bytes decode to something. An ArgumentError where a size is another one or the slice ends
+  // beyond the tensor.
+  Status Decode(ElementRange slice, const Parts& parts, std::span<float> out) const;
+
+ protected:
+  explicit TensorDecoder(uint64_t num_elements) : num_elements_(num_elements) {}
+
+ private:
+  // The same for sizes that are right and a slice that has elements.
+  virtual Status DecodeSlice(ElementRange slice, const Parts& parts,
+                             std::span<float> out) const = 0;
+
+  const uint64_t num_elements_;
 };
 
 }  // namespace modelshrink

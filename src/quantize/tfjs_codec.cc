@@ -6,7 +6,8 @@
 
 #include "base/checked.h"
 #include "kernels/affine.h"
-#include "quantize/linear_encoder.h"
+#include "kernels/linear.h"
+#include "quantize/slice_encoder.h"
 
 namespace modelshrink {
 namespace {
@@ -29,13 +30,13 @@ AffineParams ParamsOf(DType type, const ValueRange& range) {
   return params;
 }
 
-class TfjsEncoder final : public LinearEncoder {
+class TfjsEncoder final : public SliceEncoder {
  public:
   TfjsEncoder(const Scheme& scheme, uint64_t num_elements, const EncoderOptions& options)
-      : LinearEncoder(scheme, options), num_elements_(num_elements) {}
+      : SliceEncoder(scheme, options), num_elements_(num_elements) {}
 
   Status Init() {
-    RETURN_IF_ERROR(LinearEncoder::Init());
+    RETURN_IF_ERROR(SliceEncoder::Init());
     const uint64_t longest = std::min(num_elements_, kMaxSliceElements);
     ASSIGN_OR_RETURN(codes_, Buffer<uint8_t>::Allocate(longest * CodeBytes(scheme_.type)));
     return Status();
@@ -95,7 +96,7 @@ class TfjsEncoder final : public LinearEncoder {
 class TfjsDecoder final : public TensorDecoder {
  public:
   TfjsDecoder(const Scheme& scheme, uint64_t num_elements)
-      : type_(scheme.type), num_elements_(num_elements) {}
+      : TensorDecoder(num_elements), type_(scheme.type) {}
   Status Init() { return Status(); }
 
   std::array<PartRange, kNumParts> RangesOf(ElementRange slice) const override {
@@ -107,18 +108,8 @@ class TfjsDecoder final : public TensorDecoder {
     return ranges;
   }
 
-  Status Decode(ElementRange slice, const std::array<std::span<const uint8_t>, kNumParts>& parts,
-                std::span<float> out) const override {
-    if (!RangeFits(slice.first, slice.count, num_elements_) || out.size() != slice.count) {
-      return ArgumentError("the slice, the tensor and the output do not have matching sizes");
-    }
-    const auto ranges = RangesOf(slice);
-    for (size_t p = 0; p < kNumParts; ++p) {
-      if (parts[p].size() != ranges[p].size) {
-        return ArgumentError("a part of the slice does not have the size it needs");
-      }
-    }
-    if (slice.count == 0) return Status();
+  Status DecodeSlice(ElementRange /*slice*/, const Parts& parts,
+                     std::span<float> out) const override {
     AffineParams params;
     std::memcpy(&params.scale, parts[kScales].data(), sizeof(params.scale));
     std::memcpy(&params.min, parts[kZeroPoints].data(), sizeof(params.min));
@@ -128,14 +119,7 @@ class TfjsDecoder final : public TensorDecoder {
 
  private:
   const DType type_;
-  const uint64_t num_elements_;
 };
-
-uint64_t NumElements(const Shape& shape) {
-  uint64_t num_elements = 1;
-  for (const uint64_t dim : shape) num_elements *= dim;
-  return num_elements;
-}
 
 }  // namespace
 

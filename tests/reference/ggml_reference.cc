@@ -2,11 +2,30 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdlib>
 
 #include "reference/float_reference.h"
 
 namespace reference {
 namespace {
+
+struct GgmlFormat {
+  std::string_view name;
+  int bits;
+  bool has_minimum;
+};
+constexpr GgmlFormat kFormats[] = {{"Q4_0", 4, false},
+                                   {"Q4_1", 4, true},
+                                   {"Q5_0", 5, false},
+                                   {"Q5_1", 5, true},
+                                   {"Q8_0", 8, false}};
+
+const GgmlFormat& FormatOf(std::string_view type) {
+  for (const GgmlFormat& format : kFormats) {
+    if (format.name == type) return format;
+  }
+  std::abort();
+}
 
 const NarrowFloat& Half() {
   static const NarrowFloat half(kFloat16);
@@ -54,7 +73,8 @@ int CodeOf(const GgmlFormat& format, const BlockParams& params, float x) {
 
 }  // namespace
 
-std::vector<uint8_t> EncodeGgml(const GgmlFormat& format, const std::vector<float>& values) {
+std::vector<uint8_t> EncodeGgml(std::string_view type, const std::vector<float>& values) {
+  const GgmlFormat& format = FormatOf(type);
   std::vector<uint8_t> out;
   for (size_t begin = 0; begin < values.size(); begin += 32) {
     const float* x = values.data() + begin;
@@ -81,7 +101,8 @@ std::vector<uint8_t> EncodeGgml(const GgmlFormat& format, const std::vector<floa
   return out;
 }
 
-std::vector<float> DecodeGgml(const GgmlFormat& format, const std::vector<uint8_t>& blocks) {
+std::vector<float> DecodeGgml(std::string_view type, const std::vector<uint8_t>& blocks) {
+  const GgmlFormat& format = FormatOf(type);
   std::vector<float> values;
   const size_t header = format.has_minimum ? 4 : 2;
   const size_t size = header + (format.bits == 8 ? 32 : format.bits == 5 ? 20 : 16);

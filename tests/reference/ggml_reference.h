@@ -3,25 +3,14 @@
 #define MODELSHRINK_TESTS_REFERENCE_GGML_REFERENCE_H_
 
 #include <cstdint>
-#include <string>
+#include <string_view>
 #include <vector>
 
 namespace reference {
 
-struct GgmlFormat {
-  std::string name;
-  int bits;
-  bool has_minimum;
-};
-inline const GgmlFormat kGgmlFormats[] = {{"Q4_0", 4, false},
-                                          {"Q4_1", 4, true},
-                                          {"Q5_0", 5, false},
-                                          {"Q5_1", 5, true},
-                                          {"Q8_0", 8, false}};
-
-// `values` are finite, in blocks of 32.
-std::vector<uint8_t> EncodeGgml(const GgmlFormat& format, const std::vector<float>& values);
-std::vector<float> DecodeGgml(const GgmlFormat& format, const std::vector<uint8_t>& blocks);
+// `type` is the format's name: "Q4_0". `values` are finite, in whole blocks.
+std::vector<uint8_t> EncodeGgml(std::string_view type, const std::vector<float>& values);
+std::vector<float> DecodeGgml(std::string_view type, const std::vector<uint8_t>& blocks);
 
 }  // namespace reference
 

@@ -41,8 +41,7 @@ struct Encoded {
 };
 
 Encoded EncodeAll(const Scheme& scheme, const std::vector<float>& values) {
-  StatusOr<std::unique_ptr<TensorEncoder>> encoder =
-      CreateNarrowFloatEncoder(scheme, {values.size()});
+  StatusOr<std::unique_ptr<TensorEncoder>> encoder = TensorEncoder::Create(scheme, {values.size()});
   Encoded encoded{encoder.status(), {}, 0, {}};
   if (!encoder.ok()) return encoded;
   while (const auto slice = encoder.value()->NextSlice()) {
@@ -98,7 +97,7 @@ TEST(NarrowFloatTest, DecodesAnySlice) {
     // One more byte in front, so that 16-bit codes lie at odd addresses.
     std::vector<uint8_t> shifted = EncodeAll(scheme, values).codes;
     shifted.insert(shifted.begin(), 0);
-    const auto decoder = CreateNarrowFloatDecoder(scheme, {values.size()});
+    const auto decoder = TensorDecoder::Create(scheme, {values.size()});
     ASSERT_TRUE(decoder.ok());
     const reference::NarrowFloat narrow(c.format);
     for (const ElementRange slice : {ElementRange{0, 5003}, {1, 2}, {2047, 2050}, {5003, 0}}) {
@@ -117,7 +116,7 @@ TEST(NarrowFloatTest, DecodesAnySlice) {
 
 TEST(NarrowFloatTest, Float32IsItself) {
   const std::vector<float> values = Normal(100);
-  const auto decoder = CreateNarrowFloatDecoder(SchemeOf(DType::kFloat32), {10, 10});
+  const auto decoder = TensorDecoder::Create(SchemeOf(DType::kFloat32), {10, 10});
   ASSERT_TRUE(decoder.ok());
   const std::span<const uint8_t> bytes{reinterpret_cast<const uint8_t*>(values.data()), 400};
   std::vector<float> out(90);
@@ -160,19 +159,18 @@ TEST(NarrowFloatTest, NonFiniteFollowsTheScheme) {
 
 TEST(NarrowFloatTest, WrongSizesAreRefused) {
   const Scheme scheme = SchemeOf(DType::kFloat16);
-  const auto encoder = CreateNarrowFloatEncoder(scheme, {8});
+  const auto encoder = TensorEncoder::Create(scheme, {8});
   ASSERT_TRUE(encoder.ok());
   const std::vector<float> seven(7);
   EXPECT_EQ(encoder.value()->Feed(seven).code(), StatusCode::kArgument);
-  const auto decoder = CreateNarrowFloatDecoder(scheme, {8});
+  const auto decoder = TensorDecoder::Create(scheme, {8});
   ASSERT_TRUE(decoder.ok());
   std::vector<float> out(8);
   std::vector<uint8_t> codes(16);
   EXPECT_EQ(decoder.value()->Decode({1, 8}, {codes, {}, {}}, out).code(), StatusCode::kArgument);
   EXPECT_EQ(decoder.value()->Decode({0, 7}, {codes, {}, {}}, out).code(), StatusCode::kArgument);
-  EXPECT_EQ(
-      CreateNarrowFloatEncoder(scheme, {uint64_t{1} << 40, uint64_t{1} << 40}).status().code(),
-      StatusCode::kArgument);
+  EXPECT_EQ(TensorEncoder::Create(scheme, {uint64_t{1} << 40, uint64_t{1} << 40}).status().code(),
+            StatusCode::kArgument);
 }
 
 TEST(NarrowFloatTest, EmptyTensorsHaveNoSlices) {

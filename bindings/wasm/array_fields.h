@@ -1,4 +1,5 @@
-// What the array functions take and give (array_fields.def).
+// The structs that the array functions take and give, and their lists of fields
+// (array_fields.def).
 #ifndef MODELSHRINK_BINDINGS_WASM_ARRAY_FIELDS_H_
 #define MODELSHRINK_BINDINGS_WASM_ARRAY_FIELDS_H_
 

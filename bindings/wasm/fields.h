@@ -72,7 +72,7 @@ concept Text = std::same_as<T, std::string> || std::same_as<T, std::string_view>
 // A std::vector<uint8_t> is a flag an element, and crosses as a string of "0" and "1".
 using FlagBytes = std::vector<uint8_t>;
 
-// Whether `kind` is how TypeScript calls a T.
+// Tells whether `kind` is what TypeScript calls a T.
 template <typename T>
 consteval bool HasKind(std::string_view kind) {
   if constexpr (std::same_as<T, bool>) {

@@ -27,6 +27,17 @@ std::string TextOf(const val& value) {
 
 std::string IntegerUpTo(uint64_t max) { return "an integer from 0 to " + std::to_string(max); }
 
+// Adds to a list of words.
+void AppendQuoted(std::string_view word, std::string* list) {
+  if (!list->empty()) *list += ", ";
+  *list += '"' + std::string(word) + '"';
+}
+
+// Tells whether weights can be written in this type.
+bool IsTarget(DType type) {
+  return type == DType::kFloat32 || InfoOf(type).kind != NumberKind::kPlain;
+}
+
 }  // namespace
 
 Status WrongValue(const std::string& name, const std::string& allowed, const val& got) {
@@ -89,16 +100,14 @@ void Reader::Read(std::string* result) {
 
 void Reader::Read(DType* result) {
   const std::string text = value_.isString() ? value_.as<std::string>() : "";
+  const std::optional<DType> named = DTypeFromName(text);
+  if (named && IsTarget(*named)) {
+    *result = *named;
+    return;
+  }
   std::string allowed;
   for (uint8_t i = 0; i < static_cast<uint8_t>(DType::kOther); ++i) {
-    const DType type = static_cast<DType>(i);
-    if (type != DType::kFloat32 && InfoOf(type).kind == NumberKind::kPlain) continue;
-    if (text == NameOf(type)) {
-      *result = type;
-      return;
-    }
-    if (!allowed.empty()) allowed += ", ";
-    allowed += '"' + std::string(NameOf(type)) + '"';
+    if (IsTarget(static_cast<DType>(i))) AppendQuoted(NameOf(static_cast<DType>(i)), &allowed);
   }
   *status_ = WrongValue(name_, "one of " + allowed, value_);
 }
@@ -124,12 +133,11 @@ void Reader::ReadInteger(uint64_t max, uint64_t* result) {
 
 uint8_t Reader::ReadWord(std::span<const Word> words) {
   const std::string text = value_.isString() ? value_.as<std::string>() : "";
-  std::string allowed;
   for (const Word& word : words) {
     if (text == word.text) return word.value;
-    if (!allowed.empty()) allowed += ", ";
-    allowed += '"' + std::string(word.text) + '"';
   }
+  std::string allowed;
+  for (const Word& word : words) AppendQuoted(word.text, &allowed);
   *status_ = WrongValue(name_, "one of " + allowed, value_);
   return 0;
 }

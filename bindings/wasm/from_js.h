@@ -118,7 +118,7 @@ class Reader {
   void ReadInteger(uint64_t max, uint64_t* result);
   // The value of the word, 0 after an error.
   uint8_t ReadWord(std::span<const Word> words);
-  // Of an array; 0 after an error.
+  // The length of an array; 0 after an error.
   size_t ReadLength();
 
   const val value_;

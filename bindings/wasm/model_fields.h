@@ -1,4 +1,5 @@
-// What models and their runs take and give (model_fields.def).
+// The structs that models and their runs take and give, and their lists of fields
+// (model_fields.def).
 #ifndef MODELSHRINK_BINDINGS_WASM_MODEL_FIELDS_H_
 #define MODELSHRINK_BINDINGS_WASM_MODEL_FIELDS_H_
 
@@ -47,7 +48,7 @@ struct TensorView {
   std::optional<uint64_t> data_offset;
 };
 
-// Where a list has a Tensor, JavaScript gets its view.
+// JavaScript gets the view of a Tensor that is in a list.
 consteval std::string_view StructNameOf(TypeTag<Tensor>) { return "CoreTensorInfo"; }
 inline TensorView ViewOf(TypeTag<Tensor>, const Tensor& tensor) { return TensorView(tensor); }
 

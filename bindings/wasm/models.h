@@ -22,8 +22,8 @@ namespace modelshrink::wasm {
 
 using emscripten::val;
 
-// Where JavaScript puts the bytes that were asked for. Encoders may look at the bytes of the last
-// read until the next one, so there is room only for bytes that are asked for now.
+// Holds the bytes that JavaScript was asked for. Encoders may look at the bytes of the last read
+// until the next one, so there is room only for bytes that are asked for now.
 class InputBuffer {
  public:
   // The next Reserve and Take are for so many bytes.
@@ -42,13 +42,13 @@ class InputBuffer {
   std::optional<uint64_t> expected_;
 };
 
-// What shrinking, comparing and surveying have in common: they are advanced by steps, and hold the
-// models that they read, so that JavaScript may delete those first.
+// The base of a shrink, a comparison and a survey: they are advanced by steps, and hold the models
+// that they read, so that JavaScript may delete those first.
 class CoreSteps {
  public:
   // The next step, as CoreStep or a CoreError.
   val Next();
-  // After a "read" step: room for its bytes, and then the bytes themselves.
+  // Input gives room for the bytes of a "read" step, Feed takes them from there.
   val Input(double size) { return input_.Reserve(size); }
   val Feed(double size);
 
@@ -93,7 +93,8 @@ class CoreSurvey : public CoreSteps {
  public:
   CoreSurvey(std::shared_ptr<Format> format, std::unique_ptr<Surveyor> surveyor);
 
-  // After "done": CoreShare[] of a survey of weights, and of channels a "0" or "1" each.
+  // The results after "done": CoreShare[] of a survey of weights, and a "0" or "1" for each channel
+  // of a survey of channels.
   val Shares() const;
   val RemovedChannels() const;
 
@@ -101,7 +102,7 @@ class CoreSurvey : public CoreSteps {
   Surveyor* surveyor_;
 };
 
-// What will be written of a model.
+// A plan, with the model that it is of.
 class CorePlan {
  public:
   CorePlan(std::shared_ptr<Format> format, std::unique_ptr<Plan> plan)
@@ -124,7 +125,7 @@ class CoreModel {
   explicit CoreModel(std::unique_ptr<Format> format) : format_(std::move(format)) {}
 
   val Next();
-  // After an "open" request: the size of the file in bytes, negative when there is none.
+  // Answers an "open" request with the size of the file in bytes; negative: there is none.
   val Opened(double size_bytes);
   val Input(double size) { return input_.Reserve(size); }
   val Feed(double size);

@@ -21,7 +21,7 @@ namespace modelshrink::wasm {
 
 using emscripten::val;
 
-// Whether it may be infinite or NaN, which JSON has no words for.
+// True for types whose values may be infinite or NaN, which JSON has no words for.
 template <typename T>
 inline constexpr bool kIsFraction =
     std::same_as<T, double> || std::same_as<T, std::optional<double>>;
@@ -144,7 +144,7 @@ class FractionSetter {
   }
 
  private:
-  // Whether there is anything to set: finding it costs calls into JavaScript.
+  // Finds out whether there is anything to set: asking JavaScript for the item costs more.
   struct Seeker {
     template <typename T>
     void Field(const char* /*name*/, const T& /*member*/) {

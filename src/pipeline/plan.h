@@ -1,4 +1,4 @@
-// What will be written of a model, decided from its headers alone.
+// A plan of what will be written of a model, made from its headers alone.
 #ifndef MODELSHRINK_PIPELINE_PLAN_H_
 #define MODELSHRINK_PIPELINE_PLAN_H_
 

@@ -88,7 +88,7 @@ async function copyTime(files, target) {
 }
 
 async function shrinkOnce(path, recipe, target, workers) {
-  const program = join(here, "../node/measured-shrink.mjs");
+  const program = join(here, "../support/measured-shrink.mjs");
   const args = ["--expose-gc", program, path, recipe, target, String(workers)];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   let text = "";

@@ -285,7 +285,9 @@ test("array functions refuse what makes no sense, and live on", () => {
           `${name} with ${key}: ${JSON.stringify(result)}`,
         );
         const isPlace = request[key]?.ptr !== undefined;
-        if (isPlace && [outside, 7, NaN, "x"].includes(value)) refused(result, /./);
+        const isWrongKind = value !== undefined && typeof value !== typeof request[key];
+        if (isWrongKind || (isPlace && value === outside)) refused(result);
+        if (key === "dim" && ![0, 1, undefined].includes(value)) refused(result, /dim/);
       }
     }
     for (const value of hostileValues) {

@@ -62,7 +62,7 @@ export interface CoreMask {
   values: HeapBytes;
   /** The mask of an earlier pruning; left out: everything is alive. */
   alive?: HeapBytes;
-  /** What is compared instead of the values; with a seed random numbers are. */
+  /** Numbers that are compared instead of the values; with a seed random ones are. */
   scores?: HeapBytes;
   seed?: number;
   mask: HeapBytes;
@@ -136,7 +136,7 @@ export type CoreFitMethod = "wanda" | "feedback" | "obc" | "refit";
 
 export type CorePruneTarget = "none" | "count" | "n:m";
 
-/** What src/calibrated can do with a layer. */
+/** A layer that is to be pruned, quantized or fitted by src/calibrated. */
 export interface CoreLayerFit extends CoreLayer {
   method: CoreFitMethod;
   weights: HeapBytes;
@@ -161,7 +161,7 @@ export interface CoreLayerFit extends CoreLayer {
   crossSums?: HeapBytes;
 }
 
-/** What a fit gives beside the weights and the mask: the damping that it needed, and the codes of "feedback" with a scheme. */
+/** The results of a fit beside the weights and the mask: the damping that it needed, and the codes of "feedback" with a scheme. */
 export interface CoreLayerFitResult {
   damping?: number;
   codes?: HeapBytes;
@@ -227,7 +227,7 @@ export interface CorePruneSpec {
   /** "channels". */
   norm: number;
   multipleOf: number;
-  /** What needs a calibration: how many samples it is of. */
+  /** The number of samples of the calibration, for what needs one. */
   samples: number;
   damping: number;
   refit: boolean;
@@ -235,12 +235,12 @@ export interface CorePruneSpec {
   actOrder: boolean;
 }
 
-/** What is asked for one tensor (src/formats/layout.h). */
+/** The order for one tensor (src/formats/layout.h). */
 export interface CoreTensorSpec {
   keep: boolean;
   scheme: CoreScheme;
   mode: CoreMode;
-  /** Of a kept tensor: how many of its elements are not zero, to leave out the others. */
+  /** The number of elements of a kept tensor that are not zero, to leave out the others. */
   sparseEntries?: number;
   prune?: CorePruneSpec;
 }
@@ -253,7 +253,7 @@ export interface CoreTap {
   type: string;
 }
 
-/** What is asked for the file as a whole (src/formats/layout.h). */
+/** The order for the file as a whole (src/formats/layout.h). */
 export interface CoreWriteOptions {
   strip: boolean;
   /** The name of the main output file; empty: as the input's. */
@@ -278,7 +278,7 @@ export interface CoreFile {
 
 export type CoreStepKind = "read" | "copy" | "write" | "tensor" | "done";
 
-/** What the host does next (src/pipeline/step.h). */
+/** The next thing that the host does (src/pipeline/step.h). */
 export type CoreStep =
   | ({ kind: "read"; input: number } & CoreRange)
   | ({ kind: "copy"; outputFile: number; outputOffset: number } & CoreRange)
@@ -329,7 +329,7 @@ export interface CoreLayerView {
   columns: number;
   /** The number of matrices, one after the other: groups of a convolution, or directions of a recurrent layer. */
   groups: number;
-  /** Whether a matrix lies as [columns, rows]. */
+  /** True for matrices that lie as [columns, rows]. */
   outputsLast: boolean;
 }
 
@@ -346,12 +346,12 @@ export interface CoreTensorInfo {
   axis: number;
   consumer: string;
   note?: string;
-  /** How many groups its outputs are in; 1 when left out. */
+  /** The number of groups that its outputs are in; 1 when left out. */
   groups?: number;
   /** The matrices of its layer; left out for what is none. */
   layer?: CoreLayerView;
   layerInputs?: CoreLayerInput[];
-  /** Of a layer: where its values begin in the main file. */
+  /** The byte of the main file where a layer's values begin. */
   dataOffset?: number;
 }
 
@@ -364,7 +364,7 @@ export interface CoreModelInfo {
   tensors: CoreTensorInfo[];
 }
 
-/** What became of a tensor, or will (src/pipeline/report.h). */
+/** The fate of a tensor, planned or done (src/pipeline/report.h). */
 export interface CoreTensorReport {
   name: string;
   shape: number[];
@@ -386,12 +386,12 @@ export interface CoreReport {
   format: FormatName;
   inputBytes: number;
   outputBytes: number;
-  /** Of the output; the main file comes first. */
+  /** The files of the output, the main one first. */
   files: CoreFile[];
   tensors: CoreTensorReport[];
 }
 
-/** What a tensor shall lose of an amount that several share (src/pipeline/survey.h). */
+/** The share of a tensor of an amount that several lose together (src/pipeline/survey.h). */
 export interface CoreShare {
   tensor: number;
   magnitudeBits: number;

@@ -36,9 +36,9 @@ export function valueInfo(name, shape, elementType = 1) {
 
 /**
  * A chain of MatMuls, one for each square weight `{ name, size, values? }`, each followed by an
- * Add with a bias of `size` elements named `<name>.bias`.
+ * Add with a bias of `size` elements named `<name>.bias`. `input` is the shape of X and Y, [1, size] by default.
  */
-export function chainModel(weights, { opset = 13 } = {}) {
+export function chainModel(weights, { opset = 13, input } = {}) {
   const nodes = [];
   const initializers = [];
   let previous = "X";
@@ -59,8 +59,8 @@ export function chainModel(weights, { opset = 13 } = {}) {
     ...nodes.map((node) => bytes(1, node)),
     string(2, "chain"),
     ...initializers.map((it) => bytes(5, initializer(it))),
-    bytes(11, valueInfo("X", [1, size])),
-    bytes(12, valueInfo("Y", [1, size])),
+    bytes(11, valueInfo("X", input ?? [1, size])),
+    bytes(12, valueInfo("Y", input ?? [1, size])),
   ]);
   const model = concat([number(1, 8), bytes(7, graph), bytes(8, number(2, opset))]);
   return new Uint8Array(model);

@@ -1,6 +1,6 @@
 // What a browser downloads, gzipped, against its budget.
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { root } from "../tests/support/run.mjs";
@@ -8,19 +8,32 @@ import { root } from "../tests/support/run.mjs";
 const gzipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
 const wasm = (name) => readFile(join(root, "dist/wasm", name));
 
-/** Everything a page needs of the library: index.js with the Embind glue. */
+/** What a page loads with the library: index.js with the Embind glue, without what is loaded on demand. */
 async function bundle() {
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
     entryPoints: [join(root, "dist/index.web.js")],
     bundle: true,
+    splitting: true,
     minify: true,
+    metafile: true,
+    absWorkingDir: root,
     format: "esm",
     platform: "browser",
     outdir: "out",
     write: false,
     logLevel: "error",
   });
-  return Buffer.concat(outputFiles.map((file) => file.contents));
+  const loaded = new Set();
+  const load = (path) => {
+    if (loaded.has(path)) return;
+    loaded.add(path);
+    for (const it of metafile.outputs[path].imports) {
+      if (it.kind === "import-statement" && !it.external) load(it.path);
+    }
+  };
+  load("out/index.web.js");
+  const files = outputFiles.filter(({ path }) => loaded.has(relative(root, path)));
+  return Buffer.concat(files.map((file) => file.contents));
 }
 
 const rows = [

@@ -96,13 +96,6 @@ export type {
 export { version } from "./base/version.js";
 export { formatBytes } from "./base/bytes.js";
 export {
-  formatModelInfo,
-  formatPlan,
-  formatReport,
-  formatVerification,
-  type TextOptions,
-} from "./text.js";
-export {
   ArgumentError,
   FormatError,
   IntegrityError,

@@ -7,7 +7,7 @@ import type { Recipe } from "./recipe/options.js";
 import { writeKeys } from "./models/inspect.js";
 import type { WriteOptions, WriteResult } from "./models/types.js";
 import { shrinkModel } from "./models/write.js";
-import { shrinkGuarded, type Guard, type GuardOutcome } from "./runtime/guard.js";
+import type { Guard, GuardOutcome } from "./runtime/guard.js";
 
 /** The options of {@link shrink}. */
 export interface ShrinkOptions extends WriteOptions {
@@ -72,5 +72,7 @@ export async function shrink(
   const { guard, ...rest } = options;
   if (guard === undefined) return shrinkModel(source, checked, rest);
   const given = typeof recipe === "string" ? presetNamed(recipe).recipe : recipe;
+  // Only who asks for a guard downloads it.
+  const { shrinkGuarded } = await import("./runtime/guard.js");
   return shrinkGuarded(source, given, guard, rest);
 }

@@ -1,4 +1,4 @@
-/** Reports as text for people: a summary, aligned columns, and in the end what the figures mean. */
+/** modelshrink/text: reports as text for people: a summary, aligned columns, and in the end what the figures mean. */
 import { formatBytes } from "./base/bytes.js";
 import { visible } from "./base/visible.js";
 import { isSparseType } from "./arrays/types.js";

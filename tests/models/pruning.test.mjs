@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import * as ort from "onnxruntime-node";
-import { ArgumentError, Gram, formatVerification, init, shrink } from "modelshrink";
+import { ArgumentError, Gram, init, shrink } from "modelshrink";
+import { formatVerification } from "modelshrink/text";
 import { calibrate, refitLayers, verify } from "modelshrink/runtime";
 import { chainModel } from "../support/onnx.mjs";
 import {

@@ -4,7 +4,6 @@ import * as ort from "onnxruntime-node";
 import {
   ArgumentError,
   Gram,
-  formatReport,
   init,
   plan,
   prune,
@@ -14,6 +13,7 @@ import {
   refit,
   shrink,
 } from "modelshrink";
+import { formatReport } from "modelshrink/text";
 import { makeGguf } from "../support/gguf.mjs";
 import { chainModel, wave } from "../support/onnx.mjs";
 import { makeSafetensors, readSafetensors } from "../support/safetensors.mjs";

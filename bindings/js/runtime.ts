@@ -9,10 +9,11 @@ export {
   type RefittedModel,
   type SkippedLayer,
 } from "./runtime/refit-layers.js";
+export type { OutputComparison } from "./runtime/output-sums.js";
 export {
   verify,
   type MetricComparison,
-  type OutputComparison,
+  type SkippedOutput,
   type Verification,
   type VerifyOptions,
 } from "./runtime/verify.js";
@@ -23,5 +24,6 @@ export type {
   OrtTensor,
   Run,
   Samples,
+  SessionOptions,
   TensorParts,
 } from "./runtime/session.js";

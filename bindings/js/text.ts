@@ -219,7 +219,7 @@ function verificationVerdict(outputs: Verification["outputs"], samples: number):
 }
 
 /** Makes the comparison of two models' outputs a table for people. */
-export function formatVerification({ samples, outputs, metric }: Verification): string {
+export function formatVerification({ samples, outputs, skipped, metric }: Verification): string {
   const columns: Column[] = [
     { title: "output" },
     { title: "SQNR dB", align: "right" },
@@ -244,8 +244,12 @@ export function formatVerification({ samples, outputs, metric }: Verification): 
         `\n${shorten(it.name, nameWidth)}: NaN or infinity in one model only, ${it.nonFinite!} ×`,
     )
     .join("");
+  const notCompared = skipped
+    .map(({ name, reason }) => `\nNot compared: ${shorten(name, nameWidth)} ${reason}`)
+    .join("");
   const verdict = verificationVerdict(outputs, samples);
-  return `${table(columns, rows)}\n\n${plural(samples, "sample")}${figures}${notFinite}\n${verdict}`;
+  const notes = `${figures}${notFinite}${notCompared}`;
+  return `${table(columns, rows)}\n\n${plural(samples, "sample")}${notes}\n${verdict}`;
 }
 
 /** Makes the structure of a model a table for people: the weights one by one, the rest summed up. */

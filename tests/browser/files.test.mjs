@@ -12,10 +12,7 @@ let site;
 let tab;
 
 const page = `<!doctype html><script type="importmap">{"imports": {
-  "#compile": "/dist/core/compile-web.js",
-  "#files": "/dist/files/paths-web.js",
-  "#threads": "/dist/models/threads-web.js",
-  "modelshrink": "/dist/index.js"
+  "modelshrink": "/dist/index.web.js"
 }}</script>`;
 
 before(async () => {

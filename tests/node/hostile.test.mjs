@@ -356,17 +356,19 @@ test("only files that the model names are opened, and only once", async () => {
     const opened = [];
     const source = {};
     for (const [name, bytes] of Object.entries({ ...files, secret: page })) {
-      Object.defineProperty(source, name, {
-        enumerable: true,
-        get() {
+      // As a page's handle of a file, which is opened by getFile().
+      source[name] = {
+        kind: "file",
+        getFile() {
           opened.push(name);
-          return bytes;
+          return Promise.resolve(new File([bytes], name));
         },
-      });
+      };
     }
     for (const name of others) assert.ok(!(name in source) || files[name]);
     const error = await errorOf(() => inspect(source));
     assert.equal(error !== undefined, others.length > 0);
+    assert.ok(opened.length >= 1);
     for (const name of [...others, "secret"]) assert.ok(!opened.includes(name), name);
     assert.equal(new Set(opened).size, opened.length);
   }

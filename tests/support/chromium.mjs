@@ -20,6 +20,18 @@ const options = {
 
 export const launch = () => chromium.launch(options);
 
+/** With WebGPU on an adapter in software, which no machine lacks; it has no shader-f16. */
+export const launchWithWebGpu = () =>
+  chromium.launch({
+    ...options,
+    args: [
+      ...options.args.filter((it) => it !== "--disable-gpu"),
+      "--enable-unsafe-webgpu",
+      "--use-webgpu-adapter=swiftshader",
+      "--ignore-gpu-blocklist",
+    ],
+  });
+
 /** With storage on the disk, as visitors have it, rather than in memory. */
 export const launchWithProfile = (folder) => chromium.launchPersistentContext(folder, options);
 

@@ -36,9 +36,10 @@ export function valueInfo(name, shape, elementType = 1) {
 
 /**
  * A chain of MatMuls, one for each square weight `{ name, size, values? }`, each followed by an
- * Add with a bias of `size` elements named `<name>.bias`. `input` is the shape of X and Y, [1, size] by default.
+ * Add with a bias of `size` elements named `<name>.bias`, which `bias(size)` gives. `input` is the shape of X and Y,
+ * [1, size] by default.
  */
-export function chainModel(weights, { opset = 13, input } = {}) {
+export function chainModel(weights, { opset = 13, input, bias: biasOf = wave } = {}) {
   const nodes = [];
   const initializers = [];
   let previous = "X";
@@ -50,7 +51,7 @@ export function chainModel(weights, { opset = 13, input } = {}) {
       concat([...inputs(previous, name), string(2, product), string(4, "MatMul")]),
       concat([...inputs(product, `${name}.bias`), string(2, output), string(4, "Add")]),
     );
-    const bias = { name: `${name}.bias`, shape: [size], values: wave(size) };
+    const bias = { name: `${name}.bias`, shape: [size], values: biasOf(size) };
     initializers.push({ name, shape: [size, size], values }, bias);
     previous = output;
   });

@@ -3,6 +3,7 @@ import { UnsupportedError, ArgumentError } from "../base/errors.js";
 import { checkInteger, checkKeys, checkObject, optional } from "../base/options.js";
 import type { AbortSignal } from "../base/platform-types.js";
 import { Gram } from "../arrays/gram.js";
+import { reusable } from "../files/open.js";
 import type { Source } from "../files/source.js";
 import type { Calibration } from "../recipe/calibration.js";
 import { inspect } from "../models/inspect.js";
@@ -11,10 +12,12 @@ import { addTo, columnsOf, openTapped, tapsOf, type Layer } from "./layer-inputs
 import {
   checkOrt,
   checkSamples,
+  checkSessionOptions,
   floatsOf,
   labelOf,
   type OrtModule,
   type Samples,
+  type SessionOptions,
 } from "./session.js";
 
 /** The options of {@link calibrate}. */
@@ -27,6 +30,8 @@ export interface CalibrateOptions {
    * The largest number of inputs of a layer, whose matrix takes 4 · n² bytes; others are left out. 8192 by default.
    */
   maxColumns?: number;
+  /** Options of the session, such as `executionProviders`; by default onnxruntime's own. */
+  session?: SessionOptions;
   /** Ends the work when it is aborted: the promise rejects with its reason. */
   signal?: AbortSignal;
   /** Is called after each sample with the number of those that are done. */
@@ -45,8 +50,8 @@ function layersOf(tensors: readonly TensorInfo[], maxColumns: number): Layer[] {
 
 /**
  * Finds the moments of every layer's inputs over the samples, for `shrink(…, { calibration })`: MatMul, Gemm, Conv,
- * LSTM, GRU and RNN of the main graph and in branches (If). The model must be one ONNX file of less than 2 GB. The
- * samples are run one after the other; memory holds the matrices, and the values that one sample makes in all
+ * LSTM, GRU and RNN of the main graph and in branches (If). The model may have external data; its main
+ * file has less than 2 GB. The samples are run one after the other; memory holds the matrices, and the values that one sample makes in all
  * layers.
  *
  * @throws UnsupportedError for other models; ArgumentError for a wrong option or sample, or none; the errors of
@@ -54,28 +59,28 @@ function layersOf(tensors: readonly TensorInfo[], maxColumns: number): Layer[] {
  */
 export async function calibrate(model: Source, options: CalibrateOptions): Promise<Calibration> {
   const given = checkObject("options", options);
-  checkKeys("options", given, ["ort", "inputs", "maxColumns", "signal", "onProgress"]);
+  checkKeys("options", given, ["ort", "inputs", "maxColumns", "session", "signal", "onProgress"]);
   const ort = checkOrt(given.ort);
   const samples = checkSamples(given.inputs);
   const maxColumns = optional(given.maxColumns, (it) => checkInteger("maxColumns", it, 1, 2 ** 15));
+  const session = checkSessionOptions(given.session);
   const { signal, onProgress } = options;
-  const info = await inspect(model, signal ? { signal } : {});
+  // It is read for its structure, and then for its weights.
+  const source = await reusable(model, signal);
+  const info = await inspect(source, signal ? { signal } : {});
   if (info.format !== "onnx") {
     throw new UnsupportedError(`calibrate runs ONNX models; this is ${info.format}.`);
-  }
-  if (info.files.length > 1) {
-    throw new UnsupportedError("calibrate needs a model of one file, without external data.");
   }
   const layers = layersOf(info.tensors, maxColumns ?? 8192);
   const taps = tapsOf(
     layers.flatMap((layer) => layer.tensor.layerInputs!.map((input) => ({ layer, input }))),
   );
-  const session = await openTapped(ort, model, taps, signal);
+  const tapped = await openTapped(ort, source, taps, { session, signal });
   try {
     let done = 0;
     for await (const sample of samples) {
       signal?.throwIfAborted();
-      const values = await session.run(
+      const values = await tapped.run(
         sample,
         labelOf(done),
         taps.map(({ output }) => output),
@@ -91,7 +96,7 @@ export async function calibrate(model: Source, options: CalibrateOptions): Promi
     }
     if (done === 0) throw new ArgumentError("inputs has no samples.");
   } finally {
-    await session.close();
+    await tapped.close();
   }
   return Object.fromEntries(
     layers

@@ -37,7 +37,9 @@ export interface GuardOutcome {
 /** Gives a user's guard when it is one; throws an ArgumentError otherwise. */
 export function checkGuard(value: unknown): Guard {
   const guard = checkObject("guard", value);
-  checkKeys("guard", guard, ["minCosine", "maxDrop", "ort", "inputs", "metric", "signal"]);
+  checkKeys("guard", guard, [
+    ...["minCosine", "maxDrop", "ort", "inputs", "outputs", "metric", "session", "signal"],
+  ]);
   if (guard.minCosine === undefined && guard.maxDrop === undefined) {
     throw new ArgumentError("guard needs minCosine or maxDrop.");
   }
@@ -107,12 +109,8 @@ async function tryUntilItHolds(
   // A one-time list of samples would be empty at the second trial.
   const inputs: Feeds[] = [];
   for await (const sample of guard.inputs) inputs.push(sample);
-  const { ort, metric, signal } = guard;
-  const verifyOptions: VerifyOptions = {
-    ...{ ort, inputs },
-    ...(metric ? { metric } : {}),
-    ...(signal ? { signal } : {}),
-  };
+  const verifyOptions: VerifyOptions = { ...guard, inputs };
+  for (const key of ["minCosine", "maxDrop"]) Reflect.deleteProperty(verifyOptions, key);
   const rest: WriteOptions = { ...options };
   delete rest.sink;
   delete rest.resume;
@@ -124,7 +122,7 @@ async function tryUntilItHolds(
       ...(recipe.rules ?? []),
     ];
     const result = await shrinkModel(source, checkRecipe({ ...recipe, rules }), rest);
-    const verification = await verify(source, await result.bytes(), verifyOptions);
+    const verification = await verify(source, result.files, verifyOptions);
     return { kept, rules, result, verification, ok: holds(guard, verification) };
   };
   let best = await attempt([]);

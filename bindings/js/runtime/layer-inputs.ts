@@ -10,7 +10,8 @@ import { withModel } from "../models/open.js";
 import { withPlan } from "../models/planned-order.js";
 import { runPlan } from "../models/run.js";
 import type { LayerInput, TensorInfo } from "../models/types.js";
-import { Session, type OrtModule } from "./session.js";
+import { modelFilesIn } from "./model-files.js";
+import { Session, type OrtModule, type SessionOptions } from "./session.js";
 
 /** A weight whose inputs are summed up. */
 export interface Layer {
@@ -55,7 +56,7 @@ export function tapsOf(readers: readonly Reader[]): Tap[] {
   return [...taps.values()];
 }
 
-/** Loads a model of one file to which outputs for the taps are added. */
+/** Writes a model with outputs for the taps into memory. */
 function withTaps(model: Source, taps: readonly Tap[], signal: AbortSignal | undefined) {
   return withModel(model, signal ? { signal } : {}, (opened) => {
     const { specs, options } = keepingOrder(opened.info.tensors);
@@ -64,25 +65,31 @@ function withTaps(model: Source, taps: readonly Tap[], signal: AbortSignal | und
       const sink = new MemorySink();
       const quiet = signal ? { signal } : {};
       await runPlan(opened, plan, { ...quiet, sink, calibration: undefined, workers: 0 });
-      const [blob] = Object.values(sink.blobs());
-      return new Uint8Array(await blob!.arrayBuffer());
+      return modelFilesIn(sink.blobs());
     });
   });
 }
 
+/** The options of a session that shows its layers' inputs. */
+export interface TappedOptions {
+  session: SessionOptions;
+  signal: AbortSignal | undefined;
+}
+
+/** Loads a model with outputs for the taps. Throws an UnsupportedError when there are none. */
 export async function openTapped(
   ort: OrtModule,
   model: Source,
   taps: readonly Tap[],
-  signal: AbortSignal | undefined,
+  { session, signal }: TappedOptions,
 ): Promise<Session> {
   if (taps.length === 0) {
     throw new UnsupportedError(
       "This model has no MatMul, Gemm, Conv or recurrent layer whose inputs can be seen.",
     );
   }
-  const bytes = await withTaps(model, taps, signal);
-  return Session.open(ort, bytes, "the model with its layers' inputs as outputs");
+  const files = await withTaps(model, taps, signal);
+  return Session.open(ort, files, "the model with its layers' inputs as outputs", session);
 }
 
 /** Gives a convolution's pads, which for SAME_UPPER and SAME_LOWER depend on the size `dims` of its input. */

@@ -6,20 +6,23 @@ import { elementsOf } from "../base/shape.js";
 import { Gram } from "../arrays/gram.js";
 import { checkDamping, refit } from "../arrays/layers.js";
 import { isSparseType } from "../arrays/types.js";
+import { reusable } from "../files/open.js";
 import type { Source } from "../files/source.js";
 import { inspect } from "../models/inspect.js";
 import type { LayerInput, ModelInfo, TensorInfo } from "../models/types.js";
+import { bytesOf } from "./model-files.js";
 import { addTo, columnsOf, openTapped, tapsOf, type Tap } from "./layer-inputs.js";
 import {
-  bytesOf,
   checkOrt,
   checkSamples,
+  checkSessionOptions,
   floatsOf,
   labelOf,
   type Feeds,
   type OrtModule,
   type Samples,
   type Session,
+  type SessionOptions,
 } from "./session.js";
 
 /** The options of {@link refitLayers}. */
@@ -32,6 +35,8 @@ export interface RefitLayersOptions {
   damping?: number;
   /** The largest number of inputs of a layer, which takes 16 · n² bytes; others stay. 4096 by default. */
   maxColumns?: number;
+  /** Options of the sessions, such as `executionProviders`; by default onnxruntime's own. */
+  session?: SessionOptions;
   /** Ends the work when it is aborted: the promise rejects with its reason. */
   signal?: AbortSignal;
   /** Is called after each layer with the number of those that are done, and of all. */
@@ -245,18 +250,23 @@ export async function refitLayers(
   options: RefitLayersOptions,
 ): Promise<RefittedModel> {
   const given = checkObject("options", options);
-  checkKeys("options", given, ["ort", "inputs", "damping", "maxColumns", "signal", "onProgress"]);
+  checkKeys("options", given, [
+    ...["ort", "inputs", "damping", "maxColumns", "session", "signal", "onProgress"],
+  ]);
   const ort = checkOrt(given.ort);
   const damping = checkDamping(given.damping);
   const maxColumns = optional(given.maxColumns, (it) => checkInteger("maxColumns", it, 1, 2 ** 14));
   const { signal, onProgress } = options;
+  const tapped = { session: checkSessionOptions(given.session), signal };
   const samples: Feeds[] = [];
   for await (const sample of checkSamples(given.inputs)) samples.push(sample);
   if (samples.length === 0) throw new ArgumentError("inputs has no samples.");
   const quiet = signal ? { signal } : {};
-  const [before, after] = [await inspect(original, quiet), await inspect(shrunk, quiet)];
-  const file = await bytesOfOneFile(original, before, signal);
-  const result = await bytesOfOneFile(shrunk, after, signal);
+  const first = await reusable(original, signal);
+  const second = await reusable(shrunk, signal);
+  const [before, after] = [await inspect(first, quiet), await inspect(second, quiet)];
+  const file = await bytesOfOneFile(first, before, signal);
+  const result = await bytesOfOneFile(second, after, signal);
   const { pairs, skipped } = pairsOf(before, after, maxColumns ?? 4096);
   if (pairs.length === 0) {
     throw new UnsupportedError(
@@ -271,11 +281,11 @@ export async function refitLayers(
   checkOrder(pairs, file, result);
   const taps = tapsOfLayers(pairs);
   const fitted: string[] = [];
-  const session = await openTapped(ort, file, taps, signal);
+  const session = await openTapped(ort, file, taps, tapped);
   try {
     for (const [i, pair] of pairs.entries()) {
       const own = tapsOfLayers([pair]);
-      const shrunkSession = await openTapped(ort, result, own, signal);
+      const shrunkSession = await openTapped(ort, result, own, tapped);
       try {
         const models = {
           original: { session, taps },

@@ -2,10 +2,11 @@
 import { ArgumentError, ModelShrinkError, UnsupportedError } from "../base/errors.js";
 import { checkObject, show } from "../base/options.js";
 import type { AbortSignal } from "../base/platform-types.js";
+import { isA } from "../base/tags.js";
 import { init } from "../core/load.js";
 import { dequantize } from "../arrays/quantize.js";
-import { openSource } from "../files/open.js";
 import type { Source } from "../files/source.js";
+import { modelFilesOf, type ModelFiles } from "./model-files.js";
 
 const textOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
 
@@ -24,6 +25,8 @@ export interface OrtTensor {
 interface OrtSession {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
+  /** Descriptions of the outputs, since onnxruntime 1.21. */
+  readonly outputMetadata?: readonly { name: string; isTensor: boolean; type?: string }[];
   run(
     feeds: Record<string, unknown>,
     fetches?: readonly string[],
@@ -33,6 +36,8 @@ interface OrtSession {
 
 /** The part of `import * as ort from "onnxruntime-web"` (or "onnxruntime-node") that modelshrink uses. */
 export interface OrtModule {
+  /** The environment; a native onnxruntime has its version there. */
+  env?: object;
   /** The class of sessions. */
   InferenceSession: {
     /** Loads a model. */
@@ -43,6 +48,18 @@ export interface OrtModule {
     /** Makes a tensor of a type from its elements. */
     new (type: never, data: never, dims: readonly number[]): unknown;
   };
+}
+
+/** Options of onnxruntime's sessions, by its names: `executionProviders`, `graphOptimizationLevel`, … */
+export type SessionOptions = Readonly<Record<string, unknown>>;
+
+/** Gives the option `session` when it is an object without `externalData`; throws an ArgumentError otherwise. */
+export function checkSessionOptions(value: unknown): SessionOptions {
+  const options = checkObject("session", value ?? {});
+  if (options.externalData === undefined) return options;
+  throw new ArgumentError(
+    "session.externalData is not yours to give: pass the model as a record of all its files.",
+  );
 }
 
 /** The parts of an onnxruntime tensor that is to be made. */
@@ -95,17 +112,11 @@ const typeOfArray = new Map<string, string>([
   ["Uint8Array", "uint8"],
   ["Int8Array", "int8"],
   ["Uint16Array", "float16"],
+  ["Float16Array", "float16"],
+  ["Int16Array", "int16"],
+  ["Uint32Array", "uint32"],
+  ["BigUint64Array", "uint64"],
 ]);
-
-/** Reads the main file of a model whole. */
-export async function bytesOf(source: Source, signal?: AbortSignal): Promise<Uint8Array> {
-  const opened = await openSource(source, signal);
-  try {
-    return await opened.main.read(0, opened.main.size);
-  } finally {
-    await opened.close();
-  }
-}
 
 /**
  * Gives the numbers of an output as float32, whatever onnxruntime holds them in. Throws an UnsupportedError for
@@ -113,13 +124,14 @@ export async function bytesOf(source: Source, signal?: AbortSignal): Promise<Uin
  */
 export function floatsOf(name: string, tensor: OrtTensor): Float32Array {
   const { type, data } = tensor;
-  if (data instanceof Float32Array) return data;
-  if (data instanceof Uint16Array && type === "float16") {
+  if (isA(data, "Float32Array")) return data as Float32Array;
+  if (isA(data, "Uint16Array") && type === "float16") {
+    const codes = new Uint16Array(data as Uint16Array);
     return dequantize({
-      ...{ type: "float16", shape: [data.length], data, scale: new Float32Array(0) },
+      ...{ type: "float16", shape: [codes.length], data: codes, scale: new Float32Array(0) },
     });
   }
-  if (ArrayBuffer.isView(data) && !(data instanceof DataView)) {
+  if (ArrayBuffer.isView(data) && !isA(data, "DataView")) {
     return Float32Array.from(data as unknown as ArrayLike<number | bigint>, Number);
   }
   throw new UnsupportedError(`The value "${name}" is of type ${type}, which holds no numbers.`);
@@ -127,6 +139,18 @@ export function floatsOf(name: string, tensor: OrtTensor): Float32Array {
 
 /** Gives the name that errors have for the sample of this number. */
 export const labelOf = (number: number) => `inputs[${number}]`;
+
+/**
+ * Options that keep a native onnxruntime from reading files: of a model in memory it would look for external data in
+ * the folder where the process runs. Files that are given by name are found nevertheless.
+ */
+function withoutDisk(ort: OrtModule, { extra }: SessionOptions): SessionOptions {
+  const { versions } = (ort.env ?? {}) as { versions?: { node?: unknown } };
+  if (versions?.node === undefined) return {};
+  const given = (extra ?? {}) as { session?: SessionOptions };
+  const folder = { model_external_initializers_file_folder_path: "files in memory only" };
+  return { extra: { ...given, session: { ...given.session, ...folder } } };
+}
 
 /** A model that is loaded in the user's onnxruntime. */
 export class Session {
@@ -138,24 +162,29 @@ export class Session {
     this.#session = session;
   }
 
-  /** Loads a model; `what` is its name in errors. Throws a ModelShrinkError of code "unsupported" when it cannot. */
-  static async open(ort: OrtModule, model: Uint8Array, what: string): Promise<Session> {
+  /**
+   * Loads a model; `what` is its name in errors. Unless `options` say otherwise it runs as onnxruntime runs it for
+   * everyone, with all optimizations of the graph. Throws a ModelShrinkError of code "unsupported" when it cannot load.
+   */
+  static async open(
+    ort: OrtModule,
+    { main, externalData }: ModelFiles,
+    what: string,
+    options: SessionOptions,
+  ): Promise<Session> {
     await init();
     try {
-      const session = await ort.InferenceSession.create(model, {
-        graphOptimizationLevel: "disabled",
+      const session = await ort.InferenceSession.create(main, {
         // Warnings about unused initializers are not the user's business.
         logSeverityLevel: 3,
+        ...options,
+        ...(externalData.length > 0 ? { externalData } : {}),
+        ...withoutDisk(ort, options),
       });
       return new Session(ort, session as OrtSession);
     } catch (cause) {
-      throw new ModelShrinkError(
-        `onnxruntime cannot load ${what}: ${textOf(cause)}`,
-        "unsupported",
-        {
-          cause,
-        },
-      );
+      const message = `onnxruntime cannot load ${what}: ${textOf(cause)}`;
+      throw new ModelShrinkError(message, "unsupported", { cause });
     }
   }
 
@@ -167,11 +196,18 @@ export class Session {
     return this.#session.outputNames;
   }
 
-  /** Runs one sample, whose name in errors is `label`; gives all outputs, or those of `fetches`. */
+  /** Says why an output holds no numbers that could be read, as far as onnxruntime tells before it runs. */
+  unreadable(name: string): string | undefined {
+    const found = this.#session.outputMetadata?.find((it) => it.name === name);
+    if (found?.isTensor === false) return "is no tensor";
+    return found?.type === "string" ? "is of texts" : undefined;
+  }
+
+  /** Runs one sample, whose name in errors is `label`; gives all outputs that are tensors, or those of `fetches`. */
   async run(
     feeds: Feeds,
     label: string,
-    fetches?: readonly string[],
+    fetches: readonly string[] = this.#tensorOutputs(),
   ): Promise<Record<string, OrtTensor>> {
     const given = checkObject(label, feeds) as Feeds;
     const { inputNames } = this.#session;
@@ -190,7 +226,7 @@ export class Session {
       Object.entries(given).map(([name, it]) => [name, this.#tensorOf(`${label}.${name}`, it)]),
     );
     try {
-      return await (fetches ? this.#session.run(tensors, fetches) : this.#session.run(tensors));
+      return await this.#session.run(tensors, fetches);
     } catch (cause) {
       throw new ArgumentError(`onnxruntime cannot run ${label}: ${textOf(cause)}`, { cause });
     }
@@ -198,6 +234,10 @@ export class Session {
 
   async close(): Promise<void> {
     await this.#session.release?.();
+  }
+
+  #tensorOutputs(): string[] {
+    return this.outputNames.filter((name) => this.unreadable(name) !== "is no tensor");
   }
 
   #tensorOf(label: string, value: Feeds[string]): unknown {
@@ -224,7 +264,7 @@ export async function inputNamesOf(
   model: Source,
   signal?: AbortSignal,
 ): Promise<readonly string[]> {
-  const session = await Session.open(ort, await bytesOf(model, signal), "the model");
+  const session = await Session.open(ort, await modelFilesOf(model, signal), "the model", {});
   try {
     return session.inputNames;
   } finally {

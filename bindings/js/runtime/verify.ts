@@ -1,12 +1,14 @@
 /** verify: runs two models side by side. */
 import { ArgumentError } from "../base/errors.js";
-import { checkKeys, checkObject } from "../base/options.js";
+import { checkKeys, checkObject, show } from "../base/options.js";
 import type { AbortSignal } from "../base/platform-types.js";
 import type { Source } from "../files/source.js";
+import { modelFilesOf } from "./model-files.js";
+import { OutputSums, type OutputComparison } from "./output-sums.js";
 import {
-  bytesOf,
   checkOrt,
   checkSamples,
+  checkSessionOptions,
   floatsOf,
   labelOf,
   Session,
@@ -14,6 +16,7 @@ import {
   type OrtModule,
   type OrtTensor,
   type Samples,
+  type SessionOptions,
 } from "./session.js";
 
 /** The options of {@link verify}. */
@@ -22,29 +25,14 @@ export interface VerifyOptions {
   ort: OrtModule;
   /** The samples to run; other ones than those that calibrated. */
   inputs: Samples;
+  /** The names of the outputs to compare; by default all. */
+  outputs?: readonly string[];
   /** A figure of quality, higher is better, beside the outputs: accuracy, say. */
   metric?: Metric;
+  /** Options of both sessions, such as `executionProviders`; by default onnxruntime's own. */
+  session?: SessionOptions;
   /** Ends the work when it is aborted: the promise rejects with its reason. */
   signal?: AbortSignal;
-}
-
-/** The distance between an output of two models, over all samples. */
-export interface OutputComparison {
-  /** The name of the output. */
-  name: string;
-  /** The signal to noise ratio in dB; Infinity when nothing differs. */
-  sqnr: number;
-  /** The cosine of the angle between both outputs, −1 to 1. */
-  cosine: number;
-  /** The largest difference of an element. */
-  maxAbsError: number;
-  /**
-   * The number of values that are NaN or infinite in one model and not the same in the other; left out when none
-   * is. The SQNR is then -Infinity and the cosine 0. Such values that are the same in both count as 0.
-   */
-  nonFinite?: number;
-  /** The fraction of rows (along the last axis) whose largest value is the same one; left out for single values. */
-  top1Agreement?: number;
 }
 
 /** A metric's figures for two models. */
@@ -57,94 +45,134 @@ export interface MetricComparison {
   drop: number;
 }
 
+/** An output that could not be compared. */
+export interface SkippedOutput {
+  /** The output's name. */
+  name: string;
+  /** The reason, for people: it is of texts, is no tensor, or has another length in the other model. */
+  reason: string;
+}
+
 /** The result of {@link verify}. */
 export interface Verification {
   /** The number of samples that were run. */
   samples: number;
-  /** All outputs, in the original's order. */
+  /** The outputs that were compared, in the original's order. */
   outputs: OutputComparison[];
+  /** The outputs that were asked for and not compared. */
+  skipped: SkippedOutput[];
   /** The output of the lowest cosine. */
   worst: OutputComparison;
   /** The figures of the metric; only when there is one. */
   metric?: MetricComparison;
 }
 
-/** The sums of one output over all samples, in float64. */
-class OutputSums {
-  #xx = 0;
-  #yy = 0;
-  #xy = 0;
-  #ee = 0;
-  #max = 0;
-  #nonFinite = 0;
-  #rows = 0;
-  #agreeing = 0;
+/** The outputs that are compared, and those that turn out not to be comparable. */
+class Comparison {
+  readonly skipped: SkippedOutput[] = [];
+  readonly #sums: Map<string, OutputSums>;
 
-  add(x: Float32Array, y: Float32Array, rowLength: number): void {
-    for (const [i, a] of x.entries()) {
-      const b = y[i]!;
-      if (!Number.isFinite(a) || !Number.isFinite(b)) {
-        this.#nonFinite += Object.is(a, b) ? 0 : 1;
-        continue;
-      }
-      this.#xx += a * a;
-      this.#yy += b * b;
-      this.#xy += a * b;
-      this.#ee += (a - b) ** 2;
-      this.#max = Math.max(this.#max, Math.abs(a - b));
-    }
-    if (rowLength < 2) return;
-    for (let start = 0; start < x.length; start += rowLength) {
-      const best = (values: Float32Array) => {
-        const row = values.subarray(start, start + rowLength);
-        return row.indexOf(row.reduce((largest, value) => Math.max(largest, value), -Infinity));
-      };
-      this.#rows++;
-      this.#agreeing += best(x) === best(y) ? 1 : 0;
+  constructor(names: readonly string[], sessions: readonly Session[]) {
+    this.#sums = new Map(names.map((name) => [name, new OutputSums()]));
+    for (const name of names) {
+      const reasons = sessions.map((session) => session.unreadable(name));
+      const reason = reasons.find((it) => it !== undefined);
+      if (reason !== undefined) this.#skip(name, reason);
     }
   }
 
-  result(name: string): OutputComparison {
-    const agreement = this.#rows > 0 ? { top1Agreement: this.#agreeing / this.#rows } : {};
-    if (this.#nonFinite > 0) {
-      const harm = { sqnr: -Infinity, cosine: 0, maxAbsError: Infinity };
-      return { name, ...harm, nonFinite: this.#nonFinite, ...agreement };
+  /** The names of the outputs that are still compared. Throws an ArgumentError when there is none. */
+  get names(): string[] {
+    if (this.#sums.size > 0) return [...this.#sums.keys()];
+    const reasons = this.skipped.map(({ name, reason }) => `"${name}" ${reason}`);
+    throw new ArgumentError(`No output can be compared: ${reasons.join("; ")}.`);
+  }
+
+  add(original: Record<string, OrtTensor>, shrunk: Record<string, OrtTensor>, label: string): void {
+    for (const [name, sums] of this.#sums) {
+      const [a, b] = [original[name]!, shrunk[name]!];
+      if (a.type === "string" || b.type === "string") {
+        this.#skip(name, "is of texts");
+        continue;
+      }
+      const [x, y] = [floatsOf(name, a), floatsOf(name, b)];
+      if (x.length === y.length) {
+        sums.add(x, y, a.dims.at(-1) ?? 1);
+      } else {
+        const lengths = `${x.length} elements in the original and ${y.length} in the other`;
+        this.#skip(name, `has ${lengths} (${label})`);
+      }
     }
-    const norm = Math.sqrt(this.#xx * this.#yy);
-    const areZero = this.#xx === 0 && this.#yy === 0;
-    return {
-      name,
-      sqnr: this.#ee === 0 ? Infinity : 10 * Math.log10(this.#xx / this.#ee),
-      cosine: norm > 0 ? this.#xy / norm : areZero ? 1 : 0,
-      maxAbsError: this.#max,
-      ...agreement,
-    };
+  }
+
+  results(): OutputComparison[] {
+    return this.names.map((name) => this.#sums.get(name)!.result(name));
+  }
+
+  #skip(name: string, reason: string): void {
+    this.#sums.delete(name);
+    this.skipped.push({ name, reason });
   }
 }
 
-function addOutputs(
-  sums: Map<string, OutputSums>,
-  original: Record<string, OrtTensor>,
-  shrunk: Record<string, OrtTensor>,
-): void {
-  for (const [name, of] of sums) {
-    const a = original[name]!;
-    const b = shrunk[name]!;
-    const [x, y] = [floatsOf(name, a), floatsOf(name, b)];
-    if (x.length !== y.length) {
-      throw new ArgumentError(
-        `The output "${name}" has ${x.length} elements in the original and ${y.length} in the other.`,
-      );
-    }
-    of.add(x, y, a.dims.at(-1) ?? 1);
+/** Gives the names of the outputs to compare, which both models must have. */
+function checkOutputs(value: unknown, a: Session, b: Session): readonly string[] {
+  const given = value ?? a.outputNames;
+  if (!Array.isArray(given) || given.length === 0) {
+    throw new ArgumentError(`outputs is ${show(value)}; it must be a list of outputs' names.`);
   }
+  const names = [...new Set(given as readonly unknown[])];
+  const unknown = names.find((name) => !a.outputNames.includes(name as string));
+  if (unknown !== undefined) {
+    throw new ArgumentError(
+      `outputs has ${show(unknown)}; the model's outputs are ${a.outputNames.join(", ")}.`,
+    );
+  }
+  const missing = (names as string[]).find((name) => !b.outputNames.includes(name));
+  if (missing !== undefined) {
+    throw new ArgumentError(`The second model has no output "${missing}" as the first one has.`);
+  }
+  return names as string[];
+}
+
+async function measured(metric: Metric, a: Session, b: Session): Promise<MetricComparison> {
+  const [original, shrunk] = [
+    await metric((feeds) => a.run(feeds, "what the metric runs")),
+    await metric((feeds) => b.run(feeds, "what the metric runs")),
+  ];
+  return { original, shrunk, drop: original - shrunk };
+}
+
+async function verifySessions(
+  a: Session,
+  b: Session,
+  options: VerifyOptions,
+): Promise<Verification> {
+  const { signal, metric } = options;
+  const comparison = new Comparison(checkOutputs(options.outputs, a, b), [a, b]);
+  let count = 0;
+  for await (const sample of options.inputs) {
+    signal?.throwIfAborted();
+    const label = labelOf(count++);
+    const { names } = comparison;
+    comparison.add(await a.run(sample, label, names), await b.run(sample, label, names), label);
+  }
+  if (count === 0) throw new ArgumentError("inputs has no samples.");
+  const outputs = comparison.results();
+  const worst = outputs.reduce((low, it) => (it.cosine < low.cosine ? it : low));
+  const { skipped } = comparison;
+  return {
+    ...{ samples: count, outputs, skipped, worst },
+    ...(metric ? { metric: await measured(metric, a, b) } : {}),
+  };
 }
 
 /**
- * Runs both models on the samples, and says how far the outputs of `shrunk` are from those of `original`. Both must
- * be ONNX models of one file.
+ * Runs both ONNX models on the samples, and says how far the outputs of `shrunk` are from those of `original`. Models
+ * may have external data; onnxruntime gets the files of the two sources and reads no others. Outputs of texts, of
+ * sequences, and of another length in the other model are skipped.
  *
- * @throws ArgumentError for a wrong option or sample, or outputs that differ in size; UnsupportedError or a
+ * @throws ArgumentError for a wrong option or sample, or when no output can be compared; UnsupportedError or a
  *   ModelShrinkError of code "unsupported" for what onnxruntime cannot load.
  */
 export async function verify(
@@ -153,41 +181,22 @@ export async function verify(
   options: VerifyOptions,
 ): Promise<Verification> {
   const given = checkObject("options", options);
-  checkKeys("options", given, ["ort", "inputs", "metric", "signal"]);
+  checkKeys("options", given, ["ort", "inputs", "outputs", "metric", "session", "signal"]);
   const ort = checkOrt(given.ort);
-  const samples = checkSamples(given.inputs);
-  const { metric, signal } = options;
-  const a = await Session.open(ort, await bytesOf(original, signal), "the original model");
-  const b = await Session.open(ort, await bytesOf(shrunk, signal), "the shrunken model").catch(
-    async (error: unknown) => {
-      await a.close();
-      throw error;
-    },
-  );
+  const inputs = checkSamples(given.inputs);
+  const session = checkSessionOptions(given.session);
+  const { signal } = options;
+  const open = async (source: Source, what: string) =>
+    Session.open(ort, await modelFilesOf(source, signal), what, session);
+  const a = await open(original, "the original model");
   try {
-    const missing = a.outputNames.find((name) => !b.outputNames.includes(name));
-    if (missing !== undefined) {
-      throw new ArgumentError(`The second model has no output "${missing}" as the first one has.`);
+    const b = await open(shrunk, "the shrunken model");
+    try {
+      return await verifySessions(a, b, { ...options, inputs });
+    } finally {
+      await b.close();
     }
-    const sums = new Map(a.outputNames.map((name) => [name, new OutputSums()]));
-    let count = 0;
-    for await (const sample of samples) {
-      signal?.throwIfAborted();
-      const label = labelOf(count++);
-      addOutputs(sums, await a.run(sample, label), await b.run(sample, label));
-    }
-    if (count === 0) throw new ArgumentError("inputs has no samples.");
-    const outputs = [...sums].map(([name, of]) => of.result(name));
-    const worst = outputs.reduce((low, it) => (it.cosine < low.cosine ? it : low));
-    if (!metric) return { samples: count, outputs, worst };
-    const [before, after] = [
-      await metric((feeds) => a.run(feeds, "what the metric runs")),
-      await metric((feeds) => b.run(feeds, "what the metric runs")),
-    ];
-    const figures = { original: before, shrunk: after, drop: before - after };
-    return { samples: count, outputs, worst, metric: figures };
   } finally {
     await a.close();
-    await b.close();
   }
 }

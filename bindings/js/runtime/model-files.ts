@@ -1,0 +1,52 @@
+/** Models as onnxruntime takes them: bytes in memory, of the files that the user named and of no others. */
+import { UnsupportedError } from "../base/errors.js";
+import type { AbortSignal } from "../base/platform-types.js";
+import { openSource } from "../files/open.js";
+import type { Source } from "../files/source.js";
+import { withModel } from "../models/open.js";
+
+/** The bytes of a model in several files. */
+export interface ModelFiles {
+  /** The main file: an ONNX graph. */
+  main: Uint8Array;
+  /** The files of external data, by the names that the main file has for them. */
+  externalData: { path: string; data: Uint8Array }[];
+}
+
+/**
+ * Reads all files of an ONNX model whole. The core finds which ones it names, and refuses names that lead out of its
+ * folder. Throws an UnsupportedError for other formats.
+ */
+export function modelFilesOf(source: Source, signal?: AbortSignal): Promise<ModelFiles> {
+  return withModel(source, signal ? { signal } : {}, async ({ info, files }) => {
+    if (info.format !== "onnx") {
+      throw new UnsupportedError(`onnxruntime runs ONNX models; this is ${info.format}.`);
+    }
+    const read = [];
+    for (const file of files) {
+      read.push({ path: file.name, data: await file.read(0, file.size) });
+    }
+    const [main, ...externalData] = read;
+    return { main: main!.data, externalData };
+  });
+}
+
+/** Makes files of a written model, the main one first, what onnxruntime takes. */
+export async function modelFilesIn(blobs: Readonly<Record<string, Blob>>): Promise<ModelFiles> {
+  const read = [];
+  for (const [path, blob] of Object.entries(blobs)) {
+    read.push({ path, data: new Uint8Array(await blob.arrayBuffer()) });
+  }
+  const [main, ...externalData] = read;
+  return { main: main!.data, externalData };
+}
+
+/** Reads the main file of a model whole. */
+export async function bytesOf(source: Source, signal?: AbortSignal): Promise<Uint8Array> {
+  const opened = await openSource(source, signal);
+  try {
+    return await opened.main.read(0, opened.main.size);
+  } finally {
+    await opened.close();
+  }
+}

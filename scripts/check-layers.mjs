@@ -60,7 +60,7 @@ async function filesOf(folder, pattern) {
 function formatProblem(path, include) {
   const [, format, folder] = path.split("/").length > 2 ? path.split("/") : [];
   const [, target, targetFolder] = include.split("/");
-  if (!include.startsWith("formats/") || target.endsWith(".h")) return undefined;
+  if (!include.startsWith("formats/") || target.includes(".")) return undefined;
   if (target !== format) {
     if (path === "formats/open.cc" || sharedFormats.includes(target)) return undefined;
     return `${format ?? "formats"} may not include ${include}`;

@@ -11,6 +11,7 @@ const head = `/**
  * bindings/wasm.
  */
 import type { FormatName } from "../base/formats.js";
+import type { ReasonCode } from "../base/reason-table.js";
 
 /** Bytes in the heap; valid until the next call into the core. */
 export interface HeapBytes {

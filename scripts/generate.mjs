@@ -6,6 +6,7 @@ import { format, resolveConfig } from "prettier";
 import { coreStructs } from "./core-structs.mjs";
 import { numberTypes } from "./number-types.mjs";
 import { optionTables, sentencesOf } from "./option-tables.mjs";
+import { reasonTable } from "./reason-table.mjs";
 import { root } from "../tests/support/run.mjs";
 
 async function optionTexts() {
@@ -18,6 +19,7 @@ async function optionTexts() {
 }
 
 const files = {
+  "bindings/js/base/reason-table.ts": reasonTable,
   "bindings/js/core/structs.ts": coreStructs,
   "bindings/js/arrays/number-types.ts": numberTypes,
   "bindings/js/option-texts.ts": optionTexts,

@@ -59,6 +59,7 @@ export type {
   ModelInfo,
   Plan,
   PlannedTensor,
+  Reason,
   Report,
   ReportedTensor,
   RunOptions,
@@ -66,6 +67,7 @@ export type {
   WriteOptions,
   WriteResult,
 } from "./models/types.js";
+export type { ReasonCode } from "./base/reason-table.js";
 export type { Progress } from "./base/meter.js";
 export { compare } from "./compare.js";
 export { presets, type Preset } from "./recipe/presets.js";

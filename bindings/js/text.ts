@@ -1,7 +1,6 @@
 /** modelshrink/text: reports as text for people: a summary, aligned columns, and in the end what the figures mean. */
 import { formatBytes } from "./base/bytes.js";
 import { visible } from "./base/visible.js";
-import { isSparseType } from "./arrays/types.js";
 import { isChanged, isCut, isPruned } from "./models/changes.js";
 import type {
   ModelInfo,
@@ -254,7 +253,7 @@ export function formatVerification({ samples, outputs, skipped, metric }: Verifi
 
 /** Makes the structure of a model a table for people: the weights one by one, the rest summed up. */
 export function formatModelInfo(info: ModelInfo, options: TextOptions = {}): string {
-  const isListed = ({ isWeight, type }: TensorInfo) => isWeight || isSparseType(type);
+  const isListed = ({ isWeight, isSparse }: TensorInfo) => isWeight || isSparse;
   const weights = info.tensors.filter(isListed);
   const others = info.tensors.filter((tensor) => !isListed(tensor));
   const bytesOf = (tensors: readonly TensorInfo[]) =>

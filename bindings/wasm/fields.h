@@ -36,6 +36,7 @@
 
 #include "base/buffer.h"
 #include "base/dtype.h"
+#include "formats/reasons.h"
 
 namespace modelshrink::wasm {
 
@@ -49,6 +50,12 @@ template <typename T>
 struct TypeTag {};
 
 using TextPair = std::pair<std::string, std::string>;
+
+// A word or a number of a sentence, by the name of its place.
+struct NamedArgument {
+  std::string_view name;
+  const ReasonArgument* argument;
+};
 
 template <typename T>
 inline constexpr bool kIsVector = false;
@@ -80,11 +87,15 @@ consteval bool HasKind(std::string_view kind) {
   } else if constexpr (std::is_arithmetic_v<T>) {
     return kind == "number";
   } else if constexpr (Text<T>) {
-    return kind == "string" || kind == "FormatName";
+    return kind == "string" || kind == "FormatName" || kind == "ReasonCode";
   } else if constexpr (std::same_as<T, DType> || std::same_as<T, FlagBytes>) {
     return kind == "string";
   } else if constexpr (std::same_as<T, std::vector<TextPair>>) {
     return kind == "Record<string, string>";
+  } else if constexpr (std::same_as<T, std::vector<NamedArgument>>) {
+    return kind == "Record<string, string | number>";
+  } else if constexpr (std::is_pointer_v<T>) {
+    return HasKind<std::remove_const_t<std::remove_pointer_t<T>>>(kind);
   } else if constexpr (kIsPlace<T>) {
     return kind == "HeapBytes";
   } else if constexpr (kIsOptional<T>) {

@@ -13,6 +13,7 @@
 #include "formats/format.h"
 #include "formats/layout.h"
 #include "formats/model.h"
+#include "formats/reasons.h"
 #include "pipeline/layer_view.h"
 #include "pipeline/report.h"
 #include "pipeline/shrink.h"
@@ -41,14 +42,26 @@ struct TensorView {
   bool is_weight;
   uint32_t axis;
   const std::string& consumer;
-  const std::string& note;
-  std::optional<uint32_t> groups;
+  std::string note;
+  const Reasons& reasons;
+  bool is_sparse;
   std::optional<LayerView> layer;
   const std::vector<LayerInput>& layer_inputs;
   std::optional<uint64_t> data_offset;
 };
 
-// JavaScript gets the view of a Tensor that is in a list.
+// A Reason as JavaScript sees it; must not outlive it.
+struct ReasonView {
+  explicit ReasonView(const Reason& reason);
+
+  std::string_view code;
+  std::vector<NamedArgument> arguments;
+  const Reason* cause;
+};
+
+// Where a list has a Tensor or a Reason, JavaScript gets its view.
+consteval std::string_view StructNameOf(TypeTag<Reason>) { return "CoreReason"; }
+inline ReasonView ViewOf(TypeTag<Reason>, const Reason& reason) { return ReasonView(reason); }
 consteval std::string_view StructNameOf(TypeTag<Tensor>) { return "CoreTensorInfo"; }
 inline TensorView ViewOf(TypeTag<Tensor>, const Tensor& tensor) { return TensorView(tensor); }
 

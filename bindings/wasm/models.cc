@@ -30,14 +30,21 @@ TensorView::TensorView(const Tensor& tensor)
       is_weight(tensor.is_weight),
       axis(tensor.axis),
       consumer(tensor.consumer),
-      note(tensor.note),
+      note(tensor.note()),
+      reasons(tensor.reasons),
+      is_sparse(tensor.is_sparse),
       layer_inputs(tensor.layer_inputs) {
   if (quantized) restored_type = NameOf(tensor.restored_type);
-  if (tensor.groups > 1) groups = tensor.groups;
   const auto view = LayerViewOf(tensor);
   if (view.ok()) layer = view.value();
   const ByteRange& values = tensor.parts[static_cast<size_t>(Part::kCodes)];
   if (!layer_inputs.empty() && values.file == 0) data_offset = values.offset;
+}
+
+ReasonView::ReasonView(const Reason& reason) : code(NameOf(reason.code())), cause(reason.cause()) {
+  for (const ReasonArgument& argument : reason.arguments()) {
+    arguments.push_back({PlaceOf(reason.code(), arguments.size()), &argument});
+  }
 }
 
 Status InputBuffer::Check(double size) const {

@@ -50,7 +50,7 @@ class JsonWriter {
       text_ += std::to_string(value);
     } else if constexpr (Text<T>) {
       WriteText(value);
-    } else if constexpr (kIsOptional<T>) {
+    } else if constexpr (kIsOptional<T> || std::is_pointer_v<T>) {
       Write(*value);
     } else if constexpr (kIsPlace<T>) {
       WritePlace(value.data(), value.size() * sizeof(*value.data()));
@@ -65,6 +65,19 @@ class JsonWriter {
         WriteText(key);
         text_ += ':';
         WriteText(item);
+      }
+      EndObject();
+    } else if constexpr (std::same_as<T, std::vector<NamedArgument>>) {
+      BeginObject();
+      for (const auto& [name, argument] : value) {
+        AddSeparator();
+        WriteText(name);
+        text_ += ':';
+        if (argument->is_number) {
+          text_ += argument->text;
+        } else {
+          WriteText(argument->text);
+        }
       }
       EndObject();
     } else if constexpr (kIsVector<T>) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "formats/model.h"
+#include "formats/reasons.h"
 #include "prune/target.h"
 #include "quantize/scheme.h"
 
@@ -63,7 +64,7 @@ struct PruneSpec {
   bool IsActive() const { return method != Method::kNone || IsCalibrated(); }
 };
 
-// What the user asks for one tensor. A writer may do less (and says so in the outcome's note),
+// What the user asks for one tensor. A writer may do less (and says so in the outcome's reasons),
 // never more.
 struct TensorSpec {
   bool keep = true;
@@ -164,7 +165,9 @@ struct OutputFile {
 struct Outcome {
   std::string to;             // "int8", "uint4 block 32", "float32" when kept, …
   uint64_t output_bytes = 0;  // with the nodes and tensors that it needs
-  std::string note;           // why it was kept, or done otherwise than asked
+  Reasons reasons = {};       // why it was kept, or done otherwise than asked
+
+  std::string note() const { return NoteOf(reasons); }
 };
 
 struct Layout {

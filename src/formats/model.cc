@@ -4,14 +4,6 @@
 
 namespace modelshrink {
 
-bool IsRecurrentOperator(std::string_view op_type) {
-  return op_type == "LSTM" || op_type == "GRU" || op_type == "RNN";
-}
-
-bool IsRecurrentStack(const Tensor& tensor) {
-  return IsRecurrentOperator(tensor.consumer) && tensor.shape.size() == 3 && tensor.axis == 1;
-}
-
 std::string StoredAs(const Tensor& tensor) {
   const DType type = tensor.scheme.type;
   if (type == DType::kOther && !tensor.type_name.empty()) return tensor.type_name;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/dtype.h"
+#include "formats/reasons.h"
 #include "quantize/scheme.h"
 
 namespace modelshrink {
@@ -51,6 +52,7 @@ struct Tensor {
   // integers are just integers: then `quantized` is false).
   Scheme scheme;
   bool quantized = false;
+  bool is_sparse = false;  // stored without its zeros
   // How its type is called where `scheme.type` is kOther: "Q4_K", "float8e8m0", "string".
   std::string type_name;
   // Where each part lies in its file; size 0 where there is none.
@@ -63,30 +65,27 @@ struct Tensor {
   // For a quantized tensor: the float type that restoring gives back.
   DType restored_type = DType::kFloat32;
   // Whether it is a weight that may be quantized (again, if it is `quantized`), by what consumes
-  // it; `note` says why not.
+  // it; `reasons` say why not.
   bool is_weight = false;
   // The axis of output channels, by its consumer (Conv 0, ConvTranspose 1, MatMul last, …).
   uint32_t axis = 0;
-  // How many groups its consumer divides the outputs into (Conv). Of a recurrent layer's
-  // [directions, outputs, inputs] how many directions: the axis of outputs is then 1.
+  // How many groups its consumer divides the outputs into (Conv). Of a recurrent
+  // stack how many directions: the axis of outputs is then 1.
   uint32_t groups = 1;
+  bool is_recurrent_stack = false;  // a weight of shape [directions, outputs, inputs]
   // Of each MatMul, Gemm, Conv or recurrent layer that it is the weight of; empty where the format
   // does not tell.
   std::vector<LayerInput> layer_inputs;
   std::string consumer;  // the operator that consumes it ("Conv"), "" when none does
-  std::string note;
+  Reasons reasons;
+
+  std::string note() const { return NoteOf(reasons); }
 };
 
 struct InputFile {
   std::string name;  // relative to the main file's folder, with "/" between folders
   uint64_t size_bytes = 0;
 };
-
-// ONNX's own, in its default domain.
-bool IsRecurrentOperator(std::string_view op_type);
-
-// Whether its first axis is that of a recurrent layer's directions, and its second that of outputs.
-bool IsRecurrentStack(const Tensor& tensor);
 
 // "float32", "int8", "uint4 block 32", "Q4_K": how the file stores it.
 std::string StoredAs(const Tensor& tensor);

@@ -49,7 +49,7 @@ class ComparerImpl final : public Comparer {
       if (!IsReadable(original.tensors[i])) continue;
       const auto found = others.find(original.tensors[i].name);
       if (found == others.end()) {
-        AddEntry(original.tensors[i]).note = "the other model has no such tensor";
+        AddEntry(original.tensors[i]).reasons = {ReasonCode::kNoCounterpart};
       } else {
         AddPair(i, found->second);
       }
@@ -90,18 +90,18 @@ class ComparerImpl final : public Comparer {
     entry.output_shape = other.shape;
     entry.output_bytes = other.stored_bytes;
     if (!IsReadable(other)) {
-      entry.note = "the other model's values cannot be read as float32";
+      entry.reasons = {ReasonCode::kNotReadable};
       return;
     }
     uint64_t num_elements, num_others;
     if (!CheckedNumElements(original.shape, &num_elements) ||
         !CheckedNumElements(other.shape, &num_others) || num_elements != num_others) {
-      entry.note = "of another shape: only models' outputs can be compared";
+      entry.reasons = {ReasonCode::kOtherShape};
       return;
     }
     // A writer may store a weight flattened to what its operator sees.
     if (original.shape != other.shape) {
-      entry.note = Concat({"stored as ", TextOf(other.shape), ": compared in row-major order"});
+      entry.reasons = {Reason(ReasonCode::kStoredInShape, {TextOf(other.shape)})};
     }
     pairs_.push_back({original_index, other_index, report_.tensors.size() - 1, num_elements});
   }

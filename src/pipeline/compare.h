@@ -13,7 +13,7 @@
 namespace modelshrink {
 
 // Its steps are kRead (input 0 is the original, 1 the other), kTensor and kDone. It reports a
-// tensor that the other model lacks, or has with another number of elements, with a note and no
+// tensor that the other model lacks, or has with another number of elements, with the reason and no
 // statistics.
 class Comparer : public StepRunner {
  public:

@@ -10,7 +10,7 @@ StatusOr<LayerView> LayerViewOf(const Tensor& tensor) {
   if (!CheckedNumElements(shape, &size) || size == 0 || size > SIZE_MAX / sizeof(float)) {
     return UnsupportedError("has no weights, or too many to prune");
   }
-  const bool is_stack = IsRecurrentStack(tensor);
+  const bool is_stack = tensor.is_recurrent_stack;
   const bool outputs_last = shape.size() == 2 && tensor.axis == 1;
   if (shape.size() < 2 || (tensor.axis != 0 && !outputs_last && !is_stack)) {
     return UnsupportedError("is no matrix of outputs and inputs");

@@ -1,6 +1,6 @@
 #include "pipeline/prune_layout.h"
 
-#include <string>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -13,17 +13,16 @@
 namespace modelshrink {
 namespace {
 
-void AddNote(const std::string& note, Outcome* outcome) {
-  if (!outcome->note.empty()) outcome->note += "; ";
-  outcome->note += note;
-}
-
-// Says why a tensor cannot be pruned as asked; empty when it can.
-std::string ObstacleOf(const Tensor& tensor, const PruneSpec& spec) {
-  if (tensor.quantized || !IsReadable(tensor)) return "not pruned: no floats";
-  if (!spec.IsCalibrated() && spec.method != PruneSpec::Method::kRuns) return "";
+// Says why a tensor cannot be pruned as asked; nullopt when it can.
+std::optional<Reason> ObstacleOf(const Tensor& tensor, const PruneSpec& spec) {
+  if (tensor.quantized || !IsReadable(tensor)) {
+    return Reason(ReasonCode::kNotPruned, {}, ReasonCode::kNoFloats);
+  }
+  if (!spec.IsCalibrated() && spec.method != PruneSpec::Method::kRuns) return std::nullopt;
   const auto view = LayerViewOf(tensor);
-  return view.ok() ? "" : "not pruned: " + view.status().message();
+  if (view.ok()) return std::nullopt;
+  return Reason(ReasonCode::kNotPruned, {},
+                Reason(ReasonCode::kNoLayer, {view.status().message()}));
 }
 
 // Tells whether the layer loses inputs, and not only outputs.
@@ -42,7 +41,7 @@ PruneSpec SpecWithoutChannels(const Job& job, const Tensor& tensor, PruneSpec sp
   if (!spec.refit) spec.method = PruneSpec::Method::kNone;
   if (spec.feedback && is_cut) {
     spec.feedback = false;
-    AddNote("no GPTQ: it loses channels", outcome);
+    AddReason(Reason(ReasonCode::kNoGptq, {}, ReasonCode::kLosesChannels), &outcome->reasons);
   }
   return spec;
 }
@@ -80,7 +79,7 @@ Status AddJob(const Model& model, size_t index, const TensorSpec& asked, Layout*
   if (range.size == 0) return {};
   Outcome* outcome = &layout->outcomes[index];
   if (spec.feedback) {
-    AddNote("not fitted: it is not quantized", outcome);
+    AddReason(Reason(ReasonCode::kNotFitted, {}, ReasonCode::kNotQuantized), &outcome->reasons);
     return {};
   }
   for (OutputFile& file : layout->files) {
@@ -92,7 +91,7 @@ Status AddJob(const Model& model, size_t index, const TensorSpec& asked, Layout*
          .prune = spec});
     return {};
   }
-  AddNote("not pruned: its bytes lie in several files", outcome);
+  AddReason(Reason(ReasonCode::kNotPruned, {}, ReasonCode::kInSeveralFiles), &outcome->reasons);
   return {};
 }
 
@@ -110,15 +109,16 @@ Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout*
           SpecWithoutChannels(job, model.tensors[job.tensor], spec, &layout->outcomes[job.tensor]);
     }
     if (!spec.IsActive()) continue;
-    const std::string obstacle = ObstacleOf(model.tensors[job.tensor], spec);
-    if (obstacle.empty()) {
+    std::optional<Reason> obstacle = ObstacleOf(model.tensors[job.tensor], spec);
+    if (!obstacle) {
       job.prune = spec;
       if (spec.feedback && !FitsFeedback(job, model.tensors[job.tensor])) {
         job.prune.feedback = false;
-        AddNote("no GPTQ: its scales do not fit", &layout->outcomes[job.tensor]);
+        AddReason(Reason(ReasonCode::kNoGptq, {}, ReasonCode::kScalesDoNotFit),
+                  &layout->outcomes[job.tensor].reasons);
       }
     } else {
-      AddNote(obstacle, &layout->outcomes[job.tensor]);
+      AddReason(std::move(obstacle), &layout->outcomes[job.tensor].reasons);
     }
   }
   for (size_t i = 0; i < specs.size(); ++i) {
@@ -128,11 +128,11 @@ Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout*
           "only the graph of an ONNX model tells which channels can be removed together");
     }
     if (has_job[i] || !spec.IsActive() || spec.method == PruneSpec::Method::kChannels) continue;
-    const std::string obstacle = ObstacleOf(model.tensors[i], spec);
-    if (obstacle.empty()) {
+    std::optional<Reason> obstacle = ObstacleOf(model.tensors[i], spec);
+    if (!obstacle) {
       RETURN_IF_ERROR(AddJob(model, i, specs[i], layout));
     } else {
-      AddNote(obstacle, &layout->outcomes[i]);
+      AddReason(std::move(obstacle), &layout->outcomes[i].reasons);
     }
   }
   return {};

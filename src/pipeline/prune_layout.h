@@ -12,8 +12,8 @@ namespace modelshrink {
 
 // Gives each job the PruneSpec of its tensor, and each copied tensor that is to be pruned a job of
 // its own, as large as the copy. Where a tensor cannot be pruned (it has no floats, its bytes lie
-// in several files, it is no layer) the note of its outcome says so. `specs` has one for each
-// tensor of the model. An UnsupportedError when channels shall leave a model that has no graph.
+// in several files, it is no layer) its outcome has the reason. `specs` has one for each tensor of
+// the model. An UnsupportedError when channels shall leave a model that has no graph.
 Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout* layout);
 
 }  // namespace modelshrink

@@ -36,14 +36,16 @@ Report PlanOf(const Model& model, const Layout& layout) {
                               .shape = tensor.shape,
                               .from = StoredAs(tensor),
                               .to = outcome.to,
+                              .is_sparse = tensor.is_sparse,
                               .output_shape = tensor.shape,
                               .input_bytes = tensor.stored_bytes,
                               .output_bytes = outcome.output_bytes,
-                              .note = outcome.note});
+                              .reasons = outcome.reasons});
   }
   for (const Job& job : layout.jobs) {
     TensorReport& entry = report.tensors[job.tensor];
     entry.method = MethodOf(job.prune);
+    entry.is_sparse = job.scheme.sparse != SparseCoding::kNone;
     for (size_t axis = 0; axis < job.kept.size(); ++axis) {
       if (!job.kept[axis].empty()) entry.output_shape[axis] = job.kept[axis].size();
     }
@@ -57,17 +59,6 @@ void SetStats(const ErrorStats& stats, TensorReport* report) {
   report->mean_abs_error = stats.MeanAbsError();
   report->cosine = stats.Cosine();
   report->sparsity = stats.Sparsity();
-}
-
-void AddNote(const std::string& note, TensorReport* report) {
-  if (note.empty()) return;
-  if (!report->note.empty()) report->note += "; ";
-  report->note += note;
-}
-
-void AddCount(uint64_t count, const char* what, TensorReport* report) {
-  if (count == 0) return;
-  AddNote(Concat({count, (count == 1 ? " value " : " values "), what}), report);
 }
 
 }  // namespace modelshrink

@@ -9,6 +9,7 @@
 
 #include "formats/layout.h"
 #include "formats/model.h"
+#include "formats/reasons.h"
 #include "quantize/error_stats.h"
 
 namespace modelshrink {
@@ -18,15 +19,19 @@ struct TensorReport {
   Shape shape;
   std::string from;
   std::string to;
-  std::string method;  // "magnitude", "sparsegpt 2:4 gptq", …; "": no weight becomes zero
-  Shape output_shape;  // without the channels that leave
+  bool is_sparse = false;  // written without its zeros
+  std::string method;      // "magnitude", "sparsegpt 2:4 gptq", …; "": no weight becomes zero
+  Shape output_shape;      // without the channels that leave
   uint64_t input_bytes = 0;
   uint64_t output_bytes = 0;
-  std::string note;
+  Reasons reasons = {};  // why it was kept, or done otherwise than asked
   // The fraction of zeros in the output, and how far its values are from the input's
   // (quantize/error_stats.h); nullopt while nobody has looked, or where nothing can be said.
   std::optional<double> sparsity;
   std::optional<double> sqnr_db, max_abs_error, mean_abs_error, cosine;
+
+  // The sentences of the reasons.
+  std::string note() const { return NoteOf(reasons); }
 };
 
 struct Report {
@@ -42,12 +47,6 @@ Report PlanOf(const Model& model, const Layout& layout);
 
 // Sets the sparsity and all errors.
 void SetStats(const ErrorStats& stats, TensorReport* report);
-
-// Appends to the note after "; ", unless `note` is empty.
-void AddNote(const std::string& note, TensorReport* report);
-
-// Adds "3 values <what>" to the note, unless `count` is 0.
-void AddCount(uint64_t count, const char* what, TensorReport* report);
 
 }  // namespace modelshrink
 

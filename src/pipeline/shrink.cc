@@ -181,8 +181,8 @@ class ShrinkerImpl final : public Shrinker {
     const ErrorStats& stats = job_run_.encoder().error_stats();
     entry.sparsity = stats.Sparsity();
     if (job.kept.empty()) SetStats(stats, &entry);
-    AddCount(job_run_.encoder().num_overflows(), "overflowed to infinity", &entry);
-    AddCount(job_run_.num_replaced(), "not finite, written as 0", &entry);
+    AddCount(ReasonCode::kOverflowed, job_run_.encoder().num_overflows(), &entry.reasons);
+    AddCount(ReasonCode::kNotFinite, job_run_.num_replaced(), &entry.reasons);
     job_run_.Stop();
     step->tensor = tensor;
   }

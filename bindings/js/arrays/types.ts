@@ -24,9 +24,6 @@ export const isBlockType = (type: QuantizedType): type is BlockType =>
 export const isPackedType = (type: QuantizedType): boolean =>
   numberTypes[type].kind === "integer" && numberTypes[type].blockElements === 2;
 
-/** Tells whether a stored type is one that leaves out zeros, such as "float32 sparse". */
-export const isSparseType = (type: string) => type.endsWith(" sparse");
-
 /** The names of all number types. */
 export const quantizedTypes = Object.keys(numberTypes) as QuantizedType[];
 

@@ -3,6 +3,7 @@
  * bindings/wasm.
  */
 import type { FormatName } from "../base/formats.js";
+import type { ReasonCode } from "../base/reason-table.js";
 
 /** Bytes in the heap; valid until the next call into the core. */
 export interface HeapBytes {
@@ -333,6 +334,16 @@ export interface CoreLayerView {
   outputsLast: boolean;
 }
 
+/** Why a tensor stays as it is, or becomes something else than asked (src/formats/reasons.h). */
+export interface CoreReason {
+  /** The row of src/formats/reasons.def, which has the sentence. */
+  code: ReasonCode;
+  /** The words and numbers of the sentence, by the names of their places. */
+  arguments?: Record<string, string | number>;
+  /** The reason for this reason. */
+  cause?: CoreReason;
+}
+
 /** A tensor of a model (src/formats/model.h). */
 export interface CoreTensorInfo {
   name: string;
@@ -346,8 +357,8 @@ export interface CoreTensorInfo {
   axis: number;
   consumer: string;
   note?: string;
-  /** The number of groups that its outputs are in; 1 when left out. */
-  groups?: number;
+  reasons?: CoreReason[];
+  isSparse?: boolean;
   /** The matrices of its layer; left out for what is none. */
   layer?: CoreLayerView;
   layerInputs?: CoreLayerInput[];
@@ -375,6 +386,8 @@ export interface CoreTensorReport {
   inputBytes: number;
   outputBytes: number;
   note?: string;
+  reasons?: CoreReason[];
+  isSparse?: boolean;
   sqnr?: number;
   maxAbsError?: number;
   meanAbsError?: number;

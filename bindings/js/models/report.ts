@@ -1,6 +1,7 @@
 /** Reports: the core's entries, with the recipe's reasons and the warnings. */
 import { formatBytes } from "../base/bytes.js";
 import type { FormatName } from "../base/formats.js";
+import { explain, hasReason } from "../recipe/reasons.js";
 import { elementsOf } from "../base/shape.js";
 import type { CoreReport } from "../core/types.js";
 import type { OpenFile } from "../files/source.js";
@@ -55,7 +56,7 @@ function channelWarning(
   if (!asksForChannels) return undefined;
   if (!tensors.some(isCut)) {
     // A graph that could lose nothing is refused: here something else was to stay.
-    const kept = tensors.find(({ note }) => note?.includes("keeps its output channels"));
+    const kept = tensors.find((it) => hasReason(it, "keepsChannels"));
     return `No channel is removed${kept ? `: "${kept.name}" ${kept.note}` : ""}.`;
   }
   return isCalibrated
@@ -68,8 +69,8 @@ function channelWarning(
 export function toReport({ files: [main] }: OpenModel, core: CoreReport, remarks: Remarks): Report {
   const { files, tensors, ...rest } = core;
   for (const [i, tensor] of tensors.entries()) {
-    const note = remarks.notes[i];
-    if (note !== undefined) tensor.note ??= note;
+    const reason = remarks.reasons[i];
+    if (reason && !tensor.reasons) explain(tensor, reason);
   }
   const report = { ...rest, files: toFiles(files), tensors };
   const warnings = [

@@ -2,7 +2,6 @@
 import { UnsupportedError } from "../base/errors.js";
 import type { FormatName } from "../base/formats.js";
 import { elementsOf } from "../base/shape.js";
-import { isSparseType } from "../arrays/types.js";
 import type { FileSetSink } from "../files/sink.js";
 import type { Calibration } from "../recipe/calibration.js";
 import type { Order } from "../recipe/order.js";
@@ -33,9 +32,9 @@ const warnings: Partial<Record<FormatName, string>> = {
 
 export function sparseWarning(
   format: FormatName,
-  tensors: readonly { to: string }[],
+  tensors: readonly { isSparse?: boolean }[],
 ): string | undefined {
-  if (tensors.some(({ to }) => isSparseType(to))) return warnings[format];
+  if (tensors.some(({ isSparse }) => isSparse)) return warnings[format];
   return (
     "No tensor is smaller without its zeros" +
     (format === "onnx" ? ": an entry takes 12 bytes in ONNX, so it needs 67 % zeros." : ".")

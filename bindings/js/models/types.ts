@@ -5,6 +5,7 @@ import type { AbortSignal, Blob, URL } from "../base/platform-types.js";
 import type {
   CoreLayerInput as LayerInput,
   CoreLayerView as LayerMatrices,
+  CoreReason as Reason,
 } from "../core/types.js";
 import type { OneSink, SinkFor } from "../files/sink.js";
 import type { Calibration } from "../recipe/calibration.js";
@@ -31,16 +32,18 @@ export interface TensorInfo {
   restoredType?: string;
   /** The bytes that the file spends on it, scales and zero points included. */
   storedBytes: number;
-  /** True for a weight that can be quantized; otherwise `note` says why it cannot. */
+  /** True for a weight that can be quantized; otherwise `reasons` say why it cannot. */
   isWeight: boolean;
   /** The axis of output channels. */
   axis: number;
   /** The operator that consumes it ("Conv"); empty when none does. */
   consumer: string;
-  /** A sentence on why it is no weight, or on how it is stored. */
+  /** The `reasons` as sentences, for people. */
   note?: string;
-  /** The number of groups of a convolution, or of directions of a recurrent layer; 1 when left out. */
-  groups?: number;
+  /** Why it is no weight, or stays as it is stored. */
+  reasons?: Reason[];
+  /** True for a tensor that is stored without its zeros. */
+  isSparse?: boolean;
   /** The matrices that its layer multiplies by; left out for what is no layer's. */
   layer?: LayerMatrices;
   /** The values that its layers read, in formats that tell; `calibrate` looks at them. */
@@ -49,7 +52,7 @@ export interface TensorInfo {
   dataOffset?: number;
 }
 
-export type { LayerInput, LayerMatrices };
+export type { LayerInput, LayerMatrices, Reason };
 
 /** A file of a model. */
 export interface FileInfo {
@@ -91,8 +94,12 @@ export interface PlannedTensor {
   inputBytes: number;
   /** The bytes that it takes in the output, scales and zero points included. */
   outputBytes: number;
-  /** The reason why it is kept, or done otherwise than asked. */
+  /** The `reasons` as sentences, for people. */
   note?: string;
+  /** Why it is kept, or done otherwise than asked. */
+  reasons?: Reason[];
+  /** True for a tensor that is written without its zeros. */
+  isSparse?: boolean;
 }
 
 /** The result of `plan`. */

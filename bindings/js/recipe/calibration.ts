@@ -4,6 +4,7 @@ import { checkObject, show } from "../base/options.js";
 import type { CoreTensorInfo } from "../core/types.js";
 import { Gram } from "../arrays/gram.js";
 import type { ReadRange } from "../files/ranges.js";
+import type { OwnReason } from "./reasons.js";
 
 /**
  * The moments of layers' inputs by the name of the layer's weight: one Gram, or one for each group of a convolution
@@ -39,17 +40,15 @@ const gramsOf = (calibration: Calibration, name: string): readonly Gram[] | unde
 export const knowsAny = (calibration: Calibration, tensors: readonly CoreTensorInfo[]): boolean =>
   tensors.some(({ name }) => Object.hasOwn(calibration, name));
 
-export const noMatrix = "no matrix of outputs and inputs";
-
 /** Gives the Grams of a tensor, or the reason why there are none. Throws an ArgumentError when they do not fit it. */
 export function gramsFor(
   calibration: Calibration,
   tensor: CoreTensorInfo,
-): { grams: readonly Gram[] } | { reason: string } {
+): { grams: readonly Gram[] } | { reason: OwnReason } {
   const { layer } = tensor;
-  if (!layer) return { reason: noMatrix };
+  if (!layer) return { reason: { code: "noMatrix" } };
   const grams = gramsOf(calibration, tensor.name);
-  if (!grams) return { reason: "its inputs were not seen" };
+  if (!grams) return { reason: { code: "inputsNotSeen" } };
   const fits = ({ columns, rows, normsOnly }: Gram) =>
     columns === layer.columns && rows > 0 && !normsOnly;
   if (grams.length !== layer.groups || !grams.every(fits)) {

@@ -1,13 +1,15 @@
 /** From a recipe to an order: one specification for each tensor. */
 import { ArgumentError } from "../base/errors.js";
 import { formats, type FormatName } from "../base/formats.js";
+import type { ReasonCode } from "../base/reason-table.js";
 import type {
   CoreReport,
   CoreTensorInfo,
+  CoreTensorReport,
   CoreTensorSpec,
   CoreWriteOptions,
 } from "../core/types.js";
-import { isFloatType, isSparseType, type QuantizedType } from "../arrays/types.js";
+import { isFloatType, type QuantizedType } from "../arrays/types.js";
 import { knowsAny, type Calibration } from "./calibration.js";
 import { checkRecipe, type CheckedRecipe } from "./check.js";
 import { presetsOf } from "./presets.js";
@@ -18,6 +20,7 @@ import {
   type CheckedPruning,
   type PruneSurvey,
 } from "./pruning.js";
+import type { OwnReason } from "./reasons.js";
 
 const elementsOf = ({ shape }: CoreTensorInfo) => shape.reduce((all, size) => all * size, 1);
 
@@ -26,21 +29,19 @@ interface Decision {
   weights?: QuantizedType | undefined;
   prune?: CheckedPruning | undefined;
   /** The reason why the tensor stays as it is. */
-  reason?: string;
+  reason?: OwnReason;
 }
-
-const noRule = "no rule for it";
-const keptByRule = "kept by a rule";
-const alreadyQuantized = "already quantized";
-const tooFew = "fewer than";
 
 /** Decides by the rules and the recipe's own words about a weight. */
 function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
-  if (tensor.quantized && !recipe.requantize) return { reason: alreadyQuantized };
+  if (tensor.quantized && !recipe.requantize) return { reason: { code: "alreadyQuantized" } };
   const rule = recipe.rules.find(({ pattern }) => pattern.test(tensor.name));
-  if (rule?.keeps) return { reason: keptByRule };
+  if (rule?.keeps) return { reason: { code: "keptByRule" } };
   if (!rule && elementsOf(tensor) < recipe.minElements) {
-    const reason = `${tooFew} ${recipe.minElements} elements`;
+    const reason: OwnReason = {
+      code: "tooFewElements",
+      arguments: { elements: recipe.minElements },
+    };
     if (recipe.prune?.method !== "structured") return { reason };
     // Channels go through small weights, too.
     return recipe.weights === undefined ? { prune: recipe.prune } : { prune: recipe.prune, reason };
@@ -50,36 +51,46 @@ function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
   const byDefault = tensor.consumer === "Gather" ? undefined : recipe.prune;
   const prune = rule?.prune === undefined ? byDefault : rule.prune || undefined;
   if (weights !== undefined || prune) return { weights, prune };
-  if (rule?.prune === false) return { reason: keptByRule };
-  return { reason: recipe.prune ? "an embedding, pruned only by a rule" : noRule };
+  if (rule?.prune === false) return { reason: { code: "keptByRule" } };
+  return { reason: { code: recipe.prune ? "embedding" : "noRule" } };
 }
 
 /** Tells whether a weight may be stored without its zeros; `reason` says why it is kept. */
 const isSparseCandidate = (
   { isWeight, quantized, type }: CoreTensorInfo,
   weights: QuantizedType | undefined,
-  reason: string | undefined,
+  reason: OwnReason | undefined,
 ): boolean =>
   isWeight &&
   !quantized &&
   weights === undefined &&
-  (reason === undefined || reason === noRule) &&
+  (reason === undefined || reason.code === "noRule") &&
   ["float32", "float16", "bfloat16"].includes(type);
 
-/** Makes the warning for a model that would only be copied; `notes` say why its weights stay. */
-function idleWarning(format: FormatName, notes: readonly string[]): string {
-  const counts = new Map<string, number>();
-  for (const note of notes) counts.set(note, (counts.get(note) ?? 0) + 1);
-  const [most] = [...counts].sort(([, a], [, b]) => b - a);
-  const head = `No weight is changed${most ? ` (${most[1]} × ${most[0]})` : ""}.`;
-  const reason = most?.[0] ?? "";
-  if (reason === keptByRule) return head;
-  if (reason.startsWith(alreadyQuantized)) {
+/** Codes of weights that someone has quantized before. */
+const quantizedBefore: readonly (ReasonCode | undefined)[] = [
+  "alreadyQuantized",
+  "quantizedInGraph",
+];
+
+/** Makes the warning for a model that would only be copied; `kept` are its weights, which stay. */
+function idleWarning(format: FormatName, kept: readonly CoreTensorReport[]): string {
+  const counts = new Map<string, { count: number; code: ReasonCode | undefined }>();
+  for (const { note, reasons } of kept) {
+    if (note === undefined) continue;
+    const count = (counts.get(note)?.count ?? 0) + 1;
+    counts.set(note, { count, code: reasons?.[0]?.code });
+  }
+  const [most] = [...counts].sort(([, a], [, b]) => b.count - a.count);
+  const head = `No weight is changed${most ? ` (${most[1].count} × ${most[0]})` : ""}.`;
+  const code = most?.[1].code;
+  if (code === "keptByRule") return head;
+  if (quantizedBefore.includes(code)) {
     const otherwise =
       format === "onnx" ? "restore it first (restore)" : "requantize: true (--requantize)";
     return `${head} To quantize it anew: ${otherwise}.`;
   }
-  if (reason.startsWith(tooFew))
+  if (code === "tooFewElements")
     return `${head} A recipe's minElements says how small they may be.`;
   return `${head} Presets for ${formats[format].title} are ${presetsOf(format).join(", ")}.`;
 }
@@ -93,7 +104,7 @@ export interface Order {
 /** An order, and the recipe's remarks on it: reasons by tensor, rules that match nothing. */
 export interface RemarkedOrder {
   order: Order;
-  notes: (string | undefined)[];
+  reasons: (OwnReason | undefined)[];
   warnings: string[];
   /** The shares of tensors that have to be found before the order can run. */
   survey?: PruneSurvey;
@@ -126,24 +137,26 @@ export function orderFor(
   const sparse: number[] = [];
   let numLeft = 0;
   let numFitted = 0;
-  const decided = tensors.map((tensor, i): { spec: CoreTensorSpec; note: string | undefined } => {
-    const { weights, prune, reason } = tensor.isWeight ? decide(recipe, tensor) : {};
-    const feedback = weights && !isFloatType(weights) ? recipe.gptq : undefined;
-    const found = pruneSpecFor(tensor, prune, feedback, calibration);
-    if (found.prune && prune && prune === recipe.prune) sharing.push(i);
-    const mayBeSparse = recipe.sparse && isSparseCandidate(tensor, weights, reason);
-    if (mayBeSparse) sparse.push(i);
-    if (found.isLeft) numLeft++;
-    if (found.prune && found.prune.samples > 0) numFitted++;
-    return {
-      spec: {
-        ...recipe.specFor(weights ?? noType),
-        keep: weights === undefined,
-        ...(found.prune ? { prune: found.prune } : {}),
-      },
-      note: mayBeSparse ? found.note : (reason ?? found.note),
-    };
-  });
+  const decided = tensors.map(
+    (tensor, i): { spec: CoreTensorSpec; reason: OwnReason | undefined } => {
+      const { weights, prune, reason } = tensor.isWeight ? decide(recipe, tensor) : {};
+      const feedback = weights && !isFloatType(weights) ? recipe.gptq : undefined;
+      const found = pruneSpecFor(tensor, prune, feedback, calibration);
+      if (found.prune && prune && prune === recipe.prune) sharing.push(i);
+      const mayBeSparse = recipe.sparse && isSparseCandidate(tensor, weights, reason);
+      if (mayBeSparse) sparse.push(i);
+      if (found.isLeft) numLeft++;
+      if (found.prune && found.prune.samples > 0) numFitted++;
+      return {
+        spec: {
+          ...recipe.specFor(weights ?? noType),
+          keep: weights === undefined,
+          ...(found.prune ? { prune: found.prune } : {}),
+        },
+        reason: mayBeSparse ? found.reason : (reason ?? found.reason),
+      };
+    },
+  );
   const specs = decided.map(({ spec }) => spec);
   if (numLeft > 0 && typeof calibration === "object" && !knowsAny(calibration, tensors)) {
     throw new ArgumentError(
@@ -158,7 +171,7 @@ export function orderFor(
     asksForSparse: recipe.sparse,
     asksForChannels: specs.some(({ prune }) => prune?.method === "channels"),
     isCalibrated: typeof calibration === "object",
-    notes: decided.map(({ note }) => note),
+    reasons: decided.map(({ reason }) => reason),
     warnings: [
       calibration === "assumed" && numFitted > 0
         ? `Planned as if all inputs were known; to shrink with this recipe takes samples: ${whatSamples}`
@@ -177,10 +190,9 @@ export function orderFor(
         ? undefined
         : idleWarning(
             format,
-            planned.flatMap(({ note }, i) => {
-              const { isWeight = false, type = "" } = tensors[i] ?? {};
-              return note && (isWeight || isSparseType(type)) ? [note] : [];
-            }),
+            planned.filter(
+              (_, i) => tensors[i]?.isWeight === true || tensors[i]?.isSparse === true,
+            ),
           ),
   };
 }
@@ -211,7 +223,7 @@ export function restoringOrder(tensors: readonly CoreTensorInfo[]): RemarkedOrde
     asksForSparse: false,
     asksForChannels: false,
     isCalibrated: false,
-    notes: tensors.map(() => undefined),
+    reasons: tensors.map(() => undefined),
     warnings: [],
     ifIdle: () => "modelshrink sees no quantized weight in this model that it could restore.",
   };

@@ -13,7 +13,8 @@ import {
 import type { CorePruneSpec, CoreShare, CoreTensorInfo, CoreTensorSpec } from "../core/types.js";
 import { allocateSparsity } from "../arrays/allocation.js";
 import { checkDamping } from "../arrays/layers.js";
-import { gramsFor, noMatrix, type Calibration } from "./calibration.js";
+import { gramsFor, type Calibration } from "./calibration.js";
+import type { OwnReason } from "./reasons.js";
 import type { PruneRecipe } from "./types.js";
 
 type Method = PruneRecipe["method"];
@@ -148,9 +149,9 @@ export const whatSamples =
 function samplesOf(
   calibration: Calibration | "assumed",
   tensor: CoreTensorInfo,
-): { samples: number } | { reason: string } {
+): { samples: number } | { reason: OwnReason } {
   if (calibration === "assumed") {
-    return tensor.layer ? { samples: 1 } : { reason: noMatrix };
+    return tensor.layer ? { samples: 1 } : { reason: { code: "noMatrix" } };
   }
   const found = gramsFor(calibration, tensor);
   return "reason" in found ? found : { samples: found.grams[0]!.rows };
@@ -158,7 +159,7 @@ function samplesOf(
 
 /**
  * Gives the core's specification for one weight. Where its inputs are not known, a method that needs them is replaced
- * by one that does not: `isLeft` is then true, and the note says so. Throws an ArgumentError when the recipe needs a
+ * by one that does not: `isLeft` is then true, and the reason says so. Throws an ArgumentError when the recipe needs a
  * calibration and there is none.
  */
 export function pruneSpecFor(
@@ -166,7 +167,7 @@ export function pruneSpecFor(
   pruning: CheckedPruning | undefined,
   feedback: Feedback | undefined,
   calibration: Calibration | "assumed" | undefined,
-): { prune?: CorePruneSpec; note?: string; isLeft?: boolean } {
+): { prune?: CorePruneSpec; reason?: OwnReason; isLeft?: boolean } {
   if (!pruning && !feedback) return {};
   const needs = [
     ...(pruning && isCalibrated(pruning) ? [nameOf(pruning)] : []),
@@ -177,27 +178,30 @@ export function pruneSpecFor(
   }
   const uses = needs.length > 0 || (pruning !== undefined && refitsChannels(pruning));
   const isKnown = calibration !== "assumed" || needs.length > 0;
-  const found = uses && calibration && isKnown ? samplesOf(calibration, tensor) : { reason: "" };
+  const found = uses && calibration && isKnown ? samplesOf(calibration, tensor) : undefined;
   const spec: CorePruneSpec = { ...noPruning };
   if (pruning) {
     const { sparsity, n, m, damping, seed, norm, multipleOf } = pruning;
     const method = pruning.method === "structured" ? "channels" : pruning.method;
     Object.assign(spec, { method, amount: sparsity, n, m, damping, seed, norm, multipleOf });
   }
-  if ("samples" in found) {
+  if (found && "samples" in found) {
     const { samples } = found;
     const isJoint = feedback !== undefined;
     const calibrated = { samples, feedback: isJoint };
     const refit = pruning !== undefined && (pruning.refit ?? refitsChannels(pruning));
     return { prune: { ...spec, ...calibrated, refit, actOrder: feedback?.actOrder ?? false } };
   }
-  if (spec.method === "channels" && uses && calibration && isKnown) {
-    return { prune: spec, note: `not fitted: ${found.reason}`, isLeft: true };
+  if (spec.method === "channels" && found) {
+    return { prune: spec, reason: { code: "notFitted", cause: found.reason }, isLeft: true };
   }
-  if (needs.length === 0) return { prune: spec };
+  if (needs.length === 0 || !found) return { prune: spec };
   const plain = pruning && { ...spec, method: plainMethod(pruning, tensor) };
-  const instead = plain && plain.method !== pruning.method ? `, so pruned by ${plain.method}` : "";
-  return { ...(plain ? { prune: plain } : {}), note: `${found.reason}${instead}`, isLeft: true };
+  const reason: OwnReason =
+    plain && plain.method !== pruning.method
+      ? { code: "prunedInstead", arguments: { method: plain.method }, cause: found.reason }
+      : found.reason;
+  return { ...(plain ? { prune: plain } : {}), reason, isLeft: true };
 }
 
 /** Gives the method that comes nearest and needs no calibration. */

@@ -1,6 +1,7 @@
 /** The guard: shrinks less where the whole recipe would do too much harm. */
 import { ArgumentError } from "../base/errors.js";
 import { checkKeys, checkObject, show } from "../base/options.js";
+import { explain, hasReason } from "../recipe/reasons.js";
 import { elementsOf } from "../base/shape.js";
 import { reusable } from "../files/open.js";
 import type { Source } from "../files/source.js";
@@ -157,8 +158,8 @@ async function tryUntilItHolds(
       ? best.result
       : await shrinkModel(source, checkRecipe({ ...recipe, rules: best.rules }), options);
   for (const tensor of result.report.tensors) {
-    if (best.kept.includes(tensor.name) && tensor.note === "kept by a rule") {
-      tensor.note = "kept by the guard";
+    if (best.kept.includes(tensor.name) && hasReason(tensor, "keptByRule")) {
+      explain(tensor, { code: "keptByGuard" });
     }
   }
   const outcome: GuardOutcome = {

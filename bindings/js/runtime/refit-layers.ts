@@ -5,7 +5,6 @@ import type { AbortSignal } from "../base/platform-types.js";
 import { elementsOf } from "../base/shape.js";
 import { Gram } from "../arrays/gram.js";
 import { checkDamping, refit } from "../arrays/layers.js";
-import { isSparseType } from "../arrays/types.js";
 import { reusable } from "../files/open.js";
 import type { Source } from "../files/source.js";
 import { inspect } from "../models/inspect.js";
@@ -79,12 +78,12 @@ function pairOf(
   other: TensorInfo | undefined,
   maxColumns: number,
 ): LayerPair | string {
-  const { name, shape, type, groups = 1, layerInputs: inputs = [], dataOffset } = tensor;
+  const { name, shape, type, layer, layerInputs: inputs = [], dataOffset } = tensor;
   if (!other) return "the original has no such weight";
   if (type !== "float32") return `its type is ${type}: fit float32, then quantize`;
   if (other.type !== "float32") return `the original's is of type ${other.type}`;
   if (String(other.shape) !== String(shape)) return "it lost channels";
-  if (groups > 1) return "its outputs are in groups, or it has two directions";
+  if (layer && layer.groups > 1) return "its outputs are in groups, or it has two directions";
   if (inputs.length === 0) return "its inputs cannot be seen";
   const columns = columnsOf(tensor, maxColumns);
   if (columns === undefined) return `more than ${maxColumns} inputs (maxColumns), or of volumes`;
@@ -102,8 +101,8 @@ function pairsOf(original: ModelInfo, shrunk: ModelInfo, maxColumns: number) {
   const pairs: LayerPair[] = [];
   const skipped: SkippedLayer[] = [];
   for (const tensor of shrunk.tensors) {
-    const { name, isWeight, layer, type } = tensor;
-    if (!isSparseType(type) && !(isWeight && layer)) continue;
+    const { name, isWeight, isSparse, layer } = tensor;
+    if (!isSparse && !(isWeight && layer)) continue;
     const found = pairOf(tensor, others.get(name), maxColumns);
     if (typeof found === "string") skipped.push({ name, reason: found });
     else pairs.push(found);

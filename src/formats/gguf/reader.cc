@@ -69,12 +69,12 @@ void Classify(Tensor* tensor) {
   // Experts are stacked in a third dimension.
   const size_t rank = tensor->shape.size();
   if (rank < 2 || rank > 3) {
-    tensor->note = rank < 2 ? "not a matrix" : "neither a matrix nor a stack of them";
+    tensor->reasons = {rank < 2 ? ReasonCode::kNotAMatrix : ReasonCode::kNotAStack};
   } else if (IsKeptName(tensor->name)) {
-    tensor->note = "llama.cpp keeps it as it is";
+    tensor->reasons = {ReasonCode::kKeptByLlamaCpp};
   } else if (type != DType::kFloat32 && type != DType::kFloat16 && type != DType::kBFloat16 &&
              !IsGgmlBlock(type)) {
-    tensor->note = tensor->type_name + " can only be copied";
+    tensor->reasons = {Reason(ReasonCode::kOnlyCopied, {tensor->type_name})};
   } else {
     tensor->is_weight = true;
   }

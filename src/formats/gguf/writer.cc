@@ -23,11 +23,11 @@ struct Target {
   // What was asked for, where the output matrix and odd rows are exceptions from it.
   DType main_type = DType::kFloat32;
   bool changed = false;
-  std::string note;
+  Reasons reasons;
 };
 
 // The type that holds what the spec asks for; nullopt when GGUF has none.
-std::optional<DType> NearestType(DType type, std::string* note) {
+std::optional<DType> NearestType(DType type, Reasons* reasons) {
   if (IsGgmlBlock(type) || type == DType::kFloat32 || type == DType::kFloat16 ||
       type == DType::kBFloat16) {
     return type;
@@ -47,13 +47,8 @@ std::optional<DType> NearestType(DType type, std::string* note) {
     default:
       return std::nullopt;
   }
-  *note = Concat({NameOf(nearest), " is GGUF's ", NameOf(type)});
+  AddReason(Reason(ReasonCode::kNearestInGguf, {NameOf(nearest), NameOf(type)}), reasons);
   return nearest;
-}
-
-void AddNote(std::string_view more, std::string* note) {
-  if (!note->empty()) *note += "; ";
-  *note += more;
 }
 
 // Bytes of the tensor as `type`; nullopt when its rows do not fit or it would be too large.
@@ -96,12 +91,12 @@ class Writer {
   Target Decide(const Tensor& tensor, const TensorSpec& spec) const {
     Target target = {.type = tensor.scheme.type, .main_type = tensor.scheme.type};
     if (spec.keep || !tensor.is_weight) {
-      target.note = tensor.note;
+      target.reasons = tensor.reasons;
       return target;
     }
-    const std::optional<DType> nearest = NearestType(spec.scheme.type, &target.note);
+    const std::optional<DType> nearest = NearestType(spec.scheme.type, &target.reasons);
     if (!nearest) {
-      target.note = "GGUF has no " + std::string(NameOf(spec.scheme.type));
+      target.reasons = {Reason(ReasonCode::kNoSuchType, {"GGUF", NameOf(spec.scheme.type)})};
       return target;
     }
     DType type = *nearest;
@@ -111,18 +106,18 @@ class Writer {
                                              tensor.name == "per_layer_token_embd.weight"));
     if (is_output && IsGgmlBlock(type) && type != DType::kQ8_0) {
       type = DType::kQ8_0;
-      AddNote("Q8_0: the output matrix is sensitive", &target.note);
+      AddReason(Reason(ReasonCode::kOutputMatrix, {NameOf(type)}), &target.reasons);
     }
     std::optional<uint64_t> size = SizeAs(tensor, type);
     if (!size) {
-      AddNote(std::string(NameOf(type)) + " needs rows of a multiple of 32", &target.note);
+      AddReason(Reason(ReasonCode::kOddRows, {NameOf(type)}), &target.reasons);
       type = DType::kFloat16;
       size = SizeAs(tensor, type);
     }
     if (type == tensor.scheme.type) return target;
     const bool widens = !IsGgmlBlock(type) && tensor.quantized;
     if (!size || (*size > tensor.stored_bytes && !widens)) {
-      AddNote("would not shrink", &target.note);
+      AddReason(ReasonCode::kNotSmaller, &target.reasons);
       return target;
     }
     target.type = type;
@@ -135,7 +130,7 @@ class Writer {
     const Tensor& tensor = model_.tensors[index];
     const Target& target = targets_[index];
     if (!target.changed) {
-      layout_.outcomes.push_back({StoredAs(tensor), tensor.stored_bytes, target.note});
+      layout_.outcomes.push_back({StoredAs(tensor), tensor.stored_bytes, target.reasons});
       job_of_.push_back(SIZE_MAX);
       return;
     }
@@ -144,7 +139,7 @@ class Writer {
     job_of_.push_back(layout_.jobs.size());
     layout_.jobs.push_back({index, tensor.shape, Canonical(scheme)});
     layout_.outcomes.push_back(
-        {std::string(NameOf(target.type)), *SizeAs(tensor, target.type), target.note});
+        {std::string(NameOf(target.type)), *SizeAs(tensor, target.type), target.reasons});
   }
 
   // The order of llama.cpp: tensors outside layers, then layer by layer, each by name; the files of

@@ -78,9 +78,8 @@ class Collector {
     if (codes == kNone) return false;
     auto quantized = Match(name, value);
     if (!quantized.ok()) {
-      notes_.resize(header_.entries.size());
-      notes_[codes] =
-          Concat({"its entry in __metadata__ does not fit: ", quantized.status().message()});
+      problems_.resize(header_.entries.size());
+      problems_[codes] = quantized.status().message();
       return false;
     }
     std::string quoted;
@@ -159,20 +158,23 @@ class Collector {
     tensor.type_name = InfoOf(entry.dtype).type_name;
     tensor.parts[0] = RangeOf(i);
     tensor.stored_bytes = StoredBytes(i);
-    tensor.note = ReasonAgainst(i, tensor.shape);
-    tensor.is_weight = tensor.note.empty();
-    if (!notes_.empty() && !notes_[i].empty()) tensor.note = notes_[i];
+    AddReason(ReasonAgainst(i, tensor.shape), &tensor.reasons);
+    tensor.is_weight = tensor.reasons.empty();
+    if (!problems_.empty() && !problems_[i].empty()) {
+      tensor.reasons = {Reason(ReasonCode::kBadMetadata, {problems_[i]})};
+    }
   }
 
-  // Why it cannot be a weight; "" when it can.
-  const char* ReasonAgainst(uint32_t i, const Shape& shape) const {
+  // Why an entry of this shape cannot be a weight; nullopt when it can.
+  std::optional<Reason> ReasonAgainst(uint32_t i, const Shape& shape) const {
     const Entry& entry = header_.entries[i];
-    if (!is_listed_[i]) return "the index does not list it";
+    if (!is_listed_[i]) return ReasonCode::kNotListed;
     if (entry.dtype != Dtype::kF32 && entry.dtype != Dtype::kF16 && entry.dtype != Dtype::kBF16) {
-      return "not float32, float16 or bfloat16";
+      return ReasonCode::kNotFloat;
     }
-    if (shape.size() < 2) return "rank below 2";
-    return entry.begin == entry.end ? "it has no elements" : "";
+    if (shape.size() < 2) return ReasonCode::kRankBelow2;
+    if (entry.begin == entry.end) return ReasonCode::kNoElements;
+    return std::nullopt;
   }
 
   void SetQuantized(const Quantized& quantized, Tensor* tensor) {
@@ -199,7 +201,8 @@ class Collector {
   std::vector<uint32_t> owner_;  // of each entry, in quantized_
   Flags is_listed_;
   NameMap entry_of_;
-  std::vector<std::string> notes_;  // of each entry; empty when there are none
+  // What is wrong with each entry's scheme in the metadata; empty when nothing is with any.
+  std::vector<std::string> problems_;
 };
 
 }  // namespace

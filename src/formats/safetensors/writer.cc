@@ -23,7 +23,7 @@ struct Decision {
   bool keep = true;
   Scheme scheme;      // when it is not kept
   StoredParts parts;  // when it is not kept
-  std::string note;
+  Reasons reasons;
 };
 
 // A tensor of an output file.
@@ -119,31 +119,31 @@ class Writer {
     const Tensor& tensor = model_.tensors[index];
     Decision decision;
     if (!tensor.is_weight || (spec.keep && !spec.sparse_entries)) {
-      decision.note = tensor.note;
+      decision.reasons = tensor.reasons;
       return decision;
     }
     if (spec.sparse_entries) {
       RETURN_IF_ERROR(DecideSparse(tensor, spec, &decision));
       return decision;
     }
-    decision.scheme = SchemeFor(tensor, spec.scheme, &decision.note);
+    AddReason(SchemeFor(tensor, spec.scheme, &decision.scheme), &decision.reasons);
     const bool is_float = spec.scheme.type == DType::kFloat32 || IsNarrowFloat(spec.scheme.type);
     if (!is_float && !IsLinear(spec.scheme.type)) return decision;
     if (decision.scheme == SchemeOf(tensor)) {
-      decision.note = Concat({"already ", StoredAs(tensor)});
+      decision.reasons = {Reason(ReasonCode::kAlreadyStored, {StoredAs(tensor)})};
       return decision;
     }
     decision.scheme.non_finite = spec.scheme.non_finite;
     ASSIGN_OR_RETURN(decision.parts, StoredPartsOf(decision.scheme, tensor.shape));
-    const std::string obstacle = ObstacleOf(tensor, decision);
-    decision.keep = !obstacle.empty();
-    if (decision.keep) decision.note = obstacle;
+    const std::optional<Reason> obstacle = ObstacleOf(tensor, decision);
+    decision.keep = obstacle.has_value();
+    if (obstacle) decision.reasons = {*obstacle};
     return decision;
   }
 
   Status DecideSparse(const Tensor& tensor, const TensorSpec& spec, Decision* decision) const {
     if (tensor.shape.size() != 2 || tensor.quantized) {
-      decision->note = "no sparse form: not a matrix of floats";
+      decision->reasons = {ReasonCode::kNoSparseForm};
       return {};
     }
     decision->scheme = {.type = tensor.scheme.type,
@@ -151,8 +151,8 @@ class Writer {
                         .sparse = SparseCoding::kBitmask,
                         .num_entries = *spec.sparse_entries};
     ASSIGN_OR_RETURN(decision->parts, StoredPartsOf(decision->scheme, tensor.shape));
-    decision->note = ObstacleOf(tensor, *decision);
-    decision->keep = !decision->note.empty();
+    AddReason(ObstacleOf(tensor, *decision), &decision->reasons);
+    decision->keep = !decision->reasons.empty();
     if (decision->keep) decision->scheme = {};
     return {};
   }
@@ -164,27 +164,31 @@ class Writer {
     return scheme;
   }
 
-  // The scheme that a tensor has here when `asked` is asked for, comparable with SchemeOf(). `note`
-  // says where that is not what was asked for.
-  static Scheme SchemeFor(const Tensor& tensor, Scheme asked, std::string* note) {
-    if (IsGgmlBlock(asked.type)) *note = Concat({"safetensors has no ", NameOf(asked.type)});
+  // Gives the scheme that a tensor has here when `asked` is asked for, comparable with SchemeOf(),
+  // and the reason where that is not what was asked for.
+  static std::optional<Reason> SchemeFor(const Tensor& tensor, Scheme asked, Scheme* scheme) {
+    std::optional<Reason> reason;
+    if (IsGgmlBlock(asked.type)) {
+      reason = Reason(ReasonCode::kNoSuchType, {"safetensors", NameOf(asked.type)});
+    }
     asked.non_finite = NonFinite::kError;
     // The blocks of a convolution's kernel would be its few columns.
     if (IsLinear(asked.type) && asked.granularity == Granularity::kBlock &&
         tensor.shape.size() > 2 && tensor.shape.back() < asked.block_size) {
       asked.granularity = Granularity::kAxis;
-      *note = "one scale for each output channel: its rows are shorter than a block";
+      reason = ReasonCode::kShortRows;
     }
     asked.axis = tensor.axis;
-    return Canonical(asked);
+    *scheme = Canonical(asked);
+    return reason;
   }
 
-  // Why it cannot be written so; "" when it can.
-  std::string ObstacleOf(const Tensor& tensor, const Decision& decision) const {
+  // Why the tensor cannot be written so; nullopt when it can.
+  std::optional<Reason> ObstacleOf(const Tensor& tensor, const Decision& decision) const {
     const bool is_sparse = IsSparse(decision.scheme);
     for (const std::string& name : NewNames(tensor, decision)) {
       if (names_.Find(name) != NameMap::kNone) {
-        return Concat({"another tensor is called \"", name, "\""});
+        return Reason(ReasonCode::kNameTaken, {name});
       }
     }
     const bool is_restored = tensor.quantized && !IsLinear(decision.scheme.type);
@@ -192,8 +196,8 @@ class Writer {
     // From one 16-bit float to the other nothing shrinks.
     const bool is_same_size = !is_sparse && decision.parts[0].size_bytes == tensor.parts[0].size &&
                               !IsLinear(decision.scheme.type);
-    if (is_restored || is_same_size || new_bytes < tensor.stored_bytes) return "";
-    return Concat({"would not shrink (", tensor.stored_bytes, " → ", new_bytes, " bytes)"});
+    if (is_restored || is_same_size || new_bytes < tensor.stored_bytes) return std::nullopt;
+    return Reason(ReasonCode::kWouldNotShrink, {tensor.stored_bytes, new_bytes});
   }
 
   // The names of tensors beside the first, or of all where that has another name, too.
@@ -236,7 +240,7 @@ class Writer {
     const Tensor& tensor = model_.tensors[index];
     const Decision& decision = decisions_[index];
     if (decision.keep) {
-      layout_.outcomes.push_back({StoredAs(tensor), tensor.stored_bytes, decision.note});
+      layout_.outcomes.push_back({StoredAs(tensor), tensor.stored_bytes, decision.reasons});
       return;
     }
     Tensor made;
@@ -244,7 +248,7 @@ class Writer {
     made.quantized = IsLinear(decision.scheme.type);
     std::string to = StoredAs(made);
     if (IsSparse(decision.scheme)) to += " sparse";
-    layout_.outcomes.push_back({std::move(to), NewBytes(tensor, decision), decision.note});
+    layout_.outcomes.push_back({std::move(to), NewBytes(tensor, decision), decision.reasons});
   }
 
   Status WriteFile(uint32_t index) {

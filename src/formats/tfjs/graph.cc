@@ -66,11 +66,12 @@ bool IsFloat(const Tensor& tensor) {
          tensor.scheme.type == DType::kFloat16;
 }
 
-// Whether it may be quantized if something multiplies it; else its note says why not.
+// Whether it may be quantized if something multiplies it; else its reasons say why not, unless it
+// is no float or has no elements.
 bool CanBeWeight(Tensor* tensor) {
   if (!IsFloat(*tensor)) return false;
   if (tensor->shape.size() < 2) {
-    tensor->note = "neither a matrix nor a kernel";
+    tensor->reasons = {ReasonCode::kNotAKernel};
     return false;
   }
   for (const uint64_t dim : tensor->shape) {
@@ -92,7 +93,7 @@ void FindWeightsByName(Model* model) {
       tensor.axis = rank - 2;
     } else if (name != "kernel" && name != "pointwise_kernel" && name != "recurrent_kernel") {
       tensor.is_weight = false;
-      tensor.note = "its name is not that of a kernel or of embeddings";
+      tensor.reasons = {ReasonCode::kNameOfNoWeight};
     }
     if (tensor.is_weight) tensor.consumer = name;
   }
@@ -126,8 +127,8 @@ class GraphReader : private Walker {
     FollowIdentities();
     for (const NodeId node : json::Elements(json_, nodes)) FindConsumed(node);
     for (Tensor& tensor : model_.tensors) {
-      if (tensor.is_weight || !tensor.note.empty() || !CanBeWeight(&tensor)) continue;
-      tensor.note = "no operand of a weight's kind leads to it";
+      if (tensor.is_weight || !tensor.reasons.empty() || !CanBeWeight(&tensor)) continue;
+      tensor.reasons = {ReasonCode::kNoOperand};
     }
     RemoveScales();
     const std::string digits = last_suffix_ == 0 ? "" : std::to_string(last_suffix_ + 1);

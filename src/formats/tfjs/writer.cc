@@ -1,6 +1,7 @@
 #include "formats/tfjs/writer.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -28,7 +29,7 @@ struct Change {
 struct Form {
   Scheme scheme;
   std::string to;
-  std::string note;
+  Reasons reasons = {};
   std::string entry;
   std::string nodes;  // empty: the node stays
 };
@@ -83,54 +84,54 @@ class Writer {
     return product == kNone ? nullptr : &document_.products[product];
   }
 
-  Outcome Kept(const Tensor& tensor, std::string note) const {
-    return {StoredAs(tensor), tensor.stored_bytes, std::move(note)};
+  Outcome Kept(const Tensor& tensor, Reasons reasons) const {
+    return {StoredAs(tensor), tensor.stored_bytes, std::move(reasons)};
   }
 
   Outcome WriteTensor(size_t index, const TensorSpec& spec) {
     const Tensor& tensor = model_.tensors[index];
-    if (spec.keep) return Kept(tensor, tensor.is_weight ? "" : tensor.note);
+    if (spec.keep) return Kept(tensor, tensor.is_weight ? Reasons() : tensor.reasons);
     if (!tensor.is_weight) {
-      return Kept(tensor, tensor.note.empty() ? "not a weight" : tensor.note);
+      return Kept(tensor,
+                  tensor.reasons.empty() ? Reasons{ReasonCode::kNotAWeight} : tensor.reasons);
     }
     if (spec.scheme.type == DType::kFloat32) {
-      if (tensor.scheme.type == DType::kFloat32) return Kept(tensor, "");
+      if (tensor.scheme.type == DType::kFloat32) return Kept(tensor, {});
       return Commit(index, Restored(index));
     }
     const bool is_8_bit = spec.scheme.type == DType::kInt8 || spec.scheme.type == DType::kUint8;
     const bool is_16_bit = spec.scheme.type == DType::kInt16 || spec.scheme.type == DType::kUint16;
     if (!is_8_bit && !is_16_bit && spec.scheme.type != DType::kFloat16) {
-      return Kept(tensor, Concat({"TensorFlow.js has no ", NameOf(spec.scheme.type)}));
+      return Kept(tensor,
+                  {Reason(ReasonCode::kNoSuchType, {"TensorFlow.js", NameOf(spec.scheme.type)})});
     }
     if (BitsOf(spec.scheme.type) >= BitsOf(tensor.scheme.type)) {
-      return Kept(tensor, Concat({"already stored in ", BitsOf(tensor.scheme.type), " bits"}));
+      return Kept(tensor, {Reason(ReasonCode::kAlreadyInBits, {BitsOf(tensor.scheme.type)})});
     }
-    std::string why_not;
+    std::optional<Reason> why_not;
     if (is_8_bit && spec.scheme.granularity != Granularity::kTensor) {
       why_not = PerChannelObstacle(index);
-      if (why_not.empty()) {
+      if (!why_not) {
         Form form = PerChannel(index, spec);
         if (NewSize(index, form) < tensor.stored_bytes) return Commit(index, std::move(form));
-        why_not = "a scale a channel would not shrink it";
+        why_not = ReasonCode::kScalesTooLarge;
       }
     }
     Form form = Plain(index, spec);
-    if (!why_not.empty()) {
-      form.note = Concat({form.note, form.note.empty() ? "" : "; ", "per tensor: ", why_not});
-    }
+    if (why_not) AddReason(Reason(ReasonCode::kPerTensor, {}, why_not), &form.reasons);
     const uint64_t new_size = NewSize(index, form);
     if (new_size < tensor.stored_bytes) return Commit(index, std::move(form));
-    return Kept(tensor,
-                Concat({"would not shrink (", tensor.stored_bytes, " → ", new_size, " bytes)"}));
+    return Kept(tensor, {Reason(ReasonCode::kWouldNotShrink, {tensor.stored_bytes, new_size})});
   }
 
-  // Why the tensor cannot have a scale for each channel; "" when it can.
-  std::string PerChannelObstacle(size_t index) const {
+  // Why the tensor cannot have a scale for each channel; nullopt when it can.
+  std::optional<Reason> PerChannelObstacle(size_t index) const {
     const Tensor& tensor = model_.tensors[index];
-    if (ProductOf(index) != nullptr) return "";
-    if (!document_.is_graph) return "a layers model has no place for more scales";
-    if (EntryOf(index).node.json.size() == 0) return "no node of the graph is its own";
-    return tensor.axis < tensor.shape.size() ? "" : "it has no axis of channels";
+    if (ProductOf(index) != nullptr) return std::nullopt;
+    if (!document_.is_graph) return ReasonCode::kLayersModel;
+    if (EntryOf(index).node.json.size() == 0) return ReasonCode::kNoOwnNode;
+    if (tensor.axis >= tensor.shape.size()) return ReasonCode::kNoChannelAxis;
+    return std::nullopt;
   }
 
   // The entry's text without its quantization and its last brace.
@@ -172,7 +173,7 @@ class Writer {
     }
     form.to = NameOf(form.scheme.type);
     if (form.scheme.type != spec.scheme.type) {
-      form.note = Concat({form.to, ": TensorFlow.js has no ", NameOf(spec.scheme.type)});
+      form.reasons = {Reason(ReasonCode::kNearestInTfjs, {form.to, NameOf(spec.scheme.type)})};
     }
     form.nodes = PlainNode(index);
     form.entry = Concat({PlainEntry(index), ",\"quantization\":{\"dtype\":\"", form.to, "\"",
@@ -198,7 +199,7 @@ class Writer {
     form.scheme.symmetric = true;
     form.to = "uint8";
     if (spec.scheme.granularity == Granularity::kBlock) {
-      form.note = "one scale a channel: TensorFlow.js has no blocks";
+      form.reasons = {ReasonCode::kNoBlocks};
     }
     form.entry = Concat({NewEntry(codes, tensor.shape),
                          ",\"quantization\":{\"dtype\":\"uint8\",\"min\":-128,\"scale\":1,"
@@ -242,7 +243,7 @@ class Writer {
     } else if (!form.nodes.empty()) {
       edits_.Replace(document_.entries[entry].node.json, std::move(form.nodes));
     }
-    return {std::move(form.to), new_size, std::move(form.note)};
+    return {std::move(form.to), new_size, std::move(form.reasons)};
   }
 
   // The group's data in order, before it is cut into files.

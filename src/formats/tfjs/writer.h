@@ -13,7 +13,7 @@ namespace modelshrink::tfjs {
 // One spec for each tensor of `model`. FORMAT.md says which forms there are. In model.json only
 // what belongs to a rewritten tensor, and the names of weights files that change, is written anew;
 // all other text stays byte for byte. A tensor that would not shrink, or whose type no tfjs loads,
-// is kept, with the reason in its outcome's note.
+// is kept, with the reason in its outcome.
 StatusOr<Layout> WriteTfjs(const Document& document, const Model& model,
                            std::span<const TensorSpec> specs, const WriteOptions& options);
 

@@ -181,7 +181,8 @@ TEST(Channels, TheSmallestFiltersLeaveWithTheirBiasesAndReaders) {
   EXPECT_EQ(cut.ValuesOf("ab"), SecondHalf({8}, Rising({8}, 0), 0));
   EXPECT_EQ(cut.ValuesOf("b"), SecondHalf(b, Rising(b, 0), 1));
   EXPECT_EQ(cut.ReportOf("a").output_shape, (Shape{4, 4, 3, 3}));
-  EXPECT_EQ(cut.OutcomeOf("b").note, "keeps its output channels: they are an output of the model");
+  EXPECT_EQ(cut.OutcomeOf("b").note(),
+            "keeps its output channels: they are an output of the model");
 }
 
 TEST(Channels, ConstantNodesOldFilesAndStrippedNamesAreCutTheSame) {
@@ -440,12 +441,12 @@ TEST(Channels, AKeptWeightKeepsWhatItReads) {
   const CutModel cut = MustCut(three, {{"c", {}}});
   EXPECT_EQ(cut.DimsOf("a"), (Shape{2, 4, 1, 1}));
   EXPECT_EQ(cut.DimsOf("b"), (Shape{4, 2, 1, 1}));
-  EXPECT_EQ(cut.OutcomeOf("b").note,
+  EXPECT_EQ(cut.OutcomeOf("b").note(),
             "keeps its output channels: they go on into \"c\", which is kept");
-  EXPECT_EQ(cut.OutcomeOf("c").note, "");
+  EXPECT_EQ(cut.OutcomeOf("c").note(), "");
   const CutModel held = MustCut(three, {{"b", {}}});
   EXPECT_EQ(held.output, three);
-  EXPECT_EQ(held.OutcomeOf("a").note,
+  EXPECT_EQ(held.OutcomeOf("a").note(),
             "keeps its output channels: they go on into \"b\", which is kept");
   const auto nothing = Cut(three, {{"a", {}}, {"b", {}}, {"c", {}}});
   // Nobody asks: a copy.

@@ -229,7 +229,7 @@ TEST(ShrinkerTest, NotesOverflows) {
   auto shrinker = Shrinker::Create(format, Shared(format.layout));
   ASSERT_TRUE(shrinker.ok());
   ASSERT_TRUE(Execute(shrinker.value().get(), format).status.ok());
-  EXPECT_EQ(shrinker.value()->report().tensors[0].note, "1 value overflowed to infinity");
+  EXPECT_EQ(shrinker.value()->report().tensors[0].note(), "1 value overflowed to infinity");
 }
 
 TEST(ShrinkerTest, NamesTensorAndOffsetOfNonFiniteValue) {
@@ -294,7 +294,7 @@ TEST(ComparerTest, ReadsNarrowFloatsThatStandForAnotherTensor) {
   ASSERT_TRUE(run.status.ok()) << run.status.message();
   const TensorReport& entry = comparer.value()->report().tensors.at(0);
   EXPECT_TRUE(entry.sqnr_db.has_value());
-  EXPECT_EQ(entry.note, "");
+  EXPECT_EQ(entry.note(), "");
   EXPECT_EQ(entry.max_abs_error, 0);
 }
 
@@ -316,11 +316,11 @@ TEST(ComparerTest, ComparesByNameAndSaysWhatItCannot) {
   ASSERT_EQ(tensors.size(), 4u);
   EXPECT_EQ(tensors[0].sqnr_db, std::numeric_limits<double>::infinity());
   EXPECT_EQ(tensors[1].max_abs_error, 0.5);
-  EXPECT_EQ(tensors[1].note, "stored as [4]: compared in row-major order");
+  EXPECT_EQ(tensors[1].note(), "stored as [4]: compared in row-major order");
   EXPECT_FALSE(tensors[2].sqnr_db.has_value());
-  EXPECT_EQ(tensors[2].note, "the other model has no such tensor");
+  EXPECT_EQ(tensors[2].note(), "the other model has no such tensor");
   EXPECT_FALSE(tensors[3].sqnr_db.has_value());
-  EXPECT_EQ(tensors[3].note, "of another shape: only models' outputs can be compared");
+  EXPECT_EQ(tensors[3].note(), "of another shape: only models' outputs can be compared");
   EXPECT_EQ(tensors[3].to, "float32");
   EXPECT_EQ(tensors[3].output_shape, Shape{2});
 }

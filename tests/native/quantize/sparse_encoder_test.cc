@@ -184,8 +184,8 @@ TEST(SparseEncoder, OnnxWritesSparseInitializers) {
   EXPECT_EQ(OpsOf(again->document()), (Strings{"MatMul", "MatMul"}));
 
   // 12 bytes an entry instead of 4 an element.
-  EXPECT_NE(write(file, 1400).outcomes[0].note.find("would not shrink"), std::string::npos);
-  EXPECT_NE(write(ModelFile(graph, 13, 5), 100).outcomes[0].note.find("need IR version 6"),
+  EXPECT_NE(write(file, 1400).outcomes[0].note().find("would not shrink"), std::string::npos);
+  EXPECT_NE(write(ModelFile(graph, 13, 5), 100).outcomes[0].note().find("need IR version 6"),
             std::string::npos);
 }
 

@@ -86,7 +86,7 @@ class Planner {
   // Where each channel is: the first label of a set that may go, in the order of the file.
   void FindPlaces() {
     ForEachLabel([this](const Place& place, Label root) {
-      if (root == LabelSets::kFixed || flow_.labels.ObstacleOf(root).what != nullptr) return;
+      if (root == LabelSets::kFixed || flow_.labels.ObstacleOf(root).why) return;
       const auto [known, is_new] = places_.try_emplace(root);
       if (is_new) order_.push_back(root);
       known->second.push_back(place);
@@ -160,47 +160,49 @@ class Planner {
   }
 
   void Explain(Cut* cut) {
-    cut->notes.resize(model_.tensors.size());
+    cut->keeping.resize(model_.tensors.size());
     for (size_t t = 0; t < model_.tensors.size(); ++t) {
       const Tensor& tensor = model_.tensors[t];
       if (!AsksForChannels(specs_[t]) || !tensor.is_weight) continue;
       const size_t c = document_.constant_of_tensor[t];
       const Axes* axes = c == kNone ? nullptr : axes_[c];
       if (axes == nullptr || tensor.axis >= axes->rank()) {
-        cut->notes[t] = "keeps its output channels: only branches or loops use it, or nothing";
+        cut->keeping[t] = Reason(ReasonCode::kKeepsChannels, {}, ReasonCode::kOnlyInBranches);
         continue;
       }
       const Axis& axis = (*axes)[tensor.axis];
-      if (ChannelsOf(axis).empty()) cut->notes[t] = "keeps its output channels: " + ReasonOf(axis);
+      if (!ChannelsOf(axis).empty()) continue;
+      cut->keeping[t] = Reason(ReasonCode::kKeepsChannels, {}, ReasonOf(axis));
     }
   }
 
-  std::string ReasonOf(const Axis& axis) {
-    if (axis.labels == nullptr) return axis.size == 1 ? "it has only one" : "it has too many";
+  Reason ReasonOf(const Axis& axis) {
+    if (axis.labels == nullptr) {
+      return axis.size == 1 ? ReasonCode::kOneChannel : ReasonCode::kAxisTooLong;
+    }
     const Label root = flow_.labels.Find(axis.labels->front());
     const Obstacle obstacle = flow_.labels.ObstacleOf(root);
-    if (obstacle.what == nullptr) return HeldBy(root);
-    if (obstacle.node == kNone) return obstacle.what;
+    if (!obstacle.why) return HeldBy(root);
+    if (obstacle.node == kNone) return *obstacle.why;
     const Node& node = document_.nodes[obstacle.node];
     const std::string& name =
         node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name;
-    return Concat({obstacle.what, " (", node.op_type, " \"", name.substr(0, 80), "\")"});
+    return Reason(*obstacle.why, {node.op_type, name.substr(0, 80)});
   }
 
-  std::string HeldBy(Label root) {
+  Reason HeldBy(Label root) {
     uint32_t multiple = 1;
     for (const Place& place : places_[root]) {
       const size_t t = tensor_of_constant_[place.first];
       if (t == kNone || !model_.tensors[t].is_weight) continue;
       if (!AsksForChannels(specs_[t])) {
         is_held_ = true;
-        return Concat({"they go on into \"", model_.tensors[t].name, "\", which is kept"});
+        return Reason(ReasonCode::kTiedToKept, {model_.tensors[t].name});
       }
       multiple = std::max(multiple, specs_[t].prune.multiple_of);
     }
-    if (multiple == 1) return "the sparsity is less than one of them";
-    return Concat({"the sparsity is too little to leave a multiple of ", multiple,
-                   " (multipleOf: 1 leaves any number)"});
+    if (multiple == 1) return ReasonCode::kLessThanOne;
+    return Reason(ReasonCode::kLessThanMultiple, {multiple});
   }
 
   const Document& document_;
@@ -334,10 +336,10 @@ class Cutter {
   Cut* const cut_;
 };
 
-std::string FirstReason(const Model& model, const std::vector<std::string>& notes) {
-  for (size_t i = 0; i < notes.size(); ++i) {
-    if (!notes[i].empty()) {
-      return Concat({"\"", model.tensors[i].name.substr(0, 80), "\" ", notes[i]});
+std::string FirstReason(const Model& model, const std::vector<std::optional<Reason>>& keeping) {
+  for (size_t i = 0; i < keeping.size(); ++i) {
+    if (keeping[i]) {
+      return Concat({"\"", model.tensors[i].name.substr(0, 80), "\" ", SentenceOf(*keeping[i])});
     }
   }
   return "no weight may lose any";
@@ -352,7 +354,7 @@ StatusOr<Cut> CutChannels(const Document& document, const Model& model,
   Planner planner(document, model, specs);
   RETURN_IF_ERROR(planner.Run(&cut));
   if (cut.channels.sets.empty() && !cut.is_held) {
-    return UnsupportedError("no channel can be removed: " + FirstReason(model, cut.notes));
+    return UnsupportedError("no channel can be removed: " + FirstReason(model, cut.keeping));
   }
   ASSIGN_OR_RETURN(std::vector<uint8_t> goes, RemovedBy(cut.channels, removed));
   RETURN_IF_ERROR(Cutter(planner, std::move(goes), &cut).Run());

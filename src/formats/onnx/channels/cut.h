@@ -3,8 +3,8 @@
 #define MODELSHRINK_FORMATS_ONNX_CHANNELS_CUT_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -23,7 +23,8 @@ struct Cut {
   std::vector<size_t> nodes;        // whose attributes have changed
   std::vector<size_t> value_infos;  // that have changed
   bool is_held = false;             // whether weights that are to stay keep channels of others
-  std::vector<std::string> notes;   // by tensor: why its output channels stay
+  // By tensor: why its output channels stay (kKeepsChannels), where they were asked to leave.
+  std::vector<std::optional<Reason>> keeping;
 
   bool IsCut(size_t constant) const { return !kept[constant].empty(); }
 };

@@ -36,13 +36,13 @@ void LabelSets::Union(Label a, Label b) {
   // The lower one, so that the order of nodes does not matter.
   if (b < a) std::swap(a, b);
   parents_[b] = a;
-  if (obstacles_[a].what == nullptr) obstacles_[a] = obstacles_[b];
+  if (!obstacles_[a].why) obstacles_[a] = obstacles_[b];
 }
 
 void LabelSets::Tie(const Axis& a, const Axis& b, size_t node) {
   if (a.labels == b.labels) return;
   if (a.labels == nullptr || b.labels == nullptr || a.labels->size() != b.labels->size()) {
-    const Obstacle obstacle = {"they meet others that stay", node};
+    const Obstacle obstacle = {ReasonCode::kMeetFixed, node};
     Fix(a, obstacle);
     Fix(b, obstacle);
     return;
@@ -54,7 +54,7 @@ void LabelSets::Fix(const Axis& axis, Obstacle obstacle) {
   if (axis.labels == nullptr) return;
   for (const Label label : *axis.labels) {
     Obstacle& known = obstacles_[Find(label)];
-    if (known.what == nullptr) known = obstacle;
+    if (!known.why) known = obstacle;
   }
 }
 

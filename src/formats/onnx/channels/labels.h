@@ -5,10 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <optional>
 #include <vector>
 
 #include "formats/onnx/read/document.h"
+#include "formats/reasons.h"
 
 namespace modelshrink::onnx {
 
@@ -34,10 +35,10 @@ struct Axes {
   const Axis& operator[](size_t i) const { return axes[i]; }
 };
 
-// Why something cannot be left out: a phrase about an operator, and its node.
+// Why something cannot be left out.
 struct Obstacle {
-  const char* what = nullptr;  // null: there is none
-  size_t node = kNone;
+  std::optional<ReasonCode> why;  // nullopt: there is no obstacle
+  size_t node = kNone;            // whose operator is the reason; kNone: no operator is
 };
 
 class LabelSets {
@@ -47,7 +48,7 @@ class LabelSets {
   static constexpr int64_t kMaxAxis = 1 << 16;
 
   // Label 0 stands for what always stays.
-  LabelSets() : parents_{0}, obstacles_{{"they are not weights", kNone}} {}
+  LabelSets() : parents_{0}, obstacles_{{ReasonCode::kNoWeights, kNone}} {}
   static constexpr Label kFixed = 0;
 
   // New labels for an axis of this size; null where nothing can be left out, or there are too many.

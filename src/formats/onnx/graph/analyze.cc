@@ -59,21 +59,22 @@ bool IsFloat(DType type) {
   return type == DType::kFloat32 || type == DType::kFloat16 || type == DType::kBFloat16;
 }
 
-// Why a constant cannot be a weight whatever consumes it; "" when it can.
-std::string ReasonAgainst(const Document& document, const Constant& constant, DType type) {
+// Why a constant cannot be a weight whatever consumes it; nullopt when it can.
+std::optional<Reason> ReasonAgainst(const Document& document, const Constant& constant,
+                                    DType type) {
   const ExternalFile* external = document.ExternalFileOf(constant);
   if (external != nullptr && external->is_missing) {
-    return Concat({"its values are in \"", external->location, "\", which is not there"});
+    return Reason(ReasonCode::kFileMissing, {external->location});
   }
-  if (!IsFloat(type)) return "not float32, float16 or bfloat16";
-  if (constant.dims.size() < 2) return "rank below 2";
-  if (constant.data.size == 0) return "its values are not stored in one piece";
-  return "";
+  if (!IsFloat(type)) return ReasonCode::kNotFloat;
+  if (constant.dims.size() < 2) return ReasonCode::kRankBelow2;
+  if (constant.data.size == 0) return ReasonCode::kScattered;
+  return std::nullopt;
 }
 
 uint64_t StoredBytesOf(const Document& document, const Constant& constant) {
   const bool is_external = document.ExternalFileOf(constant) != nullptr;
-  return constant.field.end - constant.field.begin + (is_external ? constant.data.size : 0);
+  return constant.field.size() + (is_external ? constant.data.size : 0);
 }
 
 // Whether all of a graph's values can be made outputs of the model: those of a loop's body come
@@ -155,7 +156,9 @@ void DescribeLayer(const Document& document, std::span<const WeightRole> roles, 
   tensor->axis = roles[0].axis;
   tensor->consumer = consumer.op_type;
   int64_t groups = consumer.op_type == "Conv" ? IntAttribute(consumer, "group", 1) : 1;
-  if (IsRecurrentStack(*tensor)) groups = static_cast<int64_t>(tensor->shape[0]);
+  tensor->is_recurrent_stack =
+      IsRecurrentOperator(tensor->consumer) && tensor->shape.size() == 3 && tensor->axis == 1;
+  if (tensor->is_recurrent_stack) groups = static_cast<int64_t>(tensor->shape[0]);
   tensor->groups = groups > 0 && groups <= UINT32_MAX ? static_cast<uint32_t>(groups) : 1;
   std::unordered_set<size_t> seen;
   for (const WeightRole& role : roles) {
@@ -177,17 +180,17 @@ Tensor Describe(const Document& document, const ValueGraph& graph, size_t index)
   tensor.parts[static_cast<size_t>(Part::kCodes)] = constant.data;
   tensor.stored_bytes = StoredBytesOf(document, constant);
   if (!constant.uses.empty()) tensor.consumer = document.nodes[constant.uses[0].node].op_type;
-  tensor.note = ReasonAgainst(document, constant, tensor.scheme.type);
-  if (!tensor.note.empty()) return tensor;
+  AddReason(ReasonAgainst(document, constant, tensor.scheme.type), &tensor.reasons);
+  if (!tensor.reasons.empty()) return tensor;
   const std::vector<WeightRole> roles = FindWeightRoles(document, graph, index);
   if (roles.empty()) {
-    tensor.note = constant.uses.empty() ? "nothing consumes it" : "not consumed as a weight";
+    tensor.reasons = {constant.uses.empty() ? ReasonCode::kUnused : ReasonCode::kOtherUse};
     return tensor;
   }
   DescribeLayer(document, roles, &tensor);
   const Value& value = graph.value(graph.ValueOfConstant(index));
   if (value.is_input && document.ir_version >= 4) {
-    tensor.note = "also a graph input: a caller may give another value";
+    tensor.reasons = {ReasonCode::kGraphInput};
   }
   return tensor;
 }
@@ -228,9 +231,10 @@ Tensor DescribeSparse(const SparseInitializer& sparse) {
   Tensor tensor;
   tensor.shape = sparse.dims;
   tensor.scheme.type = DType::kOther;
+  tensor.is_sparse = true;
   tensor.type_name = std::string(NameOf(DTypeOf(sparse.data_type))) + " sparse";
-  tensor.stored_bytes = sparse.field.end - sparse.field.begin;
-  tensor.note = "stored without its zeros: stays as it is";
+  tensor.stored_bytes = sparse.field.size();
+  tensor.reasons = {ReasonCode::kStoredSparse};
   return tensor;
 }
 

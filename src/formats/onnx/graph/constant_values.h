@@ -12,7 +12,7 @@
 namespace modelshrink::onnx {
 
 // All elements in row-major order; nullopt: the constant has another type, or its values are not
-// held (they are more than Builder::kMaxValueBytes, or not as many as its dims say).
+// held (they are more than kMaxValueBytes, or not as many as its dims say).
 std::optional<std::vector<int64_t>> Int64ValuesOf(const Constant& constant);
 std::optional<std::vector<float>> FloatValuesOf(const Constant& constant);
 

@@ -31,6 +31,10 @@ bool IsOnnxOp(const Node& node, std::string_view op_type) {
          node.subgraphs.empty();
 }
 
+bool IsRecurrentOperator(std::string_view op_type) {
+  return op_type == "LSTM" || op_type == "GRU" || op_type == "RNN";
+}
+
 bool HasBias(const Node& node) { return node.inputs.size() > 2 && !node.inputs[2].empty(); }
 
 bool IsPlainGemm(const Node& node) {

@@ -24,6 +24,8 @@ bool CanCopyAttribute(const Attribute& attribute);
 
 // Whether `node` is this operator of ONNX's own domain and holds no graphs.
 bool IsOnnxOp(const Node& node, std::string_view op_type);
+// Whether this is one of ONNX's own operators for recurrent layers.
+bool IsRecurrentOperator(std::string_view op_type);
 // Whether a Conv or Gemm has its third input.
 bool HasBias(const Node& node);
 // Whether the node is a Gemm that computes Y = A·W + C and nothing more: alpha = 1, beta = 1 (or no

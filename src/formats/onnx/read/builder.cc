@@ -1,45 +1,20 @@
 #include "formats/onnx/read/builder.h"
 
-#include <algorithm>
+#include <iterator>
 
 #include "base/bits.h"
 #include "base/checked.h"
 #include "base/concat.h"
 #include "formats/onnx/read/data_types.h"
+#include "formats/onnx/read/limits.h"
 #include "formats/onnx/read/schema.h"
-#include "formats/path.h"
 
 namespace modelshrink::onnx {
 namespace {
 
-std::string TextOf(const Event& event) {
-  return {reinterpret_cast<const char*>(event.bytes.data()), event.bytes.size()};
-}
-
 // The domain "ai.onnx" is another name of the default one.
 std::string NormalizedDomain(const std::string& domain) {
   return domain == "ai.onnx" ? std::string() : domain;
-}
-
-// The typed data field that values of this type belong in.
-uint32_t DataFieldOf(int32_t data_type) {
-  switch (data_type) {
-    case kTypeFloat:
-    case kTypeComplex64:
-      return kTensorFloatData;
-    case kTypeDouble:
-    case kTypeComplex128:
-      return kTensorDoubleData;
-    case kTypeString:
-      return kTensorStringData;
-    case kTypeInt64:
-      return kTensorInt64Data;
-    case kTypeUint32:
-    case kTypeUint64:
-      return kTensorUint64Data;
-    default:
-      return kTensorInt32Data;
-  }
 }
 
 bool IsDocString(uint32_t message_kind, uint32_t field) {
@@ -78,13 +53,6 @@ bool IsValueName(uint32_t parent_kind, uint32_t message_kind, uint32_t field) {
     default:
       return false;
   }
-}
-
-const char* NameOfDataField(uint32_t field) {
-  for (const FieldRule& rule : OnnxSchema()[kTensorProto].fields) {
-    if (rule.number == field) return rule.name;
-  }
-  return "";
 }
 
 }  // namespace
@@ -211,8 +179,8 @@ Status Builder::NoteValueField(const Event& event, Scanner& scanner) {
   const bool is_elsewhere = number == kTensorDataLocation && event.value == 1;
   const bool is_data =
       number == kTensorRawData || number == kTensorFloatData || number == kTensorDoubleData;
-  const bool is_large = is_data && event.wire == Wire::kBytes &&
-                        event.body.end - event.body.begin >= kMinExternalBytes;
+  const bool is_large =
+      is_data && event.wire == Wire::kBytes && event.body.size() >= kMinExternalBytes;
   if (!is_elsewhere && !is_large) return {};
   ASSIGN_OR_RETURN(tensor_.message, OpenMessage(scanner));
   return {};
@@ -374,70 +342,6 @@ Status Builder::AttributeField(const Event& event) {
   return {};
 }
 
-Status Builder::AddDim(uint64_t value, Shape* dims) {
-  if (static_cast<int64_t>(value) < 0) {
-    return FormatError(
-        Concat({"dimension ", dims->size(), " is negative: ", static_cast<int64_t>(value)}));
-  }
-  if (dims->size() == kMaxRank) {
-    return UnsupportedError("the rank is over " + std::to_string(kMaxRank));
-  }
-  dims->push_back(value);
-  return {};
-}
-
-Status Builder::AddDims(const Event& event, Shape* dims) {
-  if (event.wire == Wire::kVarint) return AddDim(event.value, dims);
-  if (!event.has_bytes) return UnsupportedError("the rank is over " + std::to_string(kMaxRank));
-  for (size_t pos = 0; pos < event.bytes.size();) {
-    uint64_t value = 0;
-    if (!DecodeVarint(event.bytes, &pos, &value)) {
-      return FormatError("a packed dimension is a truncated or over-long varint");
-    }
-    RETURN_IF_ERROR(AddDim(value, dims));
-  }
-  return {};
-}
-
-Status Builder::AddData(const Event& event) {
-  const uint32_t number = event.rule->number;
-  const uint64_t size = event.body.end - event.body.begin;
-  if (size == 0 && event.wire == Wire::kBytes && number != kTensorStringData) return {};
-  if (tensor_.data_field != 0 && tensor_.data_field != number) {
-    return FormatError(Concat({"values are given in both ", NameOfDataField(tensor_.data_field),
-                               " and ", event.rule->name}));
-  }
-  tensor_.data_field = number;
-  tensor_.data_bytes += size;
-  ++tensor_.num_extents;
-  tensor_.is_packed = event.wire == Wire::kBytes;
-  tensor_.data = event.body;
-  // An attacker's many small ones are never moved.
-  if (tensor_.num_extents == 1) tensor_.value_fields.push_back(event.field);
-  return TakeValue(event);
-}
-
-Status Builder::TakeValue(const Event& event) {
-  std::string& value = tensor_.value;
-  const auto append = [&value](uint64_t number) {
-    for (size_t i = 0; i < 8; ++i) value.push_back(static_cast<char>(number >> (8 * i)));
-  };
-  if (event.rule->number == kTensorRawData) {
-    if (event.bytes.size() <= kMaxValueBytes) value = TextOf(event);
-    return {};
-  }
-  if (event.rule->number != kTensorInt64Data) return {};
-  if (event.wire == Wire::kVarint && value.size() <= kMaxValueBytes) append(event.value);
-  for (size_t pos = 0; event.has_bytes && pos < event.bytes.size();) {
-    uint64_t number = 0;
-    if (!DecodeVarint(event.bytes, &pos, &number)) {
-      return FormatError("a packed integer is a truncated or over-long varint");
-    }
-    if (value.size() <= kMaxValueBytes) append(number);
-  }
-  return {};
-}
-
 Status Builder::TensorField(const Event& event) {
   switch (event.rule->number) {
     case kTensorName:
@@ -452,7 +356,7 @@ Status Builder::TensorField(const Event& event) {
     case kTensorDims:
       return AddDims(event, &tensor_.dims);
     default:
-      return AddData(event);
+      return tensor_.AddData(event);
   }
 }
 
@@ -550,22 +454,7 @@ void Builder::LeaveAttribute() {
 }
 
 Status Builder::LeaveEntry(const Event& event) {
-  if (++tensor_.num_entries > kMaxExternalEntries) {
-    return UnsupportedError(
-        Concat({"external_data has more than ", kMaxExternalEntries, " entries"}));
-  }
-  tensor_.value_fields.push_back(event.field);
-  std::optional<std::string>* known = entry_.key == "location" ? &tensor_.location
-                                      : entry_.key == "offset" ? &tensor_.offset
-                                      : entry_.key == "length" ? &tensor_.length
-                                                               : nullptr;
-  // Others ("checksum") are for people; values that change would make them wrong.
-  if (known == nullptr) return {};
-  if (known->has_value()) {
-    return FormatError(Concat({"external_data has the key \"", entry_.key, "\" twice"}));
-  }
-  *known = std::move(entry_.value);
-  return {};
+  return tensor_.AddEntry(entry_.key, std::move(entry_.value), event.field);
 }
 
 Status Builder::LeaveTensor(const Event& event, uint32_t parent_kind) {
@@ -614,74 +503,8 @@ Status Builder::LeaveValueInfo(const Event& event) {
   return {};
 }
 
-namespace {
-
-// The one contiguous little-endian range of a tensor's values, empty when there is none.
-StatusOr<ByteRange> LocateData(int32_t data_type, uint64_t num_elements, uint32_t field,
-                               uint64_t size, bool is_one_extent, Extent data) {
-  const DType type = DTypeOf(data_type);
-  uint64_t expected = 0;
-  if (field == kTensorRawData) {
-    if (data_type == kTypeString) return FormatError("strings are given in raw_data");
-    if (type == DType::kOther) return ByteRange{};
-    if (!CheckedBytesOf(type, num_elements, &expected)) {
-      return FormatError("the size of the values overflows 64 bits");
-    }
-  } else if (type == DType::kOther) {
-    return ByteRange{};
-  } else if (field == 0 || field != DataFieldOf(data_type)) {
-    if (field == 0 && num_elements == 0) return ByteRange{};
-    return FormatError(field == 0 ? std::string("the values are missing")
-                                  : Concat({"values of type ", NameOf(type), " are given in ",
-                                            NameOfDataField(field)}));
-  } else if (field != kTensorFloatData && field != kTensorDoubleData) {
-    return ByteRange{};
-  } else if (!CheckedBytesOf(type, num_elements, &expected)) {
-    return FormatError("the size of the values overflows 64 bits");
-  }
-  if (size != expected) {
-    return FormatError(Concat({NameOfDataField(field), " is ", size,
-                               " bytes long, but the shape and type need ", expected}));
-  }
-  if (!is_one_extent) return ByteRange{};
-  return ByteRange{data.begin, size};
-}
-
-// A decimal number as external_data has it.
-StatusOr<uint64_t> NumberFrom(const std::string& key, const std::string& text) {
-  uint64_t number = 0;
-  bool is_number = !text.empty();
-  for (const char c : text) {
-    const bool is_digit = c >= '0' && c <= '9';
-    is_number = is_number && is_digit && CheckedMul(number, 10, &number) &&
-                CheckedAdd(number, static_cast<uint64_t>(c - '0'), &number);
-  }
-  if (is_number) return number;
-  return FormatError(Concat({"the ", key, " of its external data is \"", text.substr(0, 40),
-                             "\", not a whole number of bytes"}));
-}
-
-}  // namespace
-
-Status Builder::LocateExternal(const PendingTensor& tensor, const std::string& name,
-                               Movable* movable) {
-  if (tensor.data_field != 0) {
-    return FormatError(Concat(
-        {"values are given in both ", NameOfDataField(tensor.data_field), " and another file"}));
-  }
-  if (!tensor.location) return FormatError("its external data has no location");
-  const std::string wrong = WrongWithPath(*tensor.location);
-  if (!wrong.empty()) {
-    return FormatError(Concat(
-        {"the location of its external data, \"", tensor.location->substr(0, 80), "\", ", wrong}));
-  }
-  if (tensor.offset) {
-    ASSIGN_OR_RETURN(movable->values.offset, NumberFrom("offset", *tensor.offset));
-  }
-  if (tensor.length) {
-    ASSIGN_OR_RETURN(movable->values.size, NumberFrom("length", *tensor.length));
-    movable->has_length = true;
-  }
+Status Builder::FindExternalFile(const PendingTensor& tensor, const std::string& name,
+                                 Movable* movable) {
   const auto [known, is_new] =
       external_files_.try_emplace(*tensor.location, document_.external_files.size());
   movable->external_file = known->second;
@@ -697,7 +520,10 @@ Status Builder::LocateExternal(const PendingTensor& tensor, const std::string& n
 
 Status Builder::AddMovable(PendingTensor& tensor, Constant* constant) {
   Movable movable;
-  if (tensor.external) RETURN_IF_ERROR(LocateExternal(tensor, constant->name, &movable));
+  if (tensor.external) {
+    RETURN_IF_ERROR(tensor.LocateExternal(&movable));
+    RETURN_IF_ERROR(FindExternalFile(tensor, constant->name, &movable));
+  }
   movable.constant = document_.constants.size();
   movable.message = tensor.message;
   movable.fields = std::move(tensor.value_fields);
@@ -715,9 +541,7 @@ Status Builder::AddConstant(PendingTensor& tensor, std::string name, size_t node
   Constant constant;
   constant.name = std::move(name);
   if (!tensor.external) {
-    const bool is_one_extent = tensor.num_extents == 1 && (tensor.is_packed || num_elements == 1);
-    StatusOr<ByteRange> data = LocateData(tensor.data_type, num_elements, tensor.data_field,
-                                          tensor.data_bytes, is_one_extent, tensor.data);
+    StatusOr<ByteRange> data = tensor.LocateData(num_elements);
     if (!data.ok()) return std::move(data).status().WithTensor(constant.name);
     constant.data = data.value();
     if (tensor.value.size() <= kMaxValueBytes) constant.value = tensor.value;

@@ -10,23 +10,13 @@
 
 #include "base/status.h"
 #include "formats/onnx/read/document.h"
+#include "formats/onnx/read/pending_tensor.h"
 #include "formats/onnx/read/scanner.h"
 
 namespace modelshrink::onnx {
 
 class Builder {
  public:
-  // Names, nodes and tables of a real model are a few MB at most.
-  static constexpr uint64_t kMaxMetadataBytes = uint64_t{256} << 20;
-  static constexpr size_t kMaxRank = 64;
-  static constexpr size_t kMaxInts = 4096;
-  // Location, offset, length and checksum, and what writers of the file may note for themselves.
-  static constexpr uint32_t kMaxExternalEntries = 64;
-  // Real models have one, or one for each tensor.
-  static constexpr size_t kMaxExternalFiles = 4096;
-  // Enough for the axes and shapes of any real rank and for a scalar.
-  static constexpr size_t kMaxValueBytes = 64;
-
   explicit Builder(uint64_t size_bytes);
 
   // The scanner's next event; its error gets the name of the tensor that it lies in.
@@ -41,23 +31,6 @@ class Builder {
   const std::vector<std::pair<std::string, std::string>>& metadata() const { return metadata_; }
 
  private:
-  struct PendingTensor {
-    std::string name;
-    Shape dims;
-    int32_t data_type = 0;
-    bool external = false;  // data_location
-    std::optional<std::string> location, offset, length;
-    uint32_t num_entries = 0;          // of external_data
-    std::vector<Extent> value_fields;  // as in Movable
-    Extent body;
-    size_t message = kNone;   // in the document's
-    uint32_t data_field = 0;  // the data field that holds something
-    uint64_t data_bytes = 0;  // of all its occurrences
-    uint64_t num_extents = 0;
-    bool is_packed = false;
-    Extent data;        // of the last occurrence
-    std::string value;  // little-endian, cut off just over kMaxValueBytes
-  };
   struct PendingAttribute {
     Attribute attribute;
     bool is_complete = true;    // false: something was too long to hold
@@ -103,16 +76,11 @@ class Builder {
   Status LeaveSparse(const Event& event);
 
   Status AddConstant(PendingTensor& tensor, std::string name, size_t node, Extent field);
-  // Finds the file that the tensor names, and where its values lie there.
-  Status LocateExternal(const PendingTensor& tensor, const std::string& name, Movable* movable);
+  // Gives the file that the tensor's values are in a number.
+  Status FindExternalFile(const PendingTensor& tensor, const std::string& name, Movable* movable);
   Status AddMovable(PendingTensor& tensor, Constant* constant);
   // Opens the message of a tensor whose values are, or may go, in another file.
   Status NoteValueField(const Event& event, Scanner& scanner);
-  // Adds an occurrence of a data field to tensor_.
-  Status AddData(const Event& event);
-  Status TakeValue(const Event& event);
-  static Status AddDim(uint64_t value, Shape* dims);
-  static Status AddDims(const Event& event, Shape* dims);
   // Counts memory that the file makes us hold.
   Status Charge(uint64_t size_bytes);
   Status TakeName(const Event& event, std::string* name);

@@ -31,6 +31,7 @@ inline constexpr uint64_t kMinExternalBytes = 1024;
 struct Extent {
   uint64_t begin = 0;
   uint64_t end = 0;
+  uint64_t size() const { return end - begin; }
 };
 
 // A message that something may change in (a graph, what holds a StripField, and all around those):
@@ -137,7 +138,7 @@ struct Constant {
   int32_t data_type = 0;  // TensorProto.DataType
   Shape dims;
   ByteRange data;     // contiguous little-endian elements (raw_data or packed); size 0: none such
-  std::string value;  // the data's bytes, when they are few (Builder::kMaxValueBytes)
+  std::string value;  // the data's bytes, when they are few (kMaxValueBytes)
   size_t movable = kNone;        // in Document::movables
   std::vector<Use> uses;         // in any graph that sees it, in file order
   bool is_graph_output = false;  // of its own graph or a nested one

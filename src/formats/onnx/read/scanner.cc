@@ -22,6 +22,10 @@ uint64_t DecodeFixed(std::span<const uint8_t> bytes) {
 
 }  // namespace
 
+std::string TextOf(const Event& event) {
+  return {reinterpret_cast<const char*>(event.bytes.data()), event.bytes.size()};
+}
+
 bool DecodeVarint(std::span<const uint8_t> bytes, size_t* pos, uint64_t* value) {
   *value = 0;
   for (uint32_t shift = 0; shift < 64; shift += 7) {
@@ -79,8 +83,8 @@ StatusOr<Event> Scanner::Next() {
     // The header is read again when the body is not there yet, so nothing has changed until then.
     const bool takes = rule->action == Action::kTake ||
                        (rule->action != Action::kLocate && rule->action != Action::kEnter &&
-                        event.body.end - event.body.begin <= kMaxShortBytes);
-    if (takes && event.wire == Wire::kBytes && event.body.end - event.body.begin <= kMaxTakeBytes &&
+                        event.body.size() <= kMaxShortBytes);
+    if (takes && event.wire == Wire::kBytes && event.body.size() <= kMaxTakeBytes &&
         !Have(event.field.end - position_)) {
       return Event{};
     }
@@ -150,7 +154,7 @@ Status Scanner::CheckRule(const FieldRule& rule, size_t index, Frame& frame,
   if ((frame.seen >> index & 1) != 0) {
     return FormatError(field + " occurs twice in one message").AtOffset(position_);
   }
-  const uint64_t size = event.body.end - event.body.begin;
+  const uint64_t size = event.body.size();
   if (rule.action == Action::kTake && size > kMaxTakeBytes) {
     return UnsupportedError(
                Concat({field, " is ", size, " bytes long, over the limit of ", kMaxTakeBytes}))
@@ -172,7 +176,7 @@ StatusOr<Event> Scanner::Deliver(const FieldRule& rule, Event event) {
         {.kind = rule.child, .rule = &rule, .field = event.field, .body = event.body});
     return event;
   }
-  const uint64_t size = event.body.end - event.body.begin;
+  const uint64_t size = event.body.size();
   if (event.wire == Wire::kBytes && rule.action != Action::kLocate &&
       (rule.action == Action::kTake || size <= kMaxShortBytes)) {
     event.bytes = Buffered(event.body.begin, size);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -55,6 +56,9 @@ struct Event {
   std::span<const uint8_t> bytes = {};  // of kTake and kTakeIfShort; valid until the next call
   bool has_bytes = false;               // false: only located
 };
+
+// The event's bytes as text.
+std::string TextOf(const Event& event);
 
 // Decodes a varint at `bytes[*pos]` and moves `*pos` past it. False: it is cut off, longer than ten
 // bytes or over 64 bits. Safe on hostile input.

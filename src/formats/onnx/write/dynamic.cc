@@ -9,7 +9,8 @@
 #include <utility>
 
 #include "formats/onnx/graph/operators.h"
-#include "formats/onnx/write/rewrite.h"
+#include "formats/onnx/read/data_types.h"
+#include "formats/onnx/write/writers.h"
 
 namespace modelshrink::onnx {
 namespace {
@@ -84,24 +85,26 @@ std::vector<NodeSpec> IntegerNodes(size_t node_index, const std::string& weights
 
 }  // namespace
 
-std::string DynamicObstacle(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec) {
+std::optional<Reason> DynamicObstacle(const Rewriter& rewriter, size_t tensor,
+                                      const TensorSpec& spec) {
   const Document& document = rewriter.document();
   const Constant& constant = document.constants[document.constant_of_tensor[tensor]];
-  if (BitsOf(spec.scheme.type) != 8) return "only for 8 bits";
-  std::string needs_opset =
+  if (BitsOf(spec.scheme.type) != 8) return ReasonCode::kOnly8Bits;
+  std::optional<Reason> needs_opset =
       NeedsOpset("DynamicQuantizeLinear", kFirstOpsetWithDynamicQuantize, document);
-  if (!needs_opset.empty()) return needs_opset;
-  if (constant.data_type != kTypeFloat) return "only for float32 weights";
-  if (constant.is_graph_output) return "the weight is an output too";
+  if (needs_opset) return needs_opset;
+  if (constant.data_type != kTypeFloat) return ReasonCode::kOnlyFloat32;
+  if (constant.is_graph_output) return ReasonCode::kIsOutput;
   std::optional<uint32_t> common_axis;
   for (const Use& use : constant.uses) {
     const Node& node = document.nodes[use.node];
     const std::optional<uint32_t> axis = OutputAxisOf(node, use, constant.dims.size());
-    if (!axis) return "no integer form for its use in " + node.op_type;
-    if (common_axis && *common_axis != *axis) return "used along different axes";
+    if (!axis) return Reason(ReasonCode::kNoIntegerForm, {node.op_type});
+    if (common_axis && *common_axis != *axis) return ReasonCode::kDifferentAxes;
     common_axis = axis;
   }
-  return common_axis ? "" : "no node uses it";
+  if (!common_axis) return ReasonCode::kNoUser;
+  return std::nullopt;
 }
 
 StatusOr<Replacement> MakeDynamic(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec) {
@@ -132,9 +135,8 @@ StatusOr<Replacement> MakeDynamic(const Rewriter& rewriter, size_t tensor, const
     r->ReplaceUser(use.node, IntegerNodes(use.node, weights, scale, r));
   }
   r->SetDescription("uint8 (dynamic)");
-  if (spec.scheme.granularity == Granularity::kBlock)
-    r->AddNote("one scale a channel, not a block");
-  if (!spec.scheme.symmetric) r->AddNote("symmetric");
+  if (spec.scheme.granularity == Granularity::kBlock) r->AddReason(ReasonCode::kOneScaleAChannel);
+  if (!spec.scheme.symmetric) r->AddReason(ReasonCode::kMadeSymmetric);
   return replacement;
 }
 

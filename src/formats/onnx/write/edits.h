@@ -17,6 +17,9 @@ struct Edit {
   Fragment replacement;
 };
 
+// The place in front of `field`, where something may be inserted.
+inline Extent Before(const Extent& field) { return {field.begin, field.begin}; }
+
 // The whole file after `edits`. The length prefix of each message that contains a change is
 // written anew; every other byte is copied. Ranges do not overlap. What is inserted at one place
 // keeps the order of `edits` and comes before what replaces a range that starts there.

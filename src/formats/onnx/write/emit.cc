@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "formats/onnx/graph/constant_values.h"
+#include "formats/onnx/read/data_types.h"
 
 namespace modelshrink::onnx {
 namespace {
@@ -28,7 +29,7 @@ void Fragment::AppendLiteral(std::string_view bytes) {
 }
 
 void Fragment::AppendCopy(Extent range, uint32_t file) {
-  const uint64_t size = range.end - range.begin;
+  const uint64_t size = range.size();
   if (size == 0) return;
   size_bytes_ += size;
   if (!pieces_.empty()) {
@@ -107,6 +108,18 @@ void Fragment::AppendMessageField(uint32_t field, const Fragment& body) {
   AppendTag(field, kWireLengthDelimited);
   AppendVarint(body.size_bytes());
   Append(body);
+}
+
+Fragment LiteralOf(std::string_view bytes) {
+  Fragment out;
+  out.AppendLiteral(bytes);
+  return out;
+}
+
+Fragment FieldOf(uint32_t field, const Fragment& body) {
+  Fragment out;
+  out.AppendMessageField(field, body);
+  return out;
 }
 
 Fragment IntAttributeProto(std::string_view name, int64_t value) {

@@ -51,6 +51,11 @@ class Fragment {
   uint64_t size_bytes_ = 0;
 };
 
+// A fragment of these bytes alone.
+Fragment LiteralOf(std::string_view bytes);
+// A fragment that is one message field.
+Fragment FieldOf(uint32_t field, const Fragment& body);
+
 // AttributeProto messages.
 Fragment IntAttributeProto(std::string_view name, int64_t value);
 Fragment IntsAttributeProto(std::string_view name, const std::vector<int64_t>& values);

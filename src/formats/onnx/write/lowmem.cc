@@ -9,7 +9,9 @@
 #include <utility>
 
 #include "base/checked.h"
-#include "formats/onnx/write/rewrite.h"
+#include "formats/onnx/graph/operators.h"
+#include "formats/onnx/read/data_types.h"
+#include "formats/onnx/write/writers.h"
 
 namespace modelshrink::onnx {
 namespace {
@@ -43,23 +45,24 @@ uint32_t BlockSizeOf(const TensorSpec& spec) {
   return std::clamp(std::bit_floor(spec.scheme.block_size), kMinBlockSize, kMaxBlockSize);
 }
 
-// Why the weight's shape does not fit its form; "" when it does.
-std::string ShapeObstacle(Form form, const Document& document, const Constant& constant,
-                          const TensorSpec& spec) {
+// Why the weight's shape does not fit its form; nullopt when it does.
+std::optional<Reason> ShapeObstacle(Form form, const Document& document, const Constant& constant,
+                                    const TensorSpec& spec) {
   const uint64_t row = constant.dims[1];
   const uint64_t block_size = BlockSizeOf(spec);
   const uint64_t bits = BitsOf(spec.scheme.type);
   if (form == Form::kTransposedGemm) {
-    if (row % block_size != 0) return "rows are not whole blocks";
+    if (row % block_size != 0) return ReasonCode::kRaggedRows;
     if (!spec.scheme.symmetric && row / block_size * bits % 8 != 0)
-      return "zero points end within a byte";
+      return ReasonCode::kRaggedZeroPoints;
   }
   if (form == Form::kGather && bits == 4) {
-    if (row % 2 != 0) return "rows end within a byte";
+    if (row % 2 != 0) return ReasonCode::kRaggedBytes;
     // 4-bit constants are written as initializers: Constant takes them only since opset 21.
-    if (document.ir_version < kFirstIrWithFreeInitializers) return "needs IR version 4";
+    if (document.ir_version < kFirstIrWithFreeInitializers)
+      return ReasonCode::kNeedsFreeInitializers;
   }
-  return "";
+  return std::nullopt;
 }
 
 Scheme BlockScheme(DType type, LinearRule rule, const TensorSpec& spec) {
@@ -149,20 +152,21 @@ Status AddGathers(const TensorSpec& spec, Replacement* r) {
 
 }  // namespace
 
-std::string LowmemObstacle(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec) {
+std::optional<Reason> LowmemObstacle(const Rewriter& rewriter, size_t tensor,
+                                     const TensorSpec& spec) {
   const Document& document = rewriter.document();
   const Constant& constant = document.constants[document.constant_of_tensor[tensor]];
-  if (BitsOf(spec.scheme.type) > 8) return "only for 4 and 8 bits";
-  if (constant.data_type != kTypeFloat) return "only for float32 weights";
-  if (constant.is_graph_output) return "the weight is an output too";
-  if (constant.uses.empty()) return "no node uses it";
-  if (constant.dims.size() != 2) return "not a matrix";
+  if (BitsOf(spec.scheme.type) > 8) return ReasonCode::kOnly4Or8Bits;
+  if (constant.data_type != kTypeFloat) return ReasonCode::kOnlyFloat32;
+  if (constant.is_graph_output) return ReasonCode::kIsOutput;
+  if (constant.uses.empty()) return ReasonCode::kNoUser;
+  if (constant.dims.size() != 2) return ReasonCode::kNotAMatrix;
   Form common = Form::kNone;
   for (const Use& use : constant.uses) {
     const Node& node = document.nodes[use.node];
     const Form form = FormOf(node, use);
-    if (form == Form::kNone) return "no packed form for its use in " + node.op_type;
-    if (common != Form::kNone && form != common) return "used in different ways";
+    if (form == Form::kNone) return Reason(ReasonCode::kNoPackedForm, {node.op_type});
+    if (common != Form::kNone && form != common) return ReasonCode::kDifferentUses;
     common = form;
   }
   return ShapeObstacle(common, document, constant, spec);
@@ -180,7 +184,7 @@ StatusOr<Replacement> MakeLowmem(const Rewriter& rewriter, size_t tensor, const 
   replacement.ImportMicrosoft();
   const uint32_t block_size = BlockSizeOf(spec);
   if (spec.scheme.granularity != Granularity::kBlock || spec.scheme.block_size != block_size) {
-    replacement.AddNote("in blocks of " + std::to_string(block_size));
+    replacement.AddReason(Reason(ReasonCode::kInBlocks, {block_size}));
   }
   return replacement;
 }

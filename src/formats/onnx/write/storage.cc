@@ -14,7 +14,8 @@
 
 #include "base/checked.h"
 #include "base/concat.h"
-#include "formats/onnx/write/rewrite.h"
+#include "formats/onnx/read/data_types.h"
+#include "formats/onnx/write/writers.h"
 
 namespace modelshrink::onnx {
 namespace {
@@ -90,10 +91,8 @@ struct AxisView {
 };
 
 AxisView AxisViewOf(const Tensor& tensor, const Shape& dims) {
-  const bool recurrent =
-      tensor.consumer == "LSTM" || tensor.consumer == "GRU" || tensor.consumer == "RNN";
-  if (recurrent && dims.size() == 3 && tensor.axis == 1) {
-    // [directions, gates, inputs]: each direction has scales of its own.
+  if (tensor.is_recurrent_stack) {
+    // Each direction has scales of its own.
     return {{dims[0] * dims[1], dims[2]}, 0, {dims[0], dims[1], 1}};
   }
   Shape scale_dims(dims.size() - tensor.axis, 1);
@@ -195,20 +194,26 @@ Status AddBlockNodes(const TensorSpec& spec, Replacement* r) {
   }
   EndInSourceType(Reshape(value, std::vector<int64_t>(dims.begin(), dims.end()), r), r);
   r->SetDescription(Concat({NameOf(spec.scheme.type), " block ", blocks.size}));
-  if (spec.scheme.granularity != Granularity::kBlock) r->AddNote("4 bits are stored in blocks");
+  if (spec.scheme.granularity != Granularity::kBlock) r->AddReason(ReasonCode::k4BitsInBlocks);
   return {};
 }
 
 }  // namespace
 
-std::string StorageObstacle(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec) {
+std::optional<Reason> NeedsOpset(std::string_view what, int64_t needed, const Document& document) {
+  if (document.opset >= needed) return std::nullopt;
+  return Reason(ReasonCode::kNeedsOpset, {what, needed, document.opset});
+}
+
+std::optional<Reason> StorageObstacle(const Rewriter& rewriter, size_t tensor,
+                                      const TensorSpec& spec) {
   const Document& document = rewriter.document();
   if (IsLinear(spec.scheme.type))
     return NeedsOpset(NameOf(spec.scheme.type), kFirstOpsetForLinear, document);
   if (!IsNarrowFloat(spec.scheme.type))
-    return "weights cannot be " + std::string(NameOf(spec.scheme.type));
+    return Reason(ReasonCode::kNoWeightType, {NameOf(spec.scheme.type)});
   if (spec.scheme.type == rewriter.model().tensors[tensor].scheme.type) {
-    return Concat({"is ", NameOf(spec.scheme.type), " already"});
+    return Reason(ReasonCode::kIsAlready, {NameOf(spec.scheme.type)});
   }
   int64_t needed = kFirstOpsetForCast;
   if (spec.scheme.type == DType::kBFloat16) needed = kFirstOpsetForBFloat16;

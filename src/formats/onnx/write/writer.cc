@@ -8,42 +8,47 @@
 #include "base/concat.h"
 #include "base/flags.h"
 #include "formats/onnx/channels/cut.h"
-#include "formats/onnx/write/rewrite.h"
+#include "formats/onnx/write/replacement.h"
+#include "formats/onnx/write/rewriter.h"
 #include "formats/onnx/write/taps.h"
+#include "formats/onnx/write/writers.h"
 
 namespace modelshrink::onnx {
 namespace {
 
-// Why this tensor cannot be rewritten at all; "" when it can.
-std::string ObstacleOf(const Rewriter& rewriter, size_t index) {
+// Why this tensor cannot be rewritten at all; nullopt when it can.
+std::optional<Reason> ObstacleOf(const Rewriter& rewriter, size_t index) {
   const Document& document = rewriter.document();
   const Tensor& tensor = rewriter.model().tensors[index];
-  if (!tensor.is_weight) return tensor.note.empty() ? "not a weight" : tensor.note;
-  if (tensor.quantized || document.constant_of_tensor[index] == kNone) {
-    return "already quantized: the graph around it stays as it is";
+  if (!tensor.is_weight) {
+    return tensor.reasons.empty() ? ReasonCode::kNotAWeight : tensor.reasons.front();
   }
-  return "";
+  if (tensor.quantized || document.constant_of_tensor[index] == kNone) {
+    return ReasonCode::kQuantizedInGraph;
+  }
+  return std::nullopt;
 }
 
-// The replacement in the asked mode, or in storage mode with a note why.
+// The replacement in the asked mode, or in storage mode with the reason why.
 StatusOr<Replacement> MakeReplacement(const Rewriter& rewriter, size_t tensor, TensorSpec spec) {
   if (IsNarrowFloat(spec.scheme.type)) spec.mode = Mode::kStorage;
   if (spec.mode == Mode::kStorage) return MakeStorage(rewriter, tensor, spec);
   const bool dynamic = spec.mode == Mode::kDynamic;
-  const std::string obstacle =
+  std::optional<Reason> obstacle =
       dynamic ? DynamicObstacle(rewriter, tensor, spec) : LowmemObstacle(rewriter, tensor, spec);
-  if (obstacle.empty()) {
+  if (!obstacle) {
     return dynamic ? MakeDynamic(rewriter, tensor, spec) : MakeLowmem(rewriter, tensor, spec);
   }
   // The block is a property of MatMulNBits; stored bytes do better with one scale a channel.
   if (BitsOf(spec.scheme.type) == 8 && !dynamic) spec.scheme.granularity = Granularity::kAxis;
   ASSIGN_OR_RETURN(Replacement replacement, MakeStorage(rewriter, tensor, spec));
-  replacement.AddNote((dynamic ? "storage, not dynamic: " : "storage, not lowmem: ") + obstacle);
+  replacement.AddReason(
+      Reason(dynamic ? ReasonCode::kNotDynamic : ReasonCode::kNotLowmem, {}, std::move(obstacle)));
   return replacement;
 }
 
-Outcome Kept(const Tensor& tensor, std::string note) {
-  return {StoredAs(tensor), tensor.stored_bytes, std::move(note)};
+Outcome Kept(const Tensor& tensor, Reasons reasons) {
+  return {StoredAs(tensor), tensor.stored_bytes, std::move(reasons)};
 }
 
 // What the tensor's own bytes shrink to. Replaced users and graph inputs are not its own; what they
@@ -52,15 +57,15 @@ Outcome Commit(const Tensor& tensor, Replacement made, Rewriter* rewriter) {
   const uint64_t saved =
       made.old_size_bytes() - std::min(made.old_size_bytes(), made.new_size_bytes());
   const uint64_t output_bytes = tensor.stored_bytes - std::min(saved, tensor.stored_bytes);
-  Outcome outcome{made.description(), output_bytes, made.note()};
-  rewriter->Commit(std::move(made));
+  Outcome outcome{made.description(), output_bytes, made.reasons()};
+  rewriter->Commit(std::move(made).Take());
   return outcome;
 }
 
 // Every mode may fall back to storage, and none works where storage does not.
-std::string ObstacleOf(const Rewriter& rewriter, size_t index, const TensorSpec& spec) {
-  std::string obstacle = ObstacleOf(rewriter, index);
-  if (!obstacle.empty()) return obstacle;
+std::optional<Reason> ObstacleOf(const Rewriter& rewriter, size_t index, const TensorSpec& spec) {
+  std::optional<Reason> obstacle = ObstacleOf(rewriter, index);
+  if (obstacle) return obstacle;
   return spec.sparse_entries ? SparseObstacle(rewriter, index)
                              : StorageObstacle(rewriter, index, spec);
 }
@@ -69,24 +74,22 @@ std::string ObstacleOf(const Rewriter& rewriter, size_t index, const TensorSpec&
 StatusOr<Outcome> WriteTensor(size_t index, const TensorSpec& spec, const Replacement* plain,
                               Rewriter* rewriter) {
   const Tensor& tensor = rewriter->model().tensors[index];
-  std::string obstacle;
   if (spec.keep && !spec.sparse_entries) {
-    obstacle = tensor.is_weight ? "" : tensor.note;
-  } else {
-    obstacle = ObstacleOf(*rewriter, index, spec);
-    if (obstacle.empty()) {
-      auto replacement = spec.sparse_entries ? MakeSparse(*rewriter, index, spec)
-                                             : MakeReplacement(*rewriter, index, spec);
-      if (!replacement.ok()) return std::move(replacement).status().WithTensor(tensor.name);
-      Replacement& made = replacement.value();
-      made.Seal();
-      const uint64_t now = plain == nullptr ? made.old_size_bytes() : plain->new_size_bytes();
-      if (made.new_size_bytes() < now) return Commit(tensor, std::move(made), rewriter);
-      obstacle = Concat({"would not shrink ", plain == nullptr ? "(" : "further (", now, " → ",
-                         made.new_size_bytes(), " bytes)"});
-    }
+    return Kept(tensor, tensor.is_weight ? Reasons() : tensor.reasons);
   }
-  return Kept(tensor, std::move(obstacle));
+  if (std::optional<Reason> obstacle = ObstacleOf(*rewriter, index, spec)) {
+    return Kept(tensor, {*std::move(obstacle)});
+  }
+  auto replacement = spec.sparse_entries ? MakeSparse(*rewriter, index, spec)
+                                         : MakeReplacement(*rewriter, index, spec);
+  if (!replacement.ok()) return std::move(replacement).status().WithTensor(tensor.name);
+  Replacement& made = replacement.value();
+  made.Seal();
+  const uint64_t now = plain == nullptr ? made.old_size_bytes() : plain->new_size_bytes();
+  if (made.new_size_bytes() < now) return Commit(tensor, std::move(made), rewriter);
+  const ReasonCode code =
+      plain == nullptr ? ReasonCode::kWouldNotShrink : ReasonCode::kWouldNotShrinkFurther;
+  return Kept(tensor, {Reason(code, {now, made.new_size_bytes()})});
 }
 
 // The same for a tensor that loses channels.
@@ -99,7 +102,9 @@ StatusOr<Outcome> WriteCutTensor(size_t index, const TensorSpec& spec, Rewriter*
   plain.value().Seal();
   ASSIGN_OR_RETURN(Outcome outcome, WriteTensor(index, spec, &plain.value(), rewriter));
   if (!rewriter->IsReplaced(constant)) {
-    if (tensor.is_weight) plain.value().AddNote(outcome.note);
+    for (const Reason& reason : outcome.reasons) {
+      if (tensor.is_weight) plain.value().AddReason(reason);
+    }
     outcome = Commit(tensor, std::move(plain).value(), rewriter);
   }
   return outcome;
@@ -169,8 +174,7 @@ void NoteMoved(const Document& document, const Flags& is_moved, const std::strin
     const size_t constant = document.constant_of_tensor[i];
     if (constant == kNone || !is_moved[constant]) continue;
     if (document.ExternalFileOf(document.constants[constant]) != nullptr) continue;
-    std::string& note = (*outcomes)[i].note;
-    note += Concat({(note.empty() ? "in \"" : "; in \""), location, "\": too large for one file"});
+    AddReason(Reason(ReasonCode::kMovedOut, {location}), &(*outcomes)[i].reasons);
   }
 }
 
@@ -192,9 +196,7 @@ StatusOr<Layout> WriteOnce(const Document& document, const Model& model,
     const bool is_cut = constant != kNone && rewriter.KeptOf(constant) != nullptr;
     ASSIGN_OR_RETURN(Outcome outcome, is_cut ? WriteCutTensor(i, specs[i], &rewriter)
                                              : WriteTensor(i, specs[i], nullptr, &rewriter));
-    if (cut != nullptr && !cut->notes[i].empty()) {
-      outcome.note += (outcome.note.empty() ? "" : "; ") + cut->notes[i];
-    }
+    if (cut != nullptr) AddReason(cut->keeping[i], &outcome.reasons);
     layout.outcomes.push_back(std::move(outcome));
   }
   const bool is_fixed = document.has_other_external_data && !location.empty();

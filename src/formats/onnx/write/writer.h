@@ -12,7 +12,7 @@ namespace modelshrink::onnx {
 
 // One spec for each tensor of `model`. Everything that is not rewritten is copied byte for byte,
 // unknown fields included. A tensor that would not shrink, or that the asked mode or opset cannot
-// hold, is kept, with the reason in its outcome's note. With options.strip, values get the shortest
+// hold, is kept, with the reason in its outcome. With options.strip, values get the shortest
 // unused names, but for inputs and outputs of the main graph, weights, sparse initializers, and
 // inputs and outputs of subgraphs of operators that are not ONNX's own (onnxruntime's generators
 // know theirs by name). All keep theirs when they occur where the reader does not look

@@ -108,9 +108,9 @@ TEST(GgufTest, WeightsAreMatricesAndStacksOfThem) {
   EXPECT_TRUE(tensors[0].is_weight);
   EXPECT_EQ(tensors[0].shape, (Shape{2, 2, 32}));
   EXPECT_FALSE(tensors[1].is_weight);
-  EXPECT_EQ(tensors[1].note, "neither a matrix nor a stack of them");
+  EXPECT_EQ(tensors[1].note(), "neither a matrix nor a stack of them");
   EXPECT_FALSE(tensors[2].is_weight);
-  EXPECT_EQ(tensors[2].note, "Q4_K can only be copied");
+  EXPECT_EQ(tensors[2].note(), "Q4_K can only be copied");
 }
 
 // The numbers of "general.file_type" in the output; it comes last.
@@ -185,7 +185,7 @@ TEST(GgufTest, OutputMatrixAndOddRowsAreLessNarrow) {
   EXPECT_EQ(layout.value().outcomes[0].to, "Q8_0");
   EXPECT_EQ(layout.value().outcomes[1].to, "Q4_0");
   EXPECT_EQ(layout.value().outcomes[2].to, "float16");
-  EXPECT_NE(layout.value().outcomes[2].note, "");
+  EXPECT_NE(layout.value().outcomes[2].note(), "");
 }
 
 Files Splits() {

@@ -155,7 +155,7 @@ TEST(OnnxExternal, MissingFilesLeaveTheirTensorsAlone) {
   const auto format = ReadFiles(files, "m.onnx");
   ASSERT_TRUE(format.ok()) << format.status().message();
   EXPECT_FALSE(format.value()->model().tensors[0].is_weight);
-  EXPECT_EQ(format.value()->model().tensors[0].note,
+  EXPECT_EQ(format.value()->model().tensors[0].note(),
             "its values are in \"m.data\", which is not there");
   EXPECT_EQ(Shrink(files, SpecOf(DType::kInt8)).value(), files);
 }
@@ -310,7 +310,7 @@ TEST(OnnxExternal, AllValuesLeaveTheMainFileHoweverTheyAreWritten) {
     auto layout = WriteOnnx(onnx.document(), onnx.model(), specs, {}, 10'000);
     ASSERT_TRUE(layout.ok());
     for (const Outcome& outcome : layout.value().outcomes) {
-      EXPECT_NE(outcome.note.find("in \"m.onnx.data\""), std::string::npos) << outcome.note;
+      EXPECT_NE(outcome.note().find("in \"m.onnx.data\""), std::string::npos) << outcome.note();
     }
     const auto small = RunLayout(onnx, std::move(layout).value(), files);
     ASSERT_TRUE(small.ok()) << small.status().message();

@@ -113,7 +113,7 @@ TEST(OnnxReader, KeepsWhatIsNotStoredInOnePiece) {
   const Result loose = Read(ModelOf(MatMul("w") + Initializer(TensorOf("w", {2, 3}, 1, unpacked))));
   ASSERT_TRUE(loose.status.ok()) << loose.status.message();
   EXPECT_FALSE(Only(loose).is_weight);
-  EXPECT_EQ(Only(loose).note, "its values are not stored in one piece");
+  EXPECT_EQ(Only(loose).note(), "its values are not stored in one piece");
   const std::string packed = Bytes(4, std::string(24, '\0'));
   EXPECT_TRUE(
       Only(Read(ModelOf(MatMul("w") + Initializer(TensorOf("w", {2, 3}, 1, packed))))).is_weight);

@@ -102,7 +102,7 @@ TEST(OnnxRecognize, EveryJobIsFoundAsItWasWritten) {
     const Layout again = WriteAll(*after, {.scheme = AxisScheme(DType::kInt8)});
     for (size_t i = 0; i < again.outcomes.size(); ++i) {
       if (!after->model().tensors[i].quantized) continue;
-      EXPECT_EQ(again.outcomes[i].note, "already quantized: the graph around it stays as it is");
+      EXPECT_EQ(again.outcomes[i].note(), "already quantized: the graph around it stays as it is");
     }
   }
 }

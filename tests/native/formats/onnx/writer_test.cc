@@ -75,7 +75,7 @@ TEST(OnnxWriter, KeepingEverythingIsOneCopy) {
   EXPECT_EQ(w.layout.files[0].segments[0].kind, Segment::Kind::kCopy);
   EXPECT_EQ(w.output, file);
   EXPECT_EQ(w.OutcomeOf("w").to, "float32");
-  EXPECT_EQ(w.OutcomeOf("w").note.substr(0, 16), "would not shrink");
+  EXPECT_EQ(w.OutcomeOf("w").note().substr(0, 16), "would not shrink");
 }
 
 TEST(OnnxWriter, NumberOfSpecsMustMatch) {
@@ -112,7 +112,7 @@ TEST(OnnxWriter, PerAxisIsCastAndMul) {
   EXPECT_EQ(w.DimsOf("w_scale"), (Shape{40, 1, 1, 1}));
   EXPECT_EQ(w.layout.jobs[0].scheme.axis, 0u);
   EXPECT_EQ(w.OutcomeOf("w").to, "int8");
-  EXPECT_EQ(w.OutcomeOf("w").note, "");
+  EXPECT_EQ(w.OutcomeOf("w").note(), "");
 }
 
 TEST(OnnxWriter, ScalesOfALaterAxisHaveNoLeadingOnes) {
@@ -181,22 +181,22 @@ TEST(OnnxWriter, FloatsNeedTheirOpset) {
   };
   EXPECT_EQ(outcome(DType::kFloat16, 9).to, "float16");
   EXPECT_EQ(outcome(DType::kBFloat16, 13).to, "bfloat16");
-  EXPECT_EQ(outcome(DType::kBFloat16, 12).note, "bfloat16 needs opset 13, the model has 12");
+  EXPECT_EQ(outcome(DType::kBFloat16, 12).note(), "bfloat16 needs opset 13, the model has 12");
   EXPECT_EQ(outcome(DType::kFloat8E4M3, 19).to, "float8e4m3");
   EXPECT_EQ(outcome(DType::kFloat8E5M2, 18).to, "float32");
-  EXPECT_EQ(outcome(DType::kInt8, 6).note, "int8 needs opset 7, the model has 6");
-  EXPECT_EQ(outcome(DType::kInt32, 13).note, "weights cannot be int32");
+  EXPECT_EQ(outcome(DType::kInt8, 6).note(), "int8 needs opset 7, the model has 6");
+  EXPECT_EQ(outcome(DType::kInt32, 13).note(), "weights cannot be int32");
 }
 
 TEST(OnnxWriter, Float16WeightsStayFloat16InTheGraph) {
   const std::string file =
       ModelFile(NodeField("MatMul", {"x", "w"}, {"y"}) + Initializer("w", {64, 64}, 10));
   EXPECT_EQ(OpsOf(Write(file, kInt8).document()), (Strings{"Cast", "Mul", "Cast", "MatMul"}));
-  EXPECT_EQ(Write(file, {.scheme = {.type = DType::kFloat16}}).OutcomeOf("w").note,
+  EXPECT_EQ(Write(file, {.scheme = {.type = DType::kFloat16}}).OutcomeOf("w").note(),
             "is float16 already");
   const Written dynamic = Write(file, kDynamic);
   EXPECT_EQ(dynamic.OutcomeOf("w").to, "uint8");
-  EXPECT_EQ(dynamic.OutcomeOf("w").note, "storage, not dynamic: only for float32 weights");
+  EXPECT_EQ(dynamic.OutcomeOf("w").note(), "storage, not dynamic: only for float32 weights");
 }
 
 TEST(OnnxWriter, OldInitializersBecomeConstantNodesAndLoseTheirInput) {
@@ -207,7 +207,7 @@ TEST(OnnxWriter, OldInitializersBecomeConstantNodesAndLoseTheirInput) {
   EXPECT_EQ(OpsOf(w.document()), (Strings{"Constant", "Constant", "Cast", "Mul", "MatMul"}));
   ASSERT_EQ(w.document().graphs[0].inputs.size(), 1u);
   EXPECT_EQ(w.document().graphs[0].inputs[0].name, "x");
-  EXPECT_EQ(w.OutcomeOf("w").note, "");
+  EXPECT_EQ(w.OutcomeOf("w").note(), "");
 }
 
 TEST(OnnxWriter, OverridableInputIsNoted) {
@@ -215,7 +215,7 @@ TEST(OnnxWriter, OverridableInputIsNoted) {
                                      Initializer("w", {64, 64}));
   const Written w = Write(file, kInt8);
   EXPECT_EQ(w.document().graphs[0].inputs.size(), 1u);
-  EXPECT_EQ(w.OutcomeOf("w").note, "was an overridable graph input");
+  EXPECT_EQ(w.OutcomeOf("w").note(), "was an overridable graph input");
 }
 
 TEST(OnnxWriter, ConstantNodeIsReplacedInPlace) {
@@ -328,7 +328,7 @@ TEST(OnnxWriter, DynamicFallsBackToStorage) {
   const auto note = [](const std::string& file, const TensorSpec& spec) {
     const Written w = Write(file, spec);
     EXPECT_EQ(w.OutcomeOf("w").to.find('('), std::string::npos);
-    return w.OutcomeOf("w").note;
+    return w.OutcomeOf("w").note();
   };
   const std::string prefix = "storage, not dynamic: ";
   EXPECT_EQ(note(OneOp("MatMul", {64, 64}, 10), kDynamic),
@@ -360,7 +360,7 @@ TEST(OnnxWriter, LowmemMatMulIsTransposedAndImportsItsDomain) {
   EXPECT_TRUE(w.layout.jobs[0].scheme.transposed);
   EXPECT_EQ(w.document().microsoft_opset, 1);
   EXPECT_EQ(w.OutcomeOf("w").to, "4 bit (MatMulNBits)");
-  EXPECT_EQ(w.OutcomeOf("w").note, "");
+  EXPECT_EQ(w.OutcomeOf("w").note(), "");
 }
 
 TEST(OnnxWriter, LowmemImportsItsDomainOnce) {
@@ -377,11 +377,11 @@ TEST(OnnxWriter, LowmemGemmOfWholeBlocks) {
   EXPECT_FALSE(w.layout.jobs[0].scheme.transposed);
   const Written ragged = Write(OneOp("Gemm", {40, 70}, 13, 8, trans_b), kLowmem8);
   EXPECT_EQ(ragged.OutcomeOf("w").to, "uint8");
-  EXPECT_EQ(ragged.OutcomeOf("w").note, "storage, not lowmem: rows are not whole blocks");
+  EXPECT_EQ(ragged.OutcomeOf("w").note(), "storage, not lowmem: rows are not whole blocks");
   TensorSpec asymmetric = kLowmem4;
   asymmetric.scheme.symmetric = false;
   const Written odd = Write(OneOp("Gemm", {40, 96}, 13, 8, trans_b), asymmetric);
-  EXPECT_EQ(odd.OutcomeOf("w").note, "storage, not lowmem: zero points end within a byte");
+  EXPECT_EQ(odd.OutcomeOf("w").note(), "storage, not lowmem: zero points end within a byte");
 }
 
 TEST(OnnxWriter, LowmemGemmAddsItsBias) {
@@ -403,9 +403,9 @@ TEST(OnnxWriter, LowmemGather) {
   EXPECT_EQ(FindConstant(eight.document(), "w_quantized")->data_type, 2);
   const Written odd = Write(file(71, 8), kLowmem4);
   EXPECT_EQ(odd.OutcomeOf("w").to, "int4 block 32");
-  EXPECT_EQ(odd.OutcomeOf("w").note, "storage, not lowmem: rows end within a byte");
+  EXPECT_EQ(odd.OutcomeOf("w").note(), "storage, not lowmem: rows end within a byte");
   const Written old = Write(file(70, 3), kLowmem4);
-  EXPECT_EQ(old.OutcomeOf("w").note, "storage, not lowmem: needs IR version 4");
+  EXPECT_EQ(old.OutcomeOf("w").note(), "storage, not lowmem: needs IR version 4");
 }
 
 TEST(OnnxWriter, GatherWithoutIndicesIsLeftToTheRuntime) {
@@ -417,7 +417,7 @@ TEST(OnnxWriter, GatherWithoutIndicesIsLeftToTheRuntime) {
 TEST(OnnxWriter, LowmemFallsBackToStorageOfTheSameBits) {
   const Written eight = Write(OneOp("Conv", {40, 8, 3, 3}), kLowmem8);
   EXPECT_EQ(eight.OutcomeOf("w").to, "uint8");
-  EXPECT_EQ(eight.OutcomeOf("w").note, "storage, not lowmem: not a matrix");
+  EXPECT_EQ(eight.OutcomeOf("w").note(), "storage, not lowmem: not a matrix");
   EXPECT_EQ(Write(OneOp("Conv", {40, 8, 3, 3}), kLowmem4).OutcomeOf("w").to, "int4 block 32");
 }
 
@@ -426,7 +426,7 @@ TEST(OnnxWriter, LowmemBlocksArePowersOfTwo) {
   spec.scheme.block_size = 48;
   const Written w = Write(OneOp("MatMul", {64, 64}), spec);
   EXPECT_EQ(w.layout.jobs[0].scheme.block_size, 32u);
-  EXPECT_EQ(w.OutcomeOf("w").note, "in blocks of 32");
+  EXPECT_EQ(w.OutcomeOf("w").note(), "in blocks of 32");
 }
 
 TEST(OnnxWriter, OutcomeBytesExplainTheFileSize) {

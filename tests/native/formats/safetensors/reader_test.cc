@@ -76,7 +76,7 @@ TEST(SafetensorsReader, EveryTypeOfTheSpecificationIsKnown) {
     EXPECT_EQ(tensor.parts[0].size, kTypes[i].bits);
     const bool is_weight = tensor.name == "F32" || tensor.name == "F16" || tensor.name == "BF16";
     EXPECT_EQ(tensor.is_weight, is_weight) << tensor.name;
-    EXPECT_EQ(tensor.note, is_weight ? "" : "not float32, float16 or bfloat16");
+    EXPECT_EQ(tensor.note(), is_weight ? "" : "not float32, float16 or bfloat16");
     stored_bytes += tensor.stored_bytes;
   }
   // The rest: length, braces, metadata, padding.
@@ -96,7 +96,7 @@ TEST(SafetensorsReader, TensorsComeInTheOrderOfTheirData) {
   EXPECT_EQ(names, (std::vector<std::string>{"a", "empty", "b", "scalar"}));
   const Tensor& b = format.value()->model().tensors[2];
   EXPECT_EQ(b.parts[0], (ByteRange{8 + header.size() + 3, 2, 0}));
-  EXPECT_EQ(b.note, "not float32, float16 or bfloat16");
+  EXPECT_EQ(b.note(), "not float32, float16 or bfloat16");
   EXPECT_EQ(format.value()->model().tensors[3].shape, Shape{});
 }
 
@@ -117,8 +117,8 @@ TEST(SafetensorsReader, WeightsHaveTwoDimensionsAndElements) {
   const auto& tensors = format.value()->model().tensors;
   EXPECT_TRUE(tensors[0].is_weight);
   EXPECT_EQ(tensors[0].axis, 0u);
-  EXPECT_EQ(tensors[1].note, "rank below 2");
-  EXPECT_EQ(tensors[2].note, "it has no elements");
+  EXPECT_EQ(tensors[1].note(), "rank below 2");
+  EXPECT_EQ(tensors[2].note(), "it has no elements");
 }
 
 TEST(SafetensorsReader, ABrokenLengthIsRefused) {
@@ -346,7 +346,7 @@ TEST(SafetensorsReader, UnlistedTensorsOfAShardAreKept) {
   const Files files = {{kIndex, R"({"weight_map":{"b":"1"}})"}, {"1", kShardA}};
   const auto format = ReadFiles(files, kIndex);
   ASSERT_TRUE(format.ok()) << format.status().message();
-  EXPECT_EQ(format.value()->model().tensors[0].note, "the index does not list it");
+  EXPECT_EQ(format.value()->model().tensors[0].note(), "the index does not list it");
   EXPECT_FALSE(format.value()->model().tensors[0].is_weight);
   // But not when it is not clear which is meant.
   ExpectError({{kIndex, R"({"weight_map":{"b":"1","c":"2"}})"},

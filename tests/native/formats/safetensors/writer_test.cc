@@ -129,7 +129,7 @@ TEST(SafetensorsWriter, FloatsAreWrittenInPlace) {
   const std::string e5m2 = WrittenFile(file, SpecOf(DType::kFloat8E5M2));
   EXPECT_EQ(DataOf(e5m2), Repeated(std::string("\x3C\xC0\x38\0", 4)) + "n");
   // Already so, or wider: nothing changes.
-  EXPECT_EQ(WriteFile(f16, SpecOf(DType::kFloat16)).outcomes[0].note, "already float16");
+  EXPECT_EQ(WriteFile(f16, SpecOf(DType::kFloat16)).outcomes[0].note(), "already float16");
   EXPECT_EQ(WrittenFile(f16, SpecOf(DType::kFloat32)), f16);
 }
 
@@ -207,7 +207,7 @@ TEST(SafetensorsWriter, EveryIntegerTypeIsWrittenAndRestored) {
         SCOPED_TRACE(std::string(NameOf(type)) + it.scale + (symmetric ? "" : " asymmetric"));
         const Written written = WriteFile(plain, SpecOf(type, it.granularity, symmetric));
         ASSERT_EQ(written.outcomes[0].to.substr(0, NameOf(type).size()), NameOf(type))
-            << written.outcomes[0].note;
+            << written.outcomes[0].note();
         const std::string file = written.files.at(kName);
         const std::string header = HeaderOf(file);
         const bool is_4bit = BitsOf(type) == 4;
@@ -266,7 +266,7 @@ TEST(SafetensorsWriter, AQuantizedTensorIsKeptAndQuantizedAgain) {
   const std::string int8 = WrittenFile(kPlain, SpecOf(DType::kInt8, Granularity::kAxis, false));
   TensorSpec keep;
   EXPECT_TRUE(WrittenFile(int8, keep) == int8);
-  EXPECT_EQ(WriteFile(int8, SpecOf(DType::kInt8, Granularity::kAxis, false)).outcomes[2].note,
+  EXPECT_EQ(WriteFile(int8, SpecOf(DType::kInt8, Granularity::kAxis, false)).outcomes[2].note(),
             "already int8");
   const std::string int4 = WrittenFile(int8, SpecOf(DType::kInt4, Granularity::kBlock));
   EXPECT_LT(int4.size(), int8.size());
@@ -288,7 +288,7 @@ TEST(SafetensorsWriter, WhatCannotBeDoneIsKeptWithItsReason) {
     const std::string file = MakeSafetensors(tensors);
     const Written written = WriteFile(file, spec, "w");
     EXPECT_EQ(written.files.at(kName), file);
-    return written.outcomes[index].note;
+    return written.outcomes[index].note();
   };
   const TestTensor w = FloatTensor("w", {64, 64});
   EXPECT_EQ(note({w, {"w.scale", "U8", {1}, "x"}}, SpecOf(DType::kInt8), 0),
@@ -306,7 +306,7 @@ TEST(SafetensorsWriter, WhatIsKeptBesideAChangedTensorHasNoCompanions) {
   const std::string file = MakeSafetensors(
       {FloatTensor("w", {64, 64}), {"half", "F16", {64, 64}, std::string(8192, '\x12')}});
   const Written written = WriteFile(file, SpecOf(DType::kInt16));
-  EXPECT_EQ(written.outcomes[1].note.substr(0, 16), "would not shrink");
+  EXPECT_EQ(written.outcomes[1].note().substr(0, 16), "would not shrink");
   EXPECT_EQ(HeaderOf(written.files.at(kName)).find("half.scale"), std::string::npos);
   EXPECT_EQ(HeaderOf(Restored(written.files.at(kName))), HeaderOf(file));
 }
@@ -343,7 +343,7 @@ void ExpectPlain(const std::string& scheme, const std::string& reason,
   const Tensor& tensor = format.value()->model().tensors[0];
   EXPECT_FALSE(tensor.quantized) << scheme;
   EXPECT_FALSE(tensor.is_weight) << scheme;
-  EXPECT_EQ(tensor.note, "its entry in __metadata__ does not fit: " + reason);
+  EXPECT_EQ(tensor.note(), "its entry in __metadata__ does not fit: " + reason);
   EXPECT_EQ(format.value()->model().tensors.size(), tensors.size());
 }
 

@@ -77,7 +77,7 @@ TEST(TfjsReader, FindsTheConsumersOfAGraph) {
     const auto format = ReadFiles(files, "model.json");
     ASSERT_TRUE(format.ok());
     EXPECT_FALSE(format.value()->model().tensors[0].is_weight) << node;
-    EXPECT_NE(format.value()->model().tensors[0].note, "");
+    EXPECT_NE(format.value()->model().tensors[0].note(), "");
   }
 }
 

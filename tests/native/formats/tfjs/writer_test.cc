@@ -68,8 +68,8 @@ TEST(TfjsWriter, KeepsEverythingByteForByte) {
   // No more than 4 bits: TensorFlow.js has no such type.
   const Written kept = Write(files, SpecOf(DType::kInt4, Granularity::kBlock));
   EXPECT_EQ(kept.files, files);
-  EXPECT_EQ(kept.layout.outcomes[0].note, "TensorFlow.js has no int4");
-  EXPECT_EQ(kept.layout.outcomes[1].note, "neither a matrix nor a kernel");
+  EXPECT_EQ(kept.layout.outcomes[0].note(), "TensorFlow.js has no int4");
+  EXPECT_EQ(kept.layout.outcomes[1].note(), "neither a matrix nor a kernel");
 }
 
 TEST(TfjsWriter, OneScaleATensorIsTheReference) {
@@ -160,13 +160,13 @@ TEST(TfjsWriter, LayersModelsHaveOneScaleATensor) {
   const Written written = Write(files, SpecOf(DType::kInt8));
   const Outcome& outcome = written.layout.outcomes[0];
   EXPECT_EQ(outcome.to, "uint8");
-  EXPECT_EQ(outcome.note,
+  EXPECT_EQ(outcome.note(),
             "uint8: TensorFlow.js has no int8; per tensor: a layers model has no place for more "
             "scales");
   EXPECT_EQ(written.files.at("w.bin").size(), 200u);
   const Written wide = Write(files, SpecOf(DType::kInt16));
   EXPECT_EQ(wide.layout.outcomes[0].to, "uint16");
-  EXPECT_EQ(wide.layout.outcomes[0].note, "uint16: TensorFlow.js has no int16");
+  EXPECT_EQ(wide.layout.outcomes[0].note(), "uint16: TensorFlow.js has no int16");
 }
 
 TEST(TfjsWriter, Float16) {
@@ -180,14 +180,14 @@ TEST(TfjsWriter, Float16) {
   EXPECT_NEAR(ValuesOf(written.files, *format.value(), 0)[1], Kernel(200, 5)[1], 1e-4);
   const Written again = Write(written.files, SpecOf(DType::kFloat16));
   EXPECT_EQ(again.files, written.files);
-  EXPECT_EQ(again.layout.outcomes[0].note, "already stored in 16 bits");
+  EXPECT_EQ(again.layout.outcomes[0].note(), "already stored in 16 bits");
 }
 
 TEST(TfjsWriter, KeepsWhatWouldNotShrink) {
   const Files files = OneGroup(EntryJson("a/kernel", "[2,2]"), FloatBytes({1, 2, 3, 4}));
   const Written written = Write(files, SpecOf(DType::kUint8));
   EXPECT_EQ(written.files, files);
-  EXPECT_NE(written.layout.outcomes[0].note.find("would not shrink"), std::string::npos);
+  EXPECT_NE(written.layout.outcomes[0].note().find("would not shrink"), std::string::npos);
 }
 
 TEST(TfjsWriter, RestoresFloat32) {

@@ -1,0 +1,201 @@
+#include "formats/onnx/write/rewriter.h"
+
+#include <algorithm>
+#include <iterator>
+#include <tuple>
+
+#include "base/sort.h"
+#include "formats/onnx/read/schema.h"
+
+namespace modelshrink::onnx {
+namespace {
+
+// What the edits replace, in file order.
+std::vector<Extent> ReplacedBy(const std::vector<Edit>& edits) {
+  std::vector<Extent> replaced;
+  for (const Edit& edit : edits) {
+    if (edit.range.size() > 0) replaced.push_back(edit.range);
+  }
+  HeapSort(replaced, [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
+  return replaced;
+}
+
+// Whether one of `extents`, in file order and apart from each other, contains `field`.
+bool IsWithin(const Extent& field, const std::vector<Extent>& extents) {
+  const auto next =
+      std::upper_bound(extents.begin(), extents.end(), field.begin,
+                       [](uint64_t begin, const Extent& extent) { return begin < extent.begin; });
+  return next != extents.begin() && field.end <= std::prev(next)->end;
+}
+
+}  // namespace
+
+Fragment Rewriter::FieldsOf(std::vector<NodeSpec> nodes) const {
+  Fragment out;
+  for (NodeSpec& node : nodes) {
+    if (short_names_) {
+      node.name.clear();
+      for (std::string& input : node.inputs) input = short_names_->Of(input);
+      for (std::string& output : node.outputs) output = short_names_->Of(output);
+    }
+    out.AppendMessageField(kGraphNode, NodeProto(node));
+  }
+  return out;
+}
+
+Fragment Rewriter::NodeOf(const ActivationQuantizer& quantizer) const {
+  return FieldsOf({{.op_type = "DynamicQuantizeLinear",
+                    .inputs = {quantizer.input},
+                    .outputs = {quantizer.codes, quantizer.scale, quantizer.zero_point}}});
+}
+
+bool Rewriter::IsExternal(const Constant& constant, uint64_t size_bytes) const {
+  if (external_.location.empty() || size_bytes < kMinExternalBytes) return false;
+  return external_.all || document_.ExternalFileOf(constant) != nullptr;
+}
+
+void Rewriter::Commit(Changes changes) {
+  external_values_.Append(changes.external_values);
+  const size_t constant = document_.constant_of_tensor[changes.tensor];
+  is_replaced_[constant] = true;
+  is_moved_[constant] = changes.external_values.size_bytes() > 0;
+  next_short_name_ = changes.next_short_name;
+  names_.merge(changes.names);
+  for (const auto& [base, next] : changes.next_suffix) next_suffix_[base] = next;
+  shared_.merge(changes.shared);
+  for (const auto& [key, quantizer] : changes.quantizers) Merge(quantizer, document_, &quantizers_);
+  for (Edit& edit : changes.edits) edits_.push_back(std::move(edit));
+  jobs_.push_back(std::move(changes.job));
+  imports_microsoft_ |= changes.needs_microsoft;
+}
+
+void Rewriter::AddStripEdits(std::vector<Edit>* edits) const {
+  const std::vector<Extent> replaced = ReplacedBy(*edits);
+  for (const StripField& strip : document_.strip_fields) {
+    const bool is_text = strip.name == kNoName;
+    if (!is_text && !short_names_->IsRenamed(strip.name)) continue;
+    if (IsWithin(strip.field, replaced)) continue;
+    Edit edit{strip.message, strip.field, {}};
+    if (!is_text) {
+      edit.replacement.AppendBytesField(strip.field_number, short_names_->NewName(strip.name));
+    }
+    edits->push_back(std::move(edit));
+  }
+}
+
+std::vector<Rewriter::Move> Rewriter::MovesOfKept() const {
+  std::vector<Move> moves;
+  for (const Movable& movable : document_.movables) {
+    const Constant& constant = document_.constants[movable.constant];
+    const ExternalFile* file = document_.ExternalFileOf(constant);
+    const bool is_moved =
+        file == nullptr ? IsExternal(constant, constant.data.size) : !file->is_missing;
+    if (!is_moved || is_replaced_[movable.constant]) continue;
+    moves.push_back({file == nullptr ? constant.data : movable.values, &movable});
+  }
+  HeapSort(moves, [](const Move& a, const Move& b) {
+    return std::tie(a.values.file, a.values.offset, a.movable) <
+           std::tie(b.values.file, b.values.offset, b.movable);
+  });
+  return moves;
+}
+
+void Rewriter::MoveTo(const ExternalPlace& place, const Movable& movable) {
+  is_moved_[movable.constant] = true;
+  edits_.push_back({movable.message, Before(movable.fields.front()), ExternalFields(place)});
+  for (const Extent& field : movable.fields) edits_.push_back({movable.message, field, {}});
+}
+
+void Rewriter::MoveKeptConstants() {
+  if (external_.location.empty()) return;
+  const std::vector<Move> moves = MovesOfKept();
+  for (size_t first = 0, next = 0; first < moves.size(); first = next) {
+    // Values that overlap, as those of tied weights do, move as one.
+    const ByteRange& begin = moves[first].values;
+    uint64_t end = begin.offset + begin.size;
+    for (next = first + 1; next < moves.size(); ++next) {
+      const ByteRange& values = moves[next].values;
+      if (values.file != begin.file || values.offset >= end) break;
+      end = std::max(end, values.offset + values.size);
+    }
+    Fragment region;
+    region.AppendCopy({begin.offset, end}, begin.file);
+    const ExternalPlace place = AppendExternal(external_.location, 0, region, &external_values_);
+    for (size_t i = first; i < next; ++i) {
+      const ByteRange& values = moves[i].values;
+      MoveTo({place.location, place.offset + values.offset - begin.offset, values.size},
+             *moves[i].movable);
+    }
+  }
+}
+
+void Rewriter::AddCutEdits(std::vector<Edit>* edits) const {
+  if (cut_ == nullptr) return;
+  const std::vector<Extent> replaced = ReplacedBy(*edits);
+  const auto add = [&](size_t graph, const Extent& field, Fragment fragment) {
+    edits->push_back({document_.graphs[graph].message, field, std::move(fragment)});
+  };
+  for (const size_t c : cut_->shapes) {
+    const Constant& constant = document_.constants[c];
+    const std::string& name = NewNameOf(constant.name);
+    const Fragment raw = LiteralOf(constant.value);
+    const bool is_initializer = constant.node == kNone;
+    const Fragment tensor =
+        TensorProto(is_initializer ? name : "", constant.data_type, constant.dims, raw);
+    add(constant.graph, constant.field,
+        is_initializer ? FieldOf(kGraphInitializer, tensor)
+                       : FieldOf(kGraphNode, ConstantNodeProto(name, tensor)));
+  }
+  for (const size_t n : cut_->nodes) {
+    const Node& node = document_.nodes[n];
+    if (IsWithin(node.field, replaced)) continue;
+    NodeSpec spec = {.op_type = node.op_type,
+                     .inputs = node.inputs,
+                     .outputs = node.outputs,
+                     .domain = node.domain,
+                     .name = node.name};
+    for (const Attribute& attribute : node.attributes) {
+      spec.attributes.push_back(CopyOfAttribute(attribute));
+    }
+    add(node.graph, node.field, FieldsOf({std::move(spec)}));
+  }
+  for (const size_t i : cut_->value_infos) {
+    const ValueInfo& info = document_.value_infos[i];
+    add(info.graph, info.field,
+        FieldOf(kGraphValueInfo, ValueInfoProto(NewNameOf(info.name), info)));
+  }
+}
+
+void Rewriter::Add(std::vector<Edit> edits) {
+  for (Edit& edit : edits) edits_.push_back(std::move(edit));
+}
+
+Rewriter::Output Rewriter::Finish() && {
+  MoveKeptConstants();
+  std::vector<Edit> edits;
+  if (!shared_.empty()) {
+    // First of all, since anything may use them.
+    const Graph& main = document_.graphs[0];
+    Edit edit{main.message, Before(document_.nodes[main.nodes[0]].field), {}};
+    for (const auto& [constant, name] : shared_) {
+      edit.replacement.Append(FieldOfConstant(name, constant));
+    }
+    edits.push_back(std::move(edit));
+  }
+  for (Edit& edit : edits_) edits.push_back(std::move(edit));
+  // Last among what is inserted at one place: the activation may be a dequantized weight.
+  for (const auto& [key, quantizer] : quantizers_) {
+    edits.push_back({document_.graphs[quantizer.graph].message,
+                     Before(document_.nodes[quantizer.first_user].field), NodeOf(quantizer)});
+  }
+  if (imports_microsoft_ && document_.microsoft_opset == 0) {
+    edits.push_back(
+        {0, Before(document_.messages[document_.graphs[0].message].field), MicrosoftImport()});
+  }
+  AddCutEdits(&edits);
+  if (short_names_) AddStripEdits(&edits);
+  return {ApplyEdits(document_, std::move(edits)), std::move(external_values_), std::move(jobs_),
+          std::move(is_moved_)};
+}
+
+}  // namespace modelshrink::onnx

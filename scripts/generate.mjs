@@ -6,7 +6,7 @@ import { format, resolveConfig } from "prettier";
 import { coreStructs } from "./core-structs.mjs";
 import { numberTypes } from "./number-types.mjs";
 import { optionTables, sentencesOf } from "./option-tables.mjs";
-import { reasonTable } from "./reason-table.mjs";
+import { reasonTable } from "../tests/support/reason-table.mjs";
 import { root } from "../tests/support/run.mjs";
 
 async function optionTexts() {

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { plan } from "modelshrink";
 import { explain } from "../../dist/recipe/reasons.js";
-import { reasonRows } from "../../scripts/reason-table.mjs";
-import { safetensorsFile } from "../support/safetensors.mjs";
+import { modelPaths } from "../support/models.mjs";
+import { reasonRows } from "../support/reason-table.mjs";
 
 const rows = new Map((await reasonRows()).map((row) => [row.code, row]));
 
@@ -29,4 +29,16 @@ test("a reason of the recipe becomes the note", () => {
     note: "its inputs were not seen, so pruned by n:m",
     reasons: [reason],
   });
+});
+
+test("the note of a planned tensor is the sentences of its reasons", async () => {
+  const codes = new Set();
+  for (const recipe of ["int8", "q4", "bf16", { prune: { method: "structured", sparsity: 0.3 } }]) {
+    const { tensors } = await plan(modelPaths.recognition, recipe);
+    for (const { note, reasons } of tensors) {
+      assert.equal(note, reasons?.map(sentenceOf).join("; "));
+      for (const { code } of reasons ?? []) codes.add(code);
+    }
+  }
+  for (const code of ["tooFewElements", "needsOpset"]) assert.ok(codes.has(code), code);
 });

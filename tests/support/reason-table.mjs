@@ -1,7 +1,7 @@
 // The codes of src/formats/reasons.def for TypeScript, and the sentences of those that the recipe gives.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { root } from "../tests/support/run.mjs";
+import { root } from "./run.mjs";
 
 const literal = String.raw`"(?:[^"\\]|\\.)*"`;
 const row = new RegExp(

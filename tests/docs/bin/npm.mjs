@@ -8,7 +8,10 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const { scripts, devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-const realPath = process.env.PATH.split(":").slice(1).join(":");
+// A shell's start-up file may have put other folders before this one.
+const realPath = process.env.PATH.split(":")
+  .filter((it) => it !== import.meta.dirname)
+  .join(":");
 const npm = (args, cwd) =>
   execFileSync("npm", args, { cwd, stdio: "inherit", env: { ...process.env, PATH: realPath } });
 

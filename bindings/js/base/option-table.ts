@@ -20,6 +20,7 @@ export interface Option<Given, Checked, Default> {
 }
 
 type AnyOption = Option<unknown, unknown, unknown>;
+/** The options of one function or recipe, by their keys. */
 export type OptionTable = Readonly<Record<string, AnyOption>>;
 
 /** The option object that users write for a table. */

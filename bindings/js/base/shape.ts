@@ -2,10 +2,16 @@
 import { ArgumentError } from "./errors.js";
 import { checkInteger, show } from "./options.js";
 
+/** The largest size of a dimension: the core counts in 32 bits. */
 export const maxDimension = 2 ** 32 - 1;
 
+/** Gives the number of elements of an array of this shape. */
 export const elementsOf = (shape: readonly number[]) => shape.reduce((all, size) => all * size, 1);
 
+/**
+ * Gives a user's shape when it is a list of sizes, of `count` elements together where that is given; throws an
+ * ArgumentError otherwise.
+ */
 export function checkShape(value: unknown, count?: number): number[] {
   if (!Array.isArray(value))
     throw new ArgumentError(`shape is ${show(value)}; it must be an array.`);

@@ -5,6 +5,7 @@ import type { FileSetSink, FinishedUnits, Piece, RunIdentity } from "./sink.js";
 
 const nothing: FinishedUnits = new Map();
 
+/** Keeps the output in memory, and gives it as Blobs when all is written. Throws an OutOfMemoryError when it is too large. */
 export class MemorySink implements FileSetSink {
   #files: { name: string; bytes: Uint8Array<ArrayBuffer> }[] = [];
 

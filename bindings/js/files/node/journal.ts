@@ -108,6 +108,7 @@ async function linesOf(lines: readonly Line[], has: Options["has"]): Promise<Lin
   return kept;
 }
 
+/** The record of a run beside its output, a line for each unit that is written. */
 export class Journal {
   readonly #path: string;
   readonly #handle: FileHandle;

@@ -75,6 +75,7 @@ export async function takeLock(path: string): Promise<string> {
   }
 }
 
+/** Removes a lock by the path that takeLock() gave. */
 export async function releaseLock(lock: string): Promise<void> {
   await rm(lock, { force: true });
 }

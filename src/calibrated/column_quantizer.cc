@@ -44,6 +44,7 @@ StatusOr<ColumnQuantizer> ColumnQuantizer::Create(const LayerShape& shape, const
   ASSIGN_OR_RETURN(
       quantizer.params_,
       Buffer<LinearParams>::Allocate(sizes[static_cast<size_t>(Part::kScales)] / sizeof(float)));
+  ASSIGN_OR_RETURN(quantizer.row_params_, Buffer<LinearParams>::Allocate(quantizer.row_blocks_));
   ASSIGN_OR_RETURN(quantizer.finder_,
                    create_finder(scheme, is_flat ? quantizer.params_.size() : shape.rows));
   ASSIGN_OR_RETURN(quantizer.scales_, Buffer<float>::Allocate(shape.rows));
@@ -63,7 +64,7 @@ Status ColumnQuantizer::FindFlat(std::span<const float> weights) {
       }
     }
   } while (finder_->NextPass());
-  for (size_t g = 0; g < params_.size(); ++g) params_[g] = finder_->ParamsOf(g);
+  finder_->Find(params_.span());
   return {};
 }
 
@@ -83,8 +84,9 @@ Status ColumnQuantizer::FindAt(std::span<const float> weights, size_t column) {
       return UnsupportedError("error feedback left the range of float32: use more damping");
     }
   } while (finder_->NextPass());
+  finder_->Find(row_params_.span());
   for (size_t i = 0; i < row_blocks_; ++i) {
-    params_[GroupOf(i * group_rows_, column)] = finder_->ParamsOf(i);
+    params_[GroupOf(i * group_rows_, column)] = row_params_[i];
   }
   return {};
 }

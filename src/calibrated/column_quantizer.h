@@ -59,6 +59,7 @@ class ColumnQuantizer {
   size_t flat_block_ = 0;
   Buffer<LinearParams> params_;
   std::unique_ptr<ParamFinder> finder_;
+  Buffer<LinearParams> row_params_;  // of the groups that start at one input
   // Of one input, a row each.
   Buffer<float> scales_, reciprocals_;
   Buffer<int32_t> zero_points_;

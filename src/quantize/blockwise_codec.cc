@@ -56,6 +56,7 @@ class TransposedEncoder final : public LinearEncoder {
     if (RowsOfSlice() < block_rows) {
       ASSIGN_OR_RETURN(collected_, Buffer<float>::Allocate(group_ * block_rows));
     }
+    ASSIGN_OR_RETURN(tile_params_, Buffer<LinearParams>::Allocate(tile_));
     ASSIGN_OR_RETURN(tile_scales_, Buffer<float>::Allocate(tile_));
     ASSIGN_OR_RETURN(tile_reciprocals_, Buffer<float>::Allocate(tile_));
     ASSIGN_OR_RETURN(tile_zero_points_, Buffer<int32_t>::Allocate(tile_));
@@ -140,12 +141,14 @@ class TransposedEncoder final : public LinearEncoder {
 
   void QuantizeTile(const float* rows, size_t stride, size_t num_rows, size_t width,
                     uint64_t column, uint64_t block) {
-    finder_->Begin(width);
+    finder_->BeginRows(width, 1, width);
     do {
       finder_->AddRows({rows}, num_rows, stride, width);
     } while (NextPass());
+    FindParams(column * geometry_.blocks + block, geometry_.blocks,
+               tile_params_.span().first(width));
     for (size_t c = 0; c < width; ++c) {
-      const LinearParams params = ParamsOfGroup((column + c) * geometry_.blocks + block, c);
+      const LinearParams& params = tile_params_[c];
       tile_scales_[c] = params.scale;
       tile_reciprocals_[c] = params.reciprocal;
       tile_zero_points_[c] = params.zero_point;
@@ -238,6 +241,7 @@ class TransposedEncoder final : public LinearEncoder {
   Buffer<uint8_t> codes_, zero_points_;
   Buffer<float> scales_;
   Buffer<float> collected_;  // the block's rows, if a slice holds fewer
+  Buffer<LinearParams> tile_params_;
   Buffer<float> tile_scales_, tile_reciprocals_;
   Buffer<int32_t> tile_zero_points_;
   Buffer<uint8_t> tile_codes_, tile_packed_;

@@ -69,7 +69,7 @@ class ChannelEncoder final : public LinearEncoder {
       }
       position_ = 0;
       if (NextPass()) return Status();
-      FindParams();
+      FindAllParams();
       has_params_ = true;
       if (values.size() != geometry_.num_elements) return Status();
     }
@@ -119,8 +119,8 @@ class ChannelEncoder final : public LinearEncoder {
     }
   }
 
-  void FindParams() {
-    for (size_t c = 0; c < params_.size(); ++c) params_[c] = ParamsOfGroup(c, c);
+  void FindAllParams() {
+    FindParams(0, 1, params_.span());
     if (!has_columns_) return;
     const size_t width = static_cast<size_t>(width_);
     const size_t period = static_cast<size_t>(geometry_.Period());

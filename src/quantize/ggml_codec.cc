@@ -23,8 +23,9 @@ class GgmlEncoder final : public OnePassEncoder {
   Status EncodeChunk(std::span<const float> slice, size_t first, std::span<const float> values,
                      uint8_t* blocks) override {
     if (FirstNonFinite(values.data(), values.size()) != values.size()) return NonFiniteError(slice);
+    float decoded[kChunkElements];
     const size_t num_blocks = values.size() / BlockOf(scheme_.type).elements;
-    if (!EncodeGgmlBlocks(scheme_.type, values.data(), num_blocks, blocks, decoded())) {
+    if (!EncodeGgmlBlocks(scheme_.type, values.data(), num_blocks, blocks, decoded)) {
       const auto largest = std::max_element(values.begin(), values.end(), [](float a, float b) {
         return std::fabs(a) < std::fabs(b);
       });
@@ -33,7 +34,7 @@ class GgmlEncoder final : public OnePassEncoder {
       return ArgumentError(Concat({"element ", index, " is too large for ", NameOf(scheme_.type),
                                    ", whose scales are float16"}));
     }
-    if (options_.error_stats) AddErrors(values.data(), decoded(), values.size());
+    if (options_.error_stats) AddErrors(values.data(), decoded, values.size());
     return {};
   }
 };

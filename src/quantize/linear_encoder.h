@@ -25,10 +25,13 @@ class LinearEncoder : public SliceEncoder {
   // Ends the finder's pass over the values. True: the finder has to get them once more.
   bool NextPass() { return options_.params.empty() && finder_->NextPass(); }
 
-  // Of a group of the tensor, numbered as its scale in Part::kScales, which is `in_finder` there.
-  LinearParams ParamsOfGroup(uint64_t group, size_t in_finder) const {
-    return options_.params.empty() ? finder_->ParamsOf(in_finder)
-                                   : options_.params[static_cast<size_t>(group)];
+  // The parameters of the finder's groups. Group i is number `first + i * step` of the tensor, as
+  // scales are in Part::kScales.
+  void FindParams(uint64_t first, uint64_t step, std::span<LinearParams> params) const {
+    if (options_.params.empty()) return finder_->Find(params);
+    for (size_t i = 0; i < params.size(); ++i) {
+      params[i] = options_.params[static_cast<size_t>(first + i * step)];
+    }
   }
 
   const LinearRounding rounding_;

@@ -82,8 +82,9 @@ class NarrowFloatEncoder final : public OnePassEncoder {
     AddOverflows(CountFiniteFrom(values, OverflowBitsOf(scheme_.type)));
     EncodeValues(scheme_.type, values, codes);
     if (!options_.error_stats) return {};
-    DecodeCodes(scheme_.type, codes, {decoded(), values.size()});
-    AddErrors(values.data(), decoded(), values.size());
+    float decoded[kChunkElements];
+    DecodeCodes(scheme_.type, codes, {decoded, values.size()});
+    AddErrors(values.data(), decoded, values.size());
     return {};
   }
 };

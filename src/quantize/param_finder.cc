@@ -17,33 +17,35 @@ class RangeFinder final : public ParamFinder {
   explicit RangeFinder(const Scheme& scheme) : scheme_(scheme) {}
 
   Status Init(uint64_t max_columns) {
+    ASSIGN_OR_RETURN(ranges_, Buffer<BitRange>::Allocate(max_columns));
     ASSIGN_OR_RETURN(max_signed_, Buffer<uint32_t>::Allocate(max_columns));
     ASSIGN_OR_RETURN(max_unsigned_, Buffer<uint32_t>::Allocate(max_columns));
     return {};
+  }
+
+  void Begin(size_t num_groups) override {
+    num_columns_ = 0;
+    all_ = {};
+    std::fill_n(ranges_.data(), num_groups, BitRange());
+  }
+
+  void AddRuns(const WeightedValues& values, size_t num_runs, size_t run_length) override {
+    RangesOfRuns(values.values, num_runs, run_length, ranges_.data());
+    for (size_t i = 0; i < num_runs; ++i) all_.Include(ranges_[i]);
+  }
+
+  void AddTo(size_t group, const WeightedValues& values, size_t num_values) override {
+    ranges_[group].Include(RangeOf(values.values, num_values));
+    all_.Include(ranges_[group]);
   }
 
   void BeginRows(size_t num_groups, size_t inner, size_t num_columns) override {
     inner_ = inner;
     period_ = num_groups * inner;
     num_columns_ = num_columns;
+    all_ = {};
     std::fill_n(max_signed_.data(), num_columns, 0u);
     std::fill_n(max_unsigned_.data(), num_columns, 0u);
-  }
-
-  void AddRuns(const WeightedValues& values, size_t num_runs, size_t run_length) override {
-    constexpr size_t kRuns = 64;
-    BitRange ranges[kRuns];
-    for (size_t first = 0; first < num_runs; first += kRuns) {
-      const size_t count = std::min(kRuns, num_runs - first);
-      RangesOfRuns(values.values + first * run_length, count, run_length, ranges);
-      for (size_t i = 0; i < count; ++i) Set(first + i, ranges[i]);
-    }
-  }
-
-  void AddTo(size_t group, const WeightedValues& values, size_t num_values) override {
-    BitRange range = RangeOf(values.values, num_values);
-    range.Include(ColumnRange(group));
-    Set(group, range);
   }
 
   void AddRows(const WeightedValues& values, size_t num_rows, size_t stride,
@@ -53,32 +55,38 @@ class RangeFinder final : public ParamFinder {
   }
 
   bool IsFinite() const override {
-    BitRange all;
+    BitRange all = all_;
     for (size_t c = 0; c < num_columns_; ++c) all.Include(ColumnRange(c));
     return all.IsFinite();
   }
 
   bool NextPass() override { return false; }
 
-  LinearParams ParamsOf(size_t group) const override {
+  void Find(std::span<LinearParams> params) const override {
+    for (size_t i = 0; i < params.size(); ++i) {
+      params[i] = ParamsOf(scheme_, num_columns_ == 0 ? ranges_[i] : RangeOfColumns(i));
+    }
+  }
+
+ private:
+  BitRange ColumnRange(size_t column) const { return {max_signed_[column], max_unsigned_[column]}; }
+
+  BitRange RangeOfColumns(size_t group) const {
     BitRange range;
     for (size_t first = group * inner_; first < num_columns_; first += period_) {
       const size_t end = std::min(num_columns_, first + inner_);
       for (size_t c = first; c < end; ++c) range.Include(ColumnRange(c));
     }
-    return modelshrink::ParamsOf(scheme_, range);
-  }
-
- private:
-  BitRange ColumnRange(size_t column) const { return {max_signed_[column], max_unsigned_[column]}; }
-  void Set(size_t column, const BitRange& range) {
-    max_signed_[column] = range.max_signed;
-    max_unsigned_[column] = range.max_unsigned;
+    return range;
   }
 
   const Scheme scheme_;
-  size_t inner_ = 1, period_ = 1, num_columns_ = 0;
-  // Of each column, the members of a BitRange.
+  BitRange all_;             // of all groups after Begin()
+  Buffer<BitRange> ranges_;  // of each group after Begin()
+  // After BeginRows(), else 0.
+  size_t num_columns_ = 0;
+  size_t inner_ = 1, period_ = 1;
+  // The members of each column's BitRange.
   Buffer<uint32_t> max_signed_, max_unsigned_;
 };
 

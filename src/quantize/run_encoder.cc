@@ -87,7 +87,7 @@ class RunEncoder final : public LinearEncoder {
     }
     in_run_ = position_;
     if (NextPass()) return Status();
-    params_[0] = ParamsOfGroup(geometry_.RunOf(position_), 0);
+    FindParams(geometry_.RunOf(position_), 1, params_.span().first(1));
     AppendParams(1);
     visit_ = Visit::kQuantize;
     return Status();
@@ -106,8 +106,7 @@ class RunEncoder final : public LinearEncoder {
         finder_->AddRuns({rest.data()}, num_runs, length);
         if (!finder_->IsFinite()) return NonFiniteError(values);
       } while (NextPass());
-      const uint64_t first = geometry_.RunOf(at);
-      for (size_t i = 0; i < num_runs; ++i) params_[i] = ParamsOfGroup(first + i, i);
+      FindParams(geometry_.RunOf(at), 1, params_.span().first(num_runs));
       AppendParams(num_runs);
       if (length > kChunkElements) {
         QuantizeOneRun(rest.first(length), params_[0]);

@@ -20,11 +20,13 @@ class ThreePasses final : public ParamFinder {
  public:
   explicit ThreePasses(std::unique_ptr<ParamFinder> finder) : finder_(std::move(finder)) {}
 
+  void Begin(size_t num_groups) override {
+    finder_->Begin(num_groups);
+    Reset();
+  }
   void BeginRows(size_t num_groups, size_t inner, size_t num_columns) override {
     finder_->BeginRows(num_groups, inner, num_columns);
-    pass_ = 0;
-    count_ = 0;
-    sum_ = 0;
+    Reset();
   }
   void AddRuns(const WeightedValues& values, size_t num_runs, size_t run_length) override {
     Count(values.values, num_runs * run_length);
@@ -51,12 +53,17 @@ class ThreePasses final : public ParamFinder {
     sum_ = 0;
     return ++pass_ < 3;
   }
-  LinearParams ParamsOf(size_t group) const override {
+  void Find(std::span<LinearParams> params) const override {
     EXPECT_EQ(pass_, 3);
-    return finder_->ParamsOf(group);
+    finder_->Find(params);
   }
 
  private:
+  void Reset() {
+    pass_ = 0;
+    count_ = 0;
+    sum_ = 0;
+  }
   void Count(const float* values, size_t num_values) {
     count_ += num_values;
     for (size_t i = 0; i < num_values; ++i) sum_ += static_cast<double>(values[i]);

@@ -34,32 +34,40 @@ function fail(message) {
  * for that file.
  */
 function withoutDefaultBinary(glue) {
-  const url = /new URL\((["'])modelshrink\.wasm\1, ?import\.meta\.url\)\.(toString\(\)|href)/g;
-  const changed = glue.replace(url, '"modelshrink.wasm"');
-  if (/new URL\(["']modelshrink\.wasm/.test(changed)) {
+  const url = /new URL\((["'])(\w+\.wasm)\1, ?import\.meta\.url\)\.(toString\(\)|href)/g;
+  const changed = glue.replace(url, '"$2"');
+  if (/new URL\(["']\w+\.wasm/.test(changed)) {
     fail("Emscripten's glue names its binary in a way that build.mjs does not know.");
   }
   return Buffer.from(changed);
 }
 
+/** The modules that CMake makes, and the names of their binaries. */
+const modules = {
+  modelshrink: (variant) => `${variant}.wasm`,
+  arrays: (variant) => `arrays-${variant}.wasm`,
+};
+
 const presetOf = (variant) => `wasm-${variant}${options.package ? "-package" : ""}`;
 for (const variant of variants) {
   console.log(`WebAssembly, ${variant} (the first build takes a minute)`);
-  await buildPresetOrExit(presetOf(variant), { targets: ["modelshrink"] });
-}
-const glues = await Promise.all(
-  variants.map((it) => readFile(join(buildFolder(presetOf(it)), "modelshrink.mjs"), "utf8")),
-);
-if (glues.some((glue) => glue !== glues[0])) {
-  fail("The SIMD and the baseline build need different glue; dist/ ships one for both.");
+  await buildPresetOrExit(presetOf(variant), { targets: Object.keys(modules) });
 }
 await mkdir(join(dist, "wasm"), { recursive: true });
 await mkdir(join(dist, "core"), { recursive: true });
-await install(withoutDefaultBinary(glues[0]), "core/modelshrink.mjs");
-const names = variants.map((it) => `${it}.wasm`);
-for (const [i, variant] of variants.entries()) {
-  const binary = await readFile(join(buildFolder(presetOf(variant)), "modelshrink.wasm"));
-  await install(binary, `wasm/${names[i]}`);
+const names = [];
+for (const [module, nameOf] of Object.entries(modules)) {
+  const built = (variant, ending) =>
+    readFile(join(buildFolder(presetOf(variant)), `${module}.${ending}`));
+  const glues = await Promise.all(variants.map(async (it) => String(await built(it, "mjs"))));
+  if (glues.some((glue) => glue !== glues[0])) {
+    fail("The SIMD and the baseline build need different glue; dist/ ships one for both.");
+  }
+  await install(withoutDefaultBinary(glues[0]), `core/${module}.mjs`);
+  for (const variant of variants) {
+    names.push(nameOf(variant));
+    await install(await built(variant, "wasm"), `wasm/${nameOf(variant)}`);
+  }
 }
 // A binary of an earlier build does not fit this build's glue.
 for (const name of await readdir(join(dist, "wasm"))) {

@@ -4,7 +4,8 @@
  * themselves.
  */
 export type { RandomAccess } from "./files/raw.js";
-export { init, type InitInfo, type InitOptions } from "./core/load.js";
+export type { InitInfo, InitOptions } from "./core/load.js";
+export { init } from "./core/whole.js";
 export { dequantize, quantize, type ErrorStats, type QuantizeOptions } from "./arrays/quantize.js";
 export type { Floats } from "./arrays/floats.js";
 export type { NonFinite, QuantizedTensor } from "./arrays/tensor.js";

@@ -3,6 +3,7 @@ import { poolPort } from "#port";
 import { version } from "./base/version.js";
 import { ModelShrinkError } from "./base/errors.js";
 import { loadCompiled, unwrap } from "./core/load.js";
+import { wholeCore } from "./core/whole.js";
 import type { CoreRange } from "./core/types.js";
 import { rangesAheadOf } from "./files/ranges.js";
 import type { Piece } from "./files/sink.js";
@@ -58,7 +59,7 @@ function moments({ file, size }: CoreRange): Promise<Uint8Array> {
 }
 
 async function work({ module, files, order }: Extract<ToWorker, { kind: "start" }>): Promise<void> {
-  const core = await loadCompiled(module);
+  const core = await loadCompiled(wholeCore, module);
   const proxies = files.map(proxyOf);
   const source = {
     main: proxies[0]!,

@@ -1,7 +1,7 @@
 #include "to_js.h"
 
 #include "array_fields.h"
-#include "formats/json/json.h"
+#include "base/quoted.h"
 
 namespace modelshrink::wasm {
 
@@ -26,9 +26,7 @@ void JsonWriter::AddKey(const char* name) {
   text_ += "\":";
 }
 
-void JsonWriter::WriteText(std::string_view value) {
-  modelshrink::json::AppendQuoted(value, &text_);
-}
+void JsonWriter::WriteText(std::string_view value) { AppendQuoted(value, &text_); }
 
 void JsonWriter::WriteWord(std::span<const Word> words, uint8_t value) {
   for (const Word& word : words) {

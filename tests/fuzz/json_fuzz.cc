@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/quoted.h"
 #include "formats/json/json.h"
 
 namespace modelshrink::json {

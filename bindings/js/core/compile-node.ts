@@ -12,12 +12,8 @@ export async function compileUrl(url: URL): Promise<WebAssembly.Module> {
   return WebAssembly.compile(await response.arrayBuffer());
 }
 
-/** Reads and compiles the default binary, which lies in the package. */
-export async function compileDefault(simd: boolean): Promise<WebAssembly.Module> {
-  // Each URL is spelled out, so that tools that trace what a server needs see both files.
-  const url = simd
-    ? new URL("../wasm/simd.wasm", import.meta.url)
-    : new URL("../wasm/baseline.wasm", import.meta.url);
+/** Reads and compiles a binary of the package, which lies in the package. */
+export async function compileOwn(url: URL): Promise<WebAssembly.Module> {
   try {
     return await compileUrl(url);
   } catch (cause) {
@@ -29,3 +25,12 @@ export async function compileDefault(simd: boolean): Promise<WebAssembly.Module>
     );
   }
 }
+
+/** Reads and compiles the whole core. */
+export const compileWhole = (simd: boolean): Promise<WebAssembly.Module> =>
+  // Each URL is spelled out, so that bundlers and tools that trace files see both.
+  compileOwn(
+    simd
+      ? new URL("../wasm/simd.wasm", import.meta.url)
+      : new URL("../wasm/baseline.wasm", import.meta.url),
+  );

@@ -13,12 +13,8 @@ export async function compileUrl(url: URL): Promise<WebAssembly.Module> {
     : WebAssembly.compile(await response.arrayBuffer());
 }
 
-/** Fetches and compiles the default binary, beside the bundle that scripts/bundle.mjs makes of this. */
-export async function compileDefault(simd: boolean): Promise<WebAssembly.Module> {
-  // Each URL is spelled out, so that bundlers see both files.
-  const url = simd
-    ? new URL("./wasm/simd.wasm", import.meta.url)
-    : new URL("./wasm/baseline.wasm", import.meta.url);
+/** Fetches and compiles a binary of the package, which lies beside the bundle. */
+export async function compileOwn(url: URL): Promise<WebAssembly.Module> {
   try {
     return await compileUrl(url);
   } catch (cause) {
@@ -30,3 +26,12 @@ export async function compileDefault(simd: boolean): Promise<WebAssembly.Module>
     );
   }
 }
+
+/** Fetches and compiles the whole core. */
+export const compileWhole = (simd: boolean): Promise<WebAssembly.Module> =>
+  // Each URL is spelled out, so that bundlers and tools that trace files see both.
+  compileOwn(
+    simd
+      ? new URL("./wasm/simd.wasm", import.meta.url)
+      : new URL("./wasm/baseline.wasm", import.meta.url),
+  );

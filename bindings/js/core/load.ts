@@ -1,5 +1,5 @@
 /** Loads the core, keeps it, and replaces it after a trap. */
-import { compileDefault, compileUrl } from "#compile";
+import { compileUrl } from "#compile";
 import {
   ArgumentError,
   errorOf,
@@ -12,7 +12,7 @@ import type {
   URL as AnyURL,
   WebAssemblyModule,
 } from "../base/platform-types.js";
-import createModule from "./modelshrink.mjs";
+import type { ModuleOverrides } from "./modelshrink.mjs";
 import type { CoreError, CoreModule } from "./types.js";
 
 /** The options of {@link init}. */
@@ -35,6 +35,17 @@ const simdProbe = new Uint8Array([
   0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 26, 11,
 ]);
 
+/** One of the two modules that the core is built as. */
+export interface CoreBuild {
+  /** False: it has the functions of arrays only. */
+  hasModels: boolean;
+  createModule: (overrides: ModuleOverrides) => Promise<CoreModule>;
+  /** Reads and compiles the binary of the package, with SIMD or without. */
+  compileDefault: (simd: boolean) => Promise<WebAssembly.Module>;
+}
+
+/** The build that `binary`, `loading` and `current` are of. */
+let build: CoreBuild | undefined;
 let binary: WebAssembly.Module | undefined;
 let loading: Promise<CoreModule> | undefined;
 let current: CoreModule | undefined;
@@ -67,7 +78,10 @@ function checkOptions({ wasm, simd = "auto" }: InitOptions): void {
   }
 }
 
-function compile({ wasm, simd = "auto" }: InitOptions): Promise<WebAssembly.Module> {
+function compile(
+  { compileDefault }: CoreBuild,
+  { wasm, simd = "auto" }: InitOptions,
+): Promise<WebAssembly.Module> {
   if (wasm instanceof WebAssembly.Module) return Promise.resolve(wasm);
   if (wasm === undefined) {
     return compileDefault(simd === "auto" ? WebAssembly.validate(simdProbe) : simd);
@@ -81,7 +95,7 @@ function compile({ wasm, simd = "auto" }: InitOptions): Promise<WebAssembly.Modu
  * Makes a fresh instance. Instantiating is synchronous where the engine allows it (some refuse large
  * modules on a page's main thread), so that a synchronous call can follow a trap at once.
  */
-function instantiate(module: WebAssembly.Module): Promise<CoreModule> {
+function instantiate({ createModule }: CoreBuild, module: WebAssembly.Module): Promise<CoreModule> {
   return new Promise((resolve, reject) => {
     const overrides = {
       instantiateWasm(
@@ -114,12 +128,22 @@ function instantiate(module: WebAssembly.Module): Promise<CoreModule> {
   });
 }
 
-async function load(compiled: () => Promise<WebAssembly.Module>): Promise<CoreModule> {
+async function load(
+  wanted: CoreBuild,
+  compiled: () => Promise<WebAssembly.Module>,
+): Promise<CoreModule> {
+  if (build && wanted.hasModels && !build.hasModels) {
+    // The page began with arrays: from now on the whole core serves them, too.
+    await loading?.catch(() => undefined);
+    current = binary = loading = undefined;
+    build = wanted;
+  }
   if (current) return current;
+  const own = (build ??= wanted);
   loading ??= (async () => {
     try {
       binary ??= await compiled();
-      return await instantiate(binary);
+      return await instantiate(own, binary);
     } catch (cause) {
       if (cause instanceof ModelShrinkError) throw cause;
       throw new ModelShrinkError(`The core could not be loaded: ${String(cause)}`, "io", { cause });
@@ -130,27 +154,18 @@ async function load(compiled: () => Promise<WebAssembly.Module>): Promise<CoreMo
   return loading;
 }
 
-/** Gives the core, loaded with default options when nobody called `init()`. */
-export async function loadCore(options: InitOptions = {}): Promise<CoreModule> {
+/** Gives the core, loaded with default options when nobody called `init()`; it may have more than `wanted`. */
+export async function loadCore(wanted: CoreBuild, options: InitOptions = {}): Promise<CoreModule> {
   checkOptions(options);
-  return load(() => compile(options));
+  return load(wanted, () => compile(wanted, options));
 }
 
 /** Gives a worker's core, made from the module that its pool has compiled. */
-export const loadCompiled = (module: WebAssemblyModule): Promise<CoreModule> =>
-  load(() => Promise.resolve(module));
+export const loadCompiled = (wanted: CoreBuild, module: WebAssemblyModule): Promise<CoreModule> =>
+  load(wanted, () => Promise.resolve(module));
 
-/**
- * Loads the WebAssembly core. Once it is loaded, further calls and their options change nothing. Model functions call
- * it themselves; array functions are synchronous and need it first.
- *
- * @throws {@link ArgumentError} for a wrong option; a {@link ModelShrinkError} of code "io" when the binary cannot be
- *   fetched or compiled.
- */
-export async function init(options: InitOptions = {}): Promise<InitInfo> {
-  const core = await loadCore(options);
-  return { simd: core.simdTarget() === "WASM" };
-}
+/** Tells what a loaded core is. */
+export const infoOf = (core: CoreModule): InitInfo => ({ simd: core.simdTarget() === "WASM" });
 
 /** Gives the compiled module of the loaded core, for workers. */
 export function compiledCore(): WebAssemblyModule {
@@ -182,9 +197,9 @@ function fromTrap(cause: unknown): ModelShrinkError {
 }
 
 function restart(dead: CoreModule): void {
-  if (!isAlive(dead) || !binary) return;
+  if (!isAlive(dead) || !binary || !build) return;
   current = undefined;
-  const restarted = instantiate(binary).finally(() => {
+  const restarted = instantiate(build, binary).finally(() => {
     loading = undefined;
   });
   restarted.catch(() => undefined);

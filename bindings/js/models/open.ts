@@ -3,6 +3,7 @@ import { aboutFile } from "../base/errors.js";
 import { Meter } from "../base/meter.js";
 import { Pacer } from "../base/pace.js";
 import { loadCore, unwrap } from "../core/load.js";
+import { wholeCore } from "../core/whole.js";
 import type { CoreModel, CoreModelInfo, CoreModule } from "../core/types.js";
 import { openSource } from "../files/open.js";
 import type { OpenFile, OpenFileSet, Source } from "../files/source.js";
@@ -84,7 +85,7 @@ export async function withModel<T>(
   work: (opened: OpenModel) => Promise<T>,
 ): Promise<T> {
   options.signal?.throwIfAborted();
-  const core = await loadCore();
+  const core = await loadCore(wholeCore);
   const opened = await openSource(source, options.signal);
   let model: OpenModel | undefined;
   try {

@@ -12,6 +12,7 @@
 
 #include "base/concat.h"
 #include "base/decimal.h"
+#include "base/quoted.h"
 #include "base/sort.h"
 
 namespace modelshrink::json {
@@ -23,9 +24,6 @@ constexpr unsigned kParseFlags =
 // Two 32-bit numbers a level.
 constexpr size_t kStackBytes = (Document::kMaxDepth + 1) * 2 * sizeof(uint32_t);
 constexpr uint64_t kMaxInteger = (uint64_t{1} << 53) - 1;
-// Escapes of one letter that stand for another character, and those characters.
-constexpr std::string_view kEscapeLetters = "bfnrt";
-constexpr std::string_view kEscapeCodes = "\b\f\n\r\t";
 
 const char* NameOf(Kind kind) {
   static constexpr const char* kNames[] = {"an object", "an array",  "a string",
@@ -432,32 +430,6 @@ StatusOr<double> Document::Number(NodeId node) const {
 StatusOr<bool> Document::Bool(NodeId node) const {
   RETURN_IF_ERROR(Expect(node, Kind::kBool));
   return text_[nodes_[node].begin] == 't';
-}
-
-void AppendQuoted(std::string_view value, std::string* out) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  const auto is_plain = [](char c) {
-    return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\';
-  };
-  *out += '"';
-  for (const char *next = value.data(), *end = next + value.size(); next != end;) {
-    const char* const special = std::find_if_not(next, end, is_plain);
-    out->append(next, special);
-    next = special;
-    if (next == end) break;
-    const char c = *next++;
-    *out += '\\';
-    if (c == '"' || c == '\\') {
-      *out += c;
-    } else if (const size_t i = kEscapeCodes.find(c); i != std::string_view::npos) {
-      *out += kEscapeLetters[i];
-    } else {
-      *out += "u00";
-      *out += kHex[c >> 4];
-      *out += kHex[c & 15];
-    }
-  }
-  *out += '"';
 }
 
 }  // namespace modelshrink::json

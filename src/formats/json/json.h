@@ -142,9 +142,6 @@ class Elements {
   NodeId array_;
 };
 
-// Appends `value` (UTF-8) as a JSON string with its quotes, as JavaScript and serde write it.
-void AppendQuoted(std::string_view value, std::string* out);
-
 }  // namespace modelshrink::json
 
 #endif  // MODELSHRINK_FORMATS_JSON_JSON_H_

@@ -7,6 +7,7 @@
 
 #include "base/concat.h"
 #include "base/flags.h"
+#include "base/quoted.h"
 #include "formats/safetensors/companions.h"
 #include "formats/safetensors/name_map.h"
 
@@ -83,8 +84,8 @@ class Collector {
       return false;
     }
     std::string quoted;
-    json::AppendQuoted(key, &quoted);
-    json::AppendQuoted(value, &quoted);
+    AppendQuoted(key, &quoted);
+    AppendQuoted(value, &quoted);
     quantized.value().metadata_bytes = quoted.size() + 2;
     for (const uint32_t entry : quantized.value().entries) {
       if (entry != kNone) owner_[entry] = static_cast<uint32_t>(quantized_.size());

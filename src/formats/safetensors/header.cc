@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "base/concat.h"
+#include "base/quoted.h"
 #include "base/sort.h"
 
 namespace modelshrink::safetensors {
@@ -207,7 +208,7 @@ std::string ShapeText(const Shape& shape) {
 
 void AppendEntry(std::string_view name, Dtype dtype, const Shape& shape, uint64_t begin,
                  uint64_t end, std::string* out) {
-  json::AppendQuoted(name, out);
+  AppendQuoted(name, out);
   *out += Concat({":{\"dtype\":\"", InfoOf(dtype).name, "\",\"shape\":", ShapeText(shape),
                   ",\"data_offsets\":[", begin, ",", end, "]}"});
 }

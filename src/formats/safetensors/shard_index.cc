@@ -4,6 +4,7 @@
 
 #include "base/concat.h"
 #include "base/flags.h"
+#include "base/quoted.h"
 #include "formats/path.h"
 
 namespace modelshrink::safetensors {
@@ -119,7 +120,7 @@ std::string ShardIndex::RewrittenMap(const Changes& changes) const {
     for (uint32_t k = first_added[i]; k < changes.added.size() && changes.added[k].first == name;
          ++k) {
       append();
-      json::AppendQuoted(changes.added[k].second, &out);
+      AppendQuoted(changes.added[k].second, &out);
       out += between;
       out += json_.raw(key + 1);
     }

@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "base/concat.h"
+#include "base/quoted.h"
 #include "base/sort.h"
 #include "formats/json/json.h"
 #include "formats/safetensors/companions.h"
@@ -60,10 +61,10 @@ StoredPart StoredShape(const Shape& shape) {
 
 // As the metadata has it: key and value, with what surrounds them.
 void AppendScheme(const Tensor& tensor, const Scheme& scheme, std::string* out) {
-  json::AppendQuoted(Concat({kMetadataPrefix, tensor.name}), out);
+  AppendQuoted(Concat({kMetadataPrefix, tensor.name}), out);
   *out += ':';
   const DType restored_type = tensor.quantized ? tensor.restored_type : tensor.scheme.type;
-  json::AppendQuoted(SchemeText({scheme, tensor.shape, restored_type}), out);
+  AppendQuoted(SchemeText({scheme, tensor.shape, restored_type}), out);
 }
 
 // Makes room at the end of `file` for a segment that follows the last one where it can.
@@ -393,9 +394,9 @@ class Writer {
       // One that did not fit, of a tensor that has another now.
       if (keys.Find(key) != NameMap::kNone) continue;
       if (!entries.empty()) entries += ',';
-      json::AppendQuoted(key, &entries);
+      AppendQuoted(key, &entries);
       entries += ':';
-      json::AppendQuoted(value, &entries);
+      AppendQuoted(value, &entries);
     }
     if (!entries.empty() && !schemes.empty()) entries += ',';
     entries += schemes;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/concat.h"
+#include "base/quoted.h"
 #include "formats/json/json.h"
 #include "formats/tfjs/edits.h"
 #include "formats/tfjs/shard_names.h"
@@ -369,7 +370,7 @@ class Writer {
       std::string paths = "[";
       for (const OutputFile& file : files) {
         if (paths.size() > 1) paths += ',';
-        json::AppendQuoted(file.name, &paths);
+        AppendQuoted(file.name, &paths);
       }
       edits_.Replace(group.paths, paths + ']');
     }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/quoted.h"
 #include "gtest/gtest.h"
 
 namespace modelshrink::json {

@@ -1,40 +1,16 @@
-// The WASM module's surface: bindings/js/core/types.ts says what each of these means.
+// What only the whole module has: models. bindings/js/core/types.ts says what each of these means.
 #include <emscripten/bind.h>
-#include <hwy/detect_targets.h>
-#include <hwy/targets.h>
 
-#include <string>
-
-#include "arrays.h"
-#include "layers.h"
-#include "masks.h"
 #include "models.h"
-#include "sparse.h"
 
 namespace modelshrink::wasm {
 namespace {
 
-std::string SimdTarget() { return hwy::TargetName(HWY_STATIC_TARGET); }
-
-EMSCRIPTEN_BINDINGS(modelshrink) {
+EMSCRIPTEN_BINDINGS(models) {
   using emscripten::base;
   using emscripten::class_;
   using emscripten::function;
 
-  function("simdTarget", &SimdTarget);
-  function("quantize", &Quantize);
-  function("dequantize", &Dequantize);
-  function("mask", &Mask);
-  function("lampScores", &LampScoresOf);
-  function("toSparse", &ToSparseOf);
-  function("fromSparse", &FromSparseOf);
-  function("numEntries", &NumEntriesOf);
-  function("addToGram", &AddToGramOf);
-  function("im2col", &Im2ColOf);
-  function("fitLayer", &FitLayer);
-  function("layerError", &LayerErrorsOf);
-  function("biasCorrection", &BiasCorrectionOf);
-  function("errorStats", &ErrorStatsOf);
   function("openModel", &OpenModel);
   function("compareModels", &CompareModels);
 

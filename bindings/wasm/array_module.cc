@@ -1,0 +1,39 @@
+// What both WASM modules have: functions of arrays. bindings/js/core/types.ts says what each of
+// these means.
+#include <emscripten/bind.h>
+#include <hwy/detect_targets.h>
+#include <hwy/targets.h>
+
+#include <string>
+
+#include "arrays.h"
+#include "layers.h"
+#include "masks.h"
+#include "sparse.h"
+
+namespace modelshrink::wasm {
+namespace {
+
+std::string SimdTarget() { return hwy::TargetName(HWY_STATIC_TARGET); }
+
+EMSCRIPTEN_BINDINGS(arrays) {
+  using emscripten::function;
+
+  function("simdTarget", &SimdTarget);
+  function("quantize", &Quantize);
+  function("dequantize", &Dequantize);
+  function("mask", &Mask);
+  function("lampScores", &LampScoresOf);
+  function("toSparse", &ToSparseOf);
+  function("fromSparse", &FromSparseOf);
+  function("numEntries", &NumEntriesOf);
+  function("addToGram", &AddToGramOf);
+  function("im2col", &Im2ColOf);
+  function("fitLayer", &FitLayer);
+  function("layerError", &LayerErrorsOf);
+  function("biasCorrection", &BiasCorrectionOf);
+  function("errorStats", &ErrorStatsOf);
+}
+
+}  // namespace
+}  // namespace modelshrink::wasm

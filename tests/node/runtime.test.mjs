@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
 import ort from "onnxruntime-node";
-import { formatVerification, init, shrink } from "modelshrink";
+import { init, shrink } from "modelshrink";
 import { calibrate, refitLayers, verify } from "modelshrink/runtime";
+import { formatVerification } from "modelshrink/text";
 import { bytes, chainModel, number, string, valueInfo, wave } from "../support/onnx.mjs";
 
 const size = 48;

@@ -1,6 +1,7 @@
 /**
  * modelshrink/arrays: the array functions alone, on a core of a quarter of the bytes. They are those of "modelshrink":
- * synchronous, and they need `await init()` first. A page may import both; they share all classes.
+ * synchronous, and they need `await init()` first. Layers whose inputs are known (Gram, refit, options `gram`) need
+ * "modelshrink". A page may import both; they share all classes.
  */
 export type { InitInfo, InitOptions } from "./core/load.js";
 export { init } from "./core/small.js";
@@ -37,15 +38,7 @@ export {
   type SparseSizeOptions,
   type SparseSizes,
 } from "./arrays/sparse.js";
-export { Gram, type ConvWindow, type GramOptions } from "./arrays/gram.js";
-export {
-  biasCorrection,
-  layerError,
-  refit,
-  type LayerError,
-  type LayerOptions,
-  type RefitOptions,
-} from "./arrays/layers.js";
+export type { Gram } from "./arrays/gram.js";
 export type { BlockType, Codes, FloatType, IntegerType, QuantizedType } from "./arrays/types.js";
 export { compareArrays as compare } from "./arrays/quantize.js";
 export { version } from "./base/version.js";

@@ -1,4 +1,4 @@
-// What both WASM modules have: functions of arrays. bindings/js/core/types.ts says what each of
+// Both WASM modules have these functions of arrays. bindings/js/core/types.ts says what each of
 // these means.
 #include <emscripten/bind.h>
 #include <hwy/detect_targets.h>
@@ -7,7 +7,6 @@
 #include <string>
 
 #include "arrays.h"
-#include "layers.h"
 #include "masks.h"
 #include "sparse.h"
 
@@ -27,11 +26,6 @@ EMSCRIPTEN_BINDINGS(arrays) {
   function("toSparse", &ToSparseOf);
   function("fromSparse", &FromSparseOf);
   function("numEntries", &NumEntriesOf);
-  function("addToGram", &AddToGramOf);
-  function("im2col", &Im2ColOf);
-  function("fitLayer", &FitLayer);
-  function("layerError", &LayerErrorsOf);
-  function("biasCorrection", &BiasCorrectionOf);
   function("errorStats", &ErrorStatsOf);
 }
 

@@ -1,6 +1,7 @@
-// What only the whole module has: models. bindings/js/core/types.ts says what each of these means.
+// The whole module alone has these: models, and layers whose inputs are known. bindings/js/core/types.ts says what each of these means.
 #include <emscripten/bind.h>
 
+#include "layers.h"
 #include "models.h"
 
 namespace modelshrink::wasm {
@@ -13,6 +14,11 @@ EMSCRIPTEN_BINDINGS(models) {
 
   function("openModel", &OpenModel);
   function("compareModels", &CompareModels);
+  function("addToGram", &AddToGramOf);
+  function("im2col", &Im2ColOf);
+  function("fitLayer", &FitLayer);
+  function("layerError", &LayerErrorsOf);
+  function("biasCorrection", &BiasCorrectionOf);
 
   class_<CoreModel>("CoreModel")
       .function("next", &CoreModel::Next)

@@ -51,8 +51,6 @@ struct Tensor {
   // narrower float for a plain tensor, an integer for one that is already quantized (or whose
   // integers are just integers: then `quantized` is false).
   Scheme scheme;
-  bool quantized = false;
-  bool is_sparse = false;  // stored without its zeros
   // How its type is called where `scheme.type` is kOther: "Q4_K", "float8e8m0", "string".
   std::string type_name;
   // Where each part lies in its file; size 0 where there is none.
@@ -62,17 +60,19 @@ struct Tensor {
   std::vector<uint8_t> parameters;
   // What the file spends on this tensor, its wrapping included.
   uint64_t stored_bytes = 0;
+  bool quantized = false;
+  bool is_sparse = false;  // stored without its zeros
   // For a quantized tensor: the float type that restoring gives back.
   DType restored_type = DType::kFloat32;
   // Whether it is a weight that may be quantized (again, if it is `quantized`), by what consumes
   // it; `reasons` say why not.
   bool is_weight = false;
+  bool is_recurrent_stack = false;  // a weight of shape [directions, outputs, inputs]
   // The axis of output channels, by its consumer (Conv 0, ConvTranspose 1, MatMul last, …).
   uint32_t axis = 0;
   // How many groups its consumer divides the outputs into (Conv). Of a recurrent
   // stack how many directions: the axis of outputs is then 1.
   uint32_t groups = 1;
-  bool is_recurrent_stack = false;  // a weight of shape [directions, outputs, inputs]
   // Of each MatMul, Gemm, Conv or recurrent layer that it is the weight of; empty where the format
   // does not tell.
   std::vector<LayerInput> layer_inputs;

@@ -40,10 +40,11 @@ bool LooksLikeHtml(std::string_view head) {
   return begin != std::string_view::npos && head[begin] == '<';
 }
 
-// What is wrong with it (a byte order mark, say) is for the reader to tell.
-bool LooksLikeJsonObject(std::string_view head) {
+// The reader tells what is wrong with it (a byte order mark, say). Where the head is white space
+// only, the name decides.
+bool LooksLikeJsonObject(std::string_view head, std::string_view name) {
   const size_t begin = head.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
-  return begin != std::string_view::npos && head[begin] == '{';
+  return begin == std::string_view::npos ? name.ends_with(".json") : head[begin] == '{';
 }
 
 Status WrongFormat(std::string_view head) {
@@ -76,7 +77,7 @@ StatusOr<std::unique_ptr<Format>> OpenFormat(const InputFile& main, std::span<co
   if (text.starts_with("GGUF")) {
     return std::unique_ptr<Format>(std::make_unique<gguf::GgufFormat>(main));
   }
-  if (LooksLikeJsonObject(text) && !main.name.ends_with("index.json")) {
+  if (LooksLikeJsonObject(text, main.name) && !main.name.ends_with("index.json")) {
     return std::unique_ptr<Format>(std::make_unique<tfjs::TfjsFormat>(main));
   }
   RETURN_IF_ERROR(WrongFormat(text));

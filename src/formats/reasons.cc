@@ -38,10 +38,33 @@ std::optional<Place> TakePlace(std::string_view* sentence) {
 
 }  // namespace
 
+struct Reason::Details {
+  std::vector<ReasonArgument> arguments;
+  std::optional<Reason> cause;
+};
+
 Reason::Reason(ReasonCode code, std::initializer_list<ReasonArgument> arguments,
                std::optional<Reason> cause)
-    : code_(code), arguments_(arguments) {
-  if (cause) cause_.push_back(std::move(*cause));
+    : code_(code) {
+  if (arguments.size() == 0 && !cause) return;
+  details_ = std::make_unique<const Details>(Details{arguments, std::move(cause)});
+}
+
+Reason::Reason(const Reason& other)
+    : code_(other.code_),
+      details_(other.details_ ? std::make_unique<const Details>(*other.details_) : nullptr) {}
+Reason::Reason(Reason&& other) noexcept = default;
+Reason& Reason::operator=(const Reason& other) { return *this = Reason(other); }
+Reason& Reason::operator=(Reason&& other) noexcept = default;
+Reason::~Reason() = default;
+
+std::span<const ReasonArgument> Reason::arguments() const {
+  return details_ ? std::span<const ReasonArgument>(details_->arguments)
+                  : std::span<const ReasonArgument>();
+}
+
+const Reason* Reason::cause() const {
+  return details_ && details_->cause ? &*details_->cause : nullptr;
 }
 
 const char* NameOf(ReasonCode code) { return kRows[static_cast<size_t>(code)].name; }

@@ -6,7 +6,9 @@
 #include <concepts>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,15 +42,23 @@ class Reason {
   Reason(ReasonCode code, std::initializer_list<ReasonArgument> arguments = {},
          std::optional<Reason> cause = std::nullopt);
 
+  Reason(const Reason& other);
+  Reason(Reason&& other) noexcept;
+  Reason& operator=(const Reason& other);
+  Reason& operator=(Reason&& other) noexcept;
+  ~Reason();
+
   ReasonCode code() const { return code_; }
-  const std::vector<ReasonArgument>& arguments() const { return arguments_; }
+  std::span<const ReasonArgument> arguments() const;
   // Null: it has none.
-  const Reason* cause() const { return cause_.empty() ? nullptr : cause_.data(); }
+  const Reason* cause() const;
 
  private:
+  struct Details;
+
   ReasonCode code_;
-  std::vector<ReasonArgument> arguments_;
-  std::vector<Reason> cause_;  // at most one
+  // Null: no arguments and no cause. Apart, because a model has a reason for each of its tensors.
+  std::unique_ptr<const Details> details_;
 };
 
 // In the order in which they were found; all hold.

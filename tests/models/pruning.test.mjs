@@ -267,7 +267,10 @@ test("what calibrate(), verify() and guards cannot use is refused", async () => 
       });
     }
   }
-  await assert.rejects(verify(model, networks.cnn.model.subarray(0, 100), good), /221626 bytes long/);
+  await assert.rejects(
+    verify(model, networks.cnn.model.subarray(0, 100), good),
+    /221626 bytes long/,
+  );
   for (const guard of [{}, { ...good }, { ...good, maxDrop: 1 }, { ...good, minCosine: "1" }]) {
     await assert.rejects(shrink(model, "int8", { guard }), ArgumentError);
   }

@@ -2,7 +2,7 @@
 import { ArgumentError, FormatError } from "../base/errors.js";
 import { checkBoolean, checkInteger, checkKeys, checkObject, show } from "../base/options.js";
 import { copyOut, withScratch } from "../core/heap.js";
-import { unwrap } from "../core/load.js";
+import { unwrap, withLayers } from "../core/load.js";
 import { checkFloats, type Floats } from "./floats.js";
 
 /** A convolution's view of its input, with ONNX's names and defaults; one or two spatial dimensions. */
@@ -293,7 +293,7 @@ export class Gram {
   #accumulate(rows: Float32Array): void {
     withScratch((core, scratch) => {
       const sums = scratch.copyIn(this.#sums);
-      unwrap(core.addToGram(scratch.copyIn(rows), this.columns, sums));
+      unwrap(withLayers(core).addToGram(scratch.copyIn(rows), this.columns, sums));
       copyOut(core, sums, new Uint8Array(this.#sums.buffer));
     });
   }
@@ -305,7 +305,7 @@ export class Gram {
       const rows = withScratch((core, scratch) => {
         const size = Math.min(count, numRows - done) * this.columns * 4;
         const out = scratch.allocate(size);
-        unwrap(core.im2col(geometry, scratch.copyIn(image), done * step, step, out));
+        unwrap(withLayers(core).im2col(geometry, scratch.copyIn(image), done * step, step, out));
         return new Float32Array(copyOut(core, out).buffer);
       });
       this.add(rows);

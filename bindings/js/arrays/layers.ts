@@ -3,7 +3,7 @@ import { ArgumentError } from "../base/errors.js";
 import { checkInteger, checkKeys, checkObject, show } from "../base/options.js";
 import { checkShape } from "../base/shape.js";
 import { copyOut, withScratch, type Scratch } from "../core/heap.js";
-import { unwrap } from "../core/load.js";
+import { unwrap, withLayers } from "../core/load.js";
 import type { CoreLayer, CoreLayerFit, CoreModule, CoreScheme, HeapBytes } from "../core/types.js";
 import { checkFloats, type Floats } from "./floats.js";
 import { Gram } from "./gram.js";
@@ -126,7 +126,7 @@ export function fitLayer(
         ? { norms: scratch.copyIn(gram.norms()) }
         : momentsOf(scratch, gram);
     const found = unwrap(
-      core.fitLayer({ ...request, ...layer, ...moments, weights, mask: maskPlace }),
+      withLayers(core).fitLayer({ ...request, ...layer, ...moments, weights, mask: maskPlace }),
     );
     const quantized = request.scheme && quantizedOf(core, layer, request.scheme, found);
     return {
@@ -177,7 +177,7 @@ export function refit(w: Floats, mask: Uint8Array, options: RefitOptions): Float
     const weights = scratch.copyIn(floats);
     const crossSums = cross.map((sums) => scratch.copyIn(sums))[0];
     unwrap(
-      core.fitLayer({
+      withLayers(core).fitLayer({
         ...{ method: "refit", ...layer, weights, mask: scratch.copyIn(mask), damping },
         ...momentsOf(scratch, gram),
         ...(crossSums ? { crossSums } : {}),
@@ -201,7 +201,7 @@ export function layerError(
   const other = checkApproximation(weights, approximation);
   return withScratch((core, scratch) => {
     const { squaredError: error, power } = unwrap(
-      core.layerError({
+      withLayers(core).layerError({
         ...layer,
         ...momentsOf(scratch, gram),
         weights: scratch.copyIn(weights),
@@ -230,7 +230,7 @@ export function biasCorrection(
   return withScratch((core, scratch) => {
     const out = scratch.allocate(layer.rows * Float32Array.BYTES_PER_ELEMENT);
     unwrap(
-      core.biasCorrection({
+      withLayers(core).biasCorrection({
         ...layer,
         weights: scratch.copyIn(weights),
         mean: scratch.copyIn(gram.mean()),

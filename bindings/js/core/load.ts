@@ -5,6 +5,7 @@ import {
   errorOf,
   ModelShrinkError,
   OutOfMemoryError,
+  UnsupportedError,
   type ErrorCode,
 } from "../base/errors.js";
 import type {
@@ -180,6 +181,12 @@ export function loadedCore(): CoreModule {
     "modelshrink is not initialized: call `await init()` once before the array functions.",
     "internal",
   );
+}
+
+/** Gives the core if it has functions of layers; the small one of "modelshrink/arrays" has none. */
+export function withLayers(core: CoreModule): CoreModule {
+  if ("fitLayer" in core) return core;
+  throw new UnsupportedError('This needs the whole core: take init from "modelshrink".');
 }
 
 /** Tells whether `core` still runs: a trap ends an instance, and its objects with it. */

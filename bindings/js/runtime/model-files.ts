@@ -1,6 +1,6 @@
 /** Models as onnxruntime takes them: bytes in memory, of the files that the user named and of no others. */
 import { UnsupportedError } from "../base/errors.js";
-import type { AbortSignal } from "../base/platform-types.js";
+import type { AbortSignal, Blob } from "../base/platform-types.js";
 import { openSource } from "../files/open.js";
 import type { Source } from "../files/source.js";
 import { withModel } from "../models/open.js";

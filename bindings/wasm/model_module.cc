@@ -1,4 +1,5 @@
-// The whole module alone has these: models, and layers whose inputs are known. bindings/js/core/types.ts says what each of these means.
+// The whole module alone has these: models, and layers whose inputs are known.
+// bindings/js/core/types.ts says what each of these means.
 #include <emscripten/bind.h>
 
 #include "layers.h"

@@ -28,6 +28,8 @@ export default ts.config(
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
       // In the core's code `!` states what a length check has just shown.
       "@typescript-eslint/no-non-null-assertion": "off",
+      "max-lines": ["error", 600],
+      "max-lines-per-function": ["error", { max: 60, skipComments: true }],
     },
   },
   {

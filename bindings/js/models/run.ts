@@ -25,6 +25,16 @@ export interface OrderOptions extends RunOptions {
 /** A run of fewer output bytes is done before a worker has started. */
 const minWorkerBytes = 1 << 22;
 
+const identityOf = (
+  { files }: OpenModel,
+  { order, report }: PlannedOrder,
+  { calibration }: OrderOptions,
+): RunIdentity => ({
+  files: report.files,
+  inputs: files,
+  order: JSON.stringify([report.tensors, order, digestOf(calibration)]),
+});
+
 /** Gives the plan's report with what the run found. */
 export async function runPlan(
   opened: OpenModel,
@@ -33,12 +43,7 @@ export async function runPlan(
 ): Promise<CoreReport> {
   const { core, files, pacer } = opened;
   const { order, report: planned } = plan;
-  const identity: RunIdentity = {
-    files: planned.files,
-    inputs: files,
-    order: JSON.stringify([planned.tensors, order, digestOf(options.calibration)]),
-  };
-  const sink = new CheckedSink(options.sink, identity);
+  const sink = new CheckedSink(options.sink, identityOf(opened, plan, options));
   const meter = new Meter(options, options.phase ?? "write", planned.outputBytes);
   const run = plan.shrink();
   const reports = [...planned.tensors];

@@ -122,6 +122,27 @@ export type Remarks = Omit<RemarkedOrder, "order" | "survey" | "sparse">;
 
 const noType: QuantizedType = "int8";
 
+/** Makes the warnings on rules that match nothing and on layers without a calibration, which are `numLeft`. */
+function warningsFor(
+  { rules }: CheckedRecipe,
+  tensors: readonly CoreTensorInfo[],
+  { isAssumed, numLeft, numFitted }: { isAssumed: boolean; numLeft: number; numFitted: number },
+): string[] {
+  return [
+    isAssumed && numFitted > 0
+      ? `Planned as if all inputs were known; to shrink with this recipe takes samples: ${whatSamples}`
+      : undefined,
+    numLeft > 0 && !isAssumed
+      ? `${numLeft} of ${numLeft + numFitted} layers are not in the calibration: no sample reached them, or ` +
+        "they cannot be seen. They are done without it (notes say how), and outputs on such samples tell " +
+        "nothing of them: give samples that reach them, or rules that keep them."
+      : undefined,
+    ...rules
+      .filter(({ pattern }) => !tensors.some((it) => it.isWeight && pattern.test(it.name)))
+      .map(({ match }) => `The rule "${match}" matches no weight.`),
+  ].filter((warning) => warning !== undefined);
+}
+
 /**
  * Makes the order of a recipe for a model's tensors. A tensor that is no weight stays, whatever the rules say. With
  * the calibration "assumed" every layer's inputs are taken to be known, because sizes do not depend on them. Throws
@@ -172,19 +193,10 @@ export function orderFor(
     asksForChannels: specs.some(({ prune }) => prune?.method === "channels"),
     isCalibrated: typeof calibration === "object",
     reasons: decided.map(({ reason }) => reason),
-    warnings: [
-      calibration === "assumed" && numFitted > 0
-        ? `Planned as if all inputs were known; to shrink with this recipe takes samples: ${whatSamples}`
-        : undefined,
-      numLeft > 0 && calibration !== "assumed"
-        ? `${numLeft} of ${numLeft + numFitted} layers are not in the calibration: no sample reached them, or ` +
-          "they cannot be seen. They are done without it (notes say how), and outputs on such samples tell " +
-          "nothing of them: give samples that reach them, or rules that keep them."
-        : undefined,
-      ...recipe.rules
-        .filter(({ pattern }) => !tensors.some((it) => it.isWeight && pattern.test(it.name)))
-        .map(({ match }) => `The rule "${match}" matches no weight.`),
-    ].filter((warning) => warning !== undefined),
+    warnings: warningsFor(recipe, tensors, {
+      isAssumed: calibration === "assumed",
+      ...{ numLeft, numFitted },
+    }),
     ifIdle: ({ format, tensors: planned }) =>
       sparse.length > 0 || decided.some(({ spec }) => spec.prune)
         ? undefined

@@ -8,6 +8,7 @@ import type { Source } from "../files/source.js";
 import { withTarget } from "../files/user-sink.js";
 import { checkRecipe } from "../recipe/check.js";
 import type { Recipe } from "../recipe/options.js";
+import type { Rule } from "../recipe/types.js";
 import { isChanged } from "../models/changes.js";
 import type { ReportedTensor, WriteOptions, WriteResult } from "../models/types.js";
 import { shrinkModel } from "../models/write.js";
@@ -101,31 +102,23 @@ export async function shrinkGuarded(
   );
 }
 
-async function tryUntilItHolds(
-  source: Source,
-  recipe: Recipe,
-  guard: Guard,
-  options: WriteOptions,
-): Promise<WriteResult & { guard: GuardOutcome }> {
-  // A one-time list of samples would be empty at the second trial.
-  const inputs: Feeds[] = [];
-  for await (const sample of guard.inputs) inputs.push(sample);
-  const verifyOptions: VerifyOptions = { ...guard, inputs };
-  for (const key of ["minCosine", "maxDrop"]) Reflect.deleteProperty(verifyOptions, key);
-  const rest: WriteOptions = { ...options };
-  delete rest.sink;
-  delete rest.resume;
-  let attempts = 0;
-  const attempt = async (kept: readonly string[]) => {
-    attempts++;
-    const rules = [
-      ...kept.map((name) => ({ match: exactly(name), keep: true as const })),
-      ...(recipe.rules ?? []),
-    ];
-    const result = await shrinkModel(source, checkRecipe({ ...recipe, rules }), rest);
-    const verification = await verify(source, result.files, verifyOptions);
-    return { kept, rules, result, verification, ok: holds(guard, verification) };
-  };
+/** One model that was tried: which tensors were kept, the rules that kept them, and whether the guard held. */
+interface Trial {
+  kept: readonly string[];
+  rules: Rule[];
+  result: WriteResult;
+  verification: Verification;
+  ok: boolean;
+}
+
+/**
+ * Finds the fewest tensors to keep by halving, then takes back those that need not be kept. Gives the last trial that
+ * held, or one that keeps everything when none did.
+ */
+async function leastHarm(
+  attempt: (kept: readonly string[]) => Promise<Trial>,
+  attemptsSoFar: () => number,
+): Promise<Trial> {
   let best = await attempt([]);
   if (!best.ok) {
     const changed = best.result.report.tensors.filter((it) => qualityOf(it) !== Infinity);
@@ -146,36 +139,70 @@ async function tryUntilItHolds(
   }
   for (let size = best.kept.length; best.ok && size > 1;) {
     size = Math.ceil(size / 2);
-    for (let at = 0; at < best.kept.length && attempts < maxAttempts;) {
+    for (let at = 0; at < best.kept.length && attemptsSoFar() < maxAttempts;) {
       const end = at + size;
       const trial = await attempt(best.kept.filter((_, i) => i < at || i >= end));
       if (trial.ok) best = trial;
       else at = end;
     }
   }
+  return best;
+}
+
+/** Says in the report what the guard gave up. */
+function remark({ report }: WriteResult, { kept, ok }: Trial, attempts: number): void {
+  for (const tensor of report.tensors) {
+    if (kept.includes(tensor.name) && hasReason(tensor, "keptByRule")) {
+      explain(tensor, { code: "keptByGuard" });
+    }
+  }
+  if (ok && kept.length > 0 && !report.tensors.some(isChanged)) {
+    report.warnings = [
+      `In ${attempts} trials the guard held only with every weight as it was: nothing is changed.`,
+    ];
+  }
+  if (!ok) {
+    (report.warnings ??= []).push(
+      "The guard does not hold even with every weight as it was: look at its inputs and bounds.",
+    );
+  }
+}
+
+async function tryUntilItHolds(
+  source: Source,
+  recipe: Recipe,
+  guard: Guard,
+  options: WriteOptions,
+): Promise<WriteResult & { guard: GuardOutcome }> {
+  // A one-time list of samples would be empty at the second trial.
+  const inputs: Feeds[] = [];
+  for await (const sample of guard.inputs) inputs.push(sample);
+  const verifyOptions: VerifyOptions = { ...guard, inputs };
+  for (const key of ["minCosine", "maxDrop"]) Reflect.deleteProperty(verifyOptions, key);
+  const rest: WriteOptions = { ...options };
+  delete rest.sink;
+  delete rest.resume;
+  let attempts = 0;
+  const attempt = async (kept: readonly string[]): Promise<Trial> => {
+    attempts++;
+    const rules = [
+      ...kept.map((name) => ({ match: exactly(name), keep: true as const })),
+      ...(recipe.rules ?? []),
+    ];
+    const result = await shrinkModel(source, checkRecipe({ ...recipe, rules }), rest);
+    const verification = await verify(source, result.files, verifyOptions);
+    return { kept, rules, result, verification, ok: holds(guard, verification) };
+  };
+  const best = await leastHarm(attempt, () => attempts);
   const result =
     options.sink === undefined
       ? best.result
       : await shrinkModel(source, checkRecipe({ ...recipe, rules: best.rules }), options);
-  for (const tensor of result.report.tensors) {
-    if (best.kept.includes(tensor.name) && hasReason(tensor, "keptByRule")) {
-      explain(tensor, { code: "keptByGuard" });
-    }
-  }
   const outcome: GuardOutcome = {
     verification: best.verification,
     keptTensors: [...best.kept],
     attempts,
   };
-  if (best.ok && best.kept.length > 0 && !result.report.tensors.some(isChanged)) {
-    result.report.warnings = [
-      `In ${attempts} trials the guard held only with every weight as it was: nothing is changed.`,
-    ];
-  }
-  if (!best.ok) {
-    (result.report.warnings ??= []).push(
-      "The guard does not hold even with every weight as it was: look at its inputs and bounds.",
-    );
-  }
+  remark(result, best, attempts);
   return { ...result, guard: outcome };
 }

@@ -231,6 +231,29 @@ function checkOrder(pairs: readonly LayerPair[], original: Uint8Array, shrunk: U
   }
 }
 
+/** Fits one layer and writes its weights into `result`. */
+function fitOne(
+  pair: LayerPair,
+  { file, result }: { file: Uint8Array; result: Uint8Array },
+  both: Parameters<typeof weightsFitted>[2],
+  damping: number,
+): void {
+  const weights = {
+    original: weightsAt(file, pair.offsets.original, pair.tensor),
+    shrunk: weightsAt(result, pair.offsets.shrunk, pair.tensor),
+  };
+  const found = weightsFitted(pair, weights, both, damping);
+  result.set(new Uint8Array(found.buffer), pair.offsets.shrunk);
+}
+
+function refuseNoPairs(skipped: readonly SkippedLayer[]): never {
+  const [first] = skipped;
+  throw new UnsupportedError(
+    "The models have no layer of float32 weights that could be fitted anew" +
+      `${first ? `: "${first.name}": ${first.reason}` : ""}.`,
+  );
+}
+
 /**
  * Fits the surviving float32 weights of a pruned ONNX model anew by least squares, layer after layer in the order
  * in which they run. Each layer gets what the layers before it now give, and is fitted to what the original's gave,
@@ -267,16 +290,7 @@ export async function refitLayers(
   const file = await bytesOfOneFile(first, before, signal);
   const result = await bytesOfOneFile(second, after, signal);
   const { pairs, skipped } = pairsOf(before, after, maxColumns ?? 4096);
-  if (pairs.length === 0) {
-    throw new UnsupportedError(
-      "The models have no layer of float32 weights that could be fitted anew" +
-        skipped
-          .slice(0, 1)
-          .map(({ name, reason }) => `: "${name}": ${reason}`)
-          .join("") +
-        ".",
-    );
-  }
+  if (pairs.length === 0) refuseNoPairs(skipped);
   checkOrder(pairs, file, result);
   const taps = tapsOfLayers(pairs);
   const fitted: string[] = [];
@@ -291,13 +305,8 @@ export async function refitLayers(
           shrunk: { session: shrunkSession, taps: own },
         };
         const both = await momentsOf(pair, models, samples, signal);
-        const weights = {
-          original: weightsAt(file, pair.offsets.original, pair.tensor),
-          shrunk: weightsAt(result, pair.offsets.shrunk, pair.tensor),
-        };
         if (both.rows > 0) {
-          const found = weightsFitted(pair, weights, both, damping);
-          result.set(new Uint8Array(found.buffer), pair.offsets.shrunk);
+          fitOne(pair, { file, result }, both, damping);
           fitted.push(pair.name);
         } else {
           skipped.push({ name: pair.name, reason: "no sample reaches it" });

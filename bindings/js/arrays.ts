@@ -3,7 +3,7 @@
  * synchronous, and they need `await init()` first. Layers whose inputs are known (Gram, refit, options `gram`) need
  * "modelshrink". A page may import both; they share all classes.
  */
-export type { InitInfo, InitOptions } from "./core/load.js";
+export type { InitInfo, InitOptions } from "./core/init-options.js";
 export { init } from "./core/small.js";
 export { dequantize, quantize, type ErrorStats, type QuantizeOptions } from "./arrays/quantize.js";
 export type { Floats } from "./arrays/floats.js";

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { loadCore } from "../../dist/core/load.js";
+import { wholeCore } from "../../dist/core/whole.js";
 import { chainModel, wave } from "../support/onnx.mjs";
 
 const file = chainModel([
@@ -12,7 +13,7 @@ const file = chainModel([
 
 let core;
 before(async () => {
-  core = await loadCore();
+  core = await loadCore(wholeCore);
 });
 
 /** Copies bytes or floats into the heap, for as long as the process lives. */

@@ -193,8 +193,8 @@ const odd = {
   gguf_reader:
     "arrays-of-nothing nan-scales valid-alignment valid-empty valid-float valid-k valid-q8 valid-splits valid-v2",
   tfjs_reader:
-    "empty_groups missing_file graph_channels graph_float16 graph_shards graph_tensor layers product product_float16 " +
-    "product_one_scale product_restored restore restore16 strings two_groups",
+    "empty_groups missing_file graph_channels graph_float16 graph_shards graph_tensor layers product " +
+    "product_float16 leading_white_space product_one_scale product_restored restore restore16 strings two_groups",
 };
 
 const recipe = { weights: "int8", minElements: 1, nonFinite: "zero" };

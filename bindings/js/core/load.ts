@@ -8,27 +8,10 @@ import {
   UnsupportedError,
   type ErrorCode,
 } from "../base/errors.js";
-import type {
-  Response as AnyResponse,
-  URL as AnyURL,
-  WebAssemblyModule,
-} from "../base/platform-types.js";
+import type { WebAssemblyModule } from "../base/platform-types.js";
+import type { InitInfo, InitOptions } from "./init-options.js";
 import type { ModuleOverrides } from "./modelshrink.mjs";
 import type { CoreError, CoreModule } from "./types.js";
-
-/** The options of {@link init}. */
-export interface InitOptions {
-  /** The core's binary, or a URL that it is fetched from; by default the file that the package has. */
-  wasm?: AnyURL | AnyResponse | ArrayBuffer | ArrayBufferView<ArrayBuffer> | WebAssemblyModule;
-  /** Chooses between the two default binaries: "auto" (the default) asks the engine whether it has SIMD. */
-  simd?: "auto" | boolean;
-}
-
-/** The result of {@link init}. */
-export interface InitInfo {
-  /** True when the core that runs uses SIMD instructions. */
-  simd: boolean;
-}
 
 /** A module with one function whose body is `v128.const 0; drop`. */
 const simdProbe = new Uint8Array([

@@ -1,7 +1,8 @@
 /** The small core: arrays only, in a quarter of the bytes. */
 import { compileArrays } from "#compile-arrays";
 import createModule from "./arrays.mjs";
-import { infoOf, loadCore, type CoreBuild, type InitInfo, type InitOptions } from "./load.js";
+import type { InitInfo, InitOptions } from "./init-options.js";
+import { infoOf, loadCore, type CoreBuild } from "./load.js";
 
 const smallCore: CoreBuild = {
   hasModels: false,

@@ -3,7 +3,7 @@ import { ArgumentError, ModelShrinkError, UnsupportedError } from "../base/error
 import { checkObject, show } from "../base/options.js";
 import type { AbortSignal } from "../base/platform-types.js";
 import { isA } from "../base/tags.js";
-import { init } from "../core/whole.js";
+import { init } from "../core/init.js";
 import { dequantize } from "../arrays/quantize.js";
 import type { Source } from "../files/source.js";
 import { modelFilesOf, type ModelFiles } from "./model-files.js";

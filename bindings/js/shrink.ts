@@ -1,5 +1,6 @@
 /** Writes smaller models, under a guard where one is given. */
 import { checkKeys, checkObject } from "./base/options.js";
+import { attend } from "./files/open.js";
 import type { Source } from "./files/source.js";
 import { checkRecipe } from "./recipe/check.js";
 import { presetNamed } from "./recipe/presets.js";
@@ -72,6 +73,7 @@ export async function shrink(
   const { guard, ...rest } = options;
   if (guard === undefined) return shrinkModel(source, checked, rest);
   const given = typeof recipe === "string" ? presetNamed(recipe).recipe : recipe;
+  attend(source);
   // Only who asks for a guard downloads it.
   const { shrinkGuarded } = await import("./runtime/guard.js");
   return shrinkGuarded(source, given, guard, rest);

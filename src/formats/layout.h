@@ -16,7 +16,7 @@
 
 namespace modelshrink {
 
-// How quantized weights are written into a graph (ONNX; RUNTIMES.md has the measurements).
+// How quantized weights are written into a graph (ONNX; docs/recipes.md has measurements).
 enum class Mode : uint8_t {
   kStorage,  // dequantized at load: any runtime, fp32 speed, saves download and storage
   kDynamic,  // integer matmul with activations quantized on the fly: fast on wasm, saves memory

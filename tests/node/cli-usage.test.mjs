@@ -43,6 +43,7 @@ test("wrong usage exits with 2 and says what would be right", async () => {
     [["shrink", "model.onnx", "--block-size", "0"], /blockSize is 0/],
     [["shrink", "model.onnx", "--rule", "*=fp16"], /Did you mean "float16"/],
     [["shrink", "model.onnx", "--mode", "fast"], /mode is "fast"/],
+    [["shrink", "model.onnx", "--mode", "dynamik"], /Did you mean "dynamic"/],
     [["shrink", "model.onnx", "--rule", "abc"], /<glob>=<type>/],
     [["shrink", "model.onnx", "--rule", "*=int7"], /"int7"/],
     [["shrink", "model.onnx", "-o"], /output/],
@@ -54,6 +55,8 @@ test("wrong usage exits with 2 and says what would be right", async () => {
     [["shrink", "model.onnx", "--recipe", "int8", "--sparse"], /weights that keep their type/],
     [["shrink", "model.onnx", "--min-cosine", "0.9"], /--min-cosine needs --inputs/],
     [["shrink", "model.onnx", "--min-cosine", "most", "--inputs", "s"], /--min-cosine is "most"/],
+    [["shrink", "model.onnx", "--resize", "8x8"], /--resize needs --inputs/],
+    [["shrink", "model.onnx", "-o", ""], /-o has no path/],
     [["verify", "model.onnx", "model.onnx"], /"verify" needs --inputs/],
     [
       ["inspect", "model.onnx", "--prune", "2:4"],
@@ -61,7 +64,7 @@ test("wrong usage exits with 2 and says what would be right", async () => {
     ],
     [["shrink", "model.onnx", "--mean"], /--mean/],
     [["verify", "model.onnx", "x", "--mean", "-1"], /one that begins with - is --mean=-/],
-    [["help", "shrnk"], /no command "shrnk".*"shrink"/],
+    [["help", "shrnk"], /no command "shrnk".*"shrink"\?\nSee modelshrink --help\./],
     [["completion", "tcsh"], /no completion for "tcsh"; there is for bash, zsh, fish/],
   ]) {
     const { code, stdout, stderr } = await run(...args);

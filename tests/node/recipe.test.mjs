@@ -96,7 +96,7 @@ test("each wrong value is refused with its name, itself and what is allowed", ()
     ["__proto__", /"__proto__"/],
     [undefined, /recipe is undefined/],
     [["int8"], /recipe is \["int8"\]/],
-    [{}, /nothing to do/, /weights, prune or rules/],
+    [{}, /nothing to do/, /weights, prune, sparse or rules/],
     [{ weights: "int7" }, /weights is "int7"/, /"uint16"/],
     [{ weights: "int8", wieghts: "int8" }, /unknown key "wieghts"/, /"weights"/],
     [{ ...int8, prune: "x" }, /prune is "x"/, /object/],

@@ -159,6 +159,17 @@ test("models with external data are calibrated and guarded", async () => {
   assert.ok(Object.keys(files).length >= 1);
 });
 
+test("an abort of shrink ends its guard, too", async () => {
+  const controller = new AbortController();
+  const metric = () => {
+    controller.abort();
+    return 1;
+  };
+  const guard = { ort, inputs, metric, maxDrop: 0 };
+  const running = shrink(chain(3), "int8", { guard, signal: controller.signal });
+  await assert.rejects(running, { name: "AbortError" });
+});
+
 test("a model that can be read only once serves calibrate and the guard", async () => {
   const model = chain(3);
   const calibration = await calibrate(new Response(model), { ort, inputs });

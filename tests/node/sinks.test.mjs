@@ -189,6 +189,11 @@ test("a stream's own failure reaches the caller", async () => {
   await assert.rejects(shrink(model, "int8", { sink: closing }), { message: /closed before all/ });
 });
 
+test("a Node.js stream that fails before it is written is the caller's error, and ends no process", async () => {
+  const sink = createWriteStream(join(folder, "none", "model.onnx"));
+  await assert.rejects(shrink(model, "int8", { sink }), { code: "ENOENT" });
+});
+
 /** Half a million weights in files whose codes come long before they can be written. */
 const manyLayers = (count, size) =>
   makeSafetensors(

@@ -7,7 +7,14 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { ArgumentError, inspect, IntegrityError, ModelShrinkError, shrink } from "modelshrink";
+import {
+  ArgumentError,
+  compare,
+  inspect,
+  IntegrityError,
+  ModelShrinkError,
+  shrink,
+} from "modelshrink";
 import { openSource, reusable } from "../../dist/files/open.js";
 import { chainModel } from "../support/onnx.mjs";
 import { makeSafetensors } from "../support/safetensors.mjs";
@@ -240,6 +247,26 @@ test("a stream that is locked, was read, gives no bytes or fails", async () => {
   const failure = new Error("line cut");
   const failing = new ReadableStream({ pull: () => Promise.reject(failure) });
   await assert.rejects(inspect(failing), (error) => error === failure);
+});
+
+test("a Node.js stream that fails before it is read is the caller's error, and ends no process", async () => {
+  const torn = () => createReadStream("/none/model.onnx");
+  const missing = { code: "ENOENT" };
+  await assert.rejects(inspect(torn()), missing);
+  await assert.rejects(inspect({ "model.onnx": torn() }), missing);
+  await assert.rejects(compare(model, torn()), missing);
+  const other = { "model.onnx": Readable.from([model]), "model.onnx_data": torn() };
+  assert.equal((await inspect(other)).format, "onnx");
+});
+
+test("options that are no signals or functions are refused", async () => {
+  for (const [options, message] of [
+    [{ signal: 5 }, /signal is 5; it must be an AbortSignal/],
+    [{ onProgress: true }, /onProgress is true; it must be a function/],
+    [{ onprogress: () => undefined }, /unknown key "onprogress".*Did you mean "onProgress"/],
+  ]) {
+    await assert.rejects(inspect(model, options), { code: "argument", message });
+  }
 });
 
 /** An endless stream, and what it was cancelled with. */

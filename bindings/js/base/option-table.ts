@@ -1,6 +1,6 @@
 /**
  * Options as tables: one row an option. The comment above a row is the option's sentence: editors show it, and
- * scripts/generate-options.mjs brings it to the command's help and the documentation.
+ * scripts/generate.mjs brings it to the command's help and the documentation.
  */
 import { checkBoolean, checkInteger, checkKeys, checkObject, checkOneOf } from "./options.js";
 

@@ -1,5 +1,7 @@
 /** Checks of option objects: every complaint names the option, its value and what is allowed. */
 import { ArgumentError } from "./errors.js";
+import { suggestion } from "./suggest.js";
+import { hasMethods } from "./tags.js";
 
 /** Gives an object's JSON, or its class where it has none (cycles, BigInts). */
 function jsonOf(value: object): string {
@@ -44,7 +46,9 @@ export function checkObject(what: string, value: unknown): Record<string, unknow
 export function checkKeys(what: string, value: object, allowed: readonly string[]): void {
   for (const key of Object.keys(value)) {
     if (!allowed.includes(key)) {
-      throw new ArgumentError(`${what} has an unknown key "${key}"; allowed: ${list(allowed)}.`);
+      throw new ArgumentError(
+        `${what} has an unknown key "${key}"; allowed: ${list(allowed)}.${suggestion(key, allowed)}`,
+      );
     }
   }
 }
@@ -56,7 +60,20 @@ export function checkOneOf<T extends string>(
   allowed: readonly T[],
 ): T {
   if (allowed.includes(value as T)) return value as T;
-  throw wrong(name, value, `one of ${list(allowed)}`);
+  const near = typeof value === "string" ? suggestion(value, allowed) : "";
+  throw new ArgumentError(`${name} is ${show(value)}; it must be one of ${list(allowed)}.${near}`);
+}
+
+/** Throws an ArgumentError when an option is given and is no function. */
+export function checkFunction(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== "function") throw wrong(name, value, "a function");
+}
+
+/** Throws an ArgumentError when an option is given and is no AbortSignal. */
+export function checkSignal(name: string, value: unknown): void {
+  if (value !== undefined && !hasMethods(value, "throwIfAborted", "addEventListener")) {
+    throw wrong(name, value, "an AbortSignal");
+  }
 }
 
 /** Gives `value` when it is true or false; throws an ArgumentError otherwise. */

@@ -1,11 +1,14 @@
 /** The classes of the platform that values are of. */
 
+/** Gives the name of the platform's class that `value` is of, such as "Float32Array". */
+export const tagOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1);
+
 /**
  * Tells whether `value` is an instance of one of the platform's classes of these names, whatever realm it was made
  * in: frames and test runners have classes of their own, which `instanceof` does not know.
  */
 export function isA(value: unknown, ...names: readonly string[]): boolean {
-  return names.includes(Object.prototype.toString.call(value).slice(8, -1));
+  return names.includes(tagOf(value));
 }
 
 /** Tells whether `value` is an object with methods of these names. */

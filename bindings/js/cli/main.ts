@@ -1,5 +1,5 @@
 /** The command from its words to its exit code. */
-import { readFile } from "node:fs/promises";
+import { version } from "../base/version.js";
 import { commands } from "./commands.js";
 import { commandHelp, generalHelp } from "./help.js";
 import type { Invocation } from "./command.js";
@@ -10,11 +10,6 @@ import { UsageError } from "./usage-error.js";
 
 /** The exit codes, which tell scripts how the command ended. */
 export const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
-
-async function version(): Promise<string> {
-  const manifest = await readFile(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(manifest) as { version: string }).version;
-}
 
 /** Tells whether the words ask for JSON, even where they make no command. */
 function asksForJson(words: readonly string[]): boolean {
@@ -69,7 +64,7 @@ async function run(words: readonly string[]): Promise<number> {
   const { command, values } = invocation;
   if (values.help || values.version) {
     endWithReader(false);
-    process.stdout.write(values.help ? commandHelp(command) : `${await version()}\n`);
+    process.stdout.write(values.help ? commandHelp(command) : `${version}\n`);
     return exitCodes.done;
   }
   const hasData = isDataOnOutput(invocation);
@@ -89,7 +84,7 @@ async function run(words: readonly string[]): Promise<number> {
 export async function main(words: readonly string[]): Promise<number> {
   const [first] = words;
   if (first === "--version") {
-    process.stdout.write(`${await version()}\n`);
+    process.stdout.write(`${version}\n`);
     return exitCodes.done;
   }
   if (first === "--help" || first === "-h") {
@@ -106,7 +101,8 @@ export async function main(words: readonly string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     const display = { json: asksForJson(words), quiet: false, isDataOnOutput: false };
-    const name = commands.some((it) => it.name === first) ? `help ${first}` : "--help";
+    const isCommand = first !== "help" && commands.some((it) => it.name === first);
+    const name = isCommand ? `help ${first}` : "--help";
     new Terminal(display, process, process.env).fail(error, `See modelshrink ${name}.`);
     return exitCodes.usage;
   }

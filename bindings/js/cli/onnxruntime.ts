@@ -1,7 +1,7 @@
 /** The needs of commands that run a model: the user's onnxruntime, and the samples of --inputs. */
 import { checkOrt, inputNamesOf, type Feeds, type OrtModule } from "../runtime/session.js";
 import type { Source } from "../files/source.js";
-import type { OptionValues } from "./options.js";
+import { optionSets, type OptionValues } from "./options.js";
 import { channelCount, type ImageOptions } from "./samples/images.js";
 import { samplesFrom } from "./samples/samples.js";
 import { UsageError } from "./usage-error.js";
@@ -58,6 +58,12 @@ function imageOptionsFrom({ resize, channels: kind, mean, std, layout }: OptionV
   return { image: isGiven ? image : undefined, defaultImage: image };
 }
 
+/** Throws a UsageError for options that say how samples are read, where --inputs names none. */
+export function refuseWithoutInputs(values: OptionValues): void {
+  const name = optionSets.samples.find((it) => it in values);
+  if (name !== undefined) throw new UsageError(`--${name} needs --inputs <path>.`);
+}
+
 /** Gives the runtime and the samples that a model is run on. */
 export interface Runtime {
   ort: OrtModule;
@@ -76,7 +82,7 @@ export async function runtimeFor(
 ): Promise<Runtime> {
   const { inputs } = values;
   if (inputs === undefined) {
-    throw new UsageError(`"${name}" needs --inputs <path>: see modelshrink help ${name}.`);
+    throw new UsageError(`"${name}" needs --inputs <path>.`);
   }
   const images = imageOptionsFrom(values);
   const ort = checkOrt(await importForUser("onnxruntime-node", "Running a model"));

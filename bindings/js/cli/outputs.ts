@@ -79,6 +79,7 @@ export async function outputsFor(
   if (output === undefined) {
     return Promise.all(models.map((model) => defaultOutput(model, label)));
   }
+  if (output === "") throw new UsageError("-o has no path.");
   const [model = ""] = models;
   if (models.length === 1) return [await givenOutput(model, output)];
   const folder = await sharedFolder(output);

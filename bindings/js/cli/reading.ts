@@ -20,7 +20,7 @@ import {
 import { forEachModel, sizesText, type ModelOutcome } from "./batch.js";
 import type { Context, Invocation, Outcome } from "./command.js";
 import { verifyHint } from "./hints.js";
-import { runtimeFor } from "./onnxruntime.js";
+import { refuseWithoutInputs, runtimeFor } from "./onnxruntime.js";
 import type { OptionValues } from "./options.js";
 import { standardStream } from "./outputs.js";
 import { recipeFrom } from "./recipe-options.js";
@@ -57,7 +57,10 @@ export async function calibrationFor(
   source: Source,
   { signal }: Context,
 ) {
-  if (values.inputs === undefined) return {};
+  if (values.inputs === undefined) {
+    refuseWithoutInputs(values);
+    return {};
+  }
   const runtime = await runtimeFor(values, command.name, source, signal);
   return { calibration: await calibrate(source, { ...runtime, signal }) };
 }

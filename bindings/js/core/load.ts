@@ -8,6 +8,7 @@ import {
   UnsupportedError,
   type ErrorCode,
 } from "../base/errors.js";
+import { checkKeys, checkObject } from "../base/options.js";
 import type { WebAssemblyModule } from "../base/platform-types.js";
 import type { InitInfo, InitOptions } from "./init-options.js";
 import type { ModuleOverrides } from "./modelshrink.mjs";
@@ -44,7 +45,9 @@ async function compileResponse(response: Response): Promise<WebAssembly.Module> 
   return WebAssembly.compile(await response.arrayBuffer());
 }
 
-function checkOptions({ wasm, simd = "auto" }: InitOptions): void {
+function checkOptions(options: InitOptions): void {
+  checkKeys("options", checkObject("options", options), ["wasm", "simd"]);
+  const { wasm, simd = "auto" } = options;
   if (simd !== "auto" && typeof simd !== "boolean") {
     throw new ArgumentError(`simd is ${String(simd)}; it may be "auto", true or false.`);
   }

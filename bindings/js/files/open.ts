@@ -243,6 +243,21 @@ function toOpenFile(raw: RawFile, name: string): OpenFile {
   };
 }
 
+interface NodeStream {
+  on(event: "error", listener: () => void): unknown;
+}
+
+/**
+ * Listens to the failures of the Node.js streams in a source that is not opened at once: a stream that fails meanwhile
+ * would end the process. Whoever reads it then hears of the failure.
+ */
+export function attend(source: unknown): void {
+  for (const it of isPlainRecord(source) ? Object.values(source) : [source]) {
+    // Only Readables of Node.js have `pipe`.
+    if (hasMethods(it, "on", "pipe")) (it as unknown as NodeStream).on("error", () => undefined);
+  }
+}
+
 /** Opens a source's main file, and others as they are asked for. */
 export async function openSource(source: unknown, signal?: AbortSignal): Promise<OpenFileSet> {
   const set = await checkSource(source).open(source, { signal, inTurn: newQueue() });
@@ -271,6 +286,7 @@ function reusableFile(value: unknown, name: string, signal?: AbortSignal): unkno
 /** The same source for those who open it more than once: what can be read only once is read into memory. */
 export async function reusable(source: unknown, signal?: AbortSignal): Promise<Source> {
   checkSource(source);
+  attend(source);
   if (!isPlainRecord(source) || !kinds.at(-1)!.is(source)) {
     return (await reusableFile(source, "The source", signal)) as Source;
   }

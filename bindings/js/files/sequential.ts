@@ -52,9 +52,8 @@ export class NodeStreamFile implements SequentialFile {
       throw new ArgumentError("sink is a Writable that has ended or was destroyed.");
     }
     this.#stream = stream;
-  }
-
-  open(): void {
+    // From now on: a stream may fail while the model is still read, and an error that nobody listens to would end the
+    // process.
     const fail = (error: unknown) => {
       this.#failure ??= { error };
       this.#wake();
@@ -67,6 +66,10 @@ export class NodeStreamFile implements SequentialFile {
     this.#stream.on("drain", () => {
       this.#wake();
     });
+  }
+
+  open(): void {
+    this.#check();
   }
 
   async append(bytes: Uint8Array): Promise<void> {
@@ -92,8 +95,6 @@ export class NodeStreamFile implements SequentialFile {
 
   abort(reason: unknown): Promise<void> {
     this.#isFinished = true;
-    // An error that nobody listens to would end the process.
-    this.#stream.on("error", () => undefined);
     this.#stream.destroy(reason instanceof Error ? reason : undefined);
     return Promise.resolve();
   }

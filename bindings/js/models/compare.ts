@@ -1,6 +1,7 @@
 /** Compares two models tensor by tensor. */
 import { Meter } from "../base/meter.js";
 import { unwrap } from "../core/load.js";
+import { attend } from "../files/open.js";
 import { rangesAheadOf } from "../files/ranges.js";
 import type { Source } from "../files/source.js";
 import { checkRunOptions, runKeys, toFiles } from "./inspect.js";
@@ -15,6 +16,7 @@ export async function compareModels(
   options: RunOptions = {},
 ): Promise<Report> {
   checkRunOptions(options, runKeys);
+  attend(b);
   const { signal } = options;
   const quiet = signal ? { signal } : {};
   return withModel(a, quiet, (original) =>

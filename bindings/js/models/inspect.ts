@@ -1,5 +1,5 @@
 /** The structure of a model. */
-import { checkObject, checkKeys } from "../base/options.js";
+import { checkFunction, checkKeys, checkObject, checkSignal } from "../base/options.js";
 import type { Source } from "../files/source.js";
 import { withModel } from "./open.js";
 import type { ModelInfo, FileInfo, RunOptions } from "./types.js";
@@ -11,9 +11,12 @@ export const writeKeys = [...runKeys, "sink", "resume", "workers", "calibration"
 /** The largest number of threads. */
 export const maxWorkers = 64;
 
-/** Throws an ArgumentError for options that are not among `keys`. */
+/** Throws an ArgumentError for options that are not among `keys`, and for a wrong `signal` or `onProgress`. */
 export function checkRunOptions(options: object, keys: readonly string[]): void {
-  checkKeys("options", checkObject("options", options), keys);
+  const given = checkObject("options", options);
+  checkKeys("options", given, keys);
+  checkSignal("signal", given.signal);
+  checkFunction("onProgress", given.onProgress);
 }
 
 /** Gives the core's files as reports name them. */

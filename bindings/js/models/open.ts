@@ -5,7 +5,7 @@ import { Pacer } from "../base/pace.js";
 import { loadCore, unwrap } from "../core/load.js";
 import { wholeCore } from "../core/whole.js";
 import type { CoreModel, CoreModelInfo, CoreModule } from "../core/types.js";
-import { openSource } from "../files/open.js";
+import { attend, openSource } from "../files/open.js";
 import type { OpenFile, OpenFileSet, Source } from "../files/source.js";
 import { callLive, readModel } from "./steps.js";
 import type { RunOptions } from "./types.js";
@@ -85,6 +85,7 @@ export async function withModel<T>(
   work: (opened: OpenModel) => Promise<T>,
 ): Promise<T> {
   options.signal?.throwIfAborted();
+  attend(source);
   const core = await loadCore(wholeCore);
   const opened = await openSource(source, options.signal);
   let model: OpenModel | undefined;

@@ -32,7 +32,7 @@ export interface CheckedRecipe {
 function checkTogether(recipe: CheckedOptions<typeof recipeOptions>): void {
   const { weights, prune, sparse, gptq, actOrder, rules = [] } = recipe;
   if (weights === undefined && !prune && !sparse && rules.length === 0) {
-    throw new ArgumentError("The recipe says nothing to do: give weights, prune or rules.");
+    throw new ArgumentError("The recipe says nothing to do: give weights, prune, sparse or rules.");
   }
   if (sparse && weights !== undefined) {
     throw new ArgumentError("sparse is for weights that keep their type: leave out weights.");

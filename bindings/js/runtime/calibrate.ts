@@ -1,6 +1,13 @@
 /** Runs samples through a model and sums up what its layers see. */
 import { UnsupportedError, ArgumentError } from "../base/errors.js";
-import { checkInteger, checkKeys, checkObject, optional } from "../base/options.js";
+import {
+  checkFunction,
+  checkInteger,
+  checkKeys,
+  checkObject,
+  checkSignal,
+  optional,
+} from "../base/options.js";
 import type { AbortSignal } from "../base/platform-types.js";
 import { Gram } from "../arrays/gram.js";
 import { reusable } from "../files/open.js";
@@ -50,9 +57,9 @@ function layersOf(tensors: readonly TensorInfo[], maxColumns: number): Layer[] {
 
 /**
  * Finds the moments of every layer's inputs over the samples, for `shrink(…, { calibration })`: MatMul, Gemm, Conv,
- * LSTM, GRU and RNN of the main graph and in branches (If). The model may have external data; its main
- * file has less than 2 GB. The samples are run one after the other; memory holds the matrices, and the values that one sample makes in all
- * layers.
+ * LSTM, GRU and RNN of the main graph and in branches (If). The model may have external data; its main file has less
+ * than 2 GB. The samples are run one after the other; memory holds the matrices, and the values that one sample makes
+ * in all layers.
  *
  * @throws UnsupportedError for other models; ArgumentError for a wrong option or sample, or none; the errors of
  *   `inspect`.
@@ -64,6 +71,8 @@ export async function calibrate(model: Source, options: CalibrateOptions): Promi
   const samples = checkSamples(given.inputs);
   const maxColumns = optional(given.maxColumns, (it) => checkInteger("maxColumns", it, 1, 2 ** 15));
   const session = checkSessionOptions(given.session);
+  checkSignal("signal", given.signal);
+  checkFunction("onProgress", given.onProgress);
   const { signal, onProgress } = options;
   // It is read for its structure, and then for its weights.
   const source = await reusable(model, signal);

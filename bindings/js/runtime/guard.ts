@@ -96,9 +96,10 @@ export async function shrinkGuarded(
   value: Guard,
   options: WriteOptions,
 ): Promise<WriteResult & { guard: GuardOutcome }> {
-  const guard = checkGuard(value);
+  const { signal = options.signal, ...given } = checkGuard(value);
+  const guard = signal ? { ...given, signal } : given;
   return withTarget(options.sink, options.resume ?? false, async () =>
-    tryUntilItHolds(await reusable(source, guard.signal), recipe, guard, options),
+    tryUntilItHolds(await reusable(source, signal), recipe, guard, options),
   );
 }
 
@@ -191,6 +192,7 @@ async function tryUntilItHolds(
     ];
     const result = await shrinkModel(source, checkRecipe({ ...recipe, rules }), rest);
     const verification = await verify(source, result.files, verifyOptions);
+    options.signal?.throwIfAborted();
     return { kept, rules, result, verification, ok: holds(guard, verification) };
   };
   const best = await leastHarm(attempt, () => attempts);

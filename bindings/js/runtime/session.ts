@@ -2,7 +2,7 @@
 import { ArgumentError, ModelShrinkError, UnsupportedError } from "../base/errors.js";
 import { checkObject, show } from "../base/options.js";
 import type { AbortSignal } from "../base/platform-types.js";
-import { isA } from "../base/tags.js";
+import { isA, tagOf } from "../base/tags.js";
 import { init } from "../core/init.js";
 import { dequantize } from "../arrays/quantize.js";
 import type { Source } from "../files/source.js";
@@ -243,8 +243,7 @@ export class Session {
   #tensorOf(label: string, value: Feeds[string]): unknown {
     if (value instanceof this.#ort.Tensor) return value;
     const { type, data, dims } = checkObject(label, value);
-    const className = (data as object | undefined)?.constructor.name ?? "";
-    const known = type ?? typeOfArray.get(className);
+    const known = type ?? typeOfArray.get(tagOf(data));
     if (known === undefined || !Array.isArray(dims)) {
       throw new ArgumentError(
         `${label} must be an onnxruntime Tensor or { data, dims } with a typed array.`,

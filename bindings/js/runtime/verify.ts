@@ -1,7 +1,8 @@
 /** verify: runs two models side by side. */
 import { ArgumentError } from "../base/errors.js";
-import { checkKeys, checkObject, show } from "../base/options.js";
+import { checkFunction, checkKeys, checkObject, checkSignal, show } from "../base/options.js";
 import type { AbortSignal } from "../base/platform-types.js";
+import { attend } from "../files/open.js";
 import type { Source } from "../files/source.js";
 import { modelFilesOf } from "./model-files.js";
 import { OutputSums, type OutputComparison } from "./output-sums.js";
@@ -185,7 +186,10 @@ export async function verify(
   const ort = checkOrt(given.ort);
   const inputs = checkSamples(given.inputs);
   const session = checkSessionOptions(given.session);
+  checkSignal("signal", given.signal);
+  checkFunction("metric", given.metric);
   const { signal } = options;
+  attend(shrunk);
   const open = async (source: Source, what: string) =>
     Session.open(ort, await modelFilesOf(source, signal), what, session);
   const a = await open(original, "the original model");

@@ -3,7 +3,6 @@ import { checkKeys, checkObject } from "./base/options.js";
 import { attend } from "./files/open.js";
 import type { Source } from "./files/source.js";
 import { checkRecipe } from "./recipe/check.js";
-import { presetNamed } from "./recipe/presets.js";
 import type { Recipe } from "./recipe/options.js";
 import { writeKeys } from "./models/inspect.js";
 import type { WriteOptions, WriteResult } from "./models/types.js";
@@ -68,13 +67,12 @@ export async function shrink(
   recipe: string | Recipe = "int8",
   options: ShrinkOptions = {},
 ): Promise<ShrinkResult> {
-  const checked = checkRecipe(recipe);
+  attend(source);
+  const checked = await checkRecipe(recipe);
   checkKeys("options", checkObject("options", options), [...writeKeys, "guard"]);
   const { guard, ...rest } = options;
   if (guard === undefined) return shrinkModel(source, checked, rest);
-  const given = typeof recipe === "string" ? presetNamed(recipe).recipe : recipe;
-  attend(source);
   // Only who asks for a guard downloads it.
   const { shrinkGuarded } = await import("./runtime/guard.js");
-  return shrinkGuarded(source, given, guard, rest);
+  return shrinkGuarded(source, checked, guard, rest);
 }

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { join } from "node:path";
 import { test } from "node:test";
 import { shrink } from "modelshrink";
 import { ProgressBar } from "../../dist/cli/progress-bar.js";
@@ -318,6 +320,21 @@ test("an interrupt exits with 130; what is done stays for --resume alone", async
   assert.deepEqual(await files(), left);
   assert.equal((await run("shrink", "model.onnx", "--resume")).code, 0);
   assert.deepEqual(await files(), ["model.int8.onnx", "model.onnx"]);
+});
+
+test("an interrupt ends the command while its thread works without a pause", async () => {
+  const stub = path("node_modules", "onnxruntime-node");
+  await mkdir(stub, { recursive: true });
+  const busy = "process.stderr.write('busy'); for (;;);";
+  const code = `exports.Tensor = class {}; exports.InferenceSession = { create() { ${busy} } };`;
+  await writeFile(join(stub, "index.js"), code);
+  await writeFile(path("in.json"), JSON.stringify([{ X: { data: [1], dims: [1] } }]));
+  const child = start(["verify", "model.onnx", "model.onnx", "--inputs", "in.json"]);
+  const finished = once(child, "close");
+  await once(child.stderr, "data");
+  child.kill("SIGINT");
+  const [exitCode, signal] = await finished;
+  assert.ok(exitCode === 130 || signal === "SIGINT", `${exitCode} ${signal}`);
 });
 
 test("the progress bar is one line, throttled, and only on a terminal", async () => {

@@ -7,6 +7,7 @@ import { standardStream } from "./outputs.js";
 import { parseCommand } from "./parse.js";
 import { Terminal } from "./terminal.js";
 import { UsageError } from "./usage-error.js";
+import { watchForInterrupt } from "./watchdog.js";
 
 /** The exit codes, which tell scripts how the command ended. */
 export const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
@@ -33,6 +34,7 @@ async function runInterruptibly(invocation: Invocation, terminal: Terminal): Pro
     controller.abort();
   };
   process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
+  const endWatch = watchForInterrupt(interrupt);
   try {
     const { onProgress, print, complain } = terminal;
     const context = { signal: controller.signal, onProgress, print, complain, commands };
@@ -47,6 +49,7 @@ async function runInterruptibly(invocation: Invocation, terminal: Terminal): Pro
     terminal.printJson({ error: { code: "interrupted", message } });
     return exitCodes.interrupted;
   } finally {
+    endWatch();
     process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
   }
 }

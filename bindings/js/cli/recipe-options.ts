@@ -210,10 +210,10 @@ async function checkedRecipeFrom(values: RecipeValues): Promise<Recipe> {
   // Pruned and sparse weights keep their types unless a recipe is named.
   const isAlone = values.recipe === undefined && (prune !== undefined || values.sparse === true);
   const base = isAlone ? {} : await namedRecipe(values.recipe ?? "int8");
-  if (!isAlone) checkRecipe(base);
+  if (!isAlone) await checkRecipe(base);
   const { rules: own = [], ...rest } = base as Recipe;
   const recipe = { ...rest, ...pruning, ...plainRecipe(values), rules: [...rules, ...own] };
-  checkRecipe(recipe);
+  await checkRecipe(recipe);
   return recipe;
 }
 

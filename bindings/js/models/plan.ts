@@ -1,4 +1,5 @@
 /** Plans: the sizes of an output, from headers alone. */
+import { attend } from "../files/open.js";
 import type { Source } from "../files/source.js";
 import { checkCalibration } from "../recipe/calibration.js";
 import { checkRecipe } from "../recipe/check.js";
@@ -25,7 +26,8 @@ export async function plan(
 ): Promise<Plan> {
   checkRunOptions(options, [...runKeys, "calibration"]);
   const calibration = checkCalibration(options.calibration);
-  const checked = checkRecipe(recipe);
+  attend(source);
+  const checked = await checkRecipe(recipe);
   return withModel(source, options, (opened) => {
     const chosen = orderFor(checked, opened.info.tensors, calibration ?? "assumed");
     if (chosen.sparse.length > 0) {

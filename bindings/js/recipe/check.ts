@@ -13,10 +13,10 @@ import {
 import { presetNamed } from "./presets.js";
 import { recipeOptions } from "./options.js";
 import type { CheckedPruning, Feedback } from "./pruning.js";
-import type { CheckedRule } from "./rules.js";
+import { withMatchers, type CheckedRule, type MatchingRule } from "./rules.js";
 
-/** A recipe whose values are known to be right. */
-export interface CheckedRecipe {
+/** A recipe whose values are known to be right, but for the patterns of its rules. */
+interface CheckedWords {
   weights: QuantizedType | undefined;
   prune: CheckedPruning | undefined;
   gptq: Feedback | undefined;
@@ -26,6 +26,11 @@ export interface CheckedRecipe {
   requantize: boolean;
   options: CoreWriteOptions;
   specFor(weights: QuantizedType): CoreTensorSpec;
+}
+
+/** A recipe that can be carried out. */
+export interface CheckedRecipe extends CheckedWords {
+  rules: MatchingRule[];
 }
 
 /** Throws an ArgumentError for options that make no sense together, or alone. */
@@ -43,8 +48,8 @@ function checkTogether(recipe: CheckedOptions<typeof recipeOptions>): void {
   if (actOrder && !gptq) throw new ArgumentError("actOrder is an option of gptq: give both.");
 }
 
-/** Checks every value of a recipe, or of the preset of this name; an ArgumentError names what is wrong. */
-export function checkRecipe(value: unknown): CheckedRecipe {
+/** Checks every value of a recipe, or of the preset of this name, but for the patterns of its rules. */
+export function checkWords(value: unknown): CheckedWords {
   const given = typeof value === "string" ? presetNamed(value).recipe : value;
   const recipe = checkOptions("recipe", given, recipeOptions);
   checkTogether(recipe);
@@ -80,4 +85,10 @@ export function checkRecipe(value: unknown): CheckedRecipe {
       mode,
     }),
   };
+}
+
+/** Checks every value of a recipe, or of the preset of this name; an ArgumentError names what is wrong. */
+export async function checkRecipe(value: unknown): Promise<CheckedRecipe> {
+  const words = checkWords(value);
+  return { ...words, rules: await withMatchers(words.rules) };
 }

@@ -11,7 +11,7 @@ import type {
 } from "../core/types.js";
 import { isFloatType, type QuantizedType } from "../arrays/types.js";
 import { knowsAny, type Calibration } from "./calibration.js";
-import { checkRecipe, type CheckedRecipe } from "./check.js";
+import { checkWords, type CheckedRecipe } from "./check.js";
 import { presetsOf } from "./presets.js";
 import {
   pruneSpecFor,
@@ -35,7 +35,7 @@ interface Decision {
 /** Decides by the rules and the recipe's own words about a weight. */
 function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
   if (tensor.quantized && !recipe.requantize) return { reason: { code: "alreadyQuantized" } };
-  const rule = recipe.rules.find(({ pattern }) => pattern.test(tensor.name));
+  const rule = recipe.rules.find(({ matches }) => matches(tensor.name));
   if (rule?.keeps) return { reason: { code: "keptByRule" } };
   if (!rule && elementsOf(tensor) < recipe.minElements) {
     const reason: OwnReason = {
@@ -138,7 +138,7 @@ function warningsFor(
         "nothing of them: give samples that reach them, or rules that keep them."
       : undefined,
     ...rules
-      .filter(({ pattern }) => !tensors.some((it) => it.isWeight && pattern.test(it.name)))
+      .filter(({ matches }) => !tensors.some((it) => it.isWeight && matches(it.name)))
       .map(({ match }) => `The rule "${match}" matches no weight.`),
   ].filter((warning) => warning !== undefined);
 }
@@ -211,7 +211,7 @@ export function orderFor(
 
 /** Every tensor as it is. */
 export function keepingOrder(tensors: readonly CoreTensorInfo[]): Order {
-  const recipe = checkRecipe("int8");
+  const recipe = checkWords("int8");
   return {
     specs: tensors.map(() => ({ ...recipe.specFor(noType), keep: true })),
     options: recipe.options,
@@ -220,7 +220,7 @@ export function keepingOrder(tensors: readonly CoreTensorInfo[]): Order {
 
 /** Every quantized weight as the floats that it stands for. */
 export function restoringOrder(tensors: readonly CoreTensorInfo[]): RemarkedOrder {
-  const recipe = checkRecipe("int8");
+  const recipe = checkWords("int8");
   const { scheme, ...spec } = recipe.specFor(noType);
   return {
     order: {

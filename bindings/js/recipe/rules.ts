@@ -2,30 +2,21 @@
 import { ArgumentError } from "../base/errors.js";
 import { checkKeys, checkObject, optional, show } from "../base/options.js";
 import { checkType, type QuantizedType } from "../arrays/types.js";
+import type { Matcher } from "./patterns.js";
 import { checkPruning, type CheckedPruning } from "./pruning.js";
 
 const ruleKeys = ["match", "weights", "prune", "keep"] as const;
 
-function matcher(where: string, match: unknown): RegExp {
-  if (typeof match !== "string" || match === "") {
-    throw new ArgumentError(`${where}.match is ${show(match)}; it must be a glob or "/regex/".`);
-  }
-  const regex = /^\/(.+)\/(i?)$/.exec(match);
-  try {
-    if (regex) return new RegExp(regex[1]!, `${regex[2]!}u`);
-  } catch (cause) {
-    throw new ArgumentError(`${where}.match is no regular expression: ${String(cause)}.`, {
-      cause,
-    });
-  }
-  const literal = match.replace(/[\\^$.+()[\]{}|/]/g, "\\$&");
-  return new RegExp(`^${literal.replaceAll("*", "[^]*").replaceAll("?", "[^]")}$`, "u");
+/** A rule and the names that it is for. */
+export interface MatchingRule extends CheckedRule {
+  /** Tells whether the rule is for the tensor of this name. */
+  matches: Matcher;
 }
 
 /** A rule whose values are known to be right. */
 export interface CheckedRule {
+  /** The pattern, as the recipe has it. */
   match: string;
-  pattern: RegExp;
   keeps: boolean;
   /** Undefined means the recipe's type. */
   weights: QuantizedType | undefined;
@@ -36,7 +27,10 @@ function checkRule(value: unknown, i: number): CheckedRule {
   const where = `rules[${i}]`;
   const rule = checkObject(where, value);
   checkKeys(where, rule, ruleKeys);
-  const pattern = matcher(where, rule.match);
+  const { match } = rule;
+  if (typeof match !== "string" || match === "") {
+    throw new ArgumentError(`${where}.match is ${show(match)}; it must be a glob or "/regex/".`);
+  }
   const changes = rule.weights !== undefined || rule.prune !== undefined;
   if (changes === (rule.keep !== undefined)) {
     throw new ArgumentError(`${where} must have either keep, or weights or prune or both.`);
@@ -45,8 +39,7 @@ function checkRule(value: unknown, i: number): CheckedRule {
     throw new ArgumentError(`${where}.keep is ${show(rule.keep)}; it must be true.`);
   }
   return {
-    match: rule.match as string,
-    pattern,
+    match,
     keeps: rule.keep === true,
     prune: optional(
       rule.prune,
@@ -62,4 +55,14 @@ export function checkRules(rules: unknown): CheckedRule[] {
     throw new ArgumentError(`rules is ${show(rules)}; it must be an array.`);
   }
   return rules.map(checkRule);
+}
+
+/** Makes the matchers of checked rules. Throws an ArgumentError that names the rule whose pattern is wrong. */
+export async function withMatchers(rules: readonly CheckedRule[]): Promise<MatchingRule[]> {
+  if (rules.length === 0) return [];
+  const { matcherFor } = await import("./patterns.js");
+  return rules.map((rule, i) => ({
+    ...rule,
+    matches: matcherFor(rule.match, `rules[${i}].match`),
+  }));
 }

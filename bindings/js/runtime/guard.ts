@@ -6,9 +6,7 @@ import { elementsOf } from "../base/shape.js";
 import { reusable } from "../files/open.js";
 import type { Source } from "../files/source.js";
 import { withTarget } from "../files/user-sink.js";
-import { checkRecipe } from "../recipe/check.js";
-import type { Recipe } from "../recipe/options.js";
-import type { Rule } from "../recipe/types.js";
+import type { CheckedRecipe } from "../recipe/check.js";
 import { isChanged } from "../models/changes.js";
 import type { ReportedTensor, WriteOptions, WriteResult } from "../models/types.js";
 import { shrinkModel } from "../models/write.js";
@@ -79,11 +77,17 @@ function qualityOf({ sqnr = Infinity, shape, outputShape }: ReportedTensor): num
   return removed === 0 || shape.length < 2 ? sqnr : Math.min(sqnr, -10 * Math.log10(removed));
 }
 
+/** Gives a recipe that keeps some tensors as they are. */
+function keeping(recipe: CheckedRecipe, kept: readonly string[]): CheckedRecipe {
+  const rules = kept.map((name) => ({
+    ...{ match: name, keeps: true, weights: undefined, prune: undefined },
+    matches: (other: string) => other === name,
+  }));
+  return { ...recipe, rules: [...rules, ...recipe.rules] };
+}
+
 /** More trials than this are not worth what they find. */
 const maxAttempts = 40;
-
-/** Gives a rule's pattern that only this name matches. */
-const exactly = (name: string) => `/^${name.replace(/[\\^$.+*?()[\]{}|/]/g, "\\$&")}$/`;
 
 /**
  * Keeps tensors as they were, those of the largest relative error first, until the guard holds: how many is
@@ -92,7 +96,7 @@ const exactly = (name: string) => `/^${name.replace(/[\\^$.+*?()[\]{}|/]/g, "\\$
  */
 export async function shrinkGuarded(
   source: Source,
-  recipe: Recipe,
+  recipe: CheckedRecipe,
   value: Guard,
   options: WriteOptions,
 ): Promise<WriteResult & { guard: GuardOutcome }> {
@@ -103,10 +107,10 @@ export async function shrinkGuarded(
   );
 }
 
-/** One model that was tried: which tensors were kept, the rules that kept them, and whether the guard held. */
+/** One model that was tried: which tensors were kept, the recipe that kept them, and whether the guard held. */
 interface Trial {
   kept: readonly string[];
-  rules: Rule[];
+  recipe: CheckedRecipe;
   result: WriteResult;
   verification: Verification;
   ok: boolean;
@@ -171,7 +175,7 @@ function remark({ report }: WriteResult, { kept, ok }: Trial, attempts: number):
 
 async function tryUntilItHolds(
   source: Source,
-  recipe: Recipe,
+  recipe: CheckedRecipe,
   guard: Guard,
   options: WriteOptions,
 ): Promise<WriteResult & { guard: GuardOutcome }> {
@@ -186,20 +190,15 @@ async function tryUntilItHolds(
   let attempts = 0;
   const attempt = async (kept: readonly string[]): Promise<Trial> => {
     attempts++;
-    const rules = [
-      ...kept.map((name) => ({ match: exactly(name), keep: true as const })),
-      ...(recipe.rules ?? []),
-    ];
-    const result = await shrinkModel(source, checkRecipe({ ...recipe, rules }), rest);
+    const tried = keeping(recipe, kept);
+    const result = await shrinkModel(source, tried, rest);
     const verification = await verify(source, result.files, verifyOptions);
     options.signal?.throwIfAborted();
-    return { kept, rules, result, verification, ok: holds(guard, verification) };
+    return { kept, recipe: tried, result, verification, ok: holds(guard, verification) };
   };
   const best = await leastHarm(attempt, () => attempts);
   const result =
-    options.sink === undefined
-      ? best.result
-      : await shrinkModel(source, checkRecipe({ ...recipe, rules: best.rules }), options);
+    options.sink === undefined ? best.result : await shrinkModel(source, best.recipe, options);
   const outcome: GuardOutcome = {
     verification: best.verification,
     keptTensors: [...best.kept],

@@ -40,7 +40,7 @@ export interface LayerError {
 }
 
 /** The largest damping that is allowed. */
-export const maxDamping = 100;
+const maxDamping = 100;
 const defaultDamping = 0.01;
 
 /** Gives the damping, or the default; throws an ArgumentError for a wrong one. */

@@ -23,7 +23,7 @@ import type { QuantizedTensor } from "./tensor.js";
 import { checkType, isSymmetricByDefault } from "./types.js";
 
 /** The names of all pruning methods. */
-export const pruneMethods = [
+const pruneMethods = [
   "magnitude",
   "random",
   "ln-structured",

@@ -8,7 +8,7 @@ import type { CoreSparseShape } from "../core/types.js";
 import { checkFloats, type Floats } from "./floats.js";
 
 /** The names of all sparse forms. */
-export const sparseFormats = ["csr", "csc", "coo", "bsr", "bitmask", "n:m", "2:4"] as const;
+const sparseFormats = ["csr", "csc", "coo", "bsr", "bitmask", "n:m", "2:4"] as const;
 /**
  * A sparse form of a matrix: compressed rows ("csr") or columns ("csc"), coordinates ("coo"), blocks ("bsr"), a bit
  * for each element ("bitmask"), at most n of each m neighbours ("n:m"), and torch's "2:4".

@@ -59,7 +59,7 @@ export const synopsis = ({ name, operands }: Command): string =>
   ["modelshrink", name, ...operands.map(operandText), "[options]"].join(" ");
 
 /** The words on models and exit codes, the same for all commands. */
-export const generalNotes = [
+const generalNotes = [
   "A model is a file, a folder, an index (model.safetensors.index.json, model.json, the first of several .gguf) " +
     "or an http(s) URL of one; the other files are found beside it. - is a model of one file on standard input, " +
     "which is read into memory whole, up to 4 GiB.",

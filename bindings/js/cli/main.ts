@@ -10,7 +10,7 @@ import { UsageError } from "./usage-error.js";
 import { watchForInterrupt } from "./watchdog.js";
 
 /** The exit codes, which tell scripts how the command ended. */
-export const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
 /** Tells whether the words ask for JSON, even where they make no command. */
 function asksForJson(words: readonly string[]): boolean {

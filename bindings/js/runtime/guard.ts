@@ -35,7 +35,7 @@ export interface GuardOutcome {
 }
 
 /** Gives a user's guard when it is one; throws an ArgumentError otherwise. */
-export function checkGuard(value: unknown): Guard {
+function checkGuard(value: unknown): Guard {
   const guard = checkObject("guard", value);
   checkKeys("guard", guard, [
     ...["minCosine", "maxDrop", "ort", "inputs", "outputs", "metric", "session", "signal"],

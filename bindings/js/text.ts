@@ -1,5 +1,6 @@
 /** modelshrink/text: reports as text for people: a summary, aligned columns, and in the end what the figures mean. */
 import { formatBytes } from "./base/bytes.js";
+import { largestOf, smallestOf } from "./base/extremes.js";
 import { visible } from "./base/visible.js";
 import { isChanged, isCut, isPruned } from "./models/changes.js";
 import type {
@@ -53,7 +54,10 @@ function table(columns: readonly Column[], rows: readonly (readonly string[])[])
     .map((column, i) => ({ ...column, cells: rows.map((row) => row[i] ?? "") }))
     .filter(({ cells }) => cells.some((cell) => cell !== ""));
   const padded = used.map(({ title, align, cells }) => {
-    const width = Math.max(title.length, ...cells.map((cell) => cell.length));
+    const width = largestOf(
+      cells.map((cell) => cell.length),
+      title.length,
+    );
     const pad = (cell: string) => (align === "right" ? cell.padStart(width) : cell.padEnd(width));
     return [title, ...cells].map(pad);
   });
@@ -212,7 +216,7 @@ function verificationVerdict(outputs: Verification["outputs"], samples: number):
     return "One model gives NaN or infinity where the other does not: find out why before you use it.";
   }
   const on = `on ${plural(samples, "sample")}`;
-  const sqnr = Math.min(...outputs.map((it) => it.sqnr));
+  const sqnr = smallestOf(outputs.map((it) => it.sqnr));
   if (sqnr === Infinity) return `The outputs are the same ${on}.`;
   return `The outputs differ by at most ${errorText(sqnr)} ${on} (RMS within an output).`;
 }

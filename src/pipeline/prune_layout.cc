@@ -1,11 +1,14 @@
 #include "pipeline/prune_layout.h"
 
+#include <algorithm>
 #include <optional>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "base/checked.h"
 #include "base/flags.h"
+#include "base/sort.h"
 #include "pipeline/calibrated_encoder.h"
 #include "pipeline/layer_view.h"
 #include "pipeline/tensor_reader.h"
@@ -46,54 +49,97 @@ PruneSpec SpecWithoutChannels(const Job& job, const Tensor& tensor, PruneSpec sp
   return spec;
 }
 
-// Finds the copied segment that holds all of `range`, and puts the part of `job` in its place
-// there. False when there is none.
-bool CutOut(const ByteRange& range, size_t job, std::vector<Segment>* segments) {
-  for (size_t i = 0; i < segments->size(); ++i) {
-    const Segment whole = (*segments)[i];
-    if (whole.kind != Segment::Kind::kCopy || whole.source_file != range.file ||
-        range.offset < whole.source_offset ||
-        !RangeFits(range.offset - whole.source_offset, range.size, whole.size)) {
-      continue;
-    }
-    std::vector<Segment> pieces;
-    Segment before = whole, after = whole;
-    before.size = range.offset - whole.source_offset;
-    after.source_offset = range.offset + range.size;
-    after.size = whole.size - before.size - range.size;
-    if (before.size > 0) pieces.push_back(before);
-    pieces.push_back({.kind = Segment::Kind::kPart, .size = range.size, .job = job});
-    if (after.size > 0) pieces.push_back(after);
-    const auto at = segments->erase(segments->begin() + static_cast<ptrdiff_t>(i));
-    segments->insert(at, pieces.begin(), pieces.end());
-    return true;
-  }
-  return false;
-}
+// A copied tensor that is to be pruned.
+struct Request {
+  size_t tensor = 0;
+  ByteRange range;
+  bool is_placed = false;
 
-Status AddJob(const Model& model, size_t index, const TensorSpec& asked, Layout* layout) {
-  const PruneSpec& spec = asked.prune;
-  const Tensor& tensor = model.tensors[index];
-  const ByteRange& range = tensor.parts[static_cast<size_t>(Part::kCodes)];
-  // It has nothing to prune, and a range of no bytes would lie in every segment.
-  if (range.size == 0) return {};
-  Outcome* outcome = &layout->outcomes[index];
-  if (spec.feedback) {
-    AddReason(Reason(ReasonCode::kNotFitted, {}, ReasonCode::kNotQuantized), &outcome->reasons);
-    return {};
+  auto place() const { return std::tuple(range.file, range.offset, tensor); }
+};
+
+// Gives copied tensors jobs of their own. All are found in one walk over the segments: a model has
+// as many of either as tensors.
+class Cutter {
+ public:
+  Cutter(const Model& model, std::span<const TensorSpec> specs, Layout* layout)
+      : model_(model), specs_(specs), layout_(layout) {}
+
+  void Add(size_t tensor) {
+    const ByteRange& range = model_.tensors[tensor].parts[static_cast<size_t>(Part::kCodes)];
+    // It has nothing to prune, and a range of no bytes would lie in every segment.
+    if (range.size == 0) return;
+    if (specs_[tensor].prune.feedback) {
+      AddReason(Reason(ReasonCode::kNotFitted, {}, ReasonCode::kNotQuantized),
+                &layout_->outcomes[tensor].reasons);
+      return;
+    }
+    requests_.push_back({tensor, range});
   }
-  for (OutputFile& file : layout->files) {
-    if (!CutOut(range, layout->jobs.size(), &file.segments)) continue;
-    layout->jobs.push_back(
-        {.tensor = index,
+
+  void Run() {
+    if (requests_.empty()) return;
+    HeapSort(requests_, [](const Request& a, const Request& b) { return a.place() < b.place(); });
+    for (OutputFile& file : layout_->files) {
+      std::vector<Segment> segments;
+      segments.reserve(file.segments.size());
+      for (const Segment& segment : file.segments) Cut(segment, &segments);
+      file.segments = std::move(segments);
+    }
+    for (const Request& request : requests_) {
+      if (request.is_placed) continue;
+      AddReason(Reason(ReasonCode::kNotPruned, {}, ReasonCode::kInSeveralFiles),
+                &layout_->outcomes[request.tensor].reasons);
+    }
+  }
+
+ private:
+  // Appends a segment, with the parts of new jobs in the place of the tensors that it copies whole.
+  void Cut(Segment rest, std::vector<Segment>* segments) {
+    if (rest.kind == Segment::Kind::kCopy) {
+      auto next = std::lower_bound(requests_.begin(), requests_.end(), rest,
+                                   [](const Request& it, const Segment& copy) {
+                                     return std::pair(it.range.file, it.range.offset) <
+                                            std::pair(copy.source_file, copy.source_offset);
+                                   });
+      for (; next != requests_.end() && next->range.file == rest.source_file; ++next) {
+        const uint64_t end = rest.source_offset + rest.size;
+        if (next->range.offset >= end) break;
+        // One that overlaps the last one, or runs over the end, is not there as a whole.
+        const bool fits =
+            next->range.offset >= rest.source_offset &&
+            RangeFits(next->range.offset - rest.source_offset, next->range.size, rest.size);
+        if (!fits || next->is_placed) continue;
+        Segment before = rest;
+        before.size = next->range.offset - rest.source_offset;
+        if (before.size > 0) segments->push_back(before);
+        segments->push_back(
+            {.kind = Segment::Kind::kPart, .size = next->range.size, .job = layout_->jobs.size()});
+        rest.source_offset = next->range.offset + next->range.size;
+        rest.size = end - rest.source_offset;
+        AddJob(*next);
+        next->is_placed = true;
+      }
+      if (rest.size == 0) return;
+    }
+    segments->push_back(rest);
+  }
+
+  void AddJob(const Request& request) {
+    const Tensor& tensor = model_.tensors[request.tensor];
+    const TensorSpec& asked = specs_[request.tensor];
+    layout_->jobs.push_back(
+        {.tensor = request.tensor,
          .shape = tensor.shape,
          .scheme = {.type = tensor.scheme.type, .non_finite = asked.scheme.non_finite},
-         .prune = spec});
-    return {};
+         .prune = asked.prune});
   }
-  AddReason(Reason(ReasonCode::kNotPruned, {}, ReasonCode::kInSeveralFiles), &outcome->reasons);
-  return {};
-}
+
+  const Model& model_;
+  const std::span<const TensorSpec> specs_;
+  Layout* const layout_;
+  std::vector<Request> requests_;
+};
 
 }  // namespace
 
@@ -121,6 +167,7 @@ Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout*
       AddReason(std::move(obstacle), &layout->outcomes[job.tensor].reasons);
     }
   }
+  Cutter cutter(model, specs, layout);
   for (size_t i = 0; i < specs.size(); ++i) {
     const PruneSpec& spec = specs[i].prune;
     if (spec.method == PruneSpec::Method::kChannels && !layout->channels.has_graph) {
@@ -130,11 +177,12 @@ Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout*
     if (has_job[i] || !spec.IsActive() || spec.method == PruneSpec::Method::kChannels) continue;
     std::optional<Reason> obstacle = ObstacleOf(model.tensors[i], spec);
     if (!obstacle) {
-      RETURN_IF_ERROR(AddJob(model, i, specs[i], layout));
+      cutter.Add(i);
     } else {
       AddReason(std::move(obstacle), &layout->outcomes[i].reasons);
     }
   }
+  cutter.Run();
   return {};
 }
 

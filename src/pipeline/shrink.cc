@@ -8,12 +8,10 @@
 #include "base/flags.h"
 #include "pipeline/job_run.h"
 #include "pipeline/layout_check.h"
+#include "pipeline/segment_run.h"
 
 namespace modelshrink {
 namespace {
-
-// The most of one copy step: hosts that copy through memory hold so much at a time.
-constexpr uint64_t kMaxCopyBytes = uint64_t{16} << 20;
 
 // The most that a unit of segments has: so much is copied again by a run that was cut off.
 constexpr uint64_t kMaxUnitBytes = uint64_t{256} << 20;
@@ -107,12 +105,13 @@ class ShrinkerImpl final : public Shrinker {
     if (unit >= units_.size()) return ArgumentError("there is no such unit");
     job_run_.Stop();
     failure_ = {};
+    segment_run_.Stop();
     extent_ = &extents_[unit];
-    remaining_ = units_[unit].output_bytes;
-    segment_ = extent_->begin;
-    segment_done_ = extent_->skip;
-    output_offset_ = extent_->offset;
-    if (!extent_->job) return {};
+    if (!extent_->job) {
+      segment_run_.Start(layout_, extent_->file, extent_->begin, extent_->skip, extent_->offset,
+                         units_[unit].output_bytes);
+      return {};
+    }
     const Job& job = layout_.jobs[*extent_->job];
     failure_ = job_run_.Start(model_.tensors[job.tensor], job, places_[*extent_->job]);
     return failure_;
@@ -127,8 +126,7 @@ class ShrinkerImpl final : public Shrinker {
 
   Status Feed(std::span<const uint8_t> bytes) override {
     RETURN_IF_ERROR(failure_);
-    if (!job_run_.is_running()) return failure_ = ArgumentError("no bytes were asked for");
-    failure_ = job_run_.Feed(bytes);
+    failure_ = job_run_.is_running() ? job_run_.Feed(bytes) : segment_run_.Feed(bytes);
     return failure_;
   }
 
@@ -141,35 +139,7 @@ class ShrinkerImpl final : public Shrinker {
       if (step.kind == Step::Kind::kTensor) FinishJob(&step);
       return step;
     }
-    if (extent_ == nullptr || extent_->job || remaining_ == 0) {
-      return Step{.kind = Step::Kind::kDone};
-    }
-    return NextOfSegments();
-  }
-
-  StatusOr<Step> NextOfSegments() {
-    const std::vector<Segment>& segments = layout_.files[extent_->file].segments;
-    while (segment_done_ == segments[segment_].size) {
-      segment_done_ = 0;
-      ++segment_;
-    }
-    const Segment& segment = segments[segment_];
-    Step step = {.output_file = extent_->file, .output_offset = output_offset_};
-    uint64_t size = std::min(segment.size - segment_done_, remaining_);
-    const uint64_t source_offset = segment.source_offset + segment_done_;
-    if (segment.kind == Segment::Kind::kCopy) {
-      size = std::min(size, kMaxCopyBytes);
-      step.kind = Step::Kind::kCopy;
-      step.range = {source_offset, size, segment.source_file};
-    } else {
-      step.kind = Step::Kind::kWrite;
-      step.bytes = std::span<const uint8_t>(layout_.literals)
-                       .subspan(static_cast<size_t>(source_offset), static_cast<size_t>(size));
-    }
-    segment_done_ += size;
-    output_offset_ += size;
-    remaining_ -= size;
-    return step;
+    return segment_run_.Next();
   }
 
   void FinishJob(Step* step) {
@@ -199,11 +169,7 @@ class ShrinkerImpl final : public Shrinker {
   // The unit that was started last; nullptr: none.
   const Extent* extent_ = nullptr;
   JobRun job_run_;
-  // Unless it is a job: the bytes still to write, and how far it has come.
-  uint64_t remaining_ = 0;
-  size_t segment_ = 0;
-  uint64_t segment_done_ = 0;  // bytes of the segment
-  uint64_t output_offset_ = 0;
+  SegmentRun segment_run_;
 };
 
 }  // namespace

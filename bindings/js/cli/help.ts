@@ -1,4 +1,5 @@
 /** Help, made from the tables of commands and options. */
+import { largestOf } from "../base/extremes.js";
 import { formats } from "../base/formats.js";
 import { presets } from "../recipe/presets.js";
 import type { Command } from "./command.js";
@@ -72,7 +73,7 @@ const wrapped = (lines: readonly string[]) =>
 /** The text of `modelshrink --help`: the commands, the recipes' names, and where to read on. */
 export function generalHelp(commands: readonly Command[]): string {
   const titles = Object.values(formats).map(({ title }) => title);
-  const longest = Math.max(...commands.map(({ name }) => name.length));
+  const longest = largestOf(commands.map(({ name }) => name.length));
   return `modelshrink makes models small: ${titles.join(", ")}.
 
 Usage: modelshrink <command> <operands> [options]

@@ -1,5 +1,6 @@
 /** refitLayers: fits the layers of a pruned model one after the other, each to the outputs of the original's. */
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
+import { smallestOf } from "../base/extremes.js";
 import { checkInteger, checkKeys, checkObject, optional } from "../base/options.js";
 import type { AbortSignal } from "../base/platform-types.js";
 import { elementsOf } from "../base/shape.js";
@@ -107,7 +108,7 @@ function pairsOf(original: ModelInfo, shrunk: ModelInfo, maxColumns: number) {
     if (typeof found === "string") skipped.push({ name, reason: found });
     else pairs.push(found);
   }
-  const firstNode = ({ inputs }: LayerPair) => Math.min(...inputs.map(({ node }) => node));
+  const firstNode = ({ inputs }: LayerPair) => smallestOf(inputs.map(({ node }) => node));
   pairs.sort((a, b) => firstNode(a) - firstNode(b));
   return { pairs, skipped };
 }

@@ -65,7 +65,8 @@ struct RunLog {
   Status status;
   Bytes output;
   std::vector<int> written;  // how often each byte was
-  size_t num_reads = 0;
+  size_t num_reads = 0, num_writes = 0;
+  uint64_t max_read = 0;
   std::vector<size_t> tensors;
 };
 
@@ -92,9 +93,11 @@ void Continue(Steps* steps, const std::vector<const Bytes*>& files, RunLog* run)
     if (s.kind == Step::Kind::kDone) return;
     if (s.kind == Step::Kind::kCopy) Put(At(*files[0], s.range), s.output_offset, run);
     if (s.kind == Step::Kind::kWrite) Put(s.bytes, s.output_offset, run);
+    run->num_writes += s.kind == Step::Kind::kWrite;
     if (s.kind == Step::Kind::kTensor) run->tensors.push_back(s.tensor);
     if (s.kind != Step::Kind::kRead) continue;
     ++run->num_reads;
+    run->max_read = std::max(run->max_read, s.range.size);
     run->status = steps->Feed(At(*files[s.input], s.range));
   }
 }
@@ -207,6 +210,62 @@ TEST(ShrinkerTest, LongCopiesAreSeveralUnits) {
     total += in_unit;
   }
   EXPECT_EQ(total, size + 2);
+}
+
+// As a graph has them that loses its names: between two changes lies what is copied.
+TEST(ShrinkerTest, ManySmallSegmentsTakeAFewSteps) {
+  FakeFormat format;
+  format.Add("a", {50000}, Ramp(50000));
+  Layout& layout = format.layout;
+  layout.files = {{.name = "small"}};
+  Bytes expected;
+  for (uint64_t i = 0; i < 60000; ++i) {
+    layout.literals.push_back(static_cast<uint8_t>(i % 251));
+    layout.files[0].segments.push_back({.size = 1, .source_offset = i});
+    layout.files[0].segments.push_back(
+        {.kind = Segment::Kind::kCopy, .size = 2, .source_offset = 3 * i + 1});
+    expected.insert(expected.end(),
+                    {layout.literals[i], format.file[3 * i + 1], format.file[3 * i + 2]});
+  }
+  layout.files[0].size_bytes = layout.size_bytes = expected.size();
+  auto shrinker = Shrinker::Create(format, Shared(layout));
+  ASSERT_TRUE(shrinker.ok()) << shrinker.status().message();
+  const RunLog run = Execute(shrinker.value().get(), format);
+  ASSERT_TRUE(run.status.ok()) << run.status.message();
+  EXPECT_EQ(run.output, expected);
+  EXPECT_EQ(run.written, std::vector<int>(expected.size(), 1));
+  EXPECT_LE(run.num_reads, 2u);
+  EXPECT_LE(run.num_writes, 2u);
+}
+
+// What a gathered read would span is bounded, and one file is read at a time, front to end.
+TEST(ShrinkerTest, CopiesFarApartOrOutOfOrderAreNotReadTogether) {
+  FakeFormat format;
+  const size_t num_values = size_t{1} << 20;
+  format.Add("a", {num_values}, Ramp(num_values));
+  Layout& layout = format.layout;
+  layout.files = {{.name = "small"}};
+  layout.literals = {1, 2, 3};
+  Bytes expected;
+  uint64_t literal = 0;
+  for (const uint64_t offset : {uint64_t{2} << 20, uint64_t{0}, uint64_t{4}, uint64_t{3} << 20}) {
+    if (literal < 3) {
+      layout.files[0].segments.push_back({.size = 1, .source_offset = literal});
+      expected.push_back(layout.literals[literal++]);
+    }
+    layout.files[0].segments.push_back(
+        {.kind = Segment::Kind::kCopy, .size = 4, .source_offset = offset});
+    expected.insert(expected.end(), format.file.begin() + static_cast<ptrdiff_t>(offset),
+                    format.file.begin() + static_cast<ptrdiff_t>(offset + 4));
+  }
+  layout.files[0].size_bytes = layout.size_bytes = expected.size();
+  auto shrinker = Shrinker::Create(format, Shared(layout));
+  ASSERT_TRUE(shrinker.ok()) << shrinker.status().message();
+  const RunLog run = Execute(shrinker.value().get(), format);
+  ASSERT_TRUE(run.status.ok()) << run.status.message();
+  EXPECT_EQ(run.output, expected);
+  EXPECT_EQ(run.written, std::vector<int>(expected.size(), 1));
+  EXPECT_LE(run.max_read, uint64_t{1} << 20);
 }
 
 TEST(ShrinkerTest, ReadsInBoundedSlices) {

@@ -229,7 +229,7 @@ test("a FileHandle stays open, and is read at any place", async (t) => {
   assert.equal((await handle.stat()).size, model.length);
   const folderHandle = await open(folder);
   t.after(() => folderHandle.close());
-  await assert.rejects(inspect(folderHandle), { code: "argument", message: /not of a regular/ });
+  await assert.rejects(inspect(folderHandle), { code: "argument", message: /not a regular file/ });
 });
 
 test("a stream that is locked, was read, gives no bytes or fails", async () => {

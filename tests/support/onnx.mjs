@@ -66,3 +66,19 @@ export function chainModel(weights, { opset = 13, input, bias: biasOf = wave } =
   const model = concat([number(1, 8), bytes(7, graph), bytes(8, number(2, opset))]);
   return new Uint8Array(model);
 }
+
+/** Y = X·w, with the 64 × 64 values of w in the file `location`: both files by their names. */
+export function externalModel(location = "model.onnx.data") {
+  const entry = (key, value) => bytes(13, concat([string(1, key), string(2, value)]));
+  const tensor = concat([
+    ...[number(1, 64), number(1, 64), number(2, 1), string(8, "w")],
+    ...[entry("location", location), number(14, 1)],
+  ]);
+  const matMul = concat([string(1, "X"), string(1, "w"), string(2, "Y"), string(4, "MatMul")]);
+  const graph = concat([
+    ...[bytes(1, matMul), string(2, "external"), bytes(5, tensor)],
+    ...[bytes(11, valueInfo("X", [1, 64])), bytes(12, valueInfo("Y", [1, 64]))],
+  ]);
+  const main = concat([number(1, 8), bytes(7, graph), bytes(8, number(2, 13))]);
+  return { "model.onnx": main, [location]: new Uint8Array(wave(4096).buffer) };
+}

@@ -1,8 +1,9 @@
 /** The places of outputs: names beside the models, a folder for several, and names that clash. */
-import { readdir, realpath, stat } from "node:fs/promises";
+import { lstat, readdir, stat } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { mainFileExtensions } from "../base/formats.js";
 import { visible } from "../base/visible.js";
+import { placeOf, placesOf } from "../files/node/meetings.js";
 import { UsageError } from "./usage-error.js";
 
 /** The name of standard input or output for an operand or -o. */
@@ -70,6 +71,13 @@ async function sharedFolder(output: string): Promise<string> {
   return output.endsWith("/") ? output : `${output}/`;
 }
 
+/** Throws a UsageError for a link that the user has not named: whoever made the model's folder may have put it there. */
+async function refuseLink(output: string): Promise<void> {
+  const entry = await lstat(output.replace(/\/$/, "")).catch(() => undefined);
+  if (!entry?.isSymbolicLink()) return;
+  throw new UsageError(`The output "${visible(output)}" is a link: name another with -o.`);
+}
+
 /** The output of each of `models`, in their order. Of several, folders get folders of their own under `output`. */
 export async function outputsFor(
   models: readonly string[],
@@ -77,7 +85,9 @@ export async function outputsFor(
   label: string,
 ): Promise<string[]> {
   if (output === undefined) {
-    return Promise.all(models.map((model) => defaultOutput(model, label)));
+    const outputs = await Promise.all(models.map((model) => defaultOutput(model, label)));
+    for (const it of outputs) await refuseLink(it);
+    return outputs;
   }
   if (output === "") throw new UsageError("-o has no path.");
   const [model = ""] = models;
@@ -102,12 +112,10 @@ export interface Placed {
 const outputPaths = ({ output, files }: Placed) =>
   output.endsWith("/") ? files.map((name) => join(output, name)) : [output];
 
-async function inputPaths({ model, files }: Placed): Promise<string[]> {
+async function inputPlaces({ model, files }: Placed): Promise<string[]> {
   if (isUrl(model)) return [];
   const folder = (await isFolder(model)) ? model : dirname(model);
-  return Promise.all(
-    files.map((name) => realpath(join(folder, name)).catch(() => join(folder, name))),
-  );
+  return (await Promise.all(files.map((name) => placesOf(join(folder, name))))).flat();
 }
 
 /**
@@ -117,12 +125,12 @@ async function inputPaths({ model, files }: Placed): Promise<string[]> {
 export async function refuseClashes(placed: readonly Placed[]): Promise<void> {
   const readers = new Map<string, Placed>();
   for (const it of placed) {
-    for (const path of await inputPaths(it)) readers.set(resolve(path), it);
+    for (const place of await inputPlaces(it)) readers.set(place, it);
   }
   const writers = new Map<string, Placed>();
   for (const it of placed) {
     for (const path of outputPaths(it)) {
-      const key = await realpath(path).catch(() => resolve(path));
+      const key = await placeOf(path);
       const other = writers.get(key);
       const reader = readers.get(key);
       if (other) {

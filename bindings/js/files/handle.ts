@@ -16,7 +16,14 @@ export const isFolderHandle = (value: unknown): value is FileSystemDirectoryHand
 
 /** Opens a file as it is now: reading one that is written meanwhile fails. */
 export async function openHandle(handle: FileSystemFileHandle): Promise<RawFile> {
-  return fromBlob(await handle.getFile());
+  const file = await handle.getFile();
+  return {
+    ...fromBlob(file),
+    isSame: async () => {
+      const { size, lastModified } = await handle.getFile();
+      return size === file.size && lastModified === file.lastModified;
+    },
+  };
 }
 
 /** Gives the result of `work`; undefined when there is no such file or folder. */

@@ -81,9 +81,11 @@ function fromRandomAccess(source: RandomAccess, inTurn: Queue): RawFile {
       `A source's size is ${String(source.size)}; it must be a whole number of bytes.`,
     );
   }
+  const { size } = source;
   return {
-    size: source.size,
+    size,
     isSerial: true,
+    isSame: () => Promise.resolve(source.size === size),
     read: (offset, length) =>
       inTurn(async () => {
         const bytes: unknown = await source.read(offset, length);
@@ -236,9 +238,11 @@ function toOpenFile(raw: RawFile, name: string): OpenFile {
     size: raw.size,
     ...(raw.version === undefined ? {} : { version: raw.version }),
     ...(raw.path === undefined ? {} : { path: raw.path }),
+    ...(raw.mode === undefined ? {} : { mode: raw.mode }),
     inMemory: raw.inMemory ?? false,
     isSerial: raw.isSerial ?? false,
     read: windowed(raw),
+    ...(raw.isSame ? { isSame: () => raw.isSame!() } : {}),
     close: () => raw.close?.() ?? Promise.resolve(),
   };
 }

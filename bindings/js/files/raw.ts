@@ -20,10 +20,14 @@ export interface RawFile extends RandomAccess {
   version?: string | undefined;
   /** The path in the file system, for files that have one. */
   path?: string;
+  /** The permissions in the file system (0o777), for files that have some. */
+  mode?: number;
   /** True when one read waits for the other. */
   isSerial?: boolean;
   /** True when reading costs nothing, so that a window would only copy. */
   inMemory?: boolean;
+  /** Tells whether the file still is as it was when it was opened; absent where nobody can know. */
+  isSame?(): Promise<boolean>;
   close?(): Promise<void>;
 }
 

@@ -46,6 +46,10 @@ export type Ignored = "ignored";
 export interface RunIdentity {
   files: readonly CoreFile[];
   inputs: readonly OpenFile[];
+  /** The number of bytes that each unit of the run writes. */
+  unitBytes: readonly number[];
+  /** Gives the name of the tensor that a unit reports on; undefined for a unit without a report. */
+  tensorOf: (unit: number) => string | undefined;
   /** The JSON of everything that decides the output's bytes besides the inputs. */
   order: string;
 }

@@ -44,11 +44,15 @@ export interface OpenFile {
   version?: string;
   /** The path in the file system, for files that have one. */
   path?: string;
+  /** The permissions in the file system (0o777), for files that have some. */
+  mode?: number;
   /** True when read() gives the file's own memory, at no cost. */
   inMemory: boolean;
   /** True when one read waits for the other. */
   isSerial: boolean;
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** Tells whether the file still is as it was when it was opened; absent where nobody can know. */
+  isSame?(): Promise<boolean>;
   close(): Promise<void>;
 }
 

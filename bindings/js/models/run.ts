@@ -1,9 +1,11 @@
 /** Runs a plan: every unit of the layout, from the model's files into a sink. */
+import { IntegrityError } from "../base/errors.js";
 import { Meter } from "../base/meter.js";
 import { unwrap } from "../core/load.js";
-import type { CoreReport, CoreTensorReport } from "../core/types.js";
+import type { CoreReport, CoreTensorReport, CoreUnit } from "../core/types.js";
 import { rangesAheadOf } from "../files/ranges.js";
 import type { FileSetSink, RunIdentity } from "../files/sink.js";
+import type { OpenFile } from "../files/source.js";
 import { CheckedSink } from "../files/target.js";
 import { digestOf, momentsReader, type Calibration } from "../recipe/calibration.js";
 import { release, type OpenModel } from "./open.js";
@@ -28,12 +30,24 @@ const minWorkerBytes = 1 << 22;
 const identityOf = (
   { files }: OpenModel,
   { order, report }: PlannedOrder,
+  units: readonly CoreUnit[],
   { calibration }: OrderOptions,
 ): RunIdentity => ({
   files: report.files,
   inputs: files,
+  unitBytes: units.map(({ outputBytes }) => outputBytes),
+  tensorOf: (unit) => report.tensors[units[unit]?.tensor ?? -1]?.name,
   order: JSON.stringify([report.tensors, order, digestOf(calibration)]),
 });
+
+/** Throws an IntegrityError when a file changed since it was opened: the output would be made of two models. */
+async function checkSame(files: readonly OpenFile[]): Promise<void> {
+  for (const file of files) {
+    if ((await file.isSame?.()) === false) {
+      throw new IntegrityError(`"${file.name}" changed while it was read.`);
+    }
+  }
+}
 
 /** Gives the plan's report with what the run found. */
 export async function runPlan(
@@ -43,13 +57,13 @@ export async function runPlan(
 ): Promise<CoreReport> {
   const { core, files, pacer } = opened;
   const { order, report: planned } = plan;
-  const sink = new CheckedSink(options.sink, identityOf(opened, plan, options));
   const meter = new Meter(options, options.phase ?? "write", planned.outputBytes);
   const run = plan.shrink();
+  const units = callLive(core, () => run.units());
+  const sink = new CheckedSink(options.sink, identityOf(opened, plan, units, options));
   const reports = [...planned.tensors];
   try {
     const finished = await sink.open();
-    const units = callLive(core, () => run.units());
     const take = (unit: number, report: CoreTensorReport | undefined) => {
       const tensor = units[unit]?.tensor;
       if (tensor !== undefined && report) reports[tensor] = report;
@@ -84,6 +98,7 @@ export async function runPlan(
     if (workers > 0) await new WorkerPool(order, host).run(next, take, workers, here);
     else await here();
     options.signal?.throwIfAborted();
+    await checkSame(files);
     await sink.close();
     return { ...planned, tensors: reports };
   } catch (error) {

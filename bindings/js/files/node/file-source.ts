@@ -1,5 +1,5 @@
 /** Models in files and folders. */
-import type { BigIntStats } from "node:fs";
+import { constants, type BigIntStats } from "node:fs";
 import { open, type FileHandle, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,41 +10,53 @@ import { ioError } from "./io-error.js";
 import { readFully } from "./read-fully.js";
 import type { OpenPath, RawFile } from "../raw.js";
 
-/** The time of the last change of any kind cannot be set back. */
-const versionOf = ({ dev, ino, mtimeNs, ctimeNs }: BigIntStats) =>
-  [dev, ino, mtimeNs, ctimeNs].join("-");
+/** Windows has no such flag. Opening a FIFO would wait for its writer without it. */
+const { O_NONBLOCK = 0, O_NOFOLLOW = 0 } = constants as Partial<typeof constants>;
 
-async function openFile(path: string): Promise<RawFile> {
+/** The time of the last change of any kind cannot be set back. */
+const versionOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats) =>
+  [dev, ino, size, mtimeNs, ctimeNs].join("-");
+
+/** Makes a file of an open handle; `what` names it in errors. */
+async function fromHandle(handle: FileHandle, what: string): Promise<RawFile> {
   const fail = (cause: unknown) => {
-    throw ioError("read", path, cause);
+    throw ioError("read", what, cause);
   };
-  // The kind is asked for before opening: opening a FIFO waits for its writer.
-  const it = await stat(path, { bigint: true }).catch(fail);
-  if (!it.isFile()) throw new ArgumentError(`Cannot read "${path}": it is not a regular file.`);
-  const handle = await open(path, "r").catch(fail);
+  const state = () => handle.stat({ bigint: true }).catch(fail);
+  const it = await state();
+  if (!it.isFile()) throw new ArgumentError(`Cannot read "${what}": it is not a regular file.`);
+  const version = versionOf(it);
   return {
-    name: basename(path),
-    path,
     size: Number(it.size),
-    version: versionOf(it),
+    mode: Number(it.mode) & 0o777,
+    version,
     read: (offset, length) => readFully(handle, offset, length).catch(fail),
-    close: () => handle.close(),
+    isSame: async () => versionOf(await state()) === version,
   };
 }
 
-/** A file that the user has opened, and closes. */
-export async function openNodeHandle(given: NodeFileHandle): Promise<RawFile> {
-  const handle = given as FileHandle;
+/** Opens a regular file; `target` is the path without links that `path` leads to, where links are not to be followed. */
+async function openFile(path: string, target?: string): Promise<RawFile> {
   const fail = (cause: unknown) => {
-    throw ioError("read", `file descriptor ${handle.fd}`, cause);
+    throw ioError("read", path, cause);
   };
-  const it = await handle.stat({ bigint: true }).catch(fail);
-  if (!it.isFile()) throw new ArgumentError("The FileHandle is not of a regular file.");
-  return {
-    size: Number(it.size),
-    version: versionOf(it),
-    read: (offset, length) => readFully(handle, offset, length).catch(fail),
-  };
+  // The kind is asked for before opening: opening a device may do something.
+  const it = await stat(target ?? path).catch(fail);
+  if (!it.isFile()) throw new ArgumentError(`Cannot read "${path}": it is not a regular file.`);
+  const links = target === undefined ? 0 : O_NOFOLLOW;
+  const handle = await open(target ?? path, constants.O_RDONLY | O_NONBLOCK | links).catch(fail);
+  try {
+    const file = await fromHandle(handle, path);
+    return { ...file, name: basename(path), path, close: () => handle.close() };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** A file that the user has opened, and closes. */
+export function openNodeHandle(given: NodeFileHandle): Promise<RawFile> {
+  return fromHandle(given as FileHandle, `file descriptor ${given.fd}`);
 }
 
 /**
@@ -59,31 +71,43 @@ function blobsFolderOf(home: string): string | undefined {
   return undefined;
 }
 
-/** Names in a model must not lead out of its folder, not even through a symbolic link. */
-async function checkInside(folder: string, path: string): Promise<void> {
-  const [home, target] = await Promise.all([realpath(folder), realpath(path)]);
+/**
+ * Gives the path that `path` leads to. Throws an ArgumentError where a link leads out of the model's folder: only links
+ * that the user has named may lead anywhere.
+ */
+async function targetInside(folder: string, path: string): Promise<string> {
+  const [home, target] = await Promise.all([realpath(folder), realpath(path)]).catch(
+    (cause: unknown) => {
+      throw ioError("read", path, cause);
+    },
+  );
   const isInside = (parent: string) =>
     target.startsWith(parent.endsWith(sep) ? parent : parent + sep);
   const blobs = blobsFolderOf(home);
-  if (isInside(home) || (blobs !== undefined && isInside(blobs))) return;
+  if (isInside(home) || (blobs !== undefined && isInside(blobs))) return target;
   throw new ArgumentError(
     `Cannot read "${path}": it is a link to "${target}", outside the model's folder.`,
   );
 }
 
+/** Opens the file of a name that a model has; undefined where there is none. */
 async function openNeighbour(folder: string, name: string): Promise<RawFile | undefined> {
   const path = join(folder, name);
-  const exists = await stat(path).then(
-    () => true,
-    (cause: unknown) => {
-      const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-      if (code === "ENOENT" || code === "ENOTDIR") return false;
-      throw ioError("read", path, cause);
-    },
-  );
-  if (!exists) return undefined;
-  await checkInside(folder, path);
-  return openFile(path);
+  const entry = await stat(path).catch((cause: unknown) => {
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw ioError("read", path, cause);
+  });
+  if (!entry) return undefined;
+  const target = await targetInside(folder, path);
+  if (entry.isFile() && entry.nlink > 1) {
+    // Nothing tells whether its other name is in the model's folder.
+    throw new ArgumentError(
+      `Cannot read "${path}": it is a hard link, which may be to a file outside the model's folder: copy it, or ` +
+        "name all files of the model (a record of paths).",
+    );
+  }
+  return openFile(path, target);
 }
 
 /** The names of the files in a folder; none where there is no such folder. */
@@ -111,5 +135,8 @@ export const openPath: OpenPath = async (pathOrUrl) => {
   );
   const main = isFolder ? await mainFileIn(path) : path;
   const folder = dirname(main);
-  return { main: await openFile(main), open: (name) => openNeighbour(folder, name) };
+  return {
+    main: await openFile(main, isFolder ? await targetInside(path, main) : undefined),
+    open: (name) => openNeighbour(folder, name),
+  };
 };

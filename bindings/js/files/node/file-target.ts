@@ -1,15 +1,17 @@
 /** Outputs as files, which appear whole or not at all, and runs that can be resumed. */
-import { mkdir, open, realpath, rename, rm, rmdir, stat, type FileHandle } from "node:fs/promises";
+import { mkdir, open, rm, rmdir, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ArgumentError, IntegrityError, ModelShrinkError } from "../../base/errors.js";
 import { formats, mainFileExtensions } from "../../base/formats.js";
 import type { CoreReport, CoreTensorReport } from "../../core/types.js";
 import { checksumOf } from "./checksum.js";
-import { hidden } from "./hidden.js";
+import { hidden, suffixes } from "./hidden.js";
 import { ioError } from "./io-error.js";
 import { Journal, type WrittenPiece } from "./journal.js";
 import { releaseLock, takeLock } from "./lock.js";
+import { refuseMeetings } from "./meetings.js";
+import { checkReplaceable, makeOwn, removeOwn, renameOwn, reopenOwn } from "./own-file.js";
 import { readFully } from "./read-fully.js";
 import type { FileSetSink, FinishedUnits, Piece, RunIdentity, Target } from "../sink.js";
 
@@ -29,38 +31,38 @@ async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/**
- * Throws unless the path can be replaced: the rename would replace a device, or fail on a folder after all the
- * work.
- */
-async function checkReplaceable(path: string): Promise<void> {
-  const target = await stat(path).catch(() => undefined);
-  if (!target || target.isFile()) return;
-  const reason = target.isDirectory() ? "it is a folder" : "it is not a regular file";
-  throw new ModelShrinkError(`Cannot write "${path}": ${reason}.`, "io");
-}
-
 /** An output file under its temporary name. */
 class PartFile {
   readonly path: string;
   readonly part: string;
   readonly size: number;
+  /** The permissions of the finished file; undefined for those of any new file. */
+  readonly #mode: number | undefined;
   #handle: FileHandle | undefined;
   #unsynced = 0;
   #sync: Promise<void> | undefined;
   #syncFailure: { cause: unknown } | undefined;
 
-  constructor(path: string, size: number) {
+  constructor(path: string, size: number, mode: number | undefined) {
     this.path = path;
-    this.part = hidden(path, "part");
+    this.part = hidden(path, suffixes.part);
     this.size = size;
+    this.#mode = mode;
   }
 
-  /** Opens the file; with `kept` the bytes of an earlier run stay. */
-  async open(kept: boolean): Promise<void> {
-    await checkReplaceable(this.path);
+  /** Opens the file with the bytes of an earlier run; tells whether it has left any. */
+  async reopen(): Promise<boolean> {
     await attempt(this.path, async () => {
-      this.#handle = await open(this.part, kept ? "r+" : "w+");
+      this.#handle = await reopenOwn(this.part, this.size);
+    });
+    return this.#handle !== undefined;
+  }
+
+  /** Opens the file, empty. */
+  async open(): Promise<void> {
+    await this.close();
+    await attempt(this.path, async () => {
+      this.#handle = await makeOwn(this.part, this.#mode === undefined ? 0o666 : 0o600);
     });
   }
 
@@ -93,6 +95,7 @@ class PartFile {
   async finish(): Promise<void> {
     await this.#sync;
     await attempt(this.path, async () => {
+      if (this.#mode !== undefined) await this.#file().chmod(this.#mode);
       await this.#file().sync();
       // Systems tell of a write that failed only once.
       if (this.#syncFailure) throw this.#syncFailure.cause;
@@ -152,6 +155,7 @@ async function removeEmpty(folder: string, top: string): Promise<void> {
 
 class FileTargetSink implements FileSetSink {
   readonly #pathFor: (name: string) => string;
+  readonly #folder: string;
   readonly #resume: boolean;
   #files: PartFile[] = [];
   #journal: Journal | undefined;
@@ -164,24 +168,32 @@ class FileTargetSink implements FileSetSink {
   readonly #spares: ArrayBuffer[] = [];
   #failure: { cause: unknown } | undefined;
 
-  /** `pathFor` gives the path of the output file of a name. */
-  constructor(pathFor: (name: string) => string, resume: boolean) {
+  /** `pathFor` gives the path of the output file of a name, which lies in `folder`. */
+  constructor(pathFor: (name: string) => string, folder: string, resume: boolean) {
     this.#pathFor = pathFor;
+    this.#folder = folder;
     this.#resume = resume;
   }
 
   async open(run: RunIdentity): Promise<FinishedUnits> {
-    this.#files = run.files.map(
-      ({ name, sizeBytes }) => new PartFile(this.#pathFor(name), sizeBytes),
+    const mode = modeOf(run.inputs);
+    const files = run.files.map(
+      ({ name, sizeBytes }) => new PartFile(this.#pathFor(name), sizeBytes, mode),
     );
-    await refuseInputs(this.#files, run);
+    const outputs = files.map(({ path }) => path);
+    const inputs = run.inputs.flatMap(({ path }) => (path === undefined ? [] : [path]));
+    await attempt(outputs[0]!, async () => {
+      await refuseMeetings({ inputs, outputs, folder: this.#folder });
+      for (const path of outputs) await checkReplaceable(path);
+    });
+    this.#files = files;
     await this.#makeFolders();
     const main = this.#files[0]!.path;
     for (const { path } of this.#files) {
       this.#locks.push(await attempt(path, () => takeLock(path)));
     }
     const { journal, finished } = await attempt(main, () =>
-      Journal.open(hidden(main, "journal"), run, {
+      Journal.open(main, run, {
         resume: this.#resume,
         openParts: (isKept) => this.#openParts(isKept),
         has: (piece) => this.#files[piece.file]?.has(piece) ?? Promise.resolve(false),
@@ -218,7 +230,7 @@ class FileTargetSink implements FileSetSink {
     await attempt(main!.path, async () => {
       // Whoever looks finds the old set, no main file, or the new set.
       if (others.length > 0) await rm(main!.path, { force: true });
-      for (const file of [...others, main!]) await rename(file.part, file.path);
+      for (const file of [...others, main!]) await renameOwn(file.part, file.path);
       await this.#journal?.remove();
     });
     for (const folder of new Set(this.#files.map(({ path }) => dirname(path)))) {
@@ -282,17 +294,15 @@ class FileTargetSink implements FileSetSink {
   }
 
   async #discard(): Promise<void> {
-    for (const { part } of this.#files) await rm(part, { force: true });
+    for (const { part } of this.#files) await removeOwn(part);
     await this.#journal?.remove();
   }
 
   /** Opens all parts; tells whether they are an earlier run's. */
   async #openParts(isKept: boolean): Promise<boolean> {
-    const found = await Promise.all(
-      this.#files.map(({ part }) => stat(part).catch(() => undefined)),
-    );
-    const areThere = isKept && found.every((it) => it?.isFile());
-    for (const file of this.#files) await file.open(areThere);
+    let areThere = isKept;
+    for (const file of this.#files) areThere &&= await file.reopen();
+    if (!areThere) for (const file of this.#files) await file.open();
     return areThere;
   }
 
@@ -306,16 +316,10 @@ class FileTargetSink implements FileSetSink {
   }
 }
 
-/** Throws when an output would replace an input, which is still being read. */
-async function refuseInputs(files: readonly PartFile[], { inputs }: RunIdentity): Promise<void> {
-  const paths = inputs.flatMap(({ path }) => (path === undefined ? [] : [path]));
-  const taken = new Set(await Promise.all(paths.map((path) => realpath(path))));
-  for (const { path } of files) {
-    const existing = await realpath(path).catch(() => undefined);
-    if (existing !== undefined && taken.has(existing)) {
-      throw new ArgumentError(`The output "${path}" is a file of the model itself: name another.`);
-    }
-  }
+/** Gives the permissions that all inputs have in common; undefined where none is a file of this system. */
+function modeOf(inputs: RunIdentity["inputs"]): number | undefined {
+  const modes = inputs.flatMap(({ mode }) => (mode === undefined ? [] : [mode]));
+  return modes.length > 0 ? modes.reduce((common, mode) => common & mode, 0o777) : undefined;
 }
 
 const mainExtension = new RegExp(`\\.(${mainFileExtensions.join("|")})$`, "i");
@@ -339,6 +343,7 @@ function checkExtension(path: string, planned: CoreReport): void {
  */
 export function pathTarget(pathOrUrl: string | URL, isResuming: boolean): Target {
   const path = pathOrUrl instanceof URL ? fileURLToPath(pathOrUrl) : pathOrUrl;
+  let folder = path;
   let pathFor = (name: string) => join(path, name);
   return {
     async mainName(planned) {
@@ -352,10 +357,10 @@ export function pathTarget(pathOrUrl: string | URL, isResuming: boolean): Target
         ));
       if (isFolder || (!isOne && !mainExtension.test(path))) return undefined;
       checkExtension(path, planned);
-      const folder = dirname(path);
+      folder = dirname(path);
       pathFor = isOne ? () => path : (name: string) => join(folder, name);
       return basename(path);
     },
-    sink: () => new FileTargetSink(pathFor, isResuming),
+    sink: () => new FileTargetSink(pathFor, folder, isResuming),
   };
 }

@@ -1,10 +1,12 @@
 /** The journal: a list of the pieces that a run has written, so that a later run goes on where it was cut off. */
 import { createHash } from "node:crypto";
-import { open, readFile, rename, rm, type FileHandle } from "node:fs/promises";
-import { ArgumentError } from "../../base/errors.js";
+import type { FileHandle } from "node:fs/promises";
+import { ArgumentError, IntegrityError } from "../../base/errors.js";
 import type { CoreTensorReport } from "../../core/types.js";
 import type { FinishedUnits, RunIdentity } from "../sink.js";
 import type { OpenFile } from "../source.js";
+import { hidden, suffixes } from "./hidden.js";
+import { makeOwn, readOwn, removeOwn, renameOwn } from "./own-file.js";
 
 /** Bytes of one output file, as they have to read back. */
 export interface WrittenPiece {
@@ -38,6 +40,10 @@ interface Options {
 }
 
 const version = 3;
+/** The most bytes of a journal: that of a million tensors has fewer. */
+const maxJournalBytes = 1 << 28;
+/** More than any unit writes at once. */
+const maxPieceBytes = 1 << 30;
 const sampleBytes = 65536;
 const numSamples = 64;
 
@@ -71,16 +77,62 @@ const withoutInfinity = (_: string, value: unknown) => (value === Infinity ? inf
 const withInfinity = (key: string, value: unknown) =>
   key === "sqnr" && value === infinity ? Infinity : value;
 
-/** The lines of a journal; one that was cut off while it was written ends it. */
-function parse(text: string): { head: Head; lines: Line[] } | undefined {
-  const whole = text.split("\n").slice(0, -1);
-  try {
-    const head = JSON.parse(whole[0] ?? "") as Head;
-    const lines = whole.slice(1).map((line) => JSON.parse(line, withInfinity) as Line);
-    return head.journal === version ? { head, lines } : undefined;
-  } catch {
-    return undefined;
+/** Gives the values of a journal's lines; one that was cut off while it was written, or got lost later, ends it. */
+function valuesOf(text: string): unknown[] {
+  const values: unknown[] = [];
+  for (const line of text.split("\n").slice(0, -1)) {
+    try {
+      values.push(JSON.parse(line, withInfinity));
+    } catch {
+      break;
+    }
   }
+  return values;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const isHead = (value: unknown): value is Head =>
+  isObject(value) && ["output", "order", "source"].every((key) => typeof value[key] === "string");
+
+const isUpTo = (value: unknown, max: number): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max;
+
+/** Tells whether `value` is a line that this run itself would write: the bytes of a unit, all of them, in its files. */
+function isLine(value: unknown, { files, unitBytes, tensorOf }: RunIdentity): value is Line {
+  if (!isObject(value) || !Array.isArray(value.pieces)) return false;
+  const { unit, pieces, report } = value;
+  if (!isUpTo(unit, unitBytes.length - 1)) return false;
+  let bytes = 0;
+  for (const piece of pieces as unknown[]) {
+    if (!Array.isArray(piece) || piece.length !== 4) return false;
+    const [file, offset, length, checksum] = piece as unknown[];
+    if (!isUpTo(file, files.length - 1) || typeof checksum !== "string") return false;
+    const { sizeBytes } = files[file]!;
+    const room = Math.min(sizeBytes - Number(offset), maxPieceBytes);
+    if (!isUpTo(offset, sizeBytes) || !isUpTo(length, room)) return false;
+    bytes += length;
+  }
+  const name = tensorOf(unit);
+  const isOfTensor = isObject(report) ? report.name === name : report === name;
+  return bytes === unitBytes[unit] && isOfTensor;
+}
+
+/** Gives the head and lines of a journal; undefined for none, or another version's. */
+function parse(
+  path: string,
+  text: string,
+  run: RunIdentity,
+): { head: Head; lines: Line[] } | undefined {
+  const [head, ...lines] = valuesOf(text);
+  if (head === undefined || (isObject(head) && head.journal !== version)) return undefined;
+  const broken = !isHead(head) ? head : lines.find((line) => !isLine(line, run));
+  if (broken === undefined) return { head: head as Head, lines: lines as Line[] };
+  throw new IntegrityError(
+    `The journal "${path}" has a line that no run has written, ${JSON.stringify(broken).slice(0, 80)}: delete it, ` +
+      "or run without resume to start anew.",
+  );
 }
 
 function checkSame(before: Head, now: Head): void {
@@ -108,6 +160,14 @@ async function linesOf(lines: readonly Line[], has: Options["has"]): Promise<Lin
   return kept;
 }
 
+/** Gives the lines of an earlier run of the same kind; undefined where there was none. */
+async function earlierRun(path: string, head: Head, run: RunIdentity): Promise<Line[] | undefined> {
+  const bytes = await readOwn(path, maxJournalBytes);
+  const before = bytes && parse(path, new TextDecoder().decode(bytes), run);
+  if (before) checkSame(before.head, head);
+  return before?.lines;
+}
+
 /** The record of a run beside its output, a line for each unit that is written. */
 export class Journal {
   readonly #path: string;
@@ -120,26 +180,26 @@ export class Journal {
     this.#handle = handle;
   }
 
+  /** Opens the journal of the run that writes the main file `main`. */
   static async open(
-    path: string,
+    main: string,
     run: RunIdentity,
     { resume, openParts, has }: Options,
   ): Promise<{ journal: Journal; finished: FinishedUnits }> {
+    const path = hidden(main, suffixes.journal);
     const head = await headOf(run);
-    const before = parse(await readFile(path, "utf8").catch(() => ""));
-    const kept = resume ? before : undefined;
-    if (kept) checkSame(kept.head, head);
+    const kept = resume ? await earlierRun(path, head, run) : undefined;
     const areThere = await openParts(kept !== undefined);
-    const lines = kept && areThere ? await linesOf(kept.lines, has) : [];
+    const lines = kept && areThere ? await linesOf(kept, has) : [];
     // Written anew, without what does not hold; the old one stays until this one is whole.
-    const next = `${path}.new`;
-    const journal = new Journal(path, await open(next, "w"));
+    const next = hidden(main, suffixes.nextJournal);
+    const journal = new Journal(path, await makeOwn(next));
     try {
       await journal.#append([head, ...lines]);
-      await rename(next, path);
+      await renameOwn(next, path);
     } catch (error) {
       await journal.close();
-      await rm(next, { force: true });
+      await removeOwn(next);
       throw error;
     }
     return { journal, finished: new Map(lines.map(({ unit, report }) => [unit, report])) };
@@ -171,7 +231,7 @@ export class Journal {
 
   async remove(): Promise<void> {
     await this.#handle.close();
-    await rm(this.#path, { force: true });
+    await removeOwn(this.#path);
   }
 
   /** Lines come whole: units may end while the last line is being written. */

@@ -1,9 +1,10 @@
 /** One run at a time for an output file, in whatever process or thread. */
-import { open, readdir, rm } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { ModelShrinkError } from "../../base/errors.js";
-import { hidden } from "./hidden.js";
+import { hidden, suffixes } from "./hidden.js";
+import { makeNew, removeOwn } from "./own-file.js";
 
 const lockName = /^(\d+)-(\d+)\.lock$/;
 
@@ -39,7 +40,7 @@ async function othersOn(path: string, own: Lock): Promise<Lock[]> {
     const lock = { path: join(folder, name), time: BigInt(match[1]!), pid: Number(match[2]) };
     if (lock.path === own.path) continue;
     if (isRunning(lock)) others.push(lock);
-    else await rm(lock.path, { force: true });
+    else await removeOwn(lock.path);
   }
   return others;
 }
@@ -54,8 +55,8 @@ const waitMilliseconds = 20;
 export async function takeLock(path: string): Promise<string> {
   const time = process.hrtime.bigint();
   const { pid } = process;
-  const own = { path: hidden(path, `${time}-${pid}.lock`), time, pid };
-  await (await open(own.path, "wx")).close();
+  const own = { path: hidden(path, suffixes.lock(time, pid)), time, pid };
+  await (await makeNew(own.path)).close();
   try {
     for (let attempt = 1; ; attempt++) {
       const [other] = (await othersOn(path, own)).sort((a, b) => (a.time < b.time ? -1 : 1));
@@ -77,5 +78,5 @@ export async function takeLock(path: string): Promise<string> {
 
 /** Removes a lock by the path that takeLock() gave. */
 export async function releaseLock(lock: string): Promise<void> {
-  await rm(lock, { force: true });
+  await removeOwn(lock);
 }

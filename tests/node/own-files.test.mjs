@@ -1,0 +1,360 @@
+// The run's own files beside its outputs, in folders that somebody else may have filled.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import {
+  chmod,
+  link,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, beforeEach, before, describe, test } from "node:test";
+import { ArgumentError, IntegrityError, ModelShrinkError, shrink } from "modelshrink";
+import { placeOf } from "../../dist/files/node/meetings.js";
+import { externalModel } from "../support/onnx.mjs";
+import { makeSafetensors } from "../support/safetensors.mjs";
+
+let home;
+let folder;
+let source;
+let secret;
+let output;
+
+before(async () => {
+  home = await mkdtemp(join(tmpdir(), "modelshrink-own-"));
+});
+after(() => rm(home, { recursive: true }));
+
+const tensorsOf = (name, fill = 1) => [
+  { name, dtype: "F32", shape: [64, 64], data: new Float32Array(4096).fill(fill) },
+];
+
+beforeEach(async () => {
+  await rm(home, { recursive: true });
+  folder = join(home, "model");
+  await mkdir(folder, { recursive: true });
+  secret = join(home, "secret");
+  await writeFile(secret, "keep");
+  source = join(folder, "m.safetensors");
+  await writeFile(source, makeSafetensors(tensorsOf("a")));
+  output = join(folder, "m.int8.safetensors");
+});
+
+/** Saves files by their names in `model`; gives the path of the first one. */
+async function save(files) {
+  for (const [name, bytes] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), bytes);
+  }
+  return join(folder, Object.keys(files)[0]);
+}
+
+const contents = async () => {
+  const names = (await readdir(folder, { recursive: true, withFileTypes: true }))
+    .filter((it) => it.isFile())
+    .map((it) => join(it.parentPath ?? it.path, it.name));
+  return Promise.all(names.sort().map(async (name) => [name, await readFile(name, "base64")]));
+};
+
+/** Runs a shrink that must fail by an error of the library, and leave everything as it was. */
+async function refused(run) {
+  const before = await contents();
+  let error;
+  await assert.rejects(run, (it) => {
+    error = it;
+    assert.ok(it instanceof ModelShrinkError, String(it));
+    return true;
+  });
+  assert.deepEqual(await contents(), before);
+  assert.equal(await readFile(secret, "utf8"), "keep");
+  return error;
+}
+
+describe("own files are made where nothing is, of regular files only", () => {
+  const own = [".m.int8.safetensors.part", ".m.int8.safetensors.journal.new"];
+  const journal = ".m.int8.safetensors.journal";
+  const planted = {
+    "a link": (path) => symlink("../secret", path),
+    "a link to nothing": (path) => symlink("../nothing", path),
+    "a link to /dev/zero": (path) => symlink("/dev/zero", path),
+    "a FIFO": (path) => execFileSync("mkfifo", [path]),
+    "a folder": (path) => mkdir(path),
+  };
+  for (const [what, plant] of Object.entries(planted)) {
+    for (const name of [...own, journal, "m.int8.safetensors"]) {
+      // A folder as the output takes the files by their own names.
+      if (what === "a folder" && !name.startsWith(".")) continue;
+      test(`${what} as ${name} is refused, and never followed`, async () => {
+        await plant(join(folder, name));
+        const isOld = name === journal;
+        const options = { sink: output, ...(isOld ? { resume: true } : {}) };
+        const error = await refused(shrink(source, "int8", options));
+        assert.equal(error.code, "io");
+        assert.match(error.message, /is a link|is not a regular file|is a folder/);
+        assert.ok(!(await readdir(home)).includes("nothing"));
+        assert.ok(await lstat(join(folder, name)));
+      });
+    }
+  }
+
+  test("a second name of another file is no part of an earlier run", async () => {
+    for (const name of own) await link(secret, join(folder, name));
+    await shrink(source, "int8", { sink: output });
+    assert.equal(await readFile(secret, "utf8"), "keep");
+    assert.deepEqual(await readdir(folder), ["m.int8.safetensors", "m.safetensors"]);
+    await link(secret, join(folder, journal));
+    assert.match(
+      (await refused(shrink(source, "int8", { sink: output, resume: true }))).message,
+      /no file of/,
+    );
+  });
+
+  test("what an earlier run has left is written anew", async () => {
+    for (const name of own) await writeFile(join(folder, name), "old");
+    await shrink(source, "int8", { sink: output });
+    assert.deepEqual(await readdir(folder), ["m.int8.safetensors", "m.safetensors"]);
+  });
+
+  test("a journal without end is no journal", async () => {
+    await writeFile(join(folder, journal), "");
+    await truncate(join(folder, journal), 2 ** 40);
+    await shrink(source, "int8", { sink: output, resume: true });
+    assert.deepEqual(await readdir(folder), ["m.int8.safetensors", "m.safetensors"]);
+  });
+});
+
+test("an output's folder is not left through a link", async () => {
+  const shard = makeSafetensors(tensorsOf("a"));
+  const index = { weight_map: { a: "unet/1.safetensors" } };
+  await save({
+    "in/m.safetensors.index.json": JSON.stringify(index),
+    "in/unet/1.safetensors": shard,
+  });
+  await mkdir(join(folder, "out"));
+  await symlink("../..", join(folder, "out/unet"));
+  const sink = join(folder, "out/");
+  const error = await refused(shrink(join(folder, "in"), "int8", { sink }));
+  assert.match(error.message, /leave .* through a link/);
+  await rm(join(folder, "out/unet"));
+  await shrink(join(folder, "in"), "int8", { sink });
+  assert.deepEqual(await readdir(join(folder, "out/unet")), ["1.safetensors"]);
+});
+
+test("the output keeps the input's mode: 0600 stays 0600", async () => {
+  for (const mode of [0o600, 0o640, 0o666, 0o444, 0o400]) {
+    await chmod(source, mode);
+    await shrink(source, "int8", { sink: output });
+    assert.equal((await lstat(output)).mode & 0o777, mode, mode.toString(8));
+  }
+  const path = await save(externalModel());
+  await chmod(join(folder, "model.onnx.data"), 0o600);
+  await shrink(path, "int8", { sink: join(home, "out/") });
+  const { mode } = await lstat(join(home, "out/model.onnx"));
+  assert.equal(mode & 0o777, 0o600, "as the most private of the inputs");
+  const blob = new Blob([await readFile(source)]);
+  await rm(output);
+  await shrink(blob, "int8", { sink: output });
+  assert.equal((await lstat(output)).mode & 0o777, 0o666 & ~process.umask());
+});
+
+describe("no path of the output set, the input set and the run's own files coincides with another", () => {
+  for (const name of [
+    ".m.onnx.part",
+    ".m.onnx.journal",
+    ".m.onnx.journal.new",
+    ".M.ONNX.PART",
+    ".m.onnx.1-99999.lock",
+    ".m.int8.onnx.part",
+  ]) {
+    test(`external data named ${name} is refused, whatever the output's name`, async () => {
+      const [main, data] = Object.values(externalModel(name));
+      const path = await save({ "m.onnx": main, [name]: data });
+      for (const sink of [join(home, "out/"), join(folder, "m.int8.onnx"), `${folder}/`]) {
+        const error = await refused(shrink(path, "int8", { sink }));
+        assert.ok(error instanceof ArgumentError, error.message);
+      }
+    });
+  }
+
+  test("a shard that is named like the journal of its index is refused", async () => {
+    const name = ".model.safetensors.index.json.journal";
+    const index = JSON.stringify({ weight_map: { a: name } });
+    const shard = makeSafetensors(tensorsOf("a"));
+    const path = await save({ "model.safetensors.index.json": index, [name]: shard });
+    for (const sink of [join(home, "out/"), `${folder}/`]) {
+      assert.ok((await refused(shrink(path, "int8", { sink }))) instanceof ArgumentError);
+    }
+  });
+
+  test("outputs that one file system may take for one are refused", async () => {
+    for (const [one, two] of [
+      ["a.safetensors", "A.safetensors"],
+      ["\u00e9.safetensors", "e\u0301.safetensors"],
+      ["stra\u00dfe.safetensors", "STRASSE.safetensors"],
+    ]) {
+      const index = JSON.stringify({ weight_map: { a: one, b: two } });
+      const shards = ["a", "b"].map((name) => makeSafetensors(tensorsOf(name)));
+      const record = { "m.safetensors.index.json": index, [one]: shards[0], [two]: shards[1] };
+      const source = Object.fromEntries(
+        Object.entries(record).map(([name, bytes]) => [name, Buffer.from(bytes)]),
+      );
+      const error = await refused(shrink(source, "int8", { sink: join(home, "out/") }));
+      assert.match(error.message, /another output/);
+    }
+  });
+
+  test("an output that differs from an input in case or normalisation only is refused", async () => {
+    const accented = await save({ "\u00e9.safetensors": makeSafetensors(tensorsOf("a")) });
+    for (const [path, sink] of [
+      [source, join(folder, "M.safetensors")],
+      [source, join(home, "model/../model/m.safetensors")],
+      [accented, join(folder, "e\u0301.safetensors")],
+    ]) {
+      const error = await refused(shrink(path, "int8", { sink }));
+      assert.match(error.message, /a file of the model itself/);
+    }
+  });
+
+  test("a link to an input, and the link that an input was opened by, are inputs", async () => {
+    await symlink("m.safetensors", join(folder, "l.safetensors"));
+    for (const [path, sink] of [
+      [source, "l.safetensors"],
+      [join(folder, "l.safetensors"), "l.safetensors"],
+      [join(folder, "l.safetensors"), "m.safetensors"],
+    ]) {
+      await refused(shrink(path, "int8", { sink: join(folder, sink) }));
+    }
+    assert.equal(await readlink(join(folder, "l.safetensors")), "m.safetensors");
+  });
+
+  test("places are compared without links in folders, and whether they exist or not", async () => {
+    await symlink("model", join(home, "linked"));
+    assert.equal(
+      await placeOf(join(home, "linked/New/x.onnx")),
+      await placeOf(join(folder, "new/X.onnx")),
+    );
+    assert.notEqual(await placeOf(join(folder, "a")), await placeOf(join(folder, "b")));
+  });
+});
+
+describe("a source that is rewritten in place during a run is an IntegrityError, and nothing is written", () => {
+  const large = () => [
+    { name: "w", dtype: "F32", shape: [512, 512], data: new Float32Array(512 * 512).fill(1) },
+  ];
+  const changes = {
+    "its bytes": () =>
+      writeFile(
+        source,
+        makeSafetensors([{ ...large()[0], data: new Float32Array(512 * 512).fill(2) }]),
+      ),
+    "its bytes, with the old times": async () => {
+      const { atime, mtime } = await lstat(source);
+      await changes["its bytes"]();
+      await utimes(source, atime, mtime);
+    },
+    "its size": () => truncate(source, 5),
+  };
+  for (const [what, change] of Object.entries(changes)) {
+    for (const resume of [false, true]) {
+      test(`${what}${resume ? ", in a run that can be resumed" : ""}`, async () => {
+        await writeFile(source, makeSafetensors(large()));
+        let isChanged = false;
+        const onProgress = ({ phase }) => {
+          if (phase !== "write" || isChanged) return;
+          isChanged = true;
+          changing = change();
+        };
+        let changing;
+        const run = shrink(source, "int8", { sink: output, onProgress, resume });
+        await assert.rejects(run, (error) => error instanceof IntegrityError);
+        await changing;
+        assert.ok(isChanged);
+        assert.ok(!(await readdir(folder)).includes("m.int8.safetensors"));
+      });
+    }
+  }
+
+  test("a source { size, read } of another size", async () => {
+    const bytes = makeSafetensors(large());
+    const moving = {
+      size: bytes.length,
+      read(offset, length) {
+        if (offset + length > 100_000) moving.size = 1;
+        return bytes.subarray(offset, offset + length);
+      },
+    };
+    await assert.rejects(shrink(moving, "int8"), { code: "integrity", message: /changed while/ });
+  });
+});
+
+describe("journal lines that no run has written are an IntegrityError", () => {
+  const journal = () => join(folder, ".m.int8.safetensors.journal");
+
+  /** Leaves what a run leaves that was aborted after its first unit; gives its journal's lines. */
+  async function leaveJournal() {
+    const tensors = ["a", "b", "c"].flatMap((name) => tensorsOf(name));
+    await writeFile(source, makeSafetensors(tensors));
+    const controller = new AbortController();
+    const onProgress = ({ phase, tensor }) => {
+      if (phase === "write" && tensor !== undefined) controller.abort();
+    };
+    const options = { sink: output, resume: true, onProgress, signal: controller.signal };
+    await assert.rejects(shrink(source, "int8", options), { name: "AbortError" });
+    const lines = (await readFile(journal(), "utf8")).trim().split("\n");
+    assert.ok(lines.length > 1);
+    return lines;
+  }
+
+  const changed = (line, change) => JSON.stringify({ ...JSON.parse(line), ...change });
+  const cases = {
+    null: () => "null",
+    "a number": () => "1e15",
+    "a text": () => '"x"',
+    "a list": () => "[]",
+    "an object": () => "{}",
+    "unit 1e15": (line) => changed(line, { unit: 1e15 }),
+    "unit -1": (line) => changed(line, { unit: -1 }),
+    "unit 0.5": (line) => changed(line, { unit: 0.5 }),
+    "pieces null": (line) => changed(line, { pieces: null }),
+    "a piece null": (line) => changed(line, { pieces: [null] }),
+    "a piece of 1e15 bytes": (line) => changed(line, { pieces: [[0, 0, 1e15, "x"]] }),
+    "a piece at 1e15": (line) => changed(line, { pieces: [[0, 1e15, 1, "x"]] }),
+    "a piece of file 7": (line) => changed(line, { pieces: [[7, 0, 1, "x"]] }),
+    "no pieces": (line) => changed(line, { pieces: [] }),
+    "a report of another tensor": (line) => changed(line, { report: { name: "other" } }),
+    "a report 5": (line) => changed(line, { report: 5 }),
+  };
+  for (const [what, lineFor] of Object.entries(cases)) {
+    test(what, async () => {
+      const [head, line] = await leaveJournal();
+      await writeFile(journal(), `${head}\n${lineFor(line)}\n`);
+      const error = await refused(shrink(source, "int8", { sink: output, resume: true }));
+      assert.ok(error instanceof IntegrityError, String(error));
+      assert.match(error.message, /run without resume to start anew/);
+      await shrink(source, "int8", { sink: output });
+    });
+  }
+
+  test("a head null", async () => {
+    await writeFile(journal(), "null\n");
+    const error = await refused(shrink(source, "int8", { sink: output, resume: true }));
+    assert.ok(error instanceof IntegrityError);
+  });
+
+  test("a line that is no JSON ends the journal, and its unit runs again", async () => {
+    const [head, line] = await leaveJournal();
+    await writeFile(journal(), `${head}\n${line}\n${"\0".repeat(20)}\n`);
+    await shrink(source, "int8", { sink: output, resume: true });
+    assert.deepEqual(await readdir(folder), ["m.int8.safetensors", "m.safetensors"]);
+  });
+});

@@ -17,6 +17,8 @@ export const optionTexts: Readonly<Record<string, Readonly<Record<string, string
       "Tensors with fewer elements stay as they are unless a rule names them; 1024 by default.",
     nonFinite:
       'A NaN or an infinity ends the run with an error ("error", the default) or is written as 0 ("zero").',
+    overflow:
+      'A tensor with values beyond the range of a float type stays as it is ("keep", the default; the output is then larger than planned), or they become the type\'s largest value ("saturate").',
     strip:
       "Leaves out names of nodes and documentation, and shortens names of values, but for inputs, outputs and weights (ONNX). False by default.",
     requantize: "Quantizes weights that are quantized already, too. False by default.",

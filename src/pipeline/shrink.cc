@@ -151,7 +151,10 @@ class ShrinkerImpl final : public Shrinker {
     const ErrorStats& stats = job_run_.encoder().error_stats();
     entry.sparsity = stats.Sparsity();
     if (job.kept.empty()) SetStats(stats, &entry);
-    AddCount(ReasonCode::kOverflowed, job_run_.encoder().num_overflows(), &entry.reasons);
+    const bool is_saturated = job.scheme.saturate || job.scheme.type == DType::kFloat8E4M3 ||
+                              job.scheme.type == DType::kFloat8E5M2;
+    AddCount(is_saturated ? ReasonCode::kSaturated : ReasonCode::kOverflowed,
+             job_run_.encoder().num_overflows(), &entry.reasons);
     AddCount(ReasonCode::kNotFinite, job_run_.num_replaced(), &entry.reasons);
     job_run_.Stop();
     step->tensor = tensor;

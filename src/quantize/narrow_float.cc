@@ -27,6 +27,9 @@ uint32_t OverflowBitsOf(DType type) {
   }
 }
 
+// The largest finite value of a type that has infinities.
+float LargestOf(DType type) { return type == DType::kFloat16 ? 65504.0f : 0x1.FEp127f; }
+
 void EncodeValues(DType type, std::span<const float> values, uint8_t* codes) {
   const size_t size = values.size();
   if (type == DType::kFloat32) {
@@ -79,8 +82,17 @@ class NarrowFloatEncoder final : public OnePassEncoder {
         FirstNonFinite(values.data(), values.size()) != values.size()) {
       return NonFiniteError(slice);
     }
-    AddOverflows(CountFiniteFrom(values, OverflowBitsOf(scheme_.type)));
-    EncodeValues(scheme_.type, values, codes);
+    const uint64_t num_overflows = CountFiniteFrom(values, OverflowBitsOf(scheme_.type));
+    AddOverflows(num_overflows);
+    if (num_overflows > 0 && scheme_.saturate) {
+      float clamped[kChunkElements];
+      const float limit = LargestOf(scheme_.type);
+      std::transform(values.begin(), values.end(), clamped,
+                     [limit](float value) { return std::clamp(value, -limit, limit); });
+      EncodeValues(scheme_.type, {clamped, values.size()}, codes);
+    } else {
+      EncodeValues(scheme_.type, values, codes);
+    }
     if (!options_.error_stats) return {};
     float decoded[kChunkElements];
     DecodeCodes(scheme_.type, codes, {decoded, values.size()});

@@ -66,6 +66,9 @@ struct Scheme {
   // kOnnxBlockwise only.
   bool transposed = false;
   NonFinite non_finite = NonFinite::kError;
+  // kFloat16 and kBFloat16: a finite value beyond the type's range becomes its largest value of
+  // that sign instead of an infinity. float8 always does so.
+  bool saturate = false;
   // float32, float16 and bfloat16 only: what is not zero, in order, is the codes; the indices or
   // the bits take the place of scales, and the rows' offsets that of zero points.
   SparseCoding sparse = SparseCoding::kNone;

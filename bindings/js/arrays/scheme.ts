@@ -63,6 +63,7 @@ export function schemeOf(
     symmetric,
     transposed: false,
     nonFinite,
+    saturate: false,
   };
 }
 

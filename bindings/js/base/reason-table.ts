@@ -10,6 +10,7 @@ export type ReasonCode =
   | "noRule"
   | "tooFewElements"
   | "embedding"
+  | "outOfRange"
   | "alreadyQuantized"
   | "notFitted"
   | "noMatrix"
@@ -123,6 +124,7 @@ export type ReasonCode =
   | "losesChannels"
   | "scalesDoNotFit"
   | "overflowed"
+  | "saturated"
   | "notFinite"
   | "noCounterpart"
   | "notReadable"
@@ -136,6 +138,7 @@ export const recipeSentences = {
   noRule: "no rule for it",
   tooFewElements: "fewer than {elements} elements",
   embedding: "an embedding, pruned only by a rule",
+  outOfRange: "has values beyond the range of {type}",
   alreadyQuantized: "already quantized",
   notFitted: "not fitted: {cause}",
   noMatrix: "no matrix of outputs and inputs",

@@ -35,6 +35,7 @@ export interface CoreScheme {
   symmetric: boolean;
   transposed: boolean;
   nonFinite: CoreNonFinite;
+  saturate: boolean;
 }
 
 /** A quantized array; a part that its scheme lacks has size 0. */

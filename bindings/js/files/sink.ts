@@ -85,7 +85,9 @@ export interface FileSetSink {
 export interface Target {
   /** Gives the main file's name, if the target decides it. */
   mainName(planned: CoreReport): Promise<string | undefined>;
+  /** Gives the sink of a run; `isRepeatable` tells whether a second run gets one after the first was aborted. */
   sink(): FileSetSink;
+  isRepeatable: boolean;
   /** Nothing will be written: the run failed, maybe before it began. */
   abandon?(reason: unknown): Promise<void>;
 }

@@ -47,6 +47,15 @@ export class MemorySink implements FileSetSink {
   }
 }
 
+/** Takes an output that nobody wants: of a run that only looks at the weights. */
+export const nowhere: FileSetSink = {
+  open: () => Promise.resolve(nothing),
+  write: () => undefined,
+  finish: () => undefined,
+  close: () => undefined,
+  abort: () => undefined,
+};
+
 /** Passes writes on, holds them against the promised sizes, and ends when none is under way. */
 export class CheckedSink {
   readonly #sink: FileSetSink;

@@ -135,6 +135,7 @@ function onlyOne(kind: Kind, value: unknown): Target {
   return {
     mainName: () => Promise.resolve(undefined),
     sink: () => new SinkPerFile(outputFor),
+    isRepeatable: false,
     async abandon(reason) {
       // A Sink of the user's own has seen nothing yet; a stream's other end waits.
       const isOwn = "sink" in output && output.sink === value;
@@ -155,6 +156,7 @@ function oneForEach(sinkFor: SinkFor): Target {
   return {
     mainName: () => Promise.resolve(undefined),
     sink: () => new SinkPerFile(outputFor),
+    isRepeatable: false,
   };
 }
 

@@ -65,6 +65,41 @@ function channelWarning(
         "(the option calibration, or --inputs of the command).";
 }
 
+/** Names the first tensors of a list. */
+function listOf(tensors: readonly ReportedTensor[]): string {
+  const names = tensors.slice(0, 3).map(({ name }) => JSON.stringify(name));
+  return names.join(", ") + (tensors.length > names.length ? ", …" : "");
+}
+
+const countOf = (tensors: readonly unknown[]) =>
+  tensors.length === 1 ? "1 tensor" : `${tensors.length} tensors`;
+
+/** Makes the warning for tensors that go beyond the range of the type that they were to have. */
+function rangeWarning(tensors: readonly ReportedTensor[]): string | undefined {
+  const kept = tensors.filter((it) => hasReason(it, "outOfRange"));
+  if (kept.length === 0) return undefined;
+  return (
+    `${countOf(kept)} with values beyond the asked type's range, kept as stored: ${listOf(kept)}. ` +
+    'overflow: "saturate" (--overflow saturate) writes the largest value in their place.'
+  );
+}
+
+/** The lowest SQNR in dB that raises no warning: errors of 3 % (RMS) for 16 bits, of a third for fewer. */
+const leastSqnr = (type: string) => (type.endsWith("float16") ? 30 : 10);
+
+/** Makes the warning for tensors that lost more than rounding costs, though nothing of them was pruned. */
+function lossWarning(tensors: readonly ReportedTensor[]): string | undefined {
+  const lost = tensors
+    .filter((it) => isChanged(it) && !isPruned(it) && !isCut(it))
+    .filter(({ sqnr = Infinity, to }) => sqnr < leastSqnr(to))
+    .sort((a, b) => (a.sqnr ?? 0) - (b.sqnr ?? 0));
+  if (lost.length === 0) return undefined;
+  return (
+    `${countOf(lost)} lost much (SQNR below 10 dB, or 30 dB with 16 bits of float): ${listOf(lost)}. ` +
+    "Their values do not fit the type: give them another by a rule."
+  );
+}
+
 /** Adds to the core's report the recipe's reasons, and the warnings. */
 export function toReport({ files: [main] }: OpenModel, core: CoreReport, remarks: Remarks): Report {
   const { files, tensors, ...rest } = core;
@@ -78,6 +113,8 @@ export function toReport({ files: [main] }: OpenModel, core: CoreReport, remarks
     ...remarks.warnings,
     remarks.asksForSparse ? sparseWarning(core.format, tensors) : sparseHint(core.format, tensors),
     channelWarning(tensors, remarks),
+    rangeWarning(tensors),
+    lossWarning(tensors),
     tensors.some(isChanged) ? undefined : remarks.ifIdle(core),
   ].filter((warning) => warning !== undefined);
   return warnings.length > 0 ? { ...report, warnings } : report;

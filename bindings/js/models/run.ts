@@ -22,6 +22,8 @@ export interface OrderOptions extends RunOptions {
   workers: number;
   /** The name of the phase for progress; "write" by default. */
   phase?: "survey" | "write";
+  /** Looks at what the run found before the output becomes visible; what it throws ends the run. */
+  check?: (report: CoreReport) => void;
 }
 
 /** A run of fewer output bytes is done before a worker has started. */
@@ -98,9 +100,11 @@ export async function runPlan(
     if (workers > 0) await new WorkerPool(order, host).run(next, take, workers, here);
     else await here();
     options.signal?.throwIfAborted();
+    const report = { ...planned, tensors: reports };
+    options.check?.(report);
     await checkSame(files);
     await sink.close();
-    return { ...planned, tensors: reports };
+    return report;
   } catch (error) {
     await sink.abort(error);
     throw error;

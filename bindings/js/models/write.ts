@@ -7,7 +7,7 @@ import type { CoreSurvey, CoreTensorInfo } from "../core/types.js";
 import { rangesAheadOf } from "../files/ranges.js";
 import type { Target } from "../files/sink.js";
 import type { Source } from "../files/source.js";
-import { MemorySink } from "../files/target.js";
+import type { MemorySink } from "../files/target.js";
 import { withTarget } from "../files/user-sink.js";
 import { checkCalibration, type Calibration } from "../recipe/calibration.js";
 import type { CheckedRecipe } from "../recipe/check.js";
@@ -15,9 +15,9 @@ import { orderFor, restoringOrder, type Order, type RemarkedOrder } from "../rec
 import { type PruneSurvey, applyShares } from "../recipe/pruning.js";
 import { maxWorkers, checkRunOptions, writeKeys } from "./inspect.js";
 import { release, type OpenModel, withModel } from "./open.js";
+import { runInRange } from "./overflow.js";
 import { withPlan, type PlannedOrder } from "./planned-order.js";
 import { toReport } from "./report.js";
-import { runPlan } from "./run.js";
 import { checkSparse, countingOrder, withoutZeros } from "./sparse.js";
 import { runSteps, callLive } from "./steps.js";
 import type { Report, WriteOptions, WriteResult, RunOptions } from "./types.js";
@@ -148,9 +148,8 @@ function writeTo(
     return withPlan(opened, first, async (plan) => {
       const mainName = await target?.mainName(plan.report);
       await complete(opened, plan, chosen, mainName, { ...options, workers, calibration });
-      const memory = new MemorySink();
-      const sink = target?.sink() ?? memory;
-      const found = await runPlan(opened, plan, { ...options, sink, workers, calibration });
+      const running = { ...options, workers, calibration };
+      const { found, memory } = await runInRange(opened, plan, chosen, target, running);
       const report = toReport(opened, found, chosen);
       if (!target) return resultIn(memory, report);
       const message = "The output went to the sink that was given, not into memory.";

@@ -24,6 +24,8 @@ interface CheckedWords {
   rules: CheckedRule[];
   minElements: number;
   requantize: boolean;
+  /** True when a tensor stays as it is that goes beyond the range of its type. */
+  keepsOverflows: boolean;
   options: CoreWriteOptions;
   specFor(weights: QuantizedType): CoreTensorSpec;
 }
@@ -54,7 +56,7 @@ export function checkWords(value: unknown): CheckedWords {
   const recipe = checkOptions("recipe", given, recipeOptions);
   checkTogether(recipe);
   const { weights, prune, gptq, actOrder, sparse, rules = [], minElements, requantize } = recipe;
-  const { mode, granularity, blockSize, symmetric, nonFinite, strip } = recipe;
+  const { mode, granularity, blockSize, symmetric, nonFinite, overflow, strip } = recipe;
   const inBlocks = (type: QuantizedType) => mode === "lowmem" || isPackedType(type);
   const granularityFor = (type: QuantizedType) => {
     if (isFloatType(type)) return "tensor";
@@ -69,6 +71,7 @@ export function checkWords(value: unknown): CheckedWords {
     rules,
     minElements,
     requantize,
+    keepsOverflows: overflow === "keep",
     options: { strip, mainName: "" },
     specFor: (type) => ({
       keep: false,
@@ -81,6 +84,7 @@ export function checkWords(value: unknown): CheckedWords {
         symmetric: symmetric ?? isSymmetricByDefault(type),
         transposed: false,
         nonFinite,
+        saturate: overflow === "saturate",
       },
       mode,
     }),

@@ -113,6 +113,8 @@ export interface RemarkedOrder {
   asksForSparse: boolean;
   asksForChannels: boolean;
   isCalibrated: boolean;
+  /** True when tensors stay as they are that turn out to go beyond the range of their types. */
+  keepsOverflows: boolean;
   /** Gives the warning for a report in which no tensor changes. */
   ifIdle(report: CoreReport): string | undefined;
 }
@@ -192,6 +194,7 @@ export function orderFor(
     asksForSparse: recipe.sparse,
     asksForChannels: specs.some(({ prune }) => prune?.method === "channels"),
     isCalibrated: typeof calibration === "object",
+    keepsOverflows: recipe.keepsOverflows,
     reasons: decided.map(({ reason }) => reason),
     warnings: warningsFor(recipe, tensors, {
       isAssumed: calibration === "assumed",
@@ -235,6 +238,7 @@ export function restoringOrder(tensors: readonly CoreTensorInfo[]): RemarkedOrde
     asksForSparse: false,
     asksForChannels: false,
     isCalibrated: false,
+    keepsOverflows: false,
     reasons: tensors.map(() => undefined),
     warnings: [],
     ifIdle: () => "modelshrink sees no quantized weight in this model that it could restore.",

@@ -135,6 +135,7 @@ class Writer {
       return decision;
     }
     decision.scheme.non_finite = spec.scheme.non_finite;
+    decision.scheme.saturate = spec.scheme.saturate;
     ASSIGN_OR_RETURN(decision.parts, StoredPartsOf(decision.scheme, tensor.shape));
     const std::optional<Reason> obstacle = ObstacleOf(tensor, decision);
     decision.keep = obstacle.has_value();
@@ -173,6 +174,7 @@ class Writer {
       reason = Reason(ReasonCode::kNoSuchType, {"safetensors", NameOf(asked.type)});
     }
     asked.non_finite = NonFinite::kError;
+    asked.saturate = false;
     // The blocks of a convolution's kernel would be its few columns.
     if (IsLinear(asked.type) && asked.granularity == Granularity::kBlock &&
         tensor.shape.size() > 2 && tensor.shape.back() < asked.block_size) {

@@ -289,6 +289,13 @@ TEST(ShrinkerTest, NotesOverflows) {
   ASSERT_TRUE(shrinker.ok());
   ASSERT_TRUE(Execute(shrinker.value().get(), format).status.ok());
   EXPECT_EQ(shrinker.value()->report().tensors[0].note(), "1 value overflowed to infinity");
+
+  format.layout.jobs[0].scheme.saturate = true;
+  auto saturating = Shrinker::Create(format, Shared(format.layout));
+  ASSERT_TRUE(saturating.ok());
+  ASSERT_TRUE(Execute(saturating.value().get(), format).status.ok());
+  EXPECT_EQ(saturating.value()->report().tensors[0].note(),
+            "1 value beyond the type's range, written as its largest");
 }
 
 TEST(ShrinkerTest, NamesTensorAndOffsetOfNonFiniteValue) {

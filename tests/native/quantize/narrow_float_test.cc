@@ -139,6 +139,24 @@ TEST(NarrowFloatTest, CountsOverflows) {
   }
 }
 
+TEST(NarrowFloatTest, SaturatesWhereTheSchemeAsksForIt) {
+  const float max = std::numeric_limits<float>::max();
+  const std::vector<float> values = {max, -max, 65520.0f, 65519.0f, 1.0f, 0.0f};
+  const struct {
+    DType type;
+    std::vector<float> clamped;
+  } cases[] = {{DType::kFloat16, {65504, -65504, 65504, 65504, 1, 0}},
+               {DType::kBFloat16, {0x1.FEp127f, -0x1.FEp127f, 65520.0f, 65519.0f, 1, 0}}};
+  for (size_t i = 0; i < std::size(cases); ++i) {
+    Scheme scheme = SchemeOf(cases[i].type);
+    scheme.saturate = true;
+    const Encoded encoded = EncodeAll(scheme, values);
+    ASSERT_TRUE(encoded.status.ok());
+    EXPECT_EQ(encoded.codes, ExpectedCodes(kCases[i], cases[i].clamped));
+    EXPECT_GT(encoded.num_overflows, 0u);
+  }
+}
+
 TEST(NarrowFloatTest, NonFiniteFollowsTheScheme) {
   std::vector<float> values = Normal(5000);
   values[4321] = -std::numeric_limits<float>::infinity();

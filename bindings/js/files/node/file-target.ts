@@ -362,5 +362,7 @@ export function pathTarget(pathOrUrl: string | URL, isResuming: boolean): Target
       return basename(path);
     },
     sink: () => new FileTargetSink(pathFor, folder, isResuming),
+    // What is resumed has one order only.
+    isRepeatable: !isResuming,
   };
 }

@@ -1,0 +1,74 @@
+/** Runs whose tensors may turn out to go beyond the range of the float type that they are to have. */
+import type { CoreReport } from "../core/types.js";
+import type { Target } from "../files/sink.js";
+import { MemorySink, nowhere } from "../files/target.js";
+import type { RemarkedOrder } from "../recipe/order.js";
+import { hasReason } from "../recipe/reasons.js";
+import { isChanged } from "./changes.js";
+import type { OpenModel } from "./open.js";
+import type { PlannedOrder } from "./planned-order.js";
+import { runPlan, type OrderOptions } from "./run.js";
+
+/** Ends a run in which tensors, by their numbers, went beyond their types. */
+class OutOfRange extends Error {
+  readonly tensors: ReadonlySet<number>;
+
+  constructor(tensors: ReadonlySet<number>) {
+    super("Tensors go beyond the range of their types.");
+    this.tensors = tensors;
+  }
+}
+
+function refuseOverflows({ tensors }: CoreReport): void {
+  const beyond = [...tensors.keys()].filter(
+    (i) => hasReason(tensors[i]!, "overflowed") || hasReason(tensors[i]!, "saturated"),
+  );
+  if (beyond.length > 0) throw new OutOfRange(new Set(beyond));
+}
+
+/** Plans the same order, but for these tensors, which keep their types; the remarks say why. */
+function keep(plan: PlannedOrder, chosen: RemarkedOrder, beyond: ReadonlySet<number>): void {
+  for (const i of beyond) {
+    const { to: type } = plan.report.tensors[i]!;
+    chosen.reasons[i] = { code: "outOfRange", arguments: { type } };
+  }
+  const { specs, options } = plan.order;
+  plan.change({
+    specs: specs.map((spec, i) => (beyond.has(i) ? { ...spec, keep: true } : spec)),
+    options,
+  });
+}
+
+const mayOverflow = ({ report }: PlannedOrder) =>
+  report.tensors.some((it) => isChanged(it) && /^b?float(16|8)/.test(it.to));
+
+/**
+ * Runs the plan into the target, or into memory without one. Only the weights tell whether one goes beyond its type's
+ * range, which is rare: the run that finds one is dropped, and a second one keeps it. What can be written only once
+ * is written after a run that only looks.
+ */
+export async function runInRange(
+  opened: OpenModel,
+  plan: PlannedOrder,
+  chosen: RemarkedOrder,
+  target: Target | undefined,
+  options: Omit<OrderOptions, "sink">,
+): Promise<{ found: CoreReport; memory: MemorySink }> {
+  let isLooking = chosen.keepsOverflows && target?.isRepeatable === false && mayOverflow(plan);
+  const check = chosen.keepsOverflows ? { check: refuseOverflows } : {};
+  for (;;) {
+    const memory = new MemorySink();
+    try {
+      const run = { ...options, ...check };
+      if (isLooking) await runPlan(opened, plan, { ...run, sink: nowhere, phase: "survey" });
+      isLooking = false;
+      return {
+        found: await runPlan(opened, plan, { ...run, sink: target?.sink() ?? memory }),
+        memory,
+      };
+    } catch (error) {
+      if (!(error instanceof OutOfRange)) throw error;
+      keep(plan, chosen, error.tensors);
+    }
+  }
+}

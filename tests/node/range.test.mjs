@@ -1,0 +1,112 @@
+// Weights that a float type cannot hold: what is beyond its range, and what is lost below it.
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { shrink } from "modelshrink";
+import { makeGguf } from "../support/gguf.mjs";
+import { makeSafetensors } from "../support/safetensors.mjs";
+
+const folder = await mkdtemp(join(tmpdir(), "range-"));
+after(() => rm(folder, { recursive: true }));
+
+const size = 64;
+const wave = (scale) => Float32Array.from({ length: size * size }, (_, i) => scale * Math.sin(i));
+const tensorOf = (name, data) => ({ name, dtype: "F32", shape: [size, size], data });
+
+/** Two matrices, of which `large` holds one value that float16 has not. */
+function modelWith(value) {
+  const large = wave(1);
+  large[100] = value;
+  return makeSafetensors([tensorOf("large", large), tensorOf("small", wave(1))]);
+}
+
+const typesOf = ({ tensors }) => Object.fromEntries(tensors.map(({ name, to }) => [name, to]));
+
+/** The stored bytes of a tensor of a safetensors file. */
+function storedIn(file, name) {
+  const length = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
+  const header = JSON.parse(Buffer.from(file.subarray(8, 8 + length)).toString());
+  const [begin, end] = header[name].data_offsets.map((at) => 8 + length + at);
+  return { dtype: header[name].dtype, bytes: file.slice(begin, end) };
+}
+
+test("a tensor that overflows its type stays float32, and the others are shrunk", async () => {
+  for (const [weights, value] of [
+    ["float16", 70000],
+    ["float16", -65520],
+    ["float8e4m3", 465],
+    ["float8e5m2", 61441],
+    ["bfloat16", 3.4e38],
+  ]) {
+    const { bytes, report } = await shrink(modelWith(value), { weights });
+    assert.deepEqual(typesOf(report), { large: "float32", small: weights });
+    const [large] = report.tensors.filter(({ name }) => name === "large");
+    assert.equal(large.note, `has values beyond the range of ${weights}`);
+    assert.match(report.warnings.join(), /1 tensor with values beyond .* "large".*saturate/);
+    const stored = storedIn(await bytes(), "large");
+    assert.equal(stored.dtype, "F32");
+    assert.equal(new Float32Array(stored.bytes.buffer)[100], Math.fround(value));
+  }
+});
+
+test("a value that just rounds into the range is no overflow", async () => {
+  const { report } = await shrink(modelWith(65519), "fp16");
+  assert.deepEqual(typesOf(report), { large: "float16", small: "float16" });
+  assert.equal(report.warnings, undefined);
+});
+
+test('overflow: "saturate" writes the type\'s largest value', async () => {
+  for (const [weights, largest] of [
+    ["float16", [0xff, 0x7b]],
+    ["bfloat16", [0x7f, 0x7f]],
+  ]) {
+    const recipe = { weights, overflow: "saturate" };
+    const { bytes, report } = await shrink(modelWith(3.4e38), recipe);
+    const [large] = report.tensors.filter(({ name }) => name === "large");
+    assert.equal(large.note, "1 value beyond the type's range, written as its largest");
+    const stored = storedIn(await bytes(), "large");
+    assert.deepEqual([...stored.bytes.subarray(200, 202)], largest);
+  }
+});
+
+test("an overflow is found before a stream gets its first byte", async () => {
+  const expected = await (await shrink(modelWith(70000), "fp16")).bytes();
+  const pieces = [];
+  const sink = new WritableStream({ write: (piece) => void pieces.push(Buffer.from(piece)) });
+  await shrink(modelWith(70000), "fp16", { sink });
+  assert.deepEqual(new Uint8Array(Buffer.concat(pieces)), expected);
+});
+
+test("with a path only the second output appears, also with workers and with resume", async () => {
+  const expected = await (await shrink(modelWith(70000), "fp16")).bytes();
+  for (const options of [{}, { workers: 2 }, { resume: true }]) {
+    const path = join(folder, "out.safetensors");
+    await shrink(modelWith(70000), "fp16", { sink: path, ...options });
+    assert.deepEqual(new Uint8Array(await readFile(path)), expected);
+    assert.deepEqual(await readdir(folder), ["out.safetensors"]);
+    await rm(path);
+  }
+});
+
+test("rows that GGUF has no blocks for become float16 only as far as they fit", async () => {
+  const data = Float32Array.from({ length: 48 * 40 }, (_, i) => Math.sin(i));
+  data[7] = 1e6;
+  const name = "blk.0.attn_q.weight";
+  const tensor = { name, dims: [40, 48], type: "F32", data: new Uint8Array(data.buffer) };
+  const { report } = await shrink(makeGguf({ keys: [], tensors: [tensor] }), "Q8_0");
+  assert.equal(report.tensors[0].to, "float32");
+});
+
+test("a loss above the stated bound is a warning that names the tensor", async () => {
+  const tiny = makeSafetensors([tensorOf("tiny", wave(1e-9)), tensorOf("usual", wave(1))]);
+  const { report } = await shrink(tiny, "fp16");
+  assert.match(report.warnings.join(), /1 tensor lost much \(SQNR below 10 dB.*"tiny"/);
+  const fp8 = makeSafetensors([tensorOf("usual", wave(5e-4))]);
+  const { report: coarse } = await shrink(fp8, { weights: "float8e4m3" });
+  assert.match(coarse.warnings.join(), /lost much.*"usual"/);
+  // Pruning takes what it was asked to take.
+  const pruned = await shrink(modelWith(1), { prune: { method: "magnitude", sparsity: 0.9 } });
+  assert.doesNotMatch((pruned.report.warnings ?? []).join(), /lost much/);
+});

@@ -404,3 +404,18 @@ test("what can be read only once serves those who read twice", async () => {
   const blob = new Blob([model]);
   assert.equal(await reusable(blob), blob);
 });
+
+test("data: and blob: addresses are read, and other schemes are refused by name", async () => {
+  const expected = await inspect(model);
+  const data = `data:application/octet-stream;base64,${Buffer.from(model).toString("base64")}`;
+  const blob = URL.createObjectURL(new Blob([model]));
+  for (const source of [data, new URL(data), blob]) {
+    assert.deepEqual((await inspect(source)).tensors, expected.tensors);
+  }
+  await assert.rejects(inspect("data:,%E0%A4%A;base64,="), ModelShrinkError);
+  await assert.rejects(inspect("blob:nodedata:none"), { code: "io", message: /blob: address/ });
+  await assert.rejects(inspect("ftp://example.com/model.onnx"), {
+    code: "argument",
+    message: /begins with ftp: it may be an http/,
+  });
+});

@@ -9,6 +9,7 @@ import {
   type ErrorCode,
 } from "../base/errors.js";
 import { checkKeys, checkObject } from "../base/options.js";
+import { isA } from "../base/tags.js";
 import type { WebAssemblyModule } from "../base/platform-types.js";
 import type { InitInfo, InitOptions } from "./init-options.js";
 import type { ModuleOverrides } from "./modelshrink.mjs";
@@ -53,11 +54,8 @@ function checkOptions(options: InitOptions): void {
   }
   const known =
     wasm === undefined ||
-    wasm instanceof URL ||
-    wasm instanceof WebAssembly.Module ||
-    wasm instanceof ArrayBuffer ||
     ArrayBuffer.isView(wasm) ||
-    (typeof Response !== "undefined" && wasm instanceof Response);
+    isA(wasm, "URL", "WebAssembly.Module", "ArrayBuffer", "Response");
   if (!known) {
     throw new ArgumentError(
       "wasm may be a URL, a Response, an ArrayBuffer, a typed array or a WebAssembly.Module.",
@@ -69,13 +67,13 @@ function compile(
   { compileDefault }: CoreBuild,
   { wasm, simd = "auto" }: InitOptions,
 ): Promise<WebAssembly.Module> {
-  if (wasm instanceof WebAssembly.Module) return Promise.resolve(wasm);
+  if (isA(wasm, "WebAssembly.Module")) return Promise.resolve(wasm as WebAssembly.Module);
   if (wasm === undefined) {
     return compileDefault(simd === "auto" ? WebAssembly.validate(simdProbe) : simd);
   }
-  if (wasm instanceof URL) return compileUrl(wasm);
-  if (wasm instanceof ArrayBuffer || ArrayBuffer.isView(wasm)) return WebAssembly.compile(wasm);
-  return compileResponse(wasm);
+  if (isA(wasm, "URL")) return compileUrl(wasm as URL);
+  if (isA(wasm, "Response")) return compileResponse(wasm as Response);
+  return WebAssembly.compile(wasm as BufferSource);
 }
 
 /**

@@ -48,7 +48,21 @@ function openRequest(request: Request, signal?: AbortSignal): Promise<RawFileSet
   );
 }
 
-function openAddress(address: string, signal?: AbortSignal): Promise<RawFileSet> {
+async function openAddress(address: string, signal?: AbortSignal): Promise<RawFileSet> {
+  // These hold their bytes themselves, or name a Blob of the page.
+  if (/^(data|blob):/i.test(address)) {
+    const response = await fetch(address).catch((cause: unknown) => {
+      const what = address.slice(0, 4).toLowerCase();
+      throw new ModelShrinkError(`The ${what}: address cannot be read.`, "io", { cause });
+    });
+    return alone(fromBlob(await response.blob()));
+  }
+  const [, scheme = "file"] = /^([a-z][a-z\d+.-]+):\/\//i.exec(address) ?? [];
+  if (!/^(https?|file)$/i.test(scheme)) {
+    throw new ArgumentError(
+      `The source's address begins with ${scheme}: it may be an http, https, file, data or blob address.`,
+    );
+  }
   if (!/^(https?|file):\/\//i.test(address)) return openPath(address, signal);
   const url = parseUrl(address);
   if (!url) throw new ArgumentError(`The source ${show(address)} is no address.`);

@@ -212,7 +212,7 @@ class Run {
       this.#reached[at] = this.#place;
       const instruction = this.#program[at]!;
       if (instruction.kind === "match") return true;
-      if (instruction.kind === "split") open.push(...instruction.to);
+      if (instruction.kind === "split") for (const to of instruction.to) open.push(to);
       else if (instruction.kind === "place") {
         if (instruction.fits(before, after)) open.push(at + 1);
       } else if (after !== undefined && instruction.matches(after)) next.push(at + 1);

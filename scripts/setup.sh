@@ -43,7 +43,10 @@ if [[ $step != fuzz ]]; then
   [[ -n $em && $em != /usr/bin/em++ ]] || packages+=(emscripten)
 fi
 
-say() { printf '\033[2m[setup]\033[0m %s\n' "$*" >&2; }
+say() {
+  if [[ -t 2 && -z ${NO_COLOR:-} ]]; then printf '\033[2m[setup]\033[0m %s\n' "$*" >&2
+  else printf '[setup] %s\n' "$*" >&2; fi
+}
 
 node_major=$(node -p 'process.versions.node.split(".")[0]')
 if ((node_major < 20)); then

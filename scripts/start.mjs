@@ -23,7 +23,7 @@ const after = await readFile(shrunk);
 const rates = await ocrCheck(before, after);
 console.log(`File: ${megabytes(before)} before, ${megabytes(after)} after (build/).`);
 console.log(
-  "\nNext: npm test, npm run demo, npm run evaluate, npm run bench; README.md and docs/.",
+  "\nNext: npm run demo serves the page; npm pack makes the package (README.md, Install); npm test.",
 );
 if (after.length > maxMegabytes * 1e6 || rates.after - rates.before > maxLoss) {
   console.error(`Expected at most ${maxMegabytes} MB and ${maxLoss} more character errors.`);

@@ -5,7 +5,13 @@
  */
 export type { InitInfo, InitOptions } from "./core/init-options.js";
 export { init } from "./core/small.js";
-export { dequantize, quantize, type ErrorStats, type QuantizeOptions } from "./arrays/quantize.js";
+export {
+  dequantize,
+  quantize,
+  type DequantizeOptions,
+  type ErrorStats,
+  type QuantizeOptions,
+} from "./arrays/quantize.js";
 export type { Floats } from "./arrays/floats.js";
 export type { NonFinite, QuantizedTensor } from "./arrays/tensor.js";
 export {

@@ -401,3 +401,56 @@ test("a type in other letters is suggested in the right ones", () => {
   }
   assert.throws(() => quantize([1], { type: "q6_k" }), { code: "unsupported" });
 });
+
+test("with out an earlier result's arrays are written again", () => {
+  const [a, b] = [wave(4096, 1), wave(4096, 2)];
+  const shape = [64, 64];
+  for (const options of [
+    { type: "int8", axis: 0 },
+    { type: "uint8" },
+    { type: "uint4", blockSize: 32 },
+    { type: "float16" },
+    { type: "Q4_0" },
+  ]) {
+    const expected = quantize(b, { ...options, shape });
+    const out = quantize(a, { ...options, shape });
+    const { data, scale, zeroPoint } = out;
+    const again = quantize(b, { ...options, shape, out });
+    assert.deepEqual(again, expected);
+    assert.ok(again.data === data && again.scale === scale && again.zeroPoint === zeroPoint);
+    const floats = new Float32Array(4096);
+    assert.equal(dequantize(again, { out: floats }), floats);
+    assert.deepEqual(floats, dequantize(expected));
+  }
+});
+
+test("an out that does not fit is refused, and nothing of it is written", () => {
+  const x = wave(64, 1);
+  const out = quantize(x, { type: "uint8" });
+  const before = structuredClone(out);
+  for (const [options, message] of [
+    [{ type: "int8", out }, /out\.type is "uint8"; the result is of type int8/],
+    [{ type: "uint8", symmetric: true, out }, /out\.zeroPoint has 1 bytes; the result takes 0/],
+    [{ type: "uint8", blockSize: 8, out }, /out\.scale has 4 bytes; the result takes 32/],
+    [{ type: "uint8", out: { ...out, data: new Uint8Array(63) } }, /out\.data has 63 bytes/],
+    [{ type: "uint8", out: { ...out, data: new Float32Array(16) } }, /out\.data/],
+    [
+      { type: "uint8", out: { ...out, scale: [1] } },
+      /out\.scale is \[1\]; it must be a Float32Array/,
+    ],
+    [{ type: "uint8", out: 5 }, /out is 5/],
+  ]) {
+    assert.throws(
+      () =>
+        quantize(
+          x.map((v) => 3 * v),
+          options,
+        ),
+      { code: "argument", message },
+    );
+  }
+  assert.deepEqual(out, before);
+  const wrong = new Float32Array(63);
+  assert.throws(() => dequantize(out, { out: wrong }), { message: /out has 252 bytes/ });
+  assert.throws(() => dequantize(out, { out: new Int32Array(64) }), { code: "argument" });
+});

@@ -9,11 +9,12 @@ import {
   type OptionsOf,
 } from "../base/option-table.js";
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
-import { checkKeys, checkObject } from "../base/options.js";
+import { checkKeys, checkObject, show } from "../base/options.js";
 import { checkShape, elementsOf } from "../base/shape.js";
+import { isA } from "../base/tags.js";
 import { copyOut, withScratch } from "../core/heap.js";
 import { unwrap } from "../core/load.js";
-import type { CoreErrorStats, CoreScheme } from "../core/types.js";
+import type { CoreErrorStats, CoreModule, CoreQuantized, CoreScheme } from "../core/types.js";
 import { checkFloats, type Floats } from "./floats.js";
 import type { Gram } from "./gram.js";
 import { checkDamping, checkGram, fitLayer, layerOf } from "./layers.js";
@@ -55,6 +56,11 @@ export const quantizeOptions = {
   actOrder: flag(undefined),
   /** Takes the scales of all blocks from the weights as they were given, with `gram`. False by default. */
   staticGroups: flag(undefined),
+  /**
+   * An earlier result of the same type, size and options, whose arrays are written again and are the new result's: no
+   * memory is allocated for it.
+   */
+  out: checkedLater<QuantizedTensor>(),
 };
 
 /** The options of {@link quantize}; only `type` is required. */
@@ -99,7 +105,11 @@ export function quantize(x: Floats, options: QuantizeOptions): QuantizedTensor {
   const shape = checkShape(given.shape ?? [floats.length], floats.length);
   const isSymmetric = given.symmetric ?? isSymmetricByDefault(type);
   const scheme = schemeOf(type, given, shape.length, isSymmetric, nonFinite);
-  if (given.gram !== undefined) return quantizeLayer(floats, given, shape, scheme);
+  if (given.gram !== undefined) {
+    if (given.out !== undefined)
+      throw new ArgumentError('Option "out" has no meaning with a gram.');
+    return quantizeLayer(floats, given, shape, scheme);
+  }
   for (const key of feedbackKeys) {
     if (given[key] !== undefined) throw new ArgumentError(`Option "${key}" needs a gram.`);
   }
@@ -107,14 +117,53 @@ export function quantize(x: Floats, options: QuantizeOptions): QuantizedTensor {
   return withScratch((core, scratch) => {
     const input = scratch.copyIn(floats);
     const parts = unwrap(core.quantize(input.ptr, floats.length, shape, scheme));
+    const result = { type, shape, ...sharing(scheme) };
+    if (given.out !== undefined) return rewritten(core, given.out, result, parts);
     const data = toCodes(type, copyOut(core, parts.codes));
     const scale = new Float32Array(copyOut(core, parts.scales).buffer);
     const zeroPoint =
       parts.zeroPoints.size > 0
         ? { zeroPoint: toCodes(type, copyOut(core, parts.zeroPoints)) }
         : {};
-    return { type, shape, ...sharing(scheme), data, scale, ...zeroPoint };
+    return { ...result, data, scale, ...zeroPoint };
   });
+}
+
+/** Gives the bytes of an array that is written again; throws an ArgumentError unless there are `size` of them. */
+function bytesAgain(name: string, bytes: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
+  if (bytes.length === size) return bytes as Uint8Array<ArrayBuffer>;
+  throw new ArgumentError(`${name} has ${bytes.length} bytes; the result takes ${size}.`);
+}
+
+/** Gives the bytes of a Float32Array that is written again, `size` of them. */
+function floatBytesAgain(name: string, array: unknown, size: number): Uint8Array<ArrayBuffer> {
+  if (!isA(array, "Float32Array")) {
+    throw new ArgumentError(`${name} is ${show(array)}; it must be a Float32Array.`);
+  }
+  const { buffer, byteOffset, byteLength } = array as Float32Array;
+  return bytesAgain(name, new Uint8Array(buffer, byteOffset, byteLength), size);
+}
+
+/** Writes a result into the arrays of an earlier one, which all have to fit before one is written. */
+function rewritten(
+  core: CoreModule,
+  out: unknown,
+  result: Pick<QuantizedTensor, "type" | "shape" | "axis" | "blockSize">,
+  { codes, scales, zeroPoints }: CoreQuantized,
+): QuantizedTensor {
+  const { type, data, scale, zeroPoint } = checkObject("out", out) as unknown as QuantizedTensor;
+  if (type !== result.type) {
+    throw new ArgumentError(`out.type is ${show(type)}; the result is of type ${result.type}.`);
+  }
+  const zeroPointBytes =
+    zeroPoint === undefined ? new Uint8Array(0) : codeBytes("out.zeroPoint", type, zeroPoint);
+  const places = [
+    [codes, bytesAgain("out.data", codeBytes("out.data", type, data), codes.size)],
+    [scales, floatBytesAgain("out.scale", scale, scales.size)],
+    [zeroPoints, bytesAgain("out.zeroPoint", zeroPointBytes, zeroPoints.size)],
+  ] as const;
+  for (const [part, place] of places) copyOut(core, part, place);
+  return { ...result, data, scale, ...(zeroPoint === undefined ? {} : { zeroPoint }) };
 }
 
 /** Quantizes the weights of a layer whose inputs are known (GPTQ). */
@@ -154,12 +203,19 @@ function checkCodes(type: QuantizedType, data: Uint8Array, count: number): void 
   );
 }
 
+/** The options of {@link dequantize}. */
+export interface DequantizeOptions {
+  /** An array of as many elements, which is written and returned: no memory is allocated for the result. */
+  out?: Float32Array;
+}
+
 /**
  * Gives the values that the codes stand for, as float32. Needs `init()`.
  *
  * @throws {@link ArgumentError} when the codes, scales and zero points do not fit the type and the shape.
  */
-export function dequantize(tensor: QuantizedTensor): Float32Array {
+export function dequantize(tensor: QuantizedTensor, options: DequantizeOptions = {}): Float32Array {
+  checkKeys("options", checkObject("options", options), ["out"]);
   const given = checkObject("tensor", tensor);
   checkKeys("tensor", given, tensorKeys);
   const type = checkType("type", given.type);
@@ -177,8 +233,11 @@ export function dequantize(tensor: QuantizedTensor): Float32Array {
     const scales = scratch.copyIn(scale);
     const zeroPoints = scratch.copyIn(zeroPoint);
     const out = scratch.allocate(count * Float32Array.BYTES_PER_ELEMENT);
+    const into =
+      options.out === undefined ? undefined : floatBytesAgain("out", options.out, out.size);
     unwrap(core.dequantize(shape, scheme, codes, scales, zeroPoints, out.ptr));
-    return new Float32Array(copyOut(core, out).buffer);
+    const bytes = copyOut(core, out, into);
+    return options.out ?? new Float32Array(bytes.buffer);
   });
 }
 

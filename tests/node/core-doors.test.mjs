@@ -59,7 +59,7 @@ function complete() {
 
 const scheme = {
   ...{ type: "int8", granularity: "axis", rule: "onnx-linear", axis: 0, blockSize: 32 },
-  ...{ symmetric: true, transposed: false, nonFinite: "error" },
+  ...{ symmetric: true, transposed: false, nonFinite: "error", saturate: false },
 };
 const int8 = { keep: false, scheme, mode: "storage" };
 const options = { strip: false, mainName: "" };

@@ -31,6 +31,7 @@ test("presets say what they promise", async () => {
     blockSize: 32,
     transposed: false,
     nonFinite: "error",
+    saturate: false,
   };
   const int8 = { ...shared, type: "int8", granularity: "axis", symmetric: true };
   assert.deepEqual(await specOf("int8"), { keep: false, scheme: int8, mode: "storage" });

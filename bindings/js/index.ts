@@ -69,6 +69,7 @@ export type {
   Reason,
   Report,
   ReportedTensor,
+  RestoreOptions,
   RunOptions,
   TensorInfo,
   WriteOptions,

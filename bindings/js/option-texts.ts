@@ -21,7 +21,8 @@ export const optionTexts: Readonly<Record<string, Readonly<Record<string, string
       'A tensor with values beyond the range of a float type stays as it is ("keep", the default; the output is then larger than planned), or they become the type\'s largest value ("saturate").',
     strip:
       "Leaves out names of nodes and documentation, and shortens names of values, but for inputs, outputs and weights (ONNX). False by default.",
-    requantize: "Quantizes weights that are quantized already, too. False by default.",
+    requantize:
+      "Quantizes weights that are quantized already, too, but those inside an ONNX graph. False by default.",
     rules: "Exceptions by name: the first rule that matches a tensor's name decides.",
   },
   quantize: {

@@ -426,7 +426,7 @@ test("a rule that matches no weight is a warning; what the recipe keeps says why
   const quantized = await (await shrink(model, "int8")).bytes();
   for (const requantize of [false, true]) {
     const { warnings } = await plan(quantized, { weights: "int4", requantize });
-    assert.match(warnings.join(), /To quantize it anew: restore it first/);
+    assert.match(warnings.join(), /is not undone: take the model as it was before/);
   }
   assert.equal((await plan(model, "int8")).warnings, undefined);
 });

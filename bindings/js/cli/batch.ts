@@ -16,13 +16,15 @@ export interface ModelOutcome {
   inputBytes: number;
   /** Absent where nothing is written or planned. */
   outputBytes?: number;
+  /** True when there was nothing to do. */
+  isIdle?: boolean;
 }
 
 /** "10.8 MB → 2.88 MB (26.7 %)". */
 export const sizesText = ({
   inputBytes,
   outputBytes,
-}: Omit<ModelOutcome, "text" | "line" | "json">) =>
+}: Pick<ModelOutcome, "inputBytes" | "outputBytes">) =>
   outputBytes === undefined
     ? formatBytes(inputBytes)
     : `${formatBytes(inputBytes)} → ${formatBytes(outputBytes)} (${percent(outputBytes, inputBytes)})`;
@@ -50,8 +52,8 @@ export async function forEachModel(
 ): Promise<Outcome> {
   const [only] = models;
   if (only !== undefined && models.length === 1) {
-    const { text, json } = await run(only, 0);
-    return { text, json };
+    const { text, json, isIdle = false } = await run(only, 0);
+    return { text, json, isIdle };
   }
   const done: ModelOutcome[] = [];
   const failed: string[] = [];
@@ -73,5 +75,6 @@ export async function forEachModel(
     text: totalOf(done, failed),
     json: { models: results, failed: failed.length },
     hasFailed: failed.length > 0,
+    isIdle: done.every(({ isIdle }) => isIdle),
   };
 }

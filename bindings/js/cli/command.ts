@@ -53,4 +53,6 @@ export interface Outcome {
   json: object;
   /** True when a part of the work failed, as one of several models: exit code 1. */
   hasFailed?: boolean;
+  /** True when there was nothing to do, for any of the models: exit code 3. */
+  isIdle?: boolean;
 }

@@ -85,9 +85,16 @@ export const commands: readonly Command[] = [
     name: "restore",
     summary: "write quantized weights as floats again",
     operands: [models],
-    options: [...optionSets.output.filter((name) => name !== "dry-run"), "all", ...common],
+    options: [
+      ...optionSets.output.filter((name) => name !== "dry-run"),
+      ...optionSets.restore,
+      ...["all" as const, ...common],
+    ],
     notes: severalNotes,
-    examples: ["modelshrink restore small.safetensors -o full.safetensors"],
+    examples: [
+      "modelshrink restore small.safetensors -o full.safetensors",
+      "modelshrink restore model.Q8_0.gguf --weights float16",
+    ],
     run: runRestore,
   },
   {

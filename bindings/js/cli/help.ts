@@ -64,7 +64,7 @@ const generalNotes = [
   "A model is a file, a folder, an index (model.safetensors.index.json, model.json, the first of several .gguf) " +
     "or an http(s) URL of one; the other files are found beside it. - is a model of one file on standard input, " +
     "which is read into memory whole, up to 4 GiB.",
-  "Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
+  "Exit status: 0 done, 1 failed, 2 wrong usage, 3 nothing to do, 130 interrupted.",
 ] as const;
 
 const wrapped = (lines: readonly string[]) =>

@@ -10,7 +10,7 @@ import { UsageError } from "./usage-error.js";
 import { watchForInterrupt } from "./watchdog.js";
 
 /** The exit codes, which tell scripts how the command ended. */
-const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+const exitCodes = { done: 0, failed: 1, usage: 2, idle: 3, interrupted: 130 } as const;
 
 /** Tells whether the words ask for JSON, even where they make no command. */
 function asksForJson(words: readonly string[]): boolean {
@@ -38,10 +38,11 @@ async function runInterruptibly(invocation: Invocation, terminal: Terminal): Pro
   try {
     const { onProgress, print, complain } = terminal;
     const context = { signal: controller.signal, onProgress, print, complain, commands };
-    const { text, json, hasFailed } = await invocation.command.run(invocation, context);
+    const { text, json, hasFailed, isIdle } = await invocation.command.run(invocation, context);
     print(text);
     terminal.printJson(json);
-    return hasFailed ? exitCodes.failed : exitCodes.done;
+    if (hasFailed) return exitCodes.failed;
+    return isIdle ? exitCodes.idle : exitCodes.done;
   } catch (error) {
     if (!controller.signal.aborted) throw error;
     const message = `interrupted; ${adviceAfterInterrupt(invocation)}.`;

@@ -1,5 +1,6 @@
 /** The options of the command line: one row each. Parsing, --help, the reference page and completion read it. */
 import type { Recipe } from "../recipe/options.js";
+import { restoredTypes } from "../recipe/order.js";
 import type { OptionRow } from "./option-row.js";
 import {
   type Kebab,
@@ -42,6 +43,17 @@ const outputOptions = {
     group: "output",
     short: "q",
     sentence: "Prints errors only.",
+  },
+} as const satisfies Record<string, OptionRow>;
+
+const restoreOptions = {
+  weights: {
+    kind: "value",
+    group: "recipe",
+    value: `<${restoredTypes.join("|")}>`,
+    completes: restoredTypes,
+    sentence:
+      "The number type of the restored weights; by default the one that they once had, or float32.",
   },
 } as const satisfies Record<string, OptionRow>;
 
@@ -134,6 +146,7 @@ const otherOptions = {
 
 const table = {
   ...outputOptions,
+  ...restoreOptions,
   ...sampleOptions,
   ...imageOptions,
   ...otherOptions,
@@ -163,6 +176,7 @@ const namesOf = (part: object) => Object.keys(part) as OptionName[];
 /** Options that belong together, as rows of the table of commands name them. */
 export const optionSets = {
   output: namesOf(outputOptions),
+  restore: namesOf(restoreOptions),
   recipe: [...namesOf(ownRecipeOptions), ...namesOf(plainRecipeOptions)],
   samples: [...namesOf(sampleOptions), ...namesOf(imageOptions)].filter(
     (name) => name !== "min-cosine",

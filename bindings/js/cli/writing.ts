@@ -7,6 +7,7 @@ import { inspect, maxWorkers } from "../models/inspect.js";
 import type { Report, WriteOptions } from "../models/types.js";
 import { restore } from "../models/write.js";
 import type { GuardOutcome } from "../runtime/guard.js";
+import { restoredTypes } from "../recipe/order.js";
 import { shrink } from "../shrink.js";
 import { formatReport } from "../text.js";
 import { forEachModel, sizesText, type ModelOutcome } from "./batch.js";
@@ -92,6 +93,14 @@ interface Written {
   guard?: GuardOutcome;
 }
 
+/** The outcome of a run that changed nothing, in one line. */
+function idleOutcome({ report, guard }: Written): ModelOutcome {
+  const { inputBytes, outputBytes, warnings = [] } = report;
+  const text = `Nothing is written. ${warnings.map((it) => visible(it)).join(" ")}`.trimEnd();
+  const json = { ...report, ...(guard ? { guard } : {}) };
+  return { text, line: text, json, inputBytes, outputBytes, isIdle: true };
+}
+
 async function outcomeOf(
   { report, guard }: Written,
   model: string,
@@ -145,11 +154,12 @@ async function runWriting(
     const output = outputs[i]!;
     const isPiped = output === standardStream;
     const sink = isPiped ? standardOutputSink(process.stdout) : output;
-    const options = { sink, workers, resume: values.resume ?? false, signal, onProgress };
+    const resume = values.resume ?? false;
+    const options = { sink, workers, resume, skipIdle: true, signal, onProgress };
     const source = await sourceOf(model, context);
     const work = () => write(source, options);
     const written = await (isPiped ? writingToStandardOutput(work) : work());
-    return outcomeOf(written, model, output, values);
+    return written.report.isIdle ? idleOutcome(written) : outcomeOf(written, model, output, values);
   });
 }
 
@@ -175,5 +185,14 @@ export async function runShrink(invocation: Invocation, context: Context): Promi
 }
 
 export async function runRestore(invocation: Invocation, context: Context): Promise<Outcome> {
-  return runWriting(invocation, context, "restored", restore);
+  const { weights } = invocation.values;
+  const type = weights === undefined ? undefined : restoredTypes.find((it) => it === weights);
+  if (weights !== undefined && type === undefined) {
+    throw new UsageError(
+      `--weights is "${weights}"; it must be one of ${restoredTypes.join(", ")}.`,
+    );
+  }
+  return runWriting(invocation, context, "restored", (source, options) =>
+    restore(source, { ...options, ...(type ? { weights: type } : {}) }),
+  );
 }

@@ -1,5 +1,6 @@
 /** The fate of a tensor, from its entry in a report. */
 import { elementsOf } from "../base/shape.js";
+import type { Order } from "../recipe/order.js";
 import type { PlannedTensor } from "./types.js";
 
 /** Tells whether weights of a tensor were made zero or fitted anew; codes may be zero anyway. */
@@ -12,3 +13,7 @@ export const isCut = ({ shape, outputShape }: PlannedTensor) =>
 /** Tells whether a tensor is written otherwise than it was. */
 export const isChanged = (tensor: PlannedTensor) =>
   tensor.from !== tensor.to || tensor.method !== undefined || isCut(tensor);
+
+/** Tells whether an order changes nothing of a model. */
+export const isIdle = (tensors: readonly PlannedTensor[], { options }: Order): boolean =>
+  !options.strip && !tensors.some(isChanged);

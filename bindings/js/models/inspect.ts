@@ -7,7 +7,14 @@ import type { ModelInfo, FileInfo, RunOptions } from "./types.js";
 /** The options of everything that reads a model. */
 export const runKeys = ["signal", "onProgress"] as const;
 /** The options of everything that writes a model. */
-export const writeKeys = [...runKeys, "sink", "resume", "workers", "calibration"] as const;
+export const writeKeys = [
+  ...runKeys,
+  "sink",
+  "resume",
+  "skipIdle",
+  "workers",
+  "calibration",
+] as const;
 /** The largest number of threads. */
 export const maxWorkers = 64;
 

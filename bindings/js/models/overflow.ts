@@ -4,7 +4,7 @@ import type { Target } from "../files/sink.js";
 import { MemorySink, nowhere } from "../files/target.js";
 import type { RemarkedOrder } from "../recipe/order.js";
 import { hasReason } from "../recipe/reasons.js";
-import { isChanged } from "./changes.js";
+import { isChanged, isIdle } from "./changes.js";
 import type { OpenModel } from "./open.js";
 import type { PlannedOrder } from "./planned-order.js";
 import { runPlan, type OrderOptions } from "./run.js";
@@ -45,18 +45,21 @@ const mayOverflow = ({ report }: PlannedOrder) =>
 /**
  * Runs the plan into the target, or into memory without one. Only the weights tell whether one goes beyond its type's
  * range, which is rare: the run that finds one is dropped, and a second one keeps it. What can be written only once
- * is written after a run that only looks.
+ * is written after a run that only looks. With `skipIdle` nothing is run, and there is no memory, where nothing changes.
  */
 export async function runInRange(
   opened: OpenModel,
   plan: PlannedOrder,
   chosen: RemarkedOrder,
   target: Target | undefined,
-  options: Omit<OrderOptions, "sink">,
-): Promise<{ found: CoreReport; memory: MemorySink }> {
+  options: Omit<OrderOptions, "sink"> & { skipIdle: boolean },
+): Promise<{ found: CoreReport; memory: MemorySink | undefined }> {
   let isLooking = chosen.keepsOverflows && target?.isRepeatable === false && mayOverflow(plan);
   const check = chosen.keepsOverflows ? { check: refuseOverflows } : {};
   for (;;) {
+    if (options.skipIdle && isIdle(plan.report.tensors, plan.order)) {
+      return { found: plan.report, memory: undefined };
+    }
     const memory = new MemorySink();
     try {
       const run = { ...options, ...check };

@@ -36,8 +36,6 @@ export async function plan(
         "Sparse tensors are planned as they are now: only shrink looks at how many zeros they have.",
       );
     }
-    return withPlan(opened, chosen.order, ({ report }) =>
-      Promise.resolve(toReport(opened, report, chosen)),
-    );
+    return withPlan(opened, chosen.order, ({ report }) => toReport(opened, report, chosen));
   });
 }

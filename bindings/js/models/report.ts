@@ -6,7 +6,7 @@ import { elementsOf } from "../base/shape.js";
 import type { CoreReport } from "../core/types.js";
 import type { OpenFile } from "../files/source.js";
 import type { Remarks } from "../recipe/order.js";
-import { isChanged, isCut, isPruned } from "./changes.js";
+import { isChanged, isCut, isIdle, isPruned } from "./changes.js";
 import { toFiles } from "./inspect.js";
 import type { OpenModel } from "./open.js";
 import { sparseWarning } from "./sparse.js";
@@ -101,7 +101,12 @@ function lossWarning(tensors: readonly ReportedTensor[]): string | undefined {
 }
 
 /** Adds to the core's report the recipe's reasons, and the warnings. */
-export function toReport({ files: [main] }: OpenModel, core: CoreReport, remarks: Remarks): Report {
+export async function toReport(
+  opened: OpenModel,
+  core: CoreReport,
+  remarks: Remarks,
+): Promise<Report> {
+  const [main] = opened.files;
   const { files, tensors, ...rest } = core;
   for (const [i, tensor] of tensors.entries()) {
     const reason = remarks.reasons[i];
@@ -115,7 +120,11 @@ export function toReport({ files: [main] }: OpenModel, core: CoreReport, remarks
     channelWarning(tensors, remarks),
     rangeWarning(tensors),
     lossWarning(tensors),
-    tensors.some(isChanged) ? undefined : remarks.ifIdle(core),
+    tensors.some(isChanged) ? undefined : await remarks.ifIdle(core, opened.info),
   ].filter((warning) => warning !== undefined);
-  return warnings.length > 0 ? { ...report, warnings } : report;
+  return {
+    ...report,
+    ...(warnings.length > 0 ? { warnings } : {}),
+    ...(isIdle(tensors, remarks.order) ? { isIdle: true } : {}),
+  };
 }

@@ -114,6 +114,8 @@ export interface Plan {
   files: FileInfo[];
   /** All tensors of the input, in its order. */
   tensors: PlannedTensor[];
+  /** True where nothing changes: every tensor stays, and nothing else is left out. The `warnings` say why. */
+  isIdle?: boolean;
   /** Sentences for the recipe's author: a rule that matches no weight, zeros that are stored like other numbers. */
   warnings?: string[];
 }
@@ -158,13 +160,24 @@ export interface WriteOptions extends RunOptions {
    * fit anew, or quantize by GPTQ.
    */
   calibration?: Calibration;
+  /** Writes nothing where nothing changes (`report.isIdle`); false by default, which writes a copy. */
+  skipIdle?: boolean;
   /** The number of threads that do the work, this one included, 0 to 64; by default this one alone. */
   workers?: number;
 }
 
+/** Options of `restore`. */
+export interface RestoreOptions extends WriteOptions {
+  /**
+   * The number type of the restored weights: "float32", "float16" or "bfloat16"; by default the one that they once
+   * had, or float32 where the file does not say.
+   */
+  weights?: "float32" | "float16" | "bfloat16";
+}
+
 /** The result of everything that writes a model. */
 export interface WriteResult {
-  /** The output by name; empty when it went to a `sink`. */
+  /** The output by name; empty when it went to a `sink`, or nothing was written. */
   files: Record<string, Blob>;
   /**
    * Gives the output of a one-file model.

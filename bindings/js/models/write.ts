@@ -1,7 +1,7 @@
 /** Writes models: finds first what only the weights can tell, then runs every unit into the sink. */
 import { UnsupportedError } from "../base/errors.js";
 import { Meter } from "../base/meter.js";
-import { checkInteger, checkBoolean } from "../base/options.js";
+import { checkInteger, checkBoolean, checkOneOf, optional } from "../base/options.js";
 import { unwrap } from "../core/load.js";
 import type { CoreSurvey, CoreTensorInfo } from "../core/types.js";
 import { rangesAheadOf } from "../files/ranges.js";
@@ -11,7 +11,13 @@ import type { MemorySink } from "../files/target.js";
 import { withTarget } from "../files/user-sink.js";
 import { checkCalibration, type Calibration } from "../recipe/calibration.js";
 import type { CheckedRecipe } from "../recipe/check.js";
-import { orderFor, restoringOrder, type Order, type RemarkedOrder } from "../recipe/order.js";
+import {
+  orderFor,
+  restoredTypes,
+  restoringOrder,
+  type Order,
+  type RemarkedOrder,
+} from "../recipe/order.js";
 import { type PruneSurvey, applyShares } from "../recipe/pruning.js";
 import { maxWorkers, checkRunOptions, writeKeys } from "./inspect.js";
 import { release, type OpenModel, withModel } from "./open.js";
@@ -20,7 +26,7 @@ import { withPlan, type PlannedOrder } from "./planned-order.js";
 import { toReport } from "./report.js";
 import { checkSparse, countingOrder, withoutZeros } from "./sparse.js";
 import { runSteps, callLive } from "./steps.js";
-import type { Report, WriteOptions, WriteResult, RunOptions } from "./types.js";
+import type { Report, RestoreOptions, WriteOptions, WriteResult, RunOptions } from "./types.js";
 
 /** Makes the order for the tensors that a model has. */
 type Chooser = (tensors: readonly CoreTensorInfo[]) => RemarkedOrder;
@@ -112,7 +118,9 @@ function resultIn(memory: MemorySink, report: Report): WriteResult {
     bytes: async () => {
       const [blob, ...others] = Object.values(blobs);
       if (!blob || others.length > 0) {
-        throw new UnsupportedError("The output has several files: use `files`.");
+        throw new UnsupportedError(
+          "The output has several files, and bytes() gives one: take them from `files`.",
+        );
       }
       return new Uint8Array(await blob.arrayBuffer());
     },
@@ -120,13 +128,20 @@ function resultIn(memory: MemorySink, report: Report): WriteResult {
   };
 }
 
+/** Makes the result of a run that left nothing in memory, which `message` says. */
+const resultWithout = (message: string, report: Report): WriteResult => ({
+  files: {},
+  bytes: () => Promise.reject(new UnsupportedError(message)),
+  report,
+});
+
 /** Checks the options, then reads, plans and writes. */
 async function write(source: Source, choose: Chooser, options: WriteOptions): Promise<WriteResult> {
-  checkRunOptions(options, writeKeys);
   const resume = checkBoolean("resume", options.resume ?? false);
   const workers = checkInteger("workers", options.workers ?? 0, 0, maxWorkers);
+  const skipIdle = checkBoolean("skipIdle", options.skipIdle ?? false);
   return withTarget(options.sink, resume, (target) =>
-    writeTo(target, source, choose, { ...options, workers }),
+    writeTo(target, source, choose, { ...options, workers, skipIdle }),
   );
 }
 
@@ -135,7 +150,7 @@ function writeTo(
   target: Target | undefined,
   source: Source,
   choose: Chooser,
-  options: WriteOptions & { workers: number },
+  options: WriteOptions & { workers: number; skipIdle: boolean },
 ): Promise<WriteResult> {
   const { workers } = options;
   const calibration = checkCalibration(options.calibration);
@@ -150,10 +165,10 @@ function writeTo(
       await complete(opened, plan, chosen, mainName, { ...options, workers, calibration });
       const running = { ...options, workers, calibration };
       const { found, memory } = await runInRange(opened, plan, chosen, target, running);
-      const report = toReport(opened, found, chosen);
+      const report = await toReport(opened, found, chosen);
+      if (!memory) return resultWithout("Nothing changes, so nothing was written.", report);
       if (!target) return resultIn(memory, report);
-      const message = "The output went to the sink that was given, not into memory.";
-      return { files: {}, bytes: () => Promise.reject(new UnsupportedError(message)), report };
+      return resultWithout("The output went to the sink that was given, not into memory.", report);
     });
   });
 }
@@ -175,6 +190,8 @@ export async function shrinkModel(
  *
  * @throws The same errors as `shrink`.
  */
-export async function restore(source: Source, options: WriteOptions = {}): Promise<WriteResult> {
-  return write(source, restoringOrder, options);
+export async function restore(source: Source, options: RestoreOptions = {}): Promise<WriteResult> {
+  checkRunOptions(options, [...writeKeys, "weights"]);
+  const weights = optional(options.weights, (it) => checkOneOf("weights", it, restoredTypes));
+  return write(source, (tensors) => restoringOrder(tensors, weights), options);
 }

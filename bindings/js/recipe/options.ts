@@ -54,7 +54,7 @@ export const recipeOptions = {
    * weights (ONNX). False by default.
    */
   strip: flag(false),
-  /** Quantizes weights that are quantized already, too. False by default. */
+  /** Quantizes weights that are quantized already, too, but those inside an ONNX graph. False by default. */
   requantize: flag(false),
   /** Exceptions by name: the first rule that matches a tensor's name decides. */
   rules: other<readonly Rule[], CheckedRule[]>((_, value) => checkRules(value)),

@@ -1,18 +1,15 @@
 /** From a recipe to an order: one specification for each tensor. */
 import { ArgumentError } from "../base/errors.js";
-import { formats, type FormatName } from "../base/formats.js";
-import type { ReasonCode } from "../base/reason-table.js";
 import type {
   CoreReport,
   CoreTensorInfo,
-  CoreTensorReport,
   CoreTensorSpec,
   CoreWriteOptions,
 } from "../core/types.js";
 import { isFloatType, type QuantizedType } from "../arrays/types.js";
 import { knowsAny, type Calibration } from "./calibration.js";
 import { checkWords, type CheckedRecipe } from "./check.js";
-import { presetsOf } from "./presets.js";
+import type { ModelFacts } from "./idle.js";
 import {
   pruneSpecFor,
   shareOut,
@@ -67,34 +64,6 @@ const isSparseCandidate = (
   (reason === undefined || reason.code === "noRule") &&
   ["float32", "float16", "bfloat16"].includes(type);
 
-/** Codes of weights that someone has quantized before. */
-const quantizedBefore: readonly (ReasonCode | undefined)[] = [
-  "alreadyQuantized",
-  "quantizedInGraph",
-];
-
-/** Makes the warning for a model that would only be copied; `kept` are its weights, which stay. */
-function idleWarning(format: FormatName, kept: readonly CoreTensorReport[]): string {
-  const counts = new Map<string, { count: number; code: ReasonCode | undefined }>();
-  for (const { note, reasons } of kept) {
-    if (note === undefined) continue;
-    const count = (counts.get(note)?.count ?? 0) + 1;
-    counts.set(note, { count, code: reasons?.[0]?.code });
-  }
-  const [most] = [...counts].sort(([, a], [, b]) => b.count - a.count);
-  const head = `No weight is changed${most ? ` (${most[1].count} × ${most[0]})` : ""}.`;
-  const code = most?.[1].code;
-  if (code === "keptByRule") return head;
-  if (quantizedBefore.includes(code)) {
-    const otherwise =
-      format === "onnx" ? "restore it first (restore)" : "requantize: true (--requantize)";
-    return `${head} To quantize it anew: ${otherwise}.`;
-  }
-  if (code === "tooFewElements")
-    return `${head} A recipe's minElements says how small they may be.`;
-  return `${head} Presets for ${formats[format].title} are ${presetsOf(format).join(", ")}.`;
-}
-
 /** The core's arguments for writing a model. */
 export interface Order {
   specs: CoreTensorSpec[];
@@ -116,34 +85,64 @@ export interface RemarkedOrder {
   /** True when tensors stay as they are that turn out to go beyond the range of their types. */
   keepsOverflows: boolean;
   /** Gives the warning for a report in which no tensor changes. */
-  ifIdle(report: CoreReport): string | undefined;
+  ifIdle(report: CoreReport, facts: ModelFacts): Promise<string | undefined>;
 }
 
 /** The remarks that are needed once the core has planned. */
-export type Remarks = Omit<RemarkedOrder, "order" | "survey" | "sparse">;
+export type Remarks = Omit<RemarkedOrder, "survey" | "sparse">;
 
 const noType: QuantizedType = "int8";
 
-/** Makes the warnings on rules that match nothing and on layers without a calibration, which are `numLeft`. */
-function warningsFor(
-  { rules }: CheckedRecipe,
-  tensors: readonly CoreTensorInfo[],
-  { isAssumed, numLeft, numFitted }: { isAssumed: boolean; numLeft: number; numFitted: number },
-): string[] {
-  return [
-    isAssumed && numFitted > 0
-      ? `Planned as if all inputs were known; to shrink with this recipe takes samples: ${whatSamples}`
-      : undefined,
-    numLeft > 0 && !isAssumed
-      ? `${numLeft} of ${numLeft + numFitted} layers are not in the calibration: no sample reached them, or ` +
-        "they cannot be seen. They are done without it (notes say how), and outputs on such samples tell " +
-        "nothing of them: give samples that reach them, or rules that keep them."
-      : undefined,
-    ...rules
-      .filter(({ matches }) => !tensors.some((it) => it.isWeight && matches(it.name)))
-      .map(({ match }) => `The rule "${match}" matches no weight.`),
-  ].filter((warning) => warning !== undefined);
+/** The types that restored weights may have. */
+export const restoredTypes = ["float32", "float16", "bfloat16"] as const;
+/** A type that restored weights may have. */
+export type RestoredType = (typeof restoredTypes)[number];
+
+/** The decision on a tensor, for the core. */
+interface Decided {
+  spec: CoreTensorSpec;
+  reason: OwnReason | undefined;
+  /** True for a layer that is done without a calibration. */
+  isLeft: boolean;
 }
+
+/** Makes the warnings on layers that a recipe for a calibration does without it. */
+function calibrationWarnings(
+  decided: readonly Decided[],
+  tensors: readonly CoreTensorInfo[],
+  isAssumed: boolean,
+): (string | undefined)[] {
+  const numFitted = decided.filter(({ spec: { prune } }) => prune && prune.samples > 0).length;
+  const left = tensors.filter((_, i) => decided[i]!.isLeft);
+  // Of ONNX files alone it is known what a layer reads.
+  const isUnseen = (it: CoreTensorInfo) => it.consumer !== "" && !it.layerInputs?.length;
+  const numUnseen = left.filter(isUnseen).length;
+  const numMissed = left.length - numUnseen;
+  const all = left.length + numFitted;
+  if (isAssumed) {
+    return [
+      numFitted > 0
+        ? `Planned as if all inputs were known; to shrink with this recipe takes samples: ${whatSamples}`
+        : undefined,
+    ];
+  }
+  return [
+    numMissed > 0
+      ? `${numMissed} of ${all} layers are not in the calibration and are done without it (notes say how); ` +
+        "outputs on such samples tell nothing of them: give samples that reach them, or rules that keep them."
+      : undefined,
+    numUnseen > 0
+      ? `${numUnseen} of ${all} layers have inputs that cannot be seen, and are done without a calibration ` +
+        "(notes say how)."
+      : undefined,
+  ];
+}
+
+/** Makes the warnings on rules that match nothing. */
+const ruleWarnings = ({ rules }: CheckedRecipe, tensors: readonly CoreTensorInfo[]): string[] =>
+  rules
+    .filter(({ matches }) => !tensors.some((it) => it.isWeight && matches(it.name)))
+    .map(({ match }) => `The rule "${match}" matches no weight.`);
 
 /**
  * Makes the order of a recipe for a model's tensors. A tensor that is no weight stays, whatever the rules say. With
@@ -158,30 +157,28 @@ export function orderFor(
   /** The tensors that the recipe's own words prune, not a rule. */
   const sharing: number[] = [];
   const sparse: number[] = [];
-  let numLeft = 0;
-  let numFitted = 0;
-  const decided = tensors.map(
-    (tensor, i): { spec: CoreTensorSpec; reason: OwnReason | undefined } => {
-      const { weights, prune, reason } = tensor.isWeight ? decide(recipe, tensor) : {};
-      const feedback = weights && !isFloatType(weights) ? recipe.gptq : undefined;
-      const found = pruneSpecFor(tensor, prune, feedback, calibration);
-      if (found.prune && prune && prune === recipe.prune) sharing.push(i);
-      const mayBeSparse = recipe.sparse && isSparseCandidate(tensor, weights, reason);
-      if (mayBeSparse) sparse.push(i);
-      if (found.isLeft) numLeft++;
-      if (found.prune && found.prune.samples > 0) numFitted++;
-      return {
-        spec: {
-          ...recipe.specFor(weights ?? noType),
-          keep: weights === undefined,
-          ...(found.prune ? { prune: found.prune } : {}),
-        },
-        reason: mayBeSparse ? found.reason : (reason ?? found.reason),
-      };
-    },
-  );
+  const decided = tensors.map((tensor, i): Decided => {
+    const { weights, prune, reason } = tensor.isWeight ? decide(recipe, tensor) : {};
+    // A row of an embedding is looked up and multiplied by nothing.
+    const isLayer = tensor.consumer !== "Gather";
+    const feedback = weights && !isFloatType(weights) && isLayer ? recipe.gptq : undefined;
+    const found = pruneSpecFor(tensor, prune, feedback, calibration);
+    if (found.prune && prune && prune === recipe.prune) sharing.push(i);
+    const mayBeSparse = recipe.sparse && isSparseCandidate(tensor, weights, reason);
+    if (mayBeSparse) sparse.push(i);
+    return {
+      spec: {
+        ...recipe.specFor(weights ?? noType),
+        keep: weights === undefined,
+        ...(found.prune ? { prune: found.prune } : {}),
+      },
+      reason: mayBeSparse ? found.reason : (reason ?? found.reason),
+      isLeft: found.isLeft ?? false,
+    };
+  });
   const specs = decided.map(({ spec }) => spec);
-  if (numLeft > 0 && typeof calibration === "object" && !knowsAny(calibration, tensors)) {
+  const isCalibrated = typeof calibration === "object";
+  if (isCalibrated && decided.some(({ isLeft }) => isLeft) && !knowsAny(calibration, tensors)) {
     throw new ArgumentError(
       "The calibration knows none of this model's layers: it was made with another model, or from no samples.",
     );
@@ -193,22 +190,20 @@ export function orderFor(
     sparse,
     asksForSparse: recipe.sparse,
     asksForChannels: specs.some(({ prune }) => prune?.method === "channels"),
-    isCalibrated: typeof calibration === "object",
+    isCalibrated,
     keepsOverflows: recipe.keepsOverflows,
     reasons: decided.map(({ reason }) => reason),
-    warnings: warningsFor(recipe, tensors, {
-      isAssumed: calibration === "assumed",
-      ...{ numLeft, numFitted },
-    }),
-    ifIdle: ({ format, tensors: planned }) =>
-      sparse.length > 0 || decided.some(({ spec }) => spec.prune)
-        ? undefined
-        : idleWarning(
-            format,
-            planned.filter(
-              (_, i) => tensors[i]?.isWeight === true || tensors[i]?.isSparse === true,
-            ),
-          ),
+    warnings: [
+      ...calibrationWarnings(decided, tensors, calibration === "assumed"),
+      ...ruleWarnings(recipe, tensors),
+    ].filter((warning) => warning !== undefined),
+    async ifIdle({ tensors: planned }, facts) {
+      if (sparse.length > 0 || decided.some(({ spec }) => spec.prune)) return undefined;
+      const { idleWarning } = await import("./idle.js");
+      const isKept = (it: CoreTensorInfo) => it.isWeight || it.isSparse === true;
+      const kept = planned.filter((_, i) => isKept(tensors[i]!));
+      return idleWarning(facts, kept, recipe.requantize);
+    },
   };
 }
 
@@ -221,17 +216,21 @@ export function keepingOrder(tensors: readonly CoreTensorInfo[]): Order {
   };
 }
 
-/** Every quantized weight as the floats that it stands for. */
-export function restoringOrder(tensors: readonly CoreTensorInfo[]): RemarkedOrder {
+/** Every quantized weight as the floats that it stands for: of type `weights`, or of the one that it once had. */
+export function restoringOrder(
+  tensors: readonly CoreTensorInfo[],
+  weights: RestoredType | undefined,
+): RemarkedOrder {
   const recipe = checkWords("int8");
   const { scheme, ...spec } = recipe.specFor(noType);
+  const isRestored = ({ isWeight, quantized }: CoreTensorInfo) => isWeight && quantized;
   return {
     order: {
-      specs: tensors.map(({ isWeight, quantized, restoredType }) => ({
-        ...spec,
-        keep: !isWeight || !quantized,
-        scheme: { ...scheme, type: restoredType ?? "float32", granularity: "tensor" },
-      })),
+      specs: tensors.map((tensor) => {
+        const type = weights ?? tensor.restoredType ?? "float32";
+        const keep = !isRestored(tensor);
+        return { ...spec, keep, scheme: { ...scheme, type, granularity: "tensor" } };
+      }),
       options: recipe.options,
     },
     sparse: [],
@@ -241,6 +240,9 @@ export function restoringOrder(tensors: readonly CoreTensorInfo[]): RemarkedOrde
     keepsOverflows: false,
     reasons: tensors.map(() => undefined),
     warnings: [],
-    ifIdle: () => "modelshrink sees no quantized weight in this model that it could restore.",
+    async ifIdle(_, facts) {
+      const { nothingToRestore } = await import("./idle.js");
+      return nothingToRestore(facts, tensors.some(isRestored));
+    },
   };
 }

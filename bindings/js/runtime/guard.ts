@@ -187,6 +187,7 @@ async function tryUntilItHolds(
   const rest: WriteOptions = { ...options };
   delete rest.sink;
   delete rest.resume;
+  delete rest.skipIdle;
   let attempts = 0;
   const attempt = async (kept: readonly string[]): Promise<Trial> => {
     attempts++;

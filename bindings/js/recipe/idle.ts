@@ -1,0 +1,74 @@
+/** Says why a run changes no tensor, and what would help. Loaded for such runs alone. */
+import { formats, type FormatName } from "../base/formats.js";
+import type { ReasonCode } from "../base/reason-table.js";
+import type { CoreTensorReport } from "../core/types.js";
+import type { QuantizedType } from "../arrays/types.js";
+import { presets, presetsOf } from "./presets.js";
+
+/** The facts of a model that advice depends on. */
+export interface ModelFacts {
+  format: FormatName;
+  /** Facts of the format by name, such as the opset of an ONNX model. */
+  metadata: Readonly<Record<string, string>>;
+}
+
+/** Codes of weights that someone has quantized before. */
+const quantizedBefore: readonly (ReasonCode | undefined)[] = [
+  "alreadyQuantized",
+  "quantizedInGraph",
+  "alreadyStored",
+  "alreadyInBits",
+];
+
+const noUndo = "What an ONNX graph has quantized is not undone: take the model as it was before.";
+
+/** The first opset of ONNX whose operators take a type. */
+const firstOpset: Partial<Record<QuantizedType, number>> = {
+  bfloat16: 13,
+  float8e4m3: 19,
+  float8e5m2: 19,
+};
+
+/** Names the presets that files of this kind can have. */
+function presetsFor({ format, metadata }: ModelFacts): string {
+  const fits = (name: string) => {
+    const { weights } = presets[name]!.recipe;
+    const least = weights === undefined ? undefined : firstOpset[weights];
+    return format !== "onnx" || least === undefined || !(Number(metadata.opset) < least);
+  };
+  return presetsOf(format).filter(fits).join(", ");
+}
+
+/**
+ * Makes the warning for a model that would only be copied; `kept` are its weights, which stay. `requantizes` says that
+ * the recipe asks for weights that are quantized already, too.
+ */
+export function idleWarning(
+  facts: ModelFacts,
+  kept: readonly CoreTensorReport[],
+  requantizes: boolean,
+): string {
+  const counts = new Map<string, { count: number; code: ReasonCode | undefined }>();
+  for (const { note, reasons } of kept) {
+    if (note === undefined) continue;
+    const count = (counts.get(note)?.count ?? 0) + 1;
+    counts.set(note, { count, code: reasons?.[0]?.code });
+  }
+  const [most] = [...counts].sort(([, a], [, b]) => b.count - a.count);
+  const head = `No weight is changed${most ? ` (${most[1].count} × ${most[0]})` : ""}.`;
+  const code = most?.[1].code;
+  if (code === "keptByRule") return head;
+  if (quantizedBefore.includes(code)) {
+    if (facts.format === "onnx") return `${head} ${noUndo}`;
+    return requantizes ? head : `${head} To quantize it anew: requantize: true (--requantize).`;
+  }
+  if (code === "tooFewElements")
+    return `${head} A recipe's minElements says how small they may be.`;
+  return `${head} Presets for ${formats[facts.format].title} are ${presetsFor(facts)}.`;
+}
+
+/** Makes the warning for a model in which nothing is restored. */
+export function nothingToRestore({ format }: ModelFacts, hasQuantized: boolean): string {
+  if (format === "onnx" && hasQuantized) return `No weight is restored. ${noUndo}`;
+  return "There is no quantized weight in this model that could be restored.";
+}

@@ -1,0 +1,163 @@
+// Runs that change nothing, and advice: it leads to what works for this model.
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { Gram, init, inspect, plan, restore, shrink } from "modelshrink";
+import { commandFolder, model } from "./cli.mjs";
+import { makeGguf, tinyLlama } from "../support/gguf.mjs";
+import {
+  bytes,
+  chainModel,
+  initializer,
+  number,
+  string,
+  valueInfo,
+  wave,
+} from "../support/onnx.mjs";
+import { makeSafetensors } from "../support/safetensors.mjs";
+
+const { path, files, run } = commandFolder();
+const join = (...parts) => Buffer.concat(parts);
+const line = /^Nothing is written\. .*\n$/;
+
+test("idle runs say so in one line, exit with 3 and write nothing", async () => {
+  const before = await files();
+  for (const args of [
+    ["shrink", "model.onnx", "--recipe", "Q4_0"],
+    ["shrink", "model.onnx", "--keep", "*"],
+    ["shrink", "model.onnx", "--recipe", "Q4_0", "--resume", "-o", "new/out.onnx"],
+    ["restore", "model.onnx"],
+  ]) {
+    const { code, stdout, stderr } = await run(...args);
+    assert.deepEqual([code, stderr], [3, ""], args.join(" "));
+    assert.match(stdout, line);
+    assert.deepEqual(await files(), before);
+  }
+  const quiet = await run("restore", "model.onnx", "-q");
+  assert.deepEqual([quiet.code, quiet.stdout], [3, ""]);
+  const { code, stdout } = await run("restore", "model.onnx", "--json");
+  const { isIdle, warnings } = JSON.parse(stdout);
+  assert.deepEqual([code, isIdle, warnings.length], [3, true, 1]);
+});
+
+test("an idle run on standard output writes nothing there", async () => {
+  const {
+    code,
+    bytes: output,
+    stderr,
+  } = await run("shrink", "model.onnx", "--keep", "*", "-o", "-");
+  assert.deepEqual([code, output.length], [3, 0]);
+  assert.match(stderr, line);
+});
+
+test("among several models an idle one has its line, and all of them exit with 3", async () => {
+  await writeFile(path("other.onnx"), chainModel([{ name: "only", size: 64 }]));
+  const all = ["shrink", "model.onnx", "other.onnx", "-o", "out"];
+  const some = await run(...all, "--keep", "only");
+  assert.equal(some.code, 0);
+  assert.match(some.stdout, /^other\.onnx: Nothing is written\. No weight is changed/m);
+  assert.deepEqual(await files("out"), ["model.onnx"]);
+  assert.equal((await run(...all, "--keep", "*")).code, 3);
+});
+
+test("a run that strips is not idle, and the library writes a copy unless it is told not to", async () => {
+  const stripped = await run("shrink", "model.onnx", "--keep", "*", "--strip");
+  assert.equal(stripped.code, 0);
+  const rules = [{ match: "*", keep: true }];
+  const copied = await shrink(model, { weights: "int8", rules });
+  assert.equal(copied.report.isIdle, true);
+  assert.deepEqual(Buffer.from(await copied.bytes()), Buffer.from(model));
+  const skipped = await shrink(model, { weights: "int8", rules }, { skipIdle: true });
+  assert.deepEqual(skipped.files, {});
+  await assert.rejects(skipped.bytes(), { code: "unsupported", message: /nothing was written/ });
+  assert.equal((await plan(model, { weights: "int8", rules })).isIdle, true);
+  assert.equal((await shrink(model)).report.isIdle, undefined);
+  await assert.rejects(shrink(model, "int8", { skipIdle: 1 }), { message: /skipIdle is 1/ });
+});
+
+test("quantized ONNX files are not said to be restored or quantized anew", async () => {
+  for (const recipe of ["int8", "fp16", "q4", "dynamic"]) {
+    const small = await (await shrink(model, recipe)).bytes();
+    for (const found of [
+      await plan(small, "int8"),
+      await plan(small, { weights: "int8", requantize: true }),
+      (await restore(small)).report,
+    ]) {
+      const [warning] = found.warnings;
+      assert.match(warning, /take the model as it was before/, recipe);
+      assert.doesNotMatch(warning, /requantize|restore it/, recipe);
+    }
+  }
+});
+
+test("what is said to quantize anew does so", async () => {
+  const data = Float32Array.from({ length: 4096 }, (_, i) => Math.sin(i));
+  const safetensors = makeSafetensors([{ name: "w", dtype: "F32", shape: [64, 64], data }]);
+  for (const [source, first, then] of [
+    [safetensors, "int8", "int4"],
+    [makeGguf(tinyLlama()), "Q8_0", "Q4_0"],
+  ]) {
+    const small = await (await shrink(source, first)).bytes();
+    const { warnings } = await plan(small, then);
+    assert.match(warnings[0], /requantize: true \(--requantize\)/);
+    const anew = await plan(small, { weights: then, requantize: true });
+    assert.ok(anew.tensors.some(({ from, to }) => from !== to));
+  }
+});
+
+test("no preset is offered that the model's opset lacks", async () => {
+  const presetsIn = async (source) => {
+    const { warnings } = await plan(source, "Q4_0");
+    return /ONNX are (.*)\.$/.exec(warnings[0])[1].split(", ");
+  };
+  const names = await presetsIn(model);
+  assert.equal((await inspect(model)).metadata.opset, "13");
+  assert.ok(names.includes("bf16") && !names.includes("fp8"), names.join());
+  for (const name of names) assert.notEqual((await plan(model, name)).isIdle, true, name);
+});
+
+test("GPTQ says nothing of embeddings, and of layers that cannot be seen nothing about samples", async () => {
+  const size = 64;
+  const node = (operator, inputs, output) =>
+    bytes(1, join(...inputs.map((it) => string(1, it)), string(2, output), string(4, operator)));
+  const graph = join(
+    node("Gather", ["table", "ids"], "X"),
+    node("MatMul", ["X", "w"], "Y"),
+    string(2, "embedded"),
+    ...["table", "w"].map((name, i) =>
+      bytes(5, initializer({ name, shape: [size, size], values: wave(size * size, i + 1) })),
+    ),
+    bytes(11, valueInfo("ids", [4], 7)),
+    bytes(12, valueInfo("Y", [4, size])),
+  );
+  const source = join(number(1, 8), bytes(7, graph), bytes(8, number(2, 13)));
+  await init();
+  const gram = new Gram(64);
+  gram.add(Float32Array.from({ length: 64 * 256 }, (_, i) => Math.sin(i * i)));
+  const recipe = { weights: "int8", gptq: true };
+  const { report } = await shrink(source, recipe, { calibration: { w: gram } });
+  assert.equal(report.warnings, undefined);
+  assert.equal(report.tensors.find(({ name }) => name === "table").note, undefined);
+});
+
+test("GGUF weights are restored to float32, float16 or bfloat16", async () => {
+  const small = await (await shrink(makeGguf(tinyLlama()), "Q8_0")).bytes();
+  for (const [weights, type] of [
+    [undefined, "float32"],
+    ["float32", "float32"],
+    ["float16", "float16"],
+    ["bfloat16", "bfloat16"],
+  ]) {
+    const { report, bytes: read } = await restore(small, weights ? { weights } : {});
+    const changed = report.tensors.filter(({ from }) => from === "Q8_0");
+    assert.ok(changed.length > 0 && changed.every(({ to }) => to === type), type);
+    const { tensors } = await inspect(await read());
+    assert.ok(tensors.every((it) => it.name !== changed[0].name || it.type === type));
+  }
+  await assert.rejects(restore(small, { weights: "int8" }), { message: /weights is "int8"/ });
+  await writeFile(path("small.gguf"), small);
+  const { code, stdout } = await run("restore", "small.gguf", "--weights", "bfloat16");
+  assert.equal(code, 0);
+  assert.match(stdout, /Q8_0 → bfloat16/);
+  assert.equal((await run("restore", "small.gguf", "--weights", "int8")).code, 2);
+});

@@ -34,7 +34,7 @@ async function runInterruptibly(invocation: Invocation, terminal: Terminal): Pro
     controller.abort();
   };
   process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
-  const endWatch = watchForInterrupt(interrupt);
+  const endWatch = await watchForInterrupt(interrupt);
   try {
     const { onProgress, print, complain } = terminal;
     const context = { signal: controller.signal, onProgress, print, complain, commands };

@@ -16,27 +16,37 @@ const program = `
   const { runInThisContext } = require("node:vm");
   const { parentPort, workerData } = require("node:worker_threads");
   globalThis.cell = new Int32Array(new SharedArrayBuffer(4));
+  globalThis.say = (word) => parentPort.postMessage(word);
   try {
-    runInThisContext("Atomics.wait(cell, 0, 0)", { breakOnSigint: true });
+    runInThisContext("say('watching'); Atomics.wait(cell, 0, 0)", { breakOnSigint: true });
   } catch {
-    parentPort.postMessage("interrupted");
+    say("interrupted");
     Atomics.wait(cell, 0, 0, workerData.graceMilliseconds);
     writeSync(2, "modelshrink: interrupted; a piece of work did not end by itself.\\n");
     process.kill(process.pid, "SIGINT");
   }
 `;
 
-/** Calls `interrupt` at SIGINT, and ends the process when it is still there a moment later. Gives what ends the watch. */
-export function watchForInterrupt(interrupt: () => void): () => void {
+/**
+ * Calls `interrupt` at SIGINT, and ends the process when it is still there a moment later. Gives what ends the watch
+ * once that has begun: an earlier signal would not get through to a thread that is busy by then.
+ */
+export async function watchForInterrupt(interrupt: () => void): Promise<() => void> {
   const worker = new Worker(program, {
     ...{ eval: true, workerData: { graceMilliseconds } },
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 },
   });
-  // Where no thread starts, the signal's own listener is left.
-  worker
-    .on("error", () => undefined)
-    .on("message", interrupt)
-    .unref();
+  await new Promise<void>((resolve) => {
+    worker.on("message", (word) => {
+      if (word === "watching") resolve();
+      else interrupt();
+    });
+    // Where no thread starts, the signal's own listener is left.
+    worker.on("error", () => {
+      resolve();
+    });
+  });
+  worker.unref();
   return () => {
     void worker.terminate();
   };

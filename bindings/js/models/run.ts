@@ -10,7 +10,7 @@ import { CheckedSink } from "../files/target.js";
 import { digestOf, momentsReader, type Calibration } from "../recipe/calibration.js";
 import { release, type OpenModel } from "./open.js";
 import type { PlannedOrder } from "./planned-order.js";
-import { WorkerPool } from "./pool.js";
+import type { WorkerPool } from "./pool.js";
 import { callLive, runSteps } from "./steps.js";
 import type { RunOptions } from "./types.js";
 
@@ -49,6 +49,12 @@ async function checkSame(files: readonly OpenFile[]): Promise<void> {
       throw new IntegrityError(`"${file.name}" changed while it was read.`);
     }
   }
+}
+
+/** Makes a pool; only who asks for workers downloads what starts them. */
+async function newPool(...options: ConstructorParameters<typeof WorkerPool>): Promise<WorkerPool> {
+  const pool = await import("./pool.js");
+  return new pool.WorkerPool(...options);
 }
 
 /** Gives the plan's report with what the run found. */
@@ -97,7 +103,7 @@ export async function runPlan(
     };
     const isShort = planned.outputBytes < minWorkerBytes;
     const workers = isShort ? 0 : Math.min(options.workers, queue.length) - 1;
-    if (workers > 0) await new WorkerPool(order, host).run(next, take, workers, here);
+    if (workers > 0) await (await newPool(order, host)).run(next, take, workers, here);
     else await here();
     options.signal?.throwIfAborted();
     const report = { ...planned, tensors: reports };

@@ -9,6 +9,9 @@ import ort from "onnxruntime-node";
 import { init, shrink } from "modelshrink";
 import { calibrate, refitLayers, verify } from "modelshrink/runtime";
 import { formatVerification } from "modelshrink/text";
+import { checkRecipe } from "../../dist/recipe/check.js";
+import { orderFor } from "../../dist/recipe/order.js";
+import { withLevels } from "../../dist/runtime/trials.js";
 import { bytes, chainModel, number, string, valueInfo, wave } from "../support/onnx.mjs";
 
 const size = 48;
@@ -304,4 +307,68 @@ test("a file of another format is not run", async () => {
     assert.ok(["unsupported", "format"].includes(error.code), String(error));
     return true;
   });
+});
+
+test("a guard stores in 8 bits what 4 bits harm before it keeps floats, and tries the least bytes first", async () => {
+  const weights = [1, 2, 3, 4].map((seed) => ({
+    ...{ name: `w${seed}`, size },
+    values: wave(size * size, seed * 31),
+  }));
+  const model = chainModel(weights);
+  const plain = await verify(model, (await shrink(model, "int4")).files, { ort, inputs });
+  const eight = await verify(model, (await shrink(model, "int8")).files, { ort, inputs });
+  assert.ok(eight.worst.cosine > plain.worst.cosine);
+  const between = (plain.worst.cosine + eight.worst.cosine) / 2;
+  const { report, guard } = await shrink(model, "int4", {
+    guard: { ort, inputs, minCosine: between },
+  });
+  assert.ok(guard.verification.worst.cosine >= between);
+  assert.deepEqual(guard.keptTensors, []);
+  assert.ok(guard.finerTensors.length > 0 && guard.finerTensors.length < 4);
+  for (const { name, to, note } of report.tensors.filter((it) => it.from !== it.to)) {
+    const isFiner = guard.finerTensors.includes(name);
+    assert.match(to, isFiner ? /^int8/ : /^int4/, name);
+    assert.equal(note, isFiner ? "8 bits by the guard, not 4" : undefined);
+  }
+  // Between 8 bits and floats: all have 8 bits, and as few as possible are kept.
+  const strict = 1 - (1 - eight.worst.cosine) / 4;
+  const second = await shrink(model, "int4", { guard: { ort, inputs, minCosine: strict } });
+  assert.ok(second.guard.verification.worst.cosine >= strict);
+  const { keptTensors, finerTensors } = second.guard;
+  assert.ok(keptTensors.length > 0 && keptTensors.length < 4, keptTensors.join());
+  assert.ok(finerTensors.every((name) => !keptTensors.includes(name)));
+  assert.ok(second.report.outputBytes > report.outputBytes);
+});
+
+test("a tensor that a guard stores in 8 bits keeps its rule and its pruning", async () => {
+  const recipe = await checkRecipe({
+    weights: "int4",
+    prune: { method: "magnitude", sparsity: 0.1 },
+    rules: [
+      { match: "a", weights: "uint4", prune: false },
+      { match: "b", weights: "int16" },
+    ],
+  });
+  const levels = new Map([...["a", "b", "c"].map((name) => [name, "finer"]), ["d", "kept"]]);
+  const tensors = ["a", "b", "c", "d", "e"].map((name) => ({
+    ...{ name, shape: [64, 64], isWeight: true, consumer: "MatMul" },
+  }));
+  const { order, warnings } = orderFor(withLevels(recipe, levels), tensors);
+  const found = order.specs.map(({ keep, scheme, prune }) => [keep || scheme.type, prune?.method]);
+  assert.deepEqual(found, [
+    ["uint8", undefined],
+    ["int16", "magnitude"],
+    ["int8", "magnitude"],
+    [true, undefined],
+    ["int4", "magnitude"],
+  ]);
+  assert.deepEqual(warnings, []);
+});
+
+test("the original of a guard is run once for all trials", async () => {
+  const { ort, seen } = watched();
+  const model = chain(3);
+  const { guard } = await shrink(model, "int4", { guard: { ort, inputs, minCosine: 0.9999 } });
+  assert.ok(guard.attempts > 1);
+  assert.equal(seen.length, 1 + guard.attempts);
 });

@@ -7,6 +7,7 @@
 export type ReasonCode =
   | "keptByRule"
   | "keptByGuard"
+  | "finerByGuard"
   | "noRule"
   | "tooFewElements"
   | "embedding"
@@ -135,6 +136,7 @@ export type ReasonCode =
 export const recipeSentences = {
   keptByRule: "kept by a rule",
   keptByGuard: "kept by the guard",
+  finerByGuard: "8 bits by the guard, not 4",
   noRule: "no rule for it",
   tooFewElements: "fewer than {elements} elements",
   embedding: "an embedding, pruned only by a rule",

@@ -83,9 +83,10 @@ const sampleOptions = {
     kind: "value",
     group: "samples",
     value: "<number>",
-    sentence: "Leaves tensors as they were until every output is this near the original's.",
+    sentence: "Shrinks less until every output is this near the original's.",
     details: [
-      "The cosine of each output with the original's, such as 0.99. The tensors of the largest errors are left first.",
+      "The cosine of each output with the original's, such as 0.99. Tensors get 8 bits where the recipe says 4, then " +
+        "stay as they were; those first that harm the most for their bytes.",
     ],
   },
 } as const satisfies Record<string, OptionRow>;

@@ -80,10 +80,11 @@ async function placeOutputs(
   return outputs;
 }
 
-function guardText({ verification, keptTensors, attempts }: GuardOutcome): string {
+function guardText({ verification, keptTensors, finerTensors, attempts }: GuardOutcome): string {
   const { name, cosine } = verification.worst;
-  const names = keptTensors.map((it) => visible(it)).join(", ");
-  const kept = names ? `; kept as they were: ${names}` : "";
+  const listed = (what: string, names: readonly string[]) =>
+    names.length > 0 ? `; ${what}: ${names.map((it) => visible(it)).join(", ")}` : "";
+  const kept = listed("in 8 bits", finerTensors) + listed("kept as they were", keptTensors);
   const trials = attempts === 1 ? "1 trial" : `${attempts} trials`;
   return `Cosine of "${visible(name)}" ${cosine.toFixed(4)} after ${trials}${kept}`;
 }

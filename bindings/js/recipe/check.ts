@@ -31,7 +31,7 @@ interface CheckedWords {
 }
 
 /** A recipe that can be carried out. */
-export interface CheckedRecipe extends CheckedWords {
+export interface CheckedRecipe extends Omit<CheckedWords, "rules"> {
   rules: MatchingRule[];
 }
 

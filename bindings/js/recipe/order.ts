@@ -141,6 +141,7 @@ function calibrationWarnings(
 /** Makes the warnings on rules that match nothing. */
 const ruleWarnings = ({ rules }: CheckedRecipe, tensors: readonly CoreTensorInfo[]): string[] =>
   rules
+    .filter(({ match }) => match !== undefined)
     .filter(({ matches }) => !tensors.some((it) => it.isWeight && matches(it.name)))
     .map(({ match }) => `The rule "${match}" matches no weight.`);
 

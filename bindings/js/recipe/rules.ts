@@ -8,7 +8,9 @@ import { checkPruning, type CheckedPruning } from "./pruning.js";
 const ruleKeys = ["match", "weights", "prune", "keep"] as const;
 
 /** A rule and the names that it is for. */
-export interface MatchingRule extends CheckedRule {
+export interface MatchingRule extends Omit<CheckedRule, "match"> {
+  /** The pattern, as the recipe has it; undefined for rules that no user wrote. */
+  match: string | undefined;
   /** Tells whether the rule is for the tensor of this name. */
   matches: Matcher;
 }

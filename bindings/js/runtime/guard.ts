@@ -2,16 +2,16 @@
 import { ArgumentError } from "../base/errors.js";
 import { checkKeys, checkObject, show } from "../base/options.js";
 import { explain, hasReason } from "../recipe/reasons.js";
-import { elementsOf } from "../base/shape.js";
 import { reusable } from "../files/open.js";
 import type { Source } from "../files/source.js";
 import { withTarget } from "../files/user-sink.js";
 import type { CheckedRecipe } from "../recipe/check.js";
 import { isChanged } from "../models/changes.js";
-import type { ReportedTensor, WriteOptions, WriteResult } from "../models/types.js";
+import type { WriteOptions, WriteResult } from "../models/types.js";
 import { shrinkModel } from "../models/write.js";
 import { checkSamples, type Feeds } from "./session.js";
-import { type Verification, verify, type VerifyOptions } from "./verify.js";
+import { leastHarm, withLevels, type Level, type Trial } from "./trials.js";
+import { Original, type Verification, type VerifyOptions } from "./verify.js";
 
 /**
  * A bound on the harm that shrinking may do: `minCosine`, `maxDrop` or both. The model runs in the user's
@@ -30,6 +30,8 @@ export interface GuardOutcome {
   verification: Verification;
   /** The names of the tensors that were given up: they stay as they were. */
   keptTensors: string[];
+  /** The names of the tensors that have 8 bits where the recipe says 4. */
+  finerTensors: string[];
   /** The number of models that were tried. */
   attempts: number;
 }
@@ -68,31 +70,9 @@ function holds({ minCosine, maxDrop }: Guard, { worst, metric }: Verification): 
 }
 
 /**
- * Gives the harm of a tensor as a SQNR in dB; Infinity means none. One that lost channels counts as if all its
- * weights were of one size.
- */
-function qualityOf({ sqnr = Infinity, shape, outputShape }: ReportedTensor): number {
-  const removed = 1 - elementsOf(outputShape) / elementsOf(shape);
-  // Biases follow their weights.
-  return removed === 0 || shape.length < 2 ? sqnr : Math.min(sqnr, -10 * Math.log10(removed));
-}
-
-/** Gives a recipe that keeps some tensors as they are. */
-function keeping(recipe: CheckedRecipe, kept: readonly string[]): CheckedRecipe {
-  const rules = kept.map((name) => ({
-    ...{ match: name, keeps: true, weights: undefined, prune: undefined },
-    matches: (other: string) => other === name,
-  }));
-  return { ...recipe, rules: [...rules, ...recipe.rules] };
-}
-
-/** More trials than this are not worth what they find. */
-const maxAttempts = 40;
-
-/**
- * Keeps tensors as they were, those of the largest relative error first, until the guard holds: how many is
- * found by halving. Then takes back what it does not need, in groups that become smaller, as far as
- * `maxAttempts` reaches. Models are held in memory meanwhile.
+ * Stores tensors finer until the guard holds: first in 8 bits where the recipe says 4, then as they were; those first
+ * that harm the most for their bytes. How many is found by halving. Then takes back what is not needed. Models are held
+ * in memory meanwhile.
  */
 export async function shrinkGuarded(
   source: Source,
@@ -107,61 +87,15 @@ export async function shrinkGuarded(
   );
 }
 
-/** One model that was tried: which tensors were kept, the recipe that kept them, and whether the guard held. */
-interface Trial {
-  kept: readonly string[];
-  recipe: CheckedRecipe;
-  result: WriteResult;
-  verification: Verification;
-  ok: boolean;
-}
-
-/**
- * Finds the fewest tensors to keep by halving, then takes back those that need not be kept. Gives the last trial that
- * held, or one that keeps everything when none did.
- */
-async function leastHarm(
-  attempt: (kept: readonly string[]) => Promise<Trial>,
-  attemptsSoFar: () => number,
-): Promise<Trial> {
-  let best = await attempt([]);
-  if (!best.ok) {
-    const changed = best.result.report.tensors.filter((it) => qualityOf(it) !== Infinity);
-    const byHarm = changed.sort((a, b) => qualityOf(a) - qualityOf(b)).map(({ name }) => name);
-    let low = 0;
-    let high = byHarm.length;
-    best = await attempt(byHarm);
-    while (best.ok && high - low > 1) {
-      const middle = Math.floor((low + high) / 2);
-      const trial = await attempt(byHarm.slice(0, middle));
-      if (trial.ok) {
-        best = trial;
-        high = middle;
-      } else {
-        low = middle;
-      }
-    }
-  }
-  for (let size = best.kept.length; best.ok && size > 1;) {
-    size = Math.ceil(size / 2);
-    for (let at = 0; at < best.kept.length && attemptsSoFar() < maxAttempts;) {
-      const end = at + size;
-      const trial = await attempt(best.kept.filter((_, i) => i < at || i >= end));
-      if (trial.ok) best = trial;
-      else at = end;
-    }
-  }
-  return best;
-}
-
 /** Says in the report what the guard gave up. */
-function remark({ report }: WriteResult, { kept, ok }: Trial, attempts: number): void {
+function remark({ report }: WriteResult, { levels, ok }: Trial, attempts: number): void {
   for (const tensor of report.tensors) {
-    if (kept.includes(tensor.name) && hasReason(tensor, "keptByRule")) {
+    const level = levels.get(tensor.name);
+    if (level === "kept" && hasReason(tensor, "keptByRule")) {
       explain(tensor, { code: "keptByGuard" });
-    }
+    } else if (level === "finer" && !tensor.reasons) explain(tensor, { code: "finerByGuard" });
   }
-  if (ok && kept.length > 0 && !report.tensors.some(isChanged)) {
+  if (ok && levels.size > 0 && !report.tensors.some(isChanged)) {
     report.warnings = [
       `In ${attempts} trials the guard held only with every weight as it was: nothing is changed.`,
     ];
@@ -189,22 +123,34 @@ async function tryUntilItHolds(
   delete rest.resume;
   delete rest.skipIdle;
   let attempts = 0;
-  const attempt = async (kept: readonly string[]): Promise<Trial> => {
-    attempts++;
-    const tried = keeping(recipe, kept);
-    const result = await shrinkModel(source, tried, rest);
-    const verification = await verify(source, result.files, verifyOptions);
-    options.signal?.throwIfAborted();
-    return { kept, recipe: tried, result, verification, ok: holds(guard, verification) };
-  };
-  const best = await leastHarm(attempt, () => attempts);
-  const result =
-    options.sink === undefined ? best.result : await shrinkModel(source, best.recipe, options);
-  const outcome: GuardOutcome = {
-    verification: best.verification,
-    keptTensors: [...best.kept],
-    attempts,
-  };
-  remark(result, best, attempts);
-  return { ...result, guard: outcome };
+  const original = await Original.open(source, verifyOptions);
+  try {
+    const best = await leastHarm(
+      async (levels) => {
+        attempts++;
+        const tried = withLevels(recipe, levels);
+        const result = await shrinkModel(source, tried, rest);
+        const verification = await original.compare(result.files, { holds: true });
+        options.signal?.throwIfAborted();
+        return { levels, recipe: tried, result, verification, ok: holds(guard, verification) };
+      },
+      () => attempts,
+    );
+    const result =
+      options.sink === undefined && !options.skipIdle
+        ? best.result
+        : await shrinkModel(source, best.recipe, options);
+    const namesAt = (wanted: Level) =>
+      [...best.levels].filter(([, level]) => level === wanted).map(([name]) => name);
+    const outcome: GuardOutcome = {
+      verification: best.verification,
+      keptTensors: namesAt("kept"),
+      finerTensors: namesAt("finer"),
+      attempts,
+    };
+    remark(result, best, attempts);
+    return { ...result, guard: outcome };
+  } finally {
+    await original.close();
+  }
 }

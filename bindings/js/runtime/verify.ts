@@ -13,6 +13,7 @@ import {
   floatsOf,
   labelOf,
   Session,
+  type Feeds,
   type Metric,
   type OrtModule,
   type OrtTensor,
@@ -136,36 +137,95 @@ function checkOutputs(value: unknown, a: Session, b: Session): readonly string[]
   return names as string[];
 }
 
-async function measured(metric: Metric, a: Session, b: Session): Promise<MetricComparison> {
-  const [original, shrunk] = [
-    await metric((feeds) => a.run(feeds, "what the metric runs")),
-    await metric((feeds) => b.run(feeds, "what the metric runs")),
-  ];
-  return { original, shrunk, drop: original - shrunk };
-}
+/** The most bytes of the original's outputs that are held for the next comparison. */
+const maxHeldBytes = 2 ** 28;
 
-async function verifySessions(
-  a: Session,
-  b: Session,
-  options: VerifyOptions,
-): Promise<Verification> {
-  const { signal, metric } = options;
-  const comparison = new Comparison(checkOutputs(options.outputs, a, b), [a, b]);
-  let count = 0;
-  for await (const sample of options.inputs) {
-    signal?.throwIfAborted();
-    const label = labelOf(count++);
-    const { names } = comparison;
-    comparison.add(await a.run(sample, label, names), await b.run(sample, label, names), label);
+/** Loads a model, whose name in errors is `what`. */
+type Open = (source: Source, what: string) => Promise<Session>;
+
+/** The original of one or more comparisons: its session stays open, and what it gave is not computed twice. */
+export class Original {
+  readonly #session: Session;
+  readonly #open: Open;
+  readonly #options: VerifyOptions;
+  readonly #held = new Map<number, Record<string, OrtTensor>>();
+  #heldBytes = 0;
+  #metric: number | undefined;
+
+  private constructor(session: Session, open: Open, options: VerifyOptions) {
+    this.#session = session;
+    this.#open = open;
+    this.#options = options;
   }
-  if (count === 0) throw new ArgumentError("inputs has no samples.");
-  const outputs = comparison.results();
-  const worst = outputs.reduce((low, it) => (it.cosine < low.cosine ? it : low));
-  const { skipped } = comparison;
-  return {
-    ...{ samples: count, outputs, skipped, worst },
-    ...(metric ? { metric: await measured(metric, a, b) } : {}),
-  };
+
+  /** Loads the original. Throws the errors of `verify`. */
+  static async open(source: Source, options: VerifyOptions): Promise<Original> {
+    const given = checkObject("options", options);
+    checkKeys("options", given, ["ort", "inputs", "outputs", "metric", "session", "signal"]);
+    const ort = checkOrt(given.ort);
+    const inputs = checkSamples(given.inputs);
+    const session = checkSessionOptions(given.session);
+    checkSignal("signal", given.signal);
+    checkFunction("metric", given.metric);
+    const { signal } = options;
+    const open: Open = async (model, what) =>
+      Session.open(ort, await modelFilesOf(model, signal), what, session);
+    const original = await open(source, "the original model");
+    return new Original(original, open, { ...options, inputs });
+  }
+
+  /** Runs the samples through another model. With `holds` the original's outputs are held for the next one. */
+  async compare(shrunk: Source, { holds = false } = {}): Promise<Verification> {
+    const other = await this.#open(shrunk, "the shrunken model");
+    try {
+      return await this.#compare(other, holds);
+    } finally {
+      await other.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#session.close();
+  }
+
+  async #compare(other: Session, holds: boolean): Promise<Verification> {
+    const { signal, metric, outputs: wanted, inputs } = this.#options;
+    const names = checkOutputs(wanted, this.#session, other);
+    const comparison = new Comparison(names, [this.#session, other]);
+    let count = 0;
+    for await (const sample of inputs) {
+      signal?.throwIfAborted();
+      const label = labelOf(count);
+      const { names: compared } = comparison;
+      const own = this.#held.get(count) ?? (await this.#session.run(sample, label, compared));
+      if (holds) this.#hold(count, own);
+      comparison.add(own, await other.run(sample, label, compared), label);
+      count++;
+    }
+    if (count === 0) throw new ArgumentError("inputs has no samples.");
+    const outputs = comparison.results();
+    const worst = outputs.reduce((low, it) => (it.cosine < low.cosine ? it : low));
+    const { skipped } = comparison;
+    return {
+      ...{ samples: count, outputs, skipped, worst },
+      ...(metric ? { metric: await this.#measured(metric, other) } : {}),
+    };
+  }
+
+  #hold(number: number, outputs: Record<string, OrtTensor>): void {
+    if (this.#held.has(number)) return;
+    const sizes = Object.values(outputs).map(({ data }) => (data as Uint8Array).byteLength);
+    this.#heldBytes += sizes.reduce((all, size) => all + size, 0);
+    // NaN, of texts, holds nothing either.
+    if (this.#heldBytes <= maxHeldBytes) this.#held.set(number, outputs);
+  }
+
+  async #measured(metric: Metric, other: Session): Promise<MetricComparison> {
+    const run = (session: Session) => (feeds: Feeds) => session.run(feeds, "what the metric runs");
+    const original = (this.#metric ??= await metric(run(this.#session)));
+    const shrunk = await metric(run(other));
+    return { original, shrunk, drop: original - shrunk };
+  }
 }
 
 /**
@@ -181,26 +241,11 @@ export async function verify(
   shrunk: Source,
   options: VerifyOptions,
 ): Promise<Verification> {
-  const given = checkObject("options", options);
-  checkKeys("options", given, ["ort", "inputs", "outputs", "metric", "session", "signal"]);
-  const ort = checkOrt(given.ort);
-  const inputs = checkSamples(given.inputs);
-  const session = checkSessionOptions(given.session);
-  checkSignal("signal", given.signal);
-  checkFunction("metric", given.metric);
-  const { signal } = options;
   attend(shrunk);
-  const open = async (source: Source, what: string) =>
-    Session.open(ort, await modelFilesOf(source, signal), what, session);
-  const a = await open(original, "the original model");
+  const opened = await Original.open(original, options);
   try {
-    const b = await open(shrunk, "the shrunken model");
-    try {
-      return await verifySessions(a, b, { ...options, inputs });
-    } finally {
-      await b.close();
-    }
+    return await opened.compare(shrunk);
   } finally {
-    await a.close();
+    await opened.close();
   }
 }

@@ -294,11 +294,15 @@ test("a guard takes back what it need not have given up", async () => {
   const { guard: outcome, report } = await shrink(model, "int4", { guard });
   assert.ok(outcome.verification.worst.cosine >= 0.999);
   assert.ok(outcome.attempts <= 40);
-  // No sample takes the other branch, so nothing there does harm; errors alone would keep it first.
+  // No sample takes the other branch, so nothing there does harm: what is worth 2 % of the output is taken back, half of 8 bits.
   const spared = [...outcome.keptTensors, ...outcome.finerTensors];
-  assert.ok(
-    spared.length > 0 && spared.every((name) => name.includes("then_branch")),
-    spared.join(),
+  assert.ok(spared.some((name) => name.includes("then_branch")));
+  const needless = report.tensors.filter(
+    ({ name, outputBytes }) =>
+      spared.includes(name) &&
+      !name.includes("then_branch") &&
+      outputBytes > 0.05 * report.outputBytes,
   );
-  assert.ok(report.outputBytes < 0.75 * report.inputBytes);
+  assert.deepEqual(needless, []);
+  assert.ok(report.outputBytes < 0.3 * report.inputBytes);
 });

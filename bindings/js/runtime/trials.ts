@@ -34,7 +34,7 @@ function hasFiner({ rules, weights }: CheckedRecipe, name: string): boolean {
 export function withLevels(recipe: CheckedRecipe, levels: Levels): CheckedRecipe {
   const plain: MatchingRule = {
     ...{ match: undefined, keeps: false, weights: undefined, prune: undefined },
-    matches: () => true,
+    matches: (name) => !recipe.rules.some(({ matches }) => matches(name)),
   };
   const kept: MatchingRule = {
     ...plain,
@@ -62,7 +62,7 @@ function harmOf({ sqnr = Infinity, shape, outputShape }: ReportedTensor): number
 }
 
 /** More trials than this are not worth what they find. */
-const maxAttempts = 24;
+const maxAttempts = 40;
 /** What saves less than this part of the output is not tried. */
 const minSaving = 0.02;
 

@@ -14,7 +14,7 @@ class OutOfRange extends Error {
   readonly tensors: ReadonlySet<number>;
 
   constructor(tensors: ReadonlySet<number>) {
-    super("Tensors go beyond the range of their types.");
+    super("overflow");
     this.tensors = tensors;
   }
 }

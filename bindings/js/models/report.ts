@@ -80,7 +80,7 @@ function rangeWarning(tensors: readonly ReportedTensor[]): string | undefined {
   if (kept.length === 0) return undefined;
   return (
     `${countOf(kept)} with values beyond the asked type's range, kept as stored: ${listOf(kept)}. ` +
-    'overflow: "saturate" (--overflow saturate) writes the largest value in their place.'
+    'overflow: "saturate" writes the type\'s largest value instead.'
   );
 }
 
@@ -96,7 +96,7 @@ function lossWarning(tensors: readonly ReportedTensor[]): string | undefined {
   if (lost.length === 0) return undefined;
   return (
     `${countOf(lost)} lost much (SQNR below 10 dB, or 30 dB with 16 bits of float): ${listOf(lost)}. ` +
-    "Their values do not fit the type: give them another by a rule."
+    "A rule gives them another type."
   );
 }
 

@@ -31,7 +31,7 @@ async function entriesOf(folder: FileSystemDirectoryEntry): Promise<FileSystemEn
       reader.readEntries(resolve, reject);
     });
     if (some.length === 0) return all;
-    all.push(...some);
+    for (const it of some) all.push(it);
   }
 }
 

@@ -14,7 +14,8 @@ namespace modelshrink {
 // The scheme fits `shape` (PartSizesOf). `scheme.type` is one of the four, or kFloat32, which takes
 // every value as it is (but for NonFinite::kZero). float16 and bfloat16 overflow to infinity
 // unless scheme.saturate, float8 saturates as ONNX Cast does by default; num_overflows() counts the
-// finite values beyond the range in every case. NaN and infinities of the original follow scheme.non_finite.
+// finite values beyond the range in every case. NaN and infinities of the original follow
+// scheme.non_finite.
 StatusOr<std::unique_ptr<TensorEncoder>> CreateNarrowFloatEncoder(
     const Scheme& scheme, const Shape& shape, const EncoderOptions& options = {});
 

@@ -21,8 +21,8 @@ uint64_t NumElements(const Shape& shape) {
 Scheme Canonical(const Scheme& scheme) {
   const bool has_infinity = scheme.type == DType::kFloat16 || scheme.type == DType::kBFloat16;
   Scheme result{.type = scheme.type,
-                .non_finite = scheme.non_finite,
                 .saturate = has_infinity && scheme.saturate,
+                .non_finite = scheme.non_finite,
                 .sparse = scheme.sparse,
                 .num_entries = scheme.num_entries};
   if (IsGgmlBlock(scheme.type)) {

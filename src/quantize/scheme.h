@@ -56,6 +56,9 @@ struct Scheme {
   DType type = DType::kFloat32;
   Granularity granularity = Granularity::kTensor;
   LinearRule rule = LinearRule::kOnnxLinear;
+  // kFloat16 and kBFloat16: a finite value beyond the type's range becomes its largest value of
+  // that sign instead of an infinity. float8 always does so.
+  bool saturate = false;
   uint32_t axis = 0;        // kAxis only
   uint32_t block_size = 0;  // kBlock only
   // Symmetric: the zero point is the middle of the code range (0 for signed types) for all
@@ -66,9 +69,6 @@ struct Scheme {
   // kOnnxBlockwise only.
   bool transposed = false;
   NonFinite non_finite = NonFinite::kError;
-  // kFloat16 and kBFloat16: a finite value beyond the type's range becomes its largest value of
-  // that sign instead of an infinity. float8 always does so.
-  bool saturate = false;
   // float32, float16 and bfloat16 only: what is not zero, in order, is the codes; the indices or
   // the bits take the place of scales, and the rows' offsets that of zero points.
   SparseCoding sparse = SparseCoding::kNone;

@@ -280,6 +280,7 @@ test("every other option of a recipe has a control, which the library's table ma
     "symmetric",
     "min elements",
     "non finite",
+    "overflow",
     "strip",
     "requantize",
   ]);

@@ -424,6 +424,11 @@ test("with out an earlier result's arrays are written again", () => {
   }
 });
 
+test("dequantize is a function for map", () => {
+  const tensors = [wave(64, 1), wave(64, 2)].map((x) => quantize(x, { type: "int8" }));
+  assert.deepEqual(tensors.map(dequantize), [dequantize(tensors[0]), dequantize(tensors[1])]);
+});
+
 test("an out that does not fit is refused, and nothing of it is written", () => {
   const x = wave(64, 1);
   const out = quantize(x, { type: "uint8" });

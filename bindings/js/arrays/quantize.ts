@@ -209,13 +209,22 @@ export interface DequantizeOptions {
   out?: Float32Array;
 }
 
+function checkDequantizeOptions(options: DequantizeOptions): DequantizeOptions {
+  checkKeys("options", checkObject("options", options), ["out"]);
+  return options;
+}
+
 /**
  * Gives the values that the codes stand for, as float32. Needs `init()`.
  *
  * @throws {@link ArgumentError} when the codes, scales and zero points do not fit the type and the shape.
  */
-export function dequantize(tensor: QuantizedTensor, options: DequantizeOptions = {}): Float32Array {
-  checkKeys("options", checkObject("options", options), ["out"]);
+export function dequantize(
+  tensor: QuantizedTensor,
+  // tensors.map(dequantize) hands over an index.
+  options: DequantizeOptions | number = {},
+): Float32Array {
+  const { out: again } = checkDequantizeOptions(typeof options === "number" ? {} : options);
   const given = checkObject("tensor", tensor);
   checkKeys("tensor", given, tensorKeys);
   const type = checkType("type", given.type);
@@ -233,11 +242,10 @@ export function dequantize(tensor: QuantizedTensor, options: DequantizeOptions =
     const scales = scratch.copyIn(scale);
     const zeroPoints = scratch.copyIn(zeroPoint);
     const out = scratch.allocate(count * Float32Array.BYTES_PER_ELEMENT);
-    const into =
-      options.out === undefined ? undefined : floatBytesAgain("out", options.out, out.size);
+    const into = again === undefined ? undefined : floatBytesAgain("out", again, out.size);
     unwrap(core.dequantize(shape, scheme, codes, scales, zeroPoints, out.ptr));
     const bytes = copyOut(core, out, into);
-    return options.out ?? new Float32Array(bytes.buffer);
+    return again ?? new Float32Array(bytes.buffer);
   });
 }
 

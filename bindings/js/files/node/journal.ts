@@ -119,16 +119,14 @@ function isLine(value: unknown, { files, unitBytes, tensorOf }: RunIdentity): va
   return bytes === unitBytes[unit] && isOfTensor;
 }
 
-/** Gives the head and lines of a journal; undefined for none, or another version's. */
-function parse(
-  path: string,
-  text: string,
-  run: RunIdentity,
-): { head: Head; lines: Line[] } | undefined {
+/** Gives the lines of a journal of this run; undefined for none, or another version's. Throws for another run's. */
+function parse(path: string, text: string, now: Head, run: RunIdentity): Line[] | undefined {
   const [head, ...lines] = valuesOf(text);
   if (head === undefined || (isObject(head) && head.journal !== version)) return undefined;
+  // The lines of another order are none of this run's, and right all the same.
+  if (isHead(head)) checkSame(head, now);
   const broken = !isHead(head) ? head : lines.find((line) => !isLine(line, run));
-  if (broken === undefined) return { head: head as Head, lines: lines as Line[] };
+  if (broken === undefined) return lines as Line[];
   throw new IntegrityError(
     `The journal "${path}" has a line that no run has written, ${JSON.stringify(broken).slice(0, 80)}: delete it, ` +
       "or run without resume to start anew.",
@@ -163,9 +161,7 @@ async function linesOf(lines: readonly Line[], has: Options["has"]): Promise<Lin
 /** Gives the lines of an earlier run of the same kind; undefined where there was none. */
 async function earlierRun(path: string, head: Head, run: RunIdentity): Promise<Line[] | undefined> {
   const bytes = await readOwn(path, maxJournalBytes);
-  const before = bytes && parse(path, new TextDecoder().decode(bytes), run);
-  if (before) checkSame(before.head, head);
-  return before?.lines;
+  return bytes && parse(path, new TextDecoder().decode(bytes), head, run);
 }
 
 /** The record of a run beside its output, a line for each unit that is written. */

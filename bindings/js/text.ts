@@ -1,6 +1,7 @@
 /** modelshrink/text: reports as text for people: a summary, aligned columns, and in the end what the figures mean. */
 import { formatBytes } from "./base/bytes.js";
 import { largestOf, smallestOf } from "./base/extremes.js";
+import { plural } from "./base/plural.js";
 import { visible } from "./base/visible.js";
 import { isChanged, isCut, isPruned } from "./models/changes.js";
 import type {
@@ -12,6 +13,8 @@ import type {
   TensorInfo,
 } from "./models/types.js";
 import type { Verification } from "./runtime/verify.js";
+
+export { plural };
 
 const nameWidth = 44;
 const numWorst = 3;
@@ -39,10 +42,6 @@ const formatSqnr = (sqnr: number) => (sqnr === Infinity ? "exact" : sqnr.toFixed
 /** "26.7 %". */
 export const percent = (part: number, whole: number): string =>
   whole > 0 ? `${((100 * part) / whole).toFixed(1)} %` : "–";
-
-/** "1 tensor", "2 tensors". */
-export const plural = (count: number, noun: string): string =>
-  `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 interface Column {
   title: string;

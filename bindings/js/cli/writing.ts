@@ -1,5 +1,6 @@
 /** The commands that write models: shrink, restore. */
 import { availableParallelism } from "node:os";
+import { plural } from "../base/plural.js";
 import { visible } from "../base/visible.js";
 import type { SinkFor } from "../files/sink.js";
 import type { Source } from "../files/source.js";
@@ -85,8 +86,7 @@ function guardText({ verification, keptTensors, finerTensors, attempts }: GuardO
   const listed = (what: string, names: readonly string[]) =>
     names.length > 0 ? `; ${what}: ${names.map((it) => visible(it)).join(", ")}` : "";
   const kept = listed("in 8 bits", finerTensors) + listed("kept as they were", keptTensors);
-  const trials = attempts === 1 ? "1 trial" : `${attempts} trials`;
-  return `Cosine of "${visible(name)}" ${cosine.toFixed(4)} after ${trials}${kept}`;
+  return `Cosine of "${visible(name)}" ${cosine.toFixed(4)} after ${plural(attempts, "trial")}${kept}`;
 }
 
 interface Written {

@@ -57,13 +57,13 @@ async function openAddress(address: string, signal?: AbortSignal): Promise<RawFi
     });
     return alone(fromBlob(await response.blob()));
   }
-  const [, scheme = "file"] = /^([a-z][a-z\d+.-]+):\/\//i.exec(address) ?? [];
+  const scheme = /^([a-z][a-z\d+.-]+):\/\//i.exec(address)?.[1];
+  if (scheme === undefined) return openPath(address, signal);
   if (!/^(https?|file)$/i.test(scheme)) {
     throw new ArgumentError(
       `The source's address begins with ${scheme}: it may be an http, https, file, data or blob address.`,
     );
   }
-  if (!/^(https?|file):\/\//i.test(address)) return openPath(address, signal);
   const url = parseUrl(address);
   if (!url) throw new ArgumentError(`The source ${show(address)} is no address.`);
   return url.protocol === "file:" ? openPath(url) : openUrl(url, signal);

@@ -1,4 +1,5 @@
 /** Runs whose tensors may turn out to go beyond the range of the float type that they are to have. */
+import { numberTypes, type NumberType } from "../arrays/number-types.js";
 import type { CoreReport } from "../core/types.js";
 import type { Target } from "../files/sink.js";
 import { MemorySink, nowhere } from "../files/target.js";
@@ -14,7 +15,7 @@ class OutOfRange extends Error {
   readonly tensors: ReadonlySet<number>;
 
   constructor(tensors: ReadonlySet<number>) {
-    super("overflow");
+    super();
     this.tensors = tensors;
   }
 }
@@ -39,8 +40,10 @@ function keep(plan: PlannedOrder, chosen: RemarkedOrder, beyond: ReadonlySet<num
   });
 }
 
+const types: Readonly<Record<string, NumberType | undefined>> = numberTypes;
+
 const mayOverflow = ({ report }: PlannedOrder) =>
-  report.tensors.some((it) => isChanged(it) && /^b?float(16|8)/.test(it.to));
+  report.tensors.some((it) => isChanged(it) && types[it.to]?.kind === "float");
 
 /**
  * Runs the plan into the target, or into memory without one. Only the weights tell whether one goes beyond its type's
@@ -63,8 +66,11 @@ export async function runInRange(
     const memory = new MemorySink();
     try {
       const run = { ...options, ...check };
-      if (isLooking) await runPlan(opened, plan, { ...run, sink: nowhere, phase: "survey" });
-      isLooking = false;
+      if (isLooking) {
+        // One look finds all, because what is kept changes no other tensor.
+        isLooking = false;
+        await runPlan(opened, plan, { ...run, sink: nowhere, phase: "survey" });
+      }
       return {
         found: await runPlan(opened, plan, { ...run, sink: target?.sink() ?? memory }),
         memory,

@@ -1,6 +1,7 @@
 /** Reports: the core's entries, with the recipe's reasons and the warnings. */
 import { formatBytes } from "../base/bytes.js";
 import type { FormatName } from "../base/formats.js";
+import { plural } from "../base/plural.js";
 import { explain, hasReason } from "../recipe/reasons.js";
 import { elementsOf } from "../base/shape.js";
 import type { CoreReport } from "../core/types.js";
@@ -71,15 +72,12 @@ function listOf(tensors: readonly ReportedTensor[]): string {
   return names.join(", ") + (tensors.length > names.length ? ", …" : "");
 }
 
-const countOf = (tensors: readonly unknown[]) =>
-  tensors.length === 1 ? "1 tensor" : `${tensors.length} tensors`;
-
 /** Makes the warning for tensors that go beyond the range of the type that they were to have. */
 function rangeWarning(tensors: readonly ReportedTensor[]): string | undefined {
   const kept = tensors.filter((it) => hasReason(it, "outOfRange"));
   if (kept.length === 0) return undefined;
   return (
-    `${countOf(kept)} with values beyond the asked type's range, kept as stored: ${listOf(kept)}. ` +
+    `${plural(kept.length, "tensor")} with values beyond the asked type's range, kept as stored: ${listOf(kept)}. ` +
     'overflow: "saturate" writes the type\'s largest value instead.'
   );
 }
@@ -95,7 +93,7 @@ function lossWarning(tensors: readonly ReportedTensor[]): string | undefined {
     .sort((a, b) => (a.sqnr ?? 0) - (b.sqnr ?? 0));
   if (lost.length === 0) return undefined;
   return (
-    `${countOf(lost)} lost much (SQNR below 10 dB, or 30 dB with 16 bits of float): ${listOf(lost)}. ` +
+    `${plural(lost.length, "tensor")} lost much (SQNR below 10 dB, or 30 dB with 16 bits of float): ${listOf(lost)}. ` +
     "A rule gives them another type."
   );
 }

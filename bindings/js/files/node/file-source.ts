@@ -1,17 +1,15 @@
 /** Models in files and folders. */
-import { constants, type BigIntStats } from "node:fs";
+import type { BigIntStats } from "node:fs";
 import { open, type FileHandle, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ArgumentError } from "../../base/errors.js";
 import { mainFileInFolder, onnxFolder } from "../main-file.js";
 import type { NodeFileHandle } from "../node-types.js";
-import { ioError } from "./io-error.js";
+import { ioError, isMissing } from "./io-error.js";
+import { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } from "./open-flags.js";
 import { readFully } from "./read-fully.js";
 import type { OpenPath, RawFile } from "../raw.js";
-
-/** Windows has no such flag. Opening a FIFO would wait for its writer without it. */
-const { O_NONBLOCK = 0, O_NOFOLLOW = 0 } = constants as Partial<typeof constants>;
 
 /** The time of the last change of any kind cannot be set back. */
 const versionOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats) =>
@@ -44,7 +42,7 @@ async function openFile(path: string, target?: string): Promise<RawFile> {
   const it = await stat(target ?? path).catch(fail);
   if (!it.isFile()) throw new ArgumentError(`Cannot read "${path}": it is not a regular file.`);
   const links = target === undefined ? 0 : O_NOFOLLOW;
-  const handle = await open(target ?? path, constants.O_RDONLY | O_NONBLOCK | links).catch(fail);
+  const handle = await open(target ?? path, O_RDONLY | O_NONBLOCK | links).catch(fail);
   try {
     const file = await fromHandle(handle, path);
     return { ...file, name: basename(path), path, close: () => handle.close() };
@@ -94,8 +92,7 @@ async function targetInside(folder: string, path: string): Promise<string> {
 async function openNeighbour(folder: string, name: string): Promise<RawFile | undefined> {
   const path = join(folder, name);
   const entry = await stat(path).catch((cause: unknown) => {
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    if (isMissing(cause)) return undefined;
     throw ioError("read", path, cause);
   });
   if (!entry) return undefined;

@@ -14,6 +14,12 @@ const reasons: Record<string, string> = {
   EROFS: "the file system is read-only",
 };
 
+/** Tells whether a system error says that nothing is there. */
+export const isMissing = (cause: unknown): boolean =>
+  cause instanceof Error &&
+  "code" in cause &&
+  (cause.code === "ENOENT" || cause.code === "ENOTDIR");
+
 /** A system error as a sentence, e.g. `Cannot write "x.onnx": the disk is full.` */
 export function ioError(action: string, path: string, cause: unknown): ModelShrinkError {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";

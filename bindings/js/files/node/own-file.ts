@@ -3,22 +3,19 @@
  * made the folder may have put anything there: nothing but a regular file of this name is ever opened, and links are
  * followed nowhere.
  */
-import { constants, type BigIntStats } from "node:fs";
+import type { BigIntStats } from "node:fs";
 import { type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
 import { ModelShrinkError } from "../../base/errors.js";
+import { isMissing } from "./io-error.js";
+import { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } from "./open-flags.js";
 import { readFully } from "./read-fully.js";
-
-const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR } = constants;
-/** Windows has neither flag; its lstat() is the only check there. */
-const { O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants as Partial<typeof constants>;
 
 /** Gives the description of what is at `path`, a link itself where it is one; undefined where nothing is. */
 async function entryAt(path: string): Promise<BigIntStats | undefined> {
   try {
     return await lstat(path, { bigint: true });
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

@@ -1,7 +1,10 @@
-// `npm run fuzz -- --seconds 60 --bits both [target…]`: each fuzz target for so long, in 64 and in 32 bits
-// (as WebAssembly has them), from its committed corpus and what earlier runs found. Inputs that break
-// something stay in build/findings, and the others go on. First every allocation of a run fails once
-// under the sanitizers.
+// `npm run fuzz -- [--seconds N] [--bits both] [--seed N] [target…]`: each fuzz target for so long, in 64 and in 32 bits
+// (as WebAssembly has them), from its committed corpus and what earlier runs found. Inputs that break something stay in
+// build/findings, and the others go on. First every allocation of a run fails once under the sanitizers.
+//
+// `--fixed`: a number of runs instead of a time, always the same seed, and nothing of earlier runs, so that a commit has
+// the same answer on each machine. `--seconds` is then how long that takes on one of two cores, roughly.
+import { randomInt } from "node:crypto";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -10,22 +13,42 @@ import { root, run } from "../tests/support/run.mjs";
 
 const jobs = 2;
 const maxInputBytes = 65536;
+const fixedSeed = 1;
+/** How many runs of a target `--fixed` counts as a second. */
+const runsPerSecond = {
+  gguf_reader: 5000,
+  json: 6000,
+  onnx_reader: 800,
+  safetensors_reader: 2000,
+  shrink_roundtrip: 300,
+  sparse: 40000,
+  tensor_decoder: 2500,
+  tensor_encoder: 800,
+  tfjs_reader: 4000,
+};
 
 const { values, positionals } = parseArgs({
   options: {
     seconds: { type: "string", default: "60" },
     bits: { type: "string", default: "both" },
+    seed: { type: "string" },
+    fixed: { type: "boolean", default: false },
   },
   allowPositionals: true,
 });
 const corpus = join(root, "tests/fuzz/corpus");
-const allTargets = await readdir(corpus);
+const allTargets = (await readdir(corpus)).sort();
 const targets = positionals.length > 0 ? positionals : allTargets;
 const widths = { 32: [32], 64: [64], both: [64, 32] }[values.bits];
+const seconds = Number(values.seconds);
+const seed = values.fixed ? fixedSeed : Number(values.seed ?? randomInt(1, 2 ** 31));
+const isSeed = Number.isInteger(seed) && seed > 0 && seed < 2 ** 32;
+const hasOneSeed = !(values.fixed && values.seed !== undefined);
 const unknown = targets.find((target) => !allTargets.includes(target));
-if (!widths || !(Number(values.seconds) > 0) || unknown) {
+if (!widths || !(seconds > 0) || !isSeed || !hasOneSeed || unknown) {
   process.stderr.write(
-    `usage: npm run fuzz -- [--seconds N] [--bits 32|64|both] [target…]\ntargets: ${allTargets.join(", ")}\n`,
+    "usage: npm run fuzz -- [--seconds N] [--bits 32|64|both] [--seed N | --fixed] [target…]\n" +
+      `targets: ${allTargets.join(", ")}\n`,
   );
   process.exit(2);
 }
@@ -40,36 +63,74 @@ async function failAllocations(bits) {
   return ok;
 }
 
-async function fuzz({ target, bits }) {
+/** The files of a target's committed corpus, in an order that no file system chooses. */
+async function seedsOf(target) {
+  const names = await readdir(join(corpus, target));
+  return names.sort().map((name) => join(corpus, target, name));
+}
+
+/** How long libFuzzer goes on, and from what. */
+async function startOf(target) {
+  if (values.fixed) {
+    if (!(target in runsPerSecond)) throw new Error(`runsPerSecond has no ${target}`);
+    const runs = Math.ceil(runsPerSecond[target] * seconds);
+    // Operands of comparisons, which libFuzzer would try as bytes of the input, may be addresses.
+    return [`-runs=${runs}`, "-use_cmp=0", `-seed_inputs=${(await seedsOf(target)).join(",")}`];
+  }
   const found = join(root, "build/corpus", target);
-  const findings = join(root, "build/findings");
   await mkdir(found, { recursive: true });
+  return [`-max_total_time=${seconds}`, found, join(corpus, target)];
+}
+
+async function runTarget({ target, bits }) {
+  const findings = join(root, "build/findings");
   await mkdir(findings, { recursive: true });
-  const { ok, output } = await run(programOf(bits, `fuzz/${target}_fuzz`), [
-    `-max_total_time=${values.seconds}`,
+  return run(programOf(bits, `fuzz/${target}_fuzz`), [
+    `-seed=${seed}`,
     `-max_len=${maxInputBytes}`,
     "-rss_limit_mb=1024",
     "-timeout=10",
     "-print_final_stats=1",
     `-artifact_prefix=${findings}/${target}-${bits}-`,
-    found,
-    join(corpus, target),
+    ...(await startOf(target)),
   ]);
+}
+
+/** What a run found: its edges, features and corpus. */
+const coverageOf = (output) => [...output.matchAll(/ cov: .* corp: \d+\/\w+/g)].at(-1)?.[0];
+
+async function fuzz({ target, bits }) {
+  const start = performance.now();
+  const { ok, output } = await runTarget({ target, bits });
+  const took = Math.round((performance.now() - start) / 1000);
   const runs = /number_of_executed_units: (\d+)/.exec(output)?.[1] ?? "?";
-  const size = [...output.matchAll(/ corp: (\d+)\//g)].at(-1)?.[1] ?? "?";
+  const size = / corp: (\d+)\//.exec(coverageOf(output) ?? "")?.[1] ?? "?";
   const artifact = /Test unit written to (\S+)/.exec(output)?.[1];
   const finding = ok ? "no findings" : `finding: ${artifact ?? "see below"}`;
   console.log(
-    `${ok ? "✔" : "✖"} ${target}, ${bits} bits: ${runs} runs, corpus of ${size}, ${finding}`,
+    `${ok ? "✔" : "✖"} ${target}, ${bits} bits: ${runs} runs in ${took} s, corpus of ${size}, ${finding}`,
   );
   if (!ok) console.log(output.split("\n").slice(-60).join("\n"));
   return ok;
 }
 
+/** Whether `--fixed` holds what it promises: a target run twice finds the same. */
+async function repeat(bits) {
+  const [target] = targets;
+  const [first, second] = await Promise.all([1, 2].map(() => runTarget({ target, bits })));
+  const found = coverageOf(first.output);
+  const ok = found !== undefined && found === coverageOf(second.output);
+  console.log(`${ok ? "✔" : "✖"} ${target}, ${bits} bits: the same seed finds the same again`);
+  if (!ok) console.log(`${found}\n${coverageOf(second.output)}`);
+  return ok;
+}
+
+console.log(`seed ${seed}`);
 let ok = true;
 for (const bits of widths) {
   await buildPresetOrExit(presetOf(bits));
   ok = (await failAllocations(bits)) && ok;
+  if (values.fixed) ok = (await repeat(bits)) && ok;
 }
 const queue = widths.flatMap((bits) => targets.map((target) => ({ target, bits })));
 const work = async () => {

@@ -102,7 +102,7 @@ const steps = {
   fuzz: {
     needs: ["build:fuzz"],
     cores,
-    run: async () => marked(await script("fuzz", "--seconds", "5", "--bits", "64")),
+    run: async () => marked(await script("fuzz", "--fixed", "--seconds", "5", "--bits", "64")),
   },
   "packages:hosts": { needs: ["packages"], cores: 1, isLong: true, run: hostPackages },
   hosts: {
@@ -114,7 +114,7 @@ const steps = {
   "fuzz-long": {
     ...packages,
     isLong: true,
-    run: async () => marked(await script("fuzz", "--seconds", "20")),
+    run: async () => marked(await script("fuzz", "--fixed", "--seconds", "20")),
   },
   "large-models": {
     needs: ["build"],

@@ -1,4 +1,5 @@
 /** Writes smaller models, under a guard where one is given. */
+import { behindDoor } from "./base/door.js";
 import { checkKeys, checkObject } from "./base/options.js";
 import { attend } from "./files/open.js";
 import type { Source } from "./files/source.js";
@@ -66,6 +67,14 @@ export async function shrink(
   source: Source,
   recipe: string | Recipe = "int8",
   options: ShrinkOptions = {},
+): Promise<ShrinkResult> {
+  return behindDoor(options, () => shrinkAny(source, recipe, options));
+}
+
+async function shrinkAny(
+  source: Source,
+  recipe: string | Recipe,
+  options: ShrinkOptions,
 ): Promise<ShrinkResult> {
   attend(source);
   const checked = await checkRecipe(recipe);

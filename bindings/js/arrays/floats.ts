@@ -1,4 +1,5 @@
 /** Arrays of numbers from users, as the float32 that the core computes with. */
+import { bytesOf } from "../base/bytes.js";
 import { ArgumentError } from "../base/errors.js";
 import { show } from "../base/options.js";
 import type { Float16Array } from "../base/platform-types.js";
@@ -30,13 +31,14 @@ function refuseElement(name: string, index: number, value: unknown): never {
  * element that is no number, and for a finite one that float32 has no finite number for.
  */
 export function checkFloats(name: string, value: unknown): Float32Array {
-  if (isA(value, "Float32Array")) return value as Float32Array;
   if (!isFloats(value)) {
     throw new ArgumentError(
       `${name} is ${show(value)}; it must be a Float32Array, a Float64Array, a Float16Array or an ` +
         "array of numbers.",
     );
   }
+  if (ArrayBuffer.isView(value)) bytesOf(value);
+  if (isA(value, "Float32Array")) return value as unknown as Float32Array;
   const given = value as readonly number[];
   if (Array.isArray(value)) {
     // Not findIndex: it is undefined where nothing is found and where an element is missing.

@@ -1,4 +1,5 @@
 /** The names of number types, and the typed array that holds the codes of each. */
+import { bytesOf } from "../base/bytes.js";
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
 import { checkOneOf, list, show } from "../base/options.js";
 import { suggestion } from "../base/suggest.js";
@@ -77,7 +78,7 @@ export function toCodes(type: QuantizedType, bytes: Uint8Array<ArrayBuffer>): Co
 export function codeBytes(name: string, type: QuantizedType, codes: unknown): Uint8Array {
   const expected = numberTypes[type].codes;
   if (ArrayBuffer.isView(codes) && codes instanceof expected) {
-    return new Uint8Array(codes.buffer, codes.byteOffset, codes.byteLength);
+    return bytesOf(codes);
   }
   throw new ArgumentError(
     `${name} of type ${type} is ${show(codes)}; it must be ${expected.name}.`,

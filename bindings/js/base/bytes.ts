@@ -1,4 +1,6 @@
-/** Sizes in bytes as people read them. */
+/** Bytes of arrays, and sizes in bytes as people read them. */
+import { ArgumentError } from "./errors.js";
+import { isDetached } from "./tags.js";
 
 const units = ["B", "kB", "MB", "GB", "TB"];
 
@@ -13,4 +15,10 @@ export function formatBytes(bytes: number): string {
   }
   const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
   return `${value.toFixed(digits)} ${units[unit]!}`;
+}
+
+/** Gives the bytes of an array from a user. Throws an ArgumentError where its memory was given to somebody else. */
+export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  if (!isDetached(buffer)) return new Uint8Array(buffer, byteOffset, byteLength);
+  throw new ArgumentError("The array's buffer was transferred: pass one that is still here.");
 }

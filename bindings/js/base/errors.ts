@@ -17,6 +17,9 @@ export interface ErrorDetails {
   cause?: unknown;
 }
 
+/** Gives a text with addresses that have no user names and passwords in them. */
+export const withoutPasswords = (text: string): string => text.replace(/\/\/[^\s/?#"]*@/g, "//");
+
 /** The base of every error that modelshrink throws. Aborts are the platform's `AbortError`. */
 export class ModelShrinkError extends Error {
   /** The kind of failure. */
@@ -28,7 +31,10 @@ export class ModelShrinkError extends Error {
 
   /** Makes an error; the kinds that have a class of their own are made by that. */
   constructor(message: string, code: ErrorCode, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(
+      withoutPasswords(message),
+      details.cause === undefined ? undefined : { cause: details.cause },
+    );
     // A literal, because minifiers rename classes.
     this.name = "ModelShrinkError";
     this.code = code;

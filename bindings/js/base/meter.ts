@@ -1,3 +1,5 @@
+import { callUser } from "./door.js";
+
 /** The progress of a piece of work. */
 export interface Progress {
   /**
@@ -39,6 +41,7 @@ export class Meter {
   advanceTo(done: number, tensor?: string): void {
     this.#done = Math.max(this.#done, Math.min(done, this.#total));
     const name = tensor === undefined ? {} : { tensor };
-    this.#report?.({ phase: this.#phase, done: this.#done, total: this.#total, ...name });
+    const progress = { phase: this.#phase, done: this.#done, total: this.#total, ...name };
+    callUser(() => this.#report?.(progress));
   }
 }

@@ -22,3 +22,12 @@ export function hasMethods<Name extends string>(
     names.every((name) => typeof (value as Record<string, unknown>)[name] === "function")
   );
 }
+
+/** Tells whether the memory of a buffer was given to somebody else. */
+export function isDetached(buffer: ArrayBufferLike): boolean {
+  try {
+    return new Uint8Array(buffer).buffer !== buffer;
+  } catch {
+    return true;
+  }
+}

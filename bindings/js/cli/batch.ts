@@ -1,5 +1,6 @@
 /** Several models after each other: one that fails does not stop the others. */
 import { formatBytes } from "../base/bytes.js";
+import { withoutPasswords } from "../base/errors.js";
 import { visible } from "../base/visible.js";
 import { percent, plural } from "../text.js";
 import type { Context, Outcome } from "./command.js";
@@ -58,9 +59,10 @@ export async function forEachModel(
   const done: ModelOutcome[] = [];
   const failed: string[] = [];
   const results: object[] = [];
-  for (const [index, model] of models.entries()) {
+  for (const [index, operand] of models.entries()) {
+    const model = withoutPasswords(operand);
     try {
-      const outcome = await run(model, index);
+      const outcome = await run(operand, index);
       context.print(`${visible(model)}: ${outcome.line}`);
       done.push(outcome);
       results.push({ model, ...outcome.json });

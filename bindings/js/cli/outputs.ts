@@ -4,6 +4,7 @@ import { basename, dirname, extname, join, resolve } from "node:path";
 import { mainFileExtensions } from "../base/formats.js";
 import { visible } from "../base/visible.js";
 import { placeOf, placesOf } from "../files/node/meetings.js";
+import { nameOfUrl, parseUrl } from "../files/url.js";
 import { UsageError } from "./usage-error.js";
 
 /** The name of standard input or output for an operand or -o. */
@@ -33,7 +34,9 @@ async function defaultOutput(model: string, label: string): Promise<string> {
   if (model === standardStream) {
     throw new UsageError("A model on standard input needs -o <path>, or -o - for standard output.");
   }
-  const path = isUrl(model) ? basename(new URL(model).pathname) || "model.onnx" : model;
+  const address = isUrl(model) ? parseUrl(model) : undefined;
+  if (isUrl(model) && !address) throw new UsageError(`"${visible(model)}" is no address.`);
+  const path = address ? nameOfUrl(address.href) || "model.onnx" : model;
   if (!isUrl(model) && (await isFolder(path))) return `${resolve(path)}.${label}/`;
   const extension = extname(path);
   const name = basename(path, extension);

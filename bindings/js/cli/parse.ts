@@ -36,7 +36,7 @@ function optionError(error: unknown, command: Command, commands: readonly Comman
       `--${ambiguous} has no value; one that begins with - is --${ambiguous}=-….`,
     );
   }
-  return new UsageError(message.split(". ")[0]);
+  return new UsageError(message.split(". ")[0]!);
 }
 
 function parseOptions(command: Command, args: string[], commands: readonly Command[]) {

@@ -1,15 +1,15 @@
 /** The recipe of a command line: its options, what they mean, and what help says of recipes. */
-import { readFile } from "node:fs/promises";
 import { basename, extname } from "node:path";
 import { ModelShrinkError } from "../base/errors.js";
 import { formats, type FormatName } from "../base/formats.js";
-import { ioError } from "../files/node/io-error.js";
+import { readUserFile } from "../files/node/user-file.js";
 import { checkRecipe } from "../recipe/check.js";
 import { presetNamed, presets, presetsOf } from "../recipe/presets.js";
 import { isBlockType, quantizedTypes } from "../arrays/types.js";
 import { optionTexts } from "../option-texts.js";
 import { recipeOptions, type Recipe } from "../recipe/options.js";
 import type { PruneRecipe, Rule } from "../recipe/types.js";
+import { parseJson } from "./json.js";
 import type { OptionRow } from "./option-row.js";
 import { UsageError } from "./usage-error.js";
 
@@ -128,22 +128,14 @@ export const recipeLabel = ({ recipe, mode, prune, sparse }: RecipeValues): stri
     ...(sparse ? ["sparse"] : []),
   ].join("-");
 
+/** A recipe with a rule for each of a hundred thousand tensors has fewer. */
+const maxRecipeBytes = 1 << 24;
+
 async function namedRecipe(name: string): Promise<unknown> {
   if (!/\.json$/i.test(name)) return presetNamed(name).recipe;
-  let text;
-  try {
-    text = await readFile(name, "utf8");
-  } catch (cause) {
-    throw ioError("read", name, cause);
-  }
-  try {
-    const recipe: unknown = JSON.parse(text);
-    // A file that holds a preset's name means that preset.
-    return typeof recipe === "string" ? presetNamed(recipe).recipe : recipe;
-  } catch (cause) {
-    if (cause instanceof ModelShrinkError) throw cause;
-    throw new UsageError(`The recipe "${name}" is no JSON: ${String(cause)}`);
-  }
+  const recipe = parseJson(`The recipe "${name}"`, await readUserFile(name, maxRecipeBytes));
+  // A file that holds a preset's name means that preset.
+  return typeof recipe === "string" ? presetNamed(recipe).recipe : recipe;
 }
 
 function parseRule(text: string): Rule {

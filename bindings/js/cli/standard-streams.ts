@@ -5,23 +5,6 @@ import { ioError } from "../files/node/io-error.js";
 import type { SinkFor } from "../files/sink.js";
 import { blobOfStream } from "../files/stream.js";
 
-/** A model is read more than once and a pipe is not: so it is held in memory, up to this size. */
-const maxInputBytes = 2 ** 32;
-
-async function* limited(input: Readable): AsyncGenerator<Uint8Array> {
-  let total = 0;
-  for await (const chunk of input as AsyncIterable<Uint8Array>) {
-    total += chunk.length;
-    if (total > maxInputBytes) {
-      throw new UnsupportedError(
-        "Standard input is longer than 4 GiB, which is the most that is held in memory: " +
-          "save it in a file and name that.",
-      );
-    }
-    yield chunk;
-  }
-}
-
 /** All of standard input, in memory. Throws where it is a terminal, longer than 4 GiB or cannot be read. */
 export async function readStandardInput(
   input: Readable & { isTTY?: boolean },
@@ -36,7 +19,7 @@ export async function readStandardInput(
   try {
     // The open stream would keep the process running after an interrupt.
     addAbortSignal(signal, input);
-    return await blobOfStream(limited(input), { what: "Standard input", signal });
+    return await blobOfStream(input, { what: "Standard input", signal, timeoutMs: Infinity });
   } catch (cause) {
     throw cause instanceof ModelShrinkError ? cause : ioError("read", "standard input", cause);
   }

@@ -1,2 +1,8 @@
+import { withoutPasswords } from "../base/errors.js";
+
 /** A command line that is wrong: exit code 2. */
-export class UsageError extends Error {}
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(withoutPasswords(message));
+  }
+}

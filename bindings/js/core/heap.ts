@@ -1,4 +1,5 @@
 /** Copies in and out of the core's memory. No view of it ever reaches a user. */
+import { bytesOf } from "../base/bytes.js";
 import { OutOfMemoryError } from "../base/errors.js";
 import { callCore, loadedCore } from "./load.js";
 import type { CoreModule, HeapBytes } from "./types.js";
@@ -29,7 +30,7 @@ export class Scratch {
 
   copyIn(data: ArrayBufferView): HeapBytes {
     const place = this.allocate(data.byteLength);
-    writeHeap(this.#core, place, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    writeHeap(this.#core, place, bytesOf(data));
     return place;
   }
 

@@ -1,8 +1,9 @@
 /** Files on a web server, read by HTTP range requests; whole where the server has no ranges. */
 import { IntegrityError, ModelShrinkError } from "../base/errors.js";
 import { fromBlob } from "./blob.js";
-import type { RawFile, RawFileSet } from "./raw.js";
-import { blobOfResponse } from "./stream.js";
+import type { RawFile, RawFileSet, Waiting } from "./raw.js";
+import { blobOfResponse, bytesOfResponse, fetchError, Patience } from "./stream.js";
+import { decoded, nameOfUrl, shownUrl } from "./url.js";
 
 /** The bytes that are asked for first: enough for most headers. */
 const firstBytes = 65536;
@@ -28,80 +29,69 @@ const isEncoded = (response: Response) =>
 const versionOf = (response: Response) =>
   response.headers.get("etag") ?? response.headers.get("last-modified") ?? undefined;
 
-/** `text` as an address, relative to `base` where that is given; undefined when it is none. */
-export function parseUrl(text: string, base?: string): URL | undefined {
-  try {
-    return new URL(text, base);
-  } catch {
-    return undefined;
-  }
-}
+const statusError = (what: string, { status }: Response) =>
+  new ModelShrinkError(`${what} gave HTTP status ${status}.`, "io");
 
-/** The last part of an address's path, decoded where that is possible. */
-export function nameOfUrl(url: string): string {
-  const name = new URL(url).pathname.split("/").at(-1) ?? "";
-  try {
-    return decodeURIComponent(name);
-  } catch {
-    return name;
-  }
-}
+/** Tells the server that nothing more of the body is wanted. */
+const discard = (response: Response) => void response.body?.cancel().catch(() => undefined);
 
-const statusError = (url: string, { status }: Response) =>
-  new ModelShrinkError(`${url} gave HTTP status ${status}.`, "io");
+/** Gives the header for the name and password of an address; undefined where it has none. */
+function authorizationOf({ username, password }: URL): string | undefined {
+  if (username === "" && password === "") return undefined;
+  const bytes = new TextEncoder().encode(`${decoded(username)}:${decoded(password)}`);
+  return `Basic ${btoa(Array.from(bytes, (it) => String.fromCharCode(it)).join(""))}`;
+}
 
 /** Makes requests as the user's own one is made, where there is one: with its headers and credentials. */
 class HttpClient {
-  readonly #signal: AbortSignal | undefined;
+  readonly #waiting: Waiting;
   readonly #template: Request | undefined;
+  readonly #authorization: string | undefined;
 
-  constructor(signal: AbortSignal | undefined, template: Request | undefined) {
-    this.#signal = signal;
+  /** `authorization` is the header of that name for all requests. */
+  constructor(waiting: Waiting, template: Request | undefined, authorization: string | undefined) {
+    this.#waiting = waiting;
     this.#template = template;
+    this.#authorization = authorization;
   }
 
-  /** Headers of the user's own request are for the address that it names, not for where that redirects to. */
+  /** The user's headers are for the address that they were given for, not for where that redirects to. */
   get followsRedirects(): boolean {
-    return this.#template === undefined;
+    return this.#template === undefined && this.#authorization === undefined;
   }
 
   async get(url: string, range?: { offset: number; length: number }): Promise<Response> {
     const headers = new Headers(this.#template?.headers);
     headers.set("accept-encoding", "identity");
+    if (this.#authorization !== undefined) headers.set("authorization", this.#authorization);
     if (range) headers.set("range", `bytes=${range.offset}-${range.offset + range.length - 1}`);
-    const init = this.#signal ? { headers, signal: this.#signal } : { headers };
+    const what = shownUrl(url);
+    const request = this.#template ? new Request(url, this.#template) : url;
+    const controller = new AbortController();
     try {
-      return await fetch(this.#template ? new Request(url, this.#template) : url, init);
+      const answer = fetch(request, { headers, signal: controller.signal });
+      return await new Patience(what, this.#waiting).waitFor(answer);
     } catch (cause) {
-      throw this.#failure(url, cause);
+      controller.abort();
+      const { signal } = this.#waiting;
+      const isOwn =
+        cause instanceof ModelShrinkError || (signal?.aborted && cause === signal.reason);
+      throw isOwn ? cause : fetchError(what, cause);
     }
   }
 
-  async bytes(response: Response, url: string): Promise<Uint8Array> {
-    try {
-      return new Uint8Array(await response.arrayBuffer());
-    } catch (cause) {
-      throw this.#failure(url, cause);
-    }
+  /** Reads a body of exactly `size` bytes, or throws an IntegrityError. */
+  bytes(response: Response, size: number, url: string): Promise<Uint8Array> {
+    return bytesOfResponse(response, size, { ...this.#waiting, what: shownUrl(url) });
   }
 
   /** Reads the whole body; throws an IntegrityError when it is shorter or longer than the server announced. */
   async whole(response: Response, url: string): Promise<RawFile> {
-    if (!response.ok) throw statusError(url, response);
-    let blob;
-    try {
-      blob = await blobOfResponse(response, url, this.#signal);
-    } catch (cause) {
-      throw cause instanceof ModelShrinkError ? cause : this.#failure(url, cause);
-    }
+    const what = shownUrl(url);
+    if (!response.ok) throw statusError(what, response);
+    const blob = await blobOfResponse(response, { ...this.#waiting, what });
     const version = versionOf(response);
     return { ...fromBlob(blob), ...(version === undefined ? {} : { version }) };
-  }
-
-  #failure(url: string, cause: unknown): unknown {
-    if (this.#signal?.aborted) return this.#signal.reason;
-    const reason = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
-    return new ModelShrinkError(`Cannot fetch ${url}: ${String(reason)}`, "io", { cause });
   }
 }
 
@@ -115,6 +105,8 @@ class RangedFile implements RawFile {
   /** The URL that redirects led to. */
   #finalUrl: string;
   readonly #first: Uint8Array;
+  /** True once more than the first bytes were read: only then they may be of several versions. */
+  #hasRead = false;
 
   constructor(
     client: HttpClient,
@@ -135,71 +127,90 @@ class RangedFile implements RawFile {
   async read(offset: number, length: number): Promise<Uint8Array> {
     if (length === 0) return new Uint8Array(0);
     if (offset + length <= this.#first.length) return this.#first.subarray(offset, offset + length);
+    this.#hasRead = true;
     const response = await this.#request(offset, length);
-    const range = contentRangeOf(response);
-    if (response.status === 200 || range?.total !== this.size || this.#isOther(response)) {
-      throw new IntegrityError(`${this.#url} changed while it was read.`, { offset });
-    }
+    const what = shownUrl(this.#url);
+    const range = this.#rangeOf(response);
+    if (!range) throw new IntegrityError(`${what} changed while it was read.`, { offset });
     if (range.begin !== offset || range.end !== offset + length) {
+      discard(response);
       throw new IntegrityError(
-        `${this.#url} gave bytes ${range.begin}-${range.end - 1} where ` +
+        `${what} gave bytes ${range.begin}-${range.end - 1} where ` +
           `${offset}-${offset + length - 1} were asked.`,
         { offset },
       );
     }
-    return this.#client.bytes(response, this.#url);
+    return this.#client.bytes(response, length, this.#url);
+  }
+
+  async isSame(): Promise<boolean> {
+    if (!this.#hasRead) return true;
+    const response = await this.#request(0, 1);
+    discard(response);
+    return this.#rangeOf(response) !== undefined;
   }
 
   async #request(offset: number, length: number): Promise<Response> {
     let response = await this.#client.get(this.#finalUrl, { offset, length });
     if (response.status === 403 && this.#finalUrl !== this.#url) {
+      discard(response);
       // Redirects to signed addresses expire.
       response = await this.#client.get(this.#url, { offset, length });
       this.#finalUrl = response.url || this.#url;
     }
-    if (!response.ok) throw statusError(this.#url, response);
-    return response;
+    if (response.ok) return response;
+    discard(response);
+    throw statusError(shownUrl(this.#url), response);
   }
 
-  #isOther(response: Response): boolean {
+  /** Gives the range of a response; undefined, and nothing more of it is read, when it is of another file. */
+  #rangeOf(response: Response): ContentRange | undefined {
+    const range = response.status === 200 ? undefined : contentRangeOf(response);
     const version = versionOf(response);
-    return version !== undefined && this.version !== undefined && version !== this.version;
+    const isOther = version !== undefined && this.version !== undefined && version !== this.version;
+    if (range?.total === this.size && !isOther) return range;
+    discard(response);
+    return undefined;
   }
 }
 
 /** Opens a file; gives undefined when the server has none (404). */
 async function openFile(client: HttpClient, url: string): Promise<RawFile | undefined> {
   const response = await client.get(url, { offset: 0, length: firstBytes });
-  if (response.status === 404) return undefined;
   const name = nameOfUrl(url);
+  if (response.status === 200) return { ...(await client.whole(response, url)), name };
+  const range = response.ok && !isEncoded(response) ? contentRangeOf(response) : undefined;
+  if (range?.begin === 0 && range.end <= firstBytes) {
+    const first = await client.bytes(response, range.end, url);
+    return new RangedFile(client, url, response, range.total, first);
+  }
+  discard(response);
+  if (response.status === 404) return undefined;
   const isEmpty = response.status === 416 && response.headers.get("content-range") === "bytes */0";
   if (isEmpty) return { name, size: 0, read: () => new Uint8Array(0) };
-  if (response.status === 200) return { ...(await client.whole(response, url)), name };
-  if (!response.ok) throw statusError(url, response);
-  const range = contentRangeOf(response);
-  // A page may not see Content-Range of another origin unless that says so.
-  if (!range || isEncoded(response)) {
-    await response.body?.cancel();
-    return { ...(await client.whole(await client.get(url), url)), name };
-  }
-  const first = await client.bytes(response, url);
-  if (range.begin !== 0 || first.length !== range.end) {
+  if (!response.ok) throw statusError(shownUrl(url), response);
+  if (range) {
     throw new IntegrityError(
-      `${url} gave ${first.length} bytes for Content-Range 0-${range.end - 1}.`,
+      `${shownUrl(url)} gave bytes ${range.begin}-${range.end - 1} where 0-${firstBytes - 1} were asked.`,
     );
   }
-  return new RangedFile(client, url, response, range.total, first);
+  // A page may not see Content-Range of another origin unless that says so.
+  return { ...(await client.whole(await client.get(url), url)), name };
 }
 
-/** The file at `url` and its neighbours; `template` is the user's own request for it, whose method must be GET. */
+/** The file at `address` and its neighbours; `template` is the user's own request for it, whose method must be GET. */
 export async function openUrl(
-  url: URL,
-  signal?: AbortSignal,
+  address: URL,
+  waiting: Waiting,
   template?: Request,
 ): Promise<RawFileSet> {
-  const client = new HttpClient(signal, template);
+  const authorization = authorizationOf(address);
+  // No request may have a password in its address.
+  const url = new URL(address);
+  url.username = url.password = "";
+  const client = new HttpClient(waiting, template, authorization);
   const main = await openFile(client, url.href);
-  if (!main) throw new ModelShrinkError(`${url.href} gave HTTP status 404.`, "io");
+  if (!main) throw new ModelShrinkError(`${shownUrl(url.href)} gave HTTP status 404.`, "io");
   return {
     main,
     // Each part of a name is one segment of the path, whatever characters it has.

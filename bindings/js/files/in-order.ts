@@ -1,4 +1,5 @@
 /** Output files that take their bytes from front to end only, from runs that give them in another order. */
+import { callUser } from "../base/door.js";
 import type { Ignored } from "./sink.js";
 
 /** A file that grows at its end. */
@@ -86,7 +87,7 @@ export class InOrder {
     this.#next += bytes.length;
     this.#missed.delete(this.#next - bytes.length);
     this.#last = this.#last.then(async () => {
-      await this.#file.append(bytes);
+      await callUser(() => this.#file.append(bytes));
       if (isHeld) this.#held.free(bytes.length);
     });
     // Whoever waits for the last piece hears of it.

@@ -1,54 +1,70 @@
 /** Opens every kind of source as one thing: files with a size and random access. */
 import { openNodeHandle, openPath } from "#files";
-import { ArgumentError, ModelShrinkError } from "../base/errors.js";
+import { callUser } from "../base/door.js";
+import { ArgumentError, IntegrityError, ModelShrinkError } from "../base/errors.js";
 import { show } from "../base/options.js";
-import { hasMethods, isA } from "../base/tags.js";
+import { hasMethods, isA, isDetached } from "../base/tags.js";
 import { fromBlob } from "./blob.js";
 import { isFileHandle, isFolderHandle, openFolderHandle, openHandle } from "./handle.js";
-import { nameOfUrl, openUrl, parseUrl } from "./http.js";
+import { openUrl } from "./http.js";
 import { mainFileOf } from "./main-file.js";
 import type { NodeFileHandle } from "./node-types.js";
-import { alone, type RandomAccess, type RawFile, type RawFileSet, windowed } from "./raw.js";
+import {
+  alone,
+  type RandomAccess,
+  type RawFile,
+  type RawFileSet,
+  type Waiting,
+  windowed,
+} from "./raw.js";
 import type { OpenFile, OpenFileSet, Source } from "./source.js";
-import { announcedBytes, blobOfResponse, blobOfStream } from "./stream.js";
+import { announcedBy, blobOfResponse, blobOfStream } from "./stream.js";
+import { nameOfUrl, parseUrl, shownUrl } from "./url.js";
 
 const defaultName = "model.onnx";
 
-function fromBytes(bytes: Uint8Array): RawFile {
+/** Makes a file of memory, which its owner may give away (transfer, resize) at any time. */
+function fromBuffer(buffer: ArrayBufferLike, start: number, size: number): RawFile {
+  if (isDetached(buffer)) throw new ArgumentError("The source's buffer was transferred.");
+  const isThere = () => start + size <= buffer.byteLength;
   return {
-    size: bytes.length,
+    size,
     inMemory: true,
-    read: (offset, length) => bytes.subarray(offset, offset + length),
+    isSame: () => Promise.resolve(isThere()),
+    read(offset, length) {
+      if (isThere()) return new Uint8Array(buffer, start + offset, length);
+      throw new IntegrityError("The source's buffer was transferred or resized while it was read.");
+    },
   };
 }
 
-async function blobOf(response: Response, signal?: AbortSignal): Promise<Blob> {
-  const where = response.url || "The response";
-  if (!response.ok) {
-    throw new ModelShrinkError(`${where} gave HTTP status ${response.status}.`, "io");
-  }
-  const blob = await blobOfResponse(response, where, signal);
+async function blobOf(response: Response, waiting: Waiting): Promise<Blob> {
+  const what = response.url ? shownUrl(response.url) : "The response";
+  if (!response.ok)
+    throw new ModelShrinkError(`${what} gave HTTP status ${response.status}.`, "io");
+  const blob = await blobOfResponse(response, { ...waiting, what });
   const name = response.url ? nameOfUrl(response.url) : "";
   return name ? new File([blob], name) : blob;
 }
 
 /** A stream's bytes; an http.IncomingMessage of Node.js announces how many there are. */
-async function blobOfIterable(stream: object, signal?: AbortSignal): Promise<Blob> {
+async function blobOfIterable(stream: object, waiting: Waiting): Promise<Blob> {
   const { headers } = stream as { headers?: Readonly<Record<string, unknown>> };
-  const size = headers && announcedBytes((name) => headers[name]);
-  const blob = await blobOfStream(stream, { what: "The stream", signal, size });
+  // Only servers are known to owe their bytes soon.
+  const bound = headers ? announcedBy((name) => headers[name]) : { timeoutMs: Infinity };
+  const blob = await blobOfStream(stream, { ...waiting, ...bound, what: "The stream" });
   if (blob.size > 0) return blob;
   throw new ArgumentError("The stream gave no bytes: pass it before anything else has read it.");
 }
 
-function openRequest(request: Request, signal?: AbortSignal): Promise<RawFileSet> {
-  if (request.method === "GET") return openUrl(new URL(request.url), signal, request);
+function openRequest(request: Request, waiting: Waiting): Promise<RawFileSet> {
+  if (request.method === "GET") return openUrl(new URL(request.url), waiting, request);
   throw new ArgumentError(
     `The request's method is ${request.method}: models are read by GET. Pass the response of fetch().`,
   );
 }
 
-async function openAddress(address: string, signal?: AbortSignal): Promise<RawFileSet> {
+async function openAddress(address: string, waiting: Waiting): Promise<RawFileSet> {
   // These hold their bytes themselves, or name a Blob of the page.
   if (/^(data|blob):/i.test(address)) {
     const response = await fetch(address).catch((cause: unknown) => {
@@ -58,15 +74,17 @@ async function openAddress(address: string, signal?: AbortSignal): Promise<RawFi
     return alone(fromBlob(await response.blob()));
   }
   const scheme = /^([a-z][a-z\d+.-]+):\/\//i.exec(address)?.[1];
-  if (scheme === undefined) return openPath(address, signal);
+  if (scheme === undefined) return openPath(address, waiting);
   if (!/^(https?|file)$/i.test(scheme)) {
     throw new ArgumentError(
       `The source's address begins with ${scheme}: it may be an http, https, file, data or blob address.`,
     );
   }
   const url = parseUrl(address);
-  if (!url) throw new ArgumentError(`The source ${show(address)} is no address.`);
-  return url.protocol === "file:" ? openPath(url) : openUrl(url, signal);
+  // What is before an "@" may be a password.
+  const shown = address.replace(/\/\/.*@/s, "//…@");
+  if (!url) throw new ArgumentError(`The source ${show(shown)} is no address.`);
+  return url.protocol === "file:" ? openPath(url, waiting) : openUrl(url, waiting);
 }
 
 function isPlainRecord(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -102,15 +120,14 @@ function fromRandomAccess(source: RandomAccess, inTurn: Queue): RawFile {
     isSame: () => Promise.resolve(source.size === size),
     read: (offset, length) =>
       inTurn(async () => {
-        const bytes: unknown = await source.read(offset, length);
+        const bytes: unknown = await callUser(() => source.read(offset, length));
         if (bytes instanceof Uint8Array) return new Uint8Array(bytes);
         throw new ArgumentError("A source's read() must give a Uint8Array.");
       }),
   };
 }
 
-interface OpenOptions {
-  signal?: AbortSignal | undefined;
+interface OpenOptions extends Waiting {
   /** The queue of the model's own read() functions, which run one after the other. */
   inTurn: Queue;
 }
@@ -122,7 +139,7 @@ interface Kind {
   is: (value: unknown) => boolean;
   open: (value: unknown, options: OpenOptions) => Promise<RawFileSet>;
   /** Reads all bytes of a source that can be read only once. */
-  read?: (value: unknown, signal?: AbortSignal) => Promise<Blob>;
+  read?: (value: unknown, waiting: Waiting) => Promise<Blob>;
   /** True for a set of files, which cannot be one of a record's files. */
   isSet?: boolean;
 }
@@ -142,37 +159,41 @@ const oneFile = (
 const onlyOnce = (
   title: string,
   is: (value: unknown) => boolean,
-  read: (value: never, signal?: AbortSignal) => Promise<Blob>,
+  read: (value: never, waiting: Waiting) => Promise<Blob>,
 ): Kind => ({
   title,
   is,
-  read: (value, signal) => read(value as never, signal),
-  open: async (value, { signal }) => alone(fromBlob(await read(value as never, signal))),
+  read: (value, waiting) => read(value as never, waiting),
+  open: async (value, waiting) => alone(fromBlob(await read(value as never, waiting))),
 });
 
 /** Every kind of source; the first that fits is taken. */
 const kinds: readonly Kind[] = [
   oneFile("a Blob or File", (it) => isA(it, "Blob", "File"), fromBlob),
-  oneFile("a Uint8Array", (it) => isA(it, "Uint8Array"), fromBytes),
+  oneFile(
+    "a Uint8Array",
+    (it) => isA(it, "Uint8Array"),
+    ({ buffer, byteOffset, length }: Uint8Array) => fromBuffer(buffer, byteOffset, length),
+  ),
   oneFile(
     "an ArrayBuffer",
     (it) => isA(it, "ArrayBuffer"),
-    (buffer: ArrayBuffer) => fromBytes(new Uint8Array(buffer)),
+    (buffer: ArrayBuffer) => fromBuffer(buffer, 0, buffer.byteLength),
   ),
   {
     title: "a URL",
     is: (it) => isA(it, "URL"),
-    open: async (it, { signal }) => openAddress((it as URL).href, signal),
+    open: async (it, waiting) => openAddress((it as URL).href, waiting),
   },
   {
     title: "a string with an address or (Node.js) a path",
     is: (it) => typeof it === "string",
-    open: async (it, { signal }) => openAddress(it as string, signal),
+    open: async (it, waiting) => openAddress(it as string, waiting),
   },
   {
     title: "a Request",
     is: (it) => isA(it, "Request"),
-    open: async (it, { signal }) => openRequest(it as Request, signal),
+    open: async (it, waiting) => openRequest(it as Request, waiting),
   },
   onlyOnce("a Response", (it) => isA(it, "Response"), blobOf),
   oneFile("a FileSystemFileHandle", isFileHandle, openHandle),
@@ -277,8 +298,8 @@ export function attend(source: unknown): void {
 }
 
 /** Opens a source's main file, and others as they are asked for. */
-export async function openSource(source: unknown, signal?: AbortSignal): Promise<OpenFileSet> {
-  const set = await checkSource(source).open(source, { signal, inTurn: newQueue() });
+export async function openSource(source: unknown, waiting: Waiting = {}): Promise<OpenFileSet> {
+  const set = await checkSource(source).open(source, { ...waiting, inTurn: newQueue() });
   const files = [toOpenFile(set.main, set.main.name || defaultName)];
   return {
     main: files[0]!,
@@ -296,21 +317,21 @@ export async function openSource(source: unknown, signal?: AbortSignal): Promise
 }
 
 /** One file as a source that can be opened again and again. */
-function reusableFile(value: unknown, name: string, signal?: AbortSignal): unknown {
+function reusableFile(value: unknown, name: string, waiting: Waiting): unknown {
   const kind = kindOf(value, name);
-  return kind.read ? kind.read(value, signal) : value;
+  return kind.read ? kind.read(value, waiting) : value;
 }
 
 /** The same source for those who open it more than once: what can be read only once is read into memory. */
-export async function reusable(source: unknown, signal?: AbortSignal): Promise<Source> {
+export async function reusable(source: unknown, waiting: Waiting = {}): Promise<Source> {
   checkSource(source);
   attend(source);
   if (!isPlainRecord(source) || !kinds.at(-1)!.is(source)) {
-    return (await reusableFile(source, "The source", signal)) as Source;
+    return (await reusableFile(source, "The source", waiting)) as Source;
   }
   const files: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(source)) {
-    files[name] = await reusableFile(value, `The source's "${name}"`, signal);
+    files[name] = await reusableFile(value, `The source's "${name}"`, waiting);
   }
   return files as Source;
 }

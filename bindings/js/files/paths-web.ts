@@ -2,9 +2,10 @@
  * Browsers, workers and edge runtimes have no paths: files are Blobs there, and addresses are relative to the page.
  */
 import { ArgumentError } from "../base/errors.js";
-import { openUrl, parseUrl } from "./http.js";
+import { openUrl } from "./http.js";
 import type { OpenPath, RawFile } from "./raw.js";
 import type { Target } from "./sink.js";
+import { parseUrl } from "./url.js";
 
 /** Gives the base of relative addresses: the page, or a worker's own file; undefined where neither is on a server. */
 function baseAddress(): string | undefined {
@@ -17,11 +18,11 @@ function baseAddress(): string | undefined {
  * Opens an address that is relative to the page. Rejects with an ArgumentError where there is no page on a server,
  * and for `file:` addresses.
  */
-export const openPath: OpenPath = (path, signal) => {
+export const openPath: OpenPath = (path, waiting) => {
   const base = baseAddress();
   const isRelative = typeof path === "string" && base !== undefined;
   const address = isRelative ? parseUrl(path, base) : undefined;
-  if (address && address.protocol !== "file:") return openUrl(address, signal);
+  if (address && address.protocol !== "file:") return openUrl(address, waiting);
   return Promise.reject(
     new ArgumentError(
       `"${String(path)}" is a path, which only Node.js can open: pass a URL, a Blob or bytes.`,

@@ -38,8 +38,16 @@ export interface RawFileSet {
   open(name: string): Promise<RawFile | undefined>;
 }
 
-/** Opens a path, or what a string means where there are no paths; `signal` ends what it reads from a network. */
-export type OpenPath = (path: string | URL, signal?: AbortSignal) => Promise<RawFileSet>;
+/** The patience with whoever gives the bytes. */
+export interface Waiting {
+  /** Ends the reading when it is aborted. */
+  signal?: AbortSignal | undefined;
+  /** The longest time in milliseconds without a byte from a server; 30 s by default. */
+  timeoutMs?: number | undefined;
+}
+
+/** Opens a path, or what a string means where there are no paths; `waiting` is for what it reads from a network. */
+export type OpenPath = (path: string | URL, waiting: Waiting) => Promise<RawFileSet>;
 
 /** Makes a set of one file, which has no neighbours. */
 export const alone = (main: RawFile): RawFileSet => ({

@@ -1,20 +1,86 @@
 /**
  * Sources that give their bytes once, from front to end: they are read into a Blob, whose memory is the platform's.
  */
-import { ArgumentError, IntegrityError } from "../base/errors.js";
+import { formatBytes } from "../base/bytes.js";
+import { callUser } from "../base/door.js";
+import {
+  ArgumentError,
+  IntegrityError,
+  ModelShrinkError,
+  UnsupportedError,
+} from "../base/errors.js";
 import { show } from "../base/options.js";
 import { Pacer } from "../base/pace.js";
 import { hasMethods, isA } from "../base/tags.js";
+import type { Waiting } from "./raw.js";
 
 /** The bytes that are collected before the platform gets them: larger pieces would be in memory twice for longer. */
 const batchBytes = 1 << 24;
 
-interface StreamOptions {
+/** The most bytes of a body that did not announce how many it has, or that is packed. */
+const maxUnknownBytes = 1 << 28;
+/** A packed body may have this many times the announced bytes: weights are packed by far less. */
+const maxPacking = 16;
+/** The most bytes that are held in memory because they can be read only once. */
+const maxHeldBytes = 2 ** 32;
+
+/** The longest time in milliseconds that a server may say nothing, unless `timeoutMs` says another. */
+const defaultTimeoutMs = 30_000;
+
+/** The bytes that may come. */
+export interface Bound {
+  /** The number of bytes that were asked for or announced: more are refused while they come, fewer at the end. */
+  size?: number | undefined;
+  /** The most bytes, where their number is not known. */
+  maxBytes: number;
+}
+
+interface StreamOptions extends Waiting, Bound {
   /** The stream's name in errors. */
   what: string;
-  signal?: AbortSignal | undefined;
-  /** The number of bytes that were announced; more are refused while they come, fewer at the end. */
-  size?: number | undefined;
+}
+
+/** Waits for whoever may never answer. */
+export class Patience {
+  readonly #what: string;
+  readonly #signal: AbortSignal | undefined;
+  readonly #timeoutMs: number;
+
+  /** `what` is waited for; without `timeoutMs` for 30 s, with Infinity for good. */
+  constructor(what: string, { signal, timeoutMs = defaultTimeoutMs }: Waiting) {
+    this.#what = what;
+    this.#signal = signal;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Gives the result of `work`; rejects with the signal's reason, or by an "io" error when the time is over. */
+  async waitFor<T>(work: Promise<T>): Promise<T> {
+    // It may fail when nobody waits any more.
+    work.catch(() => undefined);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let stop: () => void = () => undefined;
+    const end = new Promise<never>((_, reject) => {
+      stop = () => {
+        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the user's own reason
+        reject(this.#signal?.reason);
+      };
+      if (this.#signal?.aborted) stop();
+      this.#signal?.addEventListener("abort", stop);
+      if (this.#timeoutMs === Infinity) return;
+      timer = setTimeout(() => {
+        const seconds = this.#timeoutMs / 1000;
+        reject(
+          new ModelShrinkError(`${this.#what} gave nothing for ${seconds} s (timeoutMs).`, "io"),
+        );
+      }, this.#timeoutMs);
+    });
+    try {
+      return await Promise.race([work, end]);
+    } finally {
+      clearTimeout(timer);
+      this.#signal?.removeEventListener("abort", stop);
+    }
+  }
 }
 
 /** The chunks of a stream, one after the other; `cancel` tells it that no more are wanted. */
@@ -37,11 +103,11 @@ function chunksOf(stream: object, what: string): Chunks {
     const readable = stream as unknown as ReadableStream<unknown>;
     if (readable.locked) throw lockedError(what);
     const reader = readable.getReader();
-    return { next: () => reader.read(), cancel: (reason) => reader.cancel(reason) };
+    return { next: () => callUser(() => reader.read()), cancel: (reason) => reader.cancel(reason) };
   }
   const chunks = (stream as AsyncIterable<unknown>)[Symbol.asyncIterator]();
   return {
-    next: () => chunks.next(),
+    next: () => callUser(() => chunks.next()),
     cancel: () => chunks.return?.() ?? Promise.resolve(),
   };
 }
@@ -55,98 +121,143 @@ function bytesOfChunk(chunk: unknown, what: string): Uint8Array<ArrayBuffer> {
   throw new ArgumentError(`${what} gives ${show(chunk)}; its chunks must be bytes (Uint8Array).`);
 }
 
-/** Rejects with the signal's reason once it is aborted, otherwise never ends; `stop` ends the listening. */
-function abortOf(signal: AbortSignal | undefined): { aborted: Promise<never>; stop: () => void } {
-  let listener: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    listener = () => {
-      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the user's own reason
-      reject(signal?.reason);
-    };
-    if (signal?.aborted) listener();
-    else signal?.addEventListener("abort", listener);
-  });
-  aborted.catch(() => undefined);
-  return { aborted, stop: () => signal?.removeEventListener("abort", listener) };
+/**
+ * Passes on what the stream gives, as far as it is expected. A stream that fails, gives more or less than it may, is
+ * silent for too long or no longer wanted is cancelled.
+ */
+async function drain(
+  stream: object,
+  options: StreamOptions,
+  take: (bytes: Uint8Array<ArrayBuffer>) => void,
+): Promise<void> {
+  const { what, size, maxBytes, signal } = options;
+  const chunks = chunksOf(stream, what);
+  const pacer = new Pacer(signal);
+  const patience = new Patience(what, options);
+  let total = 0;
+  try {
+    for (;;) {
+      // A stream that is never waited for would let no abort through.
+      await pacer.pause();
+      const { done, value } = await patience.waitFor(chunks.next());
+      if (done) break;
+      const bytes = bytesOfChunk(value, what);
+      total += bytes.length;
+      if (total > (size ?? Infinity)) {
+        throw new IntegrityError(`${what} gave more than the ${size} bytes that were announced.`);
+      }
+      if (total > maxBytes) throw tooMuch(what, maxBytes);
+      take(bytes);
+    }
+    if (total < (size ?? 0)) {
+      throw new IntegrityError(`${what} gave ${total} bytes instead of ${size}.`);
+    }
+  } catch (error) {
+    void chunks.cancel(error).catch(() => undefined);
+    throw error;
+  }
 }
 
-/** Appends what `chunks` give to a Blob. */
-async function collect(
-  chunks: Chunks,
-  { what, size, signal }: StreamOptions,
-  aborted: Promise<never>,
+const tooMuch = (what: string, maxBytes: number) =>
+  new UnsupportedError(
+    `${what} has more than ${formatBytes(maxBytes)}, the most that is held in memory: save it in a file, or pass ` +
+      "a Blob.",
+  );
+
+/** All that the stream gives. Memory: its bytes, and once more 16 MiB of them. */
+export async function blobOfStream(
+  stream: object,
+  options: Waiting & { what: string } & Partial<Bound>,
 ): Promise<Blob> {
-  const pacer = new Pacer(signal);
   const parts: Blob[] = [];
   let batch: Uint8Array<ArrayBuffer>[] = [];
   let batched = 0;
-  let total = 0;
-  for (;;) {
-    // A stream that is never waited for would let no abort through.
-    await pacer.pause();
-    const { done, value } = await Promise.race([chunks.next(), aborted]);
-    if (done) break;
-    const bytes = bytesOfChunk(value, what);
-    total += bytes.length;
-    batched += bytes.length;
-    if (size !== undefined && total > size) {
-      throw new IntegrityError(`${what} gave more than the ${size} bytes that were announced.`);
-    }
+  await drain(stream, { maxBytes: maxHeldBytes, ...options }, (bytes) => {
     batch.push(bytes);
-    if (batched >= batchBytes) {
-      parts.push(new Blob(batch));
-      batch = [];
-      batched = 0;
-    }
-  }
-  if (size !== undefined && total < size) {
-    throw new IntegrityError(`${what} gave ${total} bytes instead of ${size}.`);
-  }
+    batched += bytes.length;
+    if (batched < batchBytes) return;
+    parts.push(new Blob(batch));
+    batch = [];
+    batched = 0;
+  });
   return new Blob([...parts, ...batch]);
 }
 
 /**
- * All that the stream gives. Memory: its bytes, and once more 16 MiB of them. A stream that fails, gives more or less
- * than was announced, or is no longer wanted is cancelled.
+ * Gives what these HTTP headers announce for the body. Where it is packed, or `mayBePacked` without a header that says
+ * so, only the packed size is announced.
  */
-export async function blobOfStream(stream: object, options: StreamOptions): Promise<Blob> {
-  const { signal } = options;
-  const chunks = chunksOf(stream, options.what);
-  const { aborted, stop } = abortOf(signal);
-  try {
-    return await collect(chunks, options, aborted);
-  } catch (error) {
-    void chunks.cancel(error).catch(() => undefined);
-    throw error;
-  } finally {
-    stop();
-  }
-}
-
-/** Gives the bytes that these HTTP headers announce for the body; undefined where they do not, or it is encoded. */
-export function announcedBytes(header: (name: string) => unknown): number | undefined {
+export function announcedBy(header: (name: string) => unknown, mayBePacked = false): Bound {
   const encoding = header("content-encoding") ?? "identity";
-  const length = header("content-length");
-  const isPlain = typeof encoding === "string" && /^(identity)?$/i.test(encoding);
-  return isPlain && typeof length === "string" && /^\d+$/.test(length) ? Number(length) : undefined;
+  const text = header("content-length");
+  const length = typeof text === "string" && /^\d+$/.test(text) ? Number(text) : 0;
+  const isPlain = typeof encoding === "string" && /^(identity)?$/i.test(encoding) && !mayBePacked;
+  if (isPlain && text === String(length)) return { size: length, maxBytes: maxHeldBytes };
+  return { maxBytes: Math.min(Math.max(maxPacking * length, maxUnknownBytes), maxHeldBytes) };
 }
 
-/**
- * The body of a response. Pages may not see the Content-Encoding of another origin, so that nothing is known about
- * the length of such a body.
- */
-export async function blobOfResponse(
-  response: Response,
-  what: string,
-  signal?: AbortSignal,
-): Promise<Blob> {
+interface BodyOptions extends Waiting {
+  /** The response's name in errors. */
+  what: string;
+}
+
+function bodyOf(response: Response, what: string): ReadableStream | null | undefined {
   if (response.bodyUsed) {
     throw new ArgumentError(`${what}: the response's body is already used.`);
   }
   // Some environments have no streams.
-  const body = response.body as ReadableStream | null | undefined;
-  if (!body) return new Blob([await response.arrayBuffer()]);
-  const size =
-    response.type === "cors" ? undefined : announcedBytes((name) => response.headers.get(name));
-  return blobOfStream(body, { what, signal, size });
+  return response.body as ReadableStream | null | undefined;
+}
+
+/** Gives a failure in the middle of a body as an "io" error. */
+async function received<T>({ what, signal }: BodyOptions, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const isOurs =
+      cause instanceof ModelShrinkError || (signal?.aborted && cause === signal.reason);
+    throw isOurs ? cause : fetchError(what, cause);
+  }
+}
+
+/** Makes the error of a request that failed; `what` is its address. */
+export function fetchError(what: string, cause: unknown): ModelShrinkError {
+  const reason = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
+  return new ModelShrinkError(`Cannot fetch ${what}: ${String(reason)}`, "io", { cause });
+}
+
+/**
+ * The body of a response, whole. Pages may not see the Content-Encoding of another origin, so that nothing is known
+ * about the length of such a body.
+ */
+export function blobOfResponse(response: Response, options: BodyOptions): Promise<Blob> {
+  return received(options, async () => {
+    const body = bodyOf(response, options.what);
+    if (!body) return new Blob([await response.arrayBuffer()]);
+    const isForeign = response.type === "cors";
+    const announced = announcedBy((name) => response.headers.get(name), isForeign);
+    // Whoever made the response without a server knows its body.
+    const isOwn = !response.url && announced.size === undefined;
+    const bound: Bound = isOwn ? { maxBytes: maxHeldBytes } : announced;
+    if ((bound.size ?? 0) > maxHeldBytes) throw tooMuch(options.what, maxHeldBytes);
+    return blobOfStream(body, { ...options, ...bound });
+  });
+}
+
+/** The body of a response that has exactly `size` bytes, or throws an IntegrityError. */
+export function bytesOfResponse(
+  response: Response,
+  size: number,
+  options: BodyOptions,
+): Promise<Uint8Array> {
+  return received(options, async () => {
+    const body = bodyOf(response, options.what);
+    const bytes = body ? new Uint8Array(size) : new Uint8Array(await response.arrayBuffer());
+    let done = 0;
+    await drain(body ?? new Blob([bytes]).stream(), { ...options, size, maxBytes: size }, (it) => {
+      bytes.set(it, done);
+      done += it.length;
+    });
+    return bytes;
+  });
 }

@@ -1,5 +1,6 @@
 /** Everything that an output can go to, from the options `sink` and `resume`. */
 import { pathTarget } from "#files";
+import { callUser } from "../base/door.js";
 import { ArgumentError } from "../base/errors.js";
 import { show } from "../base/options.js";
 import { hasMethods, isA } from "../base/tags.js";
@@ -18,6 +19,7 @@ import type {
   SinkFor,
   Target,
 } from "./sink.js";
+import { parseUrl } from "./url.js";
 
 /** The bytes that come before their turn and that streams may hold back. */
 const maxHeldBytes = 1 << 24;
@@ -79,17 +81,17 @@ class SinkPerFile implements FileSetSink {
   async open({ files }: RunIdentity): Promise<FinishedUnits> {
     const held = new HeldBytes(maxHeldBytes);
     for (const { name, sizeBytes } of files) {
-      const output = await this.#outputFor(name, sizeBytes);
+      const output = await callUser(async () => this.#outputFor(name, sizeBytes));
       this.#outputs.push(output);
       this.#inOrder.push("file" in output ? new InOrder(output.file, held) : undefined);
-      await endOf(output).open(sizeBytes);
+      await callUser(async () => endOf(output).open(sizeBytes));
     }
     return new Map();
   }
 
   write({ unit, file, offset, bytes }: Piece): Ignored | Promise<void> {
     const output = this.#outputs[file]!;
-    if ("sink" in output) return Promise.resolve(output.sink.write(offset, bytes));
+    if ("sink" in output) return callUser(async () => output.sink.write(offset, bytes));
     return this.#inOrder[file]!.write(unit, offset, bytes);
   }
 
@@ -106,8 +108,8 @@ class SinkPerFile implements FileSetSink {
   }
 
   async close(): Promise<void> {
-    for (const output of this.#outputs.slice(1)) await endOf(output).close();
-    await (this.#outputs[0] && endOf(this.#outputs[0]).close());
+    const [main, ...others] = this.#outputs;
+    for (const output of [...others, main!]) await callUser(async () => endOf(output).close());
   }
 
   async abort(reason: unknown): Promise<void> {
@@ -166,7 +168,8 @@ const scheme = /^[a-z][a-z\d+.-]+:/i;
 function atAddress(sink: string | URL, resume: boolean): Target {
   const address = String(sink);
   if (!scheme.test(address)) return pathTarget(address, resume);
-  if (/^file:/i.test(address)) return pathTarget(new URL(address), resume);
+  const url = /^file:/i.test(address) ? parseUrl(address) : undefined;
+  if (url) return pathTarget(url, resume);
   throw new ArgumentError(
     `sink is ${show(address)}; only addresses of files (file:) can be written.`,
   );

@@ -1,4 +1,5 @@
 /** Compares two models tensor by tensor. */
+import { behindDoor } from "../base/door.js";
 import { Meter } from "../base/meter.js";
 import { unwrap } from "../core/load.js";
 import { attend } from "../files/open.js";
@@ -15,13 +16,15 @@ export async function compareModels(
   b: Source,
   options: RunOptions = {},
 ): Promise<Report> {
-  checkRunOptions(options, runKeys);
-  attend(b);
-  const { signal } = options;
-  const quiet = signal ? { signal } : {};
-  return withModel(a, quiet, (original) =>
-    withModel(b, quiet, (other) => compareOpened(original, other, options)),
-  );
+  return behindDoor(options, async () => {
+    checkRunOptions(options, runKeys);
+    attend(b);
+    const quiet = { ...options };
+    delete quiet.onProgress;
+    return withModel(a, quiet, (original) =>
+      withModel(b, quiet, (other) => compareOpened(original, other, options)),
+    );
+  });
 }
 
 const sizeOf = ({ files }: OpenModel) => files.reduce((bytes, { size }) => bytes + size, 0);

@@ -1,11 +1,19 @@
 /** The structure of a model. */
-import { checkFunction, checkKeys, checkObject, checkSignal } from "../base/options.js";
+import { behindDoor } from "../base/door.js";
+import {
+  checkFunction,
+  checkInteger,
+  checkKeys,
+  checkObject,
+  checkSignal,
+  optional,
+} from "../base/options.js";
 import type { Source } from "../files/source.js";
 import { withModel } from "./open.js";
 import type { ModelInfo, FileInfo, RunOptions } from "./types.js";
 
 /** The options of everything that reads a model. */
-export const runKeys = ["signal", "onProgress"] as const;
+export const runKeys = ["signal", "onProgress", "timeoutMs"] as const;
 /** The options of everything that writes a model. */
 export const writeKeys = [
   ...runKeys,
@@ -15,6 +23,8 @@ export const writeKeys = [
   "workers",
   "calibration",
 ] as const;
+/** The longest time of a timer, in milliseconds. */
+const maxTimeoutMs = 2 ** 31 - 1;
 /** The largest number of threads. */
 export const maxWorkers = 64;
 
@@ -24,6 +34,7 @@ export function checkRunOptions(options: object, keys: readonly string[]): void 
   checkKeys("options", given, keys);
   checkSignal("signal", given.signal);
   checkFunction("onProgress", given.onProgress);
+  optional(given.timeoutMs, (it) => checkInteger("timeoutMs", it, 1, maxTimeoutMs));
 }
 
 /** Gives the core's files as reports name them. */
@@ -37,15 +48,17 @@ export const toFiles = (files: readonly { name: string; sizeBytes: number }[]): 
  *   {@link ArgumentError} for a wrong source or option; a {@link ModelShrinkError} of code "io" when reading fails.
  */
 export async function inspect(source: Source, options: RunOptions = {}): Promise<ModelInfo> {
-  checkRunOptions(options, runKeys);
-  return withModel(source, options, ({ info }) => {
-    const { format, sizeBytes, files, metadata, tensors } = info;
-    return Promise.resolve({
-      format,
-      inputBytes: sizeBytes,
-      files: toFiles(files),
-      metadata,
-      tensors,
+  return behindDoor(options, async () => {
+    checkRunOptions(options, runKeys);
+    return withModel(source, options, ({ info }) => {
+      const { format, sizeBytes, files, metadata, tensors } = info;
+      return Promise.resolve({
+        format,
+        inputBytes: sizeBytes,
+        files: toFiles(files),
+        metadata,
+        tensors,
+      });
     });
   });
 }

@@ -87,7 +87,7 @@ export async function withModel<T>(
   options.signal?.throwIfAborted();
   attend(source);
   const core = await loadCore(wholeCore);
-  const opened = await openSource(source, options.signal);
+  const opened = await openSource(source, options);
   let model: OpenModel | undefined;
   try {
     model = await readStructure(core, opened, options);

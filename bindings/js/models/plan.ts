@@ -1,4 +1,5 @@
 /** Plans: the sizes of an output, from headers alone. */
+import { behindDoor } from "../base/door.js";
 import { attend } from "../files/open.js";
 import type { Source } from "../files/source.js";
 import { checkCalibration } from "../recipe/calibration.js";
@@ -23,6 +24,14 @@ export async function plan(
   source: Source,
   recipe: string | Recipe = "int8",
   options: RunOptions & Pick<WriteOptions, "calibration"> = {},
+): Promise<Plan> {
+  return behindDoor(options, () => planModel(source, recipe, options));
+}
+
+async function planModel(
+  source: Source,
+  recipe: string | Recipe,
+  options: RunOptions & Pick<WriteOptions, "calibration">,
 ): Promise<Plan> {
   checkRunOptions(options, [...runKeys, "calibration"]);
   const calibration = checkCalibration(options.calibration);

@@ -12,6 +12,7 @@ import type { ReadRange } from "../files/ranges.js";
 import { ownBytes, type OpenFile } from "../files/source.js";
 import type { CheckedSink } from "../files/target.js";
 import type { Order } from "../recipe/order.js";
+import { warnOfMissingWorkers } from "./missing-workers.js";
 import type { FromWorker, ToWorker, WorkerPort } from "./protocol.js";
 
 interface Host {
@@ -22,15 +23,6 @@ interface Host {
   /** The reader of input 1 of the steps, a layer's moments. */
   moments: ReadRange;
   onWrite(): void;
-}
-
-/** True once the warning that workers do not start here was given. */
-let hasWarned = false;
-
-function warnOfMissingWorkers(reason: string): void {
-  if (hasWarned) return;
-  hasWarned = true;
-  console.warn(`modelshrink cannot start a worker and works on this thread alone (${reason}).`);
 }
 
 /** Starts up to `count` workers; none where the host refuses. */

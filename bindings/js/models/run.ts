@@ -9,8 +9,8 @@ import type { OpenFile } from "../files/source.js";
 import { CheckedSink } from "../files/target.js";
 import { digestOf, momentsReader, type Calibration } from "../recipe/calibration.js";
 import { release, type OpenModel } from "./open.js";
+import { warnOfMissingWorkers } from "./missing-workers.js";
 import type { PlannedOrder } from "./planned-order.js";
-import type { WorkerPool } from "./pool.js";
 import { callLive, runSteps } from "./steps.js";
 import type { RunOptions } from "./types.js";
 
@@ -42,6 +42,16 @@ const identityOf = (
   order: JSON.stringify([report.tensors, order, digestOf(calibration)]),
 });
 
+/** Loads what starts workers; undefined where nothing can be loaded any more, as in service workers. */
+async function loadPool(): Promise<typeof import("./pool.js") | undefined> {
+  try {
+    return await import("./pool.js");
+  } catch (error) {
+    warnOfMissingWorkers(String(error));
+    return undefined;
+  }
+}
+
 /** Throws an IntegrityError when a file changed since it was opened: the output would be made of two models. */
 async function checkSame(files: readonly OpenFile[]): Promise<void> {
   for (const file of files) {
@@ -49,12 +59,6 @@ async function checkSame(files: readonly OpenFile[]): Promise<void> {
       throw new IntegrityError(`"${file.name}" changed while it was read.`);
     }
   }
-}
-
-/** Makes a pool; only who asks for workers downloads what starts them. */
-async function newPool(...options: ConstructorParameters<typeof WorkerPool>): Promise<WorkerPool> {
-  const pool = await import("./pool.js");
-  return new pool.WorkerPool(...options);
 }
 
 /** Gives the plan's report with what the run found. */
@@ -103,7 +107,8 @@ export async function runPlan(
     };
     const isShort = planned.outputBytes < minWorkerBytes;
     const workers = isShort ? 0 : Math.min(options.workers, queue.length) - 1;
-    if (workers > 0) await (await newPool(order, host)).run(next, take, workers, here);
+    const pool = workers > 0 ? await loadPool() : undefined;
+    if (pool) await new pool.WorkerPool(order, host).run(next, take, workers, here);
     else await here();
     options.signal?.throwIfAborted();
     const report = { ...planned, tensors: reports };

@@ -16,6 +16,8 @@ export interface RunOptions {
   signal?: AbortSignal;
   /** Is called as the work goes on. */
   onProgress?: (progress: Progress) => void;
+  /** The longest time in milliseconds that a server may send nothing; 30 000 by default. */
+  timeoutMs?: number;
 }
 
 /** A tensor of a model, as its headers describe it. */

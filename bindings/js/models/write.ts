@@ -1,4 +1,5 @@
 /** Writes models: finds first what only the weights can tell, then runs every unit into the sink. */
+import { behindDoor } from "../base/door.js";
 import { UnsupportedError } from "../base/errors.js";
 import { Meter } from "../base/meter.js";
 import { checkInteger, checkBoolean, checkOneOf, optional } from "../base/options.js";
@@ -191,7 +192,9 @@ export async function shrinkModel(
  * @throws The same errors as `shrink`.
  */
 export async function restore(source: Source, options: RestoreOptions = {}): Promise<WriteResult> {
-  checkRunOptions(options, [...writeKeys, "weights"]);
-  const weights = optional(options.weights, (it) => checkOneOf("weights", it, restoredTypes));
-  return write(source, (tensors) => restoringOrder(tensors, weights), options);
+  return behindDoor(options, async () => {
+    checkRunOptions(options, [...writeKeys, "weights"]);
+    const weights = optional(options.weights, (it) => checkOneOf("weights", it, restoredTypes));
+    return write(source, (tensors) => restoringOrder(tensors, weights), options);
+  });
 }

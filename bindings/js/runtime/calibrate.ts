@@ -1,4 +1,5 @@
 /** Runs samples through a model and sums up what its layers see. */
+import { behindDoor, callUser } from "../base/door.js";
 import { UnsupportedError, ArgumentError } from "../base/errors.js";
 import {
   checkFunction,
@@ -65,6 +66,10 @@ function layersOf(tensors: readonly TensorInfo[], maxColumns: number): Layer[] {
  *   `inspect`.
  */
 export async function calibrate(model: Source, options: CalibrateOptions): Promise<Calibration> {
+  return behindDoor(options, () => calibrateModel(model, options));
+}
+
+async function calibrateModel(model: Source, options: CalibrateOptions): Promise<Calibration> {
   const given = checkObject("options", options);
   checkKeys("options", given, ["ort", "inputs", "maxColumns", "session", "signal", "onProgress"]);
   const ort = checkOrt(given.ort);
@@ -75,7 +80,7 @@ export async function calibrate(model: Source, options: CalibrateOptions): Promi
   checkFunction("onProgress", given.onProgress);
   const { signal, onProgress } = options;
   // It is read for its structure, and then for its weights.
-  const source = await reusable(model, signal);
+  const source = await reusable(model, { signal });
   const info = await inspect(source, signal ? { signal } : {});
   if (info.format !== "onnx") {
     throw new UnsupportedError(`calibrate runs ONNX models; this is ${info.format}.`);
@@ -101,7 +106,7 @@ export async function calibrate(model: Source, options: CalibrateOptions): Promi
         value.dispose?.();
       }
       done++;
-      onProgress?.(done);
+      callUser(() => onProgress?.(done));
     }
     if (done === 0) throw new ArgumentError("inputs has no samples.");
   } finally {

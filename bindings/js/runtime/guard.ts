@@ -83,7 +83,12 @@ export async function shrinkGuarded(
   const { signal = options.signal, ...given } = checkGuard(value);
   const guard = signal ? { ...given, signal } : given;
   return withTarget(options.sink, options.resume ?? false, async () =>
-    tryUntilItHolds(await reusable(source, signal), recipe, guard, options),
+    tryUntilItHolds(
+      await reusable(source, { signal, timeoutMs: options.timeoutMs }),
+      recipe,
+      guard,
+      options,
+    ),
   );
 }
 

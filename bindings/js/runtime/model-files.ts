@@ -43,7 +43,7 @@ export async function modelFilesIn(blobs: Readonly<Record<string, Blob>>): Promi
 
 /** Reads the main file of a model whole. */
 export async function bytesOf(source: Source, signal?: AbortSignal): Promise<Uint8Array> {
-  const opened = await openSource(source, signal);
+  const opened = await openSource(source, { signal });
   try {
     return await opened.main.read(0, opened.main.size);
   } finally {

@@ -1,4 +1,5 @@
 /** refitLayers: fits the layers of a pruned model one after the other, each to the outputs of the original's. */
+import { behindDoor, callUser } from "../base/door.js";
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
 import { smallestOf } from "../base/extremes.js";
 import { checkInteger, checkKeys, checkObject, optional } from "../base/options.js";
@@ -272,6 +273,14 @@ export async function refitLayers(
   shrunk: Source,
   options: RefitLayersOptions,
 ): Promise<RefittedModel> {
+  return behindDoor(options, () => refitModels(original, shrunk, options));
+}
+
+async function refitModels(
+  original: Source,
+  shrunk: Source,
+  options: RefitLayersOptions,
+): Promise<RefittedModel> {
   const given = checkObject("options", options);
   checkKeys("options", given, [
     ...["ort", "inputs", "damping", "maxColumns", "session", "signal", "onProgress"],
@@ -285,8 +294,8 @@ export async function refitLayers(
   for await (const sample of checkSamples(given.inputs)) samples.push(sample);
   if (samples.length === 0) throw new ArgumentError("inputs has no samples.");
   const quiet = signal ? { signal } : {};
-  const first = await reusable(original, signal);
-  const second = await reusable(shrunk, signal);
+  const first = await reusable(original, { signal });
+  const second = await reusable(shrunk, { signal });
   const [before, after] = [await inspect(first, quiet), await inspect(second, quiet)];
   const file = await bytesOfOneFile(first, before, signal);
   const result = await bytesOfOneFile(second, after, signal);
@@ -315,7 +324,7 @@ export async function refitLayers(
       } finally {
         await shrunkSession.close();
       }
-      onProgress?.(i + 1, pairs.length);
+      callUser(() => onProgress?.(i + 1, pairs.length));
     }
   } finally {
     await session.close();

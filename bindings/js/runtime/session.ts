@@ -1,4 +1,5 @@
 /** A model in the user's onnxruntime. */
+import { usersValues } from "../base/door.js";
 import { ArgumentError, ModelShrinkError, UnsupportedError } from "../base/errors.js";
 import { checkObject, show } from "../base/options.js";
 import type { AbortSignal } from "../base/platform-types.js";
@@ -99,7 +100,7 @@ export function checkOrt(value: unknown): OrtModule {
 export function checkSamples(value: unknown): Samples {
   const isList = typeof value === "object" && value !== null;
   if (isList && (Symbol.iterator in value || Symbol.asyncIterator in value)) {
-    return value as Samples;
+    return { [Symbol.asyncIterator]: () => usersValues(value as Samples) };
   }
   throw new ArgumentError(`inputs is ${show(value)}; it must be a list of samples.`);
 }

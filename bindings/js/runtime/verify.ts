@@ -1,4 +1,5 @@
 /** verify: runs two models side by side. */
+import { behindDoor, callUser } from "../base/door.js";
 import { ArgumentError } from "../base/errors.js";
 import { checkFunction, checkKeys, checkObject, checkSignal, show } from "../base/options.js";
 import type { AbortSignal } from "../base/platform-types.js";
@@ -222,8 +223,8 @@ export class Original {
 
   async #measured(metric: Metric, other: Session): Promise<MetricComparison> {
     const run = (session: Session) => (feeds: Feeds) => session.run(feeds, "what the metric runs");
-    const original = (this.#metric ??= await metric(run(this.#session)));
-    const shrunk = await metric(run(other));
+    const original = (this.#metric ??= await callUser(() => metric(run(this.#session))));
+    const shrunk = await callUser(() => metric(run(other)));
     return { original, shrunk, drop: original - shrunk };
   }
 }
@@ -241,11 +242,13 @@ export async function verify(
   shrunk: Source,
   options: VerifyOptions,
 ): Promise<Verification> {
-  attend(shrunk);
-  const opened = await Original.open(original, options);
-  try {
-    return await opened.compare(shrunk);
-  } finally {
-    await opened.close();
-  }
+  return behindDoor(options, async () => {
+    attend(shrunk);
+    const opened = await Original.open(original, options);
+    try {
+      return await opened.compare(shrunk);
+    } finally {
+      await opened.close();
+    }
+  });
 }

@@ -1,5 +1,6 @@
 /** Samples as JSON. */
 import { FormatError } from "../../base/errors.js";
+import { parseJson } from "../json.js";
 import type { Feeds } from "../../runtime/session.js";
 import { elementTypes, type SampleArray } from "./arrays.js";
 
@@ -30,12 +31,7 @@ function tensorOf(what: string, value: unknown): SampleArray {
 
 /** The samples of a JSON text, which is one sample or a list of them. */
 export function readJson(what: string, bytes: Uint8Array): Feeds[] {
-  let samples: unknown;
-  try {
-    samples = JSON.parse(new TextDecoder().decode(bytes));
-  } catch (cause) {
-    throw new FormatError(`${what} is no JSON: ${String(cause)}.`, { cause });
-  }
+  const samples = parseJson(what, bytes);
   const list: unknown[] = Array.isArray(samples) ? samples : [samples];
   return list.map((sample, i) =>
     Object.fromEntries(

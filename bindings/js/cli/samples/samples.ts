@@ -1,8 +1,8 @@
 /** The samples that --inputs names: in a file, or in a folder of files. */
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
-import { UnsupportedError } from "../../base/errors.js";
 import { ioError } from "../../files/node/io-error.js";
+import { readUserFile } from "../../files/node/user-file.js";
 import type { Feeds } from "../../runtime/session.js";
 import { UsageError } from "../usage-error.js";
 import { maxSampleBytes, type SampleArray } from "./arrays.js";
@@ -46,19 +46,6 @@ const readerOf = (path: string): Reader | undefined => {
 };
 
 const inOrder = new Intl.Collator("en", { numeric: true });
-
-async function bytesOf(path: string): Promise<Buffer> {
-  const fail = (cause: unknown) => {
-    throw ioError("read", path, cause);
-  };
-  const { size } = await stat(path).catch(fail);
-  if (size >= maxSampleBytes) {
-    throw new UnsupportedError(
-      `"${path}" has ${size} bytes; a file of samples has less than 2 GiB.`,
-    );
-  }
-  return readFile(path).catch(fail);
-}
 
 /** The files that `path` names, each with its reader. A folder's are of one kind, in the order of their names. */
 async function filesOf(path: string): Promise<{ path: string; reader: Reader }[]> {
@@ -115,7 +102,7 @@ async function isOneSample(files: readonly SampleFile[], options: SampleOptions)
 
 async function samplesOf({ path, reader }: SampleFile, target: string, options: SampleOptions) {
   const what = `"${path}"`;
-  const bytes = await bytesOf(path);
+  const bytes = Buffer.from((await readUserFile(path, maxSampleBytes)).buffer);
   switch (reader.kind) {
     case "list":
       return reader.read(what, bytes);

@@ -2,12 +2,12 @@
 import type { BigIntStats } from "node:fs";
 import { open, type FileHandle, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
-import { fileURLToPath } from "node:url";
 import { ArgumentError } from "../../base/errors.js";
 import { mainFileInFolder, onnxFolder } from "../main-file.js";
 import type { NodeFileHandle } from "../node-types.js";
 import { ioError, isMissing } from "./io-error.js";
 import { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } from "./open-flags.js";
+import { pathOf } from "./path-of.js";
 import { readFully } from "./read-fully.js";
 import type { OpenPath, RawFile } from "../raw.js";
 
@@ -125,7 +125,7 @@ async function mainFileIn(folder: string): Promise<string> {
 
 /** Opens a file, whose neighbours are found by their names, or a folder. */
 export const openPath: OpenPath = async (pathOrUrl) => {
-  const path = pathOrUrl instanceof URL ? fileURLToPath(pathOrUrl) : pathOrUrl;
+  const path = pathOf(pathOrUrl, "The source");
   const isFolder = await stat(path).then(
     (it) => it.isDirectory(),
     () => false,

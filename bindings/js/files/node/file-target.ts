@@ -1,7 +1,6 @@
 /** Outputs as files, which appear whole or not at all, and runs that can be resumed. */
 import { mkdir, open, rm, rmdir, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
-import { fileURLToPath } from "node:url";
 import { ArgumentError, IntegrityError, ModelShrinkError } from "../../base/errors.js";
 import { formats, mainFileExtensions } from "../../base/formats.js";
 import type { CoreReport, CoreTensorReport } from "../../core/types.js";
@@ -11,6 +10,7 @@ import { ioError } from "./io-error.js";
 import { Journal, type WrittenPiece } from "./journal.js";
 import { releaseLock, takeLock } from "./lock.js";
 import { refuseMeetings } from "./meetings.js";
+import { pathOf } from "./path-of.js";
 import { checkReplaceable, makeOwn, removeOwn, renameOwn, reopenOwn } from "./own-file.js";
 import { readFully } from "./read-fully.js";
 import type { FileSetSink, FinishedUnits, Piece, RunIdentity, Target } from "../sink.js";
@@ -342,7 +342,7 @@ function checkExtension(path: string, planned: CoreReport): void {
  * folder, or a path that ends in "/", takes the files by their own names. Missing folders are made.
  */
 export function pathTarget(pathOrUrl: string | URL, isResuming: boolean): Target {
-  const path = pathOrUrl instanceof URL ? fileURLToPath(pathOrUrl) : pathOrUrl;
+  const path = pathOf(pathOrUrl, "sink");
   let folder = path;
   let pathFor = (name: string) => join(path, name);
   return {

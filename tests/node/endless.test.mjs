@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, get } from "node:http";
+import { pipeline, Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import {
@@ -13,7 +14,7 @@ import {
   restore,
   shrink,
 } from "modelshrink";
-import { announcedBy, Patience } from "../../dist/files/stream.js";
+import { announcedBy, waitFor } from "../../dist/files/stream.js";
 import { chainModel } from "../support/onnx.mjs";
 import { commandFolder } from "./cli.mjs";
 
@@ -25,16 +26,13 @@ const sent = { bytes: 0 };
 let server;
 let base;
 
-/** Writes pieces until the other side has enough. */
+/** Sends pieces until the other side has enough. */
 function writeForever(response, piece = Buffer.alloc(1 << 20)) {
-  const more = () => {
-    while (!response.destroyed) {
-      sent.bytes += piece.length;
-      if (!response.write(piece)) return;
-    }
+  const read = function () {
+    sent.bytes += piece.length;
+    this.push(piece);
   };
-  response.on("drain", more);
-  more();
+  pipeline(new Readable({ read }), response, () => undefined);
 }
 
 const rangeOf = ({ headers }) => {
@@ -191,7 +189,7 @@ describe("silent servers time out: timeoutMs, 30 s without a byte by default", (
 
   test("30 s are the default", async (t) => {
     t.mock.timers.enable({ apis: ["setTimeout"] });
-    const waiting = new Patience("x", {}).waitFor(new Promise(() => undefined));
+    const waiting = waitFor("x", {}, new Promise(() => undefined));
     t.mock.timers.tick(29_999);
     const early = await Promise.race([waiting.catch(() => "late"), Promise.resolve("waits")]);
     assert.equal(early, "waits");

@@ -2,7 +2,7 @@
 import { IntegrityError, ModelShrinkError } from "../base/errors.js";
 import { fromBlob } from "./blob.js";
 import type { RawFile, RawFileSet, Waiting } from "./raw.js";
-import { blobOfResponse, bytesOfResponse, fetchError, Patience } from "./stream.js";
+import { blobOfResponse, bytesOfResponse, fetchError, waitFor } from "./stream.js";
 import { decoded, nameOfUrl, shownUrl } from "./url.js";
 
 /** The bytes that are asked for first: enough for most headers. */
@@ -70,7 +70,7 @@ class HttpClient {
     const controller = new AbortController();
     try {
       const answer = fetch(request, { headers, signal: controller.signal });
-      return await new Patience(what, this.#waiting).waitFor(answer);
+      return await waitFor(what, this.#waiting, answer);
     } catch (cause) {
       controller.abort();
       const { signal } = this.#waiting;

@@ -2,11 +2,11 @@
 import { openNodeHandle, openPath } from "#files";
 import { callUser } from "../base/door.js";
 import { ArgumentError, IntegrityError, ModelShrinkError } from "../base/errors.js";
+import { openUrl } from "./address.js";
 import { show } from "../base/options.js";
 import { hasMethods, isA, isDetached } from "../base/tags.js";
 import { fromBlob } from "./blob.js";
-import { isFileHandle, isFolderHandle, openFolderHandle, openHandle } from "./handle.js";
-import { openUrl } from "./http.js";
+import { isFileHandle, isFolderHandle, openHandle } from "./handle.js";
 import { mainFileOf } from "./main-file.js";
 import type { NodeFileHandle } from "./node-types.js";
 import {
@@ -200,7 +200,8 @@ const kinds: readonly Kind[] = [
   {
     title: "a FileSystemDirectoryHandle",
     is: isFolderHandle,
-    open: (it) => openFolderHandle(it as FileSystemDirectoryHandle),
+    open: async (it) =>
+      (await import("./folder-handle.js")).openFolderHandle(it as FileSystemDirectoryHandle),
     isSet: true,
   },
   oneFile(

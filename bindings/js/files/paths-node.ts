@@ -1,3 +1,4 @@
 /** Paths in the file system, which only Node.js has. */
 export { openNodeHandle, openPath } from "./node/file-source.js";
+export { streamFile } from "./node/stream-file.js";
 export { pathTarget } from "./node/file-target.js";

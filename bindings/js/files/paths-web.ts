@@ -2,7 +2,7 @@
  * Browsers, workers and edge runtimes have no paths: files are Blobs there, and addresses are relative to the page.
  */
 import { ArgumentError } from "../base/errors.js";
-import { openUrl } from "./http.js";
+import { openUrl } from "./address.js";
 import type { OpenPath, RawFile } from "./raw.js";
 import type { Target } from "./sink.js";
 import { parseUrl } from "./url.js";
@@ -40,4 +40,9 @@ export function pathTarget(path: string | URL): Target {
     `sink is "${String(path)}", a path, which only Node.js can write: pass a FileSystemFileHandle, ` +
       "a WritableStream or a Sink object.",
   );
+}
+
+/** Throws an ArgumentError: only Node.js has such streams. */
+export function streamFile(): never {
+  throw new ArgumentError("sink is a Writable of Node.js: pass a WritableStream.");
 }

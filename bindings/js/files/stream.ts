@@ -40,46 +40,37 @@ interface StreamOptions extends Waiting, Bound {
   what: string;
 }
 
-/** Waits for whoever may never answer. */
-export class Patience {
-  readonly #what: string;
-  readonly #signal: AbortSignal | undefined;
-  readonly #timeoutMs: number;
-
-  /** `what` is waited for; without `timeoutMs` for 30 s, with Infinity for good. */
-  constructor(what: string, { signal, timeoutMs = defaultTimeoutMs }: Waiting) {
-    this.#what = what;
-    this.#signal = signal;
-    this.#timeoutMs = timeoutMs;
-  }
-
-  /** Gives the result of `work`; rejects with the signal's reason, or by an "io" error when the time is over. */
-  async waitFor<T>(work: Promise<T>): Promise<T> {
-    // It may fail when nobody waits any more.
-    work.catch(() => undefined);
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let stop: () => void = () => undefined;
-    const end = new Promise<never>((_, reject) => {
-      stop = () => {
-        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the user's own reason
-        reject(this.#signal?.reason);
-      };
-      if (this.#signal?.aborted) stop();
-      this.#signal?.addEventListener("abort", stop);
-      if (this.#timeoutMs === Infinity) return;
-      timer = setTimeout(() => {
-        const seconds = this.#timeoutMs / 1000;
-        reject(
-          new ModelShrinkError(`${this.#what} gave nothing for ${seconds} s (timeoutMs).`, "io"),
-        );
-      }, this.#timeoutMs);
-    });
-    try {
-      return await Promise.race([work, end]);
-    } finally {
-      clearTimeout(timer);
-      this.#signal?.removeEventListener("abort", stop);
-    }
+/**
+ * Gives the result of `work`, which `what` may never end: rejects with the signal's reason, or by an "io" error when the
+ * time is over, which is never for Infinity.
+ */
+export async function waitFor<T>(
+  what: string,
+  { signal, timeoutMs = defaultTimeoutMs }: Waiting,
+  work: Promise<T>,
+): Promise<T> {
+  // It may fail when nobody waits any more.
+  work.catch(() => undefined);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stop: () => void = () => undefined;
+  const end = new Promise<never>((_, reject) => {
+    stop = () => {
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the user's own reason
+      reject(signal?.reason);
+    };
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop);
+    if (timeoutMs === Infinity) return;
+    timer = setTimeout(() => {
+      const text = `${what} gave nothing for ${timeoutMs / 1000} s (timeoutMs).`;
+      reject(new ModelShrinkError(text, "io"));
+    }, timeoutMs);
+  });
+  try {
+    return await Promise.race([work, end]);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", stop);
   }
 }
 
@@ -133,13 +124,12 @@ async function drain(
   const { what, size, maxBytes, signal } = options;
   const chunks = chunksOf(stream, what);
   const pacer = new Pacer(signal);
-  const patience = new Patience(what, options);
   let total = 0;
   try {
     for (;;) {
       // A stream that is never waited for would let no abort through.
       await pacer.pause();
-      const { done, value } = await patience.waitFor(chunks.next());
+      const { done, value } = await waitFor(what, options, chunks.next());
       if (done) break;
       const bytes = bytesOfChunk(value, what);
       total += bytes.length;

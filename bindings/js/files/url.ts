@@ -1,5 +1,4 @@
 /** Addresses as text. */
-
 /** `text` as an address, relative to `base` where that is given; undefined when it is none. */
 export function parseUrl(text: string, base?: string): URL | undefined {
   try {

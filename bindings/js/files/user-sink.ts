@@ -1,5 +1,5 @@
 /** Everything that an output can go to, from the options `sink` and `resume`. */
-import { pathTarget } from "#files";
+import { pathTarget, streamFile } from "#files";
 import { callUser } from "../base/door.js";
 import { ArgumentError } from "../base/errors.js";
 import { show } from "../base/options.js";
@@ -8,7 +8,7 @@ import { isFileHandle } from "./handle.js";
 import { HeldBytes, InOrder, type SequentialFile } from "./in-order.js";
 import type { NodeWritable } from "./node-types.js";
 import { HandleFile, PageFile } from "./page-file.js";
-import { NodeStreamFile, WebStreamFile } from "./sequential.js";
+import { WebStreamFile } from "./sequential.js";
 import type {
   FileSetSink,
   FinishedUnits,
@@ -54,7 +54,7 @@ const kinds: readonly Kind[] = [
   {
     title: "a Writable (Node.js)",
     is: (it) => hasMethods(it, "write", "end", "destroy", "on"),
-    output: (it) => ({ file: new NodeStreamFile(it as NodeWritable) }),
+    output: (it) => ({ file: streamFile(it as NodeWritable) }),
   },
   {
     title: "an object with open, write, close and abort",

@@ -11,6 +11,7 @@ import { digestOf, momentsReader, type Calibration } from "../recipe/calibration
 import { release, type OpenModel } from "./open.js";
 import { warnOfMissingWorkers } from "./missing-workers.js";
 import type { PlannedOrder } from "./planned-order.js";
+import type { WorkerPool } from "./pool.js";
 import { callLive, runSteps } from "./steps.js";
 import type { RunOptions } from "./types.js";
 
@@ -42,10 +43,12 @@ const identityOf = (
   order: JSON.stringify([report.tensors, order, digestOf(calibration)]),
 });
 
-/** Loads what starts workers; undefined where nothing can be loaded any more, as in service workers. */
-async function loadPool(): Promise<typeof import("./pool.js") | undefined> {
+/** Makes a pool of workers; undefined where its code cannot be loaded, as in a service worker of several files. */
+async function loadPool(
+  ...parts: ConstructorParameters<typeof WorkerPool>
+): Promise<WorkerPool | undefined> {
   try {
-    return await import("./pool.js");
+    return new (await import("./pool.js")).WorkerPool(...parts);
   } catch (error) {
     warnOfMissingWorkers(String(error));
     return undefined;
@@ -107,13 +110,12 @@ export async function runPlan(
     };
     const isShort = planned.outputBytes < minWorkerBytes;
     const workers = isShort ? 0 : Math.min(options.workers, queue.length) - 1;
-    const pool = workers > 0 ? await loadPool() : undefined;
-    if (pool) await new pool.WorkerPool(order, host).run(next, take, workers, here);
-    else await here();
+    const pool = workers > 0 ? await loadPool(order, host) : undefined;
+    await (pool ? pool.run(next, take, workers, here) : here());
     options.signal?.throwIfAborted();
+    await checkSame(files);
     const report = { ...planned, tensors: reports };
     options.check?.(report);
-    await checkSame(files);
     await sink.close();
     return report;
   } catch (error) {

@@ -1,8 +1,22 @@
 #include "formats/path.h"
 
 #include <algorithm>
+#include <string_view>
 
 namespace modelshrink {
+namespace {
+
+// Whether a "%" stands for a dot, a slash or a backslash where a URL is decoded.
+bool HasEncodedFolder(std::string_view path) {
+  for (size_t at = path.find('%'); at < path.size(); at = path.find('%', at + 1)) {
+    const std::string_view code = path.substr(at + 1, 2);
+    if (code == "2e" || code == "2E" || code == "2f" || code == "2F" || code == "5c" ||
+        code == "5C") {
+      return true;
+    }
+  }
+  return false;
+}
 
 std::string WrongWithPath(std::string_view path) {
   // File systems stop at 255 bytes a name; a few folders more is more than enough.
@@ -14,15 +28,31 @@ std::string WrongWithPath(std::string_view path) {
   if (path.find(':') != std::string_view::npos) return "is a URL or has a drive letter";
   if (path.find('\\') != std::string_view::npos) return "has a backslash";
   if (path[0] == '/') return "is absolute";
-  if (path.find_first_of("%?#") != std::string_view::npos) {
+  if (path.find_first_of("?#") != std::string_view::npos || HasEncodedFolder(path)) {
     return "has a character that means something else in a URL";
   }
   for (size_t begin = 0; begin <= path.size();) {
     const size_t end = std::min(path.find('/', begin), path.size());
     const std::string_view name = path.substr(begin, end - begin);
     if (name == "..") return "leads out of the model's folder";
-    if (name.empty() || name == ".") return "has an empty folder name or \".\"";
+    if (name.empty()) return "has an empty folder name";
+    if (name == "." && end == path.size()) return "is a folder";
     begin = end + 1;
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string NormalizePath(std::string* path) {
+  std::string wrong = WrongWithPath(*path);
+  if (!wrong.empty()) return wrong;
+  for (size_t begin = 0; begin < path->size();) {
+    if (path->compare(begin, 2, "./") == 0) {
+      path->erase(begin, 2);
+    } else {
+      begin = std::min(path->find('/', begin), path->size() - 1) + 1;
+    }
   }
   return "";
 }

@@ -3,14 +3,13 @@
 #define MODELSHRINK_FORMATS_PATH_H_
 
 #include <string>
-#include <string_view>
 
 namespace modelshrink {
 
-// What is wrong with `path` as Request::open, as the end of a sentence ("is absolute"); "" when it
-// is the relative path of a file in the main file's folder or below, whatever system or URL it is
-// resolved on.
-std::string WrongWithPath(std::string_view path);
+// Makes `*path` a name for Request::open: the relative path of a file in the main file's folder or
+// below, whatever system or URL it is resolved on, without "." folders. Gives "", or what is wrong
+// with it as the end of a sentence ("is absolute"); then `*path` stays as it is.
+std::string NormalizePath(std::string* path);
 
 }  // namespace modelshrink
 

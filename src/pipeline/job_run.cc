@@ -7,7 +7,10 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/concat.h"
 #include "base/decimal.h"
+#include "base/dtype.h"
+#include "kernels/range.h"
 #include "pipeline/calibrated_encoder.h"
 #include "pipeline/pruned_encoder.h"
 
@@ -90,6 +93,7 @@ Status JobRun::Encode(ElementRange slice) {
   next_write_ = 0;
   is_fed_ = true;
   if (job_->scheme.non_finite == NonFinite::kZero) CountReplaced(slice, values);
+  RETURN_IF_ERROR(CheckRestored(slice, values));
   Status status = encoder_->Feed(values);
   if (status.ok()) return status;
   const auto bad = std::find_if_not(values.begin(), values.end(),
@@ -101,6 +105,16 @@ Status JobRun::Encode(ElementRange slice) {
     status = std::move(status).AtOffset(tensor_->parts[0].offset + element * element_bytes);
   }
   return std::move(status).WithTensor(tensor_->name);
+}
+
+Status JobRun::CheckRestored(ElementRange slice, std::span<const float> values) const {
+  const DType type = job_->scheme.type;
+  if (!tensor_->quantized || (type != DType::kFloat32 && !IsNarrowFloat(type))) return {};
+  const size_t bad = FirstNonFinite(values.data(), values.size());
+  if (bad == values.size() || job_->scheme.non_finite == NonFinite::kZero) return {};
+  return FormatError(Concat({"element ", selection_.SourceOf(slice.first + bad),
+                             " is NaN or infinite: the scale of a quantized weight is no number"}))
+      .WithTensor(tensor_->name);
 }
 
 void JobRun::CountReplaced(ElementRange slice, std::span<const float> values) {

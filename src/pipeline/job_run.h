@@ -45,6 +45,9 @@ class JobRun {
  private:
   Status CreateEncoder();
   Status Encode(ElementRange slice);
+  // A FormatError for a NaN or an infinity that a quantized tensor gives, where a float type would
+  // keep it; codes are numbers, so a scale is none.
+  Status CheckRestored(ElementRange slice, std::span<const float> values) const;
   void CountReplaced(ElementRange slice, std::span<const float> values);
   StatusOr<Step> StepOf(const PartWrite& write);
 

@@ -254,17 +254,21 @@ async function openRecord(
   source: Readonly<Record<string, unknown>>,
   options: OpenOptions,
 ): Promise<RawFileSet> {
-  const main = mainFileOf(Object.keys(source));
+  // Models may name their files "./name", and so may records.
+  const values = new Map(
+    Object.entries(source).map(([name, value]) => [name.replace(/(^|\/)(\.\/)+/g, "$1"), value]),
+  );
+  const main = mainFileOf([...values.keys()]);
   const folder = main.slice(0, main.lastIndexOf("/") + 1);
   const openOne = async (name: string) => {
-    const value = source[folder + name];
+    const value = values.get(folder + name);
     const { main: file } = await kindOf(value, `The source's "${name}"`, true).open(value, options);
     return { ...file, read: file.read.bind(file), name };
   };
   return {
     main: await openOne(main.slice(folder.length)),
     open: (name) =>
-      Object.hasOwn(source, folder + name) ? openOne(name) : Promise.resolve(undefined),
+      values.has(folder + name) ? openOne(name) : Promise.resolve(undefined),
   };
 }
 

@@ -34,7 +34,7 @@ Status ShardIndex::ReadWeightMap(const std::string& main_name) {
   NameMap shard_of;
   for (const json::Member& member : json::Members(json_, weight_map_)) {
     ASSIGN_OR_RETURN(std::string shard, json_.String(member.value));
-    std::string wrong = WrongWithPath(shard);
+    std::string wrong = NormalizePath(&shard);
     if (shard == main_name) wrong = "is the index itself";
     if (!wrong.empty()) {
       return FormatError(Concat({"the shard \"", shard.substr(0, 200), "\" ", wrong}))

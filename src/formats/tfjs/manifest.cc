@@ -124,7 +124,7 @@ class ManifestReader : private Walker {
     std::string& path = paths_.back();
     if (!GetString(node, &path)) return false;
     std::string wrong = path.starts_with("data:") ? "is a data: URL, not a file" : "";
-    if (wrong.empty()) wrong = WrongWithPath(path);
+    if (wrong.empty()) wrong = NormalizePath(&path);
     if (wrong.empty() && (path == model_.files[0].name || !known_paths_.insert(path).second)) {
       wrong = "is listed twice";
     }

@@ -117,7 +117,7 @@ struct Graph {
 
 // A file that tensors keep their values in.
 struct ExternalFile {
-  std::string location;  // relative to the model's folder; WrongWithPath() found nothing
+  std::string location;  // relative to the model's folder; as NormalizePath() makes it
   uint64_t offset = 0;   // in the main file, of the first tensor that names it
   std::string tensor;    // that one's name
   bool is_missing = false;

@@ -162,13 +162,13 @@ StatusOr<ByteRange> PendingTensor::LocateData(uint64_t num_elements) const {
   return is_one_extent ? ByteRange{data.begin, data_bytes} : ByteRange{};
 }
 
-Status PendingTensor::LocateExternal(Movable* movable) const {
+Status PendingTensor::LocateExternal(Movable* movable) {
   if (data_field != 0) {
     return FormatError(
         Concat({"values are given in both ", NameOfDataField(data_field), " and another file"}));
   }
   if (!location) return FormatError("its external data has no location");
-  const std::string wrong = WrongWithPath(*location);
+  const std::string wrong = NormalizePath(&*location);
   if (!wrong.empty()) {
     return FormatError(
         Concat({"the location of its external data, \"", location->substr(0, 80), "\", ", wrong}));

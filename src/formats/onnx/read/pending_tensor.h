@@ -41,7 +41,7 @@ struct PendingTensor {
   StatusOr<ByteRange> LocateData(uint64_t num_elements) const;
   // Where the values lie in the other file. A FormatError when the entries do not say that, or name
   // what cannot be a file of the set.
-  Status LocateExternal(Movable* movable) const;
+  Status LocateExternal(Movable* movable);
 
  private:
   // Keeps the bytes of values that are few.

@@ -395,7 +395,13 @@ TEST(OnnxExternal, EveryBrokenRuleHasItsMessage) {
   expect({.location = "../m.data"}, "leads out of");
   expect({.location = "a\\b"}, "has a backslash");
   expect({.location = "%2e%2e/m"}, "means something else in a URL");
+  expect({.location = "a%2Fm"}, "means something else in a URL");
+  expect({.location = "a?b"}, "means something else in a URL");
   expect({.location = "file:m.data"}, "is a URL");
+  expect({.location = "a//b"}, "has an empty folder name");
+  expect({.location = "a/."}, "is a folder");
+  expect({.location = "./../m.data"}, "leads out of");
+  expect({.location = "./m.data/.."}, "leads out of");
   expect({.offset = "-1"}, "offset of its external data is \"-1\"");
   expect({.offset = "1e3"}, "not a whole number");
   expect({.offset = "99999999999999999999"}, "not a whole number");

@@ -6,7 +6,7 @@
 namespace modelshrink {
 namespace {
 
-// Whether a "%" stands for a dot, a slash or a backslash where a URL is decoded.
+// Returns true where a "%" stands for a dot, a slash or a backslash once a URL is decoded.
 bool HasEncodedFolder(std::string_view path) {
   for (size_t at = path.find('%'); at < path.size(); at = path.find('%', at + 1)) {
     const std::string_view code = path.substr(at + 1, 2);

@@ -103,6 +103,8 @@ before(async () => {
     response.on("error", () => undefined);
     routes[request.url.split("?")[0]](request, response);
   });
+  // A server that closes what is read slowly would be another failure.
+  server.keepAliveTimeout = 0;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   base = `http://127.0.0.1:${server.address().port}`;

@@ -267,8 +267,7 @@ async function openRecord(
   };
   return {
     main: await openOne(main.slice(folder.length)),
-    open: (name) =>
-      values.has(folder + name) ? openOne(name) : Promise.resolve(undefined),
+    open: (name) => (values.has(folder + name) ? openOne(name) : Promise.resolve(undefined)),
   };
 }
 

@@ -44,6 +44,15 @@ Status TensorReader::Open(const Tensor& tensor) {
         Concat({"values stored as ", NameOf(tensor.scheme.type), " cannot be read as float32"}));
   }
   ASSIGN_OR_RETURN(sizes_, PartSizesOf(tensor.scheme, tensor.shape));
+  RETURN_IF_ERROR(CheckSizes(tensor));
+  ASSIGN_OR_RETURN(decoder_, TensorDecoder::Create(tensor.scheme, tensor.shape));
+  tensor_ = &tensor;
+  return {};
+}
+
+Status TensorReader::CheckSizes(const Tensor& tensor) const {
+  // A tensor without elements may have scales all the same, which nothing reads.
+  if (IsEmpty(tensor.shape)) return {};
   const bool has_parameters = !tensor.parameters.empty();
   if (has_parameters && tensor.parameters.size() != sizes_[1] + sizes_[2]) {
     return IntegrityError("its parameters do not have the size that its type needs");
@@ -56,8 +65,6 @@ Status TensorReader::Open(const Tensor& tensor) {
           .AtOffset(tensor.parts[p].offset);
     }
   }
-  ASSIGN_OR_RETURN(decoder_, TensorDecoder::Create(tensor.scheme, tensor.shape));
-  tensor_ = &tensor;
   return {};
 }
 

@@ -47,6 +47,8 @@ class TensorReader {
     Buffer<uint8_t> bytes;
   };
 
+  // Tells whether the file and the tensor's parameters hold as many bytes as `sizes_` says.
+  Status CheckSizes(const Tensor& tensor) const;
   // Takes bytes [offset, offset + size) of a part from Tensor::parameters.
   Status LoadParameters(size_t part, uint64_t offset, uint64_t size);
   // The number of the piece to read next; kNumParts when all are loaded.

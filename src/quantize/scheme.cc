@@ -1,5 +1,6 @@
 #include "quantize/scheme.h"
 
+#include <algorithm>
 #include <string>
 
 #include "base/checked.h"
@@ -152,6 +153,10 @@ StatusOr<PartSizes> SparseSizes(const Scheme& scheme, std::span<const uint64_t> 
 }
 
 }  // namespace
+
+bool IsEmpty(const Shape& shape) {
+  return std::find(shape.begin(), shape.end(), uint64_t{0}) != shape.end();
+}
 
 StatusOr<PartSizes> PartSizesOf(const Scheme& scheme, std::span<const uint64_t> shape) {
   if (scheme.sparse != SparseCoding::kNone) return SparseSizes(scheme, shape);

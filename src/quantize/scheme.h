@@ -91,6 +91,9 @@ int32_t SymmetricZeroPoint(DType type);
 // The elements of a shape whose number PartSizesOf() has checked.
 uint64_t NumElements(const Shape& shape);
 
+// Tells whether a tensor of this shape has no elements.
+bool IsEmpty(const Shape& shape);
+
 // The exact size of each part in bytes, 0 for a part that the scheme does not have. kTfjs: kScales
 // is the scale and kZeroPoints the minimum, one float64 each. Otherwise scales are float32; zero
 // points have the codes' type and are packed like them (transposed: each of the N rows is padded to

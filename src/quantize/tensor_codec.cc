@@ -1,7 +1,5 @@
 #include "quantize/tensor_codec.h"
 
-#include <algorithm>
-
 #include "base/checked.h"
 #include "quantize/blockwise_codec.h"
 #include "quantize/ggml_codec.h"
@@ -14,10 +12,6 @@ namespace modelshrink {
 namespace {
 
 // The linear codecs may divide by any dimension: no elements, nothing to do.
-bool IsEmpty(const Shape& shape) {
-  return std::find(shape.begin(), shape.end(), uint64_t{0}) != shape.end();
-}
-
 Scheme EmptyScheme() {
   Scheme scheme;
   scheme.type = DType::kUint8;

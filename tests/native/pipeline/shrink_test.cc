@@ -364,6 +364,27 @@ TEST(ComparerTest, ReadsNarrowFloatsThatStandForAnotherTensor) {
   EXPECT_EQ(entry.max_abs_error, 0);
 }
 
+// A quantized tensor may have scales although it has no elements, inline or in the file.
+TEST(ComparerTest, TensorsWithoutElementsAreEqualWhateverTheirScales) {
+  FakeFormat model;
+  model.Add("inline", {0, 4}, {});
+  model.Add("stored", {4, 0}, {});
+  model.Add("scales", {4}, {1, 2, 3, 4});
+  Tensor& inline_scales = model.model_.tensors[0];
+  inline_scales.scheme = {.type = DType::kUint8, .rule = LinearRule::kTfjs, .symmetric = false};
+  inline_scales.quantized = true;
+  inline_scales.parameters.assign(16, 0);
+  Tensor& stored_scales = model.model_.tensors[1];
+  stored_scales.scheme = {.type = DType::kInt8, .granularity = Granularity::kAxis};
+  stored_scales.quantized = true;
+  stored_scales.parts[1] = model.model_.tensors[2].parts[0];
+  auto comparer = Comparer::Create(model, model);
+  ASSERT_TRUE(comparer.ok());
+  const RunLog run = Execute(comparer.value().get(), {&model.file, &model.file});
+  ASSERT_TRUE(run.status.ok()) << run.status.message();
+  EXPECT_EQ(run.tensors, (std::vector<size_t>{0, 1, 2}));
+}
+
 TEST(ComparerTest, ComparesByNameAndSaysWhatItCannot) {
   FakeFormat original, other;
   original.Add("same", {2}, {3, 4});

@@ -3,7 +3,7 @@
  * Array functions are synchronous and need `await init()` first; model functions load the core
  * themselves.
  */
-export type { RandomAccess } from "./files/raw.js";
+export type { RandomAccess, ReadOptions } from "./files/raw.js";
 export type { InitInfo, InitOptions } from "./core/init-options.js";
 export { init } from "./core/init.js";
 export {

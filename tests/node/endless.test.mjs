@@ -1,6 +1,7 @@
 // Servers that send without end, or nothing at all, and passwords in addresses.
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { createServer, get } from "node:http";
 import { pipeline, Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
@@ -14,6 +15,8 @@ import {
   restore,
   shrink,
 } from "modelshrink";
+import * as ort from "onnxruntime-node";
+import { calibrate, refitLayers, verify } from "modelshrink/runtime";
 import { announcedBy, waitFor } from "../../dist/files/stream.js";
 import { chainModel } from "../support/onnx.mjs";
 import { commandFolder } from "./cli.mjs";
@@ -21,7 +24,9 @@ import { commandFolder } from "./cli.mjs";
 const model = Buffer.from(chainModel([{ name: "w", size: 200 }]));
 /** 64 MiB of zeros, and more where several follow one another. */
 const bomb = gzipSync(Buffer.alloc(1 << 26));
-const { run } = commandFolder();
+const { path, run } = commandFolder();
+/** The options of what runs models. */
+const onSamples = { ort, inputs: [{ X: { data: new Float32Array(200), dims: [1, 200] } }] };
 const sent = { bytes: 0 };
 let server;
 let base;
@@ -163,6 +168,13 @@ describe("silent servers time out: timeoutMs, 30 s without a byte by default", (
       shrink: (source, options) => shrink(source, "int8", options),
       compare: (source, options) => compare(source, model, options),
       restore: (source, options) => restore(source, options),
+      "the guard": (source, options) => {
+        const { timeoutMs } = options;
+        return shrink(source, "int8", { guard: { ...onSamples, minCosine: 0.9, timeoutMs } });
+      },
+      calibrate: (source, options) => calibrate(source, { ...onSamples, ...options }),
+      verify: (source, options) => verify(model, source, { ...onSamples, ...options }),
+      refitLayers: (source, options) => refitLayers(model, source, { ...onSamples, ...options }),
     })) {
       // Headers alone lie within the first range.
       if (route === "silent-range" && ["inspect", "plan"].includes(name)) continue;
@@ -175,6 +187,29 @@ describe("silent servers time out: timeoutMs, 30 s without a byte by default", (
       });
     }
   }
+
+  test("every command that reads has --timeout-ms", async () => {
+    const address = `${base}/silent`;
+    await writeFile(path("sample.json"), "[]");
+    const limit = ["--timeout-ms", "50"];
+    for (const words of [
+      ["inspect", address],
+      ["plan", address],
+      ["shrink", address, "-o", path("out.onnx")],
+      ["restore", address, "-o", path("out.onnx")],
+      ["compare", "model.onnx", address],
+      ["verify", address, "model.onnx", "--inputs", "sample.json"],
+    ]) {
+      const { code, stderr } = await run(...words, ...limit);
+      assert.match(stderr, /gave nothing for 0\.05 s/);
+      assert.equal(code, 1, words[0]);
+    }
+    for (const wrong of ["0", "1.5", "x", String(2 ** 31)]) {
+      const { code, stderr } = await run("inspect", "model.onnx", "--timeout-ms", wrong);
+      assert.match(stderr, /--timeout-ms is ".*"; it must be a whole number from 1 to 2147483647/);
+      assert.equal(code, 2);
+    }
+  });
 
   test("a response whose body stops", async () => {
     const response = await fetch(`${base}/silent-body`);
@@ -201,10 +236,13 @@ describe("silent servers time out: timeoutMs, 30 s without a byte by default", (
 
   test("what is no time is refused", async () => {
     for (const timeoutMs of [0, -1, 1.5, "5", NaN, 2 ** 31]) {
-      await assert.rejects(inspect(model, { timeoutMs }), {
-        code: "argument",
-        message: /timeoutMs/,
-      });
+      const refused = { code: "argument", message: /timeoutMs/ };
+      await assert.rejects(inspect(model, { timeoutMs }), refused);
+      await assert.rejects(calibrate(model, { ...onSamples, timeoutMs }), refused);
+      await assert.rejects(verify(model, model, { ...onSamples, timeoutMs }), refused);
+      await assert.rejects(refitLayers(model, model, { ...onSamples, timeoutMs }), refused);
+      const guard = { ...onSamples, minCosine: 0.9, timeoutMs };
+      await assert.rejects(shrink(model, "int8", { guard }), refused);
     }
   });
 });

@@ -1,5 +1,6 @@
 /** Commands: a row of their table, and the arguments and result of its `run`. */
 import type { Progress } from "../base/meter.js";
+import type { ReadOptions } from "../files/raw.js";
 import type { OptionName, OptionValues } from "./options.js";
 
 /** An operand, which stands behind a command. */
@@ -33,7 +34,7 @@ export interface Invocation {
 }
 
 /** The surroundings of a running command. */
-export interface Context {
+export interface Context extends ReadOptions {
   /** Aborted at an interrupt. */
   signal: AbortSignal;
   onProgress: (progress: Progress) => void;

@@ -13,7 +13,7 @@ const models = { ...model, count: "many" } as const;
 const original = { ...model, name: "original" } as const;
 const other = { ...model, name: "other" } as const;
 
-const common = ["json", "help", "version"] as const;
+const common = ["timeout-ms", "json", "help", "version"] as const;
 
 const severalNotes = () => [
   "Of several models each gets a line, and all together one. One that fails does not stop the others.",

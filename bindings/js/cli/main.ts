@@ -4,6 +4,7 @@ import { commands } from "./commands.js";
 import { commandHelp, generalHelp } from "./help.js";
 import type { Invocation } from "./command.js";
 import { standardStream } from "./outputs.js";
+import { timeoutFrom } from "./reading.js";
 import { parseCommand } from "./parse.js";
 import { Terminal } from "./terminal.js";
 import { UsageError } from "./usage-error.js";
@@ -37,7 +38,9 @@ async function runInterruptibly(invocation: Invocation, terminal: Terminal): Pro
   const endWatch = await watchForInterrupt(interrupt);
   try {
     const { onProgress, print, complain } = terminal;
-    const context = { signal: controller.signal, onProgress, print, complain, commands };
+    const { signal } = controller;
+    const timeoutMs = timeoutFrom(invocation.values);
+    const context = { signal, timeoutMs, onProgress, print, complain, commands };
     const { text, json, hasFailed, isIdle } = await invocation.command.run(invocation, context);
     print(text);
     terminal.printJson(json);

@@ -1,5 +1,6 @@
 /** The needs of commands that run a model: the user's onnxruntime, and the samples of --inputs. */
 import { checkOrt, inputNamesOf, type Feeds, type OrtModule } from "../runtime/session.js";
+import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
 import { optionSets, type OptionValues } from "./options.js";
 import { channelCount, type ImageOptions } from "./samples/images.js";
@@ -78,7 +79,7 @@ export async function runtimeFor(
   values: OptionValues,
   name: string,
   model: Source,
-  signal: AbortSignal,
+  reading: ReadOptions,
 ): Promise<Runtime> {
   const { inputs } = values;
   if (inputs === undefined) {
@@ -88,7 +89,7 @@ export async function runtimeFor(
   const ort = checkOrt(await importForUser("onnxruntime-node", "Running a model"));
   const samples = await samplesFrom(inputs, {
     inputName: values["input-name"],
-    inputNames: () => inputNamesOf(ort, model, signal),
+    inputNames: () => inputNamesOf(ort, model, reading),
     ...images,
   });
   return { ort, inputs: samples };

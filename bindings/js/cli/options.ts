@@ -127,6 +127,15 @@ const imageOptions = {
   },
 } as const satisfies Record<string, OptionRow>;
 
+const readingOptions = {
+  "timeout-ms": {
+    kind: "value",
+    group: "other",
+    value: "<number>",
+    sentence: "The longest time in milliseconds that a server may send nothing; 30000 by default.",
+  },
+} as const satisfies Record<string, OptionRow>;
+
 const otherOptions = {
   all: {
     kind: "flag",
@@ -150,6 +159,7 @@ const table = {
   ...restoreOptions,
   ...sampleOptions,
   ...imageOptions,
+  ...readingOptions,
   ...otherOptions,
 } as const satisfies Record<string, OptionRow>;
 

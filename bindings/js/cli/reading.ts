@@ -4,7 +4,7 @@ import { ModelShrinkError } from "../base/errors.js";
 import { visible } from "../base/visible.js";
 import type { Source } from "../files/source.js";
 import { compareModels } from "../models/compare.js";
-import { inspect } from "../models/inspect.js";
+import { inspect, maxTimeoutMs, readingOf } from "../models/inspect.js";
 import { plan } from "../models/plan.js";
 import type { Recipe } from "../recipe/options.js";
 import { calibrate } from "../runtime/calibrate.js";
@@ -25,6 +25,7 @@ import type { OptionValues } from "./options.js";
 import { standardStream } from "./outputs.js";
 import { recipeFrom } from "./recipe-options.js";
 import { readStandardInput } from "./standard-streams.js";
+import { UsageError } from "./usage-error.js";
 
 /** The model that an operand names. */
 export async function sourceOf(operand: string, { signal }: Context): Promise<Source> {
@@ -35,7 +36,21 @@ export async function sourceOf(operand: string, { signal }: Context): Promise<So
 export const textOptions = ({ all }: OptionValues): TextOptions =>
   all ? { maxRows: Infinity } : { more: "--all shows them" };
 
-const runOptions = ({ signal, onProgress }: Context) => ({ signal, onProgress });
+/** Gives the options of functions that read for a command. */
+export const runOptions = (context: Context) => ({
+  ...readingOf(context),
+  onProgress: context.onProgress,
+});
+
+/** Gives the time of --timeout-ms; undefined where it is not given. */
+export function timeoutFrom({ "timeout-ms": text }: OptionValues): number | undefined {
+  if (text === undefined) return undefined;
+  const value = /^\d+$/.test(text) ? Number(text) : 0;
+  if (value >= 1 && value <= maxTimeoutMs) return value;
+  throw new UsageError(
+    `--timeout-ms is "${text}"; it must be a whole number from 1 to ${maxTimeoutMs}.`,
+  );
+}
 
 export function runInspect({ operands, values }: Invocation, context: Context): Promise<Outcome> {
   return forEachModel(operands, context, async (model) => {
@@ -55,14 +70,15 @@ export function runInspect({ operands, values }: Invocation, context: Context): 
 export async function calibrationFor(
   { command, values }: Invocation,
   source: Source,
-  { signal }: Context,
+  context: Context,
 ) {
   if (values.inputs === undefined) {
     refuseWithoutInputs(values);
     return {};
   }
-  const runtime = await runtimeFor(values, command.name, source, signal);
-  return { calibration: await calibrate(source, { ...runtime, signal }) };
+  const reading = readingOf(context);
+  const runtime = await runtimeFor(values, command.name, source, reading);
+  return { calibration: await calibrate(source, { ...runtime, ...reading }) };
 }
 
 /** Plans one model; `where` is the place that shrink would write to, if it is known. */
@@ -122,9 +138,9 @@ export async function runVerify(
   { command, operands: [a = "", b = ""], values }: Invocation,
   context: Context,
 ): Promise<Outcome> {
-  const { signal } = context;
+  const reading = readingOf(context);
   const [original, other] = [await sourceOf(a, context), await sourceOf(b, context)];
-  const runtime = await runtimeFor(values, command.name, original, signal);
-  const found = await verify(original, other, { ...runtime, signal });
+  const runtime = await runtimeFor(values, command.name, original, reading);
+  const found = await verify(original, other, { ...runtime, ...reading });
   return { text: formatVerification(found), json: found };
 }

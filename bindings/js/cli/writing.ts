@@ -4,7 +4,7 @@ import { plural } from "../base/plural.js";
 import { visible } from "../base/visible.js";
 import type { SinkFor } from "../files/sink.js";
 import type { Source } from "../files/source.js";
-import { inspect, maxWorkers } from "../models/inspect.js";
+import { inspect, maxWorkers, readingOf } from "../models/inspect.js";
 import type { Report, WriteOptions } from "../models/types.js";
 import { restore } from "../models/write.js";
 import type { GuardOutcome } from "../runtime/guard.js";
@@ -17,7 +17,7 @@ import { verifyHint } from "./hints.js";
 import { runtimeFor } from "./onnxruntime.js";
 import type { OptionValues } from "./options.js";
 import { companionsIn, outputsFor, refuseClashes, standardStream, type Placed } from "./outputs.js";
-import { calibrationFor, planModel, sourceOf, textOptions } from "./reading.js";
+import { calibrationFor, planModel, runOptions, sourceOf, textOptions } from "./reading.js";
 import { recipeFrom, recipeLabel } from "./recipe-options.js";
 import { standardOutputSink, writingToStandardOutput } from "./standard-streams.js";
 import { UsageError } from "./usage-error.js";
@@ -63,20 +63,20 @@ function checkStandardOutput({ values }: Invocation): void {
 async function placeOutputs(
   { operands: models, values }: Invocation,
   label: string,
-  { signal }: Context,
+  context: Context,
 ): Promise<string[]> {
   const outputs = await outputsFor(models, values.output, label);
   if (models.length === 1) return outputs;
   const placed: Placed[] = [];
   for (const [i, model] of models.entries()) {
     // One that cannot be read fails when its turn comes, and writes nothing.
-    const files = await inspect(model, { signal }).then(
+    const files = await inspect(model, readingOf(context)).then(
       (info) => info.files.map(({ name }) => name),
       () => [],
     );
     if (files.length > 0) placed.push({ model, output: outputs[i]!, files });
   }
-  signal.throwIfAborted();
+  context.signal.throwIfAborted();
   await refuseClashes(placed);
   return outputs;
 }
@@ -150,13 +150,12 @@ async function runWriting(
   checkStandardOutput(invocation);
   const workers = workersFrom(values);
   const outputs = await placeOutputs(invocation, label, context);
-  const { signal, onProgress } = context;
   return forEachModel(operands, context, async (model, i) => {
     const output = outputs[i]!;
     const isPiped = output === standardStream;
     const sink = isPiped ? standardOutputSink(process.stdout) : output;
     const resume = values.resume ?? false;
-    const options = { sink, workers, resume, skipIdle: true, signal, onProgress };
+    const options = { sink, workers, resume, skipIdle: true, ...runOptions(context) };
     const source = await sourceOf(model, context);
     const work = () => write(source, options);
     const written = await (isPiped ? writingToStandardOutput(work) : work());
@@ -179,7 +178,7 @@ export async function runShrink(invocation: Invocation, context: Context): Promi
   const looksAtLayers = minCosine === undefined || recipe.prune || recipe.gptq;
   return runWriting(invocation, context, label, async (source, options) => {
     const calibrated = looksAtLayers ? await calibrationFor(invocation, source, context) : {};
-    const runtime = () => runtimeFor(values, command.name, source, context.signal);
+    const runtime = () => runtimeFor(values, command.name, source, readingOf(context));
     const guard = minCosine === undefined ? {} : { guard: { ...(await runtime()), minCosine } };
     return shrink(source, recipe, { ...options, ...calibrated, ...guard });
   });

@@ -1,6 +1,6 @@
 /** Opens addresses by code that is loaded on demand. */
 import { UnsupportedError } from "../base/errors.js";
-import type { RawFileSet, Waiting } from "./raw.js";
+import type { RawFileSet, ReadOptions } from "./raw.js";
 
 /**
  * The file at `address` and its neighbours; `template` is the user's own request for it, whose method must be GET. What
@@ -9,7 +9,7 @@ import type { RawFileSet, Waiting } from "./raw.js";
  */
 export async function openUrl(
   address: URL,
-  waiting: Waiting,
+  waiting: ReadOptions,
   template?: Request,
 ): Promise<RawFileSet> {
   const http = await import("./http.js").catch((cause: unknown) => {

@@ -1,7 +1,7 @@
 /** Files on a web server, read by HTTP range requests; whole where the server has no ranges. */
 import { IntegrityError, ModelShrinkError } from "../base/errors.js";
 import { fromBlob } from "./blob.js";
-import type { RawFile, RawFileSet, Waiting } from "./raw.js";
+import type { RawFile, RawFileSet, ReadOptions } from "./raw.js";
 import { blobOfResponse, bytesOfResponse, fetchError, waitFor } from "./stream.js";
 import { decoded, nameOfUrl, shownUrl } from "./url.js";
 
@@ -44,12 +44,16 @@ function authorizationOf({ username, password }: URL): string | undefined {
 
 /** Makes requests as the user's own one is made, where there is one: with its headers and credentials. */
 class HttpClient {
-  readonly #waiting: Waiting;
+  readonly #waiting: ReadOptions;
   readonly #template: Request | undefined;
   readonly #authorization: string | undefined;
 
   /** `authorization` is the header of that name for all requests. */
-  constructor(waiting: Waiting, template: Request | undefined, authorization: string | undefined) {
+  constructor(
+    waiting: ReadOptions,
+    template: Request | undefined,
+    authorization: string | undefined,
+  ) {
     this.#waiting = waiting;
     this.#template = template;
     this.#authorization = authorization;
@@ -201,7 +205,7 @@ async function openFile(client: HttpClient, url: string): Promise<RawFile | unde
 /** The file at `address` and its neighbours; `template` is the user's own request for it, whose method must be GET. */
 export async function openUrl(
   address: URL,
-  waiting: Waiting,
+  waiting: ReadOptions,
   template?: Request,
 ): Promise<RawFileSet> {
   const authorization = authorizationOf(address);

@@ -14,7 +14,7 @@ import {
   type RandomAccess,
   type RawFile,
   type RawFileSet,
-  type Waiting,
+  type ReadOptions,
   windowed,
 } from "./raw.js";
 import type { OpenFile, OpenFileSet, Source } from "./source.js";
@@ -38,7 +38,7 @@ function fromBuffer(buffer: ArrayBufferLike, start: number, size: number): RawFi
   };
 }
 
-async function blobOf(response: Response, waiting: Waiting): Promise<Blob> {
+async function blobOf(response: Response, waiting: ReadOptions): Promise<Blob> {
   const what = response.url ? shownUrl(response.url) : "The response";
   if (!response.ok)
     throw new ModelShrinkError(`${what} gave HTTP status ${response.status}.`, "io");
@@ -48,7 +48,7 @@ async function blobOf(response: Response, waiting: Waiting): Promise<Blob> {
 }
 
 /** A stream's bytes; an http.IncomingMessage of Node.js announces how many there are. */
-async function blobOfIterable(stream: object, waiting: Waiting): Promise<Blob> {
+async function blobOfIterable(stream: object, waiting: ReadOptions): Promise<Blob> {
   const { headers } = stream as { headers?: Readonly<Record<string, unknown>> };
   // Only servers are known to owe their bytes soon.
   const bound = headers ? announcedBy((name) => headers[name]) : { timeoutMs: Infinity };
@@ -57,14 +57,14 @@ async function blobOfIterable(stream: object, waiting: Waiting): Promise<Blob> {
   throw new ArgumentError("The stream gave no bytes: pass it before anything else has read it.");
 }
 
-function openRequest(request: Request, waiting: Waiting): Promise<RawFileSet> {
+function openRequest(request: Request, waiting: ReadOptions): Promise<RawFileSet> {
   if (request.method === "GET") return openUrl(new URL(request.url), waiting, request);
   throw new ArgumentError(
     `The request's method is ${request.method}: models are read by GET. Pass the response of fetch().`,
   );
 }
 
-async function openAddress(address: string, waiting: Waiting): Promise<RawFileSet> {
+async function openAddress(address: string, waiting: ReadOptions): Promise<RawFileSet> {
   // These hold their bytes themselves, or name a Blob of the page.
   if (/^(data|blob):/i.test(address)) {
     const response = await fetch(address).catch((cause: unknown) => {
@@ -127,7 +127,7 @@ function fromRandomAccess(source: RandomAccess, inTurn: Queue): RawFile {
   };
 }
 
-interface OpenOptions extends Waiting {
+interface OpenOptions extends ReadOptions {
   /** The queue of the model's own read() functions, which run one after the other. */
   inTurn: Queue;
 }
@@ -139,7 +139,7 @@ interface Kind {
   is: (value: unknown) => boolean;
   open: (value: unknown, options: OpenOptions) => Promise<RawFileSet>;
   /** Reads all bytes of a source that can be read only once. */
-  read?: (value: unknown, waiting: Waiting) => Promise<Blob>;
+  read?: (value: unknown, waiting: ReadOptions) => Promise<Blob>;
   /** True for a set of files, which cannot be one of a record's files. */
   isSet?: boolean;
 }
@@ -159,7 +159,7 @@ const oneFile = (
 const onlyOnce = (
   title: string,
   is: (value: unknown) => boolean,
-  read: (value: never, waiting: Waiting) => Promise<Blob>,
+  read: (value: never, waiting: ReadOptions) => Promise<Blob>,
 ): Kind => ({
   title,
   is,
@@ -302,7 +302,7 @@ export function attend(source: unknown): void {
 }
 
 /** Opens a source's main file, and others as they are asked for. */
-export async function openSource(source: unknown, waiting: Waiting = {}): Promise<OpenFileSet> {
+export async function openSource(source: unknown, waiting: ReadOptions = {}): Promise<OpenFileSet> {
   const set = await checkSource(source).open(source, { ...waiting, inTurn: newQueue() });
   const files = [toOpenFile(set.main, set.main.name || defaultName)];
   return {
@@ -321,13 +321,13 @@ export async function openSource(source: unknown, waiting: Waiting = {}): Promis
 }
 
 /** One file as a source that can be opened again and again. */
-function reusableFile(value: unknown, name: string, waiting: Waiting): unknown {
+function reusableFile(value: unknown, name: string, waiting: ReadOptions): unknown {
   const kind = kindOf(value, name);
   return kind.read ? kind.read(value, waiting) : value;
 }
 
 /** The same source for those who open it more than once: what can be read only once is read into memory. */
-export async function reusable(source: unknown, waiting: Waiting = {}): Promise<Source> {
+export async function reusable(source: unknown, waiting: ReadOptions = {}): Promise<Source> {
   checkSource(source);
   attend(source);
   if (!isPlainRecord(source) || !kinds.at(-1)!.is(source)) {

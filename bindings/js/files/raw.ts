@@ -38,16 +38,16 @@ export interface RawFileSet {
   open(name: string): Promise<RawFile | undefined>;
 }
 
-/** The patience with whoever gives the bytes. */
-export interface Waiting {
-  /** Ends the reading when it is aborted. */
+/** Options of everything that reads what a source gives. */
+export interface ReadOptions {
+  /** Ends the work when it is aborted: the promise rejects with its reason, and nothing is left behind. */
   signal?: AbortSignal | undefined;
-  /** The longest time in milliseconds without a byte from a server; 30 s by default. */
+  /** The longest time in milliseconds that a server may send nothing; 30 000 by default. */
   timeoutMs?: number | undefined;
 }
 
 /** Opens a path, or what a string means where there are no paths; `waiting` is for what it reads from a network. */
-export type OpenPath = (path: string | URL, waiting: Waiting) => Promise<RawFileSet>;
+export type OpenPath = (path: string | URL, waiting: ReadOptions) => Promise<RawFileSet>;
 
 /** Makes a set of one file, which has no neighbours. */
 export const alone = (main: RawFile): RawFileSet => ({

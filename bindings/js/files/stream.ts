@@ -12,7 +12,7 @@ import {
 import { show } from "../base/options.js";
 import { Pacer } from "../base/pace.js";
 import { hasMethods, isA } from "../base/tags.js";
-import type { Waiting } from "./raw.js";
+import type { ReadOptions } from "./raw.js";
 
 /** The bytes that are collected before the platform gets them: larger pieces would be in memory twice for longer. */
 const batchBytes = 1 << 24;
@@ -35,7 +35,7 @@ export interface Bound {
   maxBytes: number;
 }
 
-interface StreamOptions extends Waiting, Bound {
+interface StreamOptions extends ReadOptions, Bound {
   /** The stream's name in errors. */
   what: string;
 }
@@ -46,7 +46,7 @@ interface StreamOptions extends Waiting, Bound {
  */
 export async function waitFor<T>(
   what: string,
-  { signal, timeoutMs = defaultTimeoutMs }: Waiting,
+  { signal, timeoutMs = defaultTimeoutMs }: ReadOptions,
   work: Promise<T>,
 ): Promise<T> {
   // It may fail when nobody waits any more.
@@ -157,7 +157,7 @@ const tooMuch = (what: string, maxBytes: number) =>
 /** All that the stream gives. Memory: its bytes, and once more 16 MiB of them. */
 export async function blobOfStream(
   stream: object,
-  options: Waiting & { what: string } & Partial<Bound>,
+  options: ReadOptions & { what: string } & Partial<Bound>,
 ): Promise<Blob> {
   const parts: Blob[] = [];
   let batch: Uint8Array<ArrayBuffer>[] = [];
@@ -186,7 +186,7 @@ export function announcedBy(header: (name: string) => unknown, mayBePacked = fal
   return { maxBytes: Math.min(Math.max(maxPacking * length, maxUnknownBytes), maxHeldBytes) };
 }
 
-interface BodyOptions extends Waiting {
+interface BodyOptions extends ReadOptions {
   /** The response's name in errors. */
   what: string;
 }

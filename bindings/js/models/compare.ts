@@ -5,7 +5,7 @@ import { unwrap } from "../core/load.js";
 import { attend } from "../files/open.js";
 import { rangesAheadOf } from "../files/ranges.js";
 import type { Source } from "../files/source.js";
-import { checkRunOptions, runKeys, toFiles } from "./inspect.js";
+import { checkRunOptions, readingOf, runKeys, toFiles } from "./inspect.js";
 import { type OpenModel, release, withModel } from "./open.js";
 import { callLive, runSteps } from "./steps.js";
 import type { Report, RunOptions } from "./types.js";
@@ -19,8 +19,7 @@ export async function compareModels(
   return behindDoor(options, async () => {
     checkRunOptions(options, runKeys);
     attend(b);
-    const quiet = { ...options };
-    delete quiet.onProgress;
+    const quiet = readingOf(options);
     return withModel(a, quiet, (original) =>
       withModel(b, quiet, (other) => compareOpened(original, other, options)),
     );

@@ -8,12 +8,15 @@ import {
   checkSignal,
   optional,
 } from "../base/options.js";
+import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
 import { withModel } from "./open.js";
 import type { ModelInfo, FileInfo, RunOptions } from "./types.js";
 
-/** The options of everything that reads a model. */
-export const runKeys = ["signal", "onProgress", "timeoutMs"] as const;
+/** The options of everything that reads a source. */
+export const readKeys = ["signal", "timeoutMs"] as const;
+/** The options of everything that reads a model and tells how far it is. */
+export const runKeys = [...readKeys, "onProgress"] as const;
 /** The options of everything that writes a model. */
 export const writeKeys = [
   ...runKeys,
@@ -24,18 +27,32 @@ export const writeKeys = [
   "calibration",
 ] as const;
 /** The longest time of a timer, in milliseconds. */
-const maxTimeoutMs = 2 ** 31 - 1;
+export const maxTimeoutMs = 2 ** 31 - 1;
 /** The largest number of threads. */
 export const maxWorkers = 64;
 
-/** Throws an ArgumentError for options that are not among `keys`, and for a wrong `signal` or `onProgress`. */
-export function checkRunOptions(options: object, keys: readonly string[]): void {
-  const given = checkObject("options", options);
-  checkKeys("options", given, keys);
+/**
+ * Gives options that are an object with no keys but `keys`; throws an ArgumentError, which calls them `what`, for
+ * others, and for a wrong value of those that everything has which reads.
+ */
+export function checkRunOptions(
+  options: unknown,
+  keys: readonly string[],
+  what = "options",
+): Record<string, unknown> {
+  const given = checkObject(what, options);
+  checkKeys(what, given, keys);
   checkSignal("signal", given.signal);
   checkFunction("onProgress", given.onProgress);
   optional(given.timeoutMs, (it) => checkInteger("timeoutMs", it, 1, maxTimeoutMs));
+  return given;
 }
+
+/** Gives those of the options that are for reading, and for all that is read. */
+export const readingOf = ({ signal, timeoutMs }: ReadOptions): ReadOptions => ({
+  signal,
+  timeoutMs,
+});
 
 /** Gives the core's files as reports name them. */
 export const toFiles = (files: readonly { name: string; sizeBytes: number }[]): FileInfo[] =>

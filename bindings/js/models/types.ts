@@ -1,23 +1,20 @@
 /** The options and results of the model functions. */
 import type { FormatName } from "../base/formats.js";
 import type { Progress } from "../base/meter.js";
-import type { AbortSignal, Blob, URL } from "../base/platform-types.js";
+import type { Blob, URL } from "../base/platform-types.js";
 import type {
   CoreLayerInput as LayerInput,
   CoreLayerView as LayerMatrices,
   CoreReason as Reason,
 } from "../core/types.js";
+import type { ReadOptions } from "../files/raw.js";
 import type { OneSink, SinkFor } from "../files/sink.js";
 import type { Calibration } from "../recipe/calibration.js";
 
 /** Options of everything that reads a model. */
-export interface RunOptions {
-  /** Ends the work when it is aborted: the promise rejects with its reason, and nothing is left behind. */
-  signal?: AbortSignal;
+export interface RunOptions extends ReadOptions {
   /** Is called as the work goes on. */
   onProgress?: (progress: Progress) => void;
-  /** The longest time in milliseconds that a server may send nothing; 30 000 by default. */
-  timeoutMs?: number;
 }
 
 /** A tensor of a model, as its headers describe it. */

@@ -1,20 +1,13 @@
 /** Runs samples through a model and sums up what its layers see. */
 import { behindDoor, callUser } from "../base/door.js";
 import { UnsupportedError, ArgumentError } from "../base/errors.js";
-import {
-  checkFunction,
-  checkInteger,
-  checkKeys,
-  checkObject,
-  checkSignal,
-  optional,
-} from "../base/options.js";
-import type { AbortSignal } from "../base/platform-types.js";
+import { checkInteger, optional } from "../base/options.js";
 import { Gram } from "../arrays/gram.js";
 import { reusable } from "../files/open.js";
+import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
 import type { Calibration } from "../recipe/calibration.js";
-import { inspect } from "../models/inspect.js";
+import { checkRunOptions, inspect, readingOf, runKeys } from "../models/inspect.js";
 import type { TensorInfo } from "../models/types.js";
 import { addTo, columnsOf, openTapped, tapsOf, type Layer } from "./layer-inputs.js";
 import {
@@ -29,7 +22,7 @@ import {
 } from "./session.js";
 
 /** The options of {@link calibrate}. */
-export interface CalibrateOptions {
+export interface CalibrateOptions extends ReadOptions {
   /** The onnxruntime that runs the model. */
   ort: OrtModule;
   /** Samples like those that the model will see; some dozens to hundreds. */
@@ -40,8 +33,6 @@ export interface CalibrateOptions {
   maxColumns?: number;
   /** Options of the session, such as `executionProviders`; by default onnxruntime's own. */
   session?: SessionOptions;
-  /** Ends the work when it is aborted: the promise rejects with its reason. */
-  signal?: AbortSignal;
   /** Is called after each sample with the number of those that are done. */
   onProgress?: (samples: number) => void;
 }
@@ -70,18 +61,16 @@ export async function calibrate(model: Source, options: CalibrateOptions): Promi
 }
 
 async function calibrateModel(model: Source, options: CalibrateOptions): Promise<Calibration> {
-  const given = checkObject("options", options);
-  checkKeys("options", given, ["ort", "inputs", "maxColumns", "session", "signal", "onProgress"]);
+  const given = checkRunOptions(options, ["ort", "inputs", "maxColumns", "session", ...runKeys]);
   const ort = checkOrt(given.ort);
   const samples = checkSamples(given.inputs);
   const maxColumns = optional(given.maxColumns, (it) => checkInteger("maxColumns", it, 1, 2 ** 15));
   const session = checkSessionOptions(given.session);
-  checkSignal("signal", given.signal);
-  checkFunction("onProgress", given.onProgress);
   const { signal, onProgress } = options;
+  const reading = readingOf(options);
   // It is read for its structure, and then for its weights.
-  const source = await reusable(model, { signal });
-  const info = await inspect(source, signal ? { signal } : {});
+  const source = await reusable(model, reading);
+  const info = await inspect(source, reading);
   if (info.format !== "onnx") {
     throw new UnsupportedError(`calibrate runs ONNX models; this is ${info.format}.`);
   }
@@ -89,7 +78,7 @@ async function calibrateModel(model: Source, options: CalibrateOptions): Promise
   const taps = tapsOf(
     layers.flatMap((layer) => layer.tensor.layerInputs!.map((input) => ({ layer, input }))),
   );
-  const tapped = await openTapped(ort, source, taps, { session, signal });
+  const tapped = await openTapped(ort, source, taps, { session, ...reading });
   try {
     let done = 0;
     for await (const sample of samples) {

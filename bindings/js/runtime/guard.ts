@@ -1,12 +1,13 @@
 /** The guard: shrinks less where the whole recipe would do too much harm. */
 import { ArgumentError } from "../base/errors.js";
-import { checkKeys, checkObject, show } from "../base/options.js";
+import { show } from "../base/options.js";
 import { explain, hasReason } from "../recipe/reasons.js";
 import { reusable } from "../files/open.js";
 import type { Source } from "../files/source.js";
 import { withTarget } from "../files/user-sink.js";
 import type { CheckedRecipe } from "../recipe/check.js";
 import { isChanged } from "../models/changes.js";
+import { checkRunOptions, readKeys } from "../models/inspect.js";
 import type { WriteOptions, WriteResult } from "../models/types.js";
 import { shrinkModel } from "../models/write.js";
 import { checkSamples, type Feeds } from "./session.js";
@@ -38,10 +39,8 @@ export interface GuardOutcome {
 
 /** Gives a user's guard when it is one; throws an ArgumentError otherwise. */
 function checkGuard(value: unknown): Guard {
-  const guard = checkObject("guard", value);
-  checkKeys("guard", guard, [
-    ...["minCosine", "maxDrop", "ort", "inputs", "outputs", "metric", "session", "signal"],
-  ]);
+  const keys = ["minCosine", "maxDrop", "ort", "inputs", "outputs", "metric", "session"];
+  const guard = checkRunOptions(value, [...keys, ...readKeys], "guard");
   if (guard.minCosine === undefined && guard.maxDrop === undefined) {
     throw new ArgumentError("guard needs minCosine or maxDrop.");
   }
@@ -80,15 +79,11 @@ export async function shrinkGuarded(
   value: Guard,
   options: WriteOptions,
 ): Promise<WriteResult & { guard: GuardOutcome }> {
-  const { signal = options.signal, ...given } = checkGuard(value);
-  const guard = signal ? { ...given, signal } : given;
+  // What the guard does not say of reading holds as for the rest of the work.
+  const { signal = options.signal, timeoutMs = options.timeoutMs, ...given } = checkGuard(value);
+  const reading = { signal, timeoutMs };
   return withTarget(options.sink, options.resume ?? false, async () =>
-    tryUntilItHolds(
-      await reusable(source, { signal, timeoutMs: options.timeoutMs }),
-      recipe,
-      guard,
-      options,
-    ),
+    tryUntilItHolds(await reusable(source, reading), recipe, { ...given, ...reading }, options),
   );
 }
 

@@ -3,6 +3,7 @@ import { ArgumentError, UnsupportedError } from "../base/errors.js";
 import { elementsOf } from "../base/shape.js";
 import type { CoreTap } from "../core/types.js";
 import type { ConvWindow, Gram } from "../arrays/gram.js";
+import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
 import { MemorySink } from "../files/target.js";
 import { keepingOrder } from "../recipe/order.js";
@@ -57,23 +58,21 @@ export function tapsOf(readers: readonly Reader[]): Tap[] {
 }
 
 /** Writes a model with outputs for the taps into memory. */
-function withTaps(model: Source, taps: readonly Tap[], signal: AbortSignal | undefined) {
-  return withModel(model, signal ? { signal } : {}, (opened) => {
+function withTaps(model: Source, taps: readonly Tap[], reading: ReadOptions) {
+  return withModel(model, reading, (opened) => {
     const { specs, options } = keepingOrder(opened.info.tensors);
     const order = { specs, options: { ...options, taps: [...taps] } };
     return withPlan(opened, order, async (plan) => {
       const sink = new MemorySink();
-      const quiet = signal ? { signal } : {};
-      await runPlan(opened, plan, { ...quiet, sink, calibration: undefined, workers: 0 });
+      await runPlan(opened, plan, { ...reading, sink, calibration: undefined, workers: 0 });
       return modelFilesIn(sink.blobs());
     });
   });
 }
 
 /** The options of a session that shows its layers' inputs. */
-export interface TappedOptions {
+export interface TappedOptions extends ReadOptions {
   session: SessionOptions;
-  signal: AbortSignal | undefined;
 }
 
 /** Loads a model with outputs for the taps. Throws an UnsupportedError when there are none. */
@@ -81,14 +80,14 @@ export async function openTapped(
   ort: OrtModule,
   model: Source,
   taps: readonly Tap[],
-  { session, signal }: TappedOptions,
+  { session, ...reading }: TappedOptions,
 ): Promise<Session> {
   if (taps.length === 0) {
     throw new UnsupportedError(
       "This model has no MatMul, Gemm, Conv or recurrent layer whose inputs can be seen.",
     );
   }
-  const files = await withTaps(model, taps, signal);
+  const files = await withTaps(model, taps, reading);
   return Session.open(ort, files, "the model with its layers' inputs as outputs", session);
 }
 

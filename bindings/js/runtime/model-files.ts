@@ -1,7 +1,8 @@
 /** Models as onnxruntime takes them: bytes in memory, of the files that the user named and of no others. */
 import { UnsupportedError } from "../base/errors.js";
-import type { AbortSignal, Blob } from "../base/platform-types.js";
+import type { Blob } from "../base/platform-types.js";
 import { openSource } from "../files/open.js";
+import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
 import { withModel } from "../models/open.js";
 
@@ -17,8 +18,8 @@ export interface ModelFiles {
  * Reads all files of an ONNX model whole. The core finds which ones it names, and refuses names that lead out of its
  * folder. Throws an UnsupportedError for other formats.
  */
-export function modelFilesOf(source: Source, signal?: AbortSignal): Promise<ModelFiles> {
-  return withModel(source, signal ? { signal } : {}, async ({ info, files }) => {
+export function modelFilesOf(source: Source, options: ReadOptions): Promise<ModelFiles> {
+  return withModel(source, options, async ({ info, files }) => {
     if (info.format !== "onnx") {
       throw new UnsupportedError(`onnxruntime runs ONNX models; this is ${info.format}.`);
     }
@@ -42,8 +43,8 @@ export async function modelFilesIn(blobs: Readonly<Record<string, Blob>>): Promi
 }
 
 /** Reads the main file of a model whole. */
-export async function bytesOf(source: Source, signal?: AbortSignal): Promise<Uint8Array> {
-  const opened = await openSource(source, { signal });
+export async function bytesOf(source: Source, options: ReadOptions): Promise<Uint8Array> {
+  const opened = await openSource(source, options);
   try {
     return await opened.main.read(0, opened.main.size);
   } finally {

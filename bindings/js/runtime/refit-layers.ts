@@ -2,14 +2,15 @@
 import { behindDoor, callUser } from "../base/door.js";
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
 import { smallestOf } from "../base/extremes.js";
-import { checkInteger, checkKeys, checkObject, optional } from "../base/options.js";
+import { checkInteger, optional } from "../base/options.js";
 import type { AbortSignal } from "../base/platform-types.js";
 import { elementsOf } from "../base/shape.js";
 import { Gram } from "../arrays/gram.js";
 import { checkDamping, refit } from "../arrays/layers.js";
 import { reusable } from "../files/open.js";
+import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
-import { inspect } from "../models/inspect.js";
+import { checkRunOptions, inspect, readingOf, runKeys } from "../models/inspect.js";
 import type { LayerInput, ModelInfo, TensorInfo } from "../models/types.js";
 import { bytesOf } from "./model-files.js";
 import { addTo, columnsOf, openTapped, tapsOf, type Tap } from "./layer-inputs.js";
@@ -27,7 +28,7 @@ import {
 } from "./session.js";
 
 /** The options of {@link refitLayers}. */
-export interface RefitLayersOptions {
+export interface RefitLayersOptions extends ReadOptions {
   /** The onnxruntime that runs the models. */
   ort: OrtModule;
   /** Samples like those that the model will see; some dozens to hundreds. */
@@ -38,8 +39,6 @@ export interface RefitLayersOptions {
   maxColumns?: number;
   /** Options of the sessions, such as `executionProviders`; by default onnxruntime's own. */
   session?: SessionOptions;
-  /** Ends the work when it is aborted: the promise rejects with its reason. */
-  signal?: AbortSignal;
   /** Is called after each layer with the number of those that are done, and of all. */
   onProgress?: (layers: number, all: number) => void;
 }
@@ -206,12 +205,12 @@ function weightsFitted(
   });
 }
 
-async function bytesOfOneFile(source: Source, info: ModelInfo, signal: AbortSignal | undefined) {
+async function bytesOfOneFile(source: Source, info: ModelInfo, reading: ReadOptions) {
   if (info.format !== "onnx" || info.files.length > 1) {
     throw new UnsupportedError("refitLayers needs ONNX models of one file, without external data.");
   }
   // A copy: Buffer's own slice() would be the caller's bytes.
-  return new Uint8Array(await bytesOf(source, signal));
+  return new Uint8Array(await bytesOf(source, reading));
 }
 
 /** Copies float32 weights out of a file, where they may lie at any byte. */
@@ -281,24 +280,22 @@ async function refitModels(
   shrunk: Source,
   options: RefitLayersOptions,
 ): Promise<RefittedModel> {
-  const given = checkObject("options", options);
-  checkKeys("options", given, [
-    ...["ort", "inputs", "damping", "maxColumns", "session", "signal", "onProgress"],
-  ]);
+  const keys = ["ort", "inputs", "damping", "maxColumns", "session", ...runKeys];
+  const given = checkRunOptions(options, keys);
   const ort = checkOrt(given.ort);
   const damping = checkDamping(given.damping);
   const maxColumns = optional(given.maxColumns, (it) => checkInteger("maxColumns", it, 1, 2 ** 14));
   const { signal, onProgress } = options;
-  const tapped = { session: checkSessionOptions(given.session), signal };
+  const reading = readingOf(options);
+  const tapped = { session: checkSessionOptions(given.session), ...reading };
   const samples: Feeds[] = [];
   for await (const sample of checkSamples(given.inputs)) samples.push(sample);
   if (samples.length === 0) throw new ArgumentError("inputs has no samples.");
-  const quiet = signal ? { signal } : {};
-  const first = await reusable(original, { signal });
-  const second = await reusable(shrunk, { signal });
-  const [before, after] = [await inspect(first, quiet), await inspect(second, quiet)];
-  const file = await bytesOfOneFile(first, before, signal);
-  const result = await bytesOfOneFile(second, after, signal);
+  const first = await reusable(original, reading);
+  const second = await reusable(shrunk, reading);
+  const [before, after] = [await inspect(first, reading), await inspect(second, reading)];
+  const file = await bytesOfOneFile(first, before, reading);
+  const result = await bytesOfOneFile(second, after, reading);
   const { pairs, skipped } = pairsOf(before, after, maxColumns ?? 4096);
   if (pairs.length === 0) refuseNoPairs(skipped);
   checkOrder(pairs, file, result);

@@ -2,10 +2,10 @@
 import { usersValues } from "../base/door.js";
 import { ArgumentError, ModelShrinkError, UnsupportedError } from "../base/errors.js";
 import { checkObject, show } from "../base/options.js";
-import type { AbortSignal } from "../base/platform-types.js";
 import { isA, tagOf } from "../base/tags.js";
 import { init } from "../core/init.js";
 import { dequantize } from "../arrays/quantize.js";
+import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
 import { modelFilesOf, type ModelFiles } from "./model-files.js";
 
@@ -262,9 +262,9 @@ export class Session {
 export async function inputNamesOf(
   ort: OrtModule,
   model: Source,
-  signal?: AbortSignal,
+  options: ReadOptions,
 ): Promise<readonly string[]> {
-  const session = await Session.open(ort, await modelFilesOf(model, signal), "the model", {});
+  const session = await Session.open(ort, await modelFilesOf(model, options), "the model", {});
   try {
     return session.inputNames;
   } finally {

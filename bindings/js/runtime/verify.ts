@@ -1,10 +1,11 @@
 /** verify: runs two models side by side. */
 import { behindDoor, callUser } from "../base/door.js";
 import { ArgumentError } from "../base/errors.js";
-import { checkFunction, checkKeys, checkObject, checkSignal, show } from "../base/options.js";
-import type { AbortSignal } from "../base/platform-types.js";
+import { checkFunction, show } from "../base/options.js";
 import { attend } from "../files/open.js";
+import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
+import { checkRunOptions, readingOf, readKeys } from "../models/inspect.js";
 import { modelFilesOf } from "./model-files.js";
 import { OutputSums, type OutputComparison } from "./output-sums.js";
 import {
@@ -23,7 +24,7 @@ import {
 } from "./session.js";
 
 /** The options of {@link verify}. */
-export interface VerifyOptions {
+export interface VerifyOptions extends ReadOptions {
   /** The onnxruntime that runs both models. */
   ort: OrtModule;
   /** The samples to run; other ones than those that calibrated. */
@@ -34,8 +35,6 @@ export interface VerifyOptions {
   metric?: Metric;
   /** Options of both sessions, such as `executionProviders`; by default onnxruntime's own. */
   session?: SessionOptions;
-  /** Ends the work when it is aborted: the promise rejects with its reason. */
-  signal?: AbortSignal;
 }
 
 /** A metric's figures for two models. */
@@ -161,16 +160,14 @@ export class Original {
 
   /** Loads the original. Throws the errors of `verify`. */
   static async open(source: Source, options: VerifyOptions): Promise<Original> {
-    const given = checkObject("options", options);
-    checkKeys("options", given, ["ort", "inputs", "outputs", "metric", "session", "signal"]);
+    const keys = ["ort", "inputs", "outputs", "metric", "session", ...readKeys];
+    const given = checkRunOptions(options, keys);
     const ort = checkOrt(given.ort);
     const inputs = checkSamples(given.inputs);
     const session = checkSessionOptions(given.session);
-    checkSignal("signal", given.signal);
     checkFunction("metric", given.metric);
-    const { signal } = options;
     const open: Open = async (model, what) =>
-      Session.open(ort, await modelFilesOf(model, signal), what, session);
+      Session.open(ort, await modelFilesOf(model, readingOf(options)), what, session);
     const original = await open(source, "the original model");
     return new Original(original, open, { ...options, inputs });
   }

@@ -4,14 +4,8 @@ import { largestOf, smallestOf } from "./base/extremes.js";
 import { plural } from "./base/plural.js";
 import { visible } from "./base/visible.js";
 import { isChanged, isCut, isPruned } from "./models/changes.js";
-import type {
-  ModelInfo,
-  Plan,
-  PlannedTensor,
-  Report,
-  ReportedTensor,
-  TensorInfo,
-} from "./models/types.js";
+import { tensorsOf } from "./models/lazy.js";
+import type { ModelInfo, Plan, Report, ReportedTensor, TensorInfo } from "./models/types.js";
 import type { Verification } from "./runtime/verify.js";
 
 export { plural };
@@ -19,6 +13,7 @@ export { plural };
 const nameWidth = 44;
 const numWorst = 3;
 const defaultRows = 20;
+const maxFacts = 100;
 
 /** The extent of a report that is shown. */
 export interface TextOptions {
@@ -73,21 +68,59 @@ function table(columns: readonly Column[], rows: readonly (readonly string[])[])
 const isOther = (tensor: ReportedTensor) =>
   isChanged(tensor) || (tensor.sqnr !== undefined && tensor.sqnr !== Infinity);
 
-const sum = (tensors: readonly PlannedTensor[]) =>
-  tensors.reduce((bytes, tensor) => bytes + tensor.inputBytes, 0);
+/** Tensors that are only counted. */
+interface Tally {
+  count: number;
+  bytes: number;
+}
 
 /** "120 tensors unchanged, 33 kB: 100 × not a weight, 20 × small". */
-function unchangedLine(tensors: readonly PlannedTensor[]): string {
-  const reasons = new Map<string, number>();
-  for (const { note } of tensors) {
-    if (note) reasons.set(note, (reasons.get(note) ?? 0) + 1);
-  }
+function unchangedLine({ count, bytes }: Tally, reasons: ReadonlyMap<string, number>): string {
   const why = [...reasons]
     .sort((a, b) => b[1] - a[1])
     .slice(0, 4)
-    .map(([note, count]) => `\n  ${count} × ${shorten(note, 100)}`);
-  const head = `${plural(tensors.length, "tensor")} unchanged, ${formatBytes(sum(tensors))}`;
+    .map(([note, times]) => `\n  ${times} × ${shorten(note, 100)}`);
+  const head = `${plural(count, "tensor")} unchanged, ${formatBytes(bytes)}`;
   return head + (why.length > 0 ? `:${why.join("")}` : "");
+}
+
+/** The rows of the largest values, of any number of rows of which few are kept at a time. */
+class LargestRows<T> {
+  readonly #most: number;
+  readonly #valueOf: (row: T) => number;
+  #rows: T[] = [];
+  /** All rows that were added. */
+  readonly all: Tally = { count: 0, bytes: 0 };
+
+  constructor(most: number, valueOf: (row: T) => number) {
+    this.#most = most;
+    this.#valueOf = valueOf;
+  }
+
+  add(row: T): void {
+    this.#rows.push(row);
+    this.all.count++;
+    this.all.bytes += this.#valueOf(row);
+    if (this.#rows.length > 2 * this.#most + 1000) this.#rows = this.#sorted();
+  }
+
+  /** Gives those of the largest values; all, in the order in which they came, when there are no more. */
+  get rows(): readonly T[] {
+    return this.all.count <= this.#most ? this.#rows : this.#sorted();
+  }
+
+  /** Gives the line on the others; none when there are no others. */
+  restLines(noun: string, more: string | undefined, end = ""): string[] {
+    const { count, bytes } = this.all;
+    if (count <= this.#most) return [];
+    const shown = this.rows.reduce((sum, row) => sum + this.#valueOf(row), 0);
+    const hint = more === undefined ? "" : ` (${more})`;
+    return [`… ${plural(count - this.#most, noun)}, ${formatBytes(bytes - shown)}${end}${hint}`];
+  }
+
+  #sorted(): T[] {
+    return this.#rows.sort((a, b) => this.#valueOf(b) - this.#valueOf(a)).slice(0, this.#most);
+  }
 }
 
 /** Zeros that come of rounding are not worth a column. */
@@ -102,52 +135,51 @@ function errorText(sqnr: number): string {
   return `${(100 * 10 ** (-sqnr / 20)).toPrecision(2)} % of their size`;
 }
 
-/** In words what the errors of the changed tensors mean, and what they do not. */
-function verdictLines(tensors: readonly ReportedTensor[]): string[] {
-  // Zeros, and what was fitted to make up for them, harm the outputs more or less than the weights.
-  if (tensors.some((it) => it.sparsity !== undefined && (isPruned(it) || isCut(it)))) {
-    return ["", "SQNR compares weights; of pruned ones only the outputs tell: modelshrink verify."];
-  }
-  const measured = tensors
-    .flatMap(({ name, sqnr }) => (sqnr === undefined ? [] : [{ name, sqnr }]))
-    .sort((a, b) => a.sqnr - b.sqnr);
-  const [worst] = measured;
-  if (!worst) return [];
-  if (worst.sqnr === Infinity)
-    return ["", "Every changed tensor has exactly the values that it had."];
-  const numLow = measured.filter(({ sqnr }) => sqnr < lowSqnr).length;
-  return [
-    "",
-    "Lowest SQNR:",
-    ...measured
-      .filter(({ sqnr }) => sqnr !== Infinity)
-      .slice(0, numWorst)
-      .map(({ name, sqnr }) => `  ${formatSqnr(sqnr).padStart(5)} dB  ${shorten(name, 70)}`),
-    "",
-    `Weights differ from the original by at most ${errorText(worst.sqnr)} (RMS within a tensor).`,
-    ...(numLow > 0
-      ? [
-          `Below ${lowSqnr} dB, which is much: ${plural(numLow, "tensor")}. Rules can give them a finer type or keep them.`,
-        ]
-      : []),
-    "How much of that the outputs show, only samples tell.",
-  ];
-}
+/** What the errors of the changed tensors are. */
+class Errors {
+  #isPruned = false;
+  #count = 0;
+  #numLow = 0;
+  /** Of those that are not exact. */
+  readonly #worst = new LargestRows<{ name: string; sqnr: number }>(numWorst, ({ sqnr }) => -sqnr);
 
-/** The rows that are shown, and a line on those that are not. */
-function cutRows<T>(
-  rows: readonly T[],
-  bytesOf: (row: T) => number,
-  { maxRows = defaultRows, more }: TextOptions,
-  rest: (rows: readonly T[]) => string,
-): { shown: readonly T[]; restLines: string[] } {
-  if (rows.length <= maxRows) return { shown: rows, restLines: [] };
-  const sorted = [...rows].sort((a, b) => bytesOf(b) - bytesOf(a));
-  const hint = more === undefined ? "" : ` (${more})`;
-  return {
-    shown: sorted.slice(0, maxRows),
-    restLines: [`… ${rest(sorted.slice(maxRows))}${hint}`],
-  };
+  add(tensor: ReportedTensor): void {
+    const { name, sqnr } = tensor;
+    this.#isPruned ||= tensor.sparsity !== undefined && (isPruned(tensor) || isCut(tensor));
+    if (sqnr === undefined) return;
+    this.#count++;
+    if (sqnr < lowSqnr) this.#numLow++;
+    if (sqnr !== Infinity) this.#worst.add({ name, sqnr });
+  }
+
+  /** In words what they mean, and what they do not. */
+  lines(): string[] {
+    // Zeros, and what was fitted to make up for them, harm the outputs more or less than the weights.
+    if (this.#isPruned) {
+      return [
+        "",
+        "SQNR compares weights; of pruned ones only the outputs tell: modelshrink verify.",
+      ];
+    }
+    if (this.#count === 0) return [];
+    const worst = [...this.#worst.rows].sort((a, b) => a.sqnr - b.sqnr);
+    if (!worst[0]) return ["", "Every changed tensor has exactly the values that it had."];
+    return [
+      "",
+      "Lowest SQNR:",
+      ...worst.map(
+        ({ name, sqnr }) => `  ${formatSqnr(sqnr).padStart(5)} dB  ${shorten(name, 70)}`,
+      ),
+      "",
+      `Weights differ from the original by at most ${errorText(worst[0].sqnr)} (RMS within a tensor).`,
+      ...(this.#numLow > 0
+        ? [
+            `Below ${lowSqnr} dB, which is much: ${plural(this.#numLow, "tensor")}. Rules can give them a finer type or keep them.`,
+          ]
+        : []),
+      "How much of that the outputs show, only samples tell.",
+    ];
+  }
 }
 
 function rowOf(tensor: ReportedTensor): string[] {
@@ -172,8 +204,22 @@ function rowOf(tensor: ReportedTensor): string[] {
  * too.
  */
 export function formatReport(report: Report, options: TextOptions = {}): string {
-  const changed = report.tensors.filter(isOther);
-  const unchanged = report.tensors.filter((tensor) => !isOther(tensor));
+  const { maxRows = defaultRows, more } = options;
+  const changed = new LargestRows<ReportedTensor>(maxRows, (it) => it.inputBytes);
+  const unchanged = { count: 0, bytes: 0 };
+  const reasons = new Map<string, number>();
+  const errors = new Errors();
+  for (const tensor of tensorsOf<ReportedTensor>(report)) {
+    if (isOther(tensor)) {
+      changed.add(tensor);
+      errors.add(tensor);
+      continue;
+    }
+    const { note, inputBytes: bytes } = tensor;
+    unchanged.count++;
+    unchanged.bytes += bytes;
+    if (note) reasons.set(note, (reasons.get(note) ?? 0) + 1);
+  }
   const columns: Column[] = [
     { title: "tensor" },
     { title: "shape" },
@@ -187,19 +233,20 @@ export function formatReport(report: Report, options: TextOptions = {}): string 
     { title: "note" },
   ];
   const { inputBytes, outputBytes } = report;
-  const { shown, restLines } = cutRows(
-    changed,
-    (it) => it.inputBytes,
-    options,
-    (rest) => `${plural(rest.length, "smaller tensor")}, ${formatBytes(sum(rest))} before`,
-  );
+  const { count } = changed.all;
   return [
     `${report.format}: ${formatBytes(inputBytes)} → ${formatBytes(outputBytes)} ` +
       `(${percent(outputBytes, inputBytes)}), ` +
-      `${changed.length} of ${plural(report.tensors.length, "tensor")} changed`,
-    ...(changed.length > 0 ? ["", table(columns, shown.map(rowOf)), ...restLines] : []),
-    ...(unchanged.length > 0 ? ["", unchangedLine(unchanged)] : []),
-    ...verdictLines(changed),
+      `${count} of ${plural(count + unchanged.count, "tensor")} changed`,
+    ...(count > 0
+      ? [
+          "",
+          table(columns, changed.rows.map(rowOf)),
+          ...changed.restLines("smaller tensor", more, " before"),
+        ]
+      : []),
+    ...(unchanged.count > 0 ? ["", unchangedLine(unchanged, reasons)] : []),
+    ...errors.lines(),
     ...(report.warnings ?? []).flatMap((warning) => ["", `Warning: ${visible(warning)}`]),
   ].join("\n");
 }
@@ -254,20 +301,30 @@ export function formatVerification({ samples, outputs, skipped, metric }: Verifi
   return `${table(columns, rows)}\n\n${plural(samples, "sample")}${notes}\n${verdict}`;
 }
 
+/** Gives the first facts of a model, and how many more there are. */
+function factsOf({ metadata, metadataLeftOut = 0 }: ModelInfo): string[] {
+  const facts = Object.entries(metadata);
+  const numMore = Math.max(facts.length - maxFacts, 0) + metadataLeftOut;
+  return [
+    ...facts.slice(0, maxFacts).map(([key, value]) => shorten(`${key} ${value}`, 60)),
+    ...(numMore > 0 ? [`${numMore} more`] : []),
+  ];
+}
+
 /** Makes the structure of a model a table for people: the weights one by one, the rest summed up. */
 export function formatModelInfo(info: ModelInfo, options: TextOptions = {}): string {
-  const isListed = ({ isWeight, isSparse }: TensorInfo) => isWeight || isSparse;
-  const weights = info.tensors.filter(isListed);
-  const others = info.tensors.filter((tensor) => !isListed(tensor));
-  const bytesOf = (tensors: readonly TensorInfo[]) =>
-    formatBytes(tensors.reduce((bytes, { storedBytes }) => bytes + storedBytes, 0));
-  const { shown, restLines } = cutRows(
-    weights,
-    (it) => it.storedBytes,
-    options,
-    (rest) => `${plural(rest.length, "smaller weight")}, ${bytesOf(rest)}`,
-  );
-  const rows = shown.map((tensor) => [
+  const { maxRows = defaultRows, more } = options;
+  const weights = new LargestRows<TensorInfo>(maxRows, (it) => it.storedBytes);
+  const others = { count: 0, bytes: 0 };
+  for (const tensor of tensorsOf<TensorInfo>(info)) {
+    if (tensor.isWeight || tensor.isSparse) {
+      weights.add(tensor);
+    } else {
+      others.count++;
+      others.bytes += tensor.storedBytes;
+    }
+  }
+  const rows = weights.rows.map((tensor) => [
     shorten(tensor.name, nameWidth),
     shapeOf(tensor.shape),
     tensor.quantized ? `${tensor.type} quantized` : tensor.type,
@@ -283,13 +340,13 @@ export function formatModelInfo(info: ModelInfo, options: TextOptions = {}): str
     { title: "used by" },
     { title: "note" },
   ];
-  const metadata = Object.entries(info.metadata).map(([key, value]) => `${key} ${value}`);
+  const { all } = weights;
   return [
-    [info.format, formatBytes(info.inputBytes), ...metadata.map((it) => shorten(it, 60))].join(
-      " · ",
-    ),
-    `${plural(weights.length, "weight")} (${bytesOf(weights)}), ` +
-      `${plural(others.length, "other tensor")} (${bytesOf(others)})`,
-    ...(rows.length > 0 ? ["", table(columns, rows), ...restLines] : []),
+    [info.format, formatBytes(info.inputBytes), ...factsOf(info)].join(" · "),
+    `${plural(all.count, "weight")} (${formatBytes(all.bytes)}), ` +
+      `${plural(others.count, "other tensor")} (${formatBytes(others.bytes)})`,
+    ...(rows.length > 0
+      ? ["", table(columns, rows), ...weights.restLines("smaller weight", more)]
+      : []),
   ].join("\n");
 }

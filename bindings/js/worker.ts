@@ -68,7 +68,7 @@ async function work({ module, files, order }: Extract<ToWorker, { kind: "start" 
   };
   const { model, pacer } = await readStructure(core, source, {});
   const run = callLive(core, () => {
-    const plan = unwrap(model.plan(order.specs, order.options));
+    const plan = unwrap(model.plan(order.specs, order.which, order.options));
     const shrink = unwrap(plan.shrink());
     plan.delete();
     return shrink;
@@ -93,9 +93,8 @@ async function work({ module, files, order }: Extract<ToWorker, { kind: "start" 
     const { unit } = order;
     callLive(core, () => unwrap(run.start(unit)));
     await runSteps(run, { core, pacer, inputs, sink, unit });
-    const tensor = units[unit]?.tensor;
-    const report =
-      tensor === undefined ? undefined : callLive(core, () => unwrap(run.tensorReport(tensor)));
+    const tensor = units.tensors[unit] ?? -1;
+    const report = tensor < 0 ? undefined : callLive(core, () => unwrap(run.tensorReport(tensor)));
     await lastWrite;
     next = nextOrder();
     port.post({ kind: "finished", unit, report });

@@ -50,6 +50,24 @@ struct TensorView {
   std::optional<uint64_t> data_offset;
 };
 
+// A Model without its tensors; must not outlive it.
+struct ModelHead {
+  explicit ModelHead(const Model& model);
+
+  const std::string& format;
+  const std::vector<InputFile>& files;
+  uint64_t size_bytes;
+  std::vector<TextPair> metadata;
+  uint64_t metadata_left_out;
+};
+
+struct ReportHead {
+  std::string format;
+  uint64_t input_bytes;
+  uint64_t output_bytes;
+  std::vector<InputFile> files;
+};
+
 // A Reason as JavaScript sees it; must not outlive it.
 struct ReasonView {
   explicit ReasonView(const Reason& reason);

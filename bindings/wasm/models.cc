@@ -1,16 +1,21 @@
 #include "models.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/concat.h"
 #include "from_js.h"
 #include "model_fields.h"
+#include "model_table.h"
 #include "to_js.h"
 
 namespace modelshrink::wasm {
 namespace {
 
 constexpr uint64_t kMaxFileBytes = kMaxInteger;
+
+// An object of JavaScript takes some 150 bytes for a member: a file may have millions.
+constexpr size_t kMaxMetadata = 10000;
 
 // A class that Embind knows, or a CoreError.
 template <typename Core, typename T, typename Hold>
@@ -19,7 +24,33 @@ val Held(Hold hold, StatusOr<T> made) {
   return val(Core(std::move(hold), std::move(made).value()));
 }
 
+// CoreReport; `tensor(i)` gives entry number i.
+template <typename Entry>
+val ReportOf(const ReportHead& head, size_t num_tensors, Entry tensor) {
+  TableWriter table(num_tensors);
+  for (size_t i = 0; i < num_tensors; ++i) table.Add(tensor(i));
+  val report = ObjectOf(head);
+  report.set("tensors", table.Table());
+  return report;
+}
+
+// Numbers of 32 bits, or an ArgumentError.
+StatusOr<std::vector<uint32_t>> NumbersFrom(const val& value, const char* name) {
+  if (!value.instanceof (val::global("Uint32Array")))
+    return WrongValue(name, "a Uint32Array", value);
+  return emscripten::convertJSArrayToNumberVector<uint32_t>(value);
+}
+
 }  // namespace
+
+ModelHead::ModelHead(const Model& model)
+    : format(model.format),
+      files(model.files),
+      size_bytes(model.size_bytes),
+      metadata(model.metadata.begin(),
+               model.metadata.begin() +
+                   static_cast<ptrdiff_t>(std::min(model.metadata.size(), kMaxMetadata))),
+      metadata_left_out(model.metadata.size() - metadata.size()) {}
 
 TensorView::TensorView(const Tensor& tensor)
     : name(tensor.name),
@@ -86,9 +117,21 @@ val CoreSteps::Feed(double size) {
 }
 
 CoreShrink::CoreShrink(std::shared_ptr<Format> format, std::unique_ptr<Shrinker> shrinker)
-    : CoreSteps({std::move(format)}, shrinker.get()), shrinker_(shrinker.release()) {}
+    : CoreSteps({format}, shrinker.get()),
+      shrinker_(shrinker.release()),
+      num_tensors_(format->model().tensors.size()) {}
 
-val CoreShrink::Units() const { return ArrayOf(shrinker_->units()); }
+val CoreShrink::Units() const {
+  std::vector<double> tensors, output_bytes;
+  for (const Unit& unit : shrinker_->units()) {
+    tensors.push_back(unit.tensor ? static_cast<double>(*unit.tensor) : -1);
+    output_bytes.push_back(static_cast<double>(unit.output_bytes));
+  }
+  val units = val::object();
+  units.set("tensors", ArrayOfNumbers("Float64Array", tensors.data(), tensors.size()));
+  units.set("outputBytes", ArrayOfNumbers("Float64Array", output_bytes.data(), tensors.size()));
+  return units;
+}
 
 val CoreShrink::Start(double unit) {
   const auto checked = IntegerFrom(unit, "unit", SIZE_MAX);
@@ -97,18 +140,22 @@ val CoreShrink::Start(double unit) {
 }
 
 val CoreShrink::TensorReport(double tensor) const {
-  const auto& tensors = shrinker_->report().tensors;
   const auto checked = IntegerFrom(tensor, "tensor", SIZE_MAX);
   if (!checked.ok()) return ErrorOf(checked.status());
-  if (checked.value() >= tensors.size()) return ErrorOf(ArgumentError("there is no such tensor"));
-  return ObjectOf(tensors[static_cast<size_t>(checked.value())]);
+  if (checked.value() >= num_tensors_) return ErrorOf(ArgumentError("there is no such tensor"));
+  return ObjectOf(shrinker_->tensor(static_cast<size_t>(checked.value())));
 }
 
 CoreComparison::CoreComparison(std::vector<std::shared_ptr<Format>> formats,
                                std::unique_ptr<Comparer> comparer)
     : CoreSteps(std::move(formats), comparer.get()), comparer_(comparer.release()) {}
 
-val CoreComparison::Report() const { return ObjectOf(comparer_->report()); }
+val CoreComparison::Report() const {
+  const modelshrink::Report& report = comparer_->report();
+  return ReportOf(
+      {report.format, report.input_bytes, report.output_bytes, report.files},
+      report.tensors.size(), [&](size_t i) -> const auto& { return report.tensors[i]; });
+}
 
 CoreSurvey::CoreSurvey(std::shared_ptr<Format> format, std::unique_ptr<Surveyor> surveyor)
     : CoreSteps({std::move(format)}, surveyor.get()), surveyor_(surveyor.release()) {}
@@ -124,7 +171,11 @@ val CoreSurvey::RemovedChannels() const {
   return json.Parsed();
 }
 
-val CorePlan::Report() const { return ObjectOf(plan_->report()); }
+val CorePlan::Report() const {
+  const LayoutReport report = plan_->report();
+  return ReportOf({report.format(), report.input_bytes(), report.output_bytes(), report.files()},
+                  report.num_tensors(), [&](size_t i) { return report.tensor(i); });
+}
 
 val CorePlan::Rename(const std::string& main_name) { return ResultOf(plan_->Rename(main_name)); }
 
@@ -185,15 +236,22 @@ Status CoreModel::CheckComplete() const {
 
 val CoreModel::Info() const {
   const Status status = CheckComplete();
-  return status.ok() ? ObjectOf(format_->model()) : ErrorOf(status);
+  if (!status.ok()) return ErrorOf(status);
+  const Model& model = format_->model();
+  TableWriter table(model.tensors.size());
+  for (const Tensor& tensor : model.tensors) table.Add(TensorView(tensor));
+  val info = ObjectOf(ModelHead(model));
+  info.set("tensors", table.Table());
+  return info;
 }
 
-val CoreModel::Plan(const val& specs, const val& options) const {
+val CoreModel::Plan(const val& specs, const val& which, const val& options) const {
   const auto create = [&]() -> StatusOr<std::unique_ptr<modelshrink::Plan>> {
     RETURN_IF_ERROR(CheckComplete());
     ASSIGN_OR_RETURN(auto checked_specs, From<std::vector<TensorSpec>>(specs, "specs"));
+    ASSIGN_OR_RETURN(auto checked_which, NumbersFrom(which, "which"));
     ASSIGN_OR_RETURN(auto checked_options, From<WriteOptions>(options, "options"));
-    return modelshrink::Plan::Create(*format_, std::move(checked_specs),
+    return modelshrink::Plan::Create(*format_, std::move(checked_specs), std::move(checked_which),
                                      std::move(checked_options));
   };
   return Held<CorePlan>(format_, create());

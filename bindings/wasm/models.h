@@ -68,7 +68,7 @@ class CoreShrink : public CoreSteps {
  public:
   CoreShrink(std::shared_ptr<Format> format, std::unique_ptr<Shrinker> shrinker);
 
-  // CoreUnit[].
+  // CoreUnits.
   val Units() const;
   val Start(double unit);
   // The entry of one tensor; has statistics when a unit of it has run here to its end.
@@ -76,6 +76,7 @@ class CoreShrink : public CoreSteps {
 
  private:
   Shrinker* shrinker_;
+  size_t num_tensors_;
 };
 
 class CoreComparison : public CoreSteps {
@@ -130,7 +131,8 @@ class CoreModel {
   val Input(double size) { return input_.Reserve(size); }
   val Feed(double size);
   val Info() const;
-  val Plan(const val& specs, const val& options) const;
+  // `which` has the number of each tensor's spec in `specs`.
+  val Plan(const val& specs, const val& which, const val& options) const;
   // A CoreSurvey of the weights of these tensors, of which the fraction `sparsity` is to go.
   val Survey(const val& tensors, const std::string& allocation, double sparsity) const;
   val CompareWith(const CoreModel& other) const;

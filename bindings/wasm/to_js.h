@@ -114,6 +114,7 @@ class JsonWriter {
 
   // The value as JSON.parse gives it.
   val Parsed() const;
+  std::string_view text() const { return text_; }
 
  private:
   template <typename T>

@@ -39,8 +39,7 @@ class Format {
   // Complete when Next() gave nullopt.
   virtual const Model& model() const = 0;
   // One spec for each tensor of model().
-  virtual StatusOr<Layout> Write(std::span<const TensorSpec> specs,
-                                 const WriteOptions& options) const = 0;
+  virtual StatusOr<Layout> Write(const TensorSpecs& specs, const WriteOptions& options) const = 0;
 };
 
 // A reader for a model whose main file has this name and size, chosen by its first bytes (up to 64

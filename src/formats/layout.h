@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -77,6 +78,30 @@ struct TensorSpec {
   std::optional<uint64_t> sparse_entries;
   // Writers need not know of it: pipeline/prune_layout.h. Holds for kept tensors, too.
   PruneSpec prune;
+};
+
+// The spec of each tensor of a model, in the model's order; what it is made of must outlive it.
+// Most tensors share one, which a table has once.
+class TensorSpecs {
+ public:
+  // A spec for each tensor.
+  TensorSpecs(const std::vector<TensorSpec>& specs)  // NOLINT(google-explicit-constructor)
+      : table_(specs), size_(specs.size()) {}
+  // `which[i]` is the number of tensor i's spec in `table`, and below its size.
+  TensorSpecs(std::span<const TensorSpec> table, std::span<const uint32_t> which)
+      : table_(table), which_(which.data()), size_(which.size()) {}
+
+  size_t size() const { return size_; }
+  const TensorSpec& operator[](size_t tensor) const {
+    return table_[which_ == nullptr ? tensor : which_[tensor]];
+  }
+  // All specs that some tensor has, in no order.
+  std::span<const TensorSpec> table() const { return table_; }
+
+ private:
+  std::span<const TensorSpec> table_;
+  const uint32_t* which_ = nullptr;  // null: the specs are in the order of the tensors
+  size_t size_ = 0;
 };
 
 // A value of a graph that the file is to give as an output, too.

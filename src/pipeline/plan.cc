@@ -6,20 +6,25 @@
 namespace modelshrink {
 
 StatusOr<std::unique_ptr<Plan>> Plan::Create(const Format& format, std::vector<TensorSpec> specs,
-                                             WriteOptions options) {
+                                             std::vector<uint32_t> which, WriteOptions options) {
   const size_t num_tensors = format.model().tensors.size();
-  if (specs.size() != num_tensors) {
+  if (which.size() != num_tensors) {
     return ArgumentError(
-        Concat({"there are ", specs.size(), " specs for ", num_tensors, " tensors"}));
+        Concat({"there are ", which.size(), " specs for ", num_tensors, " tensors"}));
   }
-  std::unique_ptr<Plan> plan(new Plan(format, std::move(specs), std::move(options)));
+  for (const uint32_t number : which) {
+    if (number >= specs.size()) return ArgumentError(Concat({"there is no spec ", number}));
+  }
+  std::unique_ptr<Plan> plan(
+      new Plan(format, std::move(specs), std::move(which), std::move(options)));
   ASSIGN_OR_RETURN(plan->layout_, plan->MakeLayout(plan->options_));
   return plan;
 }
 
 StatusOr<std::shared_ptr<Layout>> Plan::MakeLayout(const WriteOptions& options) const {
-  ASSIGN_OR_RETURN(Layout layout, format_.Write(specs_, options));
-  RETURN_IF_ERROR(AddPruning(format_.model(), specs_, &layout));
+  const TensorSpecs specs(specs_, which_);
+  ASSIGN_OR_RETURN(Layout layout, format_.Write(specs, options));
+  RETURN_IF_ERROR(AddPruning(format_.model(), specs, &layout));
   return std::make_shared<Layout>(std::move(layout));
 }
 

@@ -18,13 +18,13 @@ namespace modelshrink {
 // it is made once, when the plan is.
 class Plan {
  public:
-  // `specs` has one for each tensor of the format's model, which was read to its end. `format` must
-  // outlive the plan.
+  // `which` has a number for each tensor of the format's model, which was read to its end: that of
+  // its spec in `specs`. An ArgumentError when it is none of them. `format` must outlive the plan.
   static StatusOr<std::unique_ptr<Plan>> Create(const Format& format, std::vector<TensorSpec> specs,
-                                                WriteOptions options);
+                                                std::vector<uint32_t> which, WriteOptions options);
 
   // Without statistics; its sizes are what a run will write, exactly.
-  Report report() const { return PlanOf(format_.model(), *layout_); }
+  LayoutReport report() const { return {format_.model(), *layout_}; }
   // A Shrinker shares it, and may outlive the plan.
   std::shared_ptr<const Layout> layout() const { return layout_; }
 
@@ -33,13 +33,18 @@ class Plan {
   Status Rename(std::string main_name);
 
  private:
-  Plan(const Format& format, std::vector<TensorSpec> specs, WriteOptions options)
-      : format_(format), specs_(std::move(specs)), options_(std::move(options)) {}
+  Plan(const Format& format, std::vector<TensorSpec> specs, std::vector<uint32_t> which,
+       WriteOptions options)
+      : format_(format),
+        specs_(std::move(specs)),
+        which_(std::move(which)),
+        options_(std::move(options)) {}
 
   StatusOr<std::shared_ptr<Layout>> MakeLayout(const WriteOptions& options) const;
 
   const Format& format_;
   const std::vector<TensorSpec> specs_;
+  const std::vector<uint32_t> which_;
   WriteOptions options_;
   std::shared_ptr<Layout> layout_;
 };

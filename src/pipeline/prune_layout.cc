@@ -62,7 +62,7 @@ struct Request {
 // as many of either as tensors.
 class Cutter {
  public:
-  Cutter(const Model& model, std::span<const TensorSpec> specs, Layout* layout)
+  Cutter(const Model& model, const TensorSpecs& specs, Layout* layout)
       : model_(model), specs_(specs), layout_(layout) {}
 
   void Add(size_t tensor) {
@@ -136,14 +136,14 @@ class Cutter {
   }
 
   const Model& model_;
-  const std::span<const TensorSpec> specs_;
+  const TensorSpecs specs_;
   Layout* const layout_;
   std::vector<Request> requests_;
 };
 
 }  // namespace
 
-Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout* layout) {
+Status AddPruning(const Model& model, const TensorSpecs& specs, Layout* layout) {
   Flags has_job(specs.size());
   const size_t num_jobs = layout->jobs.size();
   for (size_t i = 0; i < num_jobs; ++i) {

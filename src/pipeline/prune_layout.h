@@ -14,7 +14,7 @@ namespace modelshrink {
 // its own, as large as the copy. Where a tensor cannot be pruned (it has no floats, its bytes lie
 // in several files, it is no layer) its outcome has the reason. `specs` has one for each tensor of
 // the model. An UnsupportedError when channels shall leave a model that has no graph.
-Status AddPruning(const Model& model, std::span<const TensorSpec> specs, Layout* layout);
+Status AddPruning(const Model& model, const TensorSpecs& specs, Layout* layout);
 
 }  // namespace modelshrink
 

@@ -21,36 +21,39 @@ std::string MethodOf(const PruneSpec& spec) {
 
 }  // namespace
 
-Report PlanOf(const Model& model, const Layout& layout) {
-  Report report;
-  report.format = model.format;
-  report.input_bytes = model.size_bytes;
-  report.output_bytes = layout.size_bytes;
-  report.files.reserve(layout.files.size());
-  for (const OutputFile& file : layout.files) report.files.push_back({file.name, file.size_bytes});
-  report.tensors.reserve(model.tensors.size());
-  for (size_t i = 0; i < model.tensors.size(); ++i) {
-    const Tensor& tensor = model.tensors[i];
-    const Outcome& outcome = layout.outcomes[i];
-    report.tensors.push_back({.name = tensor.name,
-                              .shape = tensor.shape,
-                              .from = StoredAs(tensor),
-                              .to = outcome.to,
-                              .is_sparse = tensor.is_sparse,
-                              .output_shape = tensor.shape,
-                              .input_bytes = tensor.stored_bytes,
-                              .output_bytes = outcome.output_bytes,
-                              .reasons = outcome.reasons});
+LayoutReport::LayoutReport(const Model& model, const Layout& layout)
+    : model_(model), layout_(layout) {
+  if (layout.jobs.empty()) return;
+  jobs_.resize(model.tensors.size(), kNone);
+  for (uint32_t i = 0; i < layout.jobs.size(); ++i) jobs_[layout.jobs[i].tensor] = i;
+}
+
+std::vector<InputFile> LayoutReport::files() const {
+  std::vector<InputFile> files;
+  for (const OutputFile& file : layout_.files) files.push_back({file.name, file.size_bytes});
+  return files;
+}
+
+TensorReport LayoutReport::tensor(size_t index) const {
+  const Tensor& tensor = model_.tensors[index];
+  const Outcome& outcome = layout_.outcomes[index];
+  TensorReport entry = {.name = tensor.name,
+                        .shape = tensor.shape,
+                        .from = StoredAs(tensor),
+                        .to = outcome.to,
+                        .is_sparse = tensor.is_sparse,
+                        .output_shape = tensor.shape,
+                        .input_bytes = tensor.stored_bytes,
+                        .output_bytes = outcome.output_bytes,
+                        .reasons = outcome.reasons};
+  if (jobs_.empty() || jobs_[index] == kNone) return entry;
+  const Job& job = layout_.jobs[jobs_[index]];
+  entry.method = MethodOf(job.prune);
+  entry.is_sparse = job.scheme.sparse != SparseCoding::kNone;
+  for (size_t axis = 0; axis < job.kept.size(); ++axis) {
+    if (!job.kept[axis].empty()) entry.output_shape[axis] = job.kept[axis].size();
   }
-  for (const Job& job : layout.jobs) {
-    TensorReport& entry = report.tensors[job.tensor];
-    entry.method = MethodOf(job.prune);
-    entry.is_sparse = job.scheme.sparse != SparseCoding::kNone;
-    for (size_t axis = 0; axis < job.kept.size(); ++axis) {
-      if (!job.kept[axis].empty()) entry.output_shape[axis] = job.kept[axis].size();
-    }
-  }
-  return report;
+  return entry;
 }
 
 void SetStats(const ErrorStats& stats, TensorReport* report) {

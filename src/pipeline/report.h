@@ -42,8 +42,27 @@ struct Report {
   std::vector<TensorReport> tensors;
 };
 
-// The report of a layout that has not run: no tensor has statistics.
-Report PlanOf(const Model& model, const Layout& layout);
+// The report of a layout that has not run: no tensor has statistics. An entry is made when it is
+// asked for: there may be millions. `model` and `layout` must outlive it.
+class LayoutReport {
+ public:
+  LayoutReport(const Model& model, const Layout& layout);
+
+  const std::string& format() const { return model_.format; }
+  uint64_t input_bytes() const { return model_.size_bytes; }
+  uint64_t output_bytes() const { return layout_.size_bytes; }
+  std::vector<InputFile> files() const;
+  size_t num_tensors() const { return model_.tensors.size(); }
+  // Of a tensor of the model.
+  TensorReport tensor(size_t index) const;
+
+ private:
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  const Model& model_;
+  const Layout& layout_;
+  std::vector<uint32_t> jobs_;  // by tensor: its last job, or kNone; empty when there are no jobs
+};
 
 // Sets the sparsity and all errors.
 void SetStats(const ErrorStats& stats, TensorReport* report);

@@ -1,7 +1,7 @@
 #include "pipeline/shrink.h"
 
 #include <algorithm>
-#include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -92,7 +92,7 @@ class ShrinkerImpl final : public Shrinker {
         held_layout_(std::move(layout)),
         layout_(*held_layout_),
         places_(std::move(places)),
-        report_(PlanOf(model_, layout_)) {
+        report_(model_, layout_) {
     Divider divider(layout_);
     divider.Run();
     units_ = std::move(divider.units);
@@ -130,7 +130,20 @@ class ShrinkerImpl final : public Shrinker {
     return failure_;
   }
 
-  const Report& report() const override { return report_; }
+  TensorReport tensor(size_t index) const override {
+    TensorReport entry = report_.tensor(index);
+    const auto found = found_.find(index);
+    if (found == found_.end()) return entry;
+    const Finding& finding = found->second;
+    // A tensor that loses channels has no errors: its remaining weights say nothing of the harm
+    // that is done by those that leave.
+    entry.sparsity = finding.stats.Sparsity();
+    if (finding.is_whole) SetStats(finding.stats, &entry);
+    AddCount(finding.is_saturated ? ReasonCode::kSaturated : ReasonCode::kOverflowed,
+             finding.num_overflows, &entry.reasons);
+    AddCount(ReasonCode::kNotFinite, finding.num_replaced, &entry.reasons);
+    return entry;
+  }
 
  private:
   StatusOr<Step> NextStep() {
@@ -144,21 +157,25 @@ class ShrinkerImpl final : public Shrinker {
 
   void FinishJob(Step* step) {
     const Job& job = layout_.jobs[*extent_->job];
-    const size_t tensor = job.tensor;
-    TensorReport& entry = report_.tensors[tensor];
-    // A tensor that loses channels has no errors: its remaining weights say nothing of the harm
-    // that is done by those that leave.
-    const ErrorStats& stats = job_run_.encoder().error_stats();
-    entry.sparsity = stats.Sparsity();
-    if (job.kept.empty()) SetStats(stats, &entry);
-    const bool is_saturated = job.scheme.saturate || job.scheme.type == DType::kFloat8E4M3 ||
-                              job.scheme.type == DType::kFloat8E5M2;
-    AddCount(is_saturated ? ReasonCode::kSaturated : ReasonCode::kOverflowed,
-             job_run_.encoder().num_overflows(), &entry.reasons);
-    AddCount(ReasonCode::kNotFinite, job_run_.num_replaced(), &entry.reasons);
+    found_[job.tensor] = {.stats = job_run_.encoder().error_stats(),
+                          .num_overflows = job_run_.encoder().num_overflows(),
+                          .num_replaced = job_run_.num_replaced(),
+                          .is_saturated = job.scheme.saturate ||
+                                          job.scheme.type == DType::kFloat8E4M3 ||
+                                          job.scheme.type == DType::kFloat8E5M2,
+                          .is_whole = job.kept.empty()};
     job_run_.Stop();
-    step->tensor = tensor;
+    step->tensor = job.tensor;
   }
+
+  // What a job's end tells of its tensor.
+  struct Finding {
+    ErrorStats stats;
+    uint64_t num_overflows = 0;
+    uint64_t num_replaced = 0;
+    bool is_saturated = false;  // the overflows became the type's largest value, not infinity
+    bool is_whole = true;       // the tensor lost no channels
+  };
 
   const Model& model_;
   const std::shared_ptr<const Layout> held_layout_;
@@ -166,7 +183,8 @@ class ShrinkerImpl final : public Shrinker {
   const std::vector<PartPlaces> places_;
   std::vector<Unit> units_;
   std::vector<Extent> extents_;
-  Report report_;
+  const LayoutReport report_;
+  std::unordered_map<size_t, Finding> found_;  // by tensor
   Status failure_;
 
   // The unit that was started last; nullptr: none.

@@ -34,8 +34,9 @@ class Shrinker : public StepRunner {
   virtual std::span<const Unit> units() const = 0;
   // Ends the unit that ran before, complete or not. An ArgumentError when there is no such unit.
   virtual Status Start(size_t unit) = 0;
-  // The plan's, with the statistics of the jobs that have run here to their ends.
-  virtual const Report& report() const = 0;
+  // The plan's entry of a tensor of the model, with the statistics of its job if that has run here
+  // to its end.
+  virtual TensorReport tensor(size_t index) const = 0;
 };
 
 }  // namespace modelshrink

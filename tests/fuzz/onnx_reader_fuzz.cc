@@ -23,8 +23,7 @@ class AnyOnnx : public Format {
   Status Feed(std::span<const uint8_t> bytes) override { return format_.Feed(bytes); }
   Status Opened(std::optional<uint64_t> size) override { return format_.Opened(size); }
   const Model& model() const override { return format_.model(); }
-  StatusOr<Layout> Write(std::span<const TensorSpec> specs,
-                         const WriteOptions& options) const override {
+  StatusOr<Layout> Write(const TensorSpecs& specs, const WriteOptions& options) const override {
     return onnx::WriteOnnx(format_.document(), model(), specs, options, max_main_bytes_);
   }
 

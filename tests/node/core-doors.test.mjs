@@ -63,12 +63,14 @@ const scheme = {
 };
 const int8 = { keep: false, scheme, mode: "storage" };
 const options = { strip: false, mainName: "" };
-const specsOf = (model) => model.info().tensors.map(() => int8);
+/** The number of the first specification for each tensor. */
+const firstForAll = (model) => new Uint32Array(model.info().tensors.shared.length);
+const planOf = (model) => accepted(model.plan([int8], firstForAll(model), options));
 
 test("a model that is not read to its end tells nothing", () => {
   const model = opened();
   refused(model.info(), /not been read/);
-  refused(model.plan([], options), /not been read/);
+  refused(model.plan([], new Uint32Array(0), options), /not been read/);
   refused(model.survey([0], "global", 0.5), /not been read/);
   refused(core.compareModels(model, complete()), /not been read/);
   refused(core.compareModels(complete(), model), /not been read/);
@@ -128,17 +130,17 @@ test("a file that was asked for has to be answered", () => {
 
 test("a run answers calls in any order", () => {
   const model = complete();
-  const plan = accepted(model.plan(specsOf(model), options));
+  const plan = planOf(model);
   const run = accepted(plan.shrink());
   assert.equal(accepted(run.next()).kind, "done");
   refused(run.input(8), /no bytes/);
   refused(run.feed(8), /no bytes/);
   const units = run.units();
-  for (const wrong of [units.length, -1, 0.5, NaN, 2 ** 31, 2 ** 53]) {
+  for (const wrong of [units.tensors.length, -1, 0.5, NaN, 2 ** 31, 2 ** 53]) {
     refused(run.start(wrong));
     refused(run.tensorReport(wrong));
   }
-  const unit = units.findIndex(({ tensor }) => tensor !== undefined);
+  const unit = units.tensors.findIndex((tensor) => tensor >= 0);
   accepted(run.start(unit));
   const { size } = advance(run, "read");
   refused(run.feed(size), /feed comes after input/);
@@ -151,7 +153,7 @@ test("a run answers calls in any order", () => {
 
 test("runs outlive their plan and their model", () => {
   const model = complete();
-  const plan = accepted(model.plan(specsOf(model), options));
+  const plan = planOf(model);
   const survey = accepted(model.survey([0], "lamp", 0.5));
   const channels = accepted(plan.surveyChannels());
   const run = accepted(plan.shrink());
@@ -163,19 +165,19 @@ test("runs outlive their plan and their model", () => {
   assert.deepEqual(channels.shares(), []);
   for (const steps of [survey, channels, comparison]) advance(steps);
   assert.equal(channels.removedChannels(), "");
-  for (const unit of run.units().keys()) {
+  for (const unit of run.units().tensors.keys()) {
     accepted(run.start(unit));
     advance(run);
   }
   assert.equal(run.report, undefined);
   assert.equal(survey.report, undefined);
   assert.equal(comparison.units, undefined);
-  assert.equal(comparison.report().tensors[0].sqnr, Infinity);
+  assert.equal(comparison.report().tensors.numbers.sqnr[0], Infinity);
 });
 
 test("a plan is renamed while it is run", () => {
   const model = complete();
-  const plan = accepted(model.plan(specsOf(model), options));
+  const plan = planOf(model);
   const run = accepted(plan.shrink());
   refused(plan.rename(""), /needs a name/);
   accepted(plan.rename("small.onnx"));
@@ -186,13 +188,13 @@ test("a plan is renamed while it is run", () => {
 
 test("specs, options and surveys of wrong values are refused", () => {
   const model = complete();
-  const specs = specsOf(model);
+  const which = firstForAll(model);
   const hostile = [undefined, null, -1, 0.5, NaN, Infinity, 2 ** 60, "x", {}, [], () => 0];
-  for (const wrong of [...hostile, specs.slice(1), [...specs, int8], { length: specs.length }]) {
-    refused(model.plan(wrong, options));
-  }
-  const refusedSpec = (spec, pattern) =>
-    refused(model.plan([spec, ...specs.slice(1)], options), pattern);
+  for (const wrong of [...hostile, { length: 1 }]) refused(model.plan(wrong, which, options));
+  const others = [which.subarray(1), new Uint32Array(which.length + 1), [...which], which.fill(1)];
+  for (const wrong of [...hostile, ...others]) refused(model.plan([int8], wrong, options));
+  which.fill(0);
+  const refusedSpec = (spec, pattern) => refused(model.plan([spec], which, options), pattern);
   for (const wrong of hostile) {
     refusedSpec({ ...int8, keep: wrong }, /keep/);
     refusedSpec({ ...int8, mode: wrong }, /mode/);
@@ -203,20 +205,24 @@ test("specs, options and surveys of wrong values are refused", () => {
     }
   }
   for (const wrong of hostile) {
-    refused(model.plan([wrong, ...specs.slice(1)], options));
-    refused(model.plan(specs, wrong));
-    refused(model.plan(specs, { ...options, strip: wrong }), /strip/);
+    refused(model.plan([wrong], which, options));
+    refused(model.plan([int8], which, wrong));
+    refused(model.plan([int8], which, { ...options, strip: wrong }), /strip/);
     refused(model.survey([wrong], "global", 0.5));
-    if (wrong !== "x") refused(model.plan(specs, { ...options, mainName: wrong }), /mainName/);
+    if (wrong !== "x")
+      refused(model.plan([int8], which, { ...options, mainName: wrong }), /mainName/);
     if (Array.isArray(wrong)) continue;
     refused(model.survey(wrong, "global", 0.5));
-    if (wrong !== undefined) refused(model.plan(specs, { ...options, taps: wrong }), /taps/);
+    if (wrong !== undefined)
+      refused(model.plan([int8], which, { ...options, taps: wrong }), /taps/);
   }
-  refused(model.plan(specs, { ...options, removedChannels: "012" }), /removedChannels/);
-  refused(model.plan(specs, { ...options, taps: [{ graph: 7, value: "a", type: "float32" }] }));
+  refused(model.plan([int8], which, { ...options, removedChannels: "012" }), /removedChannels/);
+  refused(
+    model.plan([int8], which, { ...options, taps: [{ graph: 7, value: "a", type: "float32" }] }),
+  );
   const inNoBlocks = { ...int8, scheme: { ...scheme, granularity: "block", blockSize: 0 } };
-  refused(model.plan([inNoBlocks, ...specs.slice(1)], options));
-  refused(model.survey([specs.length], "global", 0.5));
+  refused(model.plan([inNoBlocks], which, options));
+  refused(model.survey([which.length], "global", 0.5));
   refused(model.survey([0], "other", 0.5), /allocation/);
   for (const sparsity of [-1, 2, NaN]) refused(model.survey([0], "global", sparsity));
 });

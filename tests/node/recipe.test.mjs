@@ -8,9 +8,8 @@ const tensor = (name, shape = [64, 64], isWeight = true) => ({ name, shape, isWe
 
 /** The type that each named tensor gets, or "keep". */
 async function typesOf(recipe, ...tensors) {
-  return orderFor(await checkRecipe(recipe), tensors).order.specs.map(({ keep, scheme }) =>
-    keep ? "keep" : scheme.type,
-  );
+  const { specs, which } = orderFor(await checkRecipe(recipe), tensors).order;
+  return [...which].map((number) => (specs[number].keep ? "keep" : specs[number].scheme.type));
 }
 
 const specOf = async (recipe) => orderFor(await checkRecipe(recipe), [tensor("w")]).order.specs[0];

@@ -2,6 +2,7 @@
 import { formatBytes } from "../base/bytes.js";
 import { withoutPasswords } from "../base/errors.js";
 import { visible } from "../base/visible.js";
+import { joined } from "../models/lazy.js";
 import { percent, plural } from "../text.js";
 import type { Context, Outcome } from "./command.js";
 import { failureOf, messageOf } from "./failure.js";
@@ -65,7 +66,7 @@ export async function forEachModel(
       const outcome = await run(operand, index);
       context.print(`${visible(model)}: ${outcome.line}`);
       done.push(outcome);
-      results.push({ model, ...outcome.json });
+      results.push(joined({ model }, outcome.json));
     } catch (error) {
       if (context.signal.aborted || error instanceof UsageError) throw error;
       context.complain(`${visible(model)}: ${messageOf(error)}`);

@@ -2,10 +2,13 @@
 import { formatBytes } from "../base/bytes.js";
 import { ModelShrinkError } from "../base/errors.js";
 import { visible } from "../base/visible.js";
+import { someRow } from "../core/table.js";
 import type { Source } from "../files/source.js";
 import { compareModels } from "../models/compare.js";
 import { inspect, maxTimeoutMs, readingOf } from "../models/inspect.js";
+import { joined, tensorsOf } from "../models/lazy.js";
 import { plan } from "../models/plan.js";
+import type { ReportedTensor, TensorInfo } from "../models/types.js";
 import type { Recipe } from "../recipe/options.js";
 import { calibrate } from "../runtime/calibrate.js";
 import { verify } from "../runtime/verify.js";
@@ -55,11 +58,12 @@ export function timeoutFrom({ "timeout-ms": text }: OptionValues): number | unde
 export function runInspect({ operands, values }: Invocation, context: Context): Promise<Outcome> {
   return forEachModel(operands, context, async (model) => {
     const info = await inspect(await sourceOf(model, context), runOptions(context));
-    const weights = info.tensors.filter(({ isWeight }) => isWeight);
+    let numWeights = 0;
+    for (const { isWeight } of tensorsOf<TensorInfo>(info)) if (isWeight) numWeights++;
     const { format, inputBytes } = info;
     return {
       text: formatModelInfo(info, textOptions(values)),
-      line: `${format}, ${formatBytes(inputBytes)}, ${plural(weights.length, "weight")}`,
+      line: `${format}, ${formatBytes(inputBytes)}, ${plural(numWeights, "weight")}`,
       json: info,
       inputBytes,
     };
@@ -99,7 +103,7 @@ export async function planModel(
       formatPlan(planned, textOptions(invocation.values)) +
       (note ? `\n\nNothing is written; it ${note}` : ""),
     line: sizesText({ inputBytes, outputBytes }) + (note ? `, ${note}` : ""),
-    json: where === undefined ? planned : { output: where, ...planned },
+    json: where === undefined ? planned : joined({ output: where }, planned),
     ...{ inputBytes, outputBytes },
   };
 }
@@ -117,10 +121,11 @@ export async function runCompare(
 ): Promise<Outcome> {
   const [original, other] = [await sourceOf(a, context), await sourceOf(b, context)];
   const report = await compareModels(original, other, runOptions(context));
-  if (report.tensors.length > 0 && report.tensors.every(({ sqnr }) => sqnr === undefined)) {
+  const tensors = tensorsOf<ReportedTensor>(report);
+  if (tensors.length > 0 && !someRow(tensors, ({ sqnr }) => sqnr !== undefined)) {
     throw new ModelShrinkError(
       `The models have no tensor in common that could be compared: "${a}" has ` +
-        `${report.tensors.length} of its own.`,
+        `${tensors.length} of its own.`,
       "argument",
     );
   }

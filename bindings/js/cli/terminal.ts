@@ -1,6 +1,7 @@
 /** The command's output: results, errors, progress, each on its stream. */
 import type { Writable } from "node:stream";
 import { visible } from "../base/visible.js";
+import { isUnseen, tensorsOf } from "../models/lazy.js";
 import { failureOf, messageOf } from "./failure.js";
 import { ProgressBar } from "./progress-bar.js";
 
@@ -26,12 +27,34 @@ function hasColors({ isTTY }: Stream, env: NodeJS.ProcessEnv): boolean {
   return isTTY === true && !env.NO_COLOR && env.TERM !== "dumb";
 }
 
-/** JSON whose names cannot drive a terminal; a program reads the same from it. */
-const jsonText = (value: object) =>
-  JSON.stringify({ schemaVersion, ...value }, undefined, 2)
-    .split("\n")
+/** Indented JSON, as the members of an object have it, whose names cannot drive a terminal; programs read the same. */
+const jsonText = (value: unknown, indent: string) =>
+  (JSON.stringify(value, undefined, 2) as string | undefined)
+    ?.split("\n")
     .map((line) => visible(line))
-    .join("\n");
+    .join(`\n${indent}`);
+
+/** The JSON of an object in pieces: one of a model may have millions of rows. */
+function* jsonPieces(value: object): Generator<string, undefined> {
+  yield `{\n  "schemaVersion": ${schemaVersion}`;
+  for (const key of Object.keys(value)) {
+    if (key === "tensors" && isUnseen(value)) {
+      let start = `,\n  "tensors": [`;
+      for (const row of tensorsOf(value)) {
+        yield `${start}\n    ${jsonText(row, "    ")!}`;
+        start = ",";
+      }
+      yield start === "," ? "\n  ]" : `${start}]`;
+      continue;
+    }
+    const text = jsonText((value as Record<string, unknown>)[key], "  ");
+    if (text !== undefined) yield `,\n  ${JSON.stringify(key)}: ${text}`;
+  }
+  yield "\n}\n";
+}
+
+/** The characters that are written at once. */
+const pieceChars = 1 << 16;
 
 /** Standard output and standard error, as one run of the command uses them. */
 export class Terminal {
@@ -73,7 +96,15 @@ export class Terminal {
   /** The result in JSON; nothing without --json. */
   printJson(value: object): void {
     this.clear();
-    if (this.#display.json) this.#output.write(`${jsonText(value)}\n`);
+    if (!this.#display.json) return;
+    let text = "";
+    for (const piece of jsonPieces(value)) {
+      text += piece;
+      if (text.length < pieceChars) continue;
+      this.#output.write(text);
+      text = "";
+    }
+    this.#output.write(text);
   }
 
   /** One line on standard error. */

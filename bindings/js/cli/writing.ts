@@ -5,6 +5,7 @@ import { visible } from "../base/visible.js";
 import type { SinkFor } from "../files/sink.js";
 import type { Source } from "../files/source.js";
 import { inspect, maxWorkers, readingOf } from "../models/inspect.js";
+import { joined } from "../models/lazy.js";
 import type { Report, WriteOptions } from "../models/types.js";
 import { restore } from "../models/write.js";
 import type { GuardOutcome } from "../runtime/guard.js";
@@ -130,7 +131,7 @@ async function outcomeOf(
       `${sizesText({ inputBytes, outputBytes })}, written to ${where}`,
       ...warnings.map((it) => `  Warning: ${visible(it)}`),
     ].join("\n"),
-    json: { output, ...report, ...(guard ? { guard } : {}) },
+    json: joined({ output }, report, guard ? { guard } : {}),
     ...{ inputBytes, outputBytes },
   };
 }

@@ -293,13 +293,6 @@ export type CoreOpenKind = "open";
 /** A file whose size a model that is being read asks for. */
 export type CoreOpenRequest = { kind: "open"; name: string };
 
-/** A piece of the output that is written on its own (src/pipeline/shrink.h). */
-export interface CoreUnit {
-  /** Left out for units that are no tensor's. */
-  tensor?: number;
-  outputBytes: number;
-}
-
 /** Which of a recurrent layer's states a value holds: the first one, or those after each step of a direction. */
 export type CoreHidden = "initial" | "forward" | "reverse" | "bidirectional";
 
@@ -367,13 +360,15 @@ export interface CoreTensorInfo {
   dataOffset?: number;
 }
 
-/** A model, from its headers. */
-export interface CoreModelInfo {
+/** A model, from its headers, without its tensors. */
+export interface CoreModelHead {
   format: FormatName;
   files: CoreFile[];
   sizeBytes: number;
+  /** The first ones where there are very many. */
   metadata: Record<string, string>;
-  tensors: CoreTensorInfo[];
+  /** The number of those that are not among them. */
+  metadataLeftOut?: number;
 }
 
 /** The fate of a tensor, planned or done (src/pipeline/report.h). */
@@ -396,13 +391,13 @@ export interface CoreTensorReport {
   sparsity?: number;
 }
 
-export interface CoreReport {
+/** A report without its tensors. */
+export interface CoreReportHead {
   format: FormatName;
   inputBytes: number;
   outputBytes: number;
   /** The files of the output, the main one first. */
   files: CoreFile[];
-  tensors: CoreTensorReport[];
 }
 
 /** The share of a tensor of an amount that several lose together (src/pipeline/survey.h). */

@@ -14,10 +14,10 @@ import type {
   CoreLayerFit,
   CoreLayerFitResult,
   CoreMask,
-  CoreModelInfo,
+  CoreModelHead,
   CoreOpenRequest,
   CoreQuantized,
-  CoreReport,
+  CoreReportHead,
   CoreScheme,
   CoreShare,
   CoreSparse,
@@ -26,7 +26,6 @@ import type {
   CoreStep,
   CoreTensorReport,
   CoreTensorSpec,
-  CoreUnit,
   CoreWriteOptions,
   HeapBytes,
 } from "./structs.js";
@@ -49,13 +48,53 @@ export interface CoreSteps<S = CoreStep> {
   delete(): void;
 }
 
+/**
+ * Objects of one kind as columns (bindings/wasm/model_table.h). A row's `name` and its numbers of 64 bits are its own;
+ * its other members are JSON that it shares with rows that are alike. There those that are its own are 0.
+ */
+export interface CoreTable {
+  /** The rows' names, one after the other, in UTF-8. */
+  names: Uint8Array;
+  /** The end of each row's name in `names`. */
+  nameEnds: Uint32Array;
+  /** The rows' own numbers by member; 0 where a row has none. */
+  numbers: Record<string, Float64Array>;
+  /** The JSON that rows share, one after the other, in UTF-8. */
+  texts: Uint8Array;
+  /** The end of each of `texts`. */
+  textEnds: Uint32Array;
+  /** The number of each row's text. */
+  shared: Uint32Array;
+}
+
+/** A model, from its headers: with a CoreTensorInfo for each tensor. */
+export interface CoreInfo extends CoreModelHead {
+  tensors: CoreTable;
+}
+
+/** A report with a CoreTensorReport for each tensor. */
+export interface CoreReport extends CoreReportHead {
+  tensors: CoreTable;
+}
+
+/** The pieces of an output that are written on their own (src/pipeline/shrink.h). */
+export interface CoreUnits {
+  /** The number of each unit's tensor; -1 for units that are no tensor's. */
+  tensors: Float64Array;
+  outputBytes: Float64Array;
+}
+
 /** A model that is being read, and then asked. */
 export interface CoreModel extends CoreSteps<CoreRequest> {
   /** Answers an "open" request with the file's size in bytes, -1 when there is none. */
   opened(sizeBytes: number): CoreDone;
-  info(): CoreResult<CoreModelInfo>;
-  /** Plans an output; `specs` has one for each tensor of info(). */
-  plan(specs: CoreTensorSpec[], options: CoreWriteOptions): CoreResult<CorePlan>;
+  info(): CoreResult<CoreInfo>;
+  /** Plans an output; `which` has for each tensor of info() the number of its specification in `specs`. */
+  plan(
+    specs: readonly CoreTensorSpec[],
+    which: Uint32Array,
+    options: CoreWriteOptions,
+  ): CoreResult<CorePlan>;
   /**
    * Looks at the weights of the tensors of these numbers, from all of which together the fraction `sparsity` goes.
    */
@@ -83,7 +122,7 @@ export interface CorePlan {
 
 /** Writes the units of a plan in any order. Steps are those of the unit that was started last. */
 export interface CoreShrink extends CoreSteps {
-  units(): CoreUnit[];
+  units(): CoreUnits;
   start(unit: number): CoreDone;
   /** The entry of one tensor; has statistics when a unit of it has run here to its end. */
   tensorReport(tensor: number): CoreResult<CoreTensorReport>;

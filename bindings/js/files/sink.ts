@@ -4,7 +4,7 @@ import type {
   FileSystemWritableFileStream,
   WritableStream,
 } from "../base/platform-types.js";
-import type { CoreFile, CoreReport, CoreTensorReport } from "../core/types.js";
+import type { CoreFile, CoreReportHead, CoreTensorReport } from "../core/types.js";
 import type { NodeWritable } from "./node-types.js";
 import type { OpenFile } from "./source.js";
 
@@ -47,11 +47,13 @@ export interface RunIdentity {
   files: readonly CoreFile[];
   inputs: readonly OpenFile[];
   /** The number of bytes that each unit of the run writes. */
-  unitBytes: readonly number[];
+  unitBytes: ArrayLike<number>;
   /** Gives the name of the tensor that a unit reports on; undefined for a unit without a report. */
   tensorOf: (unit: number) => string | undefined;
-  /** The JSON of everything that decides the output's bytes besides the inputs. */
+  /** The JSON of what decides the output's bytes besides the inputs and `tensors`. */
   order: string;
+  /** The columns of what each tensor is to become. */
+  tensors: readonly (Uint8Array | Uint32Array | Float64Array)[];
 }
 
 /** Bytes for one output file. */
@@ -84,7 +86,7 @@ export interface FileSetSink {
 /** The place of an output, before its names and sizes are known. */
 export interface Target {
   /** Gives the main file's name, if the target decides it. */
-  mainName(planned: CoreReport): Promise<string | undefined>;
+  mainName(planned: CoreReportHead): Promise<string | undefined>;
   /** Gives the sink of a run; `isRepeatable` tells whether a second run gets one after the first was aborted. */
   sink(): FileSetSink;
   isRepeatable: boolean;

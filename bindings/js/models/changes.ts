@@ -1,6 +1,7 @@
 /** The fate of a tensor, from its entry in a report. */
 import { elementsOf } from "../base/shape.js";
-import type { Order } from "../recipe/order.js";
+import { someRow, type Rows } from "../core/table.js";
+import type { Order } from "../recipe/specs.js";
 import type { PlannedTensor } from "./types.js";
 
 /** Tells whether weights of a tensor were made zero or fitted anew; codes may be zero anyway. */
@@ -15,5 +16,5 @@ export const isChanged = (tensor: PlannedTensor) =>
   tensor.from !== tensor.to || tensor.method !== undefined || isCut(tensor);
 
 /** Tells whether an order changes nothing of a model. */
-export const isIdle = (tensors: readonly PlannedTensor[], { options }: Order): boolean =>
-  !options.strip && !tensors.some(isChanged);
+export const isIdle = (tensors: Rows<PlannedTensor>, { options }: Order): boolean =>
+  !options.strip && !someRow(tensors, isChanged);

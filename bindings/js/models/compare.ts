@@ -2,10 +2,12 @@
 import { behindDoor } from "../base/door.js";
 import { Meter } from "../base/meter.js";
 import { unwrap } from "../core/load.js";
+import { reportRows } from "../core/table.js";
 import { attend } from "../files/open.js";
 import { rangesAheadOf } from "../files/ranges.js";
 import type { Source } from "../files/source.js";
 import { checkRunOptions, readingOf, runKeys, toFiles } from "./inspect.js";
+import { withTensors } from "./lazy.js";
 import { type OpenModel, release, withModel } from "./open.js";
 import { callLive, runSteps } from "./steps.js";
 import type { Report, RunOptions } from "./types.js";
@@ -46,12 +48,12 @@ async function compareOpened(
         meter.advanceTo(meter.done + size);
       },
       onTensor: (tensor) => {
-        meter.advanceTo(meter.done, tensors[tensor]?.name);
+        meter.advanceTo(meter.done, tensors.at(tensor)?.name);
       },
     });
     meter.advanceTo(Infinity);
-    const { files, ...report } = callLive(core, () => run.report());
-    return { ...report, files: toFiles(files) };
+    const { files, tensors: found, ...report } = reportRows(callLive(core, () => run.report()));
+    return withTensors({ ...report, files: toFiles(files) }, found);
   } finally {
     release(core, run);
   }

@@ -10,6 +10,7 @@ import {
 } from "../base/options.js";
 import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
+import { withTensors } from "./lazy.js";
 import { withModel } from "./open.js";
 import type { ModelInfo, FileInfo, RunOptions } from "./types.js";
 
@@ -68,14 +69,15 @@ export async function inspect(source: Source, options: RunOptions = {}): Promise
   return behindDoor(options, async () => {
     checkRunOptions(options, runKeys);
     return withModel(source, options, ({ info }) => {
-      const { format, sizeBytes, files, metadata, tensors } = info;
-      return Promise.resolve({
+      const { format, sizeBytes, files, metadata, metadataLeftOut, tensors } = info;
+      const head = {
         format,
         inputBytes: sizeBytes,
         files: toFiles(files),
         metadata,
-        tensors,
-      });
+        ...(metadataLeftOut === undefined ? {} : { metadataLeftOut }),
+      };
+      return Promise.resolve(withTensors(head, tensors));
     });
   });
 }

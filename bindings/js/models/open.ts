@@ -4,7 +4,8 @@ import { Meter } from "../base/meter.js";
 import { Pacer } from "../base/pace.js";
 import { loadCore, unwrap } from "../core/load.js";
 import { wholeCore } from "../core/whole.js";
-import type { CoreModel, CoreModelInfo, CoreModule } from "../core/types.js";
+import { modelRows, type ModelRows } from "../core/table.js";
+import type { CoreModel, CoreModule } from "../core/types.js";
 import { attend, openSource } from "../files/open.js";
 import type { OpenFile, OpenFileSet, Source } from "../files/source.js";
 import { callLive, readModel } from "./steps.js";
@@ -15,7 +16,7 @@ export interface OpenModel {
   core: CoreModule;
   model: CoreModel;
   /** The structure that the headers describe. */
-  readonly info: CoreModelInfo;
+  readonly info: ModelRows;
   /** The files in the core's order; the main one comes first. */
   files: OpenFile[];
   pacer: Pacer;
@@ -61,7 +62,7 @@ export async function readStructure(
       },
     });
     meter.advanceTo(main.size);
-    let info: CoreModelInfo | undefined;
+    let info: ModelRows | undefined;
     return {
       core,
       model,
@@ -69,7 +70,7 @@ export async function readStructure(
       pacer,
       get info() {
         // Workers do without.
-        return (info ??= callLive(core, () => unwrap(model.info())));
+        return (info ??= modelRows(callLive(core, () => unwrap(model.info()))));
       },
     };
   } catch (error) {

@@ -1,10 +1,11 @@
 /** Runs whose tensors may turn out to go beyond the range of the float type that they are to have. */
 import { numberTypes, type NumberType } from "../arrays/number-types.js";
-import type { CoreReport } from "../core/types.js";
+import { someRow, type ReportRows } from "../core/table.js";
 import type { Target } from "../files/sink.js";
 import { MemorySink, nowhere } from "../files/target.js";
 import type { RemarkedOrder } from "../recipe/order.js";
 import { hasReason } from "../recipe/reasons.js";
+import { changeSpecs } from "../recipe/specs.js";
 import { isChanged, isIdle } from "./changes.js";
 import type { OpenModel } from "./open.js";
 import type { PlannedOrder } from "./planned-order.js";
@@ -20,30 +21,31 @@ class OutOfRange extends Error {
   }
 }
 
-function refuseOverflows({ tensors }: CoreReport): void {
-  const beyond = [...tensors.keys()].filter(
-    (i) => hasReason(tensors[i]!, "overflowed") || hasReason(tensors[i]!, "saturated"),
-  );
-  if (beyond.length > 0) throw new OutOfRange(new Set(beyond));
+function refuseOverflows({ tensors }: ReportRows): void {
+  const beyond = new Set<number>();
+  let i = 0;
+  for (const tensor of tensors) {
+    if (hasReason(tensor, "overflowed") || hasReason(tensor, "saturated")) beyond.add(i);
+    i++;
+  }
+  if (beyond.size > 0) throw new OutOfRange(beyond);
 }
 
 /** Plans the same order, but for these tensors, which keep their types; the remarks say why. */
 function keep(plan: PlannedOrder, chosen: RemarkedOrder, beyond: ReadonlySet<number>): void {
   for (const i of beyond) {
-    const { to: type } = plan.report.tensors[i]!;
+    const { to: type } = plan.report.tensors.at(i)!;
     chosen.reasons[i] = { code: "outOfRange", arguments: { type } };
   }
-  const { specs, options } = plan.order;
-  plan.change({
-    specs: specs.map((spec, i) => (beyond.has(i) ? { ...spec, keep: true } : spec)),
-    options,
-  });
+  plan.change(
+    changeSpecs(plan.order, (spec, i) => (beyond.has(i) ? { ...spec, keep: true } : spec)),
+  );
 }
 
 const types: Readonly<Record<string, NumberType | undefined>> = numberTypes;
 
 const mayOverflow = ({ report }: PlannedOrder) =>
-  report.tensors.some((it) => isChanged(it) && types[it.to]?.kind === "float");
+  someRow(report.tensors, (it) => isChanged(it) && types[it.to]?.kind === "float");
 
 /**
  * Runs the plan into the target, or into memory without one. Only the weights tell whether one goes beyond its type's
@@ -56,7 +58,7 @@ export async function runInRange(
   chosen: RemarkedOrder,
   target: Target | undefined,
   options: Omit<OrderOptions, "sink"> & { skipIdle: boolean },
-): Promise<{ found: CoreReport; memory: MemorySink | undefined }> {
+): Promise<{ found: ReportRows; memory: MemorySink | undefined }> {
   let isLooking = chosen.keepsOverflows && target?.isRepeatable === false && mayOverflow(plan);
   const check = chosen.keepsOverflows ? { check: refuseOverflows } : {};
   for (;;) {

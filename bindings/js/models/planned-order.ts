@@ -1,7 +1,8 @@
 /** An order, and what the core plans for it. */
 import { unwrap } from "../core/load.js";
-import type { CorePlan, CoreReport, CoreShrink, CoreSurvey } from "../core/types.js";
-import type { Order } from "../recipe/order.js";
+import { reportRows, type CoreReportRows } from "../core/table.js";
+import type { CorePlan, CoreShrink, CoreSurvey } from "../core/types.js";
+import type { Order } from "../recipe/specs.js";
 import { release, type OpenModel } from "./open.js";
 import { callLive } from "./steps.js";
 
@@ -13,7 +14,7 @@ export class PlannedOrder {
   readonly #opened: OpenModel;
   #order: Order;
   #plan: CorePlan;
-  #report: CoreReport | undefined;
+  #report: CoreReportRows | undefined;
 
   /** Throws what the core has against the order. */
   constructor(opened: OpenModel, order: Order) {
@@ -27,8 +28,8 @@ export class PlannedOrder {
   }
 
   /** Gives the plan, without statistics. */
-  get report(): CoreReport {
-    this.#report ??= callLive(this.#opened.core, () => this.#plan.report());
+  get report(): CoreReportRows {
+    this.#report ??= reportRows(callLive(this.#opened.core, () => this.#plan.report()));
     return this.#report;
   }
 
@@ -62,9 +63,9 @@ export class PlannedOrder {
     release(this.#opened.core, this.#plan);
   }
 
-  #planFor({ specs, options }: Order): CorePlan {
+  #planFor({ specs, which, options }: Order): CorePlan {
     const { core, model } = this.#opened;
-    return callLive(core, () => unwrap(model.plan(specs, options)));
+    return callLive(core, () => unwrap(model.plan(specs, which, options)));
   }
 }
 

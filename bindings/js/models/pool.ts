@@ -11,7 +11,7 @@ import type { CoreModule, CoreTensorReport } from "../core/types.js";
 import type { ReadRange } from "../files/ranges.js";
 import { ownBytes, type OpenFile } from "../files/source.js";
 import type { CheckedSink } from "../files/target.js";
-import type { Order } from "../recipe/order.js";
+import type { Order } from "../recipe/specs.js";
 import { warnOfMissingWorkers } from "./missing-workers.js";
 import type { FromWorker, ToWorker, WorkerPort } from "./protocol.js";
 

@@ -1,7 +1,7 @@
 /** The messages of a pool and its workers. All are structured-cloneable; bytes are transferred. */
 import type { ErrorCode } from "../base/errors.js";
 import type { CoreTensorReport } from "../core/types.js";
-import type { Order } from "../recipe/order.js";
+import type { Order } from "../recipe/specs.js";
 
 export interface FileName {
   name: string;

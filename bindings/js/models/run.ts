@@ -2,9 +2,10 @@
 import { IntegrityError } from "../base/errors.js";
 import { Meter } from "../base/meter.js";
 import { unwrap } from "../core/load.js";
-import type { CoreReport, CoreTensorReport, CoreUnit } from "../core/types.js";
+import { rowsOf, type ReportRows } from "../core/table.js";
+import type { CoreTable, CoreTensorReport, CoreUnits } from "../core/types.js";
 import { rangesAheadOf } from "../files/ranges.js";
-import type { FileSetSink, RunIdentity } from "../files/sink.js";
+import type { FileSetSink, FinishedUnits, RunIdentity } from "../files/sink.js";
 import type { OpenFile } from "../files/source.js";
 import { CheckedSink } from "../files/target.js";
 import { digestOf, momentsReader, type Calibration } from "../recipe/calibration.js";
@@ -24,23 +25,29 @@ export interface OrderOptions extends RunOptions {
   /** The name of the phase for progress; "write" by default. */
   phase?: "survey" | "write";
   /** Looks at what the run found before the output becomes visible; what it throws ends the run. */
-  check?: (report: CoreReport) => void;
+  check?: (report: ReportRows) => void;
 }
 
 /** A run of fewer output bytes is done before a worker has started. */
 const minWorkerBytes = 1 << 22;
 
+const columnsOf = ({ names, nameEnds, numbers, texts, textEnds, shared }: CoreTable) => [
+  ...[names, nameEnds, texts, textEnds, shared],
+  ...Object.values(numbers),
+];
+
 const identityOf = (
   { files }: OpenModel,
   { order, report }: PlannedOrder,
-  units: readonly CoreUnit[],
+  units: CoreUnits,
   { calibration }: OrderOptions,
 ): RunIdentity => ({
   files: report.files,
   inputs: files,
-  unitBytes: units.map(({ outputBytes }) => outputBytes),
-  tensorOf: (unit) => report.tensors[units[unit]?.tensor ?? -1]?.name,
-  order: JSON.stringify([report.tensors, order, digestOf(calibration)]),
+  unitBytes: units.outputBytes,
+  tensorOf: (unit) => report.tensors.at(units.tensors[unit] ?? -1)?.name,
+  order: JSON.stringify([order.specs, order.options, digestOf(calibration)]),
+  tensors: [order.which, ...columnsOf(report.tensors.table)],
 });
 
 /** Makes a pool of workers; undefined where its code cannot be loaded, as in a service worker of several files. */
@@ -64,32 +71,53 @@ async function checkSame(files: readonly OpenFile[]): Promise<void> {
   }
 }
 
+/** Gives a function that gives the units that are to run, one after the other. */
+function nextOf(
+  sink: CheckedSink,
+  { tensors }: CoreUnits,
+  finished: FinishedUnits,
+): () => number | undefined {
+  let following = 0;
+  return () => {
+    const wanted = sink.wanted();
+    if (wanted !== undefined) return wanted;
+    while (finished.has(following)) following++;
+    return following < tensors.length ? following++ : undefined;
+  };
+}
+
+/** Gives a plan's report with the entries that a run found, by the numbers of tensors. */
+function withFound(planned: ReportRows, found: ReadonlyMap<number, CoreTensorReport>): ReportRows {
+  const { tensors } = planned;
+  const at = (tensor: number) => found.get(tensor) ?? tensors.at(tensor)!;
+  return { ...planned, tensors: rowsOf(tensors.length, at) };
+}
+
 /** Gives the plan's report with what the run found. */
 export async function runPlan(
   opened: OpenModel,
   plan: PlannedOrder,
   options: OrderOptions,
-): Promise<CoreReport> {
+): Promise<ReportRows> {
   const { core, files, pacer } = opened;
   const { order, report: planned } = plan;
   const meter = new Meter(options, options.phase ?? "write", planned.outputBytes);
   const run = plan.shrink();
   const units = callLive(core, () => run.units());
   const sink = new CheckedSink(options.sink, identityOf(opened, plan, units, options));
-  const reports = [...planned.tensors];
+  const reports = new Map<number, CoreTensorReport>();
   try {
     const finished = await sink.open();
     const take = (unit: number, report: CoreTensorReport | undefined) => {
-      const tensor = units[unit]?.tensor;
-      if (tensor !== undefined && report) reports[tensor] = report;
+      const tensor = units.tensors[unit] ?? -1;
+      if (tensor >= 0 && report) reports.set(tensor, report);
       meter.advanceTo(sink.written, report?.name);
     };
     for (const [unit, report] of finished) {
-      sink.skip(units[unit]?.outputBytes ?? 0);
+      sink.skip(units.outputBytes[unit] ?? 0);
       take(unit, report);
     }
-    const queue = [...units.keys()].filter((unit) => !finished.has(unit));
-    const next = () => sink.wanted() ?? queue.shift();
+    const next = nextOf(sink, units, finished);
     const onWrite = () => {
       meter.advanceTo(sink.written);
     };
@@ -101,20 +129,21 @@ export async function runPlan(
         const started = unit;
         callLive(core, () => unwrap(run.start(started)));
         await runSteps(run, { ...host, inputs, unit });
-        const tensor = units[unit]?.tensor;
+        const tensor = units.tensors[unit] ?? -1;
         const report =
-          tensor === undefined ? undefined : callLive(core, () => unwrap(run.tensorReport(tensor)));
+          tensor < 0 ? undefined : callLive(core, () => unwrap(run.tensorReport(tensor)));
         await sink.finish(unit, report);
         take(unit, report);
       }
     };
     const isShort = planned.outputBytes < minWorkerBytes;
-    const workers = isShort ? 0 : Math.min(options.workers, queue.length) - 1;
+    const numLeft = units.tensors.length - finished.size;
+    const workers = isShort ? 0 : Math.min(options.workers, numLeft) - 1;
     const pool = workers > 0 ? await loadPool(order, host) : undefined;
     await (pool ? pool.run(next, take, workers, here) : here());
     options.signal?.throwIfAborted();
     await checkSame(files);
-    const report = { ...planned, tensors: reports };
+    const report = withFound(planned, reports);
     options.check?.(report);
     await sink.close();
     return report;

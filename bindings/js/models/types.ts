@@ -69,8 +69,10 @@ export interface ModelInfo {
   inputBytes: number;
   /** The main file comes first. */
   files: FileInfo[];
-  /** Facts of the format by name, such as the opset of an ONNX model. */
+  /** Facts of the format by name, such as the opset of an ONNX model: the first 10,000 of them. */
   metadata: Record<string, string>;
+  /** The number of further facts, where the file has more. */
+  metadataLeftOut?: number;
   /** All tensors, in the order of the file. */
   tensors: TensorInfo[];
 }

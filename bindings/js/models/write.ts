@@ -1,88 +1,25 @@
 /** Writes models: finds first what only the weights can tell, then runs every unit into the sink. */
 import { behindDoor } from "../base/door.js";
 import { UnsupportedError } from "../base/errors.js";
-import { Meter } from "../base/meter.js";
 import { checkInteger, checkBoolean, checkOneOf, optional } from "../base/options.js";
-import { unwrap } from "../core/load.js";
-import type { CoreSurvey, CoreTensorInfo } from "../core/types.js";
-import { rangesAheadOf } from "../files/ranges.js";
+import type { Rows } from "../core/table.js";
+import type { CoreTensorInfo } from "../core/types.js";
 import type { Target } from "../files/sink.js";
 import type { Source } from "../files/source.js";
 import type { MemorySink } from "../files/target.js";
 import { withTarget } from "../files/user-sink.js";
 import { checkCalibration, type Calibration } from "../recipe/calibration.js";
 import type { CheckedRecipe } from "../recipe/check.js";
-import {
-  orderFor,
-  restoredTypes,
-  restoringOrder,
-  type Order,
-  type RemarkedOrder,
-} from "../recipe/order.js";
-import { type PruneSurvey, applyShares } from "../recipe/pruning.js";
+import { orderFor, restoredTypes, restoringOrder, type RemarkedOrder } from "../recipe/order.js";
 import { maxWorkers, checkRunOptions, writeKeys } from "./inspect.js";
-import { release, type OpenModel, withModel } from "./open.js";
+import { type OpenModel, withModel } from "./open.js";
 import { runInRange } from "./overflow.js";
 import { withPlan, type PlannedOrder } from "./planned-order.js";
 import { toReport } from "./report.js";
-import { checkSparse, countingOrder, withoutZeros } from "./sparse.js";
-import { runSteps, callLive } from "./steps.js";
 import type { Report, RestoreOptions, WriteOptions, WriteResult, RunOptions } from "./types.js";
 
 /** Makes the order for the tensors that a model has. */
-type Chooser = (tensors: readonly CoreTensorInfo[]) => RemarkedOrder;
-
-/** Runs a survey, and gives what `take` finds in it at its end. */
-async function runSurvey<T>(
-  { core, files, pacer }: OpenModel,
-  run: CoreSurvey,
-  options: RunOptions,
-  take: (run: CoreSurvey) => T,
-): Promise<T> {
-  const total = files.reduce((bytes, { size }) => bytes + size, 0);
-  const meter = new Meter(options, "survey", total);
-  try {
-    await runSteps(run, {
-      core,
-      pacer,
-      inputs: [rangesAheadOf(files)],
-      onRead: (size) => {
-        meter.advanceTo(meter.done + size);
-      },
-    });
-    const found = callLive(core, () => take(run));
-    meter.advanceTo(Infinity);
-    return found;
-  } finally {
-    release(core, run);
-  }
-}
-
-/** The order with the shares of tensors that lose one amount together. */
-async function withShares(
-  opened: OpenModel,
-  { specs, options: written }: Order,
-  survey: PruneSurvey,
-  options: RunOptions,
-): Promise<Order> {
-  const { core, model } = opened;
-  const { tensors, allocation, sparsity } = survey;
-  const run = callLive(core, () => unwrap(model.survey(tensors, allocation, sparsity)));
-  const shares = await runSurvey(opened, run, options, () => run.shares());
-  return { specs: applyShares(survey, shares, specs), options: written };
-}
-
-/** The order with the channels that go, if any; `plan` has an order that may lose the same. */
-async function withChannels(
-  opened: OpenModel,
-  plan: PlannedOrder,
-  { specs, options: written }: Order,
-  options: RunOptions,
-): Promise<Order> {
-  const run = plan.surveyChannels();
-  const removedChannels = await runSurvey(opened, run, options, () => run.removedChannels());
-  return { specs, options: { ...written, removedChannels } };
-}
+type Chooser = (tensors: Rows<CoreTensorInfo>) => RemarkedOrder;
 
 type Running = RunOptions & { workers: number; calibration: Calibration | undefined };
 
@@ -98,15 +35,19 @@ async function complete(
   options: Running,
 ): Promise<void> {
   let order = chosen;
-  if (survey) order = await withShares(opened, order, survey, options);
-  if (asksForChannels) order = await withChannels(opened, plan, order, options);
+  if (survey || asksForChannels) {
+    const { withShares, withChannels } = await import("./surveys.js");
+    if (survey) order = await withShares(opened, order, survey, options);
+    if (asksForChannels) order = await withChannels(opened, plan, order, options);
+  }
   if (sparse.length > 0) {
+    const { countingOrder, withoutZeros } = await import("./sparse.js");
     if (order !== chosen) plan.change(countingOrder(order, sparse));
     order = await withoutZeros(opened, plan, order, sparse, options);
   }
   if (order !== chosen) {
     const name = mainName === undefined ? {} : { mainName };
-    plan.change({ specs: order.specs, options: { ...order.options, ...name } });
+    plan.change({ ...order, options: { ...order.options, ...name } });
   } else if (mainName !== undefined) {
     plan.rename(mainName);
   }
@@ -156,11 +97,11 @@ function writeTo(
   const { workers } = options;
   const calibration = checkCalibration(options.calibration);
   return withModel(source, options, async (opened) => {
-    const { format } = opened.info;
     const chosen = choose(opened.info.tensors);
-    const isCounting = chosen.sparse.length > 0;
-    if (isCounting) checkSparse(format);
-    const first = isCounting ? countingOrder(chosen.order, chosen.sparse) : chosen.order;
+    const first =
+      chosen.sparse.length > 0
+        ? (await import("./sparse.js")).firstOrder(opened.info.format, chosen)
+        : chosen.order;
     return withPlan(opened, first, async (plan) => {
       const mainName = await target?.mainName(plan.report);
       await complete(opened, plan, chosen, mainName, { ...options, workers, calibration });

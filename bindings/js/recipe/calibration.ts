@@ -1,6 +1,7 @@
 /** The moments of a model's layers that `calibrate` found, and the core's way to them. */
 import { ArgumentError, ModelShrinkError } from "../base/errors.js";
 import { checkObject, show } from "../base/options.js";
+import { someRow, type Rows } from "../core/table.js";
 import type { CoreTensorInfo } from "../core/types.js";
 import { Gram } from "../arrays/gram.js";
 import type { ReadRange } from "../files/ranges.js";
@@ -37,8 +38,8 @@ const gramsOf = (calibration: Calibration, name: string): readonly Gram[] | unde
 };
 
 /** Tells whether the calibration was made with a model that has some of these tensors. */
-export const knowsAny = (calibration: Calibration, tensors: readonly CoreTensorInfo[]): boolean =>
-  tensors.some(({ name }) => Object.hasOwn(calibration, name));
+export const knowsAny = (calibration: Calibration, tensors: Rows<CoreTensorInfo>): boolean =>
+  someRow(tensors, ({ name }) => Object.hasOwn(calibration, name));
 
 /** Gives the Grams of a tensor, or the reason why there are none. Throws an ArgumentError when they do not fit it. */
 export function gramsFor(
@@ -67,10 +68,10 @@ export function gramsFor(
  */
 export function momentsReader(
   calibration: Calibration | undefined,
-  tensors: readonly CoreTensorInfo[],
+  tensors: Rows<CoreTensorInfo>,
 ): ReadRange {
   return (range) => {
-    const tensor = tensors[range.file];
+    const tensor = tensors.at(range.file);
     const grams = calibration && tensor ? gramsOf(calibration, tensor.name) : undefined;
     if (!grams) throw new ModelShrinkError("The core asked for unknown moments.", "internal");
     const bytes = new Uint8Array(range.size);

@@ -45,7 +45,7 @@ function presetsFor({ format, metadata }: ModelFacts): string {
  */
 export function idleWarning(
   facts: ModelFacts,
-  kept: readonly CoreTensorReport[],
+  kept: Iterable<CoreTensorReport>,
   requantizes: boolean,
 ): string {
   const counts = new Map<string, { count: number; code: ReasonCode | undefined }>();

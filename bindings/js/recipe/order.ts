@@ -1,23 +1,15 @@
 /** From a recipe to an order: one specification for each tensor. */
 import { ArgumentError } from "../base/errors.js";
-import type {
-  CoreReport,
-  CoreTensorInfo,
-  CoreTensorSpec,
-  CoreWriteOptions,
-} from "../core/types.js";
+import { someRow, type ReportRows, type Rows } from "../core/table.js";
+import type { CoreTensorInfo, CoreTensorReport, CoreTensorSpec } from "../core/types.js";
 import { isFloatType, type QuantizedType } from "../arrays/types.js";
 import { knowsAny, type Calibration } from "./calibration.js";
 import { checkWords, type CheckedRecipe } from "./check.js";
 import type { ModelFacts } from "./idle.js";
-import {
-  pruneSpecFor,
-  shareOut,
-  whatSamples,
-  type CheckedPruning,
-  type PruneSurvey,
-} from "./pruning.js";
+import { pruneSpecFor, shareOut, type CheckedPruning, type PruneSurvey } from "./pruning.js";
 import type { OwnReason } from "./reasons.js";
+import type { MatchingRule } from "./rules.js";
+import { SpecList, type Order } from "./specs.js";
 
 const elementsOf = ({ shape }: CoreTensorInfo) => shape.reduce((all, size) => all * size, 1);
 
@@ -29,11 +21,16 @@ interface Decision {
   reason?: OwnReason;
 }
 
+const alreadyQuantized: Decision = { reason: { code: "alreadyQuantized" } };
+const keptByRule: Decision = { reason: { code: "keptByRule" } };
+const embedding: Decision = { reason: { code: "embedding" } };
+const noRule: Decision = { reason: { code: "noRule" } };
+
 /** Decides by the rules and the recipe's own words about a weight. */
 function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
-  if (tensor.quantized && !recipe.requantize) return { reason: { code: "alreadyQuantized" } };
+  if (tensor.quantized && !recipe.requantize) return alreadyQuantized;
   const rule = recipe.rules.find(({ matches }) => matches(tensor.name));
-  if (rule?.keeps) return { reason: { code: "keptByRule" } };
+  if (rule?.keeps) return keptByRule;
   if (!rule && elementsOf(tensor) < recipe.minElements) {
     const reason: OwnReason = {
       code: "tooFewElements",
@@ -48,8 +45,8 @@ function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
   const byDefault = tensor.consumer === "Gather" ? undefined : recipe.prune;
   const prune = rule?.prune === undefined ? byDefault : rule.prune || undefined;
   if (weights !== undefined || prune) return { weights, prune };
-  if (rule?.prune === false) return { reason: { code: "keptByRule" } };
-  return { reason: { code: recipe.prune ? "embedding" : "noRule" } };
+  if (rule?.prune === false) return keptByRule;
+  return recipe.prune ? embedding : noRule;
 }
 
 /** Tells whether a weight may be stored without its zeros; `reason` says why it is kept. */
@@ -64,12 +61,6 @@ const isSparseCandidate = (
   (reason === undefined || reason.code === "noRule") &&
   ["float32", "float16", "bfloat16"].includes(type);
 
-/** The core's arguments for writing a model. */
-export interface Order {
-  specs: CoreTensorSpec[];
-  options: CoreWriteOptions;
-}
-
 /** An order, and the recipe's remarks on it: reasons by tensor, rules that match nothing. */
 export interface RemarkedOrder {
   order: Order;
@@ -82,10 +73,12 @@ export interface RemarkedOrder {
   asksForSparse: boolean;
   asksForChannels: boolean;
   isCalibrated: boolean;
+  /** Left out where there is nothing to warn of. */
+  layers?: LayerCounts;
   /** True when tensors stay as they are that turn out to go beyond the range of their types. */
   keepsOverflows: boolean;
   /** Gives the warning for a report in which no tensor changes. */
-  ifIdle(report: CoreReport, facts: ModelFacts): Promise<string | undefined>;
+  ifIdle(report: ReportRows, facts: ModelFacts): Promise<string | undefined>;
 }
 
 /** The remarks that are needed once the core has planned. */
@@ -98,52 +91,83 @@ export const restoredTypes = ["float32", "float16", "bfloat16"] as const;
 /** A type that restored weights may have. */
 export type RestoredType = (typeof restoredTypes)[number];
 
-/** The decision on a tensor, for the core. */
-interface Decided {
-  spec: CoreTensorSpec;
-  reason: OwnReason | undefined;
-  /** True for a layer that is done without a calibration. */
-  isLeft: boolean;
+/** Gives the specification of tensors that get this type, the same one for all. */
+function specsOf(recipe: CheckedRecipe): (weights: QuantizedType | undefined) => CoreTensorSpec {
+  const specs = new Map<QuantizedType | undefined, CoreTensorSpec>();
+  return (weights) => {
+    let spec = specs.get(weights);
+    if (!spec) {
+      spec = { ...recipe.specFor(weights ?? noType), keep: weights === undefined };
+      specs.set(weights, spec);
+    }
+    return spec;
+  };
 }
 
-/** Makes the warnings on layers that a recipe for a calibration does without it. */
-function calibrationWarnings(
-  decided: readonly Decided[],
-  tensors: readonly CoreTensorInfo[],
-  isAssumed: boolean,
-): (string | undefined)[] {
-  const numFitted = decided.filter(({ spec: { prune } }) => prune && prune.samples > 0).length;
-  const left = tensors.filter((_, i) => decided[i]!.isLeft);
-  // Of ONNX files alone it is known what a layer reads.
-  const isUnseen = (it: CoreTensorInfo) => it.consumer !== "" && !it.layerInputs?.length;
-  const numUnseen = left.filter(isUnseen).length;
-  const numMissed = left.length - numUnseen;
-  const all = left.length + numFitted;
-  if (isAssumed) {
-    return [
-      numFitted > 0
-        ? `Planned as if all inputs were known; to shrink with this recipe takes samples: ${whatSamples}`
-        : undefined,
-    ];
+/** The numbers of layers that a recipe for a calibration does with it, and of those that it does without. */
+export interface LayerCounts {
+  fitted: number;
+  missed: number;
+  unseen: number;
+}
+
+/** The decisions on all tensors of a model, by their numbers. */
+interface Decisions {
+  list: SpecList;
+  reasons: (OwnReason | undefined)[];
+  /** The tensors that the recipe's own words prune, not a rule. */
+  sharing: number[];
+  sparse: number[];
+  /** A 1 for each tensor that is a weight, or sparse. */
+  isWeight: Uint8Array;
+  /** The rules that match no weight. */
+  unmatched: Set<MatchingRule>;
+  layers: LayerCounts;
+}
+
+function decideAll(
+  recipe: CheckedRecipe,
+  tensors: Rows<CoreTensorInfo>,
+  calibration: Calibration | "assumed" | undefined,
+): Decisions {
+  const { length } = tensors;
+  const layers = { fitted: 0, missed: 0, unseen: 0 };
+  const all: Decisions = {
+    ...{ list: new SpecList(length), reasons: [], sharing: [], sparse: [], layers },
+    ...{ isWeight: new Uint8Array(length), unmatched: new Set(recipe.rules) },
+  };
+  const specOf = specsOf(recipe);
+  let i = 0;
+  for (const tensor of tensors) {
+    for (const rule of all.unmatched) {
+      if (tensor.isWeight && rule.matches(tensor.name)) all.unmatched.delete(rule);
+    }
+    const { weights, prune, reason } = tensor.isWeight ? decide(recipe, tensor) : {};
+    // A row of an embedding is looked up and multiplied by nothing.
+    const isLayer = tensor.consumer !== "Gather";
+    const feedback = weights && !isFloatType(weights) && isLayer ? recipe.gptq : undefined;
+    const found = pruneSpecFor(tensor, prune, feedback, calibration);
+    if (found.prune && prune && prune === recipe.prune) all.sharing.push(i);
+    const mayBeSparse = recipe.sparse && isSparseCandidate(tensor, weights, reason);
+    if (mayBeSparse) all.sparse.push(i);
+    // Of ONNX files alone it is known what a layer reads.
+    const isUnseen = tensor.consumer !== "" && !tensor.layerInputs?.length;
+    if (found.isLeft) layers[isUnseen ? "unseen" : "missed"]++;
+    if (found.prune && found.prune.samples > 0) layers.fitted++;
+    all.list.add(found.prune ? { ...specOf(weights), prune: found.prune } : specOf(weights));
+    all.reasons.push(mayBeSparse ? found.reason : (reason ?? found.reason));
+    all.isWeight[i++] = Number(tensor.isWeight || tensor.isSparse === true);
   }
-  return [
-    numMissed > 0
-      ? `${numMissed} of ${all} layers are not in the calibration and are done without it (notes say how); ` +
-        "outputs on such samples tell nothing of them: give samples that reach them, or rules that keep them."
-      : undefined,
-    numUnseen > 0
-      ? `${numUnseen} of ${all} layers have inputs that cannot be seen, and are done without a calibration ` +
-        "(notes say how)."
-      : undefined,
-  ];
+  return all;
 }
 
-/** Makes the warnings on rules that match nothing. */
-const ruleWarnings = ({ rules }: CheckedRecipe, tensors: readonly CoreTensorInfo[]): string[] =>
-  rules
-    .filter(({ match }) => match !== undefined)
-    .filter(({ matches }) => !tensors.some((it) => it.isWeight && matches(it.name)))
-    .map(({ match }) => `The rule "${match}" matches no weight.`);
+/** The entries of a report on the tensors that are weights or sparse. */
+function* weightsOf(
+  { tensors }: ReportRows,
+  isWeight: Uint8Array,
+): Generator<CoreTensorReport, undefined> {
+  for (const [i, is] of isWeight.entries()) if (is === 1) yield tensors.at(i)!;
+}
 
 /**
  * Makes the order of a recipe for a model's tensors. A tensor that is no weight stays, whatever the rules say. With
@@ -152,98 +176,77 @@ const ruleWarnings = ({ rules }: CheckedRecipe, tensors: readonly CoreTensorInfo
  */
 export function orderFor(
   recipe: CheckedRecipe,
-  tensors: readonly CoreTensorInfo[],
+  tensors: Rows<CoreTensorInfo>,
   calibration?: Calibration | "assumed",
 ): RemarkedOrder {
-  /** The tensors that the recipe's own words prune, not a rule. */
-  const sharing: number[] = [];
-  const sparse: number[] = [];
-  const decided = tensors.map((tensor, i): Decided => {
-    const { weights, prune, reason } = tensor.isWeight ? decide(recipe, tensor) : {};
-    // A row of an embedding is looked up and multiplied by nothing.
-    const isLayer = tensor.consumer !== "Gather";
-    const feedback = weights && !isFloatType(weights) && isLayer ? recipe.gptq : undefined;
-    const found = pruneSpecFor(tensor, prune, feedback, calibration);
-    if (found.prune && prune && prune === recipe.prune) sharing.push(i);
-    const mayBeSparse = recipe.sparse && isSparseCandidate(tensor, weights, reason);
-    if (mayBeSparse) sparse.push(i);
-    return {
-      spec: {
-        ...recipe.specFor(weights ?? noType),
-        keep: weights === undefined,
-        ...(found.prune ? { prune: found.prune } : {}),
-      },
-      reason: mayBeSparse ? found.reason : (reason ?? found.reason),
-      isLeft: found.isLeft ?? false,
-    };
-  });
-  const specs = decided.map(({ spec }) => spec);
+  const decided = decideAll(recipe, tensors, calibration);
+  const { list, reasons, sharing, sparse, isWeight, unmatched, layers } = decided;
   const isCalibrated = typeof calibration === "object";
-  if (isCalibrated && decided.some(({ isLeft }) => isLeft) && !knowsAny(calibration, tensors)) {
+  if (isCalibrated && layers.missed + layers.unseen > 0 && !knowsAny(calibration, tensors)) {
     throw new ArgumentError(
       "The calibration knows none of this model's layers: it was made with another model, or from no samples.",
     );
   }
-  const survey = recipe.prune && shareOut(recipe.prune, sharing, tensors, specs);
+  const chosen = list.order(recipe.options);
+  const { order, survey } = recipe.prune
+    ? shareOut(recipe.prune, sharing, tensors, chosen)
+    : { order: chosen };
   return {
-    order: { specs, options: recipe.options },
+    order,
     ...(survey ? { survey } : {}),
     sparse,
     asksForSparse: recipe.sparse,
-    asksForChannels: specs.some(({ prune }) => prune?.method === "channels"),
+    asksForChannels: order.specs.some(({ prune }) => prune?.method === "channels"),
     isCalibrated,
+    ...((isCalibrated ? layers.missed + layers.unseen : layers.fitted) > 0 ? { layers } : {}),
     keepsOverflows: recipe.keepsOverflows,
-    reasons: decided.map(({ reason }) => reason),
+    reasons,
     warnings: [
-      ...calibrationWarnings(decided, tensors, calibration === "assumed"),
-      ...ruleWarnings(recipe, tensors),
-    ].filter((warning) => warning !== undefined),
-    async ifIdle({ tensors: planned }, facts) {
-      if (sparse.length > 0 || decided.some(({ spec }) => spec.prune)) return undefined;
+      ...[...unmatched]
+        .filter(({ match }) => match !== undefined)
+        .map(({ match }) => `The rule "${match}" matches no weight.`),
+    ],
+    async ifIdle(report, facts) {
+      if (sparse.length > 0 || order.specs.some(({ prune }) => prune)) return undefined;
       const { idleWarning } = await import("./idle.js");
-      const isKept = (it: CoreTensorInfo) => it.isWeight || it.isSparse === true;
-      const kept = planned.filter((_, i) => isKept(tensors[i]!));
-      return idleWarning(facts, kept, recipe.requantize);
+      return idleWarning(facts, weightsOf(report, isWeight), recipe.requantize);
     },
   };
 }
 
 /** Every tensor as it is. */
-export function keepingOrder(tensors: readonly CoreTensorInfo[]): Order {
+export function keepingOrder(tensors: Rows<CoreTensorInfo>): Order {
   const recipe = checkWords("int8");
-  return {
-    specs: tensors.map(() => ({ ...recipe.specFor(noType), keep: true })),
-    options: recipe.options,
-  };
+  const specs = [{ ...recipe.specFor(noType), keep: true }];
+  return { specs, which: new Uint32Array(tensors.length), options: recipe.options };
 }
 
 /** Every quantized weight as the floats that it stands for: of type `weights`, or of the one that it once had. */
 export function restoringOrder(
-  tensors: readonly CoreTensorInfo[],
+  tensors: Rows<CoreTensorInfo>,
   weights: RestoredType | undefined,
 ): RemarkedOrder {
   const recipe = checkWords("int8");
   const { scheme, ...spec } = recipe.specFor(noType);
   const isRestored = ({ isWeight, quantized }: CoreTensorInfo) => isWeight && quantized;
+  const list = new SpecList(tensors.length);
+  for (const tensor of tensors) {
+    const type = weights ?? tensor.restoredType ?? "float32";
+    const keep = !isRestored(tensor);
+    list.add({ ...spec, keep, scheme: { ...scheme, type, granularity: "tensor" } });
+  }
   return {
-    order: {
-      specs: tensors.map((tensor) => {
-        const type = weights ?? tensor.restoredType ?? "float32";
-        const keep = !isRestored(tensor);
-        return { ...spec, keep, scheme: { ...scheme, type, granularity: "tensor" } };
-      }),
-      options: recipe.options,
-    },
+    order: list.order(recipe.options),
     sparse: [],
     asksForSparse: false,
     asksForChannels: false,
     isCalibrated: false,
     keepsOverflows: false,
-    reasons: tensors.map(() => undefined),
+    reasons: [],
     warnings: [],
     async ifIdle(_, facts) {
       const { nothingToRestore } = await import("./idle.js");
-      return nothingToRestore(facts, tensors.some(isRestored));
+      return nothingToRestore(facts, someRow(tensors, isRestored));
     },
   };
 }

@@ -10,11 +10,13 @@ import {
   optional,
   show,
 } from "../base/options.js";
-import type { CorePruneSpec, CoreShare, CoreTensorInfo, CoreTensorSpec } from "../core/types.js";
+import type { Rows } from "../core/table.js";
+import type { CorePruneSpec, CoreShare, CoreTensorInfo } from "../core/types.js";
 import { allocateSparsity } from "../arrays/allocation.js";
 import { checkDamping } from "../arrays/layers.js";
 import { gramsFor, type Calibration } from "./calibration.js";
 import type { OwnReason } from "./reasons.js";
+import { changeSpecs, type Order } from "./specs.js";
 import type { PruneRecipe } from "./types.js";
 
 type Method = PruneRecipe["method"];
@@ -221,36 +223,42 @@ export interface PruneSurvey {
 }
 
 /**
- * Writes the shares of the tensors `indices` into their specifications, or gives the survey that has to find them.
+ * Gives the order with the shares of the tensors `indices`, or the survey that has to find them.
  */
 export function shareOut(
   { allocation, sparsity }: CheckedPruning,
   indices: number[],
-  tensors: readonly CoreTensorInfo[],
-  specs: readonly CoreTensorSpec[],
-): PruneSurvey | undefined {
-  if (allocation === "uniform") return undefined;
-  if (allocation !== "erk") return { tensors: indices, allocation, sparsity };
-  const shapes = indices.map((i) => tensors[i]!.shape);
+  tensors: Rows<CoreTensorInfo>,
+  order: Order,
+): { order: Order; survey?: PruneSurvey } {
+  if (allocation === "uniform") return { order };
+  if (allocation !== "erk") return { order, survey: { tensors: indices, allocation, sparsity } };
+  const shapes = indices.map((i) => tensors.at(i)!.shape);
   const sparsities = allocateSparsity(shapes, { method: "erk", sparsity });
-  for (const [k, i] of indices.entries()) specs[i]!.prune!.amount = sparsities[k]!;
-  return undefined;
+  const amounts = new Map(indices.map((i, k) => [i, sparsities[k]!]));
+  return {
+    order: changeSpecs(order, (spec, i) => {
+      const amount = amounts.get(i);
+      return amount === undefined ? spec : { ...spec, prune: { ...spec.prune!, amount } };
+    }),
+  };
 }
 
-/** The specifications with what a survey found. */
+/** The order with what a survey found. */
 export function applyShares(
   { allocation }: PruneSurvey,
   shares: readonly CoreShare[],
-  specs: readonly CoreTensorSpec[],
-): CoreTensorSpec[] {
-  const applied = [...specs];
-  for (const { tensor, magnitudeBits, count } of shares) {
-    const spec = specs[tensor]!;
-    const found =
+  order: Order,
+): Order {
+  const found = new Map(shares.map((share) => [share.tensor, share]));
+  return changeSpecs(order, (spec, i) => {
+    const share = found.get(i);
+    if (!share) return spec;
+    const { magnitudeBits, count } = share;
+    const amount =
       allocation === "global"
         ? ({ method: "below", magnitudeBits } as const)
         : { amount: count, isFraction: false };
-    applied[tensor] = { ...spec, prune: { ...spec.prune!, ...found } };
-  }
-  return applied;
+    return { ...spec, prune: { ...spec.prune!, ...amount } };
+  });
 }

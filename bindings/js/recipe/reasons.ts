@@ -15,6 +15,8 @@ function sentenceOf({ code, arguments: values = {}, cause }: OwnReason): string 
   );
 }
 
+const sentences = new WeakMap<OwnReason, string>();
+
 /** The part of a tensor's report that says why: `note` is made of `reasons`. */
 interface Explained {
   note?: string;
@@ -23,8 +25,14 @@ interface Explained {
 
 /** Gives a tensor this reason instead of those that it had. */
 export function explain(tensor: Explained, reason: OwnReason): void {
-  tensor.reasons = [reason];
-  tensor.note = sentenceOf(reason);
+  let sentence = sentences.get(reason);
+  if (sentence === undefined) {
+    sentence = sentenceOf(reason);
+    // Many tensors have the same reason.
+    sentences.set(reason, sentence);
+  }
+  tensor.reasons = [{ ...reason }];
+  tensor.note = sentence;
 }
 
 /** Tells whether one of the tensor's reasons has this code. */

@@ -60,8 +60,8 @@ export function tapsOf(readers: readonly Reader[]): Tap[] {
 /** Writes a model with outputs for the taps into memory. */
 function withTaps(model: Source, taps: readonly Tap[], reading: ReadOptions) {
   return withModel(model, reading, (opened) => {
-    const { specs, options } = keepingOrder(opened.info.tensors);
-    const order = { specs, options: { ...options, taps: [...taps] } };
+    const kept = keepingOrder(opened.info.tensors);
+    const order = { ...kept, options: { ...kept.options, taps: [...taps] } };
     return withPlan(opened, order, async (plan) => {
       const sink = new MemorySink();
       await runPlan(opened, plan, { ...reading, sink, calibration: undefined, workers: 0 });

@@ -21,8 +21,7 @@ class GgufFormat final : public Format {
   Status Feed(std::span<const uint8_t> bytes) override;
   Status Opened(std::optional<uint64_t> size_bytes) override;
   const Model& model() const override { return model_; }
-  StatusOr<Layout> Write(std::span<const TensorSpec> specs,
-                         const WriteOptions& options) const override;
+  StatusOr<Layout> Write(const TensorSpecs& specs, const WriteOptions& options) const override;
 
  private:
   void StartFile(const InputFile& file);

@@ -67,7 +67,7 @@ class Writer {
   Writer(const Model& model, const std::vector<Header>& headers, const WriteOptions& options)
       : model_(model), headers_(headers), options_(options) {}
 
-  StatusOr<Layout> Run(std::span<const TensorSpec> specs) {
+  StatusOr<Layout> Run(const TensorSpecs& specs) {
     if (specs.size() != model_.tensors.size()) {
       return ArgumentError(
           Concat({"There are ", specs.size(), " specs for ", model_.tensors.size(), " tensors."}));
@@ -341,8 +341,7 @@ class Writer {
 
 }  // namespace
 
-StatusOr<Layout> GgufFormat::Write(std::span<const TensorSpec> specs,
-                                   const WriteOptions& options) const {
+StatusOr<Layout> GgufFormat::Write(const TensorSpecs& specs, const WriteOptions& options) const {
   return Writer(model_, headers_, options).Run(specs);
 }
 

@@ -102,8 +102,7 @@ Status OnnxFormat::Opened(std::optional<uint64_t> size_bytes) {
   return {};
 }
 
-StatusOr<Layout> OnnxFormat::Write(std::span<const TensorSpec> specs,
-                                   const WriteOptions& options) const {
+StatusOr<Layout> OnnxFormat::Write(const TensorSpecs& specs, const WriteOptions& options) const {
   return WriteOnnx(document(), model_, specs, options);
 }
 

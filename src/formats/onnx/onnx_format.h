@@ -23,8 +23,7 @@ class OnnxFormat : public Format {
   Status Feed(std::span<const uint8_t> bytes) override;
   Status Opened(std::optional<uint64_t> size_bytes) override;
   const Model& model() const override { return model_; }
-  StatusOr<Layout> Write(std::span<const TensorSpec> specs,
-                         const WriteOptions& options) const override;
+  StatusOr<Layout> Write(const TensorSpecs& specs, const WriteOptions& options) const override;
 
   const Document& document() const { return builder_.document(); }
 

@@ -174,7 +174,7 @@ Status SafetensorsFormat::InFile(Status status) const {
   return std::move(named).WithTensor(status.tensor());
 }
 
-StatusOr<Layout> SafetensorsFormat::Write(std::span<const TensorSpec> specs,
+StatusOr<Layout> SafetensorsFormat::Write(const TensorSpecs& specs,
                                           const WriteOptions& options) const {
   return WriteSafetensors(model_, document_, specs, options);
 }

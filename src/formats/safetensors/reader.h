@@ -30,8 +30,7 @@ class SafetensorsFormat : public Format {
   Status Feed(std::span<const uint8_t> bytes) override;
   Status Opened(std::optional<uint64_t> size_bytes) override;
   const Model& model() const override { return model_; }
-  StatusOr<Layout> Write(std::span<const TensorSpec> specs,
-                         const WriteOptions& options) const override;
+  StatusOr<Layout> Write(const TensorSpecs& specs, const WriteOptions& options) const override;
 
  private:
   // What is read of the last of model_.files.

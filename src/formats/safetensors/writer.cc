@@ -89,7 +89,7 @@ class Writer {
   Writer(const Model& model, const Document& document, const WriteOptions& options)
       : model_(model), document_(document), options_(options) {}
 
-  StatusOr<Layout> Run(std::span<const TensorSpec> specs) {
+  StatusOr<Layout> Run(const TensorSpecs& specs) {
     for (const Tensor& tensor : model_.tensors) names_.Add(tensor.name, 0);
     decisions_.reserve(specs.size());
     for (size_t i = 0; i < specs.size(); ++i) {
@@ -426,7 +426,7 @@ class Writer {
 }  // namespace
 
 StatusOr<Layout> WriteSafetensors(const Model& model, const Document& document,
-                                  std::span<const TensorSpec> specs, const WriteOptions& options) {
+                                  const TensorSpecs& specs, const WriteOptions& options) {
   if (specs.size() != model.tensors.size()) {
     return ArgumentError(
         Concat({"There are ", specs.size(), " specs for ", model.tensors.size(), " tensors."}));

@@ -14,7 +14,7 @@ namespace modelshrink::safetensors {
 // order. Integer types become companions (companions.h), floats are written in place, and a
 // quantized tensor whose spec asks for a float is restored: its companions and its scheme go.
 StatusOr<Layout> WriteSafetensors(const Model& model, const Document& document,
-                                  std::span<const TensorSpec> specs, const WriteOptions& options);
+                                  const TensorSpecs& specs, const WriteOptions& options);
 
 }  // namespace modelshrink::safetensors
 

@@ -198,8 +198,7 @@ void TfjsFormat::Finish() {
   is_located_ = true;
 }
 
-StatusOr<Layout> TfjsFormat::Write(std::span<const TensorSpec> specs,
-                                   const WriteOptions& options) const {
+StatusOr<Layout> TfjsFormat::Write(const TensorSpecs& specs, const WriteOptions& options) const {
   return WriteTfjs(document_, model_, specs, options);
 }
 

@@ -64,7 +64,7 @@ class Writer {
         main_name_(options.main_name.empty() ? model.files[0].name : options.main_name),
         changes_(document.entries.size()) {}
 
-  StatusOr<Layout> Run(std::span<const TensorSpec> specs) && {
+  StatusOr<Layout> Run(const TensorSpecs& specs) && {
     for (size_t i = 0; i < specs.size(); ++i) layout_.outcomes.push_back(WriteTensor(i, specs[i]));
     layout_.files.push_back({.name = main_name_});
     for (size_t i = 0; i < document_.groups.size(); ++i) WriteGroup(i);
@@ -387,8 +387,8 @@ class Writer {
 
 }  // namespace
 
-StatusOr<Layout> WriteTfjs(const Document& document, const Model& model,
-                           std::span<const TensorSpec> specs, const WriteOptions& options) {
+StatusOr<Layout> WriteTfjs(const Document& document, const Model& model, const TensorSpecs& specs,
+                           const WriteOptions& options) {
   if (specs.size() != model.tensors.size()) {
     return ArgumentError("not one spec for each tensor");
   }

@@ -14,8 +14,8 @@ namespace modelshrink::tfjs {
 // what belongs to a rewritten tensor, and the names of weights files that change, is written anew;
 // all other text stays byte for byte. A tensor that would not shrink, or whose type no tfjs loads,
 // is kept, with the reason in its outcome.
-StatusOr<Layout> WriteTfjs(const Document& document, const Model& model,
-                           std::span<const TensorSpec> specs, const WriteOptions& options);
+StatusOr<Layout> WriteTfjs(const Document& document, const Model& model, const TensorSpecs& specs,
+                           const WriteOptions& options);
 
 }  // namespace modelshrink::tfjs
 

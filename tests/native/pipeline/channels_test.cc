@@ -96,7 +96,7 @@ struct CutModel {
     return layout.outcomes[TensorNamed(name)];
   }
   TensorReport ReportOf(const std::string& name) const {
-    return PlanOf(before->model(), layout).tensors[TensorNamed(name)];
+    return LayoutReport(before->model(), layout).tensor(TensorNamed(name));
   }
   Shape DimsOf(const std::string& name) const {
     const Constant* constant = FindConstant(document(), name);

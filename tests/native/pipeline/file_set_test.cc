@@ -53,9 +53,7 @@ class SplitFormat final : public Format {
   Status Opened(std::optional<uint64_t>) override { return {}; }
   Status Feed(std::span<const uint8_t>) override { return {}; }
   const Model& model() const override { return model_; }
-  StatusOr<Layout> Write(std::span<const TensorSpec>, const WriteOptions&) const override {
-    return layout;
-  }
+  StatusOr<Layout> Write(const TensorSpecs&, const WriteOptions&) const override { return layout; }
 
   Layout layout;
 
@@ -85,11 +83,11 @@ TEST(FileSetTest, TensorsAndCopiesRunOverFileEndsIntoSeveralOutputs) {
 
 TEST(FileSetTest, PlanNamesTheOutputs) {
   const SplitFormat format;
-  const Report plan = PlanOf(format.model(), format.layout);
-  ASSERT_EQ(plan.files.size(), 2u);
-  EXPECT_EQ(plan.files[1].name, "weights");
-  EXPECT_EQ(plan.files[1].size_bytes, 5u);
-  EXPECT_EQ(plan.output_bytes, 10u);
+  const LayoutReport plan(format.model(), format.layout);
+  ASSERT_EQ(plan.files().size(), 2u);
+  EXPECT_EQ(plan.files()[1].name, "weights");
+  EXPECT_EQ(plan.files()[1].size_bytes, 5u);
+  EXPECT_EQ(plan.output_bytes(), 10u);
 }
 
 TEST(FileSetTest, BrokenLayoutsAreRefused) {

@@ -25,7 +25,7 @@ class CountingFormat final : public Format {
   Status Opened(std::optional<uint64_t>) override { return {}; }
   Status Feed(std::span<const uint8_t>) override { return {}; }
   const Model& model() const override { return model_; }
-  StatusOr<Layout> Write(std::span<const TensorSpec>, const WriteOptions& options) const override {
+  StatusOr<Layout> Write(const TensorSpecs&, const WriteOptions& options) const override {
     ++num_layouts;
     if (options.main_name == "taken") return ArgumentError("the name is taken");
     const std::string name = options.main_name.empty() ? "old" : options.main_name;
@@ -51,51 +51,54 @@ class CountingFormat final : public Format {
 
 TEST(PlanTest, ReportsAndRunsShareALayout) {
   const CountingFormat format(2);
-  auto plan = Plan::Create(format, std::vector<TensorSpec>(1), {});
+  auto plan = Plan::Create(format, std::vector<TensorSpec>(1), {0}, {});
   ASSERT_TRUE(plan.ok());
-  EXPECT_EQ(plan.value()->report().output_bytes, 6u);
+  EXPECT_EQ(plan.value()->report().output_bytes(), 6u);
   EXPECT_TRUE(Shrinker::Create(format, plan.value()->layout()).ok());
-  EXPECT_EQ(plan.value()->report().files[1].name, "old_data");
+  EXPECT_EQ(plan.value()->report().files()[1].name, "old_data");
   EXPECT_EQ(format.num_layouts, 1);
 }
 
 TEST(PlanTest, OneFileIsRenamedInPlace) {
   const CountingFormat format(1);
-  auto plan = Plan::Create(format, std::vector<TensorSpec>(1), {});
+  auto plan = Plan::Create(format, std::vector<TensorSpec>(1), {0}, {});
   ASSERT_TRUE(plan.ok());
   EXPECT_TRUE(plan.value()->Rename("new name").ok());
-  EXPECT_EQ(plan.value()->report().files[0].name, "new name");
-  EXPECT_EQ(plan.value()->report().output_bytes, 3u);
+  EXPECT_EQ(plan.value()->report().files()[0].name, "new name");
+  EXPECT_EQ(plan.value()->report().output_bytes(), 3u);
   EXPECT_EQ(format.num_layouts, 1);
 }
 
 TEST(PlanTest, SeveralFilesAreLaidOutForTheNewName) {
   const CountingFormat format(2);
-  auto plan = Plan::Create(format, std::vector<TensorSpec>(1), {.strip = true});
+  auto plan = Plan::Create(format, std::vector<TensorSpec>(1), {0}, {.strip = true});
   ASSERT_TRUE(plan.ok());
   auto shrinker = Shrinker::Create(format, plan.value()->layout());
   EXPECT_TRUE(plan.value()->Rename("new name").ok());
-  EXPECT_EQ(plan.value()->report().files[1].name, "new name_data");
-  EXPECT_EQ(plan.value()->report().output_bytes, 16u);
+  EXPECT_EQ(plan.value()->report().files()[1].name, "new name_data");
+  EXPECT_EQ(plan.value()->report().output_bytes(), 16u);
   EXPECT_EQ(format.num_layouts, 2);
   // What has been started goes on with the layout that it has.
-  EXPECT_EQ(shrinker.value()->report().output_bytes, 6u);
+  EXPECT_EQ(shrinker.value()->units()[0].output_bytes, 3u);
   ASSERT_TRUE(shrinker.value()->Start(0).ok());
   EXPECT_EQ(shrinker.value()->Next().value().bytes.size(), 3u);
 }
 
 TEST(PlanTest, ANameThatIsRefusedChangesNothing) {
   const CountingFormat format(2);
-  auto plan = Plan::Create(format, std::vector<TensorSpec>(1), {});
+  auto plan = Plan::Create(format, std::vector<TensorSpec>(1), {0}, {});
   ASSERT_TRUE(plan.ok());
   EXPECT_EQ(plan.value()->Rename("taken").code(), StatusCode::kArgument);
   EXPECT_EQ(plan.value()->Rename("").code(), StatusCode::kArgument);
-  EXPECT_EQ(plan.value()->report().files[0].name, "old");
+  EXPECT_EQ(plan.value()->report().files()[0].name, "old");
 }
 
 TEST(PlanTest, NeedsASpecForEachTensor) {
   const CountingFormat format(1);
-  EXPECT_EQ(Plan::Create(format, {}, {}).status().code(), StatusCode::kArgument);
+  EXPECT_EQ(Plan::Create(format, std::vector<TensorSpec>(1), {}, {}).status().code(),
+            StatusCode::kArgument);
+  EXPECT_EQ(Plan::Create(format, std::vector<TensorSpec>(1), {1}, {}).status().code(),
+            StatusCode::kArgument);
   EXPECT_EQ(format.num_layouts, 0);
 }
 

@@ -23,9 +23,7 @@ class FakeFormat final : public Format {
   Status Opened(std::optional<uint64_t>) override { return {}; }
   Status Feed(std::span<const uint8_t>) override { return {}; }
   const Model& model() const override { return model_; }
-  StatusOr<Layout> Write(std::span<const TensorSpec>, const WriteOptions&) const override {
-    return layout;
-  }
+  StatusOr<Layout> Write(const TensorSpecs&, const WriteOptions&) const override { return layout; }
 
   // Appends a float32 tensor to the file.
   void Add(const std::string& name, const Shape& shape, const std::vector<float>& values) {
@@ -142,9 +140,9 @@ TEST(ShrinkerTest, WritesEveryByteOnce) {
   EXPECT_EQ(run.output, expected);
   EXPECT_EQ(run.written, std::vector<int>(expected.size(), 1));
   EXPECT_EQ(run.tensors, std::vector<size_t>{1});
-  EXPECT_FALSE(shrinker.value()->report().tensors[0].sqnr_db.has_value());
-  EXPECT_TRUE(shrinker.value()->report().tensors[1].sqnr_db.has_value());
-  EXPECT_EQ(shrinker.value()->report().tensors[1].max_abs_error, 0);
+  EXPECT_FALSE(shrinker.value()->tensor(0).sqnr_db.has_value());
+  EXPECT_TRUE(shrinker.value()->tensor(1).sqnr_db.has_value());
+  EXPECT_EQ(shrinker.value()->tensor(1).max_abs_error, 0);
 }
 
 TEST(ShrinkerTest, UnitsRunInAnyOrder) {
@@ -288,13 +286,13 @@ TEST(ShrinkerTest, NotesOverflows) {
   auto shrinker = Shrinker::Create(format, Shared(format.layout));
   ASSERT_TRUE(shrinker.ok());
   ASSERT_TRUE(Execute(shrinker.value().get(), format).status.ok());
-  EXPECT_EQ(shrinker.value()->report().tensors[0].note(), "1 value overflowed to infinity");
+  EXPECT_EQ(shrinker.value()->tensor(0).note(), "1 value overflowed to infinity");
 
   format.layout.jobs[0].scheme.saturate = true;
   auto saturating = Shrinker::Create(format, Shared(format.layout));
   ASSERT_TRUE(saturating.ok());
   ASSERT_TRUE(Execute(saturating.value().get(), format).status.ok());
-  EXPECT_EQ(saturating.value()->report().tensors[0].note(),
+  EXPECT_EQ(saturating.value()->tensor(0).note(),
             "1 value beyond the type's range, written as its largest");
 }
 

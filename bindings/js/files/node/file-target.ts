@@ -3,7 +3,7 @@ import { mkdir, open, rm, rmdir, stat, type FileHandle } from "node:fs/promises"
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { ArgumentError, IntegrityError, ModelShrinkError } from "../../base/errors.js";
 import { formats, mainFileExtensions } from "../../base/formats.js";
-import type { CoreReport, CoreTensorReport } from "../../core/types.js";
+import type { CoreReportHead, CoreTensorReport } from "../../core/types.js";
 import { checksumOf } from "./checksum.js";
 import { hidden, suffixes } from "./hidden.js";
 import { ioError } from "./io-error.js";
@@ -325,7 +325,7 @@ function modeOf(inputs: RunIdentity["inputs"]): number | undefined {
 const mainExtension = new RegExp(`\\.(${mainFileExtensions.join("|")})$`, "i");
 
 /** A name that promises another format would mislead whoever loads the file. */
-function checkExtension(path: string, planned: CoreReport): void {
+function checkExtension(path: string, planned: CoreReportHead): void {
   const [, extension] = mainExtension.exec(path) ?? [];
   const { title, extension: extensionFor } = formats[planned.format];
   const expected = extensionFor(planned.files.length);

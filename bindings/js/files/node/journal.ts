@@ -39,7 +39,7 @@ interface Options {
   has: (piece: WrittenPiece) => Promise<boolean>;
 }
 
-const version = 3;
+const version = 4;
 /** The most bytes of a journal: that of a million tensors has fewer. */
 const maxJournalBytes = 1 << 28;
 /** More than any unit writes at once. */
@@ -47,7 +47,11 @@ const maxPieceBytes = 1 << 30;
 const sampleBytes = 65536;
 const numSamples = 64;
 
-const digest = (text: string) => createHash("sha256").update(text).digest("base64");
+function digest(text: string, columns: RunIdentity["tensors"] = []): string {
+  const hash = createHash("sha256").update(text);
+  for (const column of columns) hash.update(column);
+  return hash.digest("base64");
+}
 
 /** The platform's word for its content, or a hash of evenly spaced samples. */
 async function contentOf(file: OpenFile): Promise<string> {
@@ -61,13 +65,13 @@ async function contentOf(file: OpenFile): Promise<string> {
   return hash.digest("base64");
 }
 
-async function headOf({ files, inputs, order }: RunIdentity): Promise<Head> {
+async function headOf({ files, inputs, order, tensors }: RunIdentity): Promise<Head> {
   const contents = [];
   for (const file of inputs) contents.push([file.name, file.size, await contentOf(file)]);
   return {
     journal: version,
     output: digest(JSON.stringify(files)),
-    order: digest(order),
+    order: digest(order, tensors),
     source: digest(JSON.stringify(contents)),
   };
 }

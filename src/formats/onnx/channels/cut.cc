@@ -24,7 +24,7 @@ bool AsksForChannels(const TensorSpec& spec) {
 // The labels of constants' axes as channels of a ChannelPlan.
 class Planner {
  public:
-  Planner(const Document& document, const Model& model, std::span<const TensorSpec> specs)
+  Planner(const Document& document, const Model& model, const TensorSpecs& specs)
       : document_(document), model_(model), specs_(specs) {}
 
   Status Run(Cut* cut) {
@@ -207,7 +207,7 @@ class Planner {
 
   const Document& document_;
   const Model& model_;
-  const std::span<const TensorSpec> specs_;
+  const TensorSpecs specs_;
   std::optional<ValueGraph> graph_;
   ChannelFlow flow_;
   std::vector<size_t> tensor_of_constant_;
@@ -347,8 +347,8 @@ std::string FirstReason(const Model& model, const std::vector<std::optional<Reas
 
 }  // namespace
 
-StatusOr<Cut> CutChannels(const Document& document, const Model& model,
-                          std::span<const TensorSpec> specs, std::span<const uint8_t> removed) {
+StatusOr<Cut> CutChannels(const Document& document, const Model& model, const TensorSpecs& specs,
+                          std::span<const uint8_t> removed) {
   Cut cut;
   cut.document = document;
   Planner planner(document, model, specs);

@@ -33,8 +33,8 @@ struct Cut {
 // have a spec of kChannels; the smallest of their amounts is the set's, and one channel always
 // stays. Nothing to remove at all is an UnsupportedError with the reasons; `removed` of a wrong
 // length, or that removes other numbers than the plan's, an ArgumentError.
-StatusOr<Cut> CutChannels(const Document& document, const Model& model,
-                          std::span<const TensorSpec> specs, std::span<const uint8_t> removed);
+StatusOr<Cut> CutChannels(const Document& document, const Model& model, const TensorSpecs& specs,
+                          std::span<const uint8_t> removed);
 
 }  // namespace modelshrink::onnx
 

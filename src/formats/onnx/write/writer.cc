@@ -178,9 +178,8 @@ void NoteMoved(const Document& document, const Flags& is_moved, const std::strin
   }
 }
 
-StatusOr<Layout> WriteOnce(const Document& document, const Model& model,
-                           std::span<const TensorSpec> specs, const WriteOptions& options,
-                           bool all_external, const Cut* cut) {
+StatusOr<Layout> WriteOnce(const Document& document, const Model& model, const TensorSpecs& specs,
+                           const WriteOptions& options, bool all_external, const Cut* cut) {
   const bool is_renamed = !options.main_name.empty() && options.main_name != model.files[0].name;
   const std::string& main = is_renamed ? options.main_name : model.files[0].name;
   if (is_renamed && IsFileOfValues(document, main)) {
@@ -224,21 +223,20 @@ StatusOr<Layout> WriteOnce(const Document& document, const Model& model,
 
 }  // namespace
 
-StatusOr<Layout> WriteOnnx(const Document& document, const Model& model,
-                           std::span<const TensorSpec> specs, const WriteOptions& options) {
+StatusOr<Layout> WriteOnnx(const Document& document, const Model& model, const TensorSpecs& specs,
+                           const WriteOptions& options) {
   return WriteOnnx(document, model, specs, options, kMaxMainBytes);
 }
 
-StatusOr<Layout> WriteOnnx(const Document& document, const Model& model,
-                           std::span<const TensorSpec> specs, const WriteOptions& options,
-                           uint64_t max_main_bytes) {
+StatusOr<Layout> WriteOnnx(const Document& document, const Model& model, const TensorSpecs& specs,
+                           const WriteOptions& options, uint64_t max_main_bytes) {
   if (specs.size() != model.tensors.size()) {
     return ArgumentError(
         Concat({"There are ", specs.size(), " specs for ", model.tensors.size(), " tensors."}));
   }
-  const bool cuts = std::any_of(specs.begin(), specs.end(), [](const TensorSpec& spec) {
-    return spec.prune.method == PruneSpec::Method::kChannels;
-  });
+  const bool cuts = std::any_of(
+      specs.table().begin(), specs.table().end(),
+      [](const TensorSpec& spec) { return spec.prune.method == PruneSpec::Method::kChannels; });
   std::optional<Cut> cut;
   if (cuts) {
     ASSIGN_OR_RETURN(cut, CutChannels(document, model, specs, options.removed_channels));

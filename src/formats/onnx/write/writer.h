@@ -23,13 +23,12 @@ namespace modelshrink::onnx {
 // options.main_name, "<main>.data", so that no output has the name of another input. When nothing
 // changes, not even names, all files are copied. An ArgumentError when main_name is that of a file
 // of values; an UnsupportedError when Document::has_other_external_data and something changes.
-StatusOr<Layout> WriteOnnx(const Document& document, const Model& model,
-                           std::span<const TensorSpec> specs, const WriteOptions& options);
+StatusOr<Layout> WriteOnnx(const Document& document, const Model& model, const TensorSpecs& specs,
+                           const WriteOptions& options);
 // As above, where the values go to another file when the main one would be over `max_main_bytes`;
 // by default over 2^31 - 1, protobuf's limit.
-StatusOr<Layout> WriteOnnx(const Document& document, const Model& model,
-                           std::span<const TensorSpec> specs, const WriteOptions& options,
-                           uint64_t max_main_bytes);
+StatusOr<Layout> WriteOnnx(const Document& document, const Model& model, const TensorSpecs& specs,
+                           const WriteOptions& options, uint64_t max_main_bytes);
 
 }  // namespace modelshrink::onnx
 

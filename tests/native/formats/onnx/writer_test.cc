@@ -80,7 +80,7 @@ TEST(OnnxWriter, KeepingEverythingIsOneCopy) {
 
 TEST(OnnxWriter, NumberOfSpecsMustMatch) {
   const auto format = Read(OneOp("MatMul", {64, 64}));
-  const auto layout = format->Write({}, {});
+  const auto layout = format->Write(std::vector<TensorSpec>(), {});
   ASSERT_FALSE(layout.ok());
   EXPECT_STREQ(ErrorClassOf(layout.status().code()), "ArgumentError");
 }

@@ -345,7 +345,8 @@ TEST(TfjsWriter, OneSpecATensor) {
   const Files files = ConvModel();
   const auto format = ReadFiles(files, "model.json");
   ASSERT_TRUE(format.ok());
-  EXPECT_EQ(format.value()->Write({}, {}).status().code(), StatusCode::kArgument);
+  EXPECT_EQ(format.value()->Write(std::vector<TensorSpec>(), {}).status().code(),
+            StatusCode::kArgument);
 }
 
 }  // namespace

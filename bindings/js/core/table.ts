@@ -1,0 +1,147 @@
+/** Rows of a table of the core. There may be millions: an object is made of one when it is asked for. */
+import type {
+  CoreInfo,
+  CoreModelHead,
+  CoreReport,
+  CoreReportHead,
+  CoreTable,
+  CoreTensorInfo,
+  CoreTensorReport,
+} from "./types.js";
+
+/** The habits that rows and arrays have in common. */
+export interface Rows<T> extends Iterable<T> {
+  readonly length: number;
+  /** Gives row number `index`; undefined where there is none. */
+  at(index: number): T | undefined;
+}
+
+/** Names are decoded so many at a time. */
+const blockRows = 256;
+
+/** Parsed texts are kept while there are no more of them. */
+const maxParsed = 1024;
+
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Gives the bytes of the items `first` to `last`; each begins where the one before it ends, the first at 0. */
+const between = (bytes: Uint8Array, ends: Uint32Array, first: number, last: number): Uint8Array =>
+  bytes.subarray(ends[first - 1], ends[last]);
+
+/** Gives a value of JSON anew, so that nobody changes another row's. */
+function copyOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copyOf);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, copyOf(item)]));
+}
+
+/** The rows of a table. */
+export class TableRows<T extends object> implements Rows<T> {
+  readonly table: CoreTable;
+  readonly #parsed = new Map<number, Record<string, unknown>>();
+  /** The names of the block that was asked for last. */
+  #block = -1;
+  #names: string[] = [];
+
+  constructor(table: CoreTable) {
+    this.table = table;
+  }
+
+  get length(): number {
+    return this.table.shared.length;
+  }
+
+  at(index: number): T | undefined {
+    if (!(index >= 0 && index < this.length)) return undefined;
+    const { numbers, shared } = this.table;
+    const row: Record<string, unknown> = {};
+    const all = this.#textOf(shared[index]!);
+    for (const key in all) {
+      if (key === "name") row[key] = this.#nameOf(index);
+      else if (Object.hasOwn(numbers, key)) row[key] = numbers[key]![index];
+      else row[key] = copyOf(all[key]);
+    }
+    return row as T;
+  }
+
+  *[Symbol.iterator](): Generator<T, undefined> {
+    for (let i = 0; i < this.length; i++) yield this.at(i)!;
+  }
+
+  #textOf(number: number): Record<string, unknown> {
+    let parsed = this.#parsed.get(number);
+    if (!parsed) {
+      const { texts, textEnds } = this.table;
+      const json = utf8.decode(between(texts, textEnds, number, number));
+      parsed = JSON.parse(json) as Record<string, unknown>;
+      if (this.#parsed.size === maxParsed) this.#parsed.clear();
+      this.#parsed.set(number, parsed);
+    }
+    return parsed;
+  }
+
+  #nameOf(index: number): string {
+    const block = Math.floor(index / blockRows);
+    if (block !== this.#block) {
+      this.#names = this.#namesOf(block * blockRows);
+      this.#block = block;
+    }
+    return this.#names[index % blockRows]!;
+  }
+
+  #namesOf(first: number): string[] {
+    const { names, nameEnds } = this.table;
+    const last = Math.min(first + blockRows, this.length) - 1;
+    const bytes = between(names, nameEnds, first, last);
+    const text = utf8.decode(bytes);
+    const isAscii = text.length === bytes.length;
+    const found: string[] = [];
+    let begin = 0;
+    for (let i = first; i <= last; i++) {
+      const end = begin + nameEnds[i]! - (nameEnds[i - 1] ?? 0);
+      found.push(isAscii ? text.slice(begin, end) : utf8.decode(bytes.subarray(begin, end)));
+      begin = end;
+    }
+    return found;
+  }
+}
+
+/** Gives rows that `at` makes. */
+export const rowsOf = <T>(length: number, at: (index: number) => T): Rows<T> => ({
+  length,
+  at: (index) => (index >= 0 && index < length ? at(index) : undefined),
+  *[Symbol.iterator]() {
+    for (let i = 0; i < length; i++) yield at(i);
+  },
+});
+
+/** Tells whether a row is as `test` wants it. */
+export function someRow<T>(rows: Rows<T>, test: (row: T) => boolean): boolean {
+  for (const row of rows) if (test(row)) return true;
+  return false;
+}
+
+/** A model's structure. */
+export interface ModelRows extends CoreModelHead {
+  tensors: Rows<CoreTensorInfo>;
+}
+
+/** What becomes of a model. */
+export interface ReportRows extends CoreReportHead {
+  tensors: Rows<CoreTensorReport>;
+}
+
+/** A report as the core gave it. */
+export interface CoreReportRows extends ReportRows {
+  tensors: TableRows<CoreTensorReport>;
+}
+
+export const modelRows = ({ tensors, ...head }: CoreInfo): ModelRows => ({
+  ...head,
+  tensors: new TableRows(tensors),
+});
+
+export const reportRows = ({ tensors, ...head }: CoreReport): CoreReportRows => ({
+  ...head,
+  tensors: new TableRows(tensors),
+});

@@ -1,0 +1,86 @@
+#include "model_table.h"
+
+#include <utility>
+
+namespace modelshrink::wasm {
+namespace {
+
+val BytesOf(const std::string& text) {
+  return ArrayOfNumbers("Uint8Array", reinterpret_cast<const uint8_t*>(text.data()), text.size());
+}
+
+val NumbersOf(const std::vector<uint32_t>& numbers) {
+  return ArrayOfNumbers("Uint32Array", numbers.data(), numbers.size());
+}
+
+}  // namespace
+
+uint32_t TextPool::NumberOf(std::string_view text) {
+  // Neighbours are often alike.
+  if (!ends_.empty() && TextAt(last_) == text) return last_;
+  if (2 * (ends_.size() + 1) > slots_.size()) Grow();
+  uint32_t& slot = slots_[SlotOf(text)];
+  if (slot == 0) {
+    texts_ += text;
+    ends_.push_back(static_cast<uint32_t>(texts_.size()));
+    slot = static_cast<uint32_t>(ends_.size());
+  }
+  return last_ = slot - 1;
+}
+
+std::string_view TextPool::TextAt(uint32_t number) const {
+  const uint32_t begin = number == 0 ? 0 : ends_[number - 1];
+  return std::string_view(texts_).substr(begin, ends_[number] - begin);
+}
+
+size_t TextPool::SlotOf(std::string_view text) const {
+  uint32_t hash = 2166136261;  // FNV-1a
+  for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 16777619;
+  // The number of slots is a power of two.
+  const size_t mask = slots_.size() - 1;
+  size_t slot = (hash ^ hash >> 15) & mask;
+  while (slots_[slot] != 0 && TextAt(slots_[slot] - 1) != text) slot = (slot + 1) & mask;
+  return slot;
+}
+
+void TextPool::Grow() {
+  slots_.assign(slots_.empty() ? 64 : 2 * slots_.size(), 0);
+  for (uint32_t i = 0; i < ends_.size(); ++i) slots_[SlotOf(TextAt(i))] = i + 1;
+}
+
+TableWriter::TableWriter(size_t num_rows) : num_rows_(num_rows) {
+  name_ends_.reserve(num_rows);
+  shared_.reserve(num_rows);
+}
+
+void TableWriter::AddNumber(const char* name, double value, bool is_there) {
+  if (next_column_ == columns_.size()) {
+    columns_.push_back({name, {}});
+    columns_.back().values.reserve(num_rows_);
+  }
+  columns_[next_column_++].values.push_back(value);
+  if (is_there) row_.Field(name, 0);
+}
+
+void TableWriter::EndRow() {
+  name_ends_.push_back(static_cast<uint32_t>(names_.size()));
+  shared_.push_back(pool_.NumberOf(row_.text()));
+}
+
+val TableWriter::Table() const {
+  val numbers = val::object();
+  for (const Column& column : columns_) {
+    numbers.set(column.name,
+                ArrayOfNumbers("Float64Array", column.values.data(), column.values.size()));
+  }
+  val table = val::object();
+  table.set("names", BytesOf(names_));
+  table.set("nameEnds", NumbersOf(name_ends_));
+  table.set("numbers", numbers);
+  table.set("texts", BytesOf(pool_.texts()));
+  table.set("textEnds", NumbersOf(pool_.ends()));
+  table.set("shared", NumbersOf(shared_));
+  return table;
+}
+
+}  // namespace modelshrink::wasm

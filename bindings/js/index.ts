@@ -66,6 +66,7 @@ export type {
   ModelInfo,
   Plan,
   PlannedTensor,
+  PlanOptions,
   Reason,
   Report,
   ReportedTensor,

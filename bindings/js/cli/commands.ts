@@ -45,7 +45,7 @@ export const commands: readonly Command[] = [
     name: "plan",
     summary: "show what shrink would do, with exact sizes, from the headers alone",
     operands: [models],
-    options: [...optionSets.recipe, ...optionSets.samples, "all", ...common],
+    options: ["max-growth", ...optionSets.recipe, ...optionSets.samples, "all", ...common],
     notes: () => [...recipeNotes(), ...severalNotes()],
     examples: [
       "modelshrink plan https://example.com/model.onnx --recipe q4",
@@ -59,6 +59,7 @@ export const commands: readonly Command[] = [
     operands: [models],
     options: [
       ...optionSets.output,
+      "max-growth",
       ...optionSets.recipe,
       ...optionSets.samples,
       "min-cosine",
@@ -87,6 +88,7 @@ export const commands: readonly Command[] = [
     operands: [models],
     options: [
       ...optionSets.output.filter((name) => name !== "dry-run"),
+      "max-growth",
       ...optionSets.restore,
       ...["all" as const, ...common],
     ],

@@ -127,6 +127,16 @@ const imageOptions = {
   },
 } as const satisfies Record<string, OptionRow>;
 
+const planOptions = {
+  "max-growth": {
+    kind: "value",
+    group: "output",
+    value: "<number>",
+    sentence:
+      "The most bytes that an output of more than 1 MiB may have for each byte of the model; 10 by default.",
+  },
+} as const satisfies Record<string, OptionRow>;
+
 const readingOptions = {
   "timeout-ms": {
     kind: "value",
@@ -159,6 +169,7 @@ const table = {
   ...restoreOptions,
   ...sampleOptions,
   ...imageOptions,
+  ...planOptions,
   ...readingOptions,
   ...otherOptions,
 } as const satisfies Record<string, OptionRow>;

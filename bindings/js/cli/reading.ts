@@ -70,6 +70,14 @@ export function runInspect({ operands, values }: Invocation, context: Context): 
   });
 }
 
+/** Gives the number of --max-growth; undefined where it is not given. */
+export function growthFrom({ "max-growth": text }: OptionValues): number | undefined {
+  if (text === undefined) return undefined;
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0;
+  if (value >= 1) return value;
+  throw new UsageError(`--max-growth is "${text}"; it must be a number from 1.`);
+}
+
 /** The moments of the layers' inputs, with --inputs; nothing without. */
 export async function calibrationFor(
   { command, values }: Invocation,
@@ -95,7 +103,9 @@ export async function planModel(
 ): Promise<ModelOutcome> {
   const source = await sourceOf(model, context);
   const calibrated = await calibrationFor(invocation, source, context);
-  const planned = await plan(source, recipe, { ...runOptions(context), ...calibrated });
+  const maxGrowth = growthFrom(invocation.values);
+  const running = { ...runOptions(context), maxGrowth };
+  const planned = await plan(source, recipe, { ...running, ...calibrated });
   const { inputBytes, outputBytes } = planned;
   const note = where === undefined ? "" : `would be written to ${visible(where)}`;
   return {

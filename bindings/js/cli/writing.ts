@@ -18,7 +18,14 @@ import { verifyHint } from "./hints.js";
 import { runtimeFor } from "./onnxruntime.js";
 import type { OptionValues } from "./options.js";
 import { companionsIn, outputsFor, refuseClashes, standardStream, type Placed } from "./outputs.js";
-import { calibrationFor, planModel, runOptions, sourceOf, textOptions } from "./reading.js";
+import {
+  calibrationFor,
+  growthFrom,
+  planModel,
+  runOptions,
+  sourceOf,
+  textOptions,
+} from "./reading.js";
 import { recipeFrom, recipeLabel } from "./recipe-options.js";
 import { standardOutputSink, writingToStandardOutput } from "./standard-streams.js";
 import { UsageError } from "./usage-error.js";
@@ -150,13 +157,15 @@ async function runWriting(
   const { operands, values } = invocation;
   checkStandardOutput(invocation);
   const workers = workersFrom(values);
+  const maxGrowth = growthFrom(values);
   const outputs = await placeOutputs(invocation, label, context);
   return forEachModel(operands, context, async (model, i) => {
     const output = outputs[i]!;
     const isPiped = output === standardStream;
     const sink = isPiped ? standardOutputSink(process.stdout) : output;
     const resume = values.resume ?? false;
-    const options = { sink, workers, resume, skipIdle: true, ...runOptions(context) };
+    const running = { ...runOptions(context), workers, maxGrowth };
+    const options = { sink, resume, skipIdle: true, ...running };
     const source = await sourceOf(model, context);
     const work = () => write(source, options);
     const written = await (isPiped ? writingToStandardOutput(work) : work());

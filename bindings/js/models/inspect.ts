@@ -1,5 +1,6 @@
 /** The structure of a model. */
 import { behindDoor } from "../base/door.js";
+import { ArgumentError } from "../base/errors.js";
 import {
   checkFunction,
   checkInteger,
@@ -7,6 +8,7 @@ import {
   checkObject,
   checkSignal,
   optional,
+  show,
 } from "../base/options.js";
 import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
@@ -18,15 +20,10 @@ import type { ModelInfo, FileInfo, RunOptions } from "./types.js";
 export const readKeys = ["signal", "timeoutMs"] as const;
 /** The options of everything that reads a model and tells how far it is. */
 export const runKeys = [...readKeys, "onProgress"] as const;
+/** The options of everything that plans an output. */
+export const planKeys = [...runKeys, "calibration", "maxGrowth"] as const;
 /** The options of everything that writes a model. */
-export const writeKeys = [
-  ...runKeys,
-  "sink",
-  "resume",
-  "skipIdle",
-  "workers",
-  "calibration",
-] as const;
+export const writeKeys = [...planKeys, "sink", "resume", "skipIdle", "workers"] as const;
 /** The longest time of a timer, in milliseconds. */
 export const maxTimeoutMs = 2 ** 31 - 1;
 /** The largest number of threads. */
@@ -46,7 +43,13 @@ export function checkRunOptions(
   checkSignal("signal", given.signal);
   checkFunction("onProgress", given.onProgress);
   optional(given.timeoutMs, (it) => checkInteger("timeoutMs", it, 1, maxTimeoutMs));
+  optional(given.maxGrowth, checkGrowthOption);
   return given;
+}
+
+function checkGrowthOption(value: unknown): void {
+  if (typeof value === "number" && value >= 1) return;
+  throw new ArgumentError(`maxGrowth is ${show(value)}; it must be a number from 1.`);
 }
 
 /** Gives those of the options that are for reading, and for all that is read. */

@@ -6,11 +6,12 @@ import { checkCalibration } from "../recipe/calibration.js";
 import { checkRecipe } from "../recipe/check.js";
 import { orderFor } from "../recipe/order.js";
 import type { Recipe } from "../recipe/options.js";
-import { checkRunOptions, runKeys } from "./inspect.js";
+import { defaultGrowth } from "./growth.js";
+import { checkRunOptions, planKeys } from "./inspect.js";
 import { withModel } from "./open.js";
 import { withPlan } from "./planned-order.js";
 import { toReport } from "./report.js";
-import type { Plan, WriteOptions, RunOptions } from "./types.js";
+import type { Plan, PlanOptions } from "./types.js";
 
 /**
  * Says what `shrink` would do, and the exact size of its output, without reading any weight. Recipes that need a
@@ -23,7 +24,7 @@ import type { Plan, WriteOptions, RunOptions } from "./types.js";
 export async function plan(
   source: Source,
   recipe: string | Recipe = "int8",
-  options: RunOptions & Pick<WriteOptions, "calibration"> = {},
+  options: PlanOptions = {},
 ): Promise<Plan> {
   return behindDoor(options, () => planModel(source, recipe, options));
 }
@@ -31,9 +32,10 @@ export async function plan(
 async function planModel(
   source: Source,
   recipe: string | Recipe,
-  options: RunOptions & Pick<WriteOptions, "calibration">,
+  options: PlanOptions,
 ): Promise<Plan> {
-  checkRunOptions(options, [...runKeys, "calibration"]);
+  checkRunOptions(options, planKeys);
+  const { maxGrowth = defaultGrowth } = options;
   const calibration = checkCalibration(options.calibration);
   attend(source);
   const checked = await checkRecipe(recipe);
@@ -45,6 +47,8 @@ async function planModel(
         "Sparse tensors are planned as they are now: only shrink looks at how many zeros they have.",
       );
     }
-    return withPlan(opened, chosen.order, ({ report }) => toReport(opened, report, chosen));
+    return withPlan(opened, chosen.order, maxGrowth, ({ report }) =>
+      toReport(opened, report, chosen),
+    );
   });
 }

@@ -3,6 +3,7 @@ import { unwrap } from "../core/load.js";
 import { reportRows, type CoreReportRows } from "../core/table.js";
 import type { CorePlan, CoreShrink, CoreSurvey } from "../core/types.js";
 import type { Order } from "../recipe/specs.js";
+import { checkGrowth } from "./growth.js";
 import { release, type OpenModel } from "./open.js";
 import { callLive } from "./steps.js";
 
@@ -12,15 +13,20 @@ import { callLive } from "./steps.js";
  */
 export class PlannedOrder {
   readonly #opened: OpenModel;
+  readonly #maxGrowth: number;
   #order: Order;
   #plan: CorePlan;
   #report: CoreReportRows | undefined;
 
-  /** Throws what the core has against the order. */
-  constructor(opened: OpenModel, order: Order) {
+  /**
+   * Throws what the core has against the order, and an UnsupportedError for an output of more than `maxGrowth` bytes
+   * for each of the input.
+   */
+  constructor(opened: OpenModel, order: Order, maxGrowth: number) {
     this.#opened = opened;
+    this.#maxGrowth = maxGrowth;
     this.#order = order;
-    this.#plan = this.#planFor(order);
+    ({ plan: this.#plan, report: this.#report } = this.#planFor(order));
   }
 
   get order(): Order {
@@ -35,11 +41,11 @@ export class PlannedOrder {
 
   /** Plans another order for the same model. */
   change(order: Order): void {
-    const plan = this.#planFor(order);
+    const { plan, report } = this.#planFor(order);
     this.release();
     this.#plan = plan;
     this.#order = order;
-    this.#report = undefined;
+    this.#report = report;
   }
 
   /** Gives the main output file this name; where there are several files, they name each other. */
@@ -63,19 +69,28 @@ export class PlannedOrder {
     release(this.#opened.core, this.#plan);
   }
 
-  #planFor({ specs, which, options }: Order): CorePlan {
-    const { core, model } = this.#opened;
-    return callLive(core, () => unwrap(model.plan(specs, which, options)));
+  #planFor({ specs, which, options }: Order): { plan: CorePlan; report: CoreReportRows } {
+    const { core, model, files } = this.#opened;
+    const plan = callLive(core, () => unwrap(model.plan(specs, which, options)));
+    try {
+      const report = reportRows(callLive(core, () => plan.report()));
+      checkGrowth(files, report.outputBytes, this.#maxGrowth);
+      return { plan, report };
+    } catch (error) {
+      release(core, plan);
+      throw error;
+    }
   }
 }
 
-/** Plans the order for as long as `work` takes. */
+/** Plans the order, whose output may have `maxGrowth` bytes for each of the input, for as long as `work` takes. */
 export async function withPlan<T>(
   opened: OpenModel,
   order: Order,
+  maxGrowth: number,
   work: (plan: PlannedOrder) => Promise<T>,
 ): Promise<T> {
-  const plan = new PlannedOrder(opened, order);
+  const plan = new PlannedOrder(opened, order, maxGrowth);
   try {
     return await work(plan);
   } finally {

@@ -144,8 +144,22 @@ export interface Report extends Plan {
   tensors: ReportedTensor[];
 }
 
+/** Options of everything that plans an output. */
+export interface PlanOptions extends RunOptions {
+  /**
+   * The result of `calibrate` of "modelshrink/runtime". Recipes need it that prune by "wanda", "sparsegpt" or "obc",
+   * fit anew, or quantize by GPTQ.
+   */
+  calibration?: Calibration;
+  /**
+   * The most bytes that an output of more than 1 MiB may have for each byte of the input, from 1; 10 by default. A
+   * hostile file may describe a thousand tensors by the same bytes.
+   */
+  maxGrowth?: number | undefined;
+}
+
 /** Options of everything that writes a model. */
-export interface WriteOptions extends RunOptions {
+export interface WriteOptions extends PlanOptions {
   /**
    * The place of the output: a path or file: address (Node.js), a sink for an output of one file, or a function that
    * gives a sink for each file; by default memory.
@@ -156,11 +170,6 @@ export interface WriteOptions extends RunOptions {
    * cut off itself. A run that was killed can be resumed either way.
    */
   resume?: boolean;
-  /**
-   * The result of `calibrate` of "modelshrink/runtime". Recipes need it that prune by "wanda", "sparsegpt" or "obc",
-   * fit anew, or quantize by GPTQ.
-   */
-  calibration?: Calibration;
   /** Writes nothing where nothing changes (`report.isIdle`); false by default, which writes a copy. */
   skipIdle?: boolean;
   /** The number of threads that do the work, this one included, 0 to 64; by default this one alone. */

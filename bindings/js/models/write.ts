@@ -11,6 +11,7 @@ import { withTarget } from "../files/user-sink.js";
 import { checkCalibration, type Calibration } from "../recipe/calibration.js";
 import type { CheckedRecipe } from "../recipe/check.js";
 import { orderFor, restoredTypes, restoringOrder, type RemarkedOrder } from "../recipe/order.js";
+import { defaultGrowth } from "./growth.js";
 import { maxWorkers, checkRunOptions, writeKeys } from "./inspect.js";
 import { type OpenModel, withModel } from "./open.js";
 import { runInRange } from "./overflow.js";
@@ -94,7 +95,7 @@ function writeTo(
   choose: Chooser,
   options: WriteOptions & { workers: number; skipIdle: boolean },
 ): Promise<WriteResult> {
-  const { workers } = options;
+  const { workers, maxGrowth = defaultGrowth } = options;
   const calibration = checkCalibration(options.calibration);
   return withModel(source, options, async (opened) => {
     const chosen = choose(opened.info.tensors);
@@ -102,7 +103,7 @@ function writeTo(
       chosen.sparse.length > 0
         ? (await import("./sparse.js")).firstOrder(opened.info.format, chosen)
         : chosen.order;
-    return withPlan(opened, first, async (plan) => {
+    return withPlan(opened, first, maxGrowth, async (plan) => {
       const mainName = await target?.mainName(plan.report);
       await complete(opened, plan, chosen, mainName, { ...options, workers, calibration });
       const running = { ...options, workers, calibration };

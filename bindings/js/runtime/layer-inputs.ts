@@ -7,6 +7,7 @@ import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
 import { MemorySink } from "../files/target.js";
 import { keepingOrder } from "../recipe/order.js";
+import { defaultGrowth } from "../models/growth.js";
 import { withModel } from "../models/open.js";
 import { withPlan } from "../models/planned-order.js";
 import { runPlan } from "../models/run.js";
@@ -62,7 +63,7 @@ function withTaps(model: Source, taps: readonly Tap[], reading: ReadOptions) {
   return withModel(model, reading, (opened) => {
     const kept = keepingOrder(opened.info.tensors);
     const order = { ...kept, options: { ...kept.options, taps: [...taps] } };
-    return withPlan(opened, order, async (plan) => {
+    return withPlan(opened, order, defaultGrowth, async (plan) => {
       const sink = new MemorySink();
       await runPlan(opened, plan, { ...reading, sink, calibration: undefined, workers: 0 });
       return modelFilesIn(sink.blobs());

@@ -116,6 +116,12 @@ const steps = {
     isLong: true,
     run: async () => marked(await script("fuzz", "--fixed", "--seconds", "20")),
   },
+  "fuzz-runtime": {
+    needs: ["build:fuzz"],
+    cores,
+    isLong: true,
+    run: async () => marked(await script("fuzz", "--runtime")),
+  },
   "large-models": {
     needs: ["build"],
     cores,

@@ -1,68 +1,22 @@
-// What the fuzz targets of tensor codecs share: schemes from bytes, and codecs that are held to
-// what tensor_codec.h promises.
+// What the fuzz targets of tensor codecs share: codecs that are held to what tensor_codec.h
+// promises.
 #ifndef MODELSHRINK_TESTS_FUZZ_CODEC_H_
 #define MODELSHRINK_TESTS_FUZZ_CODEC_H_
 
 #include <array>
 #include <cstdint>
-#include <cstdlib>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "base/checked.h"
+#include "choices.h"
+#include "input.h"
 #include "quantize/tensor_codec.h"
 
 namespace modelshrink {
 
 using Parts = std::array<std::vector<uint8_t>, kNumParts>;
-
-inline void Require(bool condition) {
-  if (!condition) std::abort();
-}
-
-// Numbers, then the rest again and again; zeros when there is nothing.
-class Input {
- public:
-  explicit Input(std::span<const uint8_t> bytes) : bytes_(bytes) {}
-  uint8_t Byte() {
-    if (position_ == bytes_.size()) return 0;
-    return bytes_[position_++];
-  }
-  std::vector<uint8_t> Fill(size_t size) {
-    std::vector<uint8_t> out(size);
-    const std::span<const uint8_t> rest = bytes_.subspan(position_);
-    for (size_t i = 0; i < size && !rest.empty(); ++i) out[i] = rest[(start_ + i) % rest.size()];
-    start_ += size;
-    return out;
-  }
-
- private:
-  std::span<const uint8_t> bytes_;
-  size_t position_ = 0;
-  size_t start_ = 0;
-};
-
-inline Scheme TakeScheme(Input* input) {
-  static constexpr DType kTypes[] = {
-      DType::kInt4,       DType::kUint4,      DType::kInt8,    DType::kUint8,
-      DType::kInt16,      DType::kUint16,     DType::kFloat16, DType::kBFloat16,
-      DType::kFloat8E4M3, DType::kFloat8E5M2, DType::kFloat32, DType::kQ4_0,
-      DType::kQ4_1,       DType::kQ5_0,       DType::kQ5_1,    DType::kQ8_0,
-  };
-  Scheme scheme;
-  scheme.type = kTypes[input->Byte() % std::size(kTypes)];
-  const uint8_t flags = input->Byte();
-  scheme.granularity = static_cast<Granularity>(flags % 3);
-  if (flags & 0x10) scheme.rule = LinearRule::kOnnxBlockwise;
-  if (flags & 0x80) scheme.rule = LinearRule::kTfjs;
-  scheme.symmetric = (flags & 0x20) != 0;
-  scheme.transposed = (flags & 0x40) != 0;
-  scheme.axis = input->Byte() % 5;
-  scheme.block_size = input->Byte();
-  scheme.non_finite = NonFinite::kZero;
-  return scheme;
-}
 
 inline Shape TakeShape(Input* input) {
   Shape shape(input->Byte() % 5);

@@ -1,18 +1,14 @@
 // Any bytes: indexed as JSON, then every node is walked and read in every way.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "base/quoted.h"
 #include "formats/json/json.h"
+#include "input.h"
 
 namespace modelshrink::json {
 namespace {
-
-void Require(bool condition) {
-  if (!condition) std::abort();
-}
 
 // Reads what is in `node` and gives how many nodes that were.
 uint32_t Walk(const Document& document, NodeId node) {

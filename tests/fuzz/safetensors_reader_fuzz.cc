@@ -5,19 +5,15 @@
 // at the first NUL; shards "a" and "b" follow, "a" up to the next "~~~~".
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "choices.h"
 #include "common/memory_host.h"
 
 namespace modelshrink {
 namespace {
-
-void Require(bool condition) {
-  if (!condition) std::abort();
-}
 
 Files FilesOf(bool has_index, const std::string& input) {
   if (!has_index) return {{"x.safetensors", input}};
@@ -33,13 +29,10 @@ Files FilesOf(bool has_index, const std::string& input) {
 }
 
 TensorSpec SpecOf(uint32_t choice) {
-  static constexpr DType kTypes[] = {DType::kInt8,       DType::kUint8,    DType::kInt4,
-                                     DType::kUint4,      DType::kInt16,    DType::kUint16,
-                                     DType::kFloat16,    DType::kBFloat16, DType::kFloat8E4M3,
-                                     DType::kFloat8E5M2, DType::kFloat32,  DType::kQ4_0};
+  const auto num_types = static_cast<uint32_t>(StoredTypes().size());
   TensorSpec spec;
   spec.keep = choice % 5 == 0;
-  spec.scheme.type = kTypes[choice / 5 % 12];
+  spec.scheme.type = StoredTypes()[choice / 5 % num_types];
   spec.scheme.granularity = static_cast<Granularity>(choice / 60 % 3);
   spec.scheme.symmetric = choice / 180 % 2 == 0;
   spec.scheme.block_size = choice / 360 % 2 == 0 ? 4 : 32;

@@ -2,11 +2,11 @@
 // bytes choose, and what was written read again.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "choices.h"
 #include "common/memory_host.h"
 #include "formats/tfjs/reader.h"
 
@@ -14,10 +14,6 @@ namespace modelshrink {
 namespace {
 
 constexpr char kMain[] = "model.json";
-
-void Require(bool condition) {
-  if (!condition) std::abort();
-}
 
 // A host that has every file, with `size` bytes of a pattern.
 StatusOr<std::unique_ptr<Format>> ReadAnyFiles(const std::string& json, size_t size, Files* files) {
@@ -45,12 +41,9 @@ StatusOr<std::unique_ptr<Format>> ReadAnyFiles(const std::string& json, size_t s
 }
 
 TensorSpec SpecOf(uint8_t choice) {
-  static constexpr DType kTypes[] = {DType::kInt8,    DType::kUint8,   DType::kUint16,
-                                     DType::kFloat16, DType::kFloat32, DType::kInt16,
-                                     DType::kInt4,    DType::kBFloat16};
   TensorSpec spec;
   spec.keep = choice % 16 == 15;
-  spec.scheme.type = kTypes[choice % 8];
+  spec.scheme.type = StoredTypes()[choice % StoredTypes().size()];
   spec.scheme.granularity = static_cast<Granularity>(choice / 16 % 3);
   spec.scheme.non_finite = NonFinite::kZero;
   return spec;

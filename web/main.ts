@@ -1,5 +1,6 @@
 import type { Plan, Report } from "modelshrink";
 import { formatBytes } from "modelshrink";
+import { visible } from "modelshrink/text";
 import { formatPercent } from "./format.js";
 import { showNotes } from "./notes.js";
 import { chosenFiles, droppedFiles, type Files } from "./open.js";
@@ -64,7 +65,7 @@ function showReport(report: Plan | Report): string {
   ui.bars.hidden = false;
   ui.beforeBytes.textContent = formatBytes(report.inputBytes);
   ui.afterBytes.textContent = `${formatBytes(report.outputBytes)} · ${formatPercent(share)}`;
-  if (model) ui.outputs.textContent = describeOutputs(model, report);
+  if (model) ui.outputs.textContent = visible(describeOutputs(model, report));
   showTensors(ui.tensors, report.tensors, ui.changedOnly.checked);
   return showNotes(ui.notes, report);
 }
@@ -124,7 +125,7 @@ function showModel({ format, names, suggested }: Extract<Answer, { kind: "opened
   const main = names[0] ?? model.main;
   const path = Object.keys(model.files).find((it) => `/${it}`.endsWith(`/${main}`));
   model = { ...model, main, folder: path?.split("/").at(-2) };
-  ui.name.textContent = main;
+  ui.name.textContent = visible(main);
   const others = names.length > 1 ? ` · ${names.length} files` : "";
   ui.kind.textContent = `${formatNamed(format).title}${others}`;
   offerRecipes(format, suggested);

@@ -1,5 +1,6 @@
 import type { Report } from "modelshrink";
 import { formatBytes } from "modelshrink";
+import { visible } from "modelshrink/text";
 import { isCut, isKept, type PlannedTensor } from "./changes.js";
 import { formatError, formatSqnr } from "./format.js";
 
@@ -15,7 +16,7 @@ function typeOf({ from, to, method }: Row): string {
 function nameCell({ name, note }: Row): HTMLTableCellElement {
   const cell = document.createElement("th");
   cell.scope = "row";
-  cell.append(name);
+  cell.append(visible(name));
   if (note) {
     const small = document.createElement("small");
     small.append(note);

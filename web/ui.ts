@@ -1,4 +1,5 @@
 /** The page's elements. */
+import { visible } from "modelshrink/text";
 
 function element<T extends HTMLElement>(id: string, type: new () => T): T {
   const found = document.getElementById(id);
@@ -37,6 +38,6 @@ export const ui = {
 };
 
 export function showError(message: string): void {
-  ui.error.textContent = message;
+  ui.error.textContent = visible(message);
   ui.error.hidden = false;
 }

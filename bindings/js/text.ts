@@ -8,7 +8,7 @@ import { tensorsOf } from "./models/lazy.js";
 import type { ModelInfo, Plan, Report, ReportedTensor, TensorInfo } from "./models/types.js";
 import type { Verification } from "./runtime/verify.js";
 
-export { plural };
+export { plural, visible };
 
 const nameWidth = 44;
 const numWorst = 3;
@@ -45,7 +45,7 @@ interface Column {
 
 function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
   const used = columns
-    .map((column, i) => ({ ...column, cells: rows.map((row) => row[i] ?? "") }))
+    .map((column, i) => ({ ...column, cells: rows.map((row) => visible(row[i] ?? "")) }))
     .filter(({ cells }) => cells.some((cell) => cell !== ""));
   const padded = used.map(({ title, align, cells }) => {
     const width = largestOf(
@@ -294,7 +294,7 @@ export function formatVerification({ samples, outputs, skipped, metric }: Verifi
     )
     .join("");
   const notCompared = skipped
-    .map(({ name, reason }) => `\nNot compared: ${shorten(name, nameWidth)} ${reason}`)
+    .map(({ name, reason }) => `\nNot compared: ${shorten(name, nameWidth)} ${visible(reason)}`)
     .join("");
   const verdict = verificationVerdict(outputs, samples);
   const notes = `${figures}${notFinite}${notCompared}`;

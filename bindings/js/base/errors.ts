@@ -1,4 +1,5 @@
 /** The JavaScript side of src/base/errors.def: one class for each kind of failure. */
+import { visible } from "./visible.js";
 
 /**
  * The kinds of failure. All but two have a class of their own: "io" says that reading or writing failed (`cause` is
@@ -29,10 +30,13 @@ export class ModelShrinkError extends Error {
   /** The place in the input file, in bytes, when it is known. */
   readonly offset: number | undefined;
 
-  /** Makes an error; the kinds that have a class of their own are made by that. */
+  /**
+   * Makes an error; the kinds that have a class of their own are made by that. The message may have names of any
+   * file or address in it: what must not be shown of them is taken out or escaped.
+   */
   constructor(message: string, code: ErrorCode, details: ErrorDetails = {}) {
     super(
-      withoutPasswords(message),
+      visible(withoutPasswords(message)),
       details.cause === undefined ? undefined : { cause: details.cause },
     );
     // A literal, because minifiers rename classes.
@@ -118,7 +122,7 @@ export function errorOf(
 /** Gives the same error with the name of the file that it is about, unless the message names it already. */
 export function aboutFile(name: string, error: unknown): unknown {
   const isAboutContent = error instanceof FormatError || error instanceof UnsupportedError;
-  if (!isAboutContent || error.message.includes(`"${name}"`)) return error;
+  if (!isAboutContent || error.message.includes(`"${visible(name)}"`)) return error;
   const { code, tensor, offset, cause } = error;
   return errorOf({ message: `"${name}": ${error.message}`, code, tensor, offset, cause });
 }

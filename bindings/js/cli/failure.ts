@@ -1,6 +1,6 @@
 /** Errors as the command shows them. */
 import { ModelShrinkError, type ErrorCode } from "../base/errors.js";
-import { visible } from "../base/visible.js";
+import { oneLine, visible } from "../base/visible.js";
 import { UsageError } from "./usage-error.js";
 
 /** An error in JSON output. */
@@ -26,5 +26,4 @@ export function failureOf(error: unknown): Failure {
 }
 
 /** The message in one line that is safe to show. */
-export const messageOf = (error: unknown): string =>
-  visible(failureOf(error).message.replace(/\s*[\r\n]\s*/g, " "));
+export const messageOf = (error: unknown): string => visible(oneLine(failureOf(error).message));

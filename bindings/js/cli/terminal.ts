@@ -1,6 +1,6 @@
 /** The command's output: results, errors, progress, each on its stream. */
 import type { Writable } from "node:stream";
-import { visible } from "../base/visible.js";
+import { visible, visibleLines } from "../base/visible.js";
 import { isUnseen, tensorsOf } from "../models/lazy.js";
 import { failureOf, messageOf } from "./failure.js";
 import { ProgressBar } from "./progress-bar.js";
@@ -86,9 +86,10 @@ export class Terminal {
     this.clear();
     if (this.#display.json || this.#display.quiet) return;
     const paint = this.#painter(this.#output);
-    const lines = text.split("\n").map((line, i) => {
+    const all = visibleLines(text).split("\n");
+    const lines = all.map((line, i) => {
       if (/^\s*Warning: /.test(line)) return paint("yellow", line);
-      return i === 0 && text.includes("\n") ? paint("bold", line) : line;
+      return i === 0 && all.length > 1 ? paint("bold", line) : line;
     });
     this.#output.write(`${lines.join("\n")}\n`);
   };
@@ -111,7 +112,7 @@ export class Terminal {
   readonly complain = (text: string): void => {
     this.clear();
     const paint = this.#painter(this.#errors);
-    this.#errors.write(`${paint("red", "modelshrink:")} ${text}\n`);
+    this.#errors.write(`${paint("red", "modelshrink:")} ${visible(text)}\n`);
   };
 
   /** Shows why the command failed: a line on standard error, and with --json data on standard output. */

@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { UnsupportedError } from "../base/errors.js";
+import { oneLine } from "../base/visible.js";
 
 /**
  * The module `name` from the folder where the command runs, or from beside modelshrink. Where it is in neither, the
@@ -22,10 +23,8 @@ export async function importForUser(name: string, purpose: string): Promise<unkn
       return module.default ?? module;
     } catch (cause) {
       throw new UnsupportedError(
-        `${purpose} needs ${name}, which cannot be loaded: ${String(cause)}`,
-        {
-          cause,
-        },
+        `${purpose} needs ${name}, which cannot be loaded: ${oneLine(String(cause))}`,
+        { cause },
       );
     }
   }

@@ -1,4 +1,5 @@
 /** Rows of a table of the core. There may be millions: an object is made of one when it is asked for. */
+import { visible } from "../base/visible.js";
 import type {
   CoreInfo,
   CoreModelHead,
@@ -74,6 +75,7 @@ export class TableRows<T extends object> implements Rows<T> {
       const { texts, textEnds } = this.table;
       const json = utf8.decode(between(texts, textEnds, number, number));
       parsed = JSON.parse(json) as Record<string, unknown>;
+      if (typeof parsed.note === "string") parsed.note = visible(parsed.note);
       if (this.#parsed.size === maxParsed) this.#parsed.clear();
       this.#parsed.set(number, parsed);
     }

@@ -1,3 +1,6 @@
+/** The warning that workers do not start. */
+import { visible } from "../base/visible.js";
+
 /** True once the warning that workers do not start here was given. */
 let hasWarned = false;
 
@@ -5,5 +8,7 @@ let hasWarned = false;
 export function warnOfMissingWorkers(reason: string): void {
   if (hasWarned) return;
   hasWarned = true;
-  console.warn(`modelshrink cannot start a worker and works on this thread alone (${reason}).`);
+  console.warn(
+    `modelshrink cannot start a worker and works on this thread alone (${visible(reason)}).`,
+  );
 }

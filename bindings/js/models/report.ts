@@ -1,4 +1,5 @@
 /** Reports: the core's entries, with the recipe's reasons and the warnings. */
+import { visible } from "../base/visible.js";
 import { explain } from "../recipe/reasons.js";
 import { rowsOf, type ReportRows } from "../core/table.js";
 import type { OpenFile } from "../files/source.js";
@@ -48,7 +49,7 @@ export async function toReport(
   const isIdle = !found.isChanged && !remarks.order.options.strip;
   const report = {
     ...{ format, inputBytes, outputBytes, files: toFiles(files) },
-    ...(warnings.length > 0 ? { warnings } : {}),
+    ...(warnings.length > 0 ? { warnings: warnings.map(visible) } : {}),
     ...(isIdle ? { isIdle: true } : {}),
   };
   return withTensors(report, tensors);

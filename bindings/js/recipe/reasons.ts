@@ -1,6 +1,7 @@
 /** Reasons that the recipe gives, and not the core: codes of src/formats/reasons.def, and their sentences. */
 import { recipeSentences } from "../base/reason-table.js";
 import type { ReasonCode } from "../base/reason-table.js";
+import { visible } from "../base/visible.js";
 import type { CoreReason } from "../core/types.js";
 
 /** A reason that is given here. */
@@ -32,7 +33,7 @@ export function explain(tensor: Explained, reason: OwnReason): void {
     sentences.set(reason, sentence);
   }
   tensor.reasons = [{ ...reason }];
-  tensor.note = sentence;
+  tensor.note = visible(sentence);
 }
 
 /** Tells whether one of the tensor's reasons has this code. */

@@ -3,13 +3,14 @@ import { usersValues } from "../base/door.js";
 import { ArgumentError, ModelShrinkError, UnsupportedError } from "../base/errors.js";
 import { checkObject, show } from "../base/options.js";
 import { isA, tagOf } from "../base/tags.js";
+import { oneLine } from "../base/visible.js";
 import { init } from "../core/init.js";
 import { dequantize } from "../arrays/quantize.js";
 import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
 import { modelFilesOf, type ModelFiles } from "./model-files.js";
 
-const textOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
+const textOf = (cause: unknown) => oneLine(cause instanceof Error ? cause.message : String(cause));
 
 /** The part of an onnxruntime tensor that modelshrink uses. */
 export interface OrtTensor {

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/quoted.h"
+
 namespace modelshrink::wasm {
 namespace {
 
@@ -50,6 +52,7 @@ void TextPool::Grow() {
 
 TableWriter::TableWriter(size_t num_rows) : num_rows_(num_rows) {
   name_ends_.reserve(num_rows);
+  place_ends_.reserve(num_rows);
   shared_.reserve(num_rows);
 }
 
@@ -62,8 +65,21 @@ void TableWriter::AddNumber(const char* name, double value, bool is_there) {
   if (is_there) row_.Field(name, 0);
 }
 
+std::vector<LayerInput> TableWriter::WithoutPlaces(std::vector<LayerInput> inputs) {
+  for (LayerInput& input : inputs) {
+    if (places_.size() > (place_ends_.empty() ? 0 : place_ends_.back())) places_ += ',';
+    AppendQuoted(input.value, &places_);
+    places_ += ',';
+    places_ += std::to_string(input.node);
+    input.value.clear();
+    input.node = 0;
+  }
+  return inputs;
+}
+
 void TableWriter::EndRow() {
   name_ends_.push_back(static_cast<uint32_t>(names_.size()));
+  place_ends_.push_back(static_cast<uint32_t>(places_.size()));
   shared_.push_back(pool_.NumberOf(row_.text()));
 }
 
@@ -76,6 +92,8 @@ val TableWriter::Table() const {
   val table = val::object();
   table.set("names", BytesOf(names_));
   table.set("nameEnds", NumbersOf(name_ends_));
+  table.set("places", BytesOf(places_));
+  table.set("placeEnds", NumbersOf(place_ends_));
   table.set("numbers", numbers);
   table.set("texts", BytesOf(pool_.texts()));
   table.set("textEnds", NumbersOf(pool_.ends()));

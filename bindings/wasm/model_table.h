@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "formats/model.h"
 #include "to_js.h"
 
 namespace modelshrink::wasm {
@@ -42,9 +43,10 @@ class TextPool {
   uint32_t last_ = 0;            // the number that was given last
 };
 
-// Members named "name" and numbers of 64 bits tell rows apart and become columns. All other members
-// of a row are JSON that most rows share. There the members of columns are 0, so that it tells
-// which of them a row has, and in which order.
+// Members named "name" and numbers of 64 bits tell rows apart and become columns, and so do the
+// values and nodes of LayerInputs. All other members of a row are JSON that most rows share. There
+// the members of columns are 0 or empty, so that it tells which of them a row has, and in which
+// order.
 class TableWriter {
  public:
   explicit TableWriter(size_t num_rows);
@@ -81,8 +83,10 @@ class TableWriter {
   }
   template <typename T>
   void Optional(const char* name, const T& member) {
-    if constexpr (std::same_as<T, std::optional<uint64_t>> ||
-                  std::same_as<T, std::optional<double>>) {
+    if constexpr (std::same_as<T, std::vector<LayerInput>>) {
+      row_.Optional(name, WithoutPlaces(member));
+    } else if constexpr (std::same_as<T, std::optional<uint64_t>> ||
+                         std::same_as<T, std::optional<double>>) {
       AddNumber(name, member ? static_cast<double>(*member) : 0, member.has_value());
     } else {
       row_.Optional(name, member);
@@ -96,12 +100,16 @@ class TableWriter {
   };
 
   void AddNumber(const char* name, double value, bool is_there);
+  // Takes the values and nodes of `inputs`, and gives what is left of them.
+  std::vector<LayerInput> WithoutPlaces(std::vector<LayerInput> inputs);
   void EndRow();
 
   const size_t num_rows_;
   JsonWriter row_;
   std::string names_;
   std::vector<uint32_t> name_ends_;
+  std::string places_;  // by row: JSON of the values and nodes of its layer inputs, with commas
+  std::vector<uint32_t> place_ends_;
   std::vector<Column> columns_;
   size_t next_column_ = 0;
   TextPool pool_;

@@ -211,7 +211,7 @@ int main(int argc, char** argv) {
         CheckModel("  safetensors", modelshrink::ManyInSafetensors(is_long), is_long ? 8 : 11);
     is_good &= CheckModel("  GGUF", modelshrink::ManyInGguf(is_long), is_long ? 7 : 11);
     is_good &= CheckModel("  TensorFlow.js", modelshrink::ManyInTfjs(is_long), is_long ? 10 : 14);
-    is_good &= CheckModel("  ONNX", modelshrink::ManyInOnnx(is_long), is_long ? 20 : 58);
+    is_good &= CheckModel("  ONNX", modelshrink::ManyInOnnx(is_long), is_long ? 16 : 46);
   }
   is_good &= CheckModel("safetensors, metadata", modelshrink::ManyInMetadata(), 28);
   is_good &= CheckModel("ONNX, short nodes", modelshrink::ShortNodes(), 110);

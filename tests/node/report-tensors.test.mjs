@@ -137,3 +137,12 @@ test("texts are the same of results that somebody has looked at, of their copies
     assert.doesNotMatch(format(seen), /layers/);
   }
 });
+
+test("layers of ONNX have the values that they read, each its own", async () => {
+  const onnx = manyTensors("onnx", 300);
+  const { tensors } = await inspect(onnx.files[onnx.main]);
+  const expected = (i) => [{ value: i === 0 ? "x" : `/layer${i - 1}/MatMul_output`, node: i }];
+  tensors[1].layerInputs[0].value = "changed";
+  for (const i of [0, 2, 10, 299]) assert.deepEqual(tensors[i].layerInputs, expected(i));
+  assert.deepEqual((await inspect(onnx.files[onnx.main])).tensors[1].layerInputs, expected(1));
+});

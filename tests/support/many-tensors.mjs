@@ -27,20 +27,20 @@ function gguf(count) {
   };
   const entries = Array.from({ length: count }, (_, i) => {
     const name = Buffer.from(nameOf(i));
-    const fields = [number(2, 4), number(32, 8), number(1, 8), number(0, 4), number(128 * i, 8)];
+    const fields = [number(2, 4), number(32, 8), number(2, 8), number(0, 4), number(256 * i, 8)];
     return Buffer.concat([number(name.length, 8), name, ...fields]);
   });
   const head = [Buffer.from("GGUF"), number(3, 4), number(count, 8), number(0, 8)];
   const header = Buffer.concat([...head, ...entries]);
   const padding = Buffer.alloc((32 - (header.length % 32)) % 32);
-  const file = Buffer.concat([header, padding, Buffer.alloc(128 * count)]);
+  const file = Buffer.concat([header, padding, Buffer.alloc(256 * count)]);
   return { "m.gguf": file, headerBytes: header.length };
 }
 
 function tfjs(count) {
   const shape = [1, elementsPerTensor];
   const weights = Array.from({ length: count }, (_, i) => ({
-    name: nameOf(i),
+    name: `model/layers.${i}/kernel`,
     ...{ shape, dtype: "float32" },
   }));
   const json = JSON.stringify({

@@ -2,6 +2,7 @@
 import { visible } from "../base/visible.js";
 import type {
   CoreInfo,
+  CoreLayerInput,
   CoreModelHead,
   CoreReport,
   CoreReportHead,
@@ -29,14 +30,10 @@ const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const between = (bytes: Uint8Array, ends: Uint32Array, first: number, last: number): Uint8Array =>
   bytes.subarray(ends[first - 1], ends[last]);
 
-/** Gives a value of JSON anew, so that nobody changes another row's. */
-function copyOf(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(copyOf);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, copyOf(item)]));
-}
-
-/** The rows of a table. */
+/**
+ * The rows of a table. Each row is an object of its own, but what is in its members is shared with other rows: who gives
+ * rows away copies them.
+ */
 export class TableRows<T extends object> implements Rows<T> {
   readonly table: CoreTable;
   readonly #parsed = new Map<number, Record<string, unknown>>();
@@ -60,13 +57,26 @@ export class TableRows<T extends object> implements Rows<T> {
     for (const key in all) {
       if (key === "name") row[key] = this.#nameOf(index);
       else if (Object.hasOwn(numbers, key)) row[key] = numbers[key]![index];
-      else row[key] = copyOf(all[key]);
+      else row[key] = all[key];
     }
+    if (row.layerInputs)
+      row.layerInputs = this.#withPlaces(index, row.layerInputs as CoreLayerInput[]);
     return row as T;
   }
 
   *[Symbol.iterator](): Generator<T, undefined> {
     for (let i = 0; i < this.length; i++) yield this.at(i)!;
+  }
+
+  #withPlaces(index: number, inputs: readonly CoreLayerInput[]): CoreLayerInput[] {
+    const { places, placeEnds } = this.table;
+    const json = utf8.decode(between(places, placeEnds, index, index));
+    const own = JSON.parse(`[${json}]`) as (string | number)[];
+    return inputs.map((input, i) => ({
+      ...input,
+      value: own[2 * i] as string,
+      node: own[2 * i + 1] as number,
+    }));
   }
 
   #textOf(number: number): Record<string, unknown> {

@@ -49,8 +49,9 @@ export interface CoreSteps<S = CoreStep> {
 }
 
 /**
- * Objects of one kind as columns (bindings/wasm/model_table.h). A row's `name` and its numbers of 64 bits are its own;
- * its other members are JSON that it shares with rows that are alike. There those that are its own are 0.
+ * Objects of one kind as columns (bindings/wasm/model_table.h). A row's `name`, its numbers of 64 bits and the places
+ * of its layer inputs are its own; its other members are JSON that it shares with rows that are alike. There those that
+ * are its own are 0 or empty.
  */
 export interface CoreTable {
   /** The rows' names, one after the other, in UTF-8. */
@@ -59,6 +60,10 @@ export interface CoreTable {
   nameEnds: Uint32Array;
   /** The rows' own numbers by member; 0 where a row has none. */
   numbers: Record<string, Float64Array>;
+  /** For each layer input of each row its value and node, as items of a JSON array. */
+  places: Uint8Array;
+  /** The end of each row's items in `places`. */
+  placeEnds: Uint32Array;
   /** The JSON that rows share, one after the other, in UTF-8. */
   texts: Uint8Array;
   /** The end of each of `texts`. */

@@ -5,6 +5,13 @@ interface HasTensors<T> {
   tensors: T[];
 }
 
+/** Gives a value of JSON anew, so that who changes a row changes no other. */
+function copyOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copyOf);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, copyOf(item)]));
+}
+
 /** The rows of results whose arrays nobody has looked at yet. */
 const unseen = new WeakMap<object, Rows<unknown>>();
 
@@ -23,7 +30,7 @@ export function withTensors<R extends object, T>(result: R, rows: Rows<T>): R & 
   Object.defineProperty(result, "tensors", {
     enumerable: true,
     configurable: true,
-    get: () => tensors ?? set([...rows]),
+    get: () => tensors ?? set(Array.from(rows, copyOf) as T[]),
     set,
   });
   // The console of Node.js would show a getter.

@@ -30,29 +30,48 @@ std::string PathOf(const Document& document, size_t graph) {
   return path;
 }
 
-// Names for the model's tensors, unique whatever the file says.
+// Names for the model's tensors, unique whatever the file says. What it knows of names that the
+// file has is in lists by their numbers, because there may be millions.
 class Namer {
  public:
-  explicit Namer(const Document& document) : document_(document) {
-    for (const Constant& constant : document.constants) ++count_[constant.name];
+  explicit Namer(const Document& document)
+      : document_(document), count_(document.names.size()), is_taken_(document.names.size()) {
+    for (const Constant& constant : document.constants) {
+      if (uint8_t* const count = Find(constant.name, &count_)) *count = *count == 0 ? 1 : 2;
+    }
   }
 
   // A name for the value `base` of `graph`.
   std::string NameOf(const std::string& base, size_t graph) {
-    const auto count = count_.find(base);
+    const uint8_t* const count = Find(base, &count_);
     std::string name = base;
-    if (count != count_.end() && count->second > 1) name = PathOf(document_, graph) + name;
+    if (count != nullptr && *count > 1) name = PathOf(document_, graph) + name;
     // The counter goes on where it stopped, or a file full of one name would cost its square.
-    while (!taken_.insert(name).second) {
-      name = Concat({base, "#", ++suffix_[base] + 1});
-    }
+    while (!Take(name)) name = Concat({base, "#", ++suffix_[base] + 1});
     return name;
   }
 
  private:
+  // False when it is taken already.
+  bool Take(const std::string& name) {
+    uint8_t* const is_taken = Find(name, &is_taken_);
+    if (is_taken == nullptr) return others_.insert(name).second;
+    const bool is_free = *is_taken == 0;
+    *is_taken = 1;
+    return is_free;
+  }
+
+  // The flag of a name of the file; null for another name.
+  uint8_t* Find(const std::string& name, Flags* flags) const {
+    const auto it = document_.names.find(name);
+    return it == document_.names.end() ? nullptr : &(*flags)[it->second];
+  }
+
   const Document& document_;
-  std::unordered_map<std::string, size_t> count_, suffix_;
-  std::unordered_set<std::string> taken_;
+  Flags count_;  // of constants of a name: 0, 1, or 2 for more
+  Flags is_taken_;
+  std::unordered_set<std::string> others_;  // taken ones that are no name of the file
+  std::unordered_map<std::string, size_t> suffix_;
 };
 
 bool IsFloat(DType type) {
@@ -238,13 +257,15 @@ Tensor DescribeSparse(const SparseInitializer& sparse) {
   return tensor;
 }
 
-std::vector<std::optional<Quantized>> RecognizeAll(const Document& document,
-                                                   const ValueGraph& graph) {
-  std::vector<std::optional<Quantized>> quantized(document.constants.size());
+// The quantized tensors by the numbers of their codes, in ascending order.
+std::vector<std::pair<size_t, Quantized>> RecognizeAll(const Document& document,
+                                                       const ValueGraph& graph) {
+  std::vector<std::pair<size_t, Quantized>> all;
   for (size_t c = 0; c < document.constants.size(); ++c) {
-    quantized[c] = RecognizeQuantized(document, graph, c);
+    std::optional<Quantized> quantized = RecognizeQuantized(document, graph, c);
+    if (quantized) all.emplace_back(c, *std::move(quantized));
   }
-  return quantized;
+  return all;
 }
 
 }  // namespace
@@ -257,11 +278,11 @@ StatusOr<Model> Analyze(Document& document) {
     document.constants[c].uses = graph.value(index).uses;
     document.constants[c].is_graph_output = graph.value(index).is_graph_output;
   }
-  const std::vector<std::optional<Quantized>> quantized = RecognizeAll(document, graph);
+  const std::vector<std::pair<size_t, Quantized>> recognized = RecognizeAll(document, graph);
   Flags is_part(document.constants.size());
-  for (const std::optional<Quantized>& q : quantized) {
-    for (size_t p = 1; q && p < kNumParts; ++p) {
-      if (q->constants[p] != kNone) is_part[q->constants[p]] = true;
+  for (const auto& [codes, quantized] : recognized) {
+    for (size_t p = 1; p < kNumParts; ++p) {
+      if (quantized.constants[p] != kNone) is_part[quantized.constants[p]] = true;
     }
   }
   Model model;
@@ -271,20 +292,23 @@ StatusOr<Model> Analyze(Document& document) {
   model.tensors.reserve(num_tensors);
   document.constant_of_tensor.reserve(num_tensors);
   Namer namer(document);
+  auto next = recognized.begin();
   for (size_t c = 0; c < document.constants.size(); ++c) {
+    const Quantized* quantized = nullptr;
+    if (next != recognized.end() && next->first == c) quantized = &(next++)->second;
     if (is_part[c]) continue;
     const Constant& constant = document.constants[c];
     Tensor tensor =
-        quantized[c] ? DescribeQuantized(document, *quantized[c]) : Describe(document, graph, c);
-    const std::string& name = quantized[c] ? quantized[c]->name : constant.name;
+        quantized ? DescribeQuantized(document, *quantized) : Describe(document, graph, c);
+    const std::string& name = quantized ? quantized->name : constant.name;
     tensor.name = namer.NameOf(name, constant.graph);
-    if (quantized[c]) {
-      AddWeightNames(name, quantized[c]->constants, document);
+    if (quantized) {
+      AddWeightNames(name, quantized->constants, document);
     } else if (tensor.is_weight) {
       AddWeightNames(name, {}, document);
     }
     model.tensors.push_back(std::move(tensor));
-    document.constant_of_tensor.push_back(quantized[c] ? kNone : c);
+    document.constant_of_tensor.push_back(quantized ? kNone : c);
   }
   for (size_t g = 0; g < document.graphs.size(); ++g) {
     for (const SparseInitializer& sparse : document.graphs[g].sparse_initializers) {

@@ -59,7 +59,7 @@ bool IsValueName(uint32_t parent_kind, uint32_t message_kind, uint32_t field) {
 
 Builder::Builder(uint64_t size_bytes) {
   document_.size_bytes = size_bytes;
-  document_.messages.push_back({.field = {0, size_bytes}, .body = {0, size_bytes}});
+  document_.messages.push_back({.field = {0, size_bytes}});
 }
 
 Status Builder::Charge(uint64_t size_bytes) {
@@ -194,10 +194,12 @@ StatusOr<size_t> Builder::OpenMessage(Scanner& scanner) {
     if (frame.message == kNone) {
       frame.message = document_.messages.size();
       RETURN_IF_ERROR(Charge(2 * sizeof(Message)));
-      document_.messages.push_back({.parent = parent,
-                                    .field = frame.field,
-                                    .body = frame.body,
-                                    .field_number = frame.rule->number});
+      // A tag and a length take at most 20 bytes, and the numbers of the schema are small.
+      document_.messages.push_back(
+          {.field = frame.field,
+           .parent = parent,
+           .field_number = static_cast<uint16_t>(frame.rule->number),
+           .body_offset = static_cast<uint16_t>(frame.body.begin - frame.field.begin)});
     }
     parent = frame.message;
   }
@@ -217,12 +219,12 @@ Status Builder::AddStripField(const Event& event, Scanner& scanner) {
   const bool is_name = IsValueName(parent_kind, kind, number);
   const bool is_text = IsDocString(kind, number) || (kind == kNodeProto && number == kNodeName);
   if (!is_name && !is_text) return {};
-  RETURN_IF_ERROR(Charge(2 * sizeof(StripField)));
+  RETURN_IF_ERROR(Charge(sizeof(StripField)));
   ASSIGN_OR_RETURN(const size_t message, OpenMessage(scanner));
-  document_.strip_fields.push_back({.message = message,
-                                    .field = event.field,
-                                    .field_number = number,
-                                    .name = is_name ? NumberOf(TextOf(event)) : kNoName});
+  document_.strip_fields.Add({.message = message,
+                              .field = event.field,
+                              .field_number = number,
+                              .name = is_name ? NumberOf(TextOf(event)) : kNoName});
   return {};
 }
 

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "formats/model.h"
+#include "formats/onnx/read/extent.h"
+#include "formats/onnx/read/strip_fields.h"
 
 namespace modelshrink::onnx {
 
@@ -27,32 +29,16 @@ inline constexpr std::string_view kZeroPointSuffix = "_zero_point";
 // of their place.
 inline constexpr uint64_t kMinExternalBytes = 1024;
 
-// A half-open range of the file: [begin, end).
-struct Extent {
-  uint64_t begin = 0;
-  uint64_t end = 0;
-  uint64_t size() const { return end - begin; }
-};
-
 // A message that something may change in (a graph, what holds a StripField, and all around those):
 // then its length prefix is written anew. Message 0 is the ModelProto, the whole file without tag
 // and length.
 struct Message {
-  size_t parent = kNone;
   Extent field;  // tag, length and body
-  Extent body;
-  uint32_t field_number = 0;
-};
+  size_t parent = kNone;
+  uint16_t field_number = 0;
+  uint16_t body_offset = 0;  // in the field
 
-inline constexpr uint32_t kNoName = UINT32_MAX;
-
-// What a file can do without: a value's name, which may be another one, or a text that only people
-// read (a node's name, a doc_string).
-struct StripField {
-  size_t message = 0;  // in Document::messages; the one whose field it is
-  Extent field;
-  uint32_t field_number = 0;
-  uint32_t name = kNoName;  // of the value, as numbered in Document::names; kNoName: a text
+  Extent body() const { return {field.begin + body_offset, field.end}; }
 };
 
 struct Attribute {
@@ -173,7 +159,7 @@ struct Document {
   bool has_other_external_data = false;
   // Every value name in any graph, numbered in the order of their first places in the file.
   std::unordered_map<std::string, uint32_t> names;
-  std::vector<StripField> strip_fields;
+  StripFields strip_fields;
   std::vector<uint32_t> weight_names;  // numbers of names that weights are known by
   // Whether value names also occur where the reader does not look (quantization_annotation,
   // training_info, device_configurations).

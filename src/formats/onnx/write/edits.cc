@@ -44,10 +44,10 @@ Fragment ApplyEdits(const Document& document, std::vector<Edit> edits) {
     Change change;
     change.range = message.field;
     change.replacement.AppendMessageField(message.field_number,
-                                          Render(message.body, std::move(changes[i])));
+                                          Render(message.body(), std::move(changes[i])));
     changes[message.parent].push_back(std::move(change));
   }
-  return Render(document.messages[0].body, std::move(changes[0]));
+  return Render(document.messages[0].body(), std::move(changes[0]));
 }
 
 }  // namespace modelshrink::onnx

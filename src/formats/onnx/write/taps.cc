@@ -78,7 +78,7 @@ class Tapper {
   }
 
   void Append(size_t message, Fragment field) {
-    const uint64_t end = document_.messages[message].body.end;
+    const uint64_t end = document_.messages[message].field.end;
     edits_.push_back({message, {end, end}, std::move(field)});
   }
 

@@ -98,6 +98,7 @@ const steps = {
   browser: { ...afterBuild, run: () => nodeTests("browser") },
   docs: { ...afterBuild, run: () => nodeTests("docs") },
   style: { ...afterBuild, run: async () => marked(await script("lint")) },
+  audit: { needs: ["packages"], cores: 1, run: async () => marked(await script("audit")) },
   sizes: { ...afterBuild, run: async () => marked(await script("check-sizes")) },
   fuzz: {
     needs: ["build:fuzz"],

@@ -5,6 +5,8 @@ import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
+import { build } from "esbuild";
+import { verdictOf } from "../support/audit.mjs";
 import { installPackage, runInNode } from "../support/installed-package.mjs";
 import { root } from "../support/run.mjs";
 
@@ -29,13 +31,56 @@ test("installs alone, without dependencies", async () => {
     ["modelshrink"],
   );
   const files = await readdir(join(folder, "node_modules/modelshrink"), { recursive: true });
-  for (const name of ["LICENSE", "README.md", "CHANGELOG.md", "dist/index.d.ts", "dist/index.js"]) {
+  const texts = ["LICENSE", "THIRD_PARTY_NOTICES", "README.md", "CHANGELOG.md"];
+  for (const name of [...texts, "dist/index.d.ts", "dist/index.js"]) {
     assert.ok(files.includes(name), `${name} is in the package`);
   }
   assert.deepEqual(
     files.filter((name) => /tsbuildinfo|\.test\.|^(src|tests|build)\//.test(name)),
     [],
   );
+});
+
+test("THIRD_PARTY_NOTICES has the licenses of what the package contains", async () => {
+  const path = join(folder, "node_modules/modelshrink/THIRD_PARTY_NOTICES");
+  const notices = await readFile(path, "utf8");
+  const projects = ["Google Highway", "protozero", "RapidJSON", "libc++", "libc++abi", "musl"];
+  for (const name of [...projects, "compiler-rt", "Emscripten (the JavaScript that loads"]) {
+    const part = notices.split(/^-{80}$/m).find((it) => it.trimStart().startsWith(name));
+    assert.match(part, /Copyright/, name);
+    assert.match(part, /License: |MIT license/, name);
+  }
+  assert.match(notices, /TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION/);
+  assert.doesNotMatch(notices, /GNU General Public License as published/);
+});
+
+test("no code of npm packages is in the package", async () => {
+  const home = join(folder, "node_modules/modelshrink");
+  const names = (await readdir(join(home, "dist"), { recursive: true })).filter((name) =>
+    /\.m?js$/.test(name),
+  );
+  const { metafile } = await build({
+    entryPoints: names.map((name) => join(home, "dist", name)),
+    ...{ bundle: true, write: false, metafile: true, format: "esm", platform: "node" },
+    ...{ outdir: "out", logLevel: "error", absWorkingDir: home },
+  });
+  assert.ok(names.length > 50);
+  for (const name of Object.keys(metafile.inputs)) assert.match(name, /^dist\//);
+});
+
+test("npm audit: what it found, and that it found nothing out", () => {
+  const metadata = { dependencies: { total: 7 } };
+  const audit = (found) => verdictOf(JSON.stringify(found));
+  const high = { a: { name: "a", severity: "high" }, b: { name: "b", severity: "low" } };
+  assert.deepEqual(audit({ vulnerabilities: high, metadata }), { ok: false, text: "a (high)" });
+  assert.equal(audit({ vulnerabilities: { b: high.b }, metadata }).ok, true);
+  // A registry without the service, and no network.
+  for (const message of ["405 Method Not Allowed", "connect ECONNREFUSED"]) {
+    const { ok, text } = audit({ message, error: { summary: "", detail: "" } });
+    assert.equal(ok, undefined);
+    assert.match(text, new RegExp(`no package was looked at: ${message}`));
+  }
+  assert.equal(verdictOf("npm error").ok, false);
 });
 
 test("runs in Node.js", () => {

@@ -51,11 +51,11 @@ struct EntryCount {
   uint64_t count = 0;
 };
 
-enum class FitMethod : uint8_t { kWanda, kFeedback, kObc, kRefit };
+enum class LayerMethod : uint8_t { kWanda, kFeedback, kObc, kRefit };
 
 struct LayerFit {
   LayerShape shape;
-  FitMethod method = FitMethod::kWanda;
+  LayerMethod method = LayerMethod::kWanda;
   std::span<float> weights;
   std::span<uint8_t> mask;
   InputMoments moments;
@@ -69,6 +69,7 @@ struct LayerFit {
 
 struct LayerFitResult {
   std::optional<double> damping;
+  bool is_left_out = false;
   std::optional<std::span<const uint8_t>> codes, scales, zero_points;
 };
 

@@ -5,10 +5,8 @@
 
 #include "array_fields.h"
 #include "base/checked.h"
-#include "calibrated/error_feedback.h"
+#include "calibrated/fit.h"
 #include "calibrated/layer.h"
-#include "calibrated/obc.h"
-#include "calibrated/refit.h"
 #include "calibrated/wanda.h"
 #include "from_js.h"
 #include "kernels/mask.h"
@@ -31,62 +29,37 @@ Status RunWanda(const LayerFit& fit) {
   return {};
 }
 
-Status RunFeedback(const LayerFit& fit, LayerFitResult* result) {
-  FeedbackOptions options = {.damping = fit.damping};
-  options.prune = fit.target;
-  options.act_order = fit.act_order;
-  options.static_groups = fit.static_groups;
-  options.scheme = fit.scheme ? &*fit.scheme : nullptr;
-  ASSIGN_OR_RETURN(const FeedbackResult found,
-                   RunErrorFeedback(fit.shape, fit.weights, fit.moments, options));
-  result->damping = found.damping;
-  if (found.mask.size() > 0) {
-    if (fit.mask.size() != found.mask.size()) {
-      return ArgumentError("the mask must be as long as the weights");
-    }
-    std::copy_n(found.mask.data(), found.mask.size(), fit.mask.begin());
-  }
-  if (!fit.scheme) return {};
-  const Shape lies = fit.shape.inputs_first ? Shape{fit.shape.columns, fit.shape.rows}
-                                            : Shape{fit.shape.rows, fit.shape.columns};
-  ASSIGN_OR_RETURN(LastCodes(), QuantizeArray(fit.weights, lies, *fit.scheme, found.params.span()));
-  result->codes = LastCodes().parts[0].span();
-  result->scales = LastCodes().parts[1].span();
-  result->zero_points = LastCodes().parts[2].span();
-  return {};
-}
-
-Status RunObc(const LayerFit& fit, LayerFitResult* result) {
-  ASSIGN_OR_RETURN(result->damping, PruneByObc(fit.shape, fit.weights, fit.moments, fit.target,
-                                               fit.damping, fit.mask));
-  return {};
-}
-
-Status RunRefit(const LayerFit& fit, LayerFitResult* result) {
-  const RefitOptions options = {.damping = fit.damping, .cross_sums = fit.cross_sums};
-  ASSIGN_OR_RETURN(result->damping,
-                   RefitMasked(fit.shape, fit.weights, fit.mask, fit.moments, options));
-  return {};
+FitOptions OptionsOf(const LayerFit& fit) {
+  FitOptions options = {.damping = fit.damping,
+                        .prune = fit.target,
+                        .scheme = fit.scheme ? &*fit.scheme : nullptr,
+                        .act_order = fit.act_order,
+                        .static_groups = fit.static_groups,
+                        .cross_sums = fit.cross_sums};
+  if (fit.method == LayerMethod::kObc) options.method = FitMethod::kObc;
+  if (fit.method == LayerMethod::kRefit) options.method = FitMethod::kRefit;
+  return options;
 }
 
 StatusOr<LayerFitResult> RunFit(const val& object) {
   LastCodes() = {};
   ASSIGN_OR_RETURN(const LayerFit fit, From<LayerFit>(object, "layer"));
   LayerFitResult result;
-  switch (fit.method) {
-    case FitMethod::kWanda:
-      RETURN_IF_ERROR(RunWanda(fit));
-      break;
-    case FitMethod::kFeedback:
-      RETURN_IF_ERROR(RunFeedback(fit, &result));
-      break;
-    case FitMethod::kObc:
-      RETURN_IF_ERROR(RunObc(fit, &result));
-      break;
-    case FitMethod::kRefit:
-      RETURN_IF_ERROR(RunRefit(fit, &result));
-      break;
+  if (fit.method == LayerMethod::kWanda) {
+    RETURN_IF_ERROR(RunWanda(fit));
+    return result;
   }
+  ASSIGN_OR_RETURN(const FitResult found,
+                   FitLayer(fit.shape, fit.weights, fit.mask, fit.moments, OptionsOf(fit)));
+  result.damping = found.damping;
+  result.is_left_out = found.is_left_out;
+  if (!fit.scheme) return result;
+  const Shape lies = fit.shape.inputs_first ? Shape{fit.shape.columns, fit.shape.rows}
+                                            : Shape{fit.shape.rows, fit.shape.columns};
+  ASSIGN_OR_RETURN(LastCodes(), QuantizeArray(fit.weights, lies, *fit.scheme, found.params.span()));
+  result.codes = LastCodes().parts[0].span();
+  result.scales = LastCodes().parts[1].span();
+  result.zero_points = LastCodes().parts[2].span();
   return result;
 }
 

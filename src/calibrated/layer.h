@@ -29,6 +29,11 @@ struct LayerShape {
 struct InputMoments {
   std::span<const float> sums;
   uint64_t num_samples = 0;
+  // Some of these rows, by which a fit is judged (fit.h): [count, columns]. Empty: it is not.
+  std::span<const float> held_out;
+  // What the same rows were before the inputs changed (FitOptions::cross_sums); empty where they
+  // did not.
+  std::span<const float> held_out_before;
 };
 
 // An ArgumentError when sizes contradict each other, the layer is empty or there are no samples,

@@ -51,6 +51,8 @@ struct PruneSpec {
   // kChannels: so many stay as a multiple of this, rounded up, for kernels that work on several
   // channels at a time. 0 is 1.
   uint32_t multiple_of = 1;
+  // With moments: how many of their rows come with them, in each group, to judge the fit by.
+  uint32_t num_held_out = 0;
 
   // The rest needs moments, too. How many samples they are of:
   uint64_t num_samples = 0;

@@ -10,9 +10,7 @@
 #include "base/buffer.h"
 #include "base/checked.h"
 #include "base/flags.h"
-#include "calibrated/error_feedback.h"
-#include "calibrated/obc.h"
-#include "calibrated/refit.h"
+#include "calibrated/fit.h"
 #include "calibrated/wanda.h"
 #include "kernels/mask.h"
 #include "pipeline/layer_view.h"
@@ -58,9 +56,18 @@ class CalibratedEncoder final : public TensorEncoder {
   std::span<const PartWrite> writes() const override { return {writes_.data(), num_writes_}; }
   const ErrorStats& error_stats() const override { return stats_; }
   uint64_t num_overflows() const override { return 0; }
+  bool is_fit_left_out() const override { return num_left_out_ > 0; }
 
  private:
-  size_t MomentsOfGroup() const { return view_.shape.columns * view_.shape.columns; }
+  // The moments of all groups come first, then their held-out rows.
+  InputMoments MomentsOfGroup(size_t group) const {
+    const size_t columns = view_.shape.columns;
+    const size_t num_sums = columns * columns, num_held_out = spec_.num_held_out * columns;
+    const std::span<const float> rows = moments_.span().subspan(view_.num_groups * num_sums);
+    return {.sums = moments_.span().subspan(group * num_sums, num_sums),
+            .num_samples = spec_.num_samples,
+            .held_out = rows.subspan(group * num_held_out, num_held_out)};
+  }
 
   Status Finish() {
     ASSIGN_OR_RETURN(weights_, Buffer<float>::Allocate(num_elements_));
@@ -167,41 +174,45 @@ class CalibratedEncoder final : public TensorEncoder {
     const size_t size = view_.shape.NumWeights();
     const std::span<float> weights = weights_.span().subspan(group * size, size);
     const std::span<uint8_t> mask = mask_.span().subspan(group * size, size);
-    const InputMoments moments = {
-        moments_.span().subspan(group * MomentsOfGroup(), MomentsOfGroup()), spec_.num_samples};
+    const InputMoments moments = MomentsOfGroup(group);
     RETURN_IF_ERROR(CheckLayer(view_.shape, weights, moments));
-    switch (spec_.method) {
-      case PruneSpec::Method::kWanda: {
-        ASSIGN_OR_RETURN(const PruneTarget target, TargetOf(group, /*per_row=*/true));
-        RETURN_IF_ERROR(Wanda(weights, moments, target, mask));
-        break;
-      }
-      case PruneSpec::Method::kObc: {
-        ASSIGN_OR_RETURN(const PruneTarget target, TargetOf(group, false));
-        RETURN_IF_ERROR(
-            PruneByObc(view_.shape, weights, moments, target, spec_.damping, mask).status());
-        break;
-      }
-      default:
-        break;
+    if (spec_.method == PruneSpec::Method::kWanda) {
+      ASSIGN_OR_RETURN(const PruneTarget target, TargetOf(group, /*per_row=*/true));
+      RETURN_IF_ERROR(Wanda(weights, moments, target, mask));
+    }
+    FitOptions options = {.damping = spec_.damping};
+    if (spec_.method == PruneSpec::Method::kObc) {
+      options.method = FitMethod::kObc;
+      ASSIGN_OR_RETURN(options.prune, TargetOf(group, false));
+      RETURN_IF_ERROR(Fit(weights, mask, moments, options, params));
     }
     const bool is_sparse_gpt = spec_.method == PruneSpec::Method::kSparseGpt;
     if (is_sparse_gpt || spec_.feedback) {
-      RETURN_IF_ERROR(Feedback(group, weights, moments, mask, params));
+      options.method = FitMethod::kFeedback;
+      if (is_sparse_gpt) {
+        ASSIGN_OR_RETURN(options.prune, TargetOf(group, false));
+      }
+      options.is_flat = job_.shape.size() == 1;
+      options.act_order = spec_.act_order;
+      if (spec_.feedback) options.scheme = &job_.scheme;
+      RETURN_IF_ERROR(Fit(weights, mask, moments, options, params));
     }
     if (spec_.refit) {
-      const RefitOptions options = {.damping = spec_.damping};
-      RETURN_IF_ERROR(Refit(group, weights, mask, moments, options));
+      // Fits the original weights, whatever a method has made of them.
+      std::copy_n(original_.data() + group * size, size, weights.data());
+      RETURN_IF_ERROR(Fit(weights, mask, moments,
+                          {.method = FitMethod::kRefit, .damping = spec_.damping}, params));
     }
     ApplyMask(weights, mask, weights);
     return {};
   }
 
-  // Fits the original weights, whatever a method has made of them.
-  Status Refit(size_t group, std::span<float> weights, std::span<const uint8_t> mask,
-               const InputMoments& moments, const RefitOptions& options) {
-    std::copy_n(original_.data() + group * weights.size(), weights.size(), weights.data());
-    return RefitMasked(view_.shape, weights, mask, moments, options).status();
+  Status Fit(std::span<float> weights, std::span<uint8_t> mask, const InputMoments& moments,
+             const FitOptions& options, std::vector<LinearParams>* params) {
+    ASSIGN_OR_RETURN(const FitResult found, FitLayer(view_.shape, weights, mask, moments, options));
+    num_left_out_ += found.is_left_out ? 1 : 0;
+    params->insert(params->end(), found.params.data(), found.params.data() + found.params.size());
+    return {};
   }
 
   Status Wanda(std::span<float> weights, const InputMoments& moments, const PruneTarget& target,
@@ -211,22 +222,6 @@ class CalibratedEncoder final : public TensorEncoder {
       norms[j] = std::sqrt(moments.sums[j * (norms.size() + 1)]);
     }
     return MaskByWanda(view_.shape, weights, norms.span(), target, mask);
-  }
-
-  Status Feedback(size_t group, std::span<float> weights, const InputMoments& moments,
-                  std::span<uint8_t> mask, std::vector<LinearParams>* params) {
-    FeedbackOptions options = {.damping = spec_.damping, .act_order = spec_.act_order};
-    if (spec_.method == PruneSpec::Method::kSparseGpt) {
-      ASSIGN_OR_RETURN(options.prune, TargetOf(group, false));
-    }
-    options.is_flat = job_.shape.size() == 1;
-    if (spec_.feedback) options.scheme = &job_.scheme;
-    ASSIGN_OR_RETURN(const FeedbackResult result,
-                     RunErrorFeedback(view_.shape, weights, moments, options));
-    if (result.mask.size() > 0) std::copy_n(result.mask.data(), mask.size(), mask.data());
-    params->insert(params->end(), result.params.data(),
-                   result.params.data() + result.params.size());
-    return {};
   }
 
   const Job& job_;
@@ -240,6 +235,7 @@ class CalibratedEncoder final : public TensorEncoder {
   Buffer<float> original_, weights_;
   Buffer<uint8_t> mask_;
   QuantizedArray array_;
+  uint64_t num_left_out_ = 0;  // fits of groups that did not help
   std::array<PartWrite, kNumParts> writes_;
   size_t num_writes_ = 0;
   ErrorStats stats_;
@@ -256,10 +252,11 @@ Status CheckSpec(const PruneSpec& spec) {
 
 }  // namespace
 
-StatusOr<uint64_t> NumMomentsOf(const Tensor& tensor) {
+StatusOr<uint64_t> NumMomentsOf(const Tensor& tensor, const PruneSpec& spec) {
   ASSIGN_OR_RETURN(const LayerView view, LayerViewOf(tensor));
-  uint64_t count;
-  if (!CheckedMul(view.shape.columns, view.shape.columns, &count) ||
+  uint64_t rows, count;
+  if (!CheckedAdd(view.shape.columns, spec.num_held_out, &rows) ||
+      !CheckedMul(rows, view.shape.columns, &count) ||
       !CheckedMul(count, view.num_groups, &count) || count > (uint64_t{1} << 30)) {
     return UnsupportedError("has too many inputs for their moments");
   }

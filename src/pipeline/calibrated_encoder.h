@@ -14,16 +14,17 @@
 namespace modelshrink {
 
 // Counts the floats of the moments that such a job needs: for each group of the layer XᵀX of its
-// inputs X, [columns, columns] as linalg/gram.h has it. An UnsupportedError for a tensor that is no
-// layer, or whose moments are more than 2^30 floats.
-StatusOr<uint64_t> NumMomentsOf(const Tensor& tensor);
+// inputs X, [columns, columns] as linalg/gram.h has it, and then for each group the rows that were
+// held out, [PruneSpec::num_held_out, columns]. An UnsupportedError for a tensor that is no layer,
+// or whose moments are more than 2^30 floats.
+StatusOr<uint64_t> NumMomentsOf(const Tensor& tensor, const PruneSpec& spec);
 
 // Tells whether error feedback can quantize this job: its scales must be of rows, of inputs or of
 // blocks.
 bool FitsFeedback(const Job& job, const Tensor& tensor);
 
 // The encoder of a job whose PruneSpec is calibrated; `moments` has NumMomentsOf(tensor) floats. It
-// holds four copies of the whole tensor, and two of the moments. A job with feedback needs
+// holds six copies of the whole tensor, and four of the moments. A job with feedback needs
 // FitsFeedback(). An ArgumentError when the methods of the PruneSpec exclude each other, or (from
 // Feed) when a weight or a sum is not finite.
 StatusOr<std::unique_ptr<TensorEncoder>> CreateCalibratedEncoder(const Job& job,

@@ -28,7 +28,7 @@ Status JobRun::Start(const Tensor& tensor, const Job& job, const PartPlaces& pla
   RETURN_IF_ERROR(reader_.Open(tensor, selection_).WithTensor(tensor.name));
   ASSIGN_OR_RETURN(part_sizes_, PartSizesOf(job.scheme, job.shape));
   if (job.prune.IsCalibrated()) {
-    auto count = NumMomentsOf(tensor);
+    auto count = NumMomentsOf(tensor, job.prune);
     if (!count.ok()) return std::move(count).status().WithTensor(tensor.name);
     ASSIGN_OR_RETURN(moments_, Buffer<float>::Allocate(count.value()));
   } else {

@@ -142,6 +142,7 @@ class ShrinkerImpl final : public Shrinker {
     AddCount(finding.is_saturated ? ReasonCode::kSaturated : ReasonCode::kOverflowed,
              finding.num_overflows, &entry.reasons);
     AddCount(ReasonCode::kNotFinite, finding.num_replaced, &entry.reasons);
+    AddCount(ReasonCode::kFitLeftOut, finding.num_rows_left_out, &entry.reasons);
     return entry;
   }
 
@@ -157,13 +158,14 @@ class ShrinkerImpl final : public Shrinker {
 
   void FinishJob(Step* step) {
     const Job& job = layout_.jobs[*extent_->job];
-    found_[job.tensor] = {.stats = job_run_.encoder().error_stats(),
-                          .num_overflows = job_run_.encoder().num_overflows(),
-                          .num_replaced = job_run_.num_replaced(),
-                          .is_saturated = job.scheme.saturate ||
-                                          job.scheme.type == DType::kFloat8E4M3 ||
-                                          job.scheme.type == DType::kFloat8E5M2,
-                          .is_whole = job.kept.empty()};
+    found_[job.tensor] = {
+        .stats = job_run_.encoder().error_stats(),
+        .num_overflows = job_run_.encoder().num_overflows(),
+        .num_replaced = job_run_.num_replaced(),
+        .is_saturated = job.scheme.saturate || job.scheme.type == DType::kFloat8E4M3 ||
+                        job.scheme.type == DType::kFloat8E5M2,
+        .is_whole = job.kept.empty(),
+        .num_rows_left_out = job_run_.encoder().is_fit_left_out() ? job.prune.num_samples : 0};
     job_run_.Stop();
     step->tensor = job.tensor;
   }
@@ -175,6 +177,8 @@ class ShrinkerImpl final : public Shrinker {
     uint64_t num_replaced = 0;
     bool is_saturated = false;  // the overflows became the type's largest value, not infinity
     bool is_whole = true;       // the tensor lost no channels
+    // Not 0: it was not fitted to its inputs, which are known by so many rows.
+    uint64_t num_rows_left_out = 0;
   };
 
   const Model& model_;

@@ -70,6 +70,8 @@ class TensorEncoder {
   virtual const ErrorStats& error_stats() const = 0;
   // How many finite values became infinite (float16, …); 0 for linear types.
   virtual uint64_t num_overflows() const = 0;
+  // True when what was known of the layer's inputs was of no use (calibrated/fit.h).
+  virtual bool is_fit_left_out() const { return false; }
 };
 
 // codes → float32, any slice at any time: x = (code - zero_point) * scale in float32. An

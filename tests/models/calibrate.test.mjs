@@ -107,7 +107,7 @@ for (const [op, direction] of [
       { calibration },
     );
     for (const { note, sparsity } of report.tensors) {
-      assert.equal(note, undefined);
+      assert.match(note, /^not fitted to its inputs: \d+ rows of them are too few to help$/);
       assert.ok(Math.abs(sparsity - 0.5) < 0.05, `sparsity ${sparsity}`);
     }
   });

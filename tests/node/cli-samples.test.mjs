@@ -320,3 +320,23 @@ test("what --inputs cannot be is refused", async () => {
     assert.match(result.stderr, pattern);
   }
 });
+
+test("samples are not run for a recipe that needs none", async () => {
+  const shrink = (...recipe) =>
+    run("shrink", "model.onnx", ...recipe, "--inputs", "no such folder", "-o", "fresh.onnx");
+  const plain = await shrink("--recipe", "int8");
+  assert.equal(plain.code, 0, plain.stderr);
+  assert.match(
+    plain.stdout + plain.stderr,
+    /^The recipe needs no samples: --inputs is not read\.$/m,
+  );
+  for (const recipe of [
+    ["--recipe", "int4", "--gptq"],
+    ["--prune", "wanda:0.5"],
+    ["--prune", "magnitude:0.5", "--refit"],
+  ]) {
+    const { code, stderr } = await shrink(...recipe);
+    assert.equal(code, 1, recipe.join(" "));
+    assert.match(stderr, /no such folder/);
+  }
+});

@@ -296,3 +296,60 @@ test("wrong layers are refused", () => {
   assert.throws(() => refit(w, new Uint8Array(3), { shape, gram }), /mask/);
   assert.throws(() => layerError(w, wave(3), { shape, gram }), /3 elements/);
 });
+
+/** Independent numbers from -1 to 1. */
+function noise(length, seed) {
+  let state = seed;
+  const next = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0);
+  return Float32Array.from({ length }, () => next() / 2 ** 31 - 1);
+}
+
+test("few rows of inputs make nothing worse: fits are judged by rows that were held out", () => {
+  const shape = [64, 64];
+  const weights = noise(64 * 64, 1);
+  const fresh = new Gram(64).add(noise(2048 * 64, 2));
+  const error = (values) => layerError(weights, values, { shape, gram: fresh }).relative;
+  const int4 = { type: "int4", shape, axis: 0 };
+  const magnitude = prune(weights, { method: "magnitude", sparsity: 0.5 });
+  const without = {
+    gptq: error(dequantize(quantize(weights, int4))),
+    sparsegpt: error(prune(weights, { method: "n:m", n: 2, m: 4, shape, axis: 1 }).values),
+    refit: error(magnitude.values),
+  };
+  for (const rows of [1, 16, 200]) {
+    const gram = new Gram(64).add(noise(rows * 64, 3));
+    const found = {
+      gptq: error(dequantize(quantize(weights, { ...int4, gram }))),
+      sparsegpt: error(prune(weights, { method: "sparsegpt", n: 2, m: 4, shape, gram }).values),
+      refit: error(refit(weights, magnitude.mask, { shape, gram })),
+    };
+    for (const [method, it] of Object.entries(found)) {
+      assert.ok(it <= without[method] * 1.03, `${method}, ${rows} rows: ${it}, ${without[method]}`);
+    }
+  }
+});
+
+test("a Gram holds out rows from its first to its last, and keeps them as it is saved, cut and merged", () => {
+  const gram = new Gram(2);
+  for (let i = 0; i < 2000; ++i) gram.add([i, -i]);
+  const rows = gram.heldOut;
+  assert.ok(rows.length > 2 * 64 && rows.length <= 2 * 128, `${rows.length}`);
+  const step = rows[2];
+  for (let i = 0; i < rows.length; i += 2) {
+    assert.deepEqual([rows[i], rows[i + 1]], [(i / 2) * step, -(i / 2) * step]);
+  }
+  assert.ok(rows.at(-2) > 1900);
+  assert.deepEqual(Gram.fromBytes(gram.toBytes()).heldOut, rows);
+  assert.deepEqual(
+    gram.slice(1, 1).heldOut,
+    rows.filter((_, i) => i % 2 === 1),
+  );
+  assert.ok(gram.merge(gram.slice(0, 2)).heldOut.length <= 2 * 128);
+  const old = new Gram(2).add([1, 2]).toBytes();
+  const without = old.slice(0, old.length - 8);
+  new DataView(without.buffer).setUint32(4, 1, true);
+  new DataView(without.buffer).setUint32(24, 0, true);
+  assert.equal(Gram.fromBytes(without).heldOut.length, 0);
+  new DataView(old.buffer).setUint32(24, 2 ** 31, true);
+  assert.throws(() => Gram.fromBytes(old), { name: "FormatError" });
+});

@@ -34,13 +34,20 @@ const maxColumns = 2 ** 15;
 /** Activations are summed up so many rows at once, however they arrive. */
 const rowsOfRun = 256;
 
+/** So many rows at most are held out. */
+const maxHeldOut = 128;
+/** Of few rows, one of so many is held out. */
+const firstStep = 4;
+
 const magic = 0x4d524753;
-const version = 1;
+/** Version 1 had no rows that are held out. */
+const version = 2;
 const headerBytes = 32;
 
 /**
- * The sums XᵀX of the rows that were added, and the sums of each column. It holds plain arrays, 4 · columns² bytes,
- * which are collected as others are; `using` gives them up at once. Adding rows needs `init()`.
+ * The sums XᵀX of the rows that were added, and the sums of each column; and some of the rows, by which a fit is judged.
+ * It holds plain arrays, 4 · columns² bytes and 512 · columns at most, which are collected as others are; `using` gives
+ * them up at once. Adding rows needs `init()`.
  */
 export class Gram {
   /** The number of inputs of the layer. */
@@ -53,6 +60,9 @@ export class Gram {
   #columnSums: Float64Array;
   /** The diagonal in float64, where there is only that: it has no kernel. */
   #squares: Float64Array;
+  /** Rows evenly spread over all that were added, one of each `#step`. */
+  #heldOut: Float32Array[] = [];
+  #step = firstStep;
   #staged = new Float32Array(0);
   #numStaged = 0;
   #isDisposed = false;
@@ -85,6 +95,13 @@ export class Gram {
     if (this.normsOnly) throw new ArgumentError("This Gram has norms only.");
     this.#flush();
     return this.#sums;
+  }
+
+  /** Some of the rows, one after the other: at most 128, evenly spread. A fit is judged by them. */
+  get heldOut(): Float32Array {
+    const rows = new Float32Array(this.#heldOut.length * this.columns);
+    for (const [i, row] of this.#heldOut.entries()) rows.set(row, i * this.columns);
+    return rows;
   }
 
   /** Gives the mean of each column. */
@@ -155,6 +172,8 @@ export class Gram {
     for (const [i, sum] of other.#squares.entries()) this.#squares[i]! += sum;
     for (const [i, sum] of other.#columnSums.entries()) this.#columnSums[i]! += sum;
     this.#rows += other.#rows;
+    this.#step = Math.max(this.#step, other.#step);
+    this.#holdOut(other.#heldOut);
     return this;
   }
 
@@ -171,6 +190,8 @@ export class Gram {
       const at = (first + row) * this.columns + first;
       gram.#sums.set(this.#sums.subarray(at, at + count), row * count);
     }
+    gram.#step = this.#step;
+    gram.#heldOut = this.#heldOut.map((row) => row.slice(first, first + count));
     return gram;
   }
 
@@ -180,13 +201,17 @@ export class Gram {
     const { columns } = this;
     const numFloats = this.normsOnly ? 0 : (columns * (columns + 1)) / 2;
     const doubles = [...this.#columnSums, ...this.#squares];
-    const bytes = new Uint8Array(headerBytes + doubles.length * 8 + numFloats * 4);
+    const { heldOut } = this;
+    const sizeBytes = headerBytes + doubles.length * 8 + (numFloats + heldOut.length) * 4;
+    const bytes = new Uint8Array(sizeBytes);
     const view = new DataView(bytes.buffer);
     view.setUint32(0, magic, true);
     view.setUint32(4, version, true);
     view.setUint32(8, columns, true);
     view.setUint32(12, Number(this.normsOnly), true);
     view.setFloat64(16, this.#rows, true);
+    view.setUint32(24, this.#heldOut.length, true);
+    view.setUint32(28, this.#step, true);
     let at = headerBytes;
     for (const value of doubles) {
       view.setFloat64(at, value, true);
@@ -197,6 +222,7 @@ export class Gram {
         view.setFloat32(at, this.#sums[row * columns + j]!, true);
       }
     }
+    for (const [i, value] of heldOut.entries()) view.setFloat32(at + i * 4, value, true);
     return bytes;
   }
 
@@ -211,17 +237,21 @@ export class Gram {
     if (bytes.length < headerBytes || view.getUint32(0, true) !== magic) {
       throw wrong("they begin otherwise");
     }
-    if (view.getUint32(4, true) !== version) throw wrong("of another version");
+    const found = view.getUint32(4, true);
+    if (found !== version && found !== 1) throw wrong("of another version");
     const columns = view.getUint32(8, true);
     const normsOnly = view.getUint32(12, true) === 1;
     const numDoubles = columns * (normsOnly ? 2 : 1);
     const numFloats = normsOnly ? 0 : (columns * (columns + 1)) / 2;
-    if (columns === 0 || bytes.length !== headerBytes + numDoubles * 8 + numFloats * 4) {
+    const numHeldOut = view.getUint32(24, true);
+    const sizeBytes = headerBytes + numDoubles * 8 + (numFloats + numHeldOut * columns) * 4;
+    if (columns === 0 || numHeldOut > maxHeldOut || bytes.length !== sizeBytes) {
       throw wrong(`${bytes.length} bytes do not fit ${columns} columns`);
     }
     const gram = new Gram(columns, { normsOnly });
     gram.#rows = view.getFloat64(16, true);
-    if (!Number.isSafeInteger(gram.#rows) || gram.#rows < 0) throw wrong("the row count");
+    if (!Number.isSafeInteger(gram.#rows) || gram.#rows < numHeldOut) throw wrong("the row count");
+    gram.#step = Math.max(firstStep, view.getUint32(28, true));
     const doubleAt = (i: number) => view.getFloat64(headerBytes + i * 8, true);
     for (let j = 0; j < columns; ++j) gram.#columnSums[j] = doubleAt(j);
     for (const j of gram.#squares.keys()) gram.#squares[j] = doubleAt(columns + j);
@@ -231,7 +261,13 @@ export class Gram {
         gram.#sums[row * columns + j] = view.getFloat32(at, true);
       }
     }
-    for (const sums of [gram.#sums, gram.#squares, gram.#columnSums]) {
+    for (let row = 0; row < numHeldOut; ++row, at += columns * 4) {
+      const start = at;
+      gram.#heldOut.push(
+        Float32Array.from({ length: columns }, (_, j) => view.getFloat32(start + j * 4, true)),
+      );
+    }
+    for (const sums of [gram.#sums, gram.#squares, gram.#columnSums, ...gram.#heldOut]) {
       if (!sums.every(Number.isFinite)) throw wrong("a sum is not finite");
     }
     return gram;
@@ -243,6 +279,7 @@ export class Gram {
     this.#sums = new Float32Array(0);
     this.#columnSums = new Float64Array(0);
     this.#squares = new Float64Array(0);
+    this.#heldOut = [];
     this.#staged = new Float32Array(0);
     this.#numStaged = 0;
   }
@@ -268,7 +305,19 @@ export class Gram {
         if (squares.length > 0) squares[j]! += value * value;
       }
     }
+    for (let row = 0; row < numRows && !this.normsOnly; ++row) {
+      if ((this.#rows + row) % this.#step !== 0) continue;
+      this.#holdOut([x.slice(row * columns, (row + 1) * columns)]);
+    }
     this.#rows += numRows;
+  }
+
+  #holdOut(rows: readonly Float32Array[]): void {
+    this.#heldOut = [...this.#heldOut, ...rows];
+    while (this.#heldOut.length > maxHeldOut) {
+      this.#heldOut = this.#heldOut.filter((_, i) => i % 2 === 0);
+      this.#step *= 2;
+    }
   }
 
   #stage(rows: Float32Array, count: number): void {

@@ -97,17 +97,23 @@ const momentsOf = (scratch: Scratch, gram: Gram) => ({
   samples: gram.rows,
 });
 
+/** Gives the moments, and the rows by which a fit is judged. */
+const judgedMomentsOf = (scratch: Scratch, gram: Gram) => ({
+  ...momentsOf(scratch, gram),
+  heldOut: scratch.copyIn(gram.heldOut),
+});
+
 /** The core's arguments for a fit, without the layer and the places in the heap. */
 export type FitRequest = Omit<
   CoreLayerFit,
-  keyof CoreLayer | "weights" | "mask" | "sums" | "norms"
+  keyof CoreLayer | "weights" | "mask" | "sums" | "heldOut" | "norms"
 >;
 
 /** The result of a fit. */
 export interface Fitted {
   weights: Float32Array;
   mask: Uint8Array;
-  /** The damping that was needed; undefined for methods that need none. */
+  /** The damping that was used; undefined for methods that need none, and where the fit did not help. */
   damping?: number;
   quantized?: QuantizedTensor;
 }
@@ -124,7 +130,7 @@ export function fitLayer(
     const moments =
       request.method === "wanda"
         ? { norms: scratch.copyIn(gram.norms()) }
-        : momentsOf(scratch, gram);
+        : judgedMomentsOf(scratch, gram);
     const found = unwrap(
       withLayers(core).fitLayer({ ...request, ...layer, ...moments, weights, mask: maskPlace }),
     );
@@ -132,7 +138,7 @@ export function fitLayer(
     return {
       weights: new Float32Array(copyOut(core, weights).buffer),
       mask: copyOut(core, maskPlace),
-      ...(found.damping === undefined ? {} : { damping: found.damping }),
+      ...(found.damping === undefined || found.isLeftOut ? {} : { damping: found.damping }),
       ...(quantized ? { quantized } : {}),
     };
   });
@@ -159,32 +165,66 @@ function quantizedOf(
   };
 }
 
+/** The inputs of a layer that is fitted anew: their sums, and rows by which the fit is judged. */
+export interface RefitInputs {
+  gram: Gram;
+  crossSums?: Float32Array;
+  /** The held-out rows, and what they were before the inputs changed. */
+  heldOut?: Float32Array;
+  heldOutBefore?: Float32Array;
+}
+
+/** The result of {@link refitMasked}. */
+export interface RefittedWeights {
+  weights: Float32Array;
+  /** True when the held-out rows say that the fit does not help; the weights are then those that the mask keeps. */
+  isLeftOut: boolean;
+}
+
+/** Fits the weights that `mask` keeps in the core. */
+export function refitMasked(
+  w: Float32Array,
+  mask: Uint8Array,
+  layer: CoreLayer,
+  { inputs, damping }: { inputs: RefitInputs; damping: number },
+): RefittedWeights {
+  const { gram, ...others } = inputs;
+  return withScratch((core, scratch) => {
+    const weights = scratch.copyIn(w);
+    const places = Object.entries(others).map(([name, rows]: [string, Float32Array]) => [
+      name,
+      scratch.copyIn(rows),
+    ]);
+    const { isLeftOut } = unwrap(
+      withLayers(core).fitLayer({
+        ...{ method: "refit", ...layer, weights, mask: scratch.copyIn(mask), damping },
+        ...momentsOf(scratch, gram),
+        ...(Object.fromEntries(places) as Partial<CoreLayerFit>),
+      }),
+    );
+    return { weights: new Float32Array(copyOut(core, weights).buffer), isLeftOut };
+  });
+}
+
 /**
  * Fits the weights that a mask keeps (1) anew by least squares, so that the layer's outputs stay; the others become
- * 0. Needs `init()`.
+ * 0. Rows that the Gram held out say whether that helps: weights stay where it does not. With `crossSums` there are no
+ * such rows. Needs `init()`.
  *
  * @param w - The original weights, in row-major order of `shape`.
  * @returns The fitted weights, of the same shape.
  * @throws {@link ArgumentError} when the parts do not fit together; {@link OutOfMemoryError}.
  */
 export function refit(w: Floats, mask: Uint8Array, options: RefitOptions): Float32Array {
-  const { given, weights: floats, layer, gram, damping } = checkLayer(w, options, ["crossSums"]);
+  const { given, weights, layer, gram, damping } = checkLayer(w, options, ["crossSums"]);
   if (!(mask instanceof Uint8Array) || mask.length !== w.length) {
     throw new ArgumentError(`mask must be a Uint8Array of ${w.length} elements, as the weights.`);
   }
-  const cross = given.crossSums === undefined ? [] : [checkFloats("crossSums", given.crossSums)];
-  return withScratch((core, scratch) => {
-    const weights = scratch.copyIn(floats);
-    const crossSums = cross.map((sums) => scratch.copyIn(sums))[0];
-    unwrap(
-      withLayers(core).fitLayer({
-        ...{ method: "refit", ...layer, weights, mask: scratch.copyIn(mask), damping },
-        ...momentsOf(scratch, gram),
-        ...(crossSums ? { crossSums } : {}),
-      }),
-    );
-    return new Float32Array(copyOut(core, weights).buffer);
-  });
+  const inputs =
+    given.crossSums === undefined
+      ? { gram, heldOut: gram.heldOut }
+      : { gram, crossSums: checkFloats("crossSums", given.crossSums) };
+  return refitMasked(weights, mask, layer, { inputs, damping }).weights;
 }
 
 /**

@@ -109,7 +109,10 @@ export interface PrunedArray {
   sparsity: number;
   /** The codes of `values`; only with the option `quantize`. */
   quantized?: QuantizedTensor;
-  /** The damping that methods used that invert XᵀX: more than asked where it was singular. */
+  /**
+   * The damping that methods used that invert XᵀX: more than asked where it was singular or its rows are few; undefined
+   * where magnitudes alone do as well on rows that were held out.
+   */
   damping?: number;
 }
 

@@ -126,6 +126,7 @@ export type ReasonCode =
   | "scalesDoNotFit"
   | "overflowed"
   | "saturated"
+  | "fitLeftOut"
   | "notFinite"
   | "noCounterpart"
   | "notReadable"

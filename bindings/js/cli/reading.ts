@@ -9,7 +9,9 @@ import { inspect, maxTimeoutMs, readingOf } from "../models/inspect.js";
 import { joined, tensorsOf } from "../models/lazy.js";
 import { plan } from "../models/plan.js";
 import type { ReportedTensor, TensorInfo } from "../models/types.js";
+import { checkRecipe } from "../recipe/check.js";
 import type { Recipe } from "../recipe/options.js";
+import { usesSamples } from "../recipe/pruning.js";
 import { calibrate } from "../runtime/calibrate.js";
 import { verify } from "../runtime/verify.js";
 import {
@@ -78,14 +80,28 @@ export function growthFrom({ "max-growth": text }: OptionValues): number | undef
   throw new UsageError(`--max-growth is "${text}"; it must be a number from 1.`);
 }
 
-/** The moments of the layers' inputs, with --inputs; nothing without. */
+/** Tells whether a recipe does anything with what is known of the layers' inputs. */
+async function asksForSamples(recipe: Recipe): Promise<boolean> {
+  const { gptq, prune, rules } = await checkRecipe(recipe);
+  const prunings = [prune, ...rules.map((rule) => rule.prune)];
+  return gptq !== undefined || prunings.some((it) => it && usesSamples(it));
+}
+
+/** The moments of the layers' inputs, with --inputs and a recipe that asks for them; nothing otherwise. */
 export async function calibrationFor(
+  recipe: Recipe,
   { command, values }: Invocation,
   source: Source,
   context: Context,
 ) {
   if (values.inputs === undefined) {
     refuseWithoutInputs(values);
+    return {};
+  }
+  if (!(await asksForSamples(recipe))) {
+    if (values["min-cosine"] === undefined) {
+      context.print("The recipe needs no samples: --inputs is not read.");
+    }
     return {};
   }
   const reading = readingOf(context);
@@ -102,7 +118,7 @@ export async function planModel(
   where?: string,
 ): Promise<ModelOutcome> {
   const source = await sourceOf(model, context);
-  const calibrated = await calibrationFor(invocation, source, context);
+  const calibrated = await calibrationFor(recipe, invocation, source, context);
   const maxGrowth = growthFrom(invocation.values);
   const running = { ...runOptions(context), maxGrowth };
   const planned = await plan(source, recipe, { ...running, ...calibrated });

@@ -185,9 +185,8 @@ export async function runShrink(invocation: Invocation, context: Context): Promi
       planModel(model, recipe, invocation, context, outputs[i]),
     );
   }
-  const looksAtLayers = minCosine === undefined || recipe.prune || recipe.gptq;
   return runWriting(invocation, context, label, async (source, options) => {
-    const calibrated = looksAtLayers ? await calibrationFor(invocation, source, context) : {};
+    const calibrated = await calibrationFor(recipe, invocation, source, context);
     const runtime = () => runtimeFor(values, command.name, source, readingOf(context));
     const guard = minCosine === undefined ? {} : { guard: { ...(await runtime()), minCosine } };
     return shrink(source, recipe, { ...options, ...calibrated, ...guard });

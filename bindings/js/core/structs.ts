@@ -147,6 +147,7 @@ export interface CoreLayerFit extends CoreLayer {
   /** All but "wanda": XᵀX of the layer's inputs, and of how many rows it is. */
   sums?: HeapBytes;
   samples?: number;
+  heldOut?: HeapBytes;
   /** "wanda": the Euclidean norm of each input. */
   norms?: HeapBytes;
   damping?: number;
@@ -161,11 +162,13 @@ export interface CoreLayerFit extends CoreLayer {
   staticGroups?: boolean;
   /** "refit". */
   crossSums?: HeapBytes;
+  heldOutBefore?: HeapBytes;
 }
 
 /** The results of a fit beside the weights and the mask: the damping that it needed, and the codes of "feedback" with a scheme. */
 export interface CoreLayerFitResult {
   damping?: number;
+  isLeftOut: boolean;
   codes?: HeapBytes;
   scales?: HeapBytes;
   zeroPoints?: HeapBytes;
@@ -231,6 +234,8 @@ export interface CorePruneSpec {
   multipleOf: number;
   /** The number of samples of the calibration, for what needs one. */
   samples: number;
+  /** The number of rows that come with the moments of each group, to judge the fit by. */
+  heldOut: number;
   damping: number;
   refit: boolean;
   feedback: boolean;

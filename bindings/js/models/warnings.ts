@@ -2,8 +2,9 @@
 import { formatBytes } from "../base/bytes.js";
 import type { FormatName } from "../base/formats.js";
 import { plural } from "../base/plural.js";
+import { visible } from "../base/visible.js";
 import type { OpenFile } from "../files/source.js";
-import type { LayerCounts, Remarks } from "../recipe/order.js";
+import { rowsPerInput, type LayerCounts, type Remarks } from "../recipe/order.js";
 import { whatSamples } from "../recipe/pruning.js";
 import type { Findings } from "./findings.js";
 import type { ReportedTensor } from "./types.js";
@@ -95,11 +96,21 @@ function lossWarning(found: Findings): string | undefined {
   );
 }
 
-/** Makes the warnings on layers that a recipe for a calibration does without it. */
-function calibrationWarnings(
-  { fitted, missed, unseen }: LayerCounts,
-  isCalibrated: boolean,
-): (string | undefined)[] {
+/** Makes the warning on layers whose inputs were seen in few rows. */
+function fewRowsWarning({ fitted, few, fewest }: LayerCounts): string | undefined {
+  if (!fewest) return undefined;
+  const { name, columns, samples } = fewest;
+  const wanted = rowsPerInput * columns;
+  return (
+    `${few} of ${fitted} layers were seen in few rows: "${visible(name)}" in ${plural(samples, "row")} of ` +
+    `${plural(columns, "input")}, where ${wanted} are wanted. Fits to few rows are damped more, or left out (notes say ` +
+    `where): give about ${Math.ceil(wanted / samples)} times the samples.`
+  );
+}
+
+/** Makes the warnings on layers that a recipe for a calibration does without it, or knows little of. */
+function calibrationWarnings(layers: LayerCounts, isCalibrated: boolean): (string | undefined)[] {
+  const { fitted, missed, unseen } = layers;
   const all = fitted + missed + unseen;
   if (!isCalibrated) {
     return [
@@ -109,6 +120,7 @@ function calibrationWarnings(
     ];
   }
   return [
+    fewRowsWarning(layers),
     missed > 0
       ? `${missed} of ${all} layers are not in the calibration and are done without it (notes say how); ` +
         "outputs on such samples tell nothing of them: give samples that reach them, or rules that keep them."

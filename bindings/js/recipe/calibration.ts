@@ -1,5 +1,6 @@
 /** The moments of a model's layers that `calibrate` found, and the core's way to them. */
 import { ArgumentError, ModelShrinkError } from "../base/errors.js";
+import { smallestOf } from "../base/extremes.js";
 import { checkObject, show } from "../base/options.js";
 import { someRow, type Rows } from "../core/table.js";
 import type { CoreTensorInfo } from "../core/types.js";
@@ -62,9 +63,13 @@ export function gramsFor(
   return { grams };
 }
 
+/** Counts the rows that each group can be judged by. */
+export const heldOutOf = (grams: readonly Gram[]): number =>
+  smallestOf(grams.map(({ heldOut, columns }) => heldOut.length / columns));
+
 /**
- * Gives a reader of input 1 of a run: the sums of a tensor's groups, one after the other, as "file" number
- * `tensor`.
+ * Gives a reader of input 1 of a run: the sums of a tensor's groups, one after the other, and then their held-out
+ * rows, as "file" number `tensor`.
  */
 export function momentsReader(
   calibration: Calibration | undefined,
@@ -75,10 +80,14 @@ export function momentsReader(
     const grams = calibration && tensor ? gramsOf(calibration, tensor.name) : undefined;
     if (!grams) throw new ModelShrinkError("The core asked for unknown moments.", "internal");
     const bytes = new Uint8Array(range.size);
+    const count = heldOutOf(grams) * grams[0]!.columns;
     let at = 0;
-    for (const { sums } of grams) {
-      bytes.set(new Uint8Array(sums.buffer, sums.byteOffset, sums.byteLength), at);
-      at += sums.byteLength;
+    for (const floats of [
+      ...grams.map(({ sums }) => sums),
+      ...grams.map(({ heldOut }) => heldOut.subarray(0, count)),
+    ]) {
+      bytes.set(new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength), at);
+      at += floats.byteLength;
     }
     return Promise.resolve(bytes);
   };

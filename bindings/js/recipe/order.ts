@@ -1,7 +1,12 @@
 /** From a recipe to an order: one specification for each tensor. */
 import { ArgumentError } from "../base/errors.js";
 import { someRow, type ReportRows, type Rows } from "../core/table.js";
-import type { CoreTensorInfo, CoreTensorReport, CoreTensorSpec } from "../core/types.js";
+import type {
+  CorePruneSpec,
+  CoreTensorInfo,
+  CoreTensorReport,
+  CoreTensorSpec,
+} from "../core/types.js";
 import { isFloatType, type QuantizedType } from "../arrays/types.js";
 import { knowsAny, type Calibration } from "./calibration.js";
 import { checkWords, type CheckedRecipe } from "./check.js";
@@ -109,6 +114,35 @@ export interface LayerCounts {
   fitted: number;
   missed: number;
   unseen: number;
+  /** Of those with it, the ones whose inputs were seen in few rows; and the one of the fewest. */
+  few: number;
+  fewest?: SeenLayer;
+}
+
+/** A layer of so many inputs, which were seen in `samples` rows. */
+export interface SeenLayer {
+  name: string;
+  columns: number;
+  samples: number;
+}
+
+/** Fits to fewer rows than this times the layer's inputs are damped more, or left out (src/calibrated/fit.h). */
+export const rowsPerInput = 8;
+
+/** Counts a layer that is done with the calibration. */
+function countFitted(
+  layers: LayerCounts,
+  { name, layer: matrix }: CoreTensorInfo,
+  { method, refit, feedback, samples }: CorePruneSpec,
+): void {
+  layers.fitted++;
+  // Norms of inputs are known soon.
+  if (method === "wanda" && !refit && !feedback) return;
+  const layer = { name, columns: matrix!.columns, samples };
+  const rowsOf = ({ samples, columns }: SeenLayer) => samples / columns;
+  if (rowsOf(layer) >= rowsPerInput) return;
+  layers.few++;
+  if (!layers.fewest || rowsOf(layer) < rowsOf(layers.fewest)) layers.fewest = layer;
 }
 
 /** The decisions on all tensors of a model, by their numbers. */
@@ -131,7 +165,7 @@ function decideAll(
   calibration: Calibration | "assumed" | undefined,
 ): Decisions {
   const { length } = tensors;
-  const layers = { fitted: 0, missed: 0, unseen: 0 };
+  const layers: LayerCounts = { fitted: 0, missed: 0, unseen: 0, few: 0 };
   const all: Decisions = {
     ...{ list: new SpecList(length), reasons: [], sharing: [], sparse: [], layers },
     ...{ isWeight: new Uint8Array(length), unmatched: new Set(recipe.rules) },
@@ -153,7 +187,7 @@ function decideAll(
     // Of ONNX files alone it is known what a layer reads.
     const isUnseen = tensor.consumer !== "" && !tensor.layerInputs?.length;
     if (found.isLeft) layers[isUnseen ? "unseen" : "missed"]++;
-    if (found.prune && found.prune.samples > 0) layers.fitted++;
+    if (found.prune && found.prune.samples > 0) countFitted(layers, tensor, found.prune);
     all.list.add(found.prune ? { ...specOf(weights), prune: found.prune } : specOf(weights));
     all.reasons.push(mayBeSparse ? found.reason : (reason ?? found.reason));
     all.isWeight[i++] = Number(tensor.isWeight || tensor.isSparse === true);
@@ -198,7 +232,9 @@ export function orderFor(
     asksForSparse: recipe.sparse,
     asksForChannels: order.specs.some(({ prune }) => prune?.method === "channels"),
     isCalibrated,
-    ...((isCalibrated ? layers.missed + layers.unseen : layers.fitted) > 0 ? { layers } : {}),
+    ...((isCalibrated ? layers.missed + layers.unseen + layers.few : layers.fitted) > 0
+      ? { layers }
+      : {}),
     keepsOverflows: recipe.keepsOverflows,
     reasons,
     warnings: [

@@ -14,7 +14,7 @@ import type { Rows } from "../core/table.js";
 import type { CorePruneSpec, CoreShare, CoreTensorInfo } from "../core/types.js";
 import { allocateSparsity } from "../arrays/allocation.js";
 import { checkDamping } from "../arrays/layers.js";
-import { gramsFor, type Calibration } from "./calibration.js";
+import { gramsFor, heldOutOf, type Calibration } from "./calibration.js";
 import type { OwnReason } from "./reasons.js";
 import { changeSpecs, type Order } from "./specs.js";
 import type { PruneRecipe } from "./types.js";
@@ -121,6 +121,7 @@ export const noPruning: CorePruneSpec = {
     norm: 2,
     multipleOf: 1,
     samples: 0,
+    heldOut: 0,
     damping: 0.01,
     refit: false,
     feedback: false,
@@ -135,6 +136,10 @@ const isCalibrated = ({ method, refit }: CheckedPruning) =>
 /** Tells whether the layers that read removed channels are fitted anew. */
 const refitsChannels = ({ method, refit }: CheckedPruning) =>
   method === "structured" && refit !== false;
+
+/** Tells whether a calibration makes a difference to a pruning. */
+export const usesSamples = (pruning: CheckedPruning): boolean =>
+  isCalibrated(pruning) || refitsChannels(pruning);
 
 const nameOf = ({ method, refit }: CheckedPruning) =>
   refit ? "refit" : `prune method "${method}"`;
@@ -151,12 +156,13 @@ export const whatSamples =
 function samplesOf(
   calibration: Calibration | "assumed",
   tensor: CoreTensorInfo,
-): { samples: number } | { reason: OwnReason } {
+): { samples: number; heldOut: number } | { reason: OwnReason } {
   if (calibration === "assumed") {
-    return tensor.layer ? { samples: 1 } : { reason: { code: "noMatrix" } };
+    return tensor.layer ? { samples: 1, heldOut: 0 } : { reason: { code: "noMatrix" } };
   }
   const found = gramsFor(calibration, tensor);
-  return "reason" in found ? found : { samples: found.grams[0]!.rows };
+  if ("reason" in found) return found;
+  return { samples: found.grams[0]!.rows, heldOut: heldOutOf(found.grams) };
 }
 
 /**
@@ -178,7 +184,7 @@ export function pruneSpecFor(
   if (needs.length > 0 && !calibration) {
     throw new ArgumentError(`The recipe's ${needs.join(" and ")} needs samples: ${whatSamples}`);
   }
-  const uses = needs.length > 0 || (pruning !== undefined && refitsChannels(pruning));
+  const uses = needs.length > 0 || (pruning !== undefined && usesSamples(pruning));
   const isKnown = calibration !== "assumed" || needs.length > 0;
   const found = uses && calibration && isKnown ? samplesOf(calibration, tensor) : undefined;
   const spec: CorePruneSpec = { ...noPruning };
@@ -188,9 +194,7 @@ export function pruneSpecFor(
     Object.assign(spec, { method, amount: sparsity, n, m, damping, seed, norm, multipleOf });
   }
   if (found && "samples" in found) {
-    const { samples } = found;
-    const isJoint = feedback !== undefined;
-    const calibrated = { samples, feedback: isJoint };
+    const calibrated = { ...found, feedback: feedback !== undefined };
     const refit = pruning !== undefined && (pruning.refit ?? refitsChannels(pruning));
     return { prune: { ...spec, ...calibrated, refit, actOrder: feedback?.actOrder ?? false } };
   }

@@ -4,9 +4,10 @@ import { ArgumentError, UnsupportedError } from "../base/errors.js";
 import { smallestOf } from "../base/extremes.js";
 import { checkInteger, optional } from "../base/options.js";
 import type { AbortSignal } from "../base/platform-types.js";
+import { plural } from "../base/plural.js";
 import { elementsOf } from "../base/shape.js";
 import { Gram } from "../arrays/gram.js";
-import { checkDamping, refit } from "../arrays/layers.js";
+import { checkDamping, refitMasked, type RefittedWeights } from "../arrays/layers.js";
 import { reusable } from "../files/open.js";
 import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
@@ -113,6 +114,22 @@ function pairsOf(original: ModelInfo, shrunk: ModelInfo, maxColumns: number) {
   return { pairs, skipped };
 }
 
+/** Groups layers of the same inputs, as those of queries, keys and values, which are seen together. */
+function groupsOf(pairs: readonly LayerPair[]): LayerPair[][] {
+  const groups: LayerPair[][] = [];
+  for (const pair of pairs) {
+    const last = groups.at(-1);
+    const isAlike =
+      last?.[0]!.columns === pair.columns &&
+      last[0].tensor.consumer !== "Conv" &&
+      pair.tensor.consumer !== "Conv" &&
+      placesOf(last[0].inputs) === placesOf(pair.inputs);
+    if (isAlike) last.push(pair);
+    else groups.push([pair]);
+  }
+  return groups;
+}
+
 /** Puts x and x̂ side by side: channels of a convolution, columns of a product. */
 function joined(x: Float32Array, y: Float32Array, dims: readonly number[], axis: number) {
   if (x.length !== y.length) {
@@ -189,20 +206,17 @@ function weightsFitted(
   weights: { original: Float32Array; shrunk: Float32Array },
   both: Gram,
   damping: number,
-): Float32Array {
+): RefittedWeights {
   const crossSums = new Float32Array(columns * columns);
   for (let row = 0; row < columns; ++row) {
     const at = row * 2 * columns + columns;
     crossSums.set(both.sums.subarray(at, at + columns), row * columns);
   }
   const mask = Uint8Array.from(weights.shrunk, (weight) => (weight === 0 ? 0 : 1));
-  const { rows, outputsLast } = tensor.layer!;
-  return refit(weights.original, mask, {
-    ...(outputsLast
-      ? { shape: [columns, rows], outputAxis: 1 }
-      : { shape: [rows, columns], outputAxis: 0 }),
-    ...{ gram: both.slice(columns, columns), crossSums, damping },
-  });
+  const { rows, outputsLast: inputsFirst } = tensor.layer!;
+  const [before, gram] = [both.slice(0, columns), both.slice(columns, columns)];
+  const inputs = { gram, crossSums, heldOut: gram.heldOut, heldOutBefore: before.heldOut };
+  return refitMasked(weights.original, mask, { rows, columns, inputsFirst }, { inputs, damping });
 }
 
 async function bytesOfOneFile(source: Source, info: ModelInfo, reading: ReadOptions) {
@@ -232,19 +246,22 @@ function checkOrder(pairs: readonly LayerPair[], original: Uint8Array, shrunk: U
   }
 }
 
-/** Fits one layer and writes its weights into `result`. */
+/** Fits one layer and writes its weights into `result`; gives the reason where it stays. */
 function fitOne(
   pair: LayerPair,
   { file, result }: { file: Uint8Array; result: Uint8Array },
-  both: Parameters<typeof weightsFitted>[2],
+  both: Gram,
   damping: number,
-): void {
+): string | undefined {
+  if (both.rows === 0) return "no sample reaches it";
   const weights = {
     original: weightsAt(file, pair.offsets.original, pair.tensor),
     shrunk: weightsAt(result, pair.offsets.shrunk, pair.tensor),
   };
   const found = weightsFitted(pair, weights, both, damping);
-  result.set(new Uint8Array(found.buffer), pair.offsets.shrunk);
+  if (found.isLeftOut) return `${plural(both.rows, "row")} of its inputs are too few to help`;
+  result.set(new Uint8Array(found.weights.buffer), pair.offsets.shrunk);
+  return undefined;
 }
 
 function refuseNoPairs(skipped: readonly SkippedLayer[]): never {
@@ -260,7 +277,9 @@ function refuseNoPairs(skipped: readonly SkippedLayer[]): never {
  * in which they run. Each layer gets what the layers before it now give, and is fitted to what the original's gave,
  * so that it also makes up for them. Weights that are zero stay zero. Fitted are MatMul, Gemm, Conv without groups
  * and recurrent layers of one direction, if their shape has not changed and the samples reach them; others stay as
- * they are (`skipped`). It takes two runs of each sample for each layer.
+ * they are (`skipped`). Rows of inputs that are held out
+ * say whether a fit helps: where they say no, the layer stays, too. It takes two runs of each sample for each group of
+ * layers of the same inputs, and for each output the time of a factorization.
  *
  * @param original - The model before pruning: one ONNX file.
  * @param shrunk - The pruned model, with float32 weights: one ONNX file.
@@ -301,27 +320,28 @@ async function refitModels(
   checkOrder(pairs, file, result);
   const taps = tapsOfLayers(pairs);
   const fitted: string[] = [];
+  let done = 0;
   const session = await openTapped(ort, file, taps, tapped);
   try {
-    for (const [i, pair] of pairs.entries()) {
-      const own = tapsOfLayers([pair]);
+    for (const group of groupsOf(pairs)) {
+      const own = tapsOfLayers(group.slice(0, 1));
       const shrunkSession = await openTapped(ort, result, own, tapped);
       try {
         const models = {
           original: { session, taps },
           shrunk: { session: shrunkSession, taps: own },
         };
-        const both = await momentsOf(pair, models, samples, signal);
-        if (both.rows > 0) {
-          fitOne(pair, { file, result }, both, damping);
-          fitted.push(pair.name);
-        } else {
-          skipped.push({ name: pair.name, reason: "no sample reaches it" });
+        const both = await momentsOf(group[0]!, models, samples, signal);
+        for (const pair of group) {
+          signal?.throwIfAborted();
+          const reason = fitOne(pair, { file, result }, both, damping);
+          if (reason === undefined) fitted.push(pair.name);
+          else skipped.push({ name: pair.name, reason });
+          callUser(() => onProgress?.(++done, pairs.length));
         }
       } finally {
         await shrunkSession.close();
       }
-      callUser(() => onProgress?.(i + 1, pairs.length));
     }
   } finally {
     await session.close();

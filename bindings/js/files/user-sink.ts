@@ -1,4 +1,4 @@
-/** Everything that an output can go to, from the options `sink` and `resume`. */
+/** Everything that an output can go to, from the options `sink` and `resume`. Loaded where one of them is given. */
 import { pathTarget, streamFile } from "#files";
 import { callUser } from "../base/door.js";
 import { ArgumentError } from "../base/errors.js";
@@ -175,28 +175,24 @@ function atAddress(sink: string | URL, resume: boolean): Target {
   );
 }
 
-/**
- * Does `work` with what the options `sink` and `resume` name, undefined for memory. Both are checked first; a
- * stream is aborted when the work fails, even before anything was written.
- */
-export async function withTarget<T>(
+/** Does what `withTarget` of with-target.ts says, for a sink that is given, or `resume`. */
+export async function withUsersTarget<T>(
   sink: unknown,
   resume: boolean,
-  work: (target: Target | undefined) => Promise<T>,
+  work: (target: Target) => Promise<T>,
 ): Promise<T> {
   const target = targetFromOption(sink, resume);
   try {
     return await work(target);
   } catch (error) {
-    await target?.abandon?.(error).catch(() => undefined);
+    await target.abandon?.(error).catch(() => undefined);
     throw error;
   }
 }
 
-function targetFromOption(sink: unknown, resume: boolean): Target | undefined {
+function targetFromOption(sink: unknown, resume: boolean): Target {
   if (typeof sink === "string" || isA(sink, "URL")) return atAddress(sink as string | URL, resume);
   if (resume) throw new ArgumentError("resume needs a path as sink.");
-  if (sink === undefined) return undefined;
   if (typeof sink === "function") return oneForEach(sink as SinkFor);
   const kind = kinds.find(({ is }) => is(sink));
   if (kind) return onlyOne(kind, sink);

@@ -7,7 +7,7 @@ import type { CoreTensorInfo } from "../core/types.js";
 import type { Target } from "../files/sink.js";
 import type { Source } from "../files/source.js";
 import type { MemorySink } from "../files/target.js";
-import { withTarget } from "../files/user-sink.js";
+import { withTarget } from "../files/with-target.js";
 import { checkCalibration, type Calibration } from "../recipe/calibration.js";
 import type { CheckedRecipe } from "../recipe/check.js";
 import { orderFor, restoredTypes, restoringOrder, type RemarkedOrder } from "../recipe/order.js";

@@ -4,7 +4,7 @@ import { show } from "../base/options.js";
 import { explain, hasReason } from "../recipe/reasons.js";
 import { reusable } from "../files/open.js";
 import type { Source } from "../files/source.js";
-import { withTarget } from "../files/user-sink.js";
+import { withTarget } from "../files/with-target.js";
 import type { CheckedRecipe } from "../recipe/check.js";
 import { isChanged } from "../models/changes.js";
 import { checkRunOptions, readKeys } from "../models/inspect.js";

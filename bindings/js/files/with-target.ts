@@ -1,0 +1,16 @@
+/** The place that an output goes to. */
+import type { Target } from "./sink.js";
+
+/**
+ * Does `work` with what the options `sink` and `resume` name, undefined for memory. Both are checked first; a
+ * stream is aborted when the work fails, even before anything was written.
+ */
+export async function withTarget<T>(
+  sink: unknown,
+  resume: boolean,
+  work: (target: Target | undefined) => Promise<T>,
+): Promise<T> {
+  if (sink === undefined && !resume) return work(undefined);
+  const { withUsersTarget } = await import("./user-sink.js");
+  return withUsersTarget(sink, resume, work);
+}

@@ -10,7 +10,7 @@ packages=(cmake ninja-build libhwy-dev libprotozero-dev rapidjson-dev)
 tools=(cmake ninja)
 names="CMake, Ninja, Google Highway, protozero, RapidJSON"
 
-fuzz=(clang libclang-rt-dev g++-multilib)
+fuzz=(clang libclang-rt-dev llvm g++-multilib)
 style=(g++ clang-format clang-tidy)
 case $step in
   test)

@@ -117,6 +117,11 @@ const steps = {
     isLong: true,
     run: async () => marked(await script("fuzz", "--fixed", "--seconds", "20")),
   },
+  coverage: {
+    ...packages,
+    isLong: true,
+    run: async () => marked(await script("fuzz", "--coverage")),
+  },
   "fuzz-runtime": {
     needs: ["build:fuzz"],
     cores,

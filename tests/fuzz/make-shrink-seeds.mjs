@@ -89,6 +89,11 @@ for (const format of Object.keys(formats)) {
     await write(`${format}-${typeName}`, seed);
   }
 }
+// Channels go through operators of which each model has only some.
+for (let i = 0; i < 16; ++i) {
+  const what = { format: "onnx", type: 0, method: methods.indexOf("channels"), mode: 0 };
+  await write(`onnx-channels-${i}`, grammarSeed({ ...what, number: number++ }));
+}
 // strip, taps, sparse, miscounted, a survey of each kind.
 const wishes = { strip: [1, 0], taps: [0xe, 0], sparse: [0xc0, 0], miscounted: [0xc0, 0xc] };
 for (const [name, wish] of Object.entries(wishes)) {

@@ -78,7 +78,8 @@ TEST(MasksTest, RunsOfEveryAxisAndLength) {
         const bool lowest_stays = variant >= 2;
         const Mask expected = reference::RunsMask(values, alive, view.outer, view.length,
                                                   view.inner, n, m, lowest_stays);
-        ForEachTarget([&] {
+        // clang 14 captures parts of a pair only so.
+        ForEachTarget([&, n = n, m = m] {
           Mask mask(size, 7);
           ASSERT_TRUE(MaskRuns(values, alive, view, n, m, lowest_stays, mask).ok());
           EXPECT_EQ(mask, expected) << n << ":" << m << " of " << view.length << ", " << variant;

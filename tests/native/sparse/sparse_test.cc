@@ -150,7 +150,8 @@ TEST(SparseTest, ThereAndBack) {
         for (float& value : expected) {
           if (value == 0) value = 0;
         }
-        ForEachTarget([&] {
+        // clang 14 captures parts of a pair only so.
+        ForEachTarget([&, rows = rows, columns = columns] {
           const SparseArray array = Make(dense, shape);
           Floats out(dense.size(), 7.0f);
           const Status status = FromSparse(shape, PartsOf(array), out);

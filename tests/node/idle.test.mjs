@@ -133,7 +133,7 @@ test("GPTQ says nothing of embeddings, and of layers that cannot be seen nothing
   const source = join(number(1, 8), bytes(7, graph), bytes(8, number(2, 13)));
   await init();
   const gram = new Gram(64);
-  gram.add(Float32Array.from({ length: 64 * 256 }, (_, i) => Math.sin(i * i)));
+  gram.add(Float32Array.from({ length: 64 * 512 }, (_, i) => Math.sin(i * i)));
   const recipe = { weights: "int8", gptq: true };
   const { report } = await shrink(source, recipe, { calibration: { w: gram } });
   assert.equal(report.warnings, undefined);

@@ -51,6 +51,16 @@ test("a tensor that overflows its type stays float32, and the others are shrunk"
   }
 });
 
+test("where overflows alone leave nothing to change, the copy is written all the same", async () => {
+  const large = wave(1);
+  large[100] = 70000;
+  const file = makeSafetensors([tensorOf("large", large)]);
+  const { bytes, report } = await shrink(file, "fp16", { skipIdle: true });
+  assert.equal(report.isIdle, undefined);
+  assert.equal(report.warnings.length, 1);
+  assert.deepEqual(storedIn(await bytes(), "large"), storedIn(file, "large"));
+});
+
 test("a value that just rounds into the range is no overflow", async () => {
   const { report } = await shrink(modelWith(65519), "fp16");
   assert.deepEqual(typesOf(report), { large: "float16", small: "float16" });

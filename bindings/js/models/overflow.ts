@@ -50,7 +50,8 @@ const mayOverflow = ({ report }: PlannedOrder) =>
 /**
  * Runs the plan into the target, or into memory without one. Only the weights tell whether one goes beyond its type's
  * range, which is rare: the run that finds one is dropped, and a second one keeps it. What can be written only once
- * is written after a run that only looks. With `skipIdle` nothing is run, and there is no memory, where nothing changes.
+ * is written after a run that only looks. With `skipIdle` nothing is run, and there is no memory, where the plan
+ * changes nothing; where only overflows leave nothing to change, the copy is written.
  */
 export async function runInRange(
   opened: OpenModel,
@@ -61,10 +62,10 @@ export async function runInRange(
 ): Promise<{ found: ReportRows; memory: MemorySink | undefined }> {
   let isLooking = chosen.keepsOverflows && target?.isRepeatable === false && mayOverflow(plan);
   const check = chosen.keepsOverflows ? { check: refuseOverflows } : {};
+  if (options.skipIdle && isIdle(plan.report.tensors, plan.order)) {
+    return { found: plan.report, memory: undefined };
+  }
   for (;;) {
-    if (options.skipIdle && isIdle(plan.report.tensors, plan.order)) {
-      return { found: plan.report, memory: undefined };
-    }
     const memory = new MemorySink();
     try {
       const run = { ...options, ...check };

@@ -42,11 +42,11 @@ export async function toReport(
       ...(texts?.warningsOf(main, format, found, remarks) ?? ["Warnings could not be loaded."]),
     ];
   }
-  const idle = found.isChanged
-    ? undefined
-    : await remarks.ifIdle({ ...core, tensors }, opened.info);
+  // What only turned out to be out of range is written, and has a warning of its own.
+  const changesNothing = !found.isChanged && found.beyondRange.length === 0;
+  const idle = changesNothing ? await remarks.ifIdle({ ...core, tensors }, opened.info) : undefined;
   if (idle !== undefined) warnings = [...warnings, idle];
-  const isIdle = !found.isChanged && !remarks.order.options.strip;
+  const isIdle = changesNothing && !remarks.order.options.strip;
   const report = {
     ...{ format, inputBytes, outputBytes, files: toFiles(files) },
     ...(warnings.length > 0 ? { warnings: warnings.map(visible) } : {}),

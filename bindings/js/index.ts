@@ -64,6 +64,7 @@ export type {
   LayerInput,
   LayerMatrices,
   ModelInfo,
+  KeptFloats,
   Plan,
   PlannedTensor,
   PlanOptions,

@@ -4,10 +4,12 @@ export const optionTexts: Readonly<Record<string, Readonly<Record<string, string
     weights: "The number type of the weights; without it they keep theirs.",
     prune: "The weights that become zero; by default none. Embeddings are pruned only by a rule.",
     sparse:
-      'Stores weights that stay floats without their zeros where that is smaller: as `sparse_initializer` of ONNX, which WebGPU builds of onnxruntime refuse, or as the "sparse-bitmask" of compressed-tensors in safetensors. Weights are read twice. False by default.',
+      'Stores weights that stay floats without their zeros where that is smaller: as `sparse_initializer` of ONNX, which WebGPU builds of onnxruntime refuse, or in safetensors as the legacy "sparse-bitmask" of compressed-tensors, whose reader newer versions lack. Weights are read twice. False by default.',
     gptq: "Lets later weights of a layer make up for the rounding errors of earlier ones (GPTQ); needs a calibration. False by default.",
     actOrder: "Takes the inputs of large moments first, with `gptq`. False by default.",
     mode: 'The way in which quantized weights are written into an ONNX graph: "storage" (the default) loads everywhere and runs at float speed; "dynamic" computes in integers, fast on WebAssembly; "lowmem" keeps 4 or 8 bits in memory.',
+    packEmbeddings:
+      'Keeps embeddings packed in memory, too, with the mode "lowmem" (GatherBlockQuantized), which the build of onnxruntime-web that transformers.js imports cannot load on its WebAssembly side. False by default: embeddings are then int8 in the mode "storage", unless a rule gives them a type.',
     granularity:
       'The weights that share a scale; by default those of an output channel, and blocks for 4 bits and "lowmem".',
     blockSize: "The number of weights of a row that share a scale, where blocks do; 32 by default.",

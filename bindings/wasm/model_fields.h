@@ -40,6 +40,7 @@ struct TensorView {
   std::string_view restored_type;
   uint64_t stored_bytes;
   bool is_weight;
+  bool is_embedding;
   uint32_t axis;
   const std::string& consumer;
   std::string note;

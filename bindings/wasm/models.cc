@@ -59,12 +59,13 @@ TensorView::TensorView(const Tensor& tensor)
       quantized(tensor.quantized),
       stored_bytes(tensor.stored_bytes),
       is_weight(tensor.is_weight),
+      is_embedding(tensor.is_embedding),
       axis(tensor.axis),
       consumer(tensor.consumer),
       note(tensor.note()),
       reasons(tensor.reasons),
       is_sparse(tensor.is_sparse),
-      layer_inputs(tensor.layer_inputs) {
+      layer_inputs(tensor.layer_inputs()) {
   if (quantized) restored_type = NameOf(tensor.restored_type);
   const auto view = LayerViewOf(tensor);
   if (view.ok()) layer = view.value();

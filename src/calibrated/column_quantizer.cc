@@ -99,7 +99,7 @@ void ColumnQuantizer::Quantize(size_t column, float* values) {
     zero_points_[r] = params.zero_point;
   }
   const LinearColumns columns = {scales_.data(), reciprocals_.data(), zero_points_.data()};
-  QuantizeRows(scheme_.type, RoundingOf(scheme_.rule), values, 1, shape_.rows, shape_.rows, columns,
+  QuantizeRows(scheme_.type, RoundingOf(scheme_), values, 1, shape_.rows, shape_.rows, columns,
                codes_.data());
   DequantizeRows(scheme_.type, codes_.data(), 1, shape_.rows, columns, values);
 }

@@ -14,6 +14,24 @@ std::string StoredAs(const Tensor& tensor) {
   return text;
 }
 
+namespace {
+
+template <typename T>
+const std::vector<T>& Nothing() {
+  static const auto& nothing = *new std::vector<T>();
+  return nothing;
+}
+
+}  // namespace
+
+const std::vector<LayerInput>& Tensor::layer_inputs() const {
+  return layer == nullptr ? Nothing<LayerInput>() : layer->inputs;
+}
+
+const std::vector<OutputAxis>& Tensor::output_axes() const {
+  return layer == nullptr ? Nothing<OutputAxis>() : layer->output_axes;
+}
+
 bool RangeFitsFiles(const ByteRange& range, std::span<const InputFile> files) {
   if (range.file >= files.size()) return false;
   uint64_t num_bytes = 0;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +43,25 @@ struct LayerInput {
   std::string auto_pad;
 };
 
+// An axis of a value, or a part of one, and whether each of its indices is of other outputs.
+struct OutputAxis {
+  uint64_t size = 0;
+  uint32_t axis = 0;
+  bool is_output = false;
+  bool operator==(const OutputAxis&) const = default;
+};
+
+// What a graph tells of a weight. Apart from Tensor, since most tensors of most files have none.
+struct LayerFacts {
+  // Of each MatMul, Gemm, Conv or recurrent layer that it is the weight of; empty where the format
+  // does not tell.
+  std::vector<LayerInput> inputs;
+  // Where outputs are more than the indices of Tensor::axis (the matrices of a batched product, the
+  // groups of a transposed convolution), or are those of the reshaped tensor: all axes of the
+  // tensor, or of what it is reshaped to. Empty otherwise.
+  std::vector<OutputAxis> output_axes;
+};
+
 struct Tensor {
   // Unique within the model: the format's own name, with the enclosing subgraph's path in front
   // where two would be equal.
@@ -68,18 +88,20 @@ struct Tensor {
   // it; `reasons` say why not.
   bool is_weight = false;
   bool is_recurrent_stack = false;  // a weight of shape [directions, outputs, inputs]
+  bool is_embedding = false;        // a weight whose rows are looked up and multiplied by nothing
   // The axis of output channels, by its consumer (Conv 0, ConvTranspose 1, MatMul last, …).
   uint32_t axis = 0;
   // How many groups its consumer divides the outputs into (Conv). Of a recurrent
   // stack how many directions: the axis of outputs is then 1.
   uint32_t groups = 1;
-  // Of each MatMul, Gemm, Conv or recurrent layer that it is the weight of; empty where the format
-  // does not tell.
-  std::vector<LayerInput> layer_inputs;
+  // Null where a graph tells no more of the weight than `axis`.
+  std::unique_ptr<const LayerFacts> layer;
   std::string consumer;  // the operator that consumes it ("Conv"), "" when none does
   Reasons reasons;
 
   std::string note() const { return NoteOf(reasons); }
+  const std::vector<LayerInput>& layer_inputs() const;
+  const std::vector<OutputAxis>& output_axes() const;
 };
 
 struct InputFile {

@@ -75,13 +75,66 @@ class CalibratedEncoder final : public TensorEncoder {
     ASSIGN_OR_RETURN(mask_, Buffer<uint8_t>::Allocate(num_elements_));
     std::fill_n(mask_.data(), mask_.size(), uint8_t{1});
     RETURN_IF_ERROR(MaskWhole());
+    if (MovesColumns()) RETURN_IF_ERROR(MoveMoments());
+    if (MovesColumns()) RETURN_IF_ERROR(MoveColumns(/*back=*/false));
     std::vector<LinearParams> params;
     for (size_t group = 0; group < view_.num_groups; ++group) {
       RETURN_IF_ERROR(FitGroup(group, &params));
     }
+    if (MovesColumns()) RETURN_IF_ERROR(MoveColumns(/*back=*/true));
     RETURN_IF_ERROR(LeaveOut());
     ASSIGN_OR_RETURN(array_, QuantizeArray(weights_.span(), job_.shape, job_.scheme, params));
     return TakeStats();
+  }
+
+  // Whether an n:m pattern is chosen column by column, and runs along a convolution's channels,
+  // which then have to be neighbours.
+  bool MovesColumns() const {
+    return spec_.m != 0 && view_.kernel > 1 && spec_.method != PruneSpec::Method::kRuns;
+  }
+
+  // Where column `j` of a row [kernel, channels] is in a row [channels, kernel].
+  size_t ColumnBefore(size_t j) const {
+    const size_t num_channels = view_.shape.columns / view_.kernel;
+    return j % num_channels * view_.kernel + j / num_channels;
+  }
+
+  // Makes each row of weights [kernel, channels], or [channels, kernel] again.
+  Status MoveColumns(bool back) {
+    RETURN_IF_ERROR(MoveColumnsOf(original_.span(), back));
+    return MoveColumnsOf(weights_.span(), back);
+  }
+
+  Status MoveColumnsOf(std::span<float> rows, bool back) const {
+    const size_t columns = view_.shape.columns;
+    ASSIGN_OR_RETURN(Buffer<float> row, Buffer<float>::Allocate(columns));
+    for (size_t first = 0; first < rows.size(); first += columns) {
+      float* const own = rows.data() + first;
+      for (size_t j = 0; j < columns; ++j) {
+        row[back ? ColumnBefore(j) : j] = own[back ? j : ColumnBefore(j)];
+      }
+      std::copy_n(row.data(), columns, own);
+    }
+    return {};
+  }
+
+  // The same for the moments of each group, an upper triangle, and for the held-out rows.
+  Status MoveMoments() {
+    const size_t columns = view_.shape.columns;
+    const size_t num_sums = columns * columns;
+    ASSIGN_OR_RETURN(Buffer<float> moved, Buffer<float>::Allocate(num_sums));
+    for (size_t group = 0; group < view_.num_groups; ++group) {
+      float* const own = moments_.data() + group * num_sums;
+      std::fill_n(moved.data(), moved.size(), 0.0f);
+      for (size_t i = 0; i < columns; ++i) {
+        for (size_t j = i; j < columns; ++j) {
+          const auto [low, high] = std::minmax({ColumnBefore(i), ColumnBefore(j)});
+          moved[i * columns + j] = own[low * columns + high];
+        }
+      }
+      std::copy_n(moved.data(), moved.size(), own);
+    }
+    return MoveColumnsOf(moments_.span().subspan(view_.num_groups * num_sums), false);
   }
 
   // Takes out the channels that leave, after the weights that stay were fitted to the whole layer.
@@ -229,7 +282,7 @@ class CalibratedEncoder final : public TensorEncoder {
   const LayerView view_;
   Shape whole_shape_;
   Selection selection_;
-  const Buffer<float> moments_;
+  Buffer<float> moments_;
   uint64_t num_elements_ = 0;
   uint64_t num_fed_ = 0;
   Buffer<float> original_, weights_;
@@ -268,14 +321,18 @@ bool FitsFeedback(const Job& job, const Tensor& tensor) {
   const Scheme& scheme = job.scheme;
   if (!view.ok() || !IsLinear(scheme.type) || scheme.rule == LinearRule::kTfjs) return false;
   const LayerShape& shape = view.value().shape;
+  // Blocks are of neighbours in the file, which those of an n:m pattern along channels are not.
+  const bool has_pattern = job.prune.m != 0 && view.value().kernel > 1;
+  if (has_pattern && scheme.granularity == Granularity::kBlock) return false;
   // Each group is quantized on its own; their scales follow each other.
   const bool is_grouped = view.value().num_groups > 1;
   switch (scheme.granularity) {
     case Granularity::kTensor:
       return !is_grouped;
     case Granularity::kAxis:
-      return scheme.axis < 2 && (scheme.axis == 0 || tensor.shape.size() == 2) &&
-             job.shape.size() >= 2 && job.shape[scheme.axis] == tensor.shape[scheme.axis];
+      return scheme.axis < 2 && scheme.num_matrices() == 1 &&
+             (scheme.axis == 0 || tensor.shape.size() == 2) && job.shape.size() >= 2 &&
+             job.shape[scheme.axis] == tensor.shape[scheme.axis];
     case Granularity::kBlock:
       if (job.shape.size() == 1) {
         return !is_grouped || shape.NumWeights() % scheme.block_size == 0;

@@ -10,9 +10,11 @@
 #include "base/concat.h"
 #include "base/decimal.h"
 #include "base/dtype.h"
+#include "formats/output_view.h"
 #include "kernels/range.h"
 #include "pipeline/calibrated_encoder.h"
 #include "pipeline/pruned_encoder.h"
+#include "quantize/stack_codec.h"
 
 namespace modelshrink {
 
@@ -47,7 +49,13 @@ Status JobRun::CreateEncoder() {
     ASSIGN_OR_RETURN(encoder_, CreateCalibratedEncoder(*job_, *tensor_, std::move(moments_)));
     return {};
   }
-  ASSIGN_OR_RETURN(encoder_, TensorEncoder::Create(job_->scheme, job_->shape));
+  EncoderOptions options;
+  const uint64_t num_matrices = NumMatricesOf(*tensor_);
+  const uint64_t num_elements = NumElements(job_->shape);
+  if (num_matrices > 1 && job_->kept.empty() && num_elements % num_matrices == 0) {
+    options.matrix_elements = num_elements / num_matrices;
+  }
+  ASSIGN_OR_RETURN(encoder_, modelshrink::CreateEncoder(job_->scheme, job_->shape, options));
   if (!job_->prune.IsActive()) return {};
   ASSIGN_OR_RETURN(encoder_, CreatePrunedEncoder(*job_, *tensor_, std::move(encoder_)));
   return {};

@@ -16,11 +16,15 @@ namespace modelshrink {
 struct LayerView {
   size_t num_groups = 1;
   LayerShape shape;
+  // The elements of a convolution's kernel for each of its input channels, one after the other in
+  // a row; 1 for products.
+  size_t kernel = 1;
 
-  // The axis along which n:m patterns run: the inputs of each output.
+  // The axis along which n:m patterns run: the inputs of each output, of convolutions the input
+  // channels at each place of the kernel, as sparse units of GPUs want it.
   AxisView InputAxis() const {
     if (shape.inputs_first) return {.length = shape.columns, .inner = shape.rows};
-    return {.outer = num_groups * shape.rows, .length = shape.columns};
+    return {.outer = num_groups * shape.rows, .length = shape.columns / kernel, .inner = kernel};
   }
 };
 

@@ -58,6 +58,7 @@ TensorReport LayoutReport::tensor(size_t index) const {
 
 void SetStats(const ErrorStats& stats, TensorReport* report) {
   report->sqnr_db = stats.Sqnr();
+  report->worst_sqnr_db = stats.WorstSqnr();
   report->max_abs_error = stats.MaxAbsError();
   report->mean_abs_error = stats.MeanAbsError();
   report->cosine = stats.Cosine();

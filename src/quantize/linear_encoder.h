@@ -14,7 +14,7 @@ namespace modelshrink {
 class LinearEncoder : public SliceEncoder {
  protected:
   LinearEncoder(const Scheme& scheme, const EncoderOptions& options)
-      : SliceEncoder(scheme, options), rounding_(RoundingOf(scheme.rule)) {}
+      : SliceEncoder(scheme, options), rounding_(RoundingOf(scheme)) {}
 
   Status Init(uint64_t max_columns) {
     RETURN_IF_ERROR(SliceEncoder::Init());

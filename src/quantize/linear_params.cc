@@ -35,6 +35,18 @@ LinearParams OnnxLinearParams(const Scheme& scheme, const BitRange& range) {
   return params;
 }
 
+// Of int4 in blocks: the extremum has the code -8, so the scale may be negative.
+LinearParams OnnxSignedBlockParams(const BitRange& range) {
+  const float min = range.Min();
+  const float max = range.Max();
+  const float scale = (max > -min ? max : min) / static_cast<float>(MinCode(DType::kInt4));
+  LinearParams params;
+  if (std::abs(scale) < FLT_MIN) return params;
+  params.scale = scale;
+  params.reciprocal = 1.0f / scale;
+  return params;
+}
+
 LinearParams OnnxBlockwiseParams(const Scheme& scheme, const BitRange& range) {
   const float min = range.Min();
   const float max = range.Max();
@@ -57,14 +69,15 @@ LinearParams OnnxBlockwiseParams(const Scheme& scheme, const BitRange& range) {
 
 }  // namespace
 
-LinearRounding RoundingOf(LinearRule rule) {
-  return rule == LinearRule::kOnnxLinear ? LinearRounding::kDivideHalfEven
-                                         : LinearRounding::kReciprocalHalfAway;
+LinearRounding RoundingOf(const Scheme& scheme) {
+  const bool divides = scheme.rule == LinearRule::kOnnxLinear || scheme.type == DType::kInt4;
+  return divides ? LinearRounding::kDivideHalfEven : LinearRounding::kReciprocalHalfAway;
 }
 
 LinearParams ParamsOf(const Scheme& scheme, const BitRange& range) {
-  return scheme.rule == LinearRule::kOnnxLinear ? OnnxLinearParams(scheme, range)
-                                                : OnnxBlockwiseParams(scheme, range);
+  if (scheme.rule == LinearRule::kOnnxLinear) return OnnxLinearParams(scheme, range);
+  return scheme.type == DType::kInt4 ? OnnxSignedBlockParams(range)
+                                     : OnnxBlockwiseParams(scheme, range);
 }
 
 }  // namespace modelshrink

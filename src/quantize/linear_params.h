@@ -8,11 +8,12 @@
 
 namespace modelshrink {
 
-// How codes are rounded under `rule`.
-LinearRounding RoundingOf(LinearRule rule);
+// How codes are rounded under a scheme's rule.
+LinearRounding RoundingOf(const Scheme& scheme);
 
 // `range` is finite. Sources: onnxruntime's quant_utils.compute_scale_zp (kOnnxLinear) and mlas
-// q4_dq (kOnnxBlockwise). Where the reference's result would be unusable, ours differs:
+// q4_dq (kOnnxBlockwise; of int4 its quant_slice_symmetric, for GatherBlockQuantized). Where the
+// reference's result would be unusable, ours differs:
 // - a range wider than float32 holds is subtracted in float64, instead of an infinite scale;
 // - a block so tiny that 1/scale is infinite gets the code of 0, instead of a conversion of NaN;
 // - symmetric unsigned codes keep their middle zero point for a range of (almost) 0.

@@ -25,7 +25,7 @@ Scheme Canonical(const Scheme& scheme) {
                 .saturate = has_infinity && scheme.saturate,
                 .non_finite = scheme.non_finite,
                 .sparse = scheme.sparse,
-                .num_entries = scheme.num_entries};
+                .count = scheme.count};
   if (IsGgmlBlock(scheme.type)) {
     result.granularity = Granularity::kBlock;
     result.block_size = BlockOf(scheme.type).elements;
@@ -33,6 +33,7 @@ Scheme Canonical(const Scheme& scheme) {
   if (!IsLinear(scheme.type)) return result;
   result = scheme;
   if (scheme.granularity != Granularity::kAxis) result.axis = 0;
+  result.count = result.num_matrices() > 1 ? result.count : 0;
   if (scheme.granularity != Granularity::kBlock) result.block_size = 0;
   return result;
 }
@@ -48,6 +49,13 @@ Status CheckGranularity(const Scheme& scheme, std::span<const uint64_t> shape) {
     return ArgumentError(Concat(
         {"axis ", scheme.axis, " does not exist in a tensor of ", shape.size(), " dimensions"}));
   }
+  if (scheme.num_matrices() != 1) {
+    uint64_t outer = 1;
+    const bool fits = CheckedNumElements(shape.first(scheme.axis), &outer);
+    if (!fits || outer % scheme.num_matrices() != 0 || BitsOf(scheme.type) % 8 != 0) {
+      return ArgumentError("the matrices of a stack must be equal cuts of the axes before `axis`");
+    }
+  }
   if (scheme.granularity == Granularity::kBlock) {
     if (scheme.block_size == 0) return ArgumentError("blockSize must be at least 1");
     if (shape.empty()) return ArgumentError("a scalar cannot be quantized in blocks");
@@ -60,9 +68,13 @@ Status CheckBlockwise(const Scheme& scheme, std::span<const uint64_t> shape) {
     if (!scheme.transposed) return Status();
     return ArgumentError("only the onnx-blockwise rule has a transposed layout");
   }
-  if (scheme.type != DType::kUint4 && scheme.type != DType::kUint8) {
-    return ArgumentError("the onnx-blockwise rule quantizes to uint4 or uint8, not to " +
+  const bool is_signed = scheme.type == DType::kInt4;
+  if (!is_signed && scheme.type != DType::kUint4 && scheme.type != DType::kUint8) {
+    return ArgumentError("the onnx-blockwise rule quantizes to int4, uint4 or uint8, not to " +
                          std::string(NameOf(scheme.type)));
+  }
+  if (is_signed && (!scheme.symmetric || scheme.transposed)) {
+    return ArgumentError("the onnx-blockwise rule has int4 only symmetric, and not transposed");
   }
   if (scheme.granularity != Granularity::kBlock) {
     return ArgumentError("the onnx-blockwise rule needs a blockSize");
@@ -118,7 +130,7 @@ Status CheckGgmlBlock(const Scheme& scheme, std::span<const uint64_t> shape) {
 uint64_t NumGroups(const Scheme& scheme, std::span<const uint64_t> shape, uint64_t num_elements) {
   switch (scheme.granularity) {
     case Granularity::kAxis:
-      return shape[scheme.axis];
+      return scheme.num_matrices() * shape[scheme.axis];
     case Granularity::kBlock:
       return num_elements / shape.back() * DivideRoundingUp(shape.back(), scheme.block_size);
     default:
@@ -139,12 +151,12 @@ StatusOr<PartSizes> SparseSizes(const Scheme& scheme, std::span<const uint64_t> 
     return ArgumentError("only float32, float16 and bfloat16 have a sparse form");
   }
   if (is_bitmask && shape.size() != 2) return ArgumentError("only a matrix has a bitmask");
-  if (scheme.num_entries > num_elements) {
+  if (scheme.count > num_elements) {
     return ArgumentError("there are more entries than elements");
   }
   PartSizes sizes{};
-  if (!CheckedBytesOf(scheme.type, scheme.num_entries, &sizes[0])) return TooLarge();
-  const uint64_t num_second = is_bitmask ? DivideRoundingUp(shape[1], 8) : scheme.num_entries;
+  if (!CheckedBytesOf(scheme.type, scheme.count, &sizes[0])) return TooLarge();
+  const uint64_t num_second = is_bitmask ? DivideRoundingUp(shape[1], 8) : scheme.count;
   if (!CheckedMul(num_second, is_bitmask ? shape[0] : sizeof(int64_t), &sizes[1])) {
     return TooLarge();
   }

@@ -72,8 +72,14 @@ struct Scheme {
   // float32, float16 and bfloat16 only: what is not zero, in order, is the codes; the indices or
   // the bits take the place of scales, and the rows' offsets that of zero points.
   SparseCoding sparse = SparseCoding::kNone;
-  uint64_t num_entries = 0;  // that are not zero
+  // Sparse: the entries that are not zero. kAxis: the tensor is so many matrices one after the
+  // other, equal cuts of the axes before `axis`, each with scales of its own along it; 0 and 1: one
+  // matrix, and more need a type of whole bytes. One field, since every tensor of a model has it.
+  uint64_t count = 0;
 
+  uint64_t num_matrices() const {
+    return granularity == Granularity::kAxis && count > 1 ? count : 1;
+  }
   bool operator==(const Scheme&) const = default;
 };
 

@@ -28,7 +28,7 @@ class SliceEncoder : public TensorEncoder {
 
  protected:
   SliceEncoder(const Scheme& scheme, const EncoderOptions& options)
-      : scheme_(scheme), options_(options) {}
+      : scheme_(scheme), options_(options), error_stats_(options.matrix_elements) {}
 
   Status Init() {
     ASSIGN_OR_RETURN(decoded_, Buffer<float>::Allocate(kChunkElements));

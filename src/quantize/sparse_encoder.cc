@@ -26,7 +26,7 @@ class SparseEncoder final : public TensorEncoder {
     const uint64_t rows = DivideRoundingUp(size, std::max<uint64_t>(columns_, 1));
     ASSIGN_OR_RETURN(bits_, Buffer<uint8_t>::Allocate(size / 8 + rows + sizeof(uint64_t)));
     ASSIGN_OR_RETURN(numbers_, Buffer<int64_t>::Allocate(is_bitmask() ? rows : size));
-    if (num_elements_ == 0 && scheme_.num_entries != 0) return WrongCount();
+    if (num_elements_ == 0 && scheme_.count != 0) return WrongCount();
     return {};
   }
 
@@ -47,11 +47,11 @@ class SparseEncoder final : public TensorEncoder {
     const std::optional<ElementRange> slice = NextSlice();
     if (!slice || slice->count != values.size()) return ArgumentError("Feed got another slice");
     const size_t num_entries = Collect(values);
-    if (num_entries > scheme_.num_entries - num_entries_) return WrongCount();
+    if (num_entries > scheme_.count - num_entries_) return WrongCount();
     AddEntries({entries_.data(), num_entries});
     num_entries_ += num_entries;
     next_ += values.size();
-    if (next_ == num_elements_ && num_entries_ != scheme_.num_entries) return WrongCount();
+    if (next_ == num_elements_ && num_entries_ != scheme_.count) return WrongCount();
     error_stats_.Add(values, values);
     return {};
   }

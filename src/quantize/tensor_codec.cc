@@ -11,6 +11,8 @@
 namespace modelshrink {
 namespace {
 
+Status SeveralMatrices() { return ArgumentError("a codec of one matrix"); }
+
 // The linear codecs may divide by any dimension: no elements, nothing to do.
 Scheme EmptyScheme() {
   Scheme scheme;
@@ -24,6 +26,7 @@ StatusOr<std::unique_ptr<TensorEncoder>> TensorEncoder::Create(const Scheme& sch
                                                                const Shape& shape,
                                                                const EncoderOptions& options) {
   ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, shape));
+  if (scheme.num_matrices() > 1) return SeveralMatrices();
   if (!options.params.empty() &&
       (scheme.rule == LinearRule::kTfjs ||
        options.params.size() * sizeof(float) != sizes[static_cast<size_t>(Part::kScales)])) {
@@ -42,6 +45,7 @@ StatusOr<std::unique_ptr<TensorDecoder>> TensorDecoder::Create(const Scheme& sch
                                                                const Shape& shape) {
   ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, shape));
   (void)sizes;
+  if (scheme.num_matrices() > 1) return SeveralMatrices();
   if (scheme.sparse != SparseCoding::kNone) {
     return UnsupportedError("sparse tensors are only written");
   }

@@ -34,6 +34,9 @@ struct PartWrite {
 struct EncoderOptions {
   // Whether error_stats() is wanted; it costs a decoding of every code.
   bool error_stats = true;
+  // The statistics also say how far the worst of the tensor's matrices of so many elements, one
+  // after the other, is off. 0: it has none.
+  uint64_t matrix_elements = 0;
   // Linear types, not the tfjs rule: the parameters of each group in the order of Part::kScales,
   // instead of those that the scheme finds in the values. They outlive the encoder. Empty: none.
   std::span<const LinearParams> params = {};

@@ -61,7 +61,7 @@ const scheme = {
   ...{ type: "int8", granularity: "axis", rule: "onnx-linear", axis: 0, blockSize: 32 },
   ...{ symmetric: true, transposed: false, nonFinite: "error", saturate: false },
 };
-const int8 = { keep: false, scheme, mode: "storage" };
+const int8 = { keep: false, scheme, mode: "storage", isForced: false };
 const options = { strip: false, mainName: "" };
 /** The number of the first specification for each tensor. */
 const firstForAll = (model) => new Uint32Array(model.info().tensors.shared.length);

@@ -5,56 +5,20 @@ import { test } from "node:test";
 import ortNode from "onnxruntime-node";
 import * as ortWeb from "onnxruntime-web";
 import { init, shrink } from "modelshrink";
-import { bytes, initializer, number, string, valueInfo } from "../support/onnx.mjs";
-
-// Unlike a wave's, its products do not cancel out.
-function noise(count, seed) {
-  return Float32Array.from(
-    { length: count },
-    (_, i) => ((Math.sin((i + seed) * 12.9898) * 43758.5453) % 1) * 0.5,
-  );
-}
-
-const float32 = 1;
-const int64 = 7;
-
-const attribute = (name, type, ...fields) =>
-  bytes(5, Buffer.concat([string(1, name), ...fields, number(20, type)]));
-const int = (name, value) => attribute(name, 2, number(3, value));
-const ints = (name, values) => attribute(name, 7, ...values.map((value) => number(8, value)));
-const graphAttribute = (name, graph) => attribute(name, 5, bytes(6, graph));
-const tensorAttribute = (name, tensor) => attribute(name, 4, bytes(5, tensor));
-
-function node(opType, inputs, outputs, ...attributes) {
-  const names = [...inputs.map((it) => string(1, it)), ...outputs.map((it) => string(2, it))];
-  return bytes(1, Buffer.concat([...names, string(4, opType), ...attributes]));
-}
-
-function weight(name, shape) {
-  const count = shape.reduce((a, b) => a * b, 1);
-  return { name, shape, values: noise(count, count) };
-}
-
-/** A model of X and Y whose weights are initializers or Constant nodes. */
-function model({ nodes, weights, x, y, xType = float32, asNodes, opset }) {
-  const constants = weights.map((it) =>
-    asNodes
-      ? node("Constant", [], [it.name], tensorAttribute("value", initializer(it)))
-      : bytes(5, initializer(it)),
-  );
-  const graph = Buffer.concat([
-    ...constants,
-    ...nodes,
-    string(2, "graph"),
-    bytes(11, valueInfo("X", x, xType)),
-    bytes(12, valueInfo("Y", y)),
-  ]);
-  // The IR version that came with each opset.
-  const irVersion = { 9: 4, 13: 7, 21: 10 }[opset];
-  return new Uint8Array(
-    Buffer.concat([number(1, irVersion), bytes(7, graph), bytes(8, number(2, opset))]),
-  );
-}
+import { bytes, number, string, valueInfo } from "../support/onnx.mjs";
+import {
+  attribute,
+  graphAttribute,
+  int,
+  int64,
+  ints,
+  model,
+  node,
+  run,
+  sqnr,
+  tensorAttribute,
+  weight,
+} from "../support/onnx-graphs.mjs";
 
 const branch = (name) =>
   Buffer.concat([
@@ -162,33 +126,6 @@ const forms = {
   "lowmem 4 asymmetric": [{ weights: "uint4", mode: "lowmem", symmetric: false }, 12],
   "lowmem 8": [{ weights: "uint8", mode: "lowmem", symmetric: true, blockSize: 16 }, 35],
 };
-
-async function run(ort, file, { x, xType }) {
-  const session = await ort.InferenceSession.create(file, { logSeverityLevel: 3 });
-  const count = x.reduce((a, b) => a * b, 1);
-  const input =
-    xType === int64
-      ? new ort.Tensor(
-          "int64",
-          BigInt64Array.from({ length: count }, (_, i) => BigInt(i * 7)),
-          x,
-        )
-      : new ort.Tensor("float32", noise(count, 5), x);
-  const { Y } = await session.run({ X: input });
-  await session.release();
-  return Y.data;
-}
-
-function sqnr(original, approximation) {
-  assert.equal(approximation.length, original.length);
-  let signal = 0;
-  let noise = 0;
-  original.forEach((value, i) => {
-    signal += value ** 2;
-    noise += (value - approximation[i]) ** 2;
-  });
-  return 10 * Math.log10(signal / noise);
-}
 
 ortWeb.env.wasm.numThreads = 1;
 

@@ -33,14 +33,24 @@ test("presets say what they promise", async () => {
     saturate: false,
   };
   const int8 = { ...shared, type: "int8", granularity: "axis", symmetric: true };
-  assert.deepEqual(await specOf("int8"), { keep: false, scheme: int8, mode: "storage" });
+  assert.deepEqual(await specOf("int8"), {
+    keep: false,
+    scheme: int8,
+    mode: "storage",
+    isForced: false,
+  });
   assert.deepEqual((await specOf("uint8")).scheme.symmetric, false);
   assert.equal((await specOf("int4")).scheme.granularity, "block");
   assert.equal((await specOf("fp16")).scheme.type, "float16");
   assert.equal((await specOf("bf16")).scheme.type, "bfloat16");
   assert.equal((await specOf("dynamic")).mode, "dynamic");
   const q4 = { ...shared, type: "uint4", granularity: "block", symmetric: true };
-  assert.deepEqual(await specOf("q4"), { keep: false, scheme: q4, mode: "lowmem" });
+  assert.deepEqual(await specOf("q4"), {
+    keep: false,
+    scheme: q4,
+    mode: "lowmem",
+    isForced: false,
+  });
   assert.equal((await specOf("q8")).scheme.type, "uint8");
 });
 

@@ -34,6 +34,12 @@ Params FindParams(const std::vector<float>& group, const Options& options) {
   }
   const Type type = options.type;
   Params params;
+  if (options.blockwise && type.is_signed) {
+    const float extreme = std::fabs(high) > std::fabs(low) ? high : low;
+    const float signed_scale = extreme / static_cast<float>(Lowest(type));
+    if (std::fabs(signed_scale) >= FLT_MIN) params.scale = signed_scale;
+    return params;
+  }
   if (options.blockwise && options.symmetric) {
     params.zero_point = Middle(type);
     const float extreme = std::fabs(high) > std::fabs(low) ? high : low;
@@ -69,7 +75,7 @@ Params FindParams(const std::vector<float>& group, const Options& options) {
 
 long CodeOf(float x, const Params& params, const Options& options) {
   double code;
-  if (options.blockwise) {
+  if (options.blockwise && !options.type.is_signed) {
     const float inverse = 1.0f / params.scale;
     const volatile float product = x * (std::isinf(inverse) ? 0.0f : inverse);
     const volatile float shifted = product + static_cast<float>(params.zero_point);

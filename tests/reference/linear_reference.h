@@ -18,7 +18,9 @@ enum class Grouping { kTensor, kAxis, kBlock };
 struct Options {
   Type type;
   Grouping grouping = Grouping::kTensor;
-  bool blockwise = false;  // the rule of onnxruntime's MatMulNBits tool, else of its linear tool
+  // The rule of onnxruntime's tool for MatMulNBits and, of signed types, for GatherBlockQuantized;
+  // else of its linear tool.
+  bool blockwise = false;
   size_t axis = 0;
   size_t block_size = 0;
   bool symmetric = true;

@@ -11,6 +11,7 @@ export type ReasonCode =
   | "noRule"
   | "tooFewElements"
   | "embedding"
+  | "notPacked"
   | "outOfRange"
   | "alreadyQuantized"
   | "notFitted"
@@ -54,7 +55,6 @@ export type ReasonCode =
   | "notLowmem"
   | "only8Bits"
   | "only4Or8Bits"
-  | "onlyFloat32"
   | "isOutput"
   | "noUser"
   | "noIntegerForm"
@@ -141,6 +141,7 @@ export const recipeSentences = {
   noRule: "no rule for it",
   tooFewElements: "fewer than {elements} elements",
   embedding: "an embedding, pruned only by a rule",
+  notPacked: "an embedding: 8 bits as storage, packed by packEmbeddings",
   outOfRange: "has values beyond the range of {type}",
   alreadyQuantized: "already quantized",
   notFitted: "not fitted: {cause}",

@@ -247,6 +247,8 @@ export interface CoreTensorSpec {
   keep: boolean;
   scheme: CoreScheme;
   mode: CoreMode;
+  /** Written even where nothing is known to use it as a weight (ONNX). */
+  isForced: boolean;
   /** The number of elements of a kept tensor that are not zero, to leave out the others. */
   sparseEntries?: number;
   prune?: CorePruneSpec;
@@ -353,6 +355,8 @@ export interface CoreTensorInfo {
   restoredType?: string;
   storedBytes: number;
   isWeight: boolean;
+  /** Its rows are looked up and multiplied by nothing. */
+  isEmbedding?: boolean;
   axis: number;
   consumer: string;
   note?: string;
@@ -390,6 +394,7 @@ export interface CoreTensorReport {
   reasons?: CoreReason[];
   isSparse?: boolean;
   sqnr?: number;
+  worstSqnr?: number;
   maxAbsError?: number;
   meanAbsError?: number;
   cosine?: number;

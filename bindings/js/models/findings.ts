@@ -21,18 +21,28 @@ export interface Findings {
   pruned: { count: number; hasFloats: boolean; bytes: number; sparseBytes: number; most: number };
   beyondRange: PlannedTensor[];
   lost: ReportedTensor[];
+  /** True when a tensor gets another type. */
+  isNarrowed: boolean;
+  /** The bytes of the floats that stay floats. */
+  keptFloatBytes: number;
 }
+
+/** Tells whether a tensor is of floats and stays so. */
+export const isKeptFloat = ({ from, to }: PlannedTensor): boolean =>
+  from === to && /float(16|32)$/.test(to);
 
 /** Finds it all in one walk, because there may be millions of tensors. */
 export function findingsIn(tensors: Rows<ReportedTensor>): Findings {
   const pruned = { count: 0, hasFloats: false, bytes: 0, sparseBytes: 0, most: 0 };
   const found: Findings = {
     ...{ isChanged: false, isCut: false, isSparse: false, uncut: undefined },
-    ...{ pruned, beyondRange: [], lost: [] },
+    ...{ pruned, beyondRange: [], lost: [], isNarrowed: false, keptFloatBytes: 0 },
   };
   for (const tensor of tensors) {
     const { to, outputBytes, sparsity = 0 } = tensor;
     found.isChanged ||= isChanged(tensor);
+    found.isNarrowed ||= to !== tensor.from;
+    if (isKeptFloat(tensor)) found.keptFloatBytes += tensor.inputBytes;
     found.isCut ||= isCut(tensor);
     found.isSparse ||= tensor.isSparse === true;
     if (hasReason(tensor, "keepsChannels")) found.uncut ??= tensor;

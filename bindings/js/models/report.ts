@@ -8,7 +8,7 @@ import { findingsIn, type Findings } from "./findings.js";
 import { toFiles } from "./inspect.js";
 import { withTensors } from "./lazy.js";
 import type { OpenModel } from "./open.js";
-import type { Report } from "./types.js";
+import type { KeptFloats, Report } from "./types.js";
 
 /** Tells whether there may be something to warn of besides the recipe's own remarks. */
 const mayWarn = ({ name }: OpenFile, found: Findings, remarks: Remarks): boolean =>
@@ -34,13 +34,16 @@ export async function toReport(
   });
   const found = findingsIn(tensors);
   let { warnings } = remarks;
-  if (main && mayWarn(main, found, remarks)) {
+  let keptFloats: KeptFloats[] | undefined;
+  const hasKeptFloats = found.isNarrowed && found.keptFloatBytes > inputBytes / 20;
+  if (main && (hasKeptFloats || mayWarn(main, found, remarks))) {
     // A service worker of several files cannot load it: that is no reason to fail.
     const texts = await import("./warnings.js").catch(() => undefined);
     warnings = [
       ...warnings,
       ...(texts?.warningsOf(main, format, found, remarks) ?? ["Warnings could not be loaded."]),
     ];
+    if (hasKeptFloats) keptFloats = texts?.keptFloatsIn(tensors, opened.info.tensors);
   }
   // What only turned out to be out of range is written, and has a warning of its own.
   const changesNothing = !found.isChanged && found.beyondRange.length === 0;
@@ -49,6 +52,7 @@ export async function toReport(
   const isIdle = changesNothing && !remarks.order.options.strip;
   const report = {
     ...{ format, inputBytes, outputBytes, files: toFiles(files) },
+    ...(keptFloats ? { keptFloats } : {}),
     ...(warnings.length > 0 ? { warnings: warnings.map(visible) } : {}),
     ...(isIdle ? { isIdle: true } : {}),
   };

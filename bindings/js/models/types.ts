@@ -103,6 +103,14 @@ export interface PlannedTensor {
   isSparse?: boolean;
 }
 
+/** The floats that stay as they are in a model that is quantized, of one operator. */
+export interface KeptFloats {
+  /** The operator that consumes them; "" where none does, or the format does not tell. */
+  consumer: string;
+  /** Their size in the input. */
+  bytes: number;
+}
+
 /** The result of `plan`. */
 export interface Plan {
   /** The format of the input, and of the output. */
@@ -117,6 +125,8 @@ export interface Plan {
   tensors: PlannedTensor[];
   /** True where nothing changes: every tensor stays, and nothing else is left out. The `warnings` say why. */
   isIdle?: boolean;
+  /** Where more than 5 % of the input's bytes stay floats though others do not: how many, by operator. */
+  keptFloats?: KeptFloats[];
   /** Sentences for the recipe's author: a rule that matches no weight, zeros that are stored like other numbers. */
   warnings?: string[];
 }
@@ -128,6 +138,11 @@ export interface Plan {
 export interface ReportedTensor extends PlannedTensor {
   /** The signal to quantization noise ratio in dB; Infinity when no value changed. */
   sqnr?: number;
+  /**
+   * The lowest sqnr of a tensor's independent matrices (the batches of a product, the groups of a convolution, the
+   * directions of a recurrent layer); left out where it is one matrix, or weights were pruned.
+   */
+  worstSqnr?: number;
   /** The largest |output − input| of an element. */
   maxAbsError?: number;
   /** The mean |output − input| of an element. */

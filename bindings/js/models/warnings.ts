@@ -6,8 +6,10 @@ import { visible } from "../base/visible.js";
 import type { OpenFile } from "../files/source.js";
 import { rowsPerInput, type LayerCounts, type Remarks } from "../recipe/order.js";
 import { whatSamples } from "../recipe/pruning.js";
-import type { Findings } from "./findings.js";
-import type { ReportedTensor } from "./types.js";
+import type { Rows } from "../core/table.js";
+import type { CoreTensorInfo } from "../core/types.js";
+import { isKeptFloat, type Findings } from "./findings.js";
+import type { KeptFloats, ReportedTensor } from "./types.js";
 
 /** The name of one of several shards, which are meant to be opened by their index. */
 const shardName = /-(\d+)-of-(\d+)\.safetensors$/;
@@ -26,7 +28,8 @@ const sparseRemarks: Partial<Record<FormatName, string>> = {
     "Sparse initializers load in onnxruntime on CPUs and WebAssembly; its WebGPU build and other " +
     "runtimes may refuse them.",
   safetensors:
-    'Loaders of sparse tensors need "quantization_config": {"quant_method": "compressed-tensors", ' +
+    "The bitmask is a legacy format, which newer versions of compressed-tensors do not read. " +
+    'Older ones need "quantization_config": {"quant_method": "compressed-tensors", ' +
     '"sparsity_config": {"format": "sparse-bitmask"}} in config.json.',
 };
 
@@ -69,6 +72,25 @@ function channelWarning(
     ? undefined
     : "Channels are removed and nothing is fitted anew, which harms most models: give samples " +
         "(the option calibration, or --inputs of the command).";
+}
+
+/** Sums up the floats that stay floats by the operators that consume them, the most bytes first. */
+export function keptFloatsIn(
+  reported: Rows<ReportedTensor>,
+  tensors: Rows<CoreTensorInfo>,
+): KeptFloats[] {
+  const bytesOf = new Map<string, number>();
+  let i = 0;
+  for (const tensor of reported) {
+    if (isKeptFloat(tensor)) {
+      const { consumer } = tensors.at(i)!;
+      bytesOf.set(consumer, (bytesOf.get(consumer) ?? 0) + tensor.inputBytes);
+    }
+    i++;
+  }
+  return [...bytesOf]
+    .map(([consumer, bytes]) => ({ consumer, bytes }))
+    .sort((a, b) => b.bytes - a.bytes);
 }
 
 /** Names the first tensors of a list. */

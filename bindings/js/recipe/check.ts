@@ -27,6 +27,8 @@ interface CheckedWords {
   /** True when a tensor stays as it is that goes beyond the range of its type. */
   keepsOverflows: boolean;
   options: CoreWriteOptions;
+  /** True when embeddings are not packed as other weights are. */
+  keepsRows: boolean;
   specFor(weights: QuantizedType): CoreTensorSpec;
 }
 
@@ -56,7 +58,8 @@ export function checkWords(value: unknown): CheckedWords {
   const recipe = checkOptions("recipe", given, recipeOptions);
   checkTogether(recipe);
   const { weights, prune, gptq, actOrder, sparse, rules = [], minElements, requantize } = recipe;
-  const { mode, granularity, blockSize, symmetric, nonFinite, overflow, strip } = recipe;
+  const { mode, packEmbeddings, granularity, blockSize, symmetric, nonFinite, overflow, strip } =
+    recipe;
   const inBlocks = (type: QuantizedType) => mode === "lowmem" || isPackedType(type);
   const granularityFor = (type: QuantizedType) => {
     if (isFloatType(type)) return "tensor";
@@ -72,6 +75,7 @@ export function checkWords(value: unknown): CheckedWords {
     minElements,
     requantize,
     keepsOverflows: overflow === "keep",
+    keepsRows: mode === "lowmem" && !packEmbeddings,
     options: { strip, mainName: "" },
     specFor: (type) => ({
       keep: false,
@@ -87,6 +91,7 @@ export function checkWords(value: unknown): CheckedWords {
         saturate: overflow === "saturate",
       },
       mode,
+      isForced: false,
     }),
   };
 }

@@ -15,8 +15,8 @@ export const recipeOptions = {
   prune: other<PruneRecipe, CheckedPruning>(checkPruning),
   /**
    * Stores weights that stay floats without their zeros where that is smaller: as `sparse_initializer` of
-   * ONNX, which WebGPU builds of onnxruntime refuse, or as the "sparse-bitmask" of compressed-tensors in
-   * safetensors. Weights are read twice. False by default.
+   * ONNX, which WebGPU builds of onnxruntime refuse, or in safetensors as the legacy "sparse-bitmask" of
+   * compressed-tensors, whose reader newer versions lack. Weights are read twice. False by default.
    */
   sparse: flag(false),
   /**
@@ -31,6 +31,12 @@ export const recipeOptions = {
    * runs at float speed; "dynamic" computes in integers, fast on WebAssembly; "lowmem" keeps 4 or 8 bits in memory.
    */
   mode: word(["storage", "dynamic", "lowmem"], "storage"),
+  /**
+   * Keeps embeddings packed in memory, too, with the mode "lowmem" (GatherBlockQuantized), which the build of
+   * onnxruntime-web that transformers.js imports cannot load on its WebAssembly side. False by default: embeddings are
+   * then int8 in the mode "storage", unless a rule gives them a type.
+   */
+  packEmbeddings: flag(false),
   /** The weights that share a scale; by default those of an output channel, and blocks for 4 bits and "lowmem". */
   granularity: word(["tensor", "axis", "block"], undefined),
   /** The number of weights of a row that share a scale, where blocks do; 32 by default. */

@@ -21,6 +21,8 @@ const elementsOf = ({ shape }: CoreTensorInfo) => shape.reduce((all, size) => al
 /** The decision of a recipe on one tensor. */
 interface Decision {
   weights?: QuantizedType | undefined;
+  /** True where a rule says which type it gets. */
+  isRuled?: boolean;
   prune?: CheckedPruning | undefined;
   /** The reason why the tensor stays as it is. */
   reason?: OwnReason;
@@ -33,8 +35,10 @@ const noRule: Decision = { reason: { code: "noRule" } };
 
 /** Decides by the rules and the recipe's own words about a weight. */
 function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
-  if (tensor.quantized && !recipe.requantize) return alreadyQuantized;
   const rule = recipe.rules.find(({ matches }) => matches(tensor.name));
+  // Somebody who names a tensor means it, whatever uses it.
+  if (!tensor.isWeight && !(rule?.weights && rule.match === tensor.name)) return {};
+  if (tensor.quantized && !recipe.requantize) return alreadyQuantized;
   if (rule?.keeps) return keptByRule;
   if (!rule && elementsOf(tensor) < recipe.minElements) {
     const reason: OwnReason = {
@@ -47,9 +51,10 @@ function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
   }
   const weights = rule?.weights ?? recipe.weights;
   // A row of an embedding is a word, not an input: zeros there are lost for good.
-  const byDefault = tensor.consumer === "Gather" ? undefined : recipe.prune;
+  const byDefault = tensor.isEmbedding ? undefined : recipe.prune;
   const prune = rule?.prune === undefined ? byDefault : rule.prune || undefined;
-  if (weights !== undefined || prune) return { weights, prune };
+  if (weights !== undefined || prune)
+    return { weights, prune, isRuled: rule?.weights !== undefined };
   if (rule?.prune === false) return keptByRule;
   return recipe.prune ? embedding : noRule;
 }
@@ -174,12 +179,12 @@ function decideAll(
   let i = 0;
   for (const tensor of tensors) {
     for (const rule of all.unmatched) {
-      if (tensor.isWeight && rule.matches(tensor.name)) all.unmatched.delete(rule);
+      const isMeant = tensor.isWeight || rule.match === tensor.name;
+      if (isMeant && rule.matches(tensor.name)) all.unmatched.delete(rule);
     }
-    const { weights, prune, reason } = tensor.isWeight ? decide(recipe, tensor) : {};
-    // A row of an embedding is looked up and multiplied by nothing.
-    const isLayer = tensor.consumer !== "Gather";
-    const feedback = weights && !isFloatType(weights) && isLayer ? recipe.gptq : undefined;
+    const { weights, prune, reason, isRuled } = decide(recipe, tensor);
+    const isQuantized = weights && !isFloatType(weights);
+    const feedback = isQuantized && !tensor.isEmbedding ? recipe.gptq : undefined;
     const found = pruneSpecFor(tensor, prune, feedback, calibration);
     if (found.prune && prune && prune === recipe.prune) all.sharing.push(i);
     const mayBeSparse = recipe.sparse && isSparseCandidate(tensor, weights, reason);
@@ -188,8 +193,18 @@ function decideAll(
     const isUnseen = tensor.consumer !== "" && !tensor.layerInputs?.length;
     if (found.isLeft) layers[isUnseen ? "unseen" : "missed"]++;
     if (found.prune && found.prune.samples > 0) countFitted(layers, tensor, found.prune);
-    all.list.add(found.prune ? { ...specOf(weights), prune: found.prune } : specOf(weights));
-    all.reasons.push(mayBeSparse ? found.reason : (reason ?? found.reason));
+    let spec = specOf(weights);
+    let own = reason;
+    if (isQuantized && tensor.isEmbedding && recipe.keepsRows) {
+      spec = { ...spec, mode: "storage" };
+      if (!isRuled && !weights.endsWith("16")) {
+        spec.scheme = { ...spec.scheme, type: "int8", granularity: "axis", symmetric: true };
+        own = { code: "notPacked" };
+      }
+    }
+    if (weights && !tensor.isWeight) spec = { ...spec, isForced: true };
+    all.list.add(found.prune ? { ...spec, prune: found.prune } : spec);
+    all.reasons.push(mayBeSparse ? found.reason : (own ?? found.reason));
     all.isWeight[i++] = Number(tensor.isWeight || tensor.isSparse === true);
   }
   return all;

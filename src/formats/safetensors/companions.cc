@@ -86,7 +86,7 @@ StatusOr<StoredParts> StoredPartsOf(const Scheme& scheme, const Shape& shape) {
   if (!dtype) return ArgumentError(Concat({"safetensors has no ", NameOf(scheme.type)}));
   StoredParts parts;
   if (scheme.sparse != SparseCoding::kNone) {
-    parts[0] = {*dtype, {scheme.num_entries}, sizes[0]};
+    parts[0] = {*dtype, {scheme.count}, sizes[0]};
     parts[1] = {Dtype::kU8, {shape[0], DivideRoundingUp(shape[1], 8)}, sizes[1]};
     parts[2] = {Dtype::kI64, {shape[0]}, sizes[2]};
     return parts;

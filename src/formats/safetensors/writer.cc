@@ -151,7 +151,7 @@ class Writer {
     decision->scheme = {.type = tensor.scheme.type,
                         .non_finite = spec.scheme.non_finite,
                         .sparse = SparseCoding::kBitmask,
-                        .num_entries = *spec.sparse_entries};
+                        .count = *spec.sparse_entries};
     ASSIGN_OR_RETURN(decision->parts, StoredPartsOf(decision->scheme, tensor.shape));
     AddReason(ObstacleOf(tensor, *decision), &decision->reasons);
     decision->keep = !decision->reasons.empty();

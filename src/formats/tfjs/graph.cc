@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -89,6 +91,7 @@ void FindWeightsByName(Model* model) {
     tensor.axis = rank - 1;
     if (name == "embeddings") {
       tensor.axis = 0;
+      tensor.is_embedding = true;
     } else if (name == "depthwise_kernel") {
       tensor.axis = rank - 2;
     } else if (name != "kernel" && name != "pointwise_kernel" && name != "recurrent_kernel") {
@@ -227,16 +230,26 @@ class GraphReader : private Walker {
            Fail(dims, "the weight's node and its manifest differ in their shape");
   }
 
-  // The axis of the channels when `scales` has one for each, else kNone.
-  static uint32_t AxisOfScales(const Shape& codes, const Shape& scales) {
-    if (codes.size() != scales.size()) return kNone;
-    uint32_t axis = kNone;
+  // The scheme of codes whose `scales` are one for each index of an axis, or also of all axes of a
+  // batch before it; nullopt: they are not.
+  static std::optional<Scheme> SchemeOfScales(const Shape& codes, const Shape& scales) {
+    if (codes.size() != scales.size()) return std::nullopt;
+    Scheme scheme = {.type = DType::kUint8, .granularity = Granularity::kAxis, .axis = kNone};
     for (size_t i = 0; i < scales.size(); ++i) {
-      if (scales[i] == 1 && (codes[i] != 1 || axis != kNone)) continue;
-      if (scales[i] != codes[i] || (axis != kNone && scales[axis] != 1)) return kNone;
-      axis = static_cast<uint32_t>(i);
+      if (scales[i] == 1 && (codes[i] != 1 || scheme.axis != kNone)) continue;
+      if (scales[i] != codes[i]) return std::nullopt;
+      scheme.axis = static_cast<uint32_t>(i);
     }
-    return axis;
+    if (scheme.axis == kNone) return std::nullopt;
+    // The batch ends where the first axis has no scales of its own.
+    uint64_t num_matrices = 1;
+    for (size_t i = 0; i < scheme.axis && scales[i] == codes[i]; ++i) {
+      num_matrices *= scales[i];
+    }
+    const uint64_t num_scales = NumElements(scales);
+    if (num_scales != num_matrices * scales[scheme.axis]) return std::nullopt;
+    if (num_matrices > 1) scheme.count = num_matrices;
+    return scheme;
   }
 
   bool IsUsedOnce(uint32_t tensor) const {
@@ -256,11 +269,11 @@ class GraphReader : private Walker {
     for (const Multiplication& mul : multiplications_) {
       Tensor& tensor = model_.tensors[mul.codes];
       Tensor& scales = model_.tensors[mul.scales];
-      const uint32_t axis = AxisOfScales(tensor.shape, scales.shape);
+      const std::optional<Scheme> scheme = SchemeOfScales(tensor.shape, scales.shape);
       const NodeId name_node = json_.Find(mul.node, "name");
       std::string name;
-      if (axis == kNone || tensor.scheme.type != DType::kUint8 || !tensor.quantized ||
-          !IsPlain(tensor) || scales.scheme.type != DType::kFloat32 || !IsUsedOnce(mul.codes) ||
+      if (!scheme || tensor.scheme.type != DType::kUint8 || !tensor.quantized || !IsPlain(tensor) ||
+          scales.scheme.type != DType::kFloat32 || !IsUsedOnce(mul.codes) ||
           !IsUsedOnce(mul.scales) || !GetString(name_node, &name) ||
           !values_.emplace(name, mul.codes).second) {
         continue;
@@ -271,7 +284,7 @@ class GraphReader : private Walker {
       document_.entries[mul.scales].tensor = mul.codes;
       tensor.name = std::move(name);
       tensor.parameters.clear();
-      tensor.scheme = {.type = DType::kUint8, .granularity = Granularity::kAxis, .axis = axis};
+      tensor.scheme = *scheme;
       scales.shape.clear();
     }
   }
@@ -301,6 +314,7 @@ class GraphReader : private Walker {
       if (tensor.is_weight || !CanBeWeight(&tensor)) continue;
       tensor.is_weight = true;
       tensor.consumer = consumer.op;
+      tensor.is_embedding = std::string_view(consumer.op).starts_with("Gather");
       const uint32_t last = static_cast<uint32_t>(tensor.shape.size() - 1);
       tensor.axis = last - std::min<uint32_t>(last, consumer.axis_from_last);
       if (*consumer.transposed_by == '\0') continue;
@@ -308,6 +322,14 @@ class GraphReader : private Walker {
       if (transposed != json_.root() && json_.raw(transposed) == "true") {
         tensor.axis = 2 * last - 1 - tensor.axis;
       }
+      if (last == 1) continue;
+      // Each matrix of a batch has outputs of its own.
+      auto layer = std::make_unique<LayerFacts>();
+      for (uint32_t i = 0; i <= last; ++i) {
+        const bool is_output = i == tensor.axis || i + 1 < last;
+        layer->output_axes.push_back({.size = tensor.shape[i], .is_output = is_output});
+      }
+      tensor.layer = std::move(layer);
     }
   }
 

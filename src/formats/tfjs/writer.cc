@@ -9,6 +9,7 @@
 #include "base/concat.h"
 #include "base/quoted.h"
 #include "formats/json/json.h"
+#include "formats/output_view.h"
 #include "formats/tfjs/edits.h"
 #include "formats/tfjs/shard_names.h"
 
@@ -192,11 +193,15 @@ class Writer {
     const std::string scales = WithSuffix(name, document_.scales_suffix);
     Shape scales_shape(tensor.shape.size(), 1);
     scales_shape[tensor.axis] = tensor.shape[tensor.axis];
+    for (size_t i = 0; i < tensor.output_axes().size(); ++i) {
+      if (tensor.output_axes()[i].is_output) scales_shape[i] = tensor.shape[i];
+    }
     Form form;
     form.scheme = spec.scheme;
     form.scheme.type = DType::kUint8;
     form.scheme.granularity = Granularity::kAxis;
     form.scheme.axis = tensor.axis;
+    if (NumMatricesOf(tensor) > 1) form.scheme.count = NumMatricesOf(tensor);
     form.scheme.symmetric = true;
     form.to = "uint8";
     if (spec.scheme.granularity == Granularity::kBlock) {

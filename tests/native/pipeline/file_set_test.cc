@@ -38,7 +38,7 @@ class SplitFormat final : public Format {
     model_.size_bytes = 12;
     Tensor tensor = {.name = "w", .shape = {2}};
     tensor.parts[0] = {1, 8, 0};
-    model_.tensors = {tensor};
+    model_.tensors.push_back(std::move(tensor));
     layout.jobs = {{.tensor = 0, .shape = {2}, .scheme = {.type = DType::kBFloat16}}};
     layout.literals = {'x', 'y'};
     layout.outcomes = {{.to = "bfloat16"}};

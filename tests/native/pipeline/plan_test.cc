@@ -19,7 +19,7 @@ class CountingFormat final : public Format {
   explicit CountingFormat(size_t num_files) : num_files_(num_files) {
     model_.files = {{"old", 4}};
     model_.size_bytes = 4;
-    model_.tensors = {{.name = "w", .shape = {1}}};
+    model_.tensors.push_back({.name = "w", .shape = {1}});
   }
   StatusOr<std::optional<Request>> Next() override { return std::optional<Request>(); }
   Status Opened(std::optional<uint64_t>) override { return {}; }

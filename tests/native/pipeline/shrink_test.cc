@@ -32,7 +32,7 @@ class FakeFormat final : public Format {
     tensor.stored_bytes = tensor.parts[0].size;
     file.resize(file.size() + tensor.parts[0].size);
     std::memcpy(file.data() + tensor.parts[0].offset, values.data(), tensor.parts[0].size);
-    model_.tensors.push_back(tensor);
+    model_.tensors.push_back(std::move(tensor));
     model_.size_bytes = file.size();
     model_.files = {{"model", file.size()}};
     layout.outcomes.push_back({.to = "float32"});

@@ -225,8 +225,9 @@ TEST(LinearTest, BlocksWithRaggedEndsMatchReference) {
         const std::vector<float> values = Random(static_cast<size_t>(5 * row), block);
         for (DType type : kTypes) {
           for (LinearRule rule : {LinearRule::kOnnxLinear, LinearRule::kOnnxBlockwise}) {
+            const bool is_signed_block = type == DType::kInt4 && row % 2 == 0;
             if (rule == LinearRule::kOnnxBlockwise && type != DType::kUint4 &&
-                type != DType::kUint8) {
+                type != DType::kUint8 && !is_signed_block) {
               continue;
             }
             Scheme scheme;
@@ -283,6 +284,37 @@ TEST(LinearTest, TransposedGolden) {
   EXPECT_EQ(parts[0], (Bytes{0x10, 0x32, 0x54, 0x76, 0x98, 0xBA, 0xDC, 0xFE, 0xFF, 0x00, 0x00, 0x00,
                              0x00, 0x00, 0x00, 0x00}));
   EXPECT_EQ(parts[2], (Bytes{0x05}));
+}
+
+// Bytes that onnxruntime's quant_slice_symmetric gives: of each block of 4 the extremum, whatever
+// its sign, has the code -8.
+TEST(LinearTest, BlocksForGatherBlockQuantizedAreByTheSignedExtremumOverEight) {
+  const std::vector<float> values = {1, -2, 4, 0.25f, -0.5f, 0.125f, 0.25f, 0.0625f};
+  const Scheme scheme = {.type = DType::kInt4,
+                         .granularity = Granularity::kBlock,
+                         .rule = LinearRule::kOnnxBlockwise,
+                         .block_size = 4};
+  const Parts parts = Encode(values, {1, 8}, scheme);
+  // Codes -2, 4, -8, 0 (half to even); -8, 2, 4, 1.
+  EXPECT_EQ(parts[0], (Bytes{0x4E, 0x08, 0x28, 0x14}));
+  float scales[2];
+  std::memcpy(scales, parts[1].data(), sizeof(scales));
+  EXPECT_EQ(scales[0], -0.5f);
+  EXPECT_EQ(scales[1], 0.0625f);
+}
+
+TEST(LinearTest, SignedBlocksAreSymmetricAndInPlainOrder) {
+  Scheme scheme = {.type = DType::kInt4,
+                   .granularity = Granularity::kBlock,
+                   .rule = LinearRule::kOnnxBlockwise,
+                   .block_size = 16};
+  const Shape shape = {32, 32};
+  EXPECT_TRUE(PartSizesOf(scheme, shape).ok());
+  scheme.transposed = true;
+  EXPECT_FALSE(PartSizesOf(scheme, shape).ok());
+  scheme.transposed = false;
+  scheme.symmetric = false;
+  EXPECT_FALSE(PartSizesOf(scheme, shape).ok());
 }
 
 // Slices, carried nibbles and both visits: more elements than one slice holds.

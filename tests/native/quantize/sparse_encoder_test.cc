@@ -107,7 +107,7 @@ TEST(SparseEncoder, PartsAreThoseOfAPlainLoop) {
         const Expected expected = Reference(coding, type, c.rows, c.columns, values);
         const auto array =
             QuantizeArray(values, {c.rows, c.columns},
-                          {.type = type, .sparse = coding, .num_entries = expected.num_entries});
+                          {.type = type, .sparse = coding, .count = expected.num_entries});
         ASSERT_TRUE(array.ok()) << array.status().message();
         for (size_t p = 0; p < kNumParts; ++p) {
           const auto& part = array.value().parts[p];
@@ -123,7 +123,7 @@ TEST(SparseEncoder, PartsAreThoseOfAPlainLoop) {
 TEST(SparseEncoder, NaNIsNotZero) {
   const std::vector<float> values = {0, std::nanf(""), -INFINITY, 0};
   const auto array = QuantizeArray(
-      values, {4}, {.type = DType::kFloat32, .sparse = SparseCoding::kIndices, .num_entries = 2});
+      values, {4}, {.type = DType::kFloat32, .sparse = SparseCoding::kIndices, .count = 2});
   ASSERT_TRUE(array.ok());
   EXPECT_EQ(std::memcmp(array.value().parts[0].data(), values.data() + 1, 8), 0);
 }
@@ -132,14 +132,14 @@ TEST(SparseEncoder, WrongCountsAndShapesAreRefused) {
   const std::vector<float> values = {0, 1, 2, 0, 0, 3};
   for (const uint64_t count : {0, 2, 4, 6}) {
     for (const SparseCoding coding : {SparseCoding::kIndices, SparseCoding::kBitmask}) {
-      const auto array = QuantizeArray(
-          values, {2, 3}, {.type = DType::kFloat32, .sparse = coding, .num_entries = count});
+      const auto array = QuantizeArray(values, {2, 3},
+                                       {.type = DType::kFloat32, .sparse = coding, .count = count});
       ASSERT_FALSE(array.ok());
       EXPECT_EQ(array.status().code(), StatusCode::kIntegrity);
     }
   }
   const auto sizes = [](DType type, SparseCoding coding, uint64_t count, const Shape& shape) {
-    return PartSizesOf({.type = type, .sparse = coding, .num_entries = count}, shape).ok();
+    return PartSizesOf({.type = type, .sparse = coding, .count = count}, shape).ok();
   };
   EXPECT_TRUE(sizes(DType::kFloat16, SparseCoding::kBitmask, 6, {2, 3}));
   EXPECT_FALSE(sizes(DType::kFloat16, SparseCoding::kBitmask, 7, {2, 3}));

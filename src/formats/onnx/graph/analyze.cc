@@ -1,9 +1,12 @@
 #include "formats/onnx/graph/analyze.h"
 
 #include <algorithm>
+#include <iterator>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -13,6 +16,7 @@
 #include "formats/onnx/graph/operators.h"
 #include "formats/onnx/graph/recognize.h"
 #include "formats/onnx/graph/value_graph.h"
+#include "formats/onnx/graph/weight_roles.h"
 #include "formats/onnx/read/data_types.h"
 
 namespace modelshrink::onnx {
@@ -145,6 +149,22 @@ std::vector<LayerInput> HiddenInputsOf(const Node& node, LayerInput input) {
   return inputs;
 }
 
+bool IsConvolution(const Node& node) {
+  return IsOnnxOp(node, "Conv") || (node.domain == "com.microsoft" && node.op_type == "FusedConv");
+}
+
+// Whether the node multiplies each row of its first input by its second.
+bool ReadsRows(const Node& node) {
+  if (IntAttribute(node, "transA", 0) != 0 || IntAttribute(node, "transBatchA", 0) != 0) {
+    return false;
+  }
+  if (node.domain.empty()) return node.op_type == "MatMul" || node.op_type == "Gemm";
+  static constexpr std::string_view kProducts[] = {"FusedMatMul", "FusedGemm", "GemmFastGelu",
+                                                   "Attention", "PackedAttention"};
+  return node.domain == "com.microsoft" &&
+         std::find(std::begin(kProducts), std::end(kProducts), node.op_type) != std::end(kProducts);
+}
+
 // What the node reads that has the constant as its weight; nothing where it cannot be seen.
 std::vector<LayerInput> LayerInputsOf(const Document& document, const WeightRole& role) {
   const Node& node = document.nodes[role.consumer];
@@ -162,19 +182,40 @@ std::vector<LayerInput> LayerInputsOf(const Document& document, const WeightRole
     return role.input == 1 ? std::vector{input} : HiddenInputsOf(node, std::move(input));
   }
   if (role.input != 1) return {};
-  if (node.op_type == "Conv") return {ConvInputOf(node, std::move(input))};
-  const bool is_plain =
-      node.op_type == "MatMul" || (node.op_type == "Gemm" && IntAttribute(node, "transA", 0) == 0);
-  return is_plain ? std::vector{input} : std::vector<LayerInput>();
+  if (IsConvolution(node)) return {ConvInputOf(node, std::move(input))};
+  return ReadsRows(node) ? std::vector{input} : std::vector<LayerInput>();
+}
+
+// Gives the tensor the axis of its outputs, and `output_axes` all axes where there are more.
+void SetOutputAxes(const WeightRole& role, Tensor* tensor, std::vector<OutputAxis>* output_axes) {
+  size_t num_axes = 0;
+  bool is_view = false;
+  for (uint32_t i = 0; i < tensor->shape.size(); ++i) {
+    bool has_outputs = false, has_inputs = false;
+    for (const OutputAxis& factor : role.axes) {
+      if (factor.axis != i) continue;
+      has_outputs |= factor.is_output;
+      has_inputs |= !factor.is_output && factor.size != 1;
+    }
+    is_view |= has_outputs && has_inputs;
+    output_axes->push_back({.size = tensor->shape[i], .axis = i, .is_output = has_outputs});
+    if (!has_outputs) continue;
+    tensor->axis = i;
+    ++num_axes;
+  }
+  if (is_view) *output_axes = role.axes;
+  if (num_axes == 1 && !is_view) output_axes->clear();
 }
 
 // `roles`: at least one; the first is the tensor's own.
 void DescribeLayer(const Document& document, std::span<const WeightRole> roles, Tensor* tensor) {
   const Node& consumer = document.nodes[roles[0].consumer];
   tensor->is_weight = true;
-  tensor->axis = roles[0].axis;
+  auto layer = std::make_unique<LayerFacts>();
+  SetOutputAxes(roles[0], tensor, &layer->output_axes);
   tensor->consumer = consumer.op_type;
-  int64_t groups = consumer.op_type == "Conv" ? IntAttribute(consumer, "group", 1) : 1;
+  tensor->is_embedding = LooksUpRows(consumer, roles[0].input);
+  int64_t groups = IsConvolution(consumer) ? IntAttribute(consumer, "group", 1) : 1;
   tensor->is_recurrent_stack =
       IsRecurrentOperator(tensor->consumer) && tensor->shape.size() == 3 && tensor->axis == 1;
   if (tensor->is_recurrent_stack) groups = static_cast<int64_t>(tensor->shape[0]);
@@ -183,12 +224,13 @@ void DescribeLayer(const Document& document, std::span<const WeightRole> roles, 
   for (const WeightRole& role : roles) {
     // Another operator would see the weight otherwise.
     const bool is_alike = document.nodes[role.consumer].op_type == consumer.op_type &&
-                          role.axis == tensor->axis && role.input == roles[0].input;
+                          role.axes == roles[0].axes && role.input == roles[0].input;
     if (!is_alike || !seen.insert(role.consumer).second) continue;
     for (LayerInput& input : LayerInputsOf(document, role)) {
-      tensor->layer_inputs.push_back(std::move(input));
+      layer->inputs.push_back(std::move(input));
     }
   }
+  if (!layer->inputs.empty() || !layer->output_axes.empty()) tensor->layer = std::move(layer);
 }
 
 Tensor Describe(const Document& document, const ValueGraph& graph, size_t index) {
@@ -277,7 +319,9 @@ StatusOr<Model> Analyze(Document& document) {
     if (index == kNone) continue;
     document.constants[c].uses = graph.value(index).uses;
     document.constants[c].is_graph_output = graph.value(index).is_graph_output;
+    document.constants[c].has_fixed_name = graph.value(index).has_fixed_name;
   }
+  document.hiding_names = graph.FindHidingNames();
   const std::vector<std::pair<size_t, Quantized>> recognized = RecognizeAll(document, graph);
   Flags is_part(document.constants.size());
   for (const auto& [codes, quantized] : recognized) {

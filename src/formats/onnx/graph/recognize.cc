@@ -8,6 +8,7 @@
 #include "formats/onnx/graph/constant_values.h"
 #include "formats/onnx/graph/operators.h"
 #include "formats/onnx/read/data_types.h"
+#include "formats/output_view.h"
 
 namespace modelshrink::onnx {
 namespace {
@@ -135,8 +136,7 @@ class Recognizer {
 
   // ---- Parameters.
 
-  // Scales that broadcast against the codes: one, or one for each index of an axis. Two leading
-  // axes that both have scales (directions and gates of an LSTM) are merged.
+  // Scales that broadcast against the codes: one, or one for each index of an axis or of several.
   // `offset` is the axis of the codes that the scales' first one belongs to.
   bool TakeScales(size_t scale, size_t offset) {
     if (scale == kNone) return false;
@@ -153,20 +153,20 @@ class Recognizer {
 
   bool TakeFullScales(const Shape& full) {
     const Shape& dims = codes_.dims;
-    std::vector<uint32_t> axes;
+    Flags is_output(dims.size());
+    bool is_one = true;
     for (uint32_t i = 0; i < full.size(); ++i) {
       if (full[i] == 1) continue;
       if (full[i] != dims[i]) return false;
-      axes.push_back(i);
+      is_output[i] = true;
+      is_one = false;
     }
-    if (axes.empty()) return true;
-    result_.scheme.granularity = Granularity::kAxis;
-    result_.scheme.axis = axes[0];
-    if (axes.size() == 1) return true;
-    if (axes.size() != 2 || axes[0] != 0 || axes[1] != 1 || dims.size() != 3) return false;
-    uint64_t merged = 0;
-    if (!CheckedMul(dims[0], dims[1], &merged)) return false;
-    result_.shape = {merged, dims[2]};
+    if (is_one) return true;
+    const std::optional<OutputView> view = OutputViewOf(dims, is_output);
+    // Another order of scales than a scheme has.
+    if (!view || NumElements(view->scale_dims) != NumElements(full)) return false;
+    view->ApplyTo(&result_.scheme);
+    result_.shape = view->shape;
     return true;
   }
 
@@ -192,9 +192,10 @@ class Recognizer {
     }
     const Node* node = ProducerOfInput(sub, 1);
     for (size_t step = 0; node != nullptr && step < kMaxSteps; ++step) {
-      const size_t zero_point = ConstantOfInput(*node, 0);
+      const size_t input = node->op_type == "Gather" ? 1 : 0;  // 0 is the table of nibbles
+      const size_t zero_point = ConstantOfInput(*node, input);
       if (zero_point == kNone) {
-        node = ProducerOfInput(*node, 0);
+        node = ProducerOfInput(*node, input);
         continue;
       }
       result_.constants[kZeroPointsPart] = zero_point;
@@ -213,15 +214,15 @@ class Recognizer {
       return true;
     }
     const Node* nibbles = NibblesOf(cast);
-    if (nibbles == nullptr) return Scaled(cast, false);
+    if (nibbles == nullptr) return Scaled(cast, false, MiddleOf(type_) == 0);
     type_ = result_.scheme.type = DType::kUint4;
-    return Scaled(*nibbles, true);
+    // The table has the zero point in it, unless zero points follow.
+    return Scaled(*nibbles, true, true);
   }
 
-  // value → [Reshape, of nibbles] → [Sub] → Mul.
-  bool Scaled(const Node& value, bool is_nibbles) {
+  // value → [Reshape, of nibbles] → [Sub] → Mul. `has_zero_point`: it is subtracted already, or 0.
+  bool Scaled(const Node& value, bool is_nibbles, bool has_zero_point) {
     const Node* last = &value;
-    bool has_zero_point = MiddleOf(type_) == 0;
     const Node* next = OnlyUser(*last);
     for (size_t step = 0; step < kMaxSteps && next != nullptr && next->op_type != "Mul"; ++step) {
       if (!IsInputOf(*next, 0, *last)) return false;
@@ -246,20 +247,37 @@ class Recognizer {
 
   // The writer casts back to a narrow source type; then the values' name is that node's.
   std::string EndName(const Node& node) const {
-    const Node* end = OnlyUser(node, "Cast");
-    return end != nullptr && !end->outputs.empty() ? end->outputs[0] : node.outputs[0];
+    const Node* end = &node;
+    // What was reshaped to have its scales lie along axes gets its own shape again.
+    const Node* reshape = OnlyUser(node, "Reshape");
+    if (reshape != nullptr && !reshape->outputs.empty() && IsOurs(*reshape)) end = reshape;
+    const Node* cast = OnlyUser(*end, "Cast");
+    return cast != nullptr && !cast->outputs.empty() ? cast->outputs[0] : end->outputs[0];
   }
 
-  // Cast → low and high nibble → Concat; null when it is not that.
+  // Whether the writer gives a node's output, or that of the Cast behind it, the codes' name.
+  bool IsOurs(const Node& node) const {
+    const std::string name = BaseName(codes_.name);
+    const Node* cast = OnlyUser(node, "Cast");
+    return node.outputs[0] == name ||
+           (cast != nullptr && !cast->outputs.empty() && cast->outputs[0] == name);
+  }
+
+  // Whether the constant can be the writer's table of each byte's two codes. It is too large to be
+  // looked at; the names of codes and weight, which FinishBlocks compares, are the writer's, too.
+  bool IsTableOfNibbles(size_t table) const {
+    return table != kNone && document_.constants[table].dims == Shape{256, 2} &&
+           DTypeOf(document_.constants[table].data_type) == DType::kInt8;
+  }
+
+  // Cast → Gather from a table of nibbles → Cast; null when it is not that.
   const Node* NibblesOf(const Node& cast) const {
-    if (type_ != DType::kUint8 || codes_.dims.size() != 2 || codes_.dims[1] != 1) return nullptr;
-    const size_t value = graph_.Find(cast.graph, cast.outputs[0]);
-    if (value == kNone || graph_.value(value).uses.size() != 2) return nullptr;
-    for (const Use& use : graph_.value(value).uses) {
-      const Node& node = document_.nodes[use.node];
-      if (node.op_type == "Sub" && use.input == 0) return OnlyUser(node, "Concat");
-    }
-    return nullptr;
+    if (type_ != DType::kUint8 || codes_.dims.size() != 1) return nullptr;
+    const Node* gather = OnlyUser(cast, "Gather");
+    const bool is_it = gather != nullptr && IsInputOf(*gather, 1, cast) &&
+                       IntAttribute(*gather, "axis", 0) == 0 &&
+                       IsTableOfNibbles(ConstantOfInput(*gather, 0));
+    return is_it ? OnlyUser(*gather, "Cast") : nullptr;
   }
 
   // The writer's blocks of a flattened weight: … → [Reshape → Slice] → Reshape → [Cast], back to
@@ -274,7 +292,8 @@ class Recognizer {
       if (last != nullptr && last->op_type == "Reshape") reshape = last;
     }
     const bool is_back = last != nullptr && !last->outputs.empty() && last->outputs[0] == name;
-    if (!is_back || reshape == nullptr || codes_.dims.size() != 2) return false;
+    if (!is_back || reshape == nullptr) return false;
+    if (codes_.dims.size() != (is_nibbles ? 1u : 2u)) return false;
     const std::optional<Shape> dims = DimsOf(ConstantOfInput(*reshape, 1));
     uint64_t num_elements = 0;
     if (!dims || !CheckedNumElements(*dims, &num_elements)) return false;
@@ -399,6 +418,7 @@ class Recognizer {
       return false;
     }
     if (!TakeZeroPoints(ConstantOfInput(node, 3), type_ == DType::kUint8)) return false;
+    if (result_.scheme.symmetric) result_.scheme.rule = LinearRule::kOnnxBlockwise;
     return TakeBlocks(ConstantOfInput(node, 2), IntAttribute(node, "block_size", 128));
   }
 

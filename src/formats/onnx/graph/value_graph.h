@@ -21,7 +21,8 @@ struct Value {
   size_t producer = kNone;  // the node that outputs it; kNone: an initializer or a graph input
   bool is_input = false;    // of its graph
   bool is_graph_output = false;
-  std::vector<Use> uses = {};  // in file order, nested graphs included
+  bool has_fixed_name = false;  // as Constant's
+  std::vector<Use> uses = {};   // in file order, nested graphs included
 };
 
 class ValueGraph {
@@ -37,6 +38,8 @@ class ValueGraph {
   size_t num_values() const { return values_.size(); }
   const Value& value(size_t index) const { return values_[index]; }
   size_t ValueOfConstant(size_t constant) const { return value_of_constant_[constant]; }
+  // As Document::hiding_names.
+  std::vector<uint64_t> FindHidingNames() const;
 
  private:
   explicit ValueGraph(const Document& document) : document_(&document) {}
@@ -49,23 +52,6 @@ class ValueGraph {
   std::vector<size_t> value_of_constant_;
   std::vector<std::unordered_map<std::string_view, size_t>> scopes_;  // by graph
 };
-
-// How a constant is used as a weight.
-struct WeightRole {
-  uint32_t axis = 0;    // of output channels, in the constant's own dims
-  size_t consumer = 0;  // the node
-  size_t input = 0;     // of that node
-  // Whether each output sees all of the constant's inputs in their order, and whether outputs are
-  // others, or in another order, than the constant's.
-  bool keeps_inputs = true;
-  bool moves_outputs = false;
-};
-
-// The uses that make a constant a weight, in file order: directly, or through nodes that only move
-// its elements (Identity, Transpose, Slice, Split, Concat, Unsqueeze). Of a graph with very many
-// uses the first ones.
-std::vector<WeightRole> FindWeightRoles(const Document& document, const ValueGraph& graph,
-                                        size_t constant);
 
 }  // namespace modelshrink::onnx
 

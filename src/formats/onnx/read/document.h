@@ -128,6 +128,9 @@ struct Constant {
   size_t movable = kNone;        // in Document::movables
   std::vector<Use> uses;         // in any graph that sees it, in file order
   bool is_graph_output = false;  // of its own graph or a nested one
+  // Whether somebody outside the graphs knows the value by its name: it is an output of the main
+  // graph, or of a subgraph of an operator that is not ONNX's own.
+  bool has_fixed_name = false;
 };
 
 // A constant whose values are in another file, or may go to one.
@@ -141,6 +144,9 @@ struct Movable {
   ByteRange values;
   bool has_length = false;  // false: values.size counts only when all files are open
 };
+
+// A name's number in Document::names, and a graph that defines it.
+inline uint64_t ScopedName(uint32_t name, size_t graph) { return uint64_t{name} << 32 | graph; }
 
 struct Document {
   uint64_t size_bytes = 0;
@@ -160,6 +166,9 @@ struct Document {
   // Every value name in any graph, numbered in the order of their first places in the file.
   std::unordered_map<std::string, uint32_t> names;
   StripFields strip_fields;
+  // Names that a graph defines and one around it, too, and which graphs they are: an inner
+  // initializer may hide an outer one, but no node's output may. In ascending order.
+  std::vector<uint64_t> hiding_names;  // ScopedName
   std::vector<uint32_t> weight_names;  // numbers of names that weights are known by
   // Whether value names also occur where the reader does not look (quantization_annotation,
   // training_info, device_configurations).

@@ -2,6 +2,7 @@
 //   a, a_scale, a_zero_point = DynamicQuantizeLinear(A)
 //   Y = Cast(MatMulInteger | ConvInteger(a, codes, a_zero_point, 128)) * (a_scale * W_scale) [+
 //   bias]
+// Where A is float16 or bfloat16 it is cast to float32 before, and the scaled product back.
 // The weights are uint8, symmetric around 128: ConvInteger with int8 weights loads only in recent
 // runtimes.
 #include <optional>
@@ -51,7 +52,8 @@ std::vector<NodeSpec> IntegerNodes(size_t node_index, const std::string& weights
   const std::string real = r->NewNameAt(node_index, "_float");
   const std::string product_scale = r->NewNameAt(node_index, "_scale");
   const std::string& output = node.outputs[0];
-  const std::string scaled = HasBias(node) ? r->NewNameAt(node_index, "_scaled") : output;
+  const bool is_narrow = r->constant().data_type != kTypeFloat;
+  std::string scaled = HasBias(node) || is_narrow ? r->NewNameAt(node_index, "_scaled") : output;
 
   std::vector<NodeSpec> nodes;
   nodes.push_back({.op_type = conv ? "ConvInteger" : "MatMulInteger",
@@ -69,6 +71,14 @@ std::vector<NodeSpec> IntegerNodes(size_t node_index, const std::string& weights
                    .attributes = {IntAttributeProto("to", kTypeFloat)}});
   nodes.push_back({.op_type = "Mul", .inputs = {a.scale, scale}, .outputs = {product_scale}});
   nodes.push_back({.op_type = "Mul", .inputs = {real, product_scale}, .outputs = {scaled}});
+  if (is_narrow) {
+    const std::string wide =
+        std::exchange(scaled, HasBias(node) ? r->NewNameAt(node_index, "_narrow") : output);
+    nodes.push_back({.op_type = "Cast",
+                     .inputs = {wide},
+                     .outputs = {scaled},
+                     .attributes = {IntAttributeProto("to", r->constant().data_type)}});
+  }
   if (!HasBias(node)) return nodes;
   std::string bias = node.inputs[2];
   if (conv) {
@@ -93,7 +103,6 @@ std::optional<Reason> DynamicObstacle(const Rewriter& rewriter, size_t tensor,
   std::optional<Reason> needs_opset =
       NeedsOpset("DynamicQuantizeLinear", kFirstOpsetWithDynamicQuantize, document);
   if (needs_opset) return needs_opset;
-  if (constant.data_type != kTypeFloat) return ReasonCode::kOnlyFloat32;
   if (constant.is_graph_output) return ReasonCode::kIsOutput;
   std::optional<uint32_t> common_axis;
   for (const Use& use : constant.uses) {

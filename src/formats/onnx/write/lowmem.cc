@@ -3,10 +3,12 @@
 //                         [N*blocks], zero points uint8 [N * ceil(blocks*bits/8)]
 //   GatherBlockQuantized  of Gather along axis 0: codes [V, D] of a 4-bit type or uint8, scales
 //                         [V, blocks]
+// They compute in float32: float16 and bfloat16 values are cast before and after.
 #include <algorithm>
 #include <bit>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/checked.h"
 #include "formats/onnx/graph/operators.h"
@@ -74,6 +76,15 @@ Scheme BlockScheme(DType type, LinearRule rule, const TensorSpec& spec) {
   return scheme;
 }
 
+bool IsNarrow(const Replacement& r) { return r.constant().data_type != kTypeFloat; }
+
+NodeSpec CastNode(const std::string& input, int32_t data_type, const std::string& output) {
+  return {.op_type = "Cast",
+          .inputs = {input},
+          .outputs = {output},
+          .attributes = {IntAttributeProto("to", data_type)}};
+}
+
 Status AddMatMuls(bool transposed_gemm, const TensorSpec& spec, Replacement* r) {
   const Shape& dims = r->constant().dims;
   const uint64_t bits = BitsOf(spec.scheme.type);
@@ -96,17 +107,24 @@ Status AddMatMuls(bool transposed_gemm, const TensorSpec& spec, Replacement* r) 
     const bool has_bias = HasBias(node);
     const std::string product = has_bias ? r->NewNameAt(use.node, "_product") : node.outputs[0];
     std::vector<NodeSpec> nodes;
+    std::string input = node.inputs[0];
+    if (IsNarrow(*r)) {
+      const std::string narrow = std::exchange(input, r->NewNameAt(use.node, "_input"));
+      nodes.push_back(CastNode(narrow, kTypeFloat, input));
+    }
+    const std::string wide = IsNarrow(*r) ? r->NewNameAt(use.node, "_float") : product;
     nodes.push_back({.op_type = "MatMulNBits",
-                     .inputs = {node.inputs[0]},
-                     .outputs = {product},
+                     .inputs = {input},
+                     .outputs = {wide},
                      .attributes = {IntAttributeProto("K", static_cast<int64_t>(k)),
                                     IntAttributeProto("N", static_cast<int64_t>(n)),
                                     IntAttributeProto("bits", static_cast<int64_t>(bits)),
                                     IntAttributeProto("block_size", scheme.block_size)},
                      .domain = kMicrosoft,
                      .name = node.name});
-    auto& inputs = nodes[0].inputs;
+    auto& inputs = nodes.back().inputs;
     inputs.insert(inputs.end(), weights.begin(), weights.end());
+    if (IsNarrow(*r)) nodes.push_back(CastNode(wide, r->constant().data_type, product));
     if (has_bias) {
       nodes.push_back(
           {.op_type = "Add", .inputs = {product, node.inputs[2]}, .outputs = node.outputs});
@@ -121,7 +139,10 @@ Status AddGathers(const TensorSpec& spec, Replacement* r) {
   const Shape& dims = r->constant().dims;
   DType type = DType::kUint8;
   if (BitsOf(spec.scheme.type) == 4) type = spec.scheme.symmetric ? DType::kInt4 : DType::kUint4;
-  const Scheme scheme = BlockScheme(type, LinearRule::kOnnxLinear, spec);
+  // onnxruntime's tool: of symmetric codes the extremum becomes the lowest.
+  const LinearRule rule =
+      spec.scheme.symmetric ? LinearRule::kOnnxBlockwise : LinearRule::kOnnxLinear;
+  const Scheme scheme = BlockScheme(type, rule, spec);
   const Shape scale_dims = {dims[0], DivideRoundingUp(dims[1], scheme.block_size)};
   RETURN_IF_ERROR(r->SetJob(dims, scheme));
   const int32_t data_type = OnnxTypeOf(type);
@@ -133,10 +154,12 @@ Status AddGathers(const TensorSpec& spec, Replacement* r) {
   }
   for (const Use& use : r->constant().uses) {
     const Node& node = r->document().nodes[use.node];
+    const std::string& output = node.outputs[0];
+    const std::string wide = IsNarrow(*r) ? r->NewNameAt(use.node, "_float") : output;
     NodeSpec gather{
         .op_type = "GatherBlockQuantized",
         .inputs = {codes, node.inputs[1], scales},
-        .outputs = node.outputs,
+        .outputs = {wide},
         .attributes = {IntAttributeProto("gather_axis", 0), IntAttributeProto("quantize_axis", 1),
                        IntAttributeProto("block_size", scheme.block_size)},
         .domain = kMicrosoft,
@@ -144,7 +167,9 @@ Status AddGathers(const TensorSpec& spec, Replacement* r) {
     if (!spec.scheme.symmetric) gather.inputs.push_back(zero_points);
     // Older runtimes know neither 8 bits nor the attribute, which is 4 when absent.
     if (type == DType::kUint8) gather.attributes.push_back(IntAttributeProto("bits", 8));
-    r->ReplaceUser(use.node, {std::move(gather)});
+    std::vector<NodeSpec> nodes = {std::move(gather)};
+    if (IsNarrow(*r)) nodes.push_back(CastNode(wide, r->constant().data_type, output));
+    r->ReplaceUser(use.node, std::move(nodes));
   }
   r->SetDescription(std::to_string(BitsOf(type)) + " bit (GatherBlockQuantized)");
   return {};
@@ -157,7 +182,6 @@ std::optional<Reason> LowmemObstacle(const Rewriter& rewriter, size_t tensor,
   const Document& document = rewriter.document();
   const Constant& constant = document.constants[document.constant_of_tensor[tensor]];
   if (BitsOf(spec.scheme.type) > 8) return ReasonCode::kOnly4Or8Bits;
-  if (constant.data_type != kTypeFloat) return ReasonCode::kOnlyFloat32;
   if (constant.is_graph_output) return ReasonCode::kIsOutput;
   if (constant.uses.empty()) return ReasonCode::kNoUser;
   if (constant.dims.size() != 2) return ReasonCode::kNotAMatrix;

@@ -9,7 +9,8 @@
 namespace modelshrink::onnx {
 Replacement::Replacement(const Rewriter& rewriter, size_t tensor)
     : rewriter_(rewriter),
-      constant_(rewriter.document().constants[rewriter.document().constant_of_tensor[tensor]]) {
+      constant_(rewriter.document().constants[rewriter.document().constant_of_tensor[tensor]]),
+      name_(rewriter.NewNameOf(constant_.graph, constant_.name)) {
   changes_.tensor = tensor;
   changes_.next_short_name = rewriter.next_short_name();
 }
@@ -63,10 +64,11 @@ std::string Replacement::AddPart(Part part, int32_t data_type, const Shape& dims
   const size_t index = static_cast<size_t>(part);
   PartTensor tensor;
   std::string suffix(kSuffixes[index]);
-  const bool is_rows =
-      changes_.job.scheme.rule == LinearRule::kOnnxBlockwise && !changes_.job.scheme.transposed;
+  // Those of GatherBlockQuantized, which are always initializers, are known without it.
+  const bool is_rows = changes_.job.scheme.rule == LinearRule::kOnnxBlockwise &&
+                       !changes_.job.scheme.transposed && !as_initializer;
   if (part == Part::kCodes && is_rows) suffix += kRowsSuffix;
-  tensor.name = NewName(constant_.name + suffix);
+  tensor.name = NewName(name_ + suffix);
   tensor.data_type = data_type;
   tensor.dims = dims;
   tensor.as_initializer = as_initializer;
@@ -80,17 +82,15 @@ std::string Replacement::AddPart(Part part, int32_t data_type, const Shape& dims
 }
 
 void Replacement::AddTensorItself() {
-  PartTensor tensor = {.name = rewriter_.NewNameOf(constant_.name),
-                       .data_type = constant_.data_type,
-                       .dims = constant_.dims,
-                       .raw = {}};
+  PartTensor tensor = {
+      .name = name_, .data_type = constant_.data_type, .dims = constant_.dims, .raw = {}};
   tensor.raw.AppendPart(rewriter_.num_jobs(), Part::kCodes, part_sizes_[0]);
   parts_.push_back(std::move(tensor));
 }
 
 void Replacement::AddSparseTensor() {
   AddTensorItself();
-  const Shape count = {changes_.job.scheme.num_entries};
+  const Shape count = {changes_.job.scheme.count};
   Fragment indices;
   indices.AppendPart(rewriter_.num_jobs(), Part::kScales, part_sizes_[1]);
   parts_.back().sparse_indices = TensorProto("", kTypeInt64, count, indices);
@@ -102,7 +102,7 @@ std::string Replacement::AddNode(std::string_view op_type, std::vector<std::stri
   for (char c : op_type) suffix.push_back(static_cast<char>(std::tolower(c)));
   nodes_.push_back({.op_type = std::string(op_type),
                     .inputs = std::move(inputs),
-                    .outputs = {NewInternalName(constant_.name + suffix)},
+                    .outputs = {NewInternalName(name_ + suffix)},
                     .attributes = std::move(attributes)});
   return nodes_.back().outputs[0];
 }
@@ -119,6 +119,7 @@ ActivationQuantizer Replacement::QuantizeActivation(size_t node) {
   if (quantizer.codes.empty()) {
     quantizer = {graph,
                  input,
+                 constant_.data_type == kTypeFloat ? "" : NewInternalName(input + "_float"),
                  NewInternalName(input + "_dynamic"),
                  NewInternalName(input + "_dynamic_scale"),
                  NewInternalName(input + "_dynamic_zero_point"),
@@ -151,23 +152,34 @@ Fragment Replacement::Proto(const PartTensor& part, std::string_view name) {
 
 void Replacement::SealConstants(Fragment* at_constant, Fragment* at_first_node) {
   const bool was_initializer = constant_.node == kNone;
-  const bool initializers_allowed = document().ir_version >= kFirstIrWithFreeInitializers;
+  Fragment in_main_graph;
   for (PartTensor& part : parts_) {
     if (part.sparse_indices) {
-      const Shape count = {changes_.job.scheme.num_entries};
+      const Shape count = {changes_.job.scheme.count};
       at_constant->AppendMessageField(
           kGraphSparseInitializer,
           SparseTensorProto(TensorProto(part.name, part.data_type, count, part.raw),
                             *part.sparse_indices, part.dims));
       continue;
     }
-    if (initializers_allowed && (was_initializer || part.as_initializer)) {
-      at_constant->AppendMessageField(kGraphInitializer, Proto(part, part.name));
-    } else {
-      Fragment* place = was_initializer ? at_first_node : at_constant;
-      place->AppendMessageField(kGraphNode, ConstantNodeProto(part.name, Proto(part, "")));
+    const bool as_initializer = was_initializer || part.as_initializer;
+    switch (FormOfConstant(document(), part.data_type, as_initializer)) {
+      case ConstantForm::kInitializer:
+        at_constant->AppendMessageField(kGraphInitializer, Proto(part, part.name));
+        break;
+      case ConstantForm::kMainGraphInput:
+        in_main_graph.AppendMessageField(kGraphInitializer, Proto(part, part.name));
+        in_main_graph.Append(FieldOfInput(part.name, part.data_type, part.dims));
+        break;
+      case ConstantForm::kNode: {
+        Fragment* place = was_initializer ? at_first_node : at_constant;
+        place->AppendMessageField(kGraphNode, ConstantNodeProto(part.name, Proto(part, "")));
+      }
     }
   }
+  if (in_main_graph.size_bytes() == 0) return;
+  const Graph& main = document().graphs[0];
+  AddEdit(0, Before(document().nodes[main.nodes[0]].field), std::move(in_main_graph));
 }
 
 void Replacement::DropGraphInput() {
@@ -186,7 +198,7 @@ void Replacement::Seal() {
   Fragment at_constant, at_first_node;
   SealConstants(&at_constant, &at_first_node);
   const bool in_place = constant_.node != kNone || graph.nodes.empty();
-  Fragment nodes = rewriter_.FieldsOf(std::move(nodes_));
+  Fragment nodes = rewriter_.FieldsOf(constant_.graph, std::move(nodes_));
   if (in_place) {
     at_constant.Append(at_first_node);
     at_constant.Append(nodes);
@@ -201,10 +213,10 @@ void Replacement::Seal() {
   DropGraphInput();
   for (auto& [node, specs] : users_) {
     AddEdit(document().nodes[node].graph, document().nodes[node].field,
-            rewriter_.FieldsOf(std::move(specs)));
+            rewriter_.FieldsOf(document().nodes[node].graph, std::move(specs)));
   }
   for (const auto& [constant, name] : changes_.shared) {
-    new_size_bytes_ += FieldOfConstant(name, constant).size_bytes();
+    new_size_bytes_ += FieldsOfConstant(document(), name, constant).size_bytes();
   }
   for (const auto& [key, quantizer] : changes_.quantizers) {
     const bool is_new = !rewriter_.quantizers().contains(key);

@@ -18,9 +18,6 @@
 
 namespace modelshrink::onnx {
 
-// IR version 4 was the first in which an initializer need not be a graph input too.
-inline constexpr int64_t kFirstIrWithFreeInitializers = 4;
-
 // Everything that replaces one tensor, built up and then committed or dropped as a whole.
 class Replacement {
  public:
@@ -61,7 +58,7 @@ class Replacement {
   std::string AddNode(std::string_view op_type, std::vector<std::string> inputs,
                       std::vector<Fragment> attributes = {});
   // The last node's output becomes the tensor itself.
-  void NameLastNodeAfterTensor() { nodes_.back().outputs = {constant_.name}; }
+  void NameLastNodeAfterTensor() { nodes_.back().outputs = {name_}; }
 
   // Where a user's activation is quantized (DynamicQuantizeLinear).
   ActivationQuantizer QuantizeActivation(size_t node);
@@ -106,6 +103,7 @@ class Replacement {
 
   const Rewriter& rewriter_;
   const Constant& constant_;
+  const std::string name_;  // of the tensor in the new file
   Changes changes_;
   std::vector<PartTensor> parts_;
   std::vector<NodeSpec> nodes_;

@@ -1,9 +1,9 @@
 #include "formats/onnx/write/rewriter.h"
 
 #include <algorithm>
-#include <iterator>
 #include <tuple>
 
+#include "base/concat.h"
 #include "base/sort.h"
 #include "formats/onnx/read/schema.h"
 
@@ -20,33 +20,31 @@ std::vector<Extent> ReplacedBy(const std::vector<Edit>& edits) {
   return replaced;
 }
 
-// Whether one of `extents`, in file order and apart from each other, contains `field`.
-bool IsWithin(const Extent& field, const std::vector<Extent>& extents) {
-  const auto next =
-      std::upper_bound(extents.begin(), extents.end(), field.begin,
-                       [](uint64_t begin, const Extent& extent) { return begin < extent.begin; });
-  return next != extents.begin() && field.end <= std::prev(next)->end;
-}
-
 }  // namespace
 
-Fragment Rewriter::FieldsOf(std::vector<NodeSpec> nodes) const {
+Fragment Rewriter::FieldsOf(size_t graph, std::vector<NodeSpec> nodes) const {
   Fragment out;
   for (NodeSpec& node : nodes) {
-    if (short_names_) {
-      node.name.clear();
-      for (std::string& input : node.inputs) input = short_names_->Of(input);
-      for (std::string& output : node.outputs) output = short_names_->Of(output);
-    }
+    if (short_names_) node.name.clear();
+    for (std::string& input : node.inputs) input = NewNameOf(graph, input);
+    for (std::string& output : node.outputs) output = NewNameOf(graph, output);
     out.AppendMessageField(kGraphNode, NodeProto(node));
   }
   return out;
 }
 
 Fragment Rewriter::NodeOf(const ActivationQuantizer& quantizer) const {
-  return FieldsOf({{.op_type = "DynamicQuantizeLinear",
-                    .inputs = {quantizer.input},
-                    .outputs = {quantizer.codes, quantizer.scale, quantizer.zero_point}}});
+  std::vector<NodeSpec> nodes;
+  if (!quantizer.wide.empty()) {
+    nodes.push_back({.op_type = "Cast",
+                     .inputs = {quantizer.input},
+                     .outputs = {quantizer.wide},
+                     .attributes = {IntAttributeProto("to", kTypeFloat)}});
+  }
+  nodes.push_back({.op_type = "DynamicQuantizeLinear",
+                   .inputs = {quantizer.wide.empty() ? quantizer.input : quantizer.wide},
+                   .outputs = {quantizer.codes, quantizer.scale, quantizer.zero_point}});
+  return FieldsOf(quantizer.graph, std::move(nodes));
 }
 
 bool Rewriter::IsExternal(const Constant& constant, uint64_t size_bytes) const {
@@ -67,6 +65,27 @@ void Rewriter::Commit(Changes changes) {
   for (Edit& edit : changes.edits) edits_.push_back(std::move(edit));
   jobs_.push_back(std::move(changes.job));
   imports_microsoft_ |= changes.needs_microsoft;
+}
+
+void Rewriter::SeparateNames(const Flags& is_rewritten) {
+  std::vector<size_t> renamed;
+  for (size_t c = 0; c < document_.constants.size(); ++c) {
+    const Constant& constant = document_.constants[c];
+    if (!is_rewritten[c] || constant.has_fixed_name || !scoped_names_.IsAmbiguous(constant)) {
+      continue;
+    }
+    scoped_names_.WillRename(constant);
+    renamed.push_back(c);
+  }
+  for (const size_t c : renamed) {
+    const Constant& constant = document_.constants[c];
+    std::string name;
+    do {
+      name = Concat({constant.name, "_", ++next_suffix_[constant.name]});
+    } while (HasName(name));
+    names_.insert(name);
+    scoped_names_.Rename(constant, std::move(name));
+  }
 }
 
 void Rewriter::AddStripEdits(std::vector<Edit>* edits) const {
@@ -137,7 +156,7 @@ void Rewriter::AddCutEdits(std::vector<Edit>* edits) const {
   };
   for (const size_t c : cut_->shapes) {
     const Constant& constant = document_.constants[c];
-    const std::string& name = NewNameOf(constant.name);
+    const std::string& name = NewNameOf(constant.graph, constant.name);
     const Fragment raw = LiteralOf(constant.value);
     const bool is_initializer = constant.node == kNone;
     const Fragment tensor =
@@ -157,12 +176,12 @@ void Rewriter::AddCutEdits(std::vector<Edit>* edits) const {
     for (const Attribute& attribute : node.attributes) {
       spec.attributes.push_back(CopyOfAttribute(attribute));
     }
-    add(node.graph, node.field, FieldsOf({std::move(spec)}));
+    add(node.graph, node.field, FieldsOf(node.graph, {std::move(spec)}));
   }
   for (const size_t i : cut_->value_infos) {
     const ValueInfo& info = document_.value_infos[i];
     add(info.graph, info.field,
-        FieldOf(kGraphValueInfo, ValueInfoProto(NewNameOf(info.name), info)));
+        FieldOf(kGraphValueInfo, ValueInfoProto(NewNameOf(info.graph, info.name), info)));
   }
 }
 
@@ -178,7 +197,7 @@ Rewriter::Output Rewriter::Finish() && {
     const Graph& main = document_.graphs[0];
     Edit edit{main.message, Before(document_.nodes[main.nodes[0]].field), {}};
     for (const auto& [constant, name] : shared_) {
-      edit.replacement.Append(FieldOfConstant(name, constant));
+      edit.replacement.Append(FieldsOfConstant(document_, name, constant));
     }
     edits.push_back(std::move(edit));
   }
@@ -193,6 +212,7 @@ Rewriter::Output Rewriter::Finish() && {
         {0, Before(document_.messages[document_.graphs[0].message].field), MicrosoftImport()});
   }
   AddCutEdits(&edits);
+  scoped_names_.AddEdits(ReplacedBy(edits), &edits);
   if (short_names_) AddStripEdits(&edits);
   return {ApplyEdits(document_, std::move(edits)), std::move(external_values_), std::move(jobs_),
           std::move(is_moved_)};

@@ -16,6 +16,7 @@
 #include "formats/onnx/write/edits.h"
 #include "formats/onnx/write/emit.h"
 #include "formats/onnx/write/external.h"
+#include "formats/onnx/write/scoped_names.h"
 #include "formats/onnx/write/shared.h"
 #include "formats/onnx/write/short_names.h"
 
@@ -47,7 +48,8 @@ class Rewriter {
         cut_(cut),
         external_(std::move(external)),
         is_replaced_(document.constants.size()),
-        is_moved_(document.constants.size()) {
+        is_moved_(document.constants.size()),
+        scoped_names_(document) {
     if (!options.strip) return;
     short_names_.emplace(document);
     next_short_name_ = short_names_->num_counted();
@@ -67,9 +69,19 @@ class Rewriter {
   const KeptIndices* KeptOf(size_t constant) const {
     return cut_ != nullptr && cut_->IsCut(constant) ? &cut_->kept[constant] : nullptr;
   }
-  // The name that a value has in the new file.
-  const std::string& NewNameOf(const std::string& name) const {
+  // The name that a value which is used or defined in this graph has in the new file.
+  const std::string& NewNameOf(size_t graph, const std::string& name) const {
+    const std::string* own = scoped_names_.Find(graph, name);
+    if (own != nullptr) return *own;
     return short_names_ ? short_names_->Of(name) : name;
+  }
+  // Gives values that become outputs of nodes names of their own, where a graph around theirs, or
+  // within it, has a value of the same name. `is_rewritten`: by constant.
+  void SeparateNames(const Flags& is_rewritten);
+  // Whether a value that must keep its name would be an output of a node under a name that a graph
+  // around its own, or within it, uses for another.
+  bool CannotBeOutput(const Constant& constant) const {
+    return constant.has_fixed_name && scoped_names_.IsAmbiguous(constant);
   }
   // Null when nothing is stripped.
   const ShortNames* short_names() const { return short_names_ ? &*short_names_ : nullptr; }
@@ -85,7 +97,7 @@ class Rewriter {
   uint64_t external_size_bytes() const { return external_values_.size_bytes(); }
 
   // Nodes as fields of a graph, with the names that values have in the new file.
-  Fragment FieldsOf(std::vector<NodeSpec> nodes) const;
+  Fragment FieldsOf(size_t graph, std::vector<NodeSpec> nodes) const;
   Fragment NodeOf(const ActivationQuantizer& quantizer) const;
 
   void Commit(Changes changes);
@@ -120,6 +132,7 @@ class Rewriter {
   const ExternalPolicy external_;
   Flags is_replaced_, is_moved_;  // by constant
   Fragment external_values_;
+  ScopedNames scoped_names_;
   std::optional<ShortNames> short_names_;
   size_t next_short_name_ = 0;  // in their count
   std::unordered_set<std::string> names_;

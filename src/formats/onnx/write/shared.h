@@ -30,6 +30,7 @@ using SharedConstants = std::map<SharedConstant, std::string>;  // → its name
 struct ActivationQuantizer {
   size_t graph = 0;
   std::string input;
+  std::string wide;  // the input as float32; empty: it is
   std::string codes, scale, zero_point;
   size_t first_user = 0;  // in Document::nodes
 };
@@ -40,9 +41,21 @@ using ActivationQuantizers = std::map<std::pair<size_t, std::string>, Activation
 void Merge(const ActivationQuantizer& quantizer, const Document& document,
            ActivationQuantizers* all);
 
-// The field of a GraphProto that makes this constant, and of a ModelProto that imports Microsoft's
+// IR version 4 was the first in which an initializer need not be a graph input too.
+inline constexpr int64_t kFirstIrWithFreeInitializers = 4;
+
+// How a graph holds a constant. Before operator set 9 Constant nodes have floats only, and before
+// IR version 4 initializers are inputs, too, which only the main graph can have.
+enum class ConstantForm : uint8_t { kNode, kInitializer, kMainGraphInput };
+// `as_initializer`: an initializer rather than a node, where both can be.
+ConstantForm FormOfConstant(const Document& document, int32_t data_type, bool as_initializer);
+
+// The field of a GraphProto that declares an input.
+Fragment FieldOfInput(const std::string& name, int32_t data_type, const Shape& dims);
+// The fields of a GraphProto that make this constant, and of a ModelProto that imports Microsoft's
 // operators.
-Fragment FieldOfConstant(const std::string& name, const SharedConstant& constant);
+Fragment FieldsOfConstant(const Document& document, const std::string& name,
+                          const SharedConstant& constant);
 Fragment MicrosoftImport();
 
 }  // namespace modelshrink::onnx

@@ -20,6 +20,8 @@ std::optional<Reason> SparseObstacle(const Rewriter& rewriter, size_t tensor) {
     return Reason(ReasonCode::kNeedsIrVersion,
                   {kFirstIrWithSparseInitializers, document.ir_version});
   }
+  // An output is a dense value.
+  if (constant.is_graph_output) return ReasonCode::kIsOutput;
   if (document.ExternalFileOf(constant) != nullptr) return ReasonCode::kInOtherFile;
   return std::nullopt;
 }
@@ -30,7 +32,7 @@ StatusOr<Replacement> MakeSparse(const Rewriter& rewriter, size_t tensor, const 
   RETURN_IF_ERROR(replacement.SetJob(constant.dims, {.type = DTypeOf(constant.data_type),
                                                      .non_finite = spec.scheme.non_finite,
                                                      .sparse = SparseCoding::kIndices,
-                                                     .num_entries = *spec.sparse_entries}));
+                                                     .count = *spec.sparse_entries}));
   replacement.AddSparseTensor();
   replacement.SetDescription(std::string(NameOf(DTypeOf(constant.data_type))) + " sparse");
   return replacement;

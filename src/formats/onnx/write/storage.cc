@@ -4,9 +4,10 @@
 //              an axis
 //   in blocks  the same on the weight flattened to [blocks, block_size], the last block
 //   zero-padded;
-//              4-bit codes are a uint8 constant [bytes, 1], taken apart as hi = floor(c/16),
-//              lo = c - 16*hi, since operator sets before 21 have no 4-bit type. Asymmetric zero
-//              points are packed and taken apart in the same way.
+//              4-bit codes are a uint8 constant [bytes], taken apart by a look into a table of each
+//              byte's two codes, since operator sets before 21 have no 4-bit type: one pass at
+//              load, where arithmetic takes eight. Asymmetric zero points are packed and taken
+//              apart in the same way.
 //   floats     Cast(codes)
 #include <algorithm>
 #include <string>
@@ -16,6 +17,7 @@
 #include "base/concat.h"
 #include "formats/onnx/read/data_types.h"
 #include "formats/onnx/write/writers.h"
+#include "formats/output_view.h"
 
 namespace modelshrink::onnx {
 namespace {
@@ -51,14 +53,16 @@ std::string Head(const std::string& value, uint64_t size, Replacement* r) {
   return r->AddNode("Slice", {value, r->SharedInts({0}), r->SharedInts({end})});
 }
 
-// uint8 [n, 1] → float [n, 2]: each byte's low and high nibble.
-std::string UnpackNibbles(const std::string& packed, Replacement* r) {
-  const std::string bytes = CastToFloat(packed, r);
-  const std::string scaled = r->AddNode("Mul", {bytes, r->SharedFloat(1.0f / 16)});
-  const std::string high = r->AddNode("Floor", {scaled});
-  const std::string high_part = r->AddNode("Mul", {high, r->SharedFloat(16.0f)});
-  const std::string low = r->AddNode("Sub", {bytes, high_part});
-  return r->AddNode("Concat", {low, high}, {IntAttributeProto("axis", 1)});
+// uint8 [n] → float [n, 2]: each byte's low and high nibble, less `zero_point`.
+std::string UnpackNibbles(const std::string& packed, int zero_point, Replacement* r) {
+  std::string table;
+  for (int byte = 0; byte < 256; ++byte) {
+    table.push_back(static_cast<char>(byte % 16 - zero_point));
+    table.push_back(static_cast<char>(byte / 16 - zero_point));
+  }
+  const std::string nibbles = r->Shared(OnnxTypeOf(DType::kInt8), {256, 2}, table);
+  const std::string indices = CastTo(OnnxTypeOf(DType::kInt32), packed, r);
+  return CastToFloat(r->AddNode("Gather", {nibbles, indices}), r);
 }
 
 std::string SubtractSymmetricZeroPoint(const std::string& codes, DType type, Replacement* r) {
@@ -82,37 +86,19 @@ Status AddFloatNodes(const TensorSpec& spec, Replacement* r) {
   return {};
 }
 
-// How a weight with one scale for each index of an axis is quantized, and how its scales lie so
-// that they broadcast against it.
-struct AxisView {
-  Shape job_shape;
-  uint32_t axis = 0;
-  Shape scale_dims;
-};
-
-AxisView AxisViewOf(const Tensor& tensor, const Shape& dims) {
-  if (tensor.is_recurrent_stack) {
-    // Each direction has scales of its own.
-    return {{dims[0] * dims[1], dims[2]}, 0, {dims[0], dims[1], 1}};
-  }
-  Shape scale_dims(dims.size() - tensor.axis, 1);
-  scale_dims[0] = dims[tensor.axis];
-  return {dims, tensor.axis, std::move(scale_dims)};
-}
-
 Status AddAxisNodes(const Tensor& tensor, const TensorSpec& spec, Replacement* r) {
   const Shape& dims = r->constant().dims;
   const int32_t data_type = OnnxTypeOf(spec.scheme.type);
   Scheme scheme = spec.scheme;
-  AxisView view{dims, 0, {}};
-  if (scheme.granularity == Granularity::kAxis && tensor.axis < dims.size()) {
-    view = AxisViewOf(tensor, dims);
-    scheme.axis = view.axis;
-  } else {
-    scheme.granularity = Granularity::kTensor;
+  OutputView view{.shape = dims, .dims = dims};
+  const bool by_axis = scheme.granularity == Granularity::kAxis && dims.size() > 1;
+  scheme.granularity = Granularity::kTensor;
+  if (const auto outputs = by_axis ? OutputViewOf(tensor, dims) : std::nullopt) {
+    view = *outputs;
+    view.ApplyTo(&scheme);
   }
-  RETURN_IF_ERROR(r->SetJob(view.job_shape, scheme));
-  std::string value = CastToFloat(r->AddPart(Part::kCodes, data_type, dims), r);
+  RETURN_IF_ERROR(r->SetJob(view.shape, scheme));
+  std::string value = CastToFloat(r->AddPart(Part::kCodes, data_type, view.dims), r);
   const std::string scale = r->AddPart(Part::kScales, kTypeFloat, view.scale_dims);
   if (spec.scheme.symmetric) {
     value = SubtractSymmetricZeroPoint(value, spec.scheme.type, r);
@@ -120,7 +106,11 @@ Status AddAxisNodes(const Tensor& tensor, const TensorSpec& spec, Replacement* r
     const std::string zero_point = r->AddPart(Part::kZeroPoints, data_type, view.scale_dims);
     value = r->AddNode("Sub", {value, CastToFloat(zero_point, r)});
   }
-  EndInSourceType(r->AddNode("Mul", {value, scale}), r);
+  value = r->AddNode("Mul", {value, scale});
+  if (view.dims != dims) {
+    value = Reshape(value, std::vector<int64_t>(dims.begin(), dims.end()), r);
+  }
+  EndInSourceType(value, r);
   r->SetDescription(std::string(NameOf(spec.scheme.type)));
   return {};
 }
@@ -158,10 +148,9 @@ std::string AddBlockCodes(const Blocks& blocks, bool symmetric, Replacement* r) 
     const std::string value = CastToFloat(codes, r);
     return symmetric ? SubtractSymmetricZeroPoint(value, blocks.type, r) : value;
   }
-  std::string value =
-      UnpackNibbles(r->AddPart(Part::kCodes, kTypeUint8, {padded_bytes, 1}, padded_bytes), r);
-  if (symmetric) value = SubtractSymmetricZeroPoint(value, blocks.type, r);
-  return Reshape(value, {-1, size}, r);
+  const std::string codes = r->AddPart(Part::kCodes, kTypeUint8, {padded_bytes}, padded_bytes);
+  const int zero_point = symmetric ? SymmetricZeroPoint(blocks.type) : 0;
+  return Reshape(UnpackNibbles(codes, zero_point, r), {-1, size}, r);
 }
 
 // → float [count, 1].
@@ -172,8 +161,8 @@ std::string AddBlockZeroPoints(const Blocks& blocks, Replacement* r) {
     return CastToFloat(zero_points, r);
   }
   const uint64_t num_bytes = DivideRoundingUp(blocks.count, 2);
-  const std::string packed = r->AddPart(Part::kZeroPoints, kTypeUint8, {num_bytes, 1});
-  const std::string value = Reshape(UnpackNibbles(packed, r), {-1, 1}, r);
+  const std::string packed = r->AddPart(Part::kZeroPoints, kTypeUint8, {num_bytes});
+  const std::string value = Reshape(UnpackNibbles(packed, 0, r), {-1, 1}, r);
   return blocks.count % 2 == 0 ? value : Head(value, blocks.count, r);
 }
 

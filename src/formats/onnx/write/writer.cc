@@ -16,11 +16,21 @@
 namespace modelshrink::onnx {
 namespace {
 
+// Whether a tensor is no weight only because of its use or its rank, and somebody asks for it.
+bool IsForced(const Tensor& tensor, const TensorSpec& spec) {
+  if (!spec.is_forced || tensor.quantized || tensor.parts[0].size == 0 || tensor.reasons.empty()) {
+    return false;
+  }
+  const ReasonCode code = tensor.reasons.front().code();
+  return code == ReasonCode::kRankBelow2 || code == ReasonCode::kUnused ||
+         code == ReasonCode::kOtherUse;
+}
+
 // Why this tensor cannot be rewritten at all; nullopt when it can.
-std::optional<Reason> ObstacleOf(const Rewriter& rewriter, size_t index) {
+std::optional<Reason> ObstacleOf(const Rewriter& rewriter, size_t index, bool is_forced) {
   const Document& document = rewriter.document();
   const Tensor& tensor = rewriter.model().tensors[index];
-  if (!tensor.is_weight) {
+  if (!tensor.is_weight && !is_forced) {
     return tensor.reasons.empty() ? ReasonCode::kNotAWeight : tensor.reasons.front();
   }
   if (tensor.quantized || document.constant_of_tensor[index] == kNone) {
@@ -29,21 +39,33 @@ std::optional<Reason> ObstacleOf(const Rewriter& rewriter, size_t index) {
   return std::nullopt;
 }
 
-// The replacement in the asked mode, or in storage mode with the reason why.
-StatusOr<Replacement> MakeReplacement(const Rewriter& rewriter, size_t tensor, TensorSpec spec) {
+StatusOr<Replacement> Sealed(StatusOr<Replacement> made) {
+  if (made.ok()) made.value().Seal();
+  return made;
+}
+
+// The replacement in the asked mode, or in storage mode with the reason why: also where the asked
+// one's nodes, which each user of the weight needs, take more than `now`, the bytes of today.
+StatusOr<Replacement> MakeReplacement(const Rewriter& rewriter, size_t tensor, TensorSpec spec,
+                                      std::optional<uint64_t> now) {
   if (IsNarrowFloat(spec.scheme.type)) spec.mode = Mode::kStorage;
-  if (spec.mode == Mode::kStorage) return MakeStorage(rewriter, tensor, spec);
+  if (spec.mode == Mode::kStorage) return Sealed(MakeStorage(rewriter, tensor, spec));
   const bool dynamic = spec.mode == Mode::kDynamic;
   std::optional<Reason> obstacle =
       dynamic ? DynamicObstacle(rewriter, tensor, spec) : LowmemObstacle(rewriter, tensor, spec);
   if (!obstacle) {
-    return dynamic ? MakeDynamic(rewriter, tensor, spec) : MakeLowmem(rewriter, tensor, spec);
+    ASSIGN_OR_RETURN(Replacement made, Sealed(dynamic ? MakeDynamic(rewriter, tensor, spec)
+                                                      : MakeLowmem(rewriter, tensor, spec)));
+    const uint64_t from = now.value_or(made.old_size_bytes());
+    if (made.new_size_bytes() < from) return made;
+    obstacle = Reason(ReasonCode::kWouldNotShrink, {from, made.new_size_bytes()});
   }
   // The block is a property of MatMulNBits; stored bytes do better with one scale a channel.
   if (BitsOf(spec.scheme.type) == 8 && !dynamic) spec.scheme.granularity = Granularity::kAxis;
   ASSIGN_OR_RETURN(Replacement replacement, MakeStorage(rewriter, tensor, spec));
   replacement.AddReason(
       Reason(dynamic ? ReasonCode::kNotDynamic : ReasonCode::kNotLowmem, {}, std::move(obstacle)));
+  replacement.Seal();
   return replacement;
 }
 
@@ -64,10 +86,25 @@ Outcome Commit(const Tensor& tensor, Replacement made, Rewriter* rewriter) {
 
 // Every mode may fall back to storage, and none works where storage does not.
 std::optional<Reason> ObstacleOf(const Rewriter& rewriter, size_t index, const TensorSpec& spec) {
-  std::optional<Reason> obstacle = ObstacleOf(rewriter, index);
+  std::optional<Reason> obstacle =
+      ObstacleOf(rewriter, index, IsForced(rewriter.model().tensors[index], spec));
   if (obstacle) return obstacle;
-  return spec.sparse_entries ? SparseObstacle(rewriter, index)
-                             : StorageObstacle(rewriter, index, spec);
+  if (spec.sparse_entries) return SparseObstacle(rewriter, index);
+  const Document& document = rewriter.document();
+  const Constant& constant = document.constants[document.constant_of_tensor[index]];
+  if (rewriter.CannotBeOutput(constant)) return Reason(ReasonCode::kNameTaken, {constant.name});
+  return StorageObstacle(rewriter, index, spec);
+}
+
+// By constant: whether nodes may take its place.
+Flags MayBeRewritten(const Document& document, const Model& model, const TensorSpecs& specs) {
+  Flags may_be(document.constants.size());
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const size_t constant = document.constant_of_tensor[i];
+    if (constant == kNone || specs[i].keep || specs[i].sparse_entries) continue;
+    may_be[constant] = model.tensors[i].is_weight || IsForced(model.tensors[i], specs[i]);
+  }
+  return may_be;
 }
 
 // `plain`: the tensor as it is but for channels that leave; null where it loses none.
@@ -80,12 +117,13 @@ StatusOr<Outcome> WriteTensor(size_t index, const TensorSpec& spec, const Replac
   if (std::optional<Reason> obstacle = ObstacleOf(*rewriter, index, spec)) {
     return Kept(tensor, {*std::move(obstacle)});
   }
-  auto replacement = spec.sparse_entries ? MakeSparse(*rewriter, index, spec)
-                                         : MakeReplacement(*rewriter, index, spec);
+  std::optional<uint64_t> plain_bytes;
+  if (plain != nullptr) plain_bytes = plain->new_size_bytes();
+  auto replacement = spec.sparse_entries ? Sealed(MakeSparse(*rewriter, index, spec))
+                                         : MakeReplacement(*rewriter, index, spec, plain_bytes);
   if (!replacement.ok()) return std::move(replacement).status().WithTensor(tensor.name);
   Replacement& made = replacement.value();
-  made.Seal();
-  const uint64_t now = plain == nullptr ? made.old_size_bytes() : plain->new_size_bytes();
+  const uint64_t now = plain_bytes.value_or(made.old_size_bytes());
   if (made.new_size_bytes() < now) return Commit(tensor, std::move(made), rewriter);
   const ReasonCode code =
       plain == nullptr ? ReasonCode::kWouldNotShrink : ReasonCode::kWouldNotShrinkFurther;
@@ -190,6 +228,7 @@ StatusOr<Layout> WriteOnce(const Document& document, const Model& model, const T
   Layout layout;
   if (cut != nullptr) layout.channels = cut->channels;
   Rewriter rewriter(document, model, options, {location, all_external}, cut);
+  rewriter.SeparateNames(MayBeRewritten(document, model, specs));
   for (size_t i = 0; i < specs.size(); ++i) {
     const size_t constant = document.constant_of_tensor[i];
     const bool is_cut = constant != kNone && rewriter.KeptOf(constant) != nullptr;

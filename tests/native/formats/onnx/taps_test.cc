@@ -54,8 +54,8 @@ std::unique_ptr<OnnxFormat> Tapped(const std::string& file, std::vector<Tap> tap
 
 TEST(OnnxTaps, ValuesOfBranchesComeOutWithEmptyTensorsInTheOthers) {
   const auto format = Read(NestedModel());
-  const auto& v = TensorNamed(*format, "v").layer_inputs;
-  const auto& w = TensorNamed(*format, "w").layer_inputs;
+  const auto& v = TensorNamed(*format, "v").layer_inputs();
+  const auto& w = TensorNamed(*format, "w").layer_inputs();
   ASSERT_EQ(v.size(), 1U);
   ASSERT_EQ(w.size(), 1U);
   EXPECT_EQ(v[0].value, "x");
@@ -96,7 +96,7 @@ TEST(OnnxTaps, ValuesOfBranchesComeOutWithEmptyTensorsInTheOthers) {
 
 TEST(OnnxTaps, EmptyTensorsHaveTheTypeOfTheValue) {
   const auto tapped = Tapped(
-      NestedModel(), {{.graph = TensorNamed(*Read(NestedModel()), "w").layer_inputs.at(0).graph,
+      NestedModel(), {{.graph = TensorNamed(*Read(NestedModel()), "w").layer_inputs().at(0).graph,
                        .value = "t",
                        .type = DType::kFloat16}});
   ASSERT_NE(tapped, nullptr);
@@ -115,7 +115,7 @@ TEST(OnnxTaps, WhatCannotBeAnOutputIsRefused) {
       ModelFile(NodeField("Loop", {"n", "c"}, {"y"}, GraphAttr("body", body)) +
                 Initializer("w", {4, 4}) + Initializer("modelshrink_tap_1", {4, 4}));
   const auto format = Read(file);
-  EXPECT_TRUE(TensorNamed(*format, "w").layer_inputs.empty());
+  EXPECT_TRUE(TensorNamed(*format, "w").layer_inputs().empty());
   const auto error_of = [&](std::vector<Tap> taps) {
     const auto edits = TapEdits(format->document(), taps);
     return edits.ok() ? std::string() : std::string(edits.status().message());
@@ -143,7 +143,7 @@ std::vector<LayerInput> RecurrentInputs(const std::string& weight, const std::st
   const Tensor& tensor = TensorNamed(*format, weight);
   EXPECT_EQ(tensor.axis, 1U);
   EXPECT_EQ(tensor.groups, 2U);
-  return tensor.layer_inputs;
+  return tensor.layer_inputs();
 }
 
 TEST(OnnxTaps, RecurrentLayersReadTheirInputsAndEarlierStates) {
@@ -182,9 +182,9 @@ TEST(OnnxTaps, WeightsBehindSlicesHaveTheInputsOfAllTheirLayers) {
   const Tensor& tensor = TensorNamed(*format, "w");
   EXPECT_EQ(tensor.axis, 0U);
   EXPECT_EQ(tensor.groups, 1U);
-  ASSERT_EQ(tensor.layer_inputs.size(), 2U);
-  EXPECT_EQ(tensor.layer_inputs[0].value, "x");
-  EXPECT_EQ(tensor.layer_inputs[1].value, "z");
+  ASSERT_EQ(tensor.layer_inputs().size(), 2U);
+  EXPECT_EQ(tensor.layer_inputs()[0].value, "x");
+  EXPECT_EQ(tensor.layer_inputs()[1].value, "z");
 }
 
 std::string Ints(const std::string& name, const std::vector<int64_t>& values) {
@@ -193,7 +193,7 @@ std::string Ints(const std::string& name, const std::vector<int64_t>& values) {
 }
 
 size_t NumInputsOf(const std::string& graph, const std::string& weight, uint64_t opset = 13) {
-  return TensorNamed(*Read(ModelFile(graph, opset)), weight).layer_inputs.size();
+  return TensorNamed(*Read(ModelFile(graph, opset)), weight).layer_inputs().size();
 }
 
 TEST(OnnxTaps, ChainsThatReorderInputsHideThem) {
@@ -229,7 +229,7 @@ TEST(OnnxTaps, EveryOutputOfASplitIsFollowed) {
       Read(ModelFile(NodeField("Split", {"w"}, {"a", "", "b"}, IntAttr("axis", 1)) +
                      NodeField("MatMul", {"x", "a"}, {"y"}) + NodeField("Relu", {"x"}, {"r"}) +
                      NodeField("MatMul", {"r", "b"}, {"z"}) + Initializer("w", {4, 12})));
-  const auto& inputs = TensorNamed(*format, "w").layer_inputs;
+  const auto& inputs = TensorNamed(*format, "w").layer_inputs();
   ASSERT_EQ(inputs.size(), 2U);
   EXPECT_EQ(inputs[0].value, "x");
   EXPECT_EQ(inputs[1].value, "r");

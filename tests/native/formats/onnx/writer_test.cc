@@ -142,10 +142,9 @@ TEST(OnnxWriter, EachDirectionOfARecurrentWeightHasItsOwnScales) {
 
 TEST(OnnxWriter, FourBitsAreNibblesOfBytes) {
   const Written w = Write(OneOp("MatMul", {64, 64}, 9), kInt4);
-  EXPECT_EQ(OpsOf(w.document()), (Strings{"Constant", "Constant", "Constant", "Constant",
-                                          "Constant", "Cast", "Mul", "Floor", "Mul", "Sub",
-                                          "Concat", "Sub", "Reshape", "Mul", "Reshape", "MatMul"}));
-  EXPECT_EQ(w.DimsOf("w_quantized"), (Shape{2048, 1}));
+  EXPECT_EQ(OpsOf(w.document()), (Strings{"Constant", "Constant", "Constant", "Cast", "Gather",
+                                          "Cast", "Reshape", "Mul", "Reshape", "MatMul"}));
+  EXPECT_EQ(w.DimsOf("w_quantized"), (Shape{2048}));
   EXPECT_EQ(w.DimsOf("w_scale"), (Shape{128, 1}));
   EXPECT_EQ(w.layout.jobs[0].shape, (Shape{4096}));
   EXPECT_EQ(w.layout.jobs[0].scheme.type, DType::kUint4);
@@ -158,7 +157,7 @@ TEST(OnnxWriter, RaggedBlocksArePaddedWithZerosAndCutOff) {
     const Written w = Write(OneOp("MatMul", {41, 41}, opset), kInt4);
     const Strings ops = OpsOf(w.document());
     EXPECT_EQ(std::count(ops.begin(), ops.end(), "Slice"), 1);
-    EXPECT_EQ(w.DimsOf("w_quantized"), (Shape{848, 1}));
+    EXPECT_EQ(w.DimsOf("w_quantized"), (Shape{848}));
     EXPECT_EQ(CountOf(w.output, std::string(841, '\x11') + std::string(7, '\0')), 1u);
     for (const Node& node : w.document().nodes) {
       if (node.op_type != "Slice") continue;
@@ -172,7 +171,7 @@ TEST(OnnxWriter, OddBlocksOfNibblesAreMadeEven) {
   const Written w =
       Write(OneOp("MatMul", {64, 64}), {.scheme = BlockScheme(DType::kUint4, false, 17)});
   EXPECT_EQ(w.OutcomeOf("w").to, "uint4 block 18");
-  EXPECT_EQ(w.DimsOf("w_zero_point"), (Shape{114, 1}));  // 228 blocks
+  EXPECT_EQ(w.DimsOf("w_zero_point"), (Shape{114}));  // 228 blocks
 }
 
 TEST(OnnxWriter, FloatsNeedTheirOpset) {
@@ -194,9 +193,79 @@ TEST(OnnxWriter, Float16WeightsStayFloat16InTheGraph) {
   EXPECT_EQ(OpsOf(Write(file, kInt8).document()), (Strings{"Cast", "Mul", "Cast", "MatMul"}));
   EXPECT_EQ(Write(file, {.scheme = {.type = DType::kFloat16}}).OutcomeOf("w").note(),
             "is float16 already");
-  const Written dynamic = Write(file, kDynamic);
-  EXPECT_EQ(dynamic.OutcomeOf("w").to, "uint8");
-  EXPECT_EQ(dynamic.OutcomeOf("w").note(), "storage, not dynamic: only for float32 weights");
+}
+
+TEST(OnnxWriter, Float16WeightsAreServedByEveryMode) {
+  for (const int32_t type : {10, 16}) {
+    const std::string file =
+        ModelFile(NodeField("MatMul", {"x", "w"}, {"y"}) + Initializer("w", {64, 64}, type));
+    const Written dynamic = Write(file, kDynamic);
+    EXPECT_EQ(dynamic.OutcomeOf("w").note(), "");
+    EXPECT_EQ(OpsOf(dynamic.document()), (Strings{"Constant", "Cast", "DynamicQuantizeLinear",
+                                                  "MatMulInteger", "Cast", "Mul", "Mul", "Cast"}));
+    const Written lowmem = Write(file, kLowmem4);
+    EXPECT_EQ(lowmem.OutcomeOf("w").note(), "");
+    EXPECT_EQ(OpsOf(lowmem.document()), (Strings{"Cast", "MatMulNBits", "Cast"}));
+  }
+}
+
+TEST(OnnxWriter, AWeightUsed30TimesFallsBackFromDynamicToStorage) {
+  std::string graph = Initializer("w", {32, 32});
+  for (int i = 0; i < 30; ++i) {
+    const std::string number = std::to_string(i);
+    graph += NodeField("MatMul", {"x" + number, "w"}, {"y" + number});
+  }
+  const Written w = Write(ModelFile(graph), kDynamic);
+  EXPECT_EQ(w.OutcomeOf("w").to, "uint8");
+  EXPECT_NE(w.OutcomeOf("w").note().find("storage, not dynamic: would not shrink"),
+            std::string::npos)
+      << w.OutcomeOf("w").note();
+  EXPECT_LT(w.output.size(), w.input.size());
+}
+
+TEST(OnnxWriter, SparseWeightsThatAreOutputsTooStayAsTheyAre) {
+  const std::string file = ModelFile(NodeField("MatMul", {"x", "w"}, {"y"}) +
+                                     Initializer("w", {64, 64}) + GraphOutputField("w"));
+  const Written w = Write(file, {.keep = true, .sparse_entries = 3});
+  EXPECT_EQ(w.OutcomeOf("w").note(), "the weight is an output too");
+  EXPECT_EQ(w.output, file);
+}
+
+// Before operator set 9 Constant nodes have floats alone, and before IR version 4 each initializer
+// is an input of its graph, which those of branches cannot have.
+TEST(OnnxWriter, OldOperatorSetsHaveOnlyConstantsThatTheyAllow) {
+  const std::string branch = NodeField("MatMul", {"x", "v"}, {"z"}) + GraphOutputField("z");
+  for (const uint64_t opset : {7, 8}) {
+    for (const uint64_t ir : {3, 7}) {
+      const std::string file =
+          ModelFile(NodeField("MatMul", {"x", "w"}, {"y"}) + Initializer("w", {41, 41}) +
+                        (ir < 4 ? GraphInputField("w") : "") +
+                        NodeField("If", {"c"}, {"u"},
+                                  GraphAttr("then_branch", ConstantNode("v", {64, 64}) + branch)),
+                    opset, ir);
+      for (const TensorSpec& spec : {kInt8, kInt4, kDynamic, kLowmem4, kLowmem8,
+                                     TensorSpec{.scheme = BlockScheme(DType::kUint4, false, 17)}}) {
+        const Written w = Write(file, spec);
+        EXPECT_EQ(w.layout.jobs.size(), 2u);
+        for (const Constant& constant : w.document().constants) {
+          if (constant.node != kNone) {
+            EXPECT_TRUE(constant.data_type == 1) << constant.name;
+          } else if (ir < 4) {
+            EXPECT_EQ(constant.graph, 0u) << constant.name;
+            const auto& inputs = w.document().graphs[0].inputs;
+            EXPECT_TRUE(std::any_of(inputs.begin(), inputs.end(), [&](const GraphInput& input) {
+              return input.name == constant.name;
+            })) << constant.name;
+          }
+        }
+        // They are found again.
+        const auto& tensors = w.after->model().tensors;
+        EXPECT_TRUE(std::any_of(tensors.begin(), tensors.end(), [](const Tensor& tensor) {
+          return tensor.name == "w" && tensor.quantized;
+        }));
+      }
+    }
+  }
 }
 
 TEST(OnnxWriter, OldInitializersBecomeConstantNodesAndLoseTheirInput) {

@@ -169,7 +169,7 @@ std::vector<Tap> TapsOf(const Model& model) {
   constexpr size_t kMaxTaps = 8;
   std::vector<Tap> taps;
   for (const Tensor& tensor : model.tensors) {
-    for (const LayerInput& input : tensor.layer_inputs) {
+    for (const LayerInput& input : tensor.layer_inputs()) {
       if (taps.size() < kMaxTaps) taps.push_back({.graph = input.graph, .value = input.value});
     }
   }

@@ -150,7 +150,11 @@ test("fitting anew what reads them keeps the network alive", async () => {
     const blind = await shrink(model, structured(sparsity));
     assert.match(blind.report.warnings.join(), /nothing is fitted anew/);
     const fitted = await shrink(model, structured(sparsity), { calibration });
-    assert.equal(fitted.report.warnings, undefined);
+    const { warnings = [] } = fitted.report;
+    assert.ok(
+      warnings.every((it) => it.includes("seen in few rows")),
+      warnings.join(),
+    );
     assert.equal(fitted.report.outputBytes, blind.report.outputBytes);
     const [worse, better] = await Promise.all(
       [blind, fitted].map(async (it) => accuracyOf(await it.bytes(), images)),

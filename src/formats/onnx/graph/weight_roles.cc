@@ -70,6 +70,12 @@ FactoredAxes AxesBeforeReshape(const Shape& shape, const FactoredAxes& reshaped)
   };
   for (uint32_t i = 0; i < shape.size(); ++i) {
     uint64_t missing = shape[i];
+    skip_ones();
+    // An axis of unknown length, as of pieces that are cut and joined, is one or nothing.
+    if (missing == 0 && next < reshaped.size() && reshaped[next].size == 0) {
+      axes.push_back({.size = 0, .axis = i, .is_output = reshaped[next++].is_output});
+      continue;
+    }
     for (skip_ones(); missing > 1 && fits; skip_ones()) {
       const uint64_t left = next < reshaped.size() ? reshaped[next].size / cut : 0;
       fits = left > 1 && (missing % left == 0 || left % missing == 0);

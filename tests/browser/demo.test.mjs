@@ -275,6 +275,7 @@ test("every other option of a recipe has a control, which the library's table ma
   await status(page, "this size is exact");
   await page.getByText("More options").click();
   assert.deepEqual(await page.locator("#more-options label").allInnerTexts(), [
+    "pack embeddings",
     "granularity",
     "block size",
     "symmetric",

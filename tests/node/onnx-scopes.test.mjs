@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import ort from "onnxruntime-node";
 import { init, shrink } from "modelshrink";
-import { bytes, initializer, number, string, valueInfo } from "../support/onnx.mjs";
+import { bytes, initializer, string, valueInfo } from "../support/onnx.mjs";
 import {
   graphAttribute,
   int,

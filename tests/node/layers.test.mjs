@@ -334,6 +334,7 @@ test("a Gram holds out rows from its first to its last, and keeps them as it is 
   for (let i = 0; i < 2000; ++i) gram.add([i, -i]);
   const rows = gram.heldOut;
   assert.ok(rows.length > 2 * 64 && rows.length <= 2 * 128, `${rows.length}`);
+  assert.equal(gram.numHeldOut, rows.length / 2);
   const step = rows[2];
   for (let i = 0; i < rows.length; i += 2) {
     assert.deepEqual([rows[i], rows[i + 1]], [(i / 2) * step, -(i / 2) * step]);

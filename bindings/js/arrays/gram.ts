@@ -97,6 +97,11 @@ export class Gram {
     return this.#sums;
   }
 
+  /** The number of rows that are held out. */
+  get numHeldOut(): number {
+    return this.#heldOut.length;
+  }
+
   /** Some of the rows, one after the other: at most 128, evenly spread. A fit is judged by them. */
   get heldOut(): Float32Array {
     const rows = new Float32Array(this.#heldOut.length * this.columns);

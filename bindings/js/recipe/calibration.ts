@@ -65,7 +65,7 @@ export function gramsFor(
 
 /** Counts the rows that each group can be judged by. */
 export const heldOutOf = (grams: readonly Gram[]): number =>
-  smallestOf(grams.map(({ heldOut, columns }) => heldOut.length / columns));
+  smallestOf(grams.map(({ numHeldOut }) => numHeldOut));
 
 /**
  * Gives a reader of input 1 of a run: the sums of a tensor's groups, one after the other, and then their held-out

@@ -73,7 +73,6 @@ async function work({ module, files, order }: Extract<ToWorker, { kind: "start" 
     plan.delete();
     return shrink;
   });
-  const units = callLive(core, () => run.units());
   let lastWrite = Promise.resolve();
   const sink = {
     async write(piece: Piece) {
@@ -93,11 +92,10 @@ async function work({ module, files, order }: Extract<ToWorker, { kind: "start" 
     const { unit } = order;
     callLive(core, () => unwrap(run.start(unit)));
     await runSteps(run, { core, pacer, inputs, sink, unit });
-    const tensor = units.tensors[unit] ?? -1;
-    const report = tensor < 0 ? undefined : callLive(core, () => unwrap(run.tensorReport(tensor)));
+    const reports = callLive(core, () => unwrap(run.reports(unit)));
     await lastWrite;
     next = nextOrder();
-    port.post({ kind: "finished", unit, report });
+    port.post({ kind: "finished", unit, reports });
   }
 }
 

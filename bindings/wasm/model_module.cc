@@ -41,7 +41,7 @@ EMSCRIPTEN_BINDINGS(models) {
   class_<CoreShrink, base<CoreSteps>>("CoreShrink")
       .function("units", &CoreShrink::Units)
       .function("start", &CoreShrink::Start)
-      .function("tensorReport", &CoreShrink::TensorReport);
+      .function("reports", &CoreShrink::Reports);
   class_<CoreComparison, base<CoreSteps>>("CoreComparison")
       .function("report", &CoreComparison::Report);
   class_<CoreSurvey, base<CoreSteps>>("CoreSurvey")

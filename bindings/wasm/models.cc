@@ -118,19 +118,21 @@ val CoreSteps::Feed(double size) {
 }
 
 CoreShrink::CoreShrink(std::shared_ptr<Format> format, std::unique_ptr<Shrinker> shrinker)
-    : CoreSteps({format}, shrinker.get()),
-      shrinker_(shrinker.release()),
-      num_tensors_(format->model().tensors.size()) {}
+    : CoreSteps({std::move(format)}, shrinker.get()), shrinker_(shrinker.release()) {}
 
 val CoreShrink::Units() const {
-  std::vector<double> tensors, output_bytes;
+  std::vector<double> tensors, tensor_ends, output_bytes;
   for (const Unit& unit : shrinker_->units()) {
-    tensors.push_back(unit.tensor ? static_cast<double>(*unit.tensor) : -1);
+    tensors.insert(tensors.end(), unit.tensors.begin(), unit.tensors.end());
+    tensor_ends.push_back(static_cast<double>(tensors.size()));
     output_bytes.push_back(static_cast<double>(unit.output_bytes));
   }
   val units = val::object();
-  units.set("tensors", ArrayOfNumbers("Float64Array", tensors.data(), tensors.size()));
-  units.set("outputBytes", ArrayOfNumbers("Float64Array", output_bytes.data(), tensors.size()));
+  for (const auto& [name, numbers] : {std::pair("tensors", &tensors),
+                                      {"tensorEnds", &tensor_ends},
+                                      {"outputBytes", &output_bytes}}) {
+    units.set(name, ArrayOfNumbers("Float64Array", numbers->data(), numbers->size()));
+  }
   return units;
 }
 
@@ -140,11 +142,15 @@ val CoreShrink::Start(double unit) {
   return ResultOf(shrinker_->Start(static_cast<size_t>(checked.value())));
 }
 
-val CoreShrink::TensorReport(double tensor) const {
-  const auto checked = IntegerFrom(tensor, "tensor", SIZE_MAX);
+val CoreShrink::Reports(double unit) const {
+  const auto checked = IntegerFrom(unit, "unit", SIZE_MAX);
   if (!checked.ok()) return ErrorOf(checked.status());
-  if (checked.value() >= num_tensors_) return ErrorOf(ArgumentError("there is no such tensor"));
-  return ObjectOf(shrinker_->tensor(static_cast<size_t>(checked.value())));
+  const std::span<const Unit> units = shrinker_->units();
+  if (checked.value() >= units.size()) return ErrorOf(ArgumentError("there is no such unit"));
+  const std::span<const size_t> tensors = units[static_cast<size_t>(checked.value())].tensors;
+  TableWriter table(tensors.size());
+  for (const size_t tensor : tensors) table.Add(shrinker_->tensor(tensor));
+  return table.Table();
 }
 
 CoreComparison::CoreComparison(std::vector<std::shared_ptr<Format>> formats,

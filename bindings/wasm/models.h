@@ -71,12 +71,12 @@ class CoreShrink : public CoreSteps {
   // CoreUnits.
   val Units() const;
   val Start(double unit);
-  // The entry of one tensor; has statistics when a unit of it has run here to its end.
-  val TensorReport(double tensor) const;
+  // The entries of a unit's tensors, as CoreTable; they have statistics when it is the last that
+  // was started and had tensors, and has run to its end.
+  val Reports(double unit) const;
 
  private:
   Shrinker* shrinker_;
-  size_t num_tensors_;
 };
 
 class CoreComparison : public CoreSteps {

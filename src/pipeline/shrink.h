@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 
 #include "base/status.h"
@@ -14,17 +13,17 @@
 
 namespace modelshrink {
 
-// A piece of a layout that is written on its own: a job with all its parts, or neighbouring literal
-// and copied segments of one file. Units write disjoint bytes and together all of them, so they may
-// run in any order, in several Shrinkers made from the same layout, or in a later run.
+// A piece of a layout that is written on its own: a job with all its parts, neighbouring literal
+// and copied segments of one file, or, where there are very many, small jobs with the segments
+// between them. Units write disjoint bytes and together all of them, so they may run in any order,
+// in several Shrinkers made from the same layout, or in a later run.
 struct Unit {
-  std::optional<size_t> tensor;  // the job's tensor
+  std::span<const size_t> tensors;  // those of its jobs, in the Shrinker's memory
   uint64_t output_bytes = 0;
 };
 
 // Use: for each unit Start(), then Next() until kDone; after a kRead, Feed() the bytes, which stay
-// as they are until the next kRead or kDone. A job ends with kTensor before kDone. Without a
-// started unit, the first step is kDone.
+// as they are until the next kRead or kDone. Without a started unit, the first step is kDone.
 class Shrinker : public StepRunner {
  public:
   // `format` must outlive it. An IntegrityError when the layout contradicts itself or the model.
@@ -34,8 +33,8 @@ class Shrinker : public StepRunner {
   virtual std::span<const Unit> units() const = 0;
   // Ends the unit that ran before, complete or not. An ArgumentError when there is no such unit.
   virtual Status Start(size_t unit) = 0;
-  // The plan's entry of a tensor of the model, with the statistics of its job if that has run here
-  // to its end.
+  // The plan's entry of a tensor of the model, with the statistics of its job if that belongs to
+  // the last started unit that has jobs, and has run to its end.
   virtual TensorReport tensor(size_t index) const = 0;
 };
 

@@ -136,11 +136,11 @@ test("a run answers calls in any order", () => {
   refused(run.input(8), /no bytes/);
   refused(run.feed(8), /no bytes/);
   const units = run.units();
-  for (const wrong of [units.tensors.length, -1, 0.5, NaN, 2 ** 31, 2 ** 53]) {
+  for (const wrong of [units.outputBytes.length, -1, 0.5, NaN, 2 ** 31, 2 ** 53]) {
     refused(run.start(wrong));
-    refused(run.tensorReport(wrong));
+    refused(run.reports(wrong));
   }
-  const unit = units.tensors.findIndex((tensor) => tensor >= 0);
+  const unit = units.tensorEnds.findIndex((end) => end > 0);
   accepted(run.start(unit));
   const { size } = advance(run, "read");
   refused(run.feed(size), /feed comes after input/);
@@ -165,7 +165,7 @@ test("runs outlive their plan and their model", () => {
   assert.deepEqual(channels.shares(), []);
   for (const steps of [survey, channels, comparison]) advance(steps);
   assert.equal(channels.removedChannels(), "");
-  for (const unit of run.units().tensors.keys()) {
+  for (const unit of run.units().outputBytes.keys()) {
     accepted(run.start(unit));
     advance(run);
   }

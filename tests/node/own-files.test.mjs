@@ -329,12 +329,17 @@ describe("journal lines that no run has written are an IntegrityError", () => {
     "a piece at 1e15": (line) => changed(line, { pieces: [[0, 1e15, 1, "x"]] }),
     "a piece of file 7": (line) => changed(line, { pieces: [[7, 0, 1, "x"]] }),
     "no pieces": (line) => changed(line, { pieces: [] }),
-    "a report of another tensor": (line) => changed(line, { report: { name: "other" } }),
-    "a report 5": (line) => changed(line, { report: 5 }),
+    "a report of another tensor": (line) => changed(line, { reports: [{ name: "other" }] }),
+    "a report 5": (line) => changed(line, { reports: [5] }),
+    "a report too many": (line) =>
+      changed(line, { reports: [...JSON.parse(line).reports, { name: "a" }] }),
+    "no reports": (line) => changed(line, { reports: [] }),
+    "reports null": (line) => changed(line, { reports: null }),
   };
   for (const [what, lineFor] of Object.entries(cases)) {
     test(what, async () => {
-      const [head, line] = await leaveJournal();
+      const [head, ...lines] = await leaveJournal();
+      const line = lines.find((it) => JSON.parse(it).reports.length > 0);
       await writeFile(journal(), `${head}\n${lineFor(line)}\n`);
       const error = await refused(shrink(source, "int8", { sink: output, resume: true }));
       assert.ok(error instanceof IntegrityError, String(error));

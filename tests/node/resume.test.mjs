@@ -18,6 +18,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { shrink } from "modelshrink";
 import { makeGguf, tinyLlama } from "../support/gguf.mjs";
+import { formatsOfMany, manyTensors } from "../support/many-tensors.mjs";
 import { makeSafetensors } from "../support/safetensors.mjs";
 
 const script = fileURLToPath(new URL("./interrupted.mjs", import.meta.url));
@@ -69,6 +70,40 @@ test("a run killed at any write is resumed to the same bytes and report", async 
     assert.deepEqual(await readdir(join(folder, "out")), ["small.gguf"]);
   }
 });
+
+/** Of uint8 weights TensorFlow.js keeps the scales as numbers in its JSON. */
+const runsOfMany = [...formatsOfMany.map((it) => [it, "float16"]), ["tfjs", "uint8"]];
+for (const [format, weights] of runsOfMany) {
+  test(`${format} in ${weights}: a run of 2,000 small tensors goes on in the middle, to the same bytes, report and progress`, async () => {
+    const { files, main } = manyTensors(format, 2000);
+    for (const [name, bytes] of Object.entries(files)) await writeFile(join(folder, name), bytes);
+    const recipe = { rules: [{ match: "*", weights }] };
+    const model = join(folder, main);
+    const whole = await shrink(model, recipe);
+    const finished = [];
+    const controller = new AbortController();
+    const onProgress = ({ phase, done, total, tensor }) => {
+      if (phase !== "write" || tensor === undefined) return;
+      finished.push(tensor);
+      if (done > total / 3) controller.abort();
+    };
+    const sink = join(folder, "out", main);
+    const options = { sink, resume: true, onProgress };
+    const run = () => shrink(model, recipe, { ...options, signal: controller.signal });
+    await assert.rejects(run(), { name: "AbortError" });
+    assert.ok(finished.length > 0 && finished.length < 2000, String(finished.length));
+    finished.length = 0;
+    const { report } = await shrink(model, recipe, options);
+    assert.deepEqual({ ...report, files: whole.report.files }, whole.report);
+    const changed = report.tensors.filter(({ sqnr }) => sqnr !== undefined);
+    assert.deepEqual(finished.sort(), changed.map(({ name }) => name).sort());
+    assert.ok(changed.length > 1000);
+    for (const [name, blob] of Object.entries(whole.files)) {
+      const written = await readFile(join(folder, "out", name));
+      assert.ok(written.equals(Buffer.from(await blob.arrayBuffer())), name);
+    }
+  });
+}
 
 test("what was done is not done again", async () => {
   const numWrites = await runUntil(never);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { shrink } from "modelshrink";
 import { makeGguf, tinyLlama, weights } from "../support/gguf.mjs";
+import { makeSafetensors } from "../support/safetensors.mjs";
 
 let folder;
 let model;
@@ -27,6 +28,19 @@ test("a run that fails before its workers have started does not warn of them", a
   // Terminated workers say so later.
   await new Promise((resolve) => setTimeout(resolve, 500));
   assert.equal(warn.mock.callCount(), 0);
+});
+
+test("workers give the same bytes and the same report of 4,000 small tensors", async () => {
+  const tensors = Array.from({ length: 4000 }, (_, i) => {
+    const data = Float32Array.from({ length: 1024 }, (_, k) => Math.sin(i + k));
+    return { name: `layers.${i}`, dtype: "F32", shape: [32, 32], data };
+  });
+  const small = makeSafetensors(tensors);
+  const alone = await shrink(small, "int8");
+  const together = await shrink(small, "int8", { workers: 3 });
+  assert.deepEqual(together.report, alone.report);
+  assert.equal(alone.report.tensors.filter(({ sqnr }) => sqnr > 30).length, 4000);
+  assert.ok(Buffer.from(await together.bytes()).equals(Buffer.from(await alone.bytes())));
 });
 
 test("workers give the same bytes and the same report", async () => {

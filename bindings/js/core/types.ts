@@ -24,7 +24,6 @@ import type {
   CoreSparseParts,
   CoreSparseShape,
   CoreStep,
-  CoreTensorReport,
   CoreTensorSpec,
   CoreWriteOptions,
   HeapBytes,
@@ -84,8 +83,10 @@ export interface CoreReport extends CoreReportHead {
 
 /** The pieces of an output that are written on their own (src/pipeline/shrink.h). */
 export interface CoreUnits {
-  /** The number of each unit's tensor; -1 for units that are no tensor's. */
+  /** The numbers of the units' tensors, one unit after the other; many have none. */
   tensors: Float64Array;
+  /** The end of each unit's tensors in `tensors`. */
+  tensorEnds: Float64Array;
   outputBytes: Float64Array;
 }
 
@@ -129,8 +130,11 @@ export interface CorePlan {
 export interface CoreShrink extends CoreSteps {
   units(): CoreUnits;
   start(unit: number): CoreDone;
-  /** The entry of one tensor; has statistics when a unit of it has run here to its end. */
-  tensorReport(tensor: number): CoreResult<CoreTensorReport>;
+  /**
+   * The CoreTensorReports of a unit's tensors; with statistics when it is the last that was started here and had some,
+   * and has run to its end.
+   */
+  reports(unit: number): CoreResult<CoreTable>;
 }
 
 export interface CoreComparison extends CoreSteps {

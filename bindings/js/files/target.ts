@@ -1,7 +1,6 @@
 /** Memory as the target of a run, and the checks of the pieces that any sink is given. */
 import { IntegrityError, ModelShrinkError, OutOfMemoryError } from "../base/errors.js";
-import type { CoreTensorReport } from "../core/types.js";
-import type { FileSetSink, FinishedUnits, Piece, RunIdentity } from "./sink.js";
+import type { FileSetSink, FinishedUnits, Piece, RunIdentity, UnitReports } from "./sink.js";
 
 const nothing: FinishedUnits = new Map();
 
@@ -108,9 +107,9 @@ export class CheckedSink {
     return this.#sink.spare?.(size);
   }
 
-  async finish(unit: number, report: CoreTensorReport | undefined): Promise<void> {
+  async finish(unit: number, reports: UnitReports): Promise<void> {
     if (this.#isAborted) return;
-    await this.#sink.finish(unit, report);
+    await this.#sink.finish(unit, reports);
   }
 
   async close(): Promise<void> {

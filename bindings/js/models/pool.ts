@@ -7,12 +7,13 @@ import { errorOf, ModelShrinkError } from "../base/errors.js";
 import type { Pacer } from "../base/pace.js";
 import { version } from "../base/version.js";
 import { compiledCore } from "../core/load.js";
-import type { CoreModule, CoreTensorReport } from "../core/types.js";
+import type { CoreModule } from "../core/types.js";
 import type { ReadRange } from "../files/ranges.js";
 import { ownBytes, type OpenFile } from "../files/source.js";
 import type { CheckedSink } from "../files/target.js";
 import type { Order } from "../recipe/specs.js";
 import { warnOfMissingWorkers } from "./missing-workers.js";
+import type { Take } from "./found.js";
 import type { FromWorker, ToWorker, WorkerPort } from "./protocol.js";
 
 interface Host {
@@ -35,8 +36,6 @@ function startWorkers(count: number): WorkerPort[] {
   }
   return ports;
 }
-
-type Take = (unit: number, report: CoreTensorReport | undefined) => void;
 
 export class WorkerPool {
   readonly #order: Order;
@@ -164,8 +163,7 @@ export class WorkerPool {
         port.post({ kind: "written" });
         return;
       case "finished":
-        await sink.finish(message.unit, message.report);
-        take(message.unit, message.report);
+        await take(message.unit, message.reports);
         return;
       case "ready":
       case "stale":

@@ -2,13 +2,14 @@
 import { IntegrityError } from "../base/errors.js";
 import { Meter } from "../base/meter.js";
 import { unwrap } from "../core/load.js";
-import { rowsOf, type ReportRows } from "../core/table.js";
-import type { CoreTable, CoreTensorReport, CoreUnits } from "../core/types.js";
+import type { ReportRows } from "../core/table.js";
+import type { CoreTable, CoreUnits } from "../core/types.js";
 import { rangesAheadOf } from "../files/ranges.js";
-import type { FileSetSink, FinishedUnits, RunIdentity } from "../files/sink.js";
+import type { FileSetSink, FinishedUnits, RunIdentity, UnitReports } from "../files/sink.js";
 import type { OpenFile } from "../files/source.js";
 import { CheckedSink } from "../files/target.js";
 import { digestOf, momentsReader, type Calibration } from "../recipe/calibration.js";
+import { Found, unitReports, type Take } from "./found.js";
 import { release, type OpenModel } from "./open.js";
 import { warnOfMissingWorkers } from "./missing-workers.js";
 import type { PlannedOrder } from "./planned-order.js";
@@ -40,12 +41,13 @@ const identityOf = (
   { files }: OpenModel,
   { order, report }: PlannedOrder,
   units: CoreUnits,
+  found: Found,
   { calibration }: OrderOptions,
 ): RunIdentity => ({
   files: report.files,
   inputs: files,
   unitBytes: units.outputBytes,
-  tensorOf: (unit) => report.tensors.at(units.tensors[unit] ?? -1)?.name,
+  tensorsOf: (unit) => Array.from(found.tensorsOf(unit), (it) => report.tensors.at(it)?.name),
   order: JSON.stringify([order.specs, order.options, digestOf(calibration)]),
   tensors: [order.which, ...columnsOf(report.tensors.table)],
 });
@@ -74,7 +76,7 @@ async function checkSame(files: readonly OpenFile[]): Promise<void> {
 /** Gives a function that gives the units that are to run, one after the other. */
 function nextOf(
   sink: CheckedSink,
-  { tensors }: CoreUnits,
+  { outputBytes }: CoreUnits,
   finished: FinishedUnits,
 ): () => number | undefined {
   let following = 0;
@@ -82,16 +84,18 @@ function nextOf(
     const wanted = sink.wanted();
     if (wanted !== undefined) return wanted;
     while (finished.has(following)) following++;
-    return following < tensors.length ? following++ : undefined;
+    return following < outputBytes.length ? following++ : undefined;
   };
 }
 
-/** Gives a plan's report with the entries that a run found, by the numbers of tensors. */
-function withFound(planned: ReportRows, found: ReadonlyMap<number, CoreTensorReport>): ReportRows {
-  const { tensors } = planned;
-  const at = (tensor: number) => found.get(tensor) ?? tensors.at(tensor)!;
-  return { ...planned, tensors: rowsOf(tensors.length, at) };
-}
+/** Gives a function that notes what a unit found, and tells of its tensors. */
+const teller =
+  ({ onProgress }: RunOptions, sink: CheckedSink, meter: Meter, found: Found) =>
+  (unit: number, reports: UnitReports): void => {
+    found.add(unit, reports);
+    if (reports.length === 0) meter.advanceTo(sink.written);
+    else if (onProgress) for (const { name } of reports) meter.advanceTo(sink.written, name);
+  };
 
 /** Gives the plan's report with what the run found. */
 export async function runPlan(
@@ -104,18 +108,19 @@ export async function runPlan(
   const meter = new Meter(options, options.phase ?? "write", planned.outputBytes);
   const run = plan.shrink();
   const units = callLive(core, () => run.units());
-  const sink = new CheckedSink(options.sink, identityOf(opened, plan, units, options));
-  const reports = new Map<number, CoreTensorReport>();
+  const found = new Found(units, planned.tensors.length);
+  const sink = new CheckedSink(options.sink, identityOf(opened, plan, units, found, options));
   try {
     const finished = await sink.open();
-    const take = (unit: number, report: CoreTensorReport | undefined) => {
-      const tensor = units.tensors[unit] ?? -1;
-      if (tensor >= 0 && report) reports.set(tensor, report);
-      meter.advanceTo(sink.written, report?.name);
+    const tell = teller(options, sink, meter, found);
+    const take: Take = async (unit, table) => {
+      const reports = unitReports(table);
+      await sink.finish(unit, reports);
+      tell(unit, reports);
     };
-    for (const [unit, report] of finished) {
+    for (const [unit, reports] of finished) {
       sink.skip(units.outputBytes[unit] ?? 0);
-      take(unit, report);
+      tell(unit, reports);
     }
     const next = nextOf(sink, units, finished);
     const onWrite = () => {
@@ -129,21 +134,20 @@ export async function runPlan(
         const started = unit;
         callLive(core, () => unwrap(run.start(started)));
         await runSteps(run, { ...host, inputs, unit });
-        const tensor = units.tensors[unit] ?? -1;
-        const report =
-          tensor < 0 ? undefined : callLive(core, () => unwrap(run.tensorReport(tensor)));
-        await sink.finish(unit, report);
-        take(unit, report);
+        await take(
+          started,
+          callLive(core, () => unwrap(run.reports(started))),
+        );
       }
     };
     const isShort = planned.outputBytes < minWorkerBytes;
-    const numLeft = units.tensors.length - finished.size;
+    const numLeft = units.outputBytes.length - finished.size;
     const workers = isShort ? 0 : Math.min(options.workers, numLeft) - 1;
     const pool = workers > 0 ? await loadPool(order, host) : undefined;
     await (pool ? pool.run(next, take, workers, here) : here());
     options.signal?.throwIfAborted();
     await checkSame(files);
-    const report = withFound(planned, reports);
+    const report = found.reportOf(planned);
     options.check?.(report);
     await sink.close();
     return report;

@@ -90,16 +90,20 @@ class Writer {
       : model_(model), document_(document), options_(options) {}
 
   StatusOr<Layout> Run(const TensorSpecs& specs) {
+    size_t num_jobs = 0;
     for (const Tensor& tensor : model_.tensors) names_.Add(tensor.name, 0);
     decisions_.reserve(specs.size());
+    layout_.outcomes.reserve(specs.size());
     for (size_t i = 0; i < specs.size(); ++i) {
       auto decision = Decide(i, specs[i]);
       if (!decision.ok()) {
         return std::move(decision).status().WithTensor(model_.tensors[i].name);
       }
+      num_jobs += !decision.value().keep;
       decisions_.push_back(std::move(decision).value());
       AddOutcome(i);
     }
+    layout_.jobs.reserve(num_jobs);
     layout_.files.resize(model_.files.size());
     for (uint32_t i = 0; i < model_.files.size(); ++i) {
       layout_.files[i].name = model_.files[i].name;
@@ -268,6 +272,9 @@ class Writer {
       return {};
     }
     std::vector<OutputTensor> unsorted;
+    size_t num_outputs = 0;
+    for (size_t i = source.first_tensor; i < source.end_tensor; ++i) num_outputs += NumOutputs(i);
+    unsorted.reserve(num_outputs);
     for (size_t i = source.first_tensor; i < source.end_tensor; ++i) AddTensor(i, &unsorted);
     std::vector<const OutputTensor*> tensors;
     tensors.reserve(unsorted.size());
@@ -278,6 +285,7 @@ class Writer {
     };
     HeapSort(tensors, is_before);
     RETURN_IF_ERROR(AddHeader(source, tensors, &file));
+    file.segments.reserve(tensors.size() + 1);
     for (const OutputTensor* tensor : tensors) {
       changes_.new_data_bytes += tensor->stored.size_bytes;
       if (!tensor->literal.empty()) {
@@ -292,6 +300,15 @@ class Writer {
       }
     }
     return {};
+  }
+
+  // The most tensors that the output has for one of the model.
+  size_t NumOutputs(size_t index) const {
+    const StoredParts& parts = decisions_[index].parts;
+    const ByteRange* sources = model_.tensors[index].parts.data();
+    size_t count = IsSparse(decisions_[index].scheme) ? 2 : 1;
+    for (size_t p = 1; p < kNumParts; ++p) count += parts[p].size_bytes > 0 || sources[p].size > 0;
+    return count;
   }
 
   void AddLiteral(std::string_view bytes, OutputFile* file) {
@@ -354,55 +371,90 @@ class Writer {
     }
   }
 
+  // Text that is counted, or appended to `out`: a header may have a hundred megabytes.
+  struct Text {
+    std::vector<uint8_t>* out = nullptr;
+    uint64_t size = 0;
+
+    void Add(std::string_view piece) {
+      size += piece.size();
+      if (out != nullptr) out->insert(out->end(), piece.begin(), piece.end());
+    }
+  };
+
   Status AddHeader(const Document::File& source, const std::vector<const OutputTensor*>& tensors,
                    OutputFile* file) {
-    std::string header = "{";
-    AppendMetadata(source, tensors, &header);
-    uint64_t offset = 0;
-    for (const OutputTensor* tensor : tensors) {
-      if (header.size() > 1) header += ',';
-      const StoredPart& stored = tensor->stored;
-      const uint64_t end = offset + stored.size_bytes;
-      AppendEntry(tensor->name, stored.dtype, stored.shape, offset, end, &header);
-      offset = end;
-    }
-    header += '}';
-    header.resize((header.size() + 7) / 8 * 8, ' ');
-    if (header.size() > kMaxHeaderBytes) {
+    Text counted;
+    AddHeaderText(source, tensors, &counted);
+    const uint64_t size = (counted.size + 7) / 8 * 8;
+    if (size > kMaxHeaderBytes) {
       return UnsupportedError(
           Concat({"the header of \"", file->name,
                   "\" would be larger than the 100 MB that safetensors allows"}));
     }
-    std::string length;
+    std::vector<uint8_t>& literals = layout_.literals;
+    file->segments.push_back({.kind = Segment::Kind::kLiteral,
+                              .size = kLengthBytes + size,
+                              .source_offset = literals.size()});
+    literals.reserve(literals.size() + kLengthBytes + static_cast<size_t>(size));
     for (size_t i = 0; i < kLengthBytes; ++i) {
-      length.push_back(static_cast<char>(uint64_t{header.size()} >> 8 * i));
+      literals.push_back(static_cast<uint8_t>(size >> 8 * i));
     }
-    AddLiteral(length + header, file);
+    Text text = {.out = &literals};
+    AddHeaderText(source, tensors, &text);
+    literals.resize(literals.size() + static_cast<size_t>(size - text.size), ' ');
     return {};
   }
 
-  static void AppendMetadata(const Document::File& source,
-                             const std::vector<const OutputTensor*>& tensors, std::string* header) {
-    std::string schemes;
+  static void AddHeaderText(const Document::File& source,
+                            const std::vector<const OutputTensor*>& tensors, Text* text) {
+    text->Add("{");
+    bool is_first = !AddMetadata(source, tensors, text);
+    uint64_t offset = 0;
+    std::string piece;
+    for (const OutputTensor* tensor : tensors) {
+      piece = is_first ? "" : ",";
+      is_first = false;
+      const StoredPart& stored = tensor->stored;
+      const uint64_t end = offset + stored.size_bytes;
+      AppendEntry(tensor->name, stored.dtype, stored.shape, offset, end, &piece);
+      text->Add(piece);
+      offset = end;
+    }
+    text->Add("}");
+  }
+
+  // Tells whether there are any.
+  static bool AddMetadata(const Document::File& source,
+                          const std::vector<const OutputTensor*>& tensors, Text* text) {
+    std::string piece;
+    bool has_any = false;
+    const auto begin = [&] {
+      piece = has_any ? "," : "\"__metadata__\":{";
+      has_any = true;
+    };
     NameMap keys;
     for (const OutputTensor* tensor : tensors) {
-      if (tensor->scheme == nullptr) continue;
-      if (!schemes.empty()) schemes += ',';
-      AppendScheme(*tensor->tensor, *tensor->scheme, &schemes);
-      keys.Add(Concat({kMetadataPrefix, tensor->name}), 0);
+      if (source.metadata.empty()) break;
+      if (tensor->scheme != nullptr) keys.Add(Concat({kMetadataPrefix, tensor->name}), 0);
     }
-    std::string entries;
     for (const auto& [key, value] : source.metadata) {
       // One that did not fit, of a tensor that has another now.
       if (keys.Find(key) != NameMap::kNone) continue;
-      if (!entries.empty()) entries += ',';
-      AppendQuoted(key, &entries);
-      entries += ':';
-      AppendQuoted(value, &entries);
+      begin();
+      AppendQuoted(key, &piece);
+      piece += ':';
+      AppendQuoted(value, &piece);
+      text->Add(piece);
     }
-    if (!entries.empty() && !schemes.empty()) entries += ',';
-    entries += schemes;
-    if (!entries.empty()) *header += Concat({"\"__metadata__\":{", entries, "}"});
+    for (const OutputTensor* tensor : tensors) {
+      if (tensor->scheme == nullptr) continue;
+      begin();
+      AppendScheme(*tensor->tensor, *tensor->scheme, &piece);
+      text->Add(piece);
+    }
+    if (has_any) text->Add("}");
+    return has_any;
   }
 
   void WriteIndex() {

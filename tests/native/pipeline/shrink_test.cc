@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "pipeline/compare.h"
+#include "pipeline/job_run.h"
+#include "pipeline/layout_check.h"
 
 namespace modelshrink {
 namespace {
@@ -155,7 +157,8 @@ TEST(ShrinkerTest, UnitsRunInAnyOrder) {
   ASSERT_TRUE(forwards.ok() && backwards.ok());
   ASSERT_EQ(forwards.value()->units().size(), 3u);
   EXPECT_EQ(forwards.value()->units()[0].output_bytes, 3u);
-  EXPECT_EQ(forwards.value()->units()[1].tensor, std::optional<size_t>(1));
+  ASSERT_EQ(forwards.value()->units()[1].tensors.size(), 1u);
+  EXPECT_EQ(forwards.value()->units()[1].tensors[0], 1u);
   EXPECT_EQ(forwards.value()->units()[2].output_bytes, 4u);
   const RunLog expected = Execute(forwards.value().get(), format);
   const RunLog run = Execute(backwards.value().get(), format, {2, 1, 0});
@@ -234,6 +237,139 @@ TEST(ShrinkerTest, ManySmallSegmentsTakeAFewSteps) {
   EXPECT_EQ(run.written, std::vector<int>(expected.size(), 1));
   EXPECT_LE(run.num_reads, 2u);
   EXPECT_LE(run.num_writes, 2u);
+}
+
+constexpr size_t kNumSmall = 3000;
+
+// Tensors of 4 elements that become float16, in another order than that of the file: their codes,
+// each behind a literal and before a copy of one byte, and behind all of them the scales of every
+// other one, which becomes int8.
+FakeFormat ManySmallJobs() {
+  FakeFormat format;
+  Layout& layout = format.layout;
+  layout.files = {{.name = "small"}};
+  std::vector<Segment>& segments = layout.files[0].segments;
+  for (size_t i = 0; i < kNumSmall; ++i) {
+    const auto value = static_cast<float>(i);
+    format.Add("w" + std::to_string(i), {4}, {value, -value, 1, 2});
+  }
+  for (size_t i = 0; i < kNumSmall; ++i) {
+    const size_t tensor = i * 7 % kNumSmall;
+    const bool is_int8 = i % 2 != 0;
+    layout.jobs.push_back({.tensor = tensor,
+                           .shape = {4},
+                           .scheme = {.type = is_int8 ? DType::kInt8 : DType::kFloat16}});
+    layout.literals.push_back(static_cast<uint8_t>(i));
+    segments.push_back({.size = 1, .source_offset = i});
+    segments.push_back({.kind = Segment::Kind::kPart, .size = is_int8 ? 4u : 8u, .job = i});
+    segments.push_back({.kind = Segment::Kind::kCopy, .size = 1, .source_offset = 16 * i + 3});
+  }
+  for (size_t i = 1; i < kNumSmall; i += 2) {
+    segments.push_back({.kind = Segment::Kind::kPart, .size = 4, .job = i, .part = Part::kScales});
+  }
+  for (const Segment& segment : segments) layout.files[0].size_bytes += segment.size;
+  layout.size_bytes = layout.files[0].size_bytes;
+  return format;
+}
+
+// What each job writes, one job at a time.
+Bytes WrittenAlone(const FakeFormat& format) {
+  RunLog all;
+  all.output.resize(format.layout.size_bytes);
+  all.written.resize(format.layout.size_bytes);
+  const auto places = CheckLayout(format.model_, format.layout).value();
+  JobRun job_run;
+  for (size_t i = 0; i < places.size(); ++i) {
+    const Job& job = format.layout.jobs[i];
+    all.status = job_run.Start(format.model_.tensors[job.tensor], job, places[i]);
+    while (all.status.ok()) {
+      const Step step = job_run.Next().value();
+      if (step.kind == Step::Kind::kTensor) break;
+      if (step.kind == Step::Kind::kWrite) Put(step.bytes, step.output_offset, &all);
+      if (step.kind == Step::Kind::kRead) {
+        all.status = job_run.Feed(At(format.file, step.range));
+      }
+    }
+  }
+  uint64_t offset = 0;
+  for (const Segment& segment : format.layout.files[0].segments) {
+    if (segment.kind == Segment::Kind::kLiteral) {
+      Put(std::span<const uint8_t>(format.layout.literals).subspan(segment.source_offset, 1),
+          offset, &all);
+    } else if (segment.kind == Segment::Kind::kCopy) {
+      Put(At(format.file, {segment.source_offset, 1}), offset, &all);
+    }
+    offset += segment.size;
+  }
+  return all.output;
+}
+
+TEST(ShrinkerTest, ManySmallJobsTakeAFewSteps) {
+  const FakeFormat format = ManySmallJobs();
+  auto shrinker = Shrinker::Create(format, Shared(format.layout));
+  ASSERT_TRUE(shrinker.ok()) << shrinker.status().message();
+  const size_t num_units = shrinker.value()->units().size();
+  EXPECT_LE(num_units, 1000u);
+  const RunLog run = Execute(shrinker.value().get(), format);
+  ASSERT_TRUE(run.status.ok()) << run.status.message();
+  EXPECT_EQ(run.output, WrittenAlone(format));
+  EXPECT_EQ(run.written, std::vector<int>(run.output.size(), 1));
+  EXPECT_LE(run.num_reads, 2 * num_units);
+  EXPECT_LE(run.num_writes, 2 * num_units);
+  EXPECT_LE(run.max_read, uint64_t{1} << 20);
+}
+
+TEST(ShrinkerTest, AUnitOfManyJobsTellsOfEachOfItsTensors) {
+  const FakeFormat format = ManySmallJobs();
+  auto shrinker = Shrinker::Create(format, Shared(format.layout));
+  ASSERT_TRUE(shrinker.ok()) << shrinker.status().message();
+  std::vector<int> counts(kNumSmall);
+  std::vector<size_t> order;
+  for (size_t i = shrinker.value()->units().size(); i-- > 0;) {
+    const Unit& unit = shrinker.value()->units()[i];
+    RunLog run;
+    run.output.resize(format.layout.size_bytes);
+    run.written.resize(format.layout.size_bytes);
+    ASSERT_TRUE(shrinker.value()->Start(i).ok());
+    Continue(shrinker.value().get(), {&format.file}, &run);
+    ASSERT_TRUE(run.status.ok()) << run.status.message();
+    uint64_t written = 0;
+    for (const int count : run.written) written += static_cast<uint64_t>(count);
+    EXPECT_EQ(written, unit.output_bytes);
+    for (const size_t tensor : unit.tensors) {
+      ++counts[tensor];
+      EXPECT_TRUE(shrinker.value()->tensor(tensor).sqnr_db.has_value());
+    }
+  }
+  EXPECT_EQ(counts, std::vector<int>(kNumSmall, 1));
+}
+
+TEST(ShrinkerTest, AFailureAmongManyJobsNamesItsTensor) {
+  FakeFormat format = ManySmallJobs();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::memcpy(format.file.data() + 16 * 7 + 4, &nan, sizeof(nan));
+  auto shrinker = Shrinker::Create(format, Shared(format.layout));
+  ASSERT_TRUE(shrinker.ok()) << shrinker.status().message();
+  const RunLog run = Execute(shrinker.value().get(), format);
+  EXPECT_EQ(run.status.code(), StatusCode::kArgument);
+  EXPECT_EQ(run.status.tensor(), "w7");
+  EXPECT_EQ(run.status.offset(), 16 * 7 + 4);
+  // The next unit starts anew.
+  ASSERT_TRUE(shrinker.value()->Start(shrinker.value()->units().size() - 1).ok());
+  EXPECT_TRUE(shrinker.value()->Next().ok());
+}
+
+TEST(ShrinkerTest, AUnitOfManyJobsMayBeStartedAgain) {
+  const FakeFormat format = ManySmallJobs();
+  auto shrinker = Shrinker::Create(format, Shared(format.layout));
+  ASSERT_TRUE(shrinker.ok()) << shrinker.status().message();
+  ASSERT_TRUE(shrinker.value()->Start(1).ok());
+  const auto step = shrinker.value()->Next();
+  ASSERT_EQ(step.value().kind, Step::Kind::kRead);
+  EXPECT_EQ(shrinker.value()->Feed({}).code(), StatusCode::kArgument);
+  const RunLog run = Execute(shrinker.value().get(), format);
+  ASSERT_TRUE(run.status.ok()) << run.status.message();
+  EXPECT_EQ(run.written, std::vector<int>(run.output.size(), 1));
 }
 
 // What a gathered read would span is bounded, and one file is read at a time, front to end.

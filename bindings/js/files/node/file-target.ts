@@ -3,7 +3,7 @@ import { mkdir, open, rm, rmdir, stat, type FileHandle } from "node:fs/promises"
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { ArgumentError, IntegrityError, ModelShrinkError } from "../../base/errors.js";
 import { formats, mainFileExtensions } from "../../base/formats.js";
-import type { CoreReportHead, CoreTensorReport } from "../../core/types.js";
+import type { CoreReportHead } from "../../core/types.js";
 import { checksumOf } from "./checksum.js";
 import { hidden, suffixes } from "./hidden.js";
 import { ioError } from "./io-error.js";
@@ -13,10 +13,20 @@ import { refuseMeetings } from "./meetings.js";
 import { pathOf } from "./path-of.js";
 import { checkReplaceable, makeOwn, removeOwn, renameOwn, reopenOwn } from "./own-file.js";
 import { readFully } from "./read-fully.js";
-import type { FileSetSink, FinishedUnits, Piece, RunIdentity, Target } from "../sink.js";
+import type {
+  FileSetSink,
+  FinishedUnits,
+  Piece,
+  RunIdentity,
+  Target,
+  UnitReports,
+} from "../sink.js";
 
 /** The number of writes at a time: the system's threads write while others compute. */
 const maxParallel = 4;
+
+/** The number of units that wait for the journal: of very many small ones the disk is the slower part. */
+const maxNotes = 64;
 
 const minSpareBytes = 1 << 16;
 
@@ -215,12 +225,13 @@ class FileTargetSink implements FileSetSink {
     return buffer && new Uint8Array(buffer, 0, size);
   }
 
-  finish(unit: number, report: CoreTensorReport | undefined): void {
+  async finish(unit: number, reports: UnitReports): Promise<void> {
     const areWritten = Promise.all(this.#writes);
     this.#inBackground(
       this.#notes,
-      areWritten.then(() => this.#note(unit, report)),
+      areWritten.then(() => this.#note(unit, reports)),
     );
+    if (this.#notes.size >= maxNotes) await Promise.race(this.#notes);
   }
 
   async close(): Promise<void> {
@@ -265,10 +276,10 @@ class FileTargetSink implements FileSetSink {
     if (isWorthIt && this.#spares.length < maxParallel) this.#spares.push(buffer);
   }
 
-  async #note(unit: number, report: CoreTensorReport | undefined): Promise<void> {
+  async #note(unit: number, reports: UnitReports): Promise<void> {
     // The failed write may have held some of the unit's bytes.
     if (this.#failure) return;
-    await attempt(this.#files[0]!.path, async () => this.#journal?.finish(unit, report));
+    await attempt(this.#files[0]!.path, async () => this.#journal?.finish(unit, reports));
   }
 
   /** Lets work go on in the background; the next call throws its failure. */

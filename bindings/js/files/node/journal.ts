@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { ArgumentError, IntegrityError } from "../../base/errors.js";
 import type { CoreTensorReport } from "../../core/types.js";
-import type { FinishedUnits, RunIdentity } from "../sink.js";
+import type { FinishedUnits, RunIdentity, UnitReports } from "../sink.js";
 import type { OpenFile } from "../source.js";
 import { hidden, suffixes } from "./hidden.js";
 import { makeOwn, readOwn, removeOwn, renameOwn } from "./own-file.js";
@@ -28,7 +28,8 @@ interface Head {
 interface Line {
   unit: number;
   pieces: [file: number, offset: number, length: number, checksum: string][];
-  report?: CoreTensorReport;
+  /** Of the unit's tensors. */
+  reports: CoreTensorReport[];
 }
 
 interface Options {
@@ -39,7 +40,7 @@ interface Options {
   has: (piece: WrittenPiece) => Promise<boolean>;
 }
 
-const version = 4;
+const version = 5;
 /** The most bytes of a journal: that of a million tensors has fewer. */
 const maxJournalBytes = 1 << 28;
 /** More than any unit writes at once. */
@@ -104,10 +105,10 @@ const isUpTo = (value: unknown, max: number): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max;
 
 /** Tells whether `value` is a line that this run itself would write: the bytes of a unit, all of them, in its files. */
-function isLine(value: unknown, { files, unitBytes, tensorOf }: RunIdentity): value is Line {
+function isLine(value: unknown, { files, unitBytes, tensorsOf }: RunIdentity): value is Line {
   if (!isObject(value) || !Array.isArray(value.pieces)) return false;
-  const { unit, pieces, report } = value;
-  if (!isUpTo(unit, unitBytes.length - 1)) return false;
+  const { unit, pieces, reports } = value;
+  if (!isUpTo(unit, unitBytes.length - 1) || !Array.isArray(reports)) return false;
   let bytes = 0;
   for (const piece of pieces as unknown[]) {
     if (!Array.isArray(piece) || piece.length !== 4) return false;
@@ -118,9 +119,10 @@ function isLine(value: unknown, { files, unitBytes, tensorOf }: RunIdentity): va
     if (!isUpTo(offset, sizeBytes) || !isUpTo(length, room)) return false;
     bytes += length;
   }
-  const name = tensorOf(unit);
-  const isOfTensor = isObject(report) ? report.name === name : report === name;
-  return bytes === unitBytes[unit] && isOfTensor;
+  const names = tensorsOf(unit);
+  const isOfTensor = (report: unknown, i: number) => isObject(report) && report.name === names[i];
+  const areOfTensors = reports.length === names.length && reports.every(isOfTensor);
+  return bytes === unitBytes[unit] && areOfTensors;
 }
 
 /** Gives the lines of a journal of this run; undefined for none, or another version's. Throws for another run's. */
@@ -173,6 +175,8 @@ export class Journal {
   readonly #path: string;
   readonly #handle: FileHandle;
   readonly #unfinished = new Map<number, WrittenPiece[]>();
+  /** What waits for the line before it to be written. */
+  #text = "";
   #last = Promise.resolve();
 
   private constructor(path: string, handle: FileHandle) {
@@ -202,7 +206,7 @@ export class Journal {
       await removeOwn(next);
       throw error;
     }
-    return { journal, finished: new Map(lines.map(({ unit, report }) => [unit, report])) };
+    return { journal, finished: new Map(lines.map(({ unit, reports }) => [unit, reports])) };
   }
 
   add(unit: number, piece: WrittenPiece): void {
@@ -211,7 +215,7 @@ export class Journal {
     else this.#unfinished.set(unit, [piece]);
   }
 
-  async finish(unit: number, report: CoreTensorReport | undefined): Promise<void> {
+  async finish(unit: number, reports: UnitReports): Promise<void> {
     const pieces = (this.#unfinished.get(unit) ?? []).map(
       ({ file, offset, length, checksum }): Line["pieces"][number] => [
         file,
@@ -221,7 +225,7 @@ export class Journal {
       ],
     );
     this.#unfinished.delete(unit);
-    await this.#append([{ unit, pieces, ...(report ? { report } : {}) }]);
+    await this.#append([{ unit, pieces, reports: [...reports] }]);
   }
 
   /** Stays for a later run. */
@@ -237,8 +241,12 @@ export class Journal {
   /** Lines come whole: units may end while the last line is being written. */
   #append(lines: readonly (Head | Line)[]): Promise<void> {
     // JSON has no infinities; an SQNR is one where nothing changed.
-    const text = lines.map((line) => `${JSON.stringify(line, withoutInfinity)}\n`);
-    this.#last = this.#last.then(() => this.#handle.appendFile(text.join("")));
+    for (const line of lines) this.#text += `${JSON.stringify(line, withoutInfinity)}\n`;
+    this.#last = this.#last.then(async () => {
+      const text = this.#text;
+      this.#text = "";
+      if (text.length > 0) await this.#handle.appendFile(text);
+    });
     return this.#last;
   }
 }

@@ -35,13 +35,16 @@ class Fitter {
          const InputMoments& moments, const FitOptions& options)
       : shape_(shape), weights_(weights), mask_(mask), moments_(moments), options_(options) {}
 
-  StatusOr<FitResult> Run() {
+  // False where nothing says or need say whether the fit helps.
+  bool IsJudged() const {
     // So many rows need no judge: a fit to them is one to those that come.
     const bool is_plenty = moments_.num_samples >= 4 * kRowsPerColumn * shape_.columns;
-    if (num_held_out() == 0 || is_plenty) {
-      RETURN_IF_ERROR(Fit(moments_, options_.cross_sums, options_.damping));
-      return std::move(result_);
-    }
+    return num_held_out() != 0 && !is_plenty;
+  }
+
+  // The damping by which the fit helps most; nothing where none surely helps. The weights are the
+  // original's afterwards.
+  StatusOr<std::optional<double>> Choose() {
     ASSIGN_OR_RETURN(workspace_, GemmWorkspace::Create());
     ASSIGN_OR_RETURN(original_, CopyOf(weights_));
     for (Buffer<double>* errors : {&without_, &best_, &errors_}) {
@@ -49,7 +52,14 @@ class Fitter {
     }
     RETURN_IF_ERROR(LeaveOut());
     RETURN_IF_ERROR(MeasureInto(&without_));
-    RETURN_IF_ERROR(ChooseAndFit());
+    ASSIGN_OR_RETURN(const std::optional<double> damping, ChooseDamping());
+    Restore();
+    return damping;
+  }
+
+  // Fits to all rows, or leaves the fit out.
+  StatusOr<FitResult> Finish(std::optional<double> damping) {
+    RETURN_IF_ERROR(damping ? Fit(moments_, options_.cross_sums, *damping) : LeaveOut());
     return std::move(result_);
   }
 
@@ -186,13 +196,6 @@ class Fitter {
     return num_held_out() >= kFewestRows && gain.mean > gain.standard_error;
   }
 
-  Status ChooseAndFit() {
-    ASSIGN_OR_RETURN(const std::optional<double> damping, ChooseDamping());
-    Restore();
-    return damping ? Fit(moments_, options_.cross_sums, *damping) : LeaveOut();
-  }
-
-  // Nothing when no damping is surely better than to leave the fit out.
   StatusOr<std::optional<double>> ChooseDamping() {
     if (moments_.num_samples <= num_held_out()) return std::optional<double>();
     ASSIGN_OR_RETURN(Buffer<float> sums, SumsWithout(moments_.sums, moments_.held_out));
@@ -268,6 +271,28 @@ Status CheckHeldOut(const LayerShape& shape, const InputMoments& moments,
   return {};
 }
 
+// A refit's outputs do not depend on each other, and each costs a factorization: so many, evenly
+// spread, judge it for all.
+constexpr size_t kJudgedOutputs = 64;
+
+StatusOr<std::optional<double>> ChooseBySomeOutputs(const LayerShape& shape,
+                                                    std::span<const float> weights,
+                                                    std::span<const uint8_t> mask,
+                                                    const InputMoments& moments,
+                                                    const FitOptions& options) {
+  const LayerShape some = {kJudgedOutputs, shape.columns, /*inputs_first=*/false};
+  ASSIGN_OR_RETURN(Buffer<float> some_weights, Buffer<float>::Allocate(some.NumWeights()));
+  ASSIGN_OR_RETURN(Buffer<uint8_t> some_mask, Buffer<uint8_t>::Allocate(some.NumWeights()));
+  for (size_t r = 0; r < some.rows; ++r) {
+    const size_t row = r * shape.rows / some.rows;
+    for (size_t j = 0; j < shape.columns; ++j) {
+      some_weights[some.IndexOf(r, j)] = weights[shape.IndexOf(row, j)];
+      some_mask[some.IndexOf(r, j)] = mask[shape.IndexOf(row, j)];
+    }
+  }
+  return Fitter(some, some_weights.span(), some_mask.span(), moments, options).Choose();
+}
+
 }  // namespace
 
 StatusOr<FitResult> FitLayer(const LayerShape& shape, std::span<float> weights,
@@ -279,7 +304,13 @@ StatusOr<FitResult> FitLayer(const LayerShape& shape, std::span<float> weights,
   if (options.method != FitMethod::kFeedback && mask.size() != weights.size()) {
     return ArgumentError("the mask must be as long as the weights");
   }
-  return Fitter(shape, weights, mask, moments, options).Run();
+  Fitter fitter(shape, weights, mask, moments, options);
+  if (!fitter.IsJudged()) return fitter.Finish(options.damping);
+  const bool some_suffice = options.method == FitMethod::kRefit && shape.rows > kJudgedOutputs;
+  ASSIGN_OR_RETURN(
+      const std::optional<double> damping,
+      some_suffice ? ChooseBySomeOutputs(shape, weights, mask, moments, options) : fitter.Choose());
+  return fitter.Finish(damping);
 }
 
 }  // namespace modelshrink

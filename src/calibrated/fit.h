@@ -50,10 +50,10 @@ inline constexpr uint64_t kRowsPerColumn = 8;
 // (InputMoments::held_out), and with moments of more than four times kRowsPerColumn, the damping is
 // the one asked for, unless the moments are singular. Otherwise the layer is first fitted to the
 // rows that are not held out, and the fit is only taken when it lessens the held-out rows' mean
-// squared error by more than that difference's standard error. Below kRowsPerColumn ten times the
-// damping is tried as well, again and again until the error grows, and the best is taken for the
-// fit to all rows. Memory: two copies of the weights and two of H beside the method's. Errors as
-// the methods.
+// squared error by more than that difference's standard error; kRefit asks 64 of the outputs. Below
+// kRowsPerColumn ten times the damping is tried as well, again and again until the error grows, and
+// the best is taken for the fit to all rows. Memory: two copies of the weights and two of H beside
+// the method's. Errors as the methods.
 StatusOr<FitResult> FitLayer(const LayerShape& shape, std::span<float> weights,
                              std::span<uint8_t> mask, const InputMoments& moments,
                              const FitOptions& options);

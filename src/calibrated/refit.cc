@@ -11,6 +11,12 @@
 namespace modelshrink {
 namespace {
 
+void MirrorUpper(size_t n, float* a) {
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = i + 1; j < n; ++j) a[j * n + i] = a[i * n + j];
+  }
+}
+
 class Refit {
  public:
   Refit(const LayerShape& shape, std::span<const uint8_t> mask, const InputMoments& moments,
@@ -30,6 +36,7 @@ class Refit {
   // False when H is not positive definite with this damping. `weights` changes only with true.
   StatusOr<bool> Run(double damping, std::span<float> weights) {
     ASSIGN_OR_RETURN(h_, DampedHessian(shape_.columns, moments_, damping));
+    MirrorUpper(shape_.columns, h_.data());
     ASSIGN_OR_RETURN(Buffer<float> fitted, Buffer<float>::Allocate(weights.size()));
     if (!options_.cross_sums.empty()) ridge_ = RidgeOf(damping);
     for (size_t r = 0; r < shape_.rows; ++r) {
@@ -69,25 +76,27 @@ class Refit {
   }
 
   void GatherKept() {
-    for (size_t i = 0; i < num_kept_; ++i) {
-      const float* from = h_.data() + kept_[i] * shape_.columns;
-      for (size_t j = i; j < num_kept_; ++j) factor_[i * num_kept_ + j] = from[kept_[j]];
+    const size_t size = num_kept_;
+    const uint32_t* kept = kept_.data();
+    for (size_t i = 0; i < size; ++i) {
+      const float* from = h_.data() + kept[i] * shape_.columns;
+      float* to = factor_.data() + i * size;
+      for (size_t j = i; j < size; ++j) to[j] = from[kept[j]];
     }
   }
 
-  // out[j] = Σ_i x[i] · H(i, j), from the upper triangle.
-  void MultiplyByHessian(const double* x, double* out) const {
+  // out[j] += Σ_i x[i] · matrix(i, j) · scale
+  void AddProduct(const double* x, const float* matrix, double scale, double* out) const {
     const size_t n = shape_.columns;
-    std::fill_n(out, n, 0.0);
     for (size_t i = 0; i < n; ++i) {
-      const float* row = h_.data() + i * n;
-      double sum = x[i] * double{row[i]};
-      for (size_t j = i + 1; j < n; ++j) {
-        out[j] += x[i] * double{row[j]};
-        sum += x[j] * double{row[j]};
-      }
-      out[i] += sum;
+      if (x[i] != 0) AddScaled(x[i] * scale, matrix + i * n, n, out);
     }
+  }
+
+  // out[j] = Σ_i x[i] · H(i, j)
+  void MultiplyByHessian(const double* x, double* out) const {
+    std::fill_n(out, shape_.columns, 0.0);
+    AddProduct(x, h_.data(), 1, out);
   }
 
   // What the fitted row times H shall be.
@@ -104,10 +113,7 @@ class Refit {
       const bool is_dead = moments_.sums[j * (n + 1)] == 0.0f;
       right_[j] = row_[j] * (is_dead ? double{h_[j * (n + 1)]} : ridge_);
     }
-    for (size_t i = 0; i < n; ++i) {
-      const float* cross = options_.cross_sums.data() + i * n;
-      for (size_t j = 0; j < n; ++j) right_[j] += row_[i] * scale * double{cross[j]};
-    }
+    AddProduct(row_.data(), options_.cross_sums.data(), scale, right_.data());
   }
 
   void FitRow(size_t r, std::span<const float> weights, std::span<float> fitted) {

@@ -126,7 +126,7 @@ void SolveFactored(size_t n, const float* r, double* x) {
   for (size_t i = 0; i < n; ++i) {
     const float* row = r + i * n;
     x[i] /= double{row[i]};
-    for (size_t j = i + 1; j < n; ++j) x[j] -= double{row[j]} * x[i];
+    AddScaled(-x[i], row + i + 1, n - i - 1, x + i + 1);
   }
   for (size_t i = n; i-- > 0;) {
     const float* row = r + i * n;

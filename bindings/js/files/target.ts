@@ -31,18 +31,21 @@ export class MemorySink implements FileSetSink {
   }
 
   close(): void {
-    // Nothing to commit: the bytes are visible only through blobs().
+    // Nothing to commit: the bytes are visible only through take() and blobs().
   }
 
   abort(): void {
     this.#files = [];
   }
 
+  /** Gives the output's files, and gives up the memory. */
+  take(): { name: string; bytes: Uint8Array<ArrayBuffer> }[] {
+    return this.#files.splice(0);
+  }
+
   /** Gives the output by name, and gives up the memory. */
   blobs(): Record<string, Blob> {
-    const blobs = this.#files.map(({ name, bytes }) => [name, new Blob([bytes])] as const);
-    this.#files = [];
-    return Object.fromEntries(blobs);
+    return Object.fromEntries(this.take().map(({ name, bytes }) => [name, new Blob([bytes])]));
   }
 }
 

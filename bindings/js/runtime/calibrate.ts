@@ -9,7 +9,7 @@ import type { Source } from "../files/source.js";
 import type { Calibration } from "../recipe/calibration.js";
 import { checkRunOptions, inspect, readingOf, runKeys } from "../models/inspect.js";
 import type { TensorInfo } from "../models/types.js";
-import { addTo, columnsOf, openTapped, tapsOf, type Layer } from "./layer-inputs.js";
+import { addTo, columnsOf, openTapped, tapsOf, withTaps, type Layer } from "./layer-inputs.js";
 import {
   checkOrt,
   checkSamples,
@@ -78,7 +78,7 @@ async function calibrateModel(model: Source, options: CalibrateOptions): Promise
   const taps = tapsOf(
     layers.flatMap((layer) => layer.tensor.layerInputs!.map((input) => ({ layer, input }))),
   );
-  const tapped = await openTapped(ort, source, taps, { session, ...reading });
+  const tapped = await openTapped(ort, await withTaps(source, taps, reading), { session });
   try {
     let done = 0;
     for await (const sample of samples) {

@@ -12,7 +12,7 @@ import { withModel } from "../models/open.js";
 import { withPlan } from "../models/planned-order.js";
 import { runPlan } from "../models/run.js";
 import type { LayerInput, TensorInfo } from "../models/types.js";
-import { modelFilesIn } from "./model-files.js";
+import type { ModelFiles } from "./model-files.js";
 import { Session, type OrtModule, type SessionOptions } from "./session.js";
 
 /** A weight whose inputs are summed up. */
@@ -58,15 +58,26 @@ export function tapsOf(readers: readonly Reader[]): Tap[] {
   return [...taps.values()];
 }
 
-/** Writes a model with outputs for the taps into memory. */
-function withTaps(model: Source, taps: readonly Tap[], reading: ReadOptions) {
+/** Writes a model with outputs for the taps into memory. Throws an UnsupportedError when there are none. */
+export async function withTaps(
+  model: Source,
+  taps: readonly Tap[],
+  reading: ReadOptions,
+): Promise<ModelFiles> {
+  if (taps.length === 0) {
+    throw new UnsupportedError(
+      "This model has no MatMul, Gemm, Conv or recurrent layer whose inputs can be seen.",
+    );
+  }
   return withModel(model, reading, (opened) => {
     const kept = keepingOrder(opened.info.tensors);
     const order = { ...kept, options: { ...kept.options, taps: [...taps] } };
     return withPlan(opened, order, defaultGrowth, async (plan) => {
       const sink = new MemorySink();
       await runPlan(opened, plan, { ...reading, sink, calibration: undefined, workers: 0 });
-      return modelFilesIn(sink.blobs());
+      const [main, ...others] = sink.take();
+      const externalData = others.map(({ name, bytes }) => ({ path: name, data: bytes }));
+      return { main: main!.bytes, externalData };
     });
   });
 }
@@ -76,19 +87,12 @@ export interface TappedOptions extends ReadOptions {
   session: SessionOptions;
 }
 
-/** Loads a model with outputs for the taps. Throws an UnsupportedError when there are none. */
-export async function openTapped(
+/** Loads what {@link withTaps} wrote. */
+export function openTapped(
   ort: OrtModule,
-  model: Source,
-  taps: readonly Tap[],
-  { session, ...reading }: TappedOptions,
+  files: ModelFiles,
+  { session }: TappedOptions,
 ): Promise<Session> {
-  if (taps.length === 0) {
-    throw new UnsupportedError(
-      "This model has no MatMul, Gemm, Conv or recurrent layer whose inputs can be seen.",
-    );
-  }
-  const files = await withTaps(model, taps, reading);
   return Session.open(ort, files, "the model with its layers' inputs as outputs", session);
 }
 

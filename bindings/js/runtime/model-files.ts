@@ -1,7 +1,5 @@
 /** Models as onnxruntime takes them: bytes in memory, of the files that the user named and of no others. */
 import { UnsupportedError } from "../base/errors.js";
-import type { Blob } from "../base/platform-types.js";
-import { openSource } from "../files/open.js";
 import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
 import { withModel } from "../models/open.js";
@@ -30,24 +28,4 @@ export function modelFilesOf(source: Source, options: ReadOptions): Promise<Mode
     const [main, ...externalData] = read;
     return { main: main!.data, externalData };
   });
-}
-
-/** Makes files of a written model, the main one first, what onnxruntime takes. */
-export async function modelFilesIn(blobs: Readonly<Record<string, Blob>>): Promise<ModelFiles> {
-  const read = [];
-  for (const [path, blob] of Object.entries(blobs)) {
-    read.push({ path, data: new Uint8Array(await blob.arrayBuffer()) });
-  }
-  const [main, ...externalData] = read;
-  return { main: main!.data, externalData };
-}
-
-/** Reads the main file of a model whole. */
-export async function bytesOf(source: Source, options: ReadOptions): Promise<Uint8Array> {
-  const opened = await openSource(source, options);
-  try {
-    return await opened.main.read(0, opened.main.size);
-  } finally {
-    await opened.close();
-  }
 }

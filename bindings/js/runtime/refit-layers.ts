@@ -8,13 +8,20 @@ import { plural } from "../base/plural.js";
 import { elementsOf } from "../base/shape.js";
 import { Gram } from "../arrays/gram.js";
 import { checkDamping, refitMasked, type RefittedWeights } from "../arrays/layers.js";
-import { reusable } from "../files/open.js";
+import { openSource, reusable } from "../files/open.js";
 import type { ReadOptions } from "../files/raw.js";
-import type { Source } from "../files/source.js";
+import { ownBytes, type OpenFile, type Source } from "../files/source.js";
 import { checkRunOptions, inspect, readingOf, runKeys } from "../models/inspect.js";
 import type { LayerInput, ModelInfo, TensorInfo } from "../models/types.js";
-import { bytesOf } from "./model-files.js";
-import { addTo, columnsOf, openTapped, tapsOf, type Tap } from "./layer-inputs.js";
+import {
+  addTo,
+  columnsOf,
+  openTapped,
+  withTaps,
+  tapsOf,
+  type Tap,
+  type TappedOptions,
+} from "./layer-inputs.js";
 import {
   checkOrt,
   checkSamples,
@@ -200,6 +207,12 @@ async function momentsOf(
   return gram;
 }
 
+/** Gives the held-out rows of x, which are beside those of x̂. */
+function heldOutOf(both: Gram, columns: number): Float32Array {
+  const rows = both.heldOut;
+  return rows.filter((_, i) => i % (2 * columns) < columns);
+}
+
 /** Fits a layer's weights that are not zero, so that they make of x̂ what the original's make of x. */
 function weightsFitted(
   { tensor, columns }: LayerPair,
@@ -214,53 +227,73 @@ function weightsFitted(
   }
   const mask = Uint8Array.from(weights.shrunk, (weight) => (weight === 0 ? 0 : 1));
   const { rows, outputsLast: inputsFirst } = tensor.layer!;
-  const [before, gram] = [both.slice(0, columns), both.slice(columns, columns)];
-  const inputs = { gram, crossSums, heldOut: gram.heldOut, heldOutBefore: before.heldOut };
+  const gram = both.slice(columns, columns);
+  const inputs = {
+    gram,
+    crossSums,
+    heldOut: gram.heldOut,
+    heldOutBefore: heldOutOf(both, columns),
+  };
   return refitMasked(weights.original, mask, { rows, columns, inputsFirst }, { inputs, damping });
 }
 
-async function bytesOfOneFile(source: Source, info: ModelInfo, reading: ReadOptions) {
-  if (info.format !== "onnx" || info.files.length > 1) {
-    throw new UnsupportedError("refitLayers needs ONNX models of one file, without external data.");
-  }
-  // A copy: Buffer's own slice() would be the caller's bytes.
-  return new Uint8Array(await bytesOf(source, reading));
+function checkOneFile({ format, files }: ModelInfo): void {
+  if (format === "onnx" && files.length === 1) return;
+  throw new UnsupportedError("refitLayers needs ONNX models of one file, without external data.");
 }
 
-/** Copies float32 weights out of a file, where they may lie at any byte. */
-const weightsAt = (file: Uint8Array, offset: number, { shape }: TensorInfo) =>
-  new Float32Array(file.slice(offset, offset + 4 * elementsOf(shape)).buffer);
+/**
+ * The models' files. The original's is only read where a layer lies; the pruned one has outputs for the layers' inputs,
+ * and gets the fitted weights, so that the next session has them.
+ */
+interface Files {
+  original: OpenFile;
+  shrunk: Uint8Array;
+}
+
+const numBytesOf = ({ tensor }: LayerPair) => 4 * elementsOf(tensor.shape);
+
+/** Copies float32 weights out of bytes, in which they may lie anywhere. */
+const floatsIn = (bytes: Uint8Array) => new Float32Array(new Uint8Array(bytes).buffer);
+
+const originalOf = async ({ original }: Files, pair: LayerPair) =>
+  floatsIn(await original.read(pair.offsets.original, numBytesOf(pair)));
+
+/** Gives a layer's bytes in the pruned model. */
+const placeIn = (model: Uint8Array, pair: LayerPair) =>
+  model.subarray(pair.offsets.shrunk, pair.offsets.shrunk + numBytesOf(pair));
+
+const zerosIn = (weights: Float32Array) => weights.reduce((n, w) => n + (w === 0 ? 1 : 0), 0);
 
 /** Throws when the first model has more zeros than the second: the mask is the second one's. */
-function checkOrder(pairs: readonly LayerPair[], original: Uint8Array, shrunk: Uint8Array): void {
-  const zerosOf = (file: Uint8Array, which: "original" | "shrunk") =>
-    pairs.reduce(
-      (all, { offsets, tensor }) =>
-        all + weightsAt(file, offsets[which], tensor).reduce((n, w) => n + (w === 0 ? 1 : 0), 0),
-      0,
-    );
-  if (zerosOf(original, "original") > zerosOf(shrunk, "shrunk")) {
+async function checkOrder(pairs: readonly LayerPair[], files: Files): Promise<void> {
+  let surplus = 0;
+  for (const pair of pairs) {
+    surplus +=
+      zerosIn(await originalOf(files, pair)) - zerosIn(floatsIn(placeIn(files.shrunk, pair)));
+  }
+  if (surplus > 0) {
     throw new ArgumentError(
       "The first model has more zeros than the second: give the original first, then the pruned one.",
     );
   }
 }
 
-/** Fits one layer and writes its weights into `result`; gives the reason where it stays. */
-function fitOne(
+/** Fits one layer and writes its weights into the pruned model; gives the reason where it stays. */
+async function fitOne(
   pair: LayerPair,
-  { file, result }: { file: Uint8Array; result: Uint8Array },
+  files: Files,
   both: Gram,
   damping: number,
-): string | undefined {
+): Promise<string | undefined> {
   if (both.rows === 0) return "no sample reaches it";
   const weights = {
-    original: weightsAt(file, pair.offsets.original, pair.tensor),
-    shrunk: weightsAt(result, pair.offsets.shrunk, pair.tensor),
+    original: await originalOf(files, pair),
+    shrunk: floatsIn(placeIn(files.shrunk, pair)),
   };
   const found = weightsFitted(pair, weights, both, damping);
   if (found.isLeftOut) return `${plural(both.rows, "row")} of its inputs are too few to help`;
-  result.set(new Uint8Array(found.weights.buffer), pair.offsets.shrunk);
+  placeIn(files.shrunk, pair).set(new Uint8Array(found.weights.buffer));
   return undefined;
 }
 
@@ -270,6 +303,53 @@ function refuseNoPairs(skipped: readonly SkippedLayer[]): never {
     "The models have no layer of float32 weights that could be fitted anew" +
       `${first ? `: "${first.name}": ${first.reason}` : ""}.`,
   );
+}
+
+/** Gives the layers with the places where they lie in another file of the pruned model. */
+async function movedTo(
+  pairs: readonly LayerPair[],
+  file: Uint8Array,
+  reading: ReadOptions,
+): Promise<LayerPair[]> {
+  const { tensors } = await inspect(file, reading);
+  const places = new Map(tensors.map(({ name, dataOffset }) => [name, dataOffset]));
+  return pairs.map((pair) => ({
+    ...pair,
+    offsets: { ...pair.offsets, shrunk: places.get(pair.name)! },
+  }));
+}
+
+/** What all layers are fitted by. */
+interface Fitting {
+  files: Files;
+  samples: readonly Feeds[];
+  taps: readonly Tap[];
+  original: Session;
+}
+
+/** Fits the layers in order: each sees what those before it have become. Gives the reason of each that stays. */
+async function fitGroups(
+  pairs: readonly LayerPair[],
+  { files, samples, taps, original }: Fitting,
+  { ort, damping, tapped, onProgress }: CheckedOptions,
+): Promise<Map<string, string | undefined>> {
+  const reasons = new Map<string, string | undefined>();
+  for (const group of groupsOf(pairs)) {
+    const session = await openTapped(ort, { main: files.shrunk, externalData: [] }, tapped);
+    let both: Gram;
+    try {
+      const models = { original: { session: original, taps }, shrunk: { session, taps } };
+      both = await momentsOf(group[0]!, models, samples, tapped.signal);
+    } finally {
+      await session.close();
+    }
+    for (const pair of group) {
+      tapped.signal?.throwIfAborted();
+      reasons.set(pair.name, await fitOne(pair, files, both, damping));
+      callUser(() => onProgress?.(reasons.size, pairs.length));
+    }
+  }
+  return reasons;
 }
 
 /**
@@ -294,57 +374,86 @@ export async function refitLayers(
   return behindDoor(options, () => refitModels(original, shrunk, options));
 }
 
+interface CheckedOptions {
+  ort: OrtModule;
+  damping: number;
+  maxColumns: number;
+  /** The options of sessions, and of what reads for them. */
+  tapped: TappedOptions;
+  onProgress: RefitLayersOptions["onProgress"];
+}
+
+function checkOptions(options: RefitLayersOptions): CheckedOptions {
+  const keys = ["ort", "inputs", "damping", "maxColumns", "session", ...runKeys];
+  const given = checkRunOptions(options, keys);
+  const maxColumns = optional(given.maxColumns, (it) => checkInteger("maxColumns", it, 1, 2 ** 14));
+  return {
+    ort: checkOrt(given.ort),
+    damping: checkDamping(given.damping),
+    maxColumns: maxColumns ?? 4096,
+    tapped: { session: checkSessionOptions(given.session), ...readingOf(options) },
+    onProgress: options.onProgress,
+  };
+}
+
+function sorted(reasons: ReadonlyMap<string, string | undefined>, skipped: SkippedLayer[]) {
+  const fitted: string[] = [];
+  for (const [name, reason] of reasons) {
+    if (reason === undefined) fitted.push(name);
+    else skipped.push({ name, reason });
+  }
+  return { fitted, skipped };
+}
+
 async function refitModels(
   original: Source,
   shrunk: Source,
   options: RefitLayersOptions,
 ): Promise<RefittedModel> {
-  const keys = ["ort", "inputs", "damping", "maxColumns", "session", ...runKeys];
-  const given = checkRunOptions(options, keys);
-  const ort = checkOrt(given.ort);
-  const damping = checkDamping(given.damping);
-  const maxColumns = optional(given.maxColumns, (it) => checkInteger("maxColumns", it, 1, 2 ** 14));
-  const { signal, onProgress } = options;
-  const reading = readingOf(options);
-  const tapped = { session: checkSessionOptions(given.session), ...reading };
+  const checked = checkOptions(options);
+  const { tapped, maxColumns } = checked;
   const samples: Feeds[] = [];
-  for await (const sample of checkSamples(given.inputs)) samples.push(sample);
+  for await (const sample of checkSamples(options.inputs)) samples.push(sample);
   if (samples.length === 0) throw new ArgumentError("inputs has no samples.");
-  const first = await reusable(original, reading);
-  const second = await reusable(shrunk, reading);
-  const [before, after] = [await inspect(first, reading), await inspect(second, reading)];
-  const file = await bytesOfOneFile(first, before, reading);
-  const result = await bytesOfOneFile(second, after, reading);
-  const { pairs, skipped } = pairsOf(before, after, maxColumns ?? 4096);
+  const first = await reusable(original, tapped);
+  const second = await reusable(shrunk, tapped);
+  const [before, after] = [
+    await inspect(first, readingOf(options)),
+    await inspect(second, readingOf(options)),
+  ];
+  checkOneFile(before);
+  checkOneFile(after);
+  const { pairs, skipped } = pairsOf(before, after, maxColumns);
   if (pairs.length === 0) refuseNoPairs(skipped);
-  checkOrder(pairs, file, result);
   const taps = tapsOfLayers(pairs);
-  const fitted: string[] = [];
-  let done = 0;
-  const session = await openTapped(ort, file, taps, tapped);
+  const { main } = await withTaps(second, taps, tapped);
+  const moved = await movedTo(pairs, main, readingOf(options));
+  const opened = await openSource(first, tapped);
   try {
-    for (const group of groupsOf(pairs)) {
-      const own = tapsOfLayers(group.slice(0, 1));
-      const shrunkSession = await openTapped(ort, result, own, tapped);
-      try {
-        const models = {
-          original: { session, taps },
-          shrunk: { session: shrunkSession, taps: own },
-        };
-        const both = await momentsOf(group[0]!, models, samples, signal);
-        for (const pair of group) {
-          signal?.throwIfAborted();
-          const reason = fitOne(pair, { file, result }, both, damping);
-          if (reason === undefined) fitted.push(pair.name);
-          else skipped.push({ name: pair.name, reason });
-          callUser(() => onProgress?.(++done, pairs.length));
-        }
-      } finally {
-        await shrunkSession.close();
-      }
+    const files = { original: opened.main, shrunk: main };
+    await checkOrder(moved, files);
+    const session = await openTapped(checked.ort, await withTaps(first, taps, tapped), tapped);
+    let reasons: Map<string, string | undefined>;
+    try {
+      reasons = await fitGroups(moved, { files, samples, taps, original: session }, checked);
+    } finally {
+      await session.close();
     }
+    const bytes = await bytesOf(second, tapped);
+    for (const [i, pair] of pairs.entries()) {
+      placeIn(bytes, pair).set(placeIn(files.shrunk, moved[i]!));
+    }
+    return { bytes, ...sorted(reasons, skipped) };
   } finally {
-    await session.close();
+    await opened.close();
   }
-  return { bytes: result, fitted, skipped };
+}
+
+async function bytesOf(source: Source, reading: ReadOptions): Promise<Uint8Array> {
+  const opened = await openSource(source, reading);
+  try {
+    return ownBytes(opened.main, await opened.main.read(0, opened.main.size));
+  } finally {
+    await opened.close();
+  }
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -125,6 +126,46 @@ TEST(FitLayerTest, FewRowsOfDependentInputsHelp) {
               0.9 * ErrorOn(fresh, weights, Without(weights, method.options).weights))
         << method.name;
   }
+}
+
+// Only the last outputs have weights: those that judge must be spread over all.
+TEST(FitLayerTest, ARefitOfManyOutputsIsJudgedByOutputsOfAllItsParts) {
+  constexpr size_t kManyRows = 640;
+  const std::vector<float> x = Correlated(96, kColumns, 5);
+  const std::vector<float> sums = GramOf(x, kColumns);
+  const std::vector<float> held_out = HeldOutOf(x);
+  std::vector<float> weights = Normal(kManyRows * kColumns, 2);
+  std::fill_n(weights.begin(), 540 * kColumns, 0.0f);
+  std::vector<uint8_t> mask(weights.size(), 1);
+  for (size_t i = 0; i < mask.size(); i += 2) mask[i] = 0;
+  const InputMoments moments = {sums, 96, held_out};
+  const FitOptions options = {.method = FitMethod::kRefit};
+
+  std::vector<float> fitted = weights;
+  auto result = FitLayer({kManyRows, kColumns, false}, fitted, mask, moments, options);
+  ASSERT_TRUE(result.ok());
+  EXPECT_FALSE(result.value().is_left_out);
+  // The damping that was chosen, asked for without a judge, gives the same weights.
+  std::vector<float> unjudged = weights;
+  auto plain = FitLayer({kManyRows, kColumns, false}, unjudged, mask, {sums, 96},
+                        {.method = FitMethod::kRefit, .damping = result.value().damping});
+  ASSERT_TRUE(plain.ok());
+  EXPECT_EQ(fitted, unjudged);
+
+  // The same layer with its inputs first.
+  std::vector<float> turned(weights.size());
+  std::vector<uint8_t> turned_mask(mask.size());
+  const LayerShape lying = {kManyRows, kColumns, true};
+  for (size_t r = 0; r < kManyRows; ++r) {
+    for (size_t j = 0; j < kColumns; ++j) {
+      turned[lying.IndexOf(r, j)] = weights[r * kColumns + j];
+      turned_mask[lying.IndexOf(r, j)] = mask[r * kColumns + j];
+    }
+  }
+  auto other = FitLayer(lying, turned, turned_mask, moments, options);
+  ASSERT_TRUE(other.ok());
+  EXPECT_EQ(other.value().damping, result.value().damping);
+  EXPECT_EQ(turned[lying.IndexOf(600, 7)], fitted[600 * kColumns + 7]);
 }
 
 TEST(FitLayerTest, ManyRowsAreFittedWithTheDampingThatWasAsked) {

@@ -52,17 +52,17 @@ void TextPool::Grow() {
 
 TableWriter::TableWriter(size_t num_rows) : num_rows_(num_rows) {
   name_ends_.reserve(num_rows);
-  place_ends_.reserve(num_rows);
   shared_.reserve(num_rows);
 }
 
 void TableWriter::AddNumber(const char* name, double value, bool is_there) {
-  if (next_column_ == columns_.size()) {
-    columns_.push_back({name, {}});
-    columns_.back().values.reserve(num_rows_);
-  }
-  columns_[next_column_++].values.push_back(value);
-  if (is_there) row_.Field(name, 0);
+  if (next_column_ == columns_.size()) columns_.push_back({name, {}});
+  std::vector<double>& values = columns_[next_column_++].values;
+  if (!is_there) return;
+  // Most rows of a table have the same members: a column that none has takes no memory.
+  values.resize(num_rows_);
+  values[shared_.size()] = value;
+  row_.Field(name, 0);
 }
 
 std::vector<LayerInput> TableWriter::WithoutPlaces(std::vector<LayerInput> inputs) {
@@ -79,13 +79,17 @@ std::vector<LayerInput> TableWriter::WithoutPlaces(std::vector<LayerInput> input
 
 void TableWriter::EndRow() {
   name_ends_.push_back(static_cast<uint32_t>(names_.size()));
-  place_ends_.push_back(static_cast<uint32_t>(places_.size()));
+  if (!places_.empty()) {
+    place_ends_.resize(shared_.size());
+    place_ends_.push_back(static_cast<uint32_t>(places_.size()));
+  }
   shared_.push_back(pool_.NumberOf(row_.text()));
 }
 
 val TableWriter::Table() const {
   val numbers = val::object();
   for (const Column& column : columns_) {
+    if (column.values.empty()) continue;
     numbers.set(column.name,
                 ArrayOfNumbers("Float64Array", column.values.data(), column.values.size()));
   }

@@ -109,7 +109,7 @@ class TableWriter {
   std::string names_;
   std::vector<uint32_t> name_ends_;
   std::string places_;  // by row: JSON of the values and nodes of its layer inputs, with commas
-  std::vector<uint32_t> place_ends_;
+  std::vector<uint32_t> place_ends_;  // empty while no row has some
   std::vector<Column> columns_;
   size_t next_column_ = 0;
   TextPool pool_;

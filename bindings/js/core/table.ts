@@ -52,13 +52,9 @@ export class TableRows<T extends object> implements Rows<T> {
   at(index: number): T | undefined {
     if (!(index >= 0 && index < this.length)) return undefined;
     const { numbers, shared } = this.table;
-    const row: Record<string, unknown> = {};
-    const all = this.#textOf(shared[index]!);
-    for (const key in all) {
-      if (key === "name") row[key] = this.#nameOf(index);
-      else if (Object.hasOwn(numbers, key)) row[key] = numbers[key]![index];
-      else row[key] = all[key];
-    }
+    const row = { ...this.#textOf(shared[index]!) };
+    if ("name" in row) row.name = this.#nameOf(index);
+    for (const key in numbers) if (key in row) row[key] = numbers[key]![index];
     if (row.layerInputs)
       row.layerInputs = this.#withPlaces(index, row.layerInputs as CoreLayerInput[]);
     return row as T;

@@ -57,11 +57,11 @@ export interface CoreTable {
   names: Uint8Array;
   /** The end of each row's name in `names`. */
   nameEnds: Uint32Array;
-  /** The rows' own numbers by member; 0 where a row has none. */
+  /** The rows' own numbers by member, of members that some row has; 0 where a row has none. */
   numbers: Record<string, Float64Array>;
   /** For each layer input of each row its value and node, as items of a JSON array. */
   places: Uint8Array;
-  /** The end of each row's items in `places`. */
+  /** The end of each row's items in `places`; empty where no row has some. */
   placeEnds: Uint32Array;
   /** The JSON that rows share, one after the other, in UTF-8. */
   texts: Uint8Array;

@@ -74,8 +74,15 @@ class Writer {
     }
     has_output_ = std::any_of(model_.tensors.begin(), model_.tensors.end(),
                               [](const Tensor& tensor) { return tensor.name == "output.weight"; });
-    for (size_t i = 0; i < specs.size(); ++i)
+    size_t num_jobs = 0;
+    targets_.reserve(specs.size());
+    for (size_t i = 0; i < specs.size(); ++i) {
       targets_.push_back(Decide(model_.tensors[i], specs[i]));
+      num_jobs += targets_.back().changed;
+    }
+    layout_.jobs.reserve(num_jobs);
+    layout_.outcomes.reserve(specs.size());
+    job_of_.reserve(specs.size());
     for (size_t i = 0; i < specs.size(); ++i) AddTensor(i, specs[i]);
     // One run of zeros pads everything.
     uint64_t alignment = 0;
@@ -131,12 +138,12 @@ class Writer {
     const Target& target = targets_[index];
     if (!target.changed) {
       layout_.outcomes.push_back({StoredAs(tensor), tensor.stored_bytes, target.reasons});
-      job_of_.push_back(SIZE_MAX);
+      job_of_.push_back(UINT32_MAX);
       return;
     }
     Scheme scheme = spec.scheme;
     scheme.type = target.type;
-    job_of_.push_back(layout_.jobs.size());
+    job_of_.push_back(static_cast<uint32_t>(layout_.jobs.size()));
     layout_.jobs.push_back({index, tensor.shape, Canonical(scheme)});
     layout_.outcomes.push_back(
         {std::string(NameOf(target.type)), *SizeAs(tensor, target.type), target.reasons});
@@ -246,6 +253,13 @@ class Writer {
   }
 
   Status AppendTensorTable(const Header& header, const std::vector<size_t>& order) {
+    uint64_t table_bytes = 0;
+    for (const size_t index : order) {
+      const Tensor& tensor = model_.tensors[index];
+      table_bytes += 24 + tensor.name.size() + 8 * tensor.shape.size();
+    }
+    layout_.literals.reserve(layout_.literals.size() + static_cast<size_t>(table_bytes));
+    file().segments.reserve(file().segments.size() + order.size() + 2);
     uint64_t offset = 0;
     for (const size_t index : order) {
       const Tensor& tensor = model_.tensors[index];
@@ -335,7 +349,7 @@ class Writer {
   const WriteOptions& options_;
   bool has_output_ = false;
   std::vector<Target> targets_;
-  std::vector<size_t> job_of_;  // by tensor; SIZE_MAX when it is kept
+  std::vector<uint32_t> job_of_;  // by tensor; UINT32_MAX when it is kept
   Layout layout_;
 };
 

@@ -1,5 +1,6 @@
 #include "formats/safetensors/writer.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,27 +18,24 @@
 namespace modelshrink::safetensors {
 namespace {
 
-constexpr size_t kNone = SIZE_MAX;
+constexpr uint32_t kNone = UINT32_MAX;
+constexpr uint8_t kShapePart = kNumParts;
 
 // What becomes of one tensor.
 struct Decision {
   bool keep = true;
-  Scheme scheme;      // when it is not kept
-  StoredParts parts;  // when it is not kept
+  Scheme scheme;  // when it is not kept
   Reasons reasons;
 };
 
-// A tensor of an output file.
+// A tensor of an output file. There may be millions: what the model and its decisions tell is not
+// kept again.
 struct OutputTensor {
-  std::string name;
-  StoredPart stored;
-  size_t job = kNone;  // kNone: `source` is copied
-  Part part = Part::kCodes;
-  ByteRange source;
-  std::string literal = {};  // instead of a job and a source
-  // Of codes: the tensor that they are of, and its scheme.
-  const Tensor* tensor = nullptr;
-  const Scheme* scheme = nullptr;
+  uint32_t tensor = 0;   // in Model::tensors
+  uint32_t job = kNone;  // kNone: it is copied
+  uint8_t part = 0;      // kShapePart: the literal shape of a sparse tensor
+  Dtype dtype = Dtype::kU8;
+  std::string_view suffix;  // of its name
 };
 
 bool IsSparse(const Scheme& scheme) { return scheme.sparse != SparseCoding::kNone; }
@@ -91,7 +89,6 @@ class Writer {
 
   StatusOr<Layout> Run(const TensorSpecs& specs) {
     size_t num_jobs = 0;
-    for (const Tensor& tensor : model_.tensors) names_.Add(tensor.name, 0);
     decisions_.reserve(specs.size());
     layout_.outcomes.reserve(specs.size());
     for (size_t i = 0; i < specs.size(); ++i) {
@@ -120,7 +117,7 @@ class Writer {
   }
 
  private:
-  StatusOr<Decision> Decide(size_t index, const TensorSpec& spec) const {
+  StatusOr<Decision> Decide(size_t index, const TensorSpec& spec) {
     const Tensor& tensor = model_.tensors[index];
     Decision decision;
     if (!tensor.is_weight || (spec.keep && !spec.sparse_entries)) {
@@ -140,14 +137,14 @@ class Writer {
     }
     decision.scheme.non_finite = spec.scheme.non_finite;
     decision.scheme.saturate = spec.scheme.saturate;
-    ASSIGN_OR_RETURN(decision.parts, StoredPartsOf(decision.scheme, tensor.shape));
-    const std::optional<Reason> obstacle = ObstacleOf(tensor, decision);
+    ASSIGN_OR_RETURN(const StoredParts parts, StoredPartsOf(decision.scheme, tensor.shape));
+    const std::optional<Reason> obstacle = ObstacleOf(tensor, decision.scheme, parts);
     decision.keep = obstacle.has_value();
     if (obstacle) decision.reasons = {*obstacle};
     return decision;
   }
 
-  Status DecideSparse(const Tensor& tensor, const TensorSpec& spec, Decision* decision) const {
+  Status DecideSparse(const Tensor& tensor, const TensorSpec& spec, Decision* decision) {
     if (tensor.shape.size() != 2 || tensor.quantized) {
       decision->reasons = {ReasonCode::kNoSparseForm};
       return {};
@@ -156,8 +153,8 @@ class Writer {
                         .non_finite = spec.scheme.non_finite,
                         .sparse = SparseCoding::kBitmask,
                         .count = *spec.sparse_entries};
-    ASSIGN_OR_RETURN(decision->parts, StoredPartsOf(decision->scheme, tensor.shape));
-    AddReason(ObstacleOf(tensor, *decision), &decision->reasons);
+    ASSIGN_OR_RETURN(const StoredParts parts, StoredPartsOf(decision->scheme, tensor.shape));
+    AddReason(ObstacleOf(tensor, decision->scheme, parts), &decision->reasons);
     decision->keep = !decision->reasons.empty();
     if (decision->keep) decision->scheme = {};
     return {};
@@ -191,38 +188,53 @@ class Writer {
   }
 
   // Why the tensor cannot be written so; nullopt when it can.
-  std::optional<Reason> ObstacleOf(const Tensor& tensor, const Decision& decision) const {
-    const bool is_sparse = IsSparse(decision.scheme);
-    for (const std::string& name : NewNames(tensor, decision)) {
-      if (names_.Find(name) != NameMap::kNone) {
-        return Reason(ReasonCode::kNameTaken, {name});
-      }
+  std::optional<Reason> ObstacleOf(const Tensor& tensor, const Scheme& scheme,
+                                   const StoredParts& parts) {
+    const bool is_sparse = IsSparse(scheme);
+    for (const std::string& name : NewNames(tensor, scheme, parts)) {
+      if (HasTensor(name)) return Reason(ReasonCode::kNameTaken, {name});
     }
-    const bool is_restored = tensor.quantized && !IsLinear(decision.scheme.type);
-    const uint64_t new_bytes = NewBytes(tensor, decision);
+    const bool is_restored = tensor.quantized && !IsLinear(scheme.type);
+    const uint64_t new_bytes = NewBytes(tensor, scheme, parts);
     // From one 16-bit float to the other nothing shrinks.
-    const bool is_same_size = !is_sparse && decision.parts[0].size_bytes == tensor.parts[0].size &&
-                              !IsLinear(decision.scheme.type);
+    const bool is_same_size =
+        !is_sparse && parts[0].size_bytes == tensor.parts[0].size && !IsLinear(scheme.type);
     if (is_restored || is_same_size || new_bytes < tensor.stored_bytes) return std::nullopt;
     return Reason(ReasonCode::kWouldNotShrink, {tensor.stored_bytes, new_bytes});
   }
 
+  bool HasTensor(std::string_view name) {
+    const std::vector<Tensor>& tensors = model_.tensors;
+    if (by_name_.empty()) {
+      for (uint32_t i = 0; i < tensors.size(); ++i) by_name_.push_back(i);
+      const auto is_before = [&](uint32_t a, uint32_t b) {
+        return tensors[a].name < tensors[b].name;
+      };
+      HeapSort(by_name_, is_before);
+    }
+    const auto found = std::lower_bound(
+        by_name_.begin(), by_name_.end(), name,
+        [&](uint32_t tensor, std::string_view other) { return tensors[tensor].name < other; });
+    return found != by_name_.end() && tensors[*found].name == name;
+  }
+
   // The names of tensors beside the first, or of all where that has another name, too.
-  static std::vector<std::string> NewNames(const Tensor& tensor, const Decision& decision) {
-    const bool is_sparse = IsSparse(decision.scheme);
+  static std::vector<std::string> NewNames(const Tensor& tensor, const Scheme& scheme,
+                                           const StoredParts& parts) {
+    const bool is_sparse = IsSparse(scheme);
     std::vector<std::string> names;
     for (size_t p = is_sparse ? 0 : 1; p < kNumParts; ++p) {
-      if (!is_sparse && decision.parts[p].size_bytes == 0) continue;
-      names.push_back(PartName(tensor, decision.scheme, p));
+      if (!is_sparse && parts[p].size_bytes == 0) continue;
+      names.push_back(PartName(tensor, scheme, p));
     }
     if (is_sparse) names.push_back(Concat({tensor.name, kSparseShapeSuffix}));
     return names;
   }
 
-  static uint64_t NewBytes(const Tensor& tensor, const Decision& decision) {
+  static uint64_t NewBytes(const Tensor& tensor, const Scheme& scheme, const StoredParts& parts) {
     std::string wrapping;
     uint64_t num_bytes = 0;
-    if (IsSparse(decision.scheme)) {
+    if (IsSparse(scheme)) {
       const StoredPart part = StoredShape(tensor.shape);
       AppendEntry(Concat({tensor.name, kSparseShapeSuffix}), part.dtype, part.shape, 0,
                   part.size_bytes, &wrapping);
@@ -230,17 +242,29 @@ class Writer {
       num_bytes += part.size_bytes;
     }
     for (size_t p = 0; p < kNumParts; ++p) {
-      const StoredPart& part = decision.parts[p];
+      const StoredPart& part = parts[p];
       if (part.size_bytes == 0) continue;
       // Offsets of about the length that they will have.
       const uint64_t begin = tensor.parts[0].offset;
-      AppendEntry(PartName(tensor, decision.scheme, p), part.dtype, part.shape, begin,
+      AppendEntry(PartName(tensor, scheme, p), part.dtype, part.shape, begin,
                   begin + part.size_bytes, &wrapping);
       wrapping += ',';
       num_bytes += part.size_bytes;
     }
-    if (IsLinear(decision.scheme.type)) AppendScheme(tensor, decision.scheme, &wrapping);
+    if (IsLinear(scheme.type)) AppendScheme(tensor, scheme, &wrapping);
     return num_bytes + wrapping.size();
+  }
+
+  // How a tensor's parts are stored in the output.
+  StoredParts PartsOf(size_t index) const {
+    const Tensor& tensor = model_.tensors[index];
+    const Decision& decision = decisions_[index];
+    // They succeed: it was decided, or read, by these rules.
+    if (!decision.keep) return StoredPartsOf(decision.scheme, tensor.shape).value();
+    if (tensor.quantized) return StoredPartsOf(tensor.scheme, tensor.shape).value();
+    StoredParts parts;
+    parts[0] = {document_.dtypes[index], tensor.shape, tensor.parts[0].size};
+    return parts;
   }
 
   void AddOutcome(size_t index) {
@@ -255,7 +279,8 @@ class Writer {
     made.quantized = IsLinear(decision.scheme.type);
     std::string to = StoredAs(made);
     if (IsSparse(decision.scheme)) to += " sparse";
-    layout_.outcomes.push_back({std::move(to), NewBytes(tensor, decision), decision.reasons});
+    layout_.outcomes.push_back(
+        {std::move(to), NewBytes(tensor, decision.scheme, PartsOf(index)), decision.reasons});
   }
 
   Status WriteFile(uint32_t index) {
@@ -271,43 +296,65 @@ class Writer {
       AddCopy({0, model_.files[index].size_bytes, index}, &file);
       return {};
     }
-    std::vector<OutputTensor> unsorted;
+    std::vector<OutputTensor> tensors;
     size_t num_outputs = 0;
     for (size_t i = source.first_tensor; i < source.end_tensor; ++i) num_outputs += NumOutputs(i);
-    unsorted.reserve(num_outputs);
-    for (size_t i = source.first_tensor; i < source.end_tensor; ++i) AddTensor(i, &unsorted);
-    std::vector<const OutputTensor*> tensors;
-    tensors.reserve(unsorted.size());
-    for (const OutputTensor& tensor : unsorted) tensors.push_back(&tensor);
-    const auto is_before = [](const OutputTensor* a, const OutputTensor* b) {
-      if (a->stored.dtype != b->stored.dtype) return a->stored.dtype > b->stored.dtype;
-      return a->name < b->name;
+    tensors.reserve(num_outputs);
+    for (size_t i = source.first_tensor; i < source.end_tensor; ++i) AddTensor(i, &tensors);
+    const auto is_before = [this](const OutputTensor& a, const OutputTensor& b) {
+      return a.dtype != b.dtype ? a.dtype > b.dtype : CompareNames(a, b) < 0;
     };
     HeapSort(tensors, is_before);
     RETURN_IF_ERROR(AddHeader(source, tensors, &file));
     file.segments.reserve(tensors.size() + 1);
-    for (const OutputTensor* tensor : tensors) {
-      changes_.new_data_bytes += tensor->stored.size_bytes;
-      if (!tensor->literal.empty()) {
-        AddLiteral(tensor->literal, &file);
-      } else if (tensor->job == kNone) {
-        AddCopy(tensor->source, &file);
-      } else if (tensor->stored.size_bytes > 0) {
+    for (const OutputTensor& output : tensors) {
+      const Tensor& tensor = model_.tensors[output.tensor];
+      const uint64_t size_bytes = StoredOf(output).size_bytes;
+      changes_.new_data_bytes += size_bytes;
+      if (output.part == kShapePart) {
+        AddLiteral(ShapeBytes(tensor.shape), &file);
+      } else if (output.job == kNone) {
+        AddCopy(tensor.parts[output.part], &file);
+      } else if (size_bytes > 0) {
         file.segments.push_back({.kind = Segment::Kind::kPart,
-                                 .size = tensor->stored.size_bytes,
-                                 .job = tensor->job,
-                                 .part = tensor->part});
+                                 .size = size_bytes,
+                                 .job = output.job,
+                                 .part = static_cast<Part>(output.part)});
       }
     }
     return {};
   }
 
-  // The most tensors that the output has for one of the model.
+  // As strcmp.
+  int CompareNames(const OutputTensor& a, const OutputTensor& b) const {
+    const std::string_view x = model_.tensors[a.tensor].name, y = model_.tensors[b.tensor].name;
+    const size_t size = std::min(x.size(), y.size());
+    if (const int order = x.substr(0, size).compare(y.substr(0, size)); order != 0) return order;
+    const auto rest = [size](std::string_view name, std::string_view suffix) {
+      return Concat({name.substr(size), suffix});
+    };
+    return rest(x, a.suffix).compare(rest(y, b.suffix));
+  }
+
+  StoredPart StoredOf(const OutputTensor& output) const {
+    if (output.part == kShapePart) return StoredShape(model_.tensors[output.tensor].shape);
+    return PartsOf(output.tensor)[output.part];
+  }
+
+  // The scheme of quantized codes; null for other tensors.
+  const Scheme* SchemeOfCodes(const OutputTensor& output) const {
+    const Tensor& tensor = model_.tensors[output.tensor];
+    const Decision& decision = decisions_[output.tensor];
+    if (output.part != 0) return nullptr;
+    if (!decision.keep) return IsLinear(decision.scheme.type) ? &decision.scheme : nullptr;
+    return tensor.quantized ? &tensor.scheme : nullptr;
+  }
+
+  // The number of tensors that the output has for one of the model.
   size_t NumOutputs(size_t index) const {
-    const StoredParts& parts = decisions_[index].parts;
-    const ByteRange* sources = model_.tensors[index].parts.data();
+    const StoredParts parts = PartsOf(index);
     size_t count = IsSparse(decisions_[index].scheme) ? 2 : 1;
-    for (size_t p = 1; p < kNumParts; ++p) count += parts[p].size_bytes > 0 || sources[p].size > 0;
+    for (size_t p = 1; p < kNumParts; ++p) count += parts[p].size_bytes > 0;
     return count;
   }
 
@@ -321,50 +368,39 @@ class Writer {
   void AddTensor(size_t index, std::vector<OutputTensor>* tensors) {
     const Tensor& tensor = model_.tensors[index];
     const Decision& decision = decisions_[index];
-    StoredParts parts;
-    size_t job = kNone;
+    const StoredParts parts = PartsOf(index);
+    const bool is_sparse = IsSparse(decision.scheme);
+    OutputTensor output = {.tensor = static_cast<uint32_t>(index)};
     if (!decision.keep) {
-      parts = decision.parts;
-      job = layout_.jobs.size();
+      output.job = static_cast<uint32_t>(layout_.jobs.size());
       layout_.jobs.push_back({index, tensor.shape, decision.scheme});
-      NoteIndexChanges(tensor, decision);
-    } else if (tensor.quantized) {
-      // It was read by these rules.
-      parts = StoredPartsOf(tensor.scheme, tensor.shape).value();
-    } else {
-      parts[0] = {document_.dtypes[index], tensor.shape, tensor.parts[0].size};
+      NoteIndexChanges(tensor, decision, parts);
     }
     for (size_t p = 0; p < kNumParts; ++p) {
       if (p > 0 && parts[p].size_bytes == 0) continue;
-      OutputTensor& output = tensors->emplace_back();
-      output.name = PartName(tensor, decision.scheme, p);
-      output.stored = std::move(parts[p]);
-      output.job = job;
-      output.part = static_cast<Part>(p);
-      output.source = tensor.parts[p];
-      const bool is_quantized = decision.keep ? tensor.quantized : IsLinear(decision.scheme.type);
-      if (p > 0 || !is_quantized) continue;
-      output.tensor = &tensor;
-      output.scheme = decision.keep ? &tensor.scheme : &decision.scheme;
+      output.part = static_cast<uint8_t>(p);
+      output.dtype = parts[p].dtype;
+      output.suffix = is_sparse ? kSparseSuffixes[p] : kPartSuffixes[p];
+      tensors->push_back(output);
     }
-    if (!IsSparse(decision.scheme)) return;
-    OutputTensor& shape = tensors->emplace_back();
-    shape.name = Concat({tensor.name, kSparseShapeSuffix});
-    shape.stored = StoredShape(tensor.shape);
-    shape.literal = ShapeBytes(tensor.shape);
+    if (!is_sparse) return;
+    output.part = kShapePart;
+    output.dtype = StoredShape(tensor.shape).dtype;
+    output.suffix = kSparseShapeSuffix;
+    tensors->push_back(output);
   }
 
-  void NoteIndexChanges(const Tensor& tensor, const Decision& decision) {
+  void NoteIndexChanges(const Tensor& tensor, const Decision& decision, const StoredParts& parts) {
     if (IsSparse(decision.scheme)) {
       changes_.removed.push_back(tensor.name);
-      for (const std::string& name : NewNames(tensor, decision)) {
+      for (const std::string& name : NewNames(tensor, decision.scheme, parts)) {
         changes_.added.emplace_back(tensor.name, name);
       }
       return;
     }
     for (size_t p = 1; p < kNumParts; ++p) {
       const bool was_there = tensor.parts[p].size > 0;
-      const bool is_there = decision.parts[p].size_bytes > 0;
+      const bool is_there = parts[p].size_bytes > 0;
       const std::string name = PartName(tensor, decision.scheme, p);
       if (was_there && !is_there) changes_.removed.push_back(name);
       if (is_there && !was_there) changes_.added.emplace_back(tensor.name, name);
@@ -382,7 +418,7 @@ class Writer {
     }
   };
 
-  Status AddHeader(const Document::File& source, const std::vector<const OutputTensor*>& tensors,
+  Status AddHeader(const Document::File& source, const std::vector<OutputTensor>& tensors,
                    OutputFile* file) {
     Text counted;
     AddHeaderText(source, tensors, &counted);
@@ -406,18 +442,19 @@ class Writer {
     return {};
   }
 
-  static void AddHeaderText(const Document::File& source,
-                            const std::vector<const OutputTensor*>& tensors, Text* text) {
+  void AddHeaderText(const Document::File& source, const std::vector<OutputTensor>& tensors,
+                     Text* text) const {
     text->Add("{");
     bool is_first = !AddMetadata(source, tensors, text);
     uint64_t offset = 0;
     std::string piece;
-    for (const OutputTensor* tensor : tensors) {
+    for (const OutputTensor& output : tensors) {
       piece = is_first ? "" : ",";
       is_first = false;
-      const StoredPart& stored = tensor->stored;
+      const StoredPart stored = StoredOf(output);
       const uint64_t end = offset + stored.size_bytes;
-      AppendEntry(tensor->name, stored.dtype, stored.shape, offset, end, &piece);
+      AppendEntry(Concat({model_.tensors[output.tensor].name, output.suffix}), stored.dtype,
+                  stored.shape, offset, end, &piece);
       text->Add(piece);
       offset = end;
     }
@@ -425,8 +462,8 @@ class Writer {
   }
 
   // Tells whether there are any.
-  static bool AddMetadata(const Document::File& source,
-                          const std::vector<const OutputTensor*>& tensors, Text* text) {
+  bool AddMetadata(const Document::File& source, const std::vector<OutputTensor>& tensors,
+                   Text* text) const {
     std::string piece;
     bool has_any = false;
     const auto begin = [&] {
@@ -434,9 +471,10 @@ class Writer {
       has_any = true;
     };
     NameMap keys;
-    for (const OutputTensor* tensor : tensors) {
+    for (const OutputTensor& output : tensors) {
       if (source.metadata.empty()) break;
-      if (tensor->scheme != nullptr) keys.Add(Concat({kMetadataPrefix, tensor->name}), 0);
+      if (SchemeOfCodes(output) == nullptr) continue;
+      keys.Add(Concat({kMetadataPrefix, model_.tensors[output.tensor].name}), 0);
     }
     for (const auto& [key, value] : source.metadata) {
       // One that did not fit, of a tensor that has another now.
@@ -447,10 +485,11 @@ class Writer {
       AppendQuoted(value, &piece);
       text->Add(piece);
     }
-    for (const OutputTensor* tensor : tensors) {
-      if (tensor->scheme == nullptr) continue;
+    for (const OutputTensor& output : tensors) {
+      const Scheme* scheme = SchemeOfCodes(output);
+      if (scheme == nullptr) continue;
       begin();
-      AppendScheme(*tensor->tensor, *tensor->scheme, &piece);
+      AppendScheme(model_.tensors[output.tensor], *scheme, &piece);
       text->Add(piece);
     }
     if (has_any) text->Add("}");
@@ -469,7 +508,7 @@ class Writer {
   const Model& model_;
   const Document& document_;
   const WriteOptions& options_;
-  NameMap names_;  // of the model's tensors
+  std::vector<uint32_t> by_name_;  // the model's tensors; empty until a name is looked up
   std::vector<Decision> decisions_;
   ShardIndex::Changes changes_;
   Layout layout_;

@@ -75,10 +75,14 @@ uint64_t SizeOfText(std::string_view text) {
 
 void Edits::Apply(const Document& document, Layout* layout) const {
   std::vector<uint64_t> order;  // the begin of an edit, and its place in edits_
+  order.reserve(edits_.size());
+  size_t literal_bytes = document.text.size();  // at most
   for (size_t i = 0; i < edits_.size(); ++i) {
     order.push_back(uint64_t{edits_[i].extent.begin} << 32 | i);
+    literal_bytes = literal_bytes - edits_[i].extent.size() + edits_[i].text.size();
   }
   HeapSort(order);
+  layout->literals.reserve(layout->literals.size() + literal_bytes);
   const auto at = [&](size_t i) -> const Edit& { return edits_[order[i] & UINT32_MAX]; };
   const Extent all = {0, static_cast<uint32_t>(document.text.size())};
   const std::string_view text = document.TextOf(all);

@@ -24,6 +24,8 @@ uint64_t SizeOfText(std::string_view text);
 
 class Edits {
  public:
+  // Makes room for so many more.
+  void Reserve(size_t count) { edits_.reserve(edits_.size() + count); }
   // Puts `text` in the place of `extent`. Extents do not overlap.
   void Replace(Extent extent, std::string text, size_t job = 0) {
     edits_.push_back({extent, std::move(text), job});

@@ -98,6 +98,10 @@ class ManifestReader : private Walker {
       if (!ReadPath(path)) return false;
     }
     if (!CheckOrder(paths, first_path)) return false;
+    size_t num_weights = 0;
+    for (const NodeId entry : json::Elements(json_, weights)) num_weights += entry > weights;
+    model_.tensors.reserve(model_.tensors.size() + num_weights);
+    document_.entries.reserve(document_.entries.size() + num_weights);
     for (const NodeId entry : json::Elements(json_, weights)) {
       model_.tensors.emplace_back();
       if (ReadEntry(entry, &model_.tensors.back())) continue;

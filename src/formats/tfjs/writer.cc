@@ -66,6 +66,13 @@ class Writer {
         changes_(document.entries.size()) {}
 
   StatusOr<Layout> Run(const TensorSpecs& specs) && {
+    size_t num_jobs = 0;  // at most
+    for (size_t i = 0; i < specs.size(); ++i) {
+      num_jobs += model_.tensors[i].is_weight && !specs[i].keep;
+    }
+    layout_.jobs.reserve(num_jobs);
+    edits_.Reserve(num_jobs);
+    layout_.outcomes.reserve(specs.size());
     for (size_t i = 0; i < specs.size(); ++i) layout_.outcomes.push_back(WriteTensor(i, specs[i]));
     layout_.files.push_back({.name = main_name_});
     for (size_t i = 0; i < document_.groups.size(); ++i) WriteGroup(i);

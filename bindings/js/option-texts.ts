@@ -11,7 +11,7 @@ export const optionTexts: Readonly<Record<string, Readonly<Record<string, string
     packEmbeddings:
       'Keeps embeddings packed in memory, too, with the mode "lowmem" (GatherBlockQuantized), which the build of onnxruntime-web that transformers.js imports cannot load on its WebAssembly side. False by default: embeddings are then int8 in the mode "storage", unless a rule gives them a type.',
     granularity:
-      'The weights that share a scale; by default those of an output channel, and blocks for 4 bits and "lowmem".',
+      'The weights that share a scale; by default those of an output channel, and blocks for 4 bits and "lowmem". float8 has none with "tensor".',
     blockSize: "The number of weights of a row that share a scale, where blocks do; 32 by default.",
     symmetric:
       "Puts the zero point in the middle of the code range, so that it need not be stored; by default for signed types, as onnxruntime does.",

@@ -67,6 +67,7 @@ std::optional<DType> DTypeFromName(std::string_view name);
 
 constexpr bool IsLinear(DType type) { return InfoOf(type).kind == NumberKind::kLinear; }
 constexpr bool IsNarrowFloat(DType type) { return InfoOf(type).kind == NumberKind::kNarrowFloat; }
+constexpr bool IsFloat8(DType type) { return IsNarrowFloat(type) && InfoOf(type).block.bytes == 1; }
 constexpr bool IsGgmlBlock(DType type) { return InfoOf(type).kind == NumberKind::kGgmlBlock; }
 
 constexpr TypeBlock BlockOf(DType type) { return InfoOf(type).block; }

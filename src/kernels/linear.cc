@@ -1,5 +1,9 @@
 #include "kernels/linear.h"
 
+#include <algorithm>
+
+#include "kernels/float_convert.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/linear.cc"
 #include "hwy/foreach_target.h"
@@ -333,22 +337,77 @@ int32_t MinCode(DType type) {
 
 int32_t MaxCode(DType type) { return MinCode(type) + (1 << BitsOf(type)) - 1; }
 
+namespace {
+
+// scale_of(i) is that of element i.
+template <typename ScaleOf>
+void ToFloat8(DType type, const float* values, size_t size, ScaleOf scale_of, uint8_t* codes) {
+  constexpr size_t kAtOnce = 256;
+  float quotients[kAtOnce];
+  for (size_t first = 0; first < size; first += kAtOnce) {
+    const size_t count = std::min(kAtOnce, size - first);
+    for (size_t i = 0; i < count; ++i) quotients[i] = values[first + i] / scale_of(first + i);
+    const auto convert = type == DType::kFloat8E4M3 ? Float32ToFloat8E4M3 : Float32ToFloat8E5M2;
+    convert({quotients, count}, /*saturate=*/true, {codes + first, count});
+  }
+}
+
+template <typename ScaleOf>
+void FromFloat8(DType type, const uint8_t* codes, size_t size, ScaleOf scale_of, float* out) {
+  const auto convert = type == DType::kFloat8E4M3 ? Float8E4M3ToFloat32 : Float8E5M2ToFloat32;
+  convert({codes, size}, {out, size});
+  for (size_t i = 0; i < size; ++i) out[i] *= scale_of(i);
+}
+
+}  // namespace
+
 void QuantizeRuns(DType type, LinearRounding rounding, const float* values, size_t num_runs,
                   size_t run_length, const LinearParams* params, uint8_t* codes) {
-  HWY_DYNAMIC_DISPATCH(QuantizeRuns)(type, rounding, values, num_runs, run_length, params, codes);
+  if (!IsFloat8(type)) {
+    HWY_DYNAMIC_DISPATCH(QuantizeRuns)(type, rounding, values, num_runs, run_length, params, codes);
+    return;
+  }
+  for (size_t i = 0; i < num_runs; ++i, values += run_length, codes += run_length) {
+    ToFloat8(
+        type, values, run_length, [scale = params[i].scale](size_t) { return scale; }, codes);
+  }
 }
+
 void QuantizeRows(DType type, LinearRounding rounding, const float* values, size_t num_rows,
                   size_t stride, size_t num_columns, const LinearColumns& columns, uint8_t* codes) {
-  HWY_DYNAMIC_DISPATCH(QuantizeRows)
-  (type, rounding, values, num_rows, stride, num_columns, columns, codes);
+  if (!IsFloat8(type)) {
+    HWY_DYNAMIC_DISPATCH(QuantizeRows)
+    (type, rounding, values, num_rows, stride, num_columns, columns, codes);
+    return;
+  }
+  for (size_t r = 0; r < num_rows; ++r, values += stride, codes += num_columns) {
+    ToFloat8(
+        type, values, num_columns, [&](size_t i) { return columns.scales[i]; }, codes);
+  }
 }
+
 void DequantizeRuns(DType type, const uint8_t* codes, size_t num_runs, size_t run_length,
                     const LinearParams* params, float* out) {
-  HWY_DYNAMIC_DISPATCH(DequantizeRuns)(type, codes, num_runs, run_length, params, out);
+  if (!IsFloat8(type)) {
+    HWY_DYNAMIC_DISPATCH(DequantizeRuns)(type, codes, num_runs, run_length, params, out);
+    return;
+  }
+  for (size_t i = 0; i < num_runs; ++i, codes += run_length, out += run_length) {
+    FromFloat8(
+        type, codes, run_length, [scale = params[i].scale](size_t) { return scale; }, out);
+  }
 }
+
 void DequantizeRows(DType type, const uint8_t* codes, size_t num_rows, size_t num_columns,
                     const LinearColumns& columns, float* out) {
-  HWY_DYNAMIC_DISPATCH(DequantizeRows)(type, codes, num_rows, num_columns, columns, out);
+  if (!IsFloat8(type)) {
+    HWY_DYNAMIC_DISPATCH(DequantizeRows)(type, codes, num_rows, num_columns, columns, out);
+    return;
+  }
+  for (size_t r = 0; r < num_rows; ++r, codes += num_columns, out += num_columns) {
+    FromFloat8(
+        type, codes, num_columns, [&](size_t i) { return columns.scales[i]; }, out);
+  }
 }
 
 }  // namespace modelshrink

@@ -1,7 +1,9 @@
 // Linear quantization with given parameters: float32 ↔ integer codes, x ≈ (code - zero_point) *
 // scale.
 //
-// Codes are held one byte each (int8, uint8; int4 and uint4 unpacked) or two (int16, uint16).
+// Codes are held one byte each (int8, uint8; int4 and uint4 unpacked) or two (int16, uint16). A
+// float8 is a code, too: x ≈ its value * scale, rounded as float_convert.h does, the quotient and
+// the product rounded to float32, without rounding modes and zero points.
 #ifndef MODELSHRINK_KERNELS_LINEAR_H_
 #define MODELSHRINK_KERNELS_LINEAR_H_
 
@@ -32,8 +34,9 @@ struct LinearColumns {
   const int32_t* zero_points;
 };
 
-// Bytes of an unpacked code: 1 or 2. `type` is int4 … uint16 here and below.
+// Bytes of an unpacked code: 1 or 2. `type` is int4 … uint16 or float8 here and below.
 size_t CodeBytes(DType type);
+// Of integers.
 int32_t MinCode(DType type);
 int32_t MaxCode(DType type);
 

@@ -67,6 +67,15 @@ LinearParams OnnxBlockwiseParams(const Scheme& scheme, const BitRange& range) {
   return params;
 }
 
+// As compressed-tensors: the largest magnitude becomes the type's largest value.
+LinearParams Float8Params(DType type, const BitRange& range) {
+  const float scale = range.AbsMax() / (type == DType::kFloat8E4M3 ? 448.0f : 57344.0f);
+  LinearParams params;
+  if (scale < FLT_MIN) return params;
+  params.scale = scale;
+  return params;
+}
+
 }  // namespace
 
 LinearRounding RoundingOf(const Scheme& scheme) {
@@ -75,6 +84,7 @@ LinearRounding RoundingOf(const Scheme& scheme) {
 }
 
 LinearParams ParamsOf(const Scheme& scheme, const BitRange& range) {
+  if (IsFloat8(scheme.type)) return Float8Params(scheme.type, range);
   if (scheme.rule == LinearRule::kOnnxLinear) return OnnxLinearParams(scheme, range);
   return scheme.type == DType::kInt4 ? OnnxSignedBlockParams(range)
                                      : OnnxBlockwiseParams(scheme, range);

@@ -12,7 +12,8 @@ namespace modelshrink {
 LinearRounding RoundingOf(const Scheme& scheme);
 
 // `range` is finite. Sources: onnxruntime's quant_utils.compute_scale_zp (kOnnxLinear) and mlas
-// q4_dq (kOnnxBlockwise; of int4 its quant_slice_symmetric, for GatherBlockQuantized). Where the
+// q4_dq (kOnnxBlockwise; of int4 its quant_slice_symmetric, for GatherBlockQuantized); float8:
+// largest magnitude / largest value, as compressed-tensors. Where the
 // reference's result would be unusable, ours differs:
 // - a range wider than float32 holds is subtracted in float64, instead of an infinite scale;
 // - a block so tiny that 1/scale is infinite gets the code of 0, instead of a conversion of NaN;

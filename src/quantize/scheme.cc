@@ -10,7 +10,12 @@ namespace modelshrink {
 
 int32_t SymmetricZeroPoint(DType type) {
   const bool is_signed = type == DType::kInt4 || type == DType::kInt8 || type == DType::kInt16;
-  return is_signed ? 0 : 1 << (BitsOf(type) - 1);
+  return is_signed || IsFloat8(type) ? 0 : 1 << (BitsOf(type) - 1);
+}
+
+bool HasScales(const Scheme& scheme) {
+  return IsLinear(scheme.type) ||
+         (IsFloat8(scheme.type) && scheme.granularity == Granularity::kAxis);
 }
 
 uint64_t NumElements(const Shape& shape) {
@@ -30,7 +35,7 @@ Scheme Canonical(const Scheme& scheme) {
     result.granularity = Granularity::kBlock;
     result.block_size = BlockOf(scheme.type).elements;
   }
-  if (!IsLinear(scheme.type)) return result;
+  if (!HasScales(scheme)) return result;
   result = scheme;
   if (scheme.granularity != Granularity::kAxis) result.axis = 0;
   result.count = result.num_matrices() > 1 ? result.count : 0;
@@ -172,15 +177,18 @@ bool IsEmpty(const Shape& shape) {
 
 StatusOr<PartSizes> PartSizesOf(const Scheme& scheme, std::span<const uint64_t> shape) {
   if (scheme.sparse != SparseCoding::kNone) return SparseSizes(scheme, shape);
-  const bool is_linear = IsLinear(scheme.type);
+  const bool has_scales = HasScales(scheme);
   const bool is_ggml = IsGgmlBlock(scheme.type);
-  if (!is_linear && !is_ggml && !IsNarrowFloat(scheme.type) && scheme.type != DType::kFloat32) {
+  if (!has_scales && !is_ggml && !IsNarrowFloat(scheme.type) && scheme.type != DType::kFloat32) {
     return ArgumentError("there is no quantization to " + std::string(NameOf(scheme.type)));
   }
-  if (is_linear) {
+  if (has_scales) {
     RETURN_IF_ERROR(CheckGranularity(scheme, shape));
     RETURN_IF_ERROR(CheckBlockwise(scheme, shape));
     RETURN_IF_ERROR(CheckTfjs(scheme));
+    if (IsFloat8(scheme.type) && !scheme.symmetric) {
+      return ArgumentError("float8 has no zero points");
+    }
   }
   if (is_ggml) RETURN_IF_ERROR(CheckGgmlBlock(scheme, shape));
   uint64_t num_elements;
@@ -189,7 +197,7 @@ StatusOr<PartSizes> PartSizesOf(const Scheme& scheme, std::span<const uint64_t> 
       !CheckedBytesOf(scheme.type, num_elements, &sizes[0])) {
     return TooLarge();
   }
-  if (!is_linear || num_elements == 0) return sizes;
+  if (!has_scales || num_elements == 0) return sizes;
   if (scheme.transposed) return TransposedSizes(scheme, shape);
   if (scheme.rule == LinearRule::kTfjs) {
     sizes[1] = sizes[2] = sizeof(double);

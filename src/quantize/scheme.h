@@ -50,9 +50,10 @@ enum class SparseCoding : uint8_t {
 };
 
 struct Scheme {
-  // kFloat32: not quantized. Other floats: converted element by element, no scales. Integers up to
-  // 16 bits: linear, x ≈ (code - zero_point) * scale. ggml's block types (Q4_0 …): kBlock along the
-  // last axis, block_size 32; the whole block is one record in kCodes.
+  // kFloat32: not quantized. Other floats: converted element by element, no scales; float8 with
+  // kAxis: x ≈ value * scale (HasScales). Integers up to 16 bits: linear, x ≈ (code - zero_point) *
+  // scale. ggml's block types (Q4_0 …): kBlock along the last axis, block_size 32; the whole block
+  // is one record in kCodes.
   DType type = DType::kFloat32;
   Granularity granularity = Granularity::kTensor;
   LinearRule rule = LinearRule::kOnnxLinear;
@@ -82,6 +83,10 @@ struct Scheme {
   }
   bool operator==(const Scheme&) const = default;
 };
+
+// Whether elements share scales that are stored beside the codes: linear schemes, and float8 with
+// kAxis, whose largest value then stands for the largest magnitude of an index along the axis.
+bool HasScales(const Scheme& scheme);
 
 // The scheme with what does not matter to its type and granularity as it is by default, so that two
 // that mean the same are equal.

@@ -34,7 +34,7 @@ StatusOr<std::unique_ptr<TensorEncoder>> TensorEncoder::Create(const Scheme& sch
   }
   if (scheme.sparse != SparseCoding::kNone) return CreateSparseEncoder(scheme, shape);
   if (IsGgmlBlock(scheme.type)) return CreateGgmlEncoder(scheme, shape, options);
-  if (!IsLinear(scheme.type)) return CreateNarrowFloatEncoder(scheme, shape, options);
+  if (!HasScales(scheme)) return CreateNarrowFloatEncoder(scheme, shape, options);
   if (IsEmpty(shape)) return CreateRunEncoder(EmptyScheme(), RunGeometry(), options);
   if (scheme.transposed) return CreateTransposedEncoder(scheme, shape, options);
   if (scheme.rule == LinearRule::kTfjs) return CreateTfjsEncoder(scheme, shape, options);
@@ -50,7 +50,7 @@ StatusOr<std::unique_ptr<TensorDecoder>> TensorDecoder::Create(const Scheme& sch
     return UnsupportedError("sparse tensors are only written");
   }
   if (IsGgmlBlock(scheme.type)) return CreateGgmlDecoder(scheme, shape);
-  if (!IsLinear(scheme.type)) return CreateNarrowFloatDecoder(scheme, shape);
+  if (!HasScales(scheme)) return CreateNarrowFloatDecoder(scheme, shape);
   if (IsEmpty(shape)) return CreateLinearDecoder(EmptyScheme(), {0});
   if (scheme.transposed) return CreateTransposedDecoder(scheme, shape);
   if (scheme.rule == LinearRule::kTfjs) return CreateTfjsDecoder(scheme, shape);

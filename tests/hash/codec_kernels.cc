@@ -38,7 +38,7 @@ void HashArray(const Scheme& scheme, std::span<const float> values, Hasher& hash
 
 std::string NameOfScheme(const Scheme& scheme) {
   std::string name = "array-" + std::string(NameOf(scheme.type));
-  if (IsNarrowFloat(scheme.type)) return name;
+  if (!HasScales(scheme)) return name;
   name += scheme.symmetric ? "-symmetric" : "-asymmetric";
   if (scheme.rule == LinearRule::kOnnxBlockwise) name += "-blockwise";
   if (scheme.rule == LinearRule::kTfjs) name += "-tfjs";
@@ -122,6 +122,10 @@ void AppendCodecKernels(std::vector<Kernel>& kernels) {
         break;
       default:
         AppendScheme(Canonical({.type = type}), kernels);
+        for (const uint32_t axis : {0, 1, 2}) {
+          if (!IsFloat8(type)) continue;
+          AppendScheme({.type = type, .granularity = Granularity::kAxis, .axis = axis}, kernels);
+        }
     }
   }
   AppendBlockwiseSchemes(DType::kUint4, kernels);

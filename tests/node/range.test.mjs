@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { shrink } from "modelshrink";
+import { compare, restore, shrink } from "modelshrink";
 import { makeGguf } from "../support/gguf.mjs";
 import { makeSafetensors } from "../support/safetensors.mjs";
 
@@ -40,7 +40,9 @@ test("a tensor that overflows its type stays float32, and the others are shrunk"
     ["float8e5m2", 61441],
     ["bfloat16", 3.4e38],
   ]) {
-    const { bytes, report } = await shrink(modelWith(value), { weights });
+    // float8 with a scale has no overflows.
+    const recipe = { weights, granularity: "tensor" };
+    const { bytes, report } = await shrink(modelWith(value), recipe);
     assert.deepEqual(typesOf(report), { large: "float32", small: weights });
     const [large] = report.tensors.filter(({ name }) => name === "large");
     assert.equal(large.note, `has values beyond the range of ${weights}`);
@@ -114,9 +116,37 @@ test("a loss above the stated bound is a warning that names the tensor", async (
   const { report } = await shrink(tiny, "fp16");
   assert.match(report.warnings.join(), /1 tensor lost much \(SQNR below 10 dB.*"tiny"/);
   const fp8 = makeSafetensors([tensorOf("usual", wave(5e-4))]);
-  const { report: coarse } = await shrink(fp8, { weights: "float8e4m3" });
+  const recipe = { weights: "float8e4m3", granularity: "tensor" };
+  const { report: coarse } = await shrink(fp8, recipe);
   assert.match(coarse.warnings.join(), /lost much.*"usual"/);
   // Pruning takes what it was asked to take.
   const pruned = await shrink(modelWith(1), { prune: { method: "magnitude", sparsity: 0.9 } });
   assert.doesNotMatch((pruned.report.warnings ?? []).join(), /lost much/);
+});
+
+test("float8 has a scale for each output where the format can hold one", async () => {
+  // Outputs that are a million times as large as others, and all far from 1.
+  const values = wave(5e-4).map((value, i) => value * 10 ** -(Math.floor(i / size) % 7));
+  for (const [weights, bound] of [
+    ["float8e4m3", 28],
+    ["float8e5m2", 22],
+  ]) {
+    const small = await shrink(makeSafetensors([tensorOf("w", values)]), { weights });
+    const [{ to, sqnr, worstSqnr }] = small.report.tensors;
+    assert.equal(to, weights);
+    assert.ok(sqnr > bound && (worstSqnr ?? sqnr) > bound, `${sqnr} ${worstSqnr}`);
+    assert.equal(small.report.warnings, undefined);
+    const file = await small.bytes();
+    const scales = new Float32Array(storedIn(file, "w.scale").bytes.buffer);
+    assert.equal(scales.length, size);
+    const row = values.subarray(0, size);
+    const largest = row.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    assert.equal(scales[0], Math.fround(largest / (weights === "float8e4m3" ? 448 : 57344)));
+    // Once more nothing is to do, and back they are floats.
+    assert.equal((await shrink(file, { weights })).report.isIdle, true);
+    const back = storedIn(await (await restore(file)).bytes(), "w");
+    assert.equal(back.dtype, "F32");
+    const restored = new Float32Array(back.bytes.buffer);
+    assert.ok((await compare(values, restored)).sqnr > bound);
+  }
 });

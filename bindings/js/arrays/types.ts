@@ -66,6 +66,10 @@ export function codeBytesOf(type: QuantizedType, count: number): number {
 export const isFloatType = (type: QuantizedType): type is FloatType =>
   numberTypes[type].kind === "float";
 
+/** Tells whether a type is a float of 8 bits, which has scales in models. */
+export const isFloat8 = (type: QuantizedType): boolean =>
+  isFloatType(type) && numberTypes[type].blockBytes === 1;
+
 /** Tells whether codes of a type have no zero points by default: those of signed types, as in onnxruntime. */
 export const isSymmetricByDefault = (type: QuantizedType): boolean => !type.startsWith("u");
 

@@ -5,6 +5,7 @@ import type { CoreTensorSpec, CoreWriteOptions } from "../core/types.js";
 import {
   blockElementsOf,
   isBlockType,
+  isFloat8,
   isFloatType,
   isPackedType,
   isSymmetricByDefault,
@@ -62,7 +63,7 @@ export function checkWords(value: unknown): CheckedWords {
     recipe;
   const inBlocks = (type: QuantizedType) => mode === "lowmem" || isPackedType(type);
   const granularityFor = (type: QuantizedType) => {
-    if (isFloatType(type)) return "tensor";
+    if (isFloatType(type)) return isFloat8(type) && granularity !== "tensor" ? "axis" : "tensor";
     if (isBlockType(type)) return "block";
     return granularity ?? (inBlocks(type) ? "block" : "axis");
   };
@@ -85,7 +86,7 @@ export function checkWords(value: unknown): CheckedWords {
         rule: "onnx-linear",
         axis: 0,
         blockSize: isBlockType(type) ? blockElementsOf(type) : blockSize,
-        symmetric: symmetric ?? isSymmetricByDefault(type),
+        symmetric: isFloatType(type) || (symmetric ?? isSymmetricByDefault(type)),
         transposed: false,
         nonFinite,
         saturate: overflow === "saturate",

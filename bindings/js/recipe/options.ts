@@ -37,7 +37,10 @@ export const recipeOptions = {
    * then int8 in the mode "storage", unless a rule gives them a type.
    */
   packEmbeddings: flag(false),
-  /** The weights that share a scale; by default those of an output channel, and blocks for 4 bits and "lowmem". */
+  /**
+   * The weights that share a scale; by default those of an output channel, and blocks for 4 bits and "lowmem". float8 has
+   * none with "tensor".
+   */
   granularity: word(["tensor", "axis", "block"], undefined),
   /** The number of weights of a row that share a scale, where blocks do; 32 by default. */
   blockSize: integer(1, maxBlockSize, 32),

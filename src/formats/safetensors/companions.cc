@@ -47,7 +47,9 @@ std::string_view TextOf(const json::Document& json, std::string_view key) {
 const char* ReadScheme(const json::Document& json, SavedScheme* saved) {
   const json::NodeId root = json.root();
   const std::optional<DType> codes = DTypeFromName(TextOf(json, "type"));
-  if (!codes || !IsLinear(*codes)) return "its type is not an integer type";
+  if (!codes || !(IsLinear(*codes) || IsFloat8(*codes))) {
+    return "its type is not an integer type or float8";
+  }
   saved->scheme.type = *codes;
   const std::optional<Dtype> original = DtypeFromName(TextOf(json, "dtype"));
   if (original != Dtype::kF32 && original != Dtype::kF16 && original != Dtype::kBF16) {
@@ -66,6 +68,9 @@ const char* ReadScheme(const json::Document& json, SavedScheme* saved) {
   saved->scheme.symmetric = json.raw(symmetric) == "true";
   const json::NodeId axis = json.Find(root, "axis");
   const json::NodeId block_size = json.Find(root, "block_size");
+  if (IsFloat8(*codes) && (axis == root || !saved->scheme.symmetric)) {
+    return "float8 has an axis and is symmetric";
+  }
   if (axis != root && block_size != root) return "it has an axis and a block size";
   if (axis != root) {
     saved->scheme.granularity = Granularity::kAxis;

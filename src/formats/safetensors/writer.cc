@@ -182,6 +182,7 @@ class Writer {
       asked.granularity = Granularity::kAxis;
       reason = ReasonCode::kShortRows;
     }
+    if (IsFloat8(asked.type) && tensor.shape.size() < 2) asked.granularity = Granularity::kTensor;
     asked.axis = tensor.axis;
     *scheme = Canonical(asked);
     return reason;
@@ -194,11 +195,11 @@ class Writer {
     for (const std::string& name : NewNames(tensor, scheme, parts)) {
       if (HasTensor(name)) return Reason(ReasonCode::kNameTaken, {name});
     }
-    const bool is_restored = tensor.quantized && !IsLinear(scheme.type);
+    const bool is_restored = tensor.quantized && !HasScales(scheme);
     const uint64_t new_bytes = NewBytes(tensor, scheme, parts);
     // From one 16-bit float to the other nothing shrinks.
     const bool is_same_size =
-        !is_sparse && parts[0].size_bytes == tensor.parts[0].size && !IsLinear(scheme.type);
+        !is_sparse && parts[0].size_bytes == tensor.parts[0].size && !HasScales(scheme);
     if (is_restored || is_same_size || new_bytes < tensor.stored_bytes) return std::nullopt;
     return Reason(ReasonCode::kWouldNotShrink, {tensor.stored_bytes, new_bytes});
   }
@@ -251,7 +252,7 @@ class Writer {
       wrapping += ',';
       num_bytes += part.size_bytes;
     }
-    if (IsLinear(scheme.type)) AppendScheme(tensor, scheme, &wrapping);
+    if (HasScales(scheme)) AppendScheme(tensor, scheme, &wrapping);
     return num_bytes + wrapping.size();
   }
 
@@ -276,7 +277,7 @@ class Writer {
     }
     Tensor made;
     made.scheme = decision.scheme;
-    made.quantized = IsLinear(decision.scheme.type);
+    made.quantized = HasScales(decision.scheme);
     std::string to = StoredAs(made);
     if (IsSparse(decision.scheme)) to += " sparse";
     layout_.outcomes.push_back(
@@ -346,7 +347,7 @@ class Writer {
     const Tensor& tensor = model_.tensors[output.tensor];
     const Decision& decision = decisions_[output.tensor];
     if (output.part != 0) return nullptr;
-    if (!decision.keep) return IsLinear(decision.scheme.type) ? &decision.scheme : nullptr;
+    if (!decision.keep) return HasScales(decision.scheme) ? &decision.scheme : nullptr;
     return tensor.quantized ? &tensor.scheme : nullptr;
   }
 

@@ -161,13 +161,22 @@ class Recognizer {
       is_output[i] = true;
       is_one = false;
     }
-    if (is_one) return true;
+    if (is_one) return !IsFloat8(type_) || TakeOnlyOutput();
     const std::optional<OutputView> view = OutputViewOf(dims, is_output);
     // Another order of scales than a scheme has.
     if (!view || NumElements(view->scale_dims) != NumElements(full)) return false;
     view->ApplyTo(&result_.scheme);
     result_.shape = view->shape;
     return true;
+  }
+
+  // The one scale of a float8 lies along an axis of one index: that of a layer with one output.
+  bool TakeOnlyOutput() {
+    const Shape& dims = codes_.dims;
+    const auto one = std::find(dims.begin(), dims.end(), uint64_t{1});
+    result_.scheme.granularity = Granularity::kAxis;
+    result_.scheme.axis = static_cast<uint32_t>(one - dims.begin());
+    return one != dims.end();
   }
 
   // Zero points as a constant of the codes' type, or absent (0).
@@ -210,6 +219,10 @@ class Recognizer {
   bool Cast(const Node& cast) {
     if (cast.outputs.empty()) return false;
     if (IsNarrowFloat(type_)) {
+      const Node* scaled = IsFloat8(type_) ? OnlyUser(cast, "Mul") : nullptr;
+      if (scaled != nullptr && !scaled->outputs.empty() && IsScaledByUs(*scaled)) {
+        return Scaled(cast, false, true);
+      }
       result_.name = cast.outputs[0];
       return true;
     }
@@ -218,6 +231,11 @@ class Recognizer {
     type_ = result_.scheme.type = DType::kUint4;
     // The table has the zero point in it, unless zero points follow.
     return Scaled(*nibbles, true, true);
+  }
+
+  // Others may multiply what a Cast gives, too.
+  bool IsScaledByUs(const Node& mul) const {
+    return ConstantOfInput(mul, 1) != kNone && EndName(mul) == BaseName(codes_.name);
   }
 
   // value → [Reshape, of nibbles] → [Sub] → Mul. `has_zero_point`: it is subtracted already, or 0.

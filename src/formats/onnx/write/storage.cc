@@ -8,7 +8,7 @@
 //              byte's two codes, since operator sets before 21 have no 4-bit type: one pass at
 //              load, where arithmetic takes eight. Asymmetric zero points are packed and taken
 //              apart in the same way.
-//   floats     Cast(codes)
+//   floats     Cast(codes) [* scale of float8, for each index of an axis]
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -76,16 +76,17 @@ void EndInSourceType(const std::string& value, Replacement* r) {
   r->NameLastNodeAfterTensor();
 }
 
-Status AddFloatNodes(const TensorSpec& spec, Replacement* r) {
-  const int32_t data_type = OnnxTypeOf(spec.scheme.type);
-  RETURN_IF_ERROR(r->SetJob(r->constant().dims, spec.scheme));
+Status AddFloatNodes(const Scheme& scheme, Replacement* r) {
+  const int32_t data_type = OnnxTypeOf(scheme.type);
+  RETURN_IF_ERROR(r->SetJob(r->constant().dims, scheme));
   const std::string codes = r->AddPart(Part::kCodes, data_type, r->constant().dims);
   CastTo(r->constant().data_type, codes, r);
   r->NameLastNodeAfterTensor();
-  r->SetDescription(std::string(NameOf(spec.scheme.type)));
+  r->SetDescription(std::string(NameOf(scheme.type)));
   return {};
 }
 
+// Floats without scales, too.
 Status AddAxisNodes(const Tensor& tensor, const TensorSpec& spec, Replacement* r) {
   const Shape& dims = r->constant().dims;
   const int32_t data_type = OnnxTypeOf(spec.scheme.type);
@@ -97,6 +98,7 @@ Status AddAxisNodes(const Tensor& tensor, const TensorSpec& spec, Replacement* r
     view = *outputs;
     view.ApplyTo(&scheme);
   }
+  if (!HasScales(scheme)) return AddFloatNodes(scheme, r);
   RETURN_IF_ERROR(r->SetJob(view.shape, scheme));
   std::string value = CastToFloat(r->AddPart(Part::kCodes, data_type, view.dims), r);
   const std::string scale = r->AddPart(Part::kScales, kTypeFloat, view.scale_dims);
@@ -214,9 +216,7 @@ StatusOr<Replacement> MakeStorage(const Rewriter& rewriter, size_t tensor, const
   Replacement replacement(rewriter, tensor);
   const bool blocks =
       spec.scheme.granularity == Granularity::kBlock || BitsOf(spec.scheme.type) == 4;
-  if (IsNarrowFloat(spec.scheme.type)) {
-    RETURN_IF_ERROR(AddFloatNodes(spec, &replacement));
-  } else if (blocks) {
+  if (blocks) {
     RETURN_IF_ERROR(AddBlockNodes(spec, &replacement));
   } else {
     RETURN_IF_ERROR(AddAxisNodes(rewriter.model().tensors[tensor], spec, &replacement));

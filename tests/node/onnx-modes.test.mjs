@@ -4,7 +4,7 @@ import { test } from "node:test";
 import ortNode from "onnxruntime-node";
 import * as ortWeb from "onnxruntime-web";
 import { calibrate } from "modelshrink/runtime";
-import { init, plan, quantize, shrink } from "modelshrink";
+import { compare, init, inspect, plan, quantize, shrink } from "modelshrink";
 import { formatReport } from "modelshrink/text";
 import { bytes, number, string, valueInfo } from "../support/onnx.mjs";
 import {
@@ -345,3 +345,35 @@ test("int4 storage takes nibbles apart by one look into a table", async () => {
     }
   }
 });
+
+const scaledModels = {
+  MatMul: { nodes: [node("MatMul", ["X", "W"], ["Y"])], w: [64, 48], x: [2, 64], y: [2, 48] },
+  "a stack of matrices": {
+    nodes: [node("MatMul", ["X", "W"], ["Y"])],
+    ...{ w: [3, 32, 24], x: [3, 2, 32], y: [3, 2, 24] },
+  },
+  "one output": { nodes: [node("MatMul", ["X", "W"], ["Y"])], w: [96, 1], x: [2, 96], y: [2, 1] },
+  Conv: convolution,
+};
+
+for (const [what, { w, ...parts }] of Object.entries(scaledModels)) {
+  test(`float8 weights have a scale for each output: ${what}`, async () => {
+    const [W] = parts.weights ?? [weight("W", w)];
+    // Far below the smallest number of float8, and each output of another magnitude.
+    const values = W.values.map((value, i) => value * 1e-4 * 10 ** -(i % 3));
+    const given = { ...parts, opset: 21, weights: [{ ...W, values }] };
+    const file = model(given);
+    const original = await run(ortNode, file, parts);
+    const result = await shrink(file, { weights: "float8e4m3", minElements: 64 });
+    const [{ to, sqnr: db }] = result.report.tensors;
+    assert.equal(to, "float8e4m3");
+    assert.ok(db > 28, `${db}`);
+    const small = await result.bytes();
+    assert.ok(sqnr(original, await run(ortNode, small, parts)) > 24);
+    // It is known again, with the values that the runtime sees.
+    const [{ name, type, isWeight }] = (await inspect(small)).tensors;
+    assert.deepEqual({ name, type, isWeight }, { name: "W", type: "float8e4m3", isWeight: true });
+    const [again] = (await compare(file, small)).tensors;
+    assert.ok(Math.abs(again.sqnr - db) < 1e-3, `${again.sqnr} ${db}`);
+  });
+}

@@ -129,8 +129,8 @@ for (const recipe of [
 for (const [recipe, dtype, bytes] of [
   ["fp16", "F16", 2],
   ["bf16", "BF16", 2],
-  ["fp8", "F8_E4M3", 1],
-  [{ weights: "float8e5m2" }, "F8_E5M2", 1],
+  [{ weights: "float8e4m3", granularity: "tensor" }, "F8_E4M3", 1],
+  [{ weights: "float8e5m2", granularity: "tensor" }, "F8_E5M2", 1],
 ]) {
   test(`${dtype} is written in place`, async () => {
     const parsed = readSafetensors(await (await shrink(model, recipe)).bytes());

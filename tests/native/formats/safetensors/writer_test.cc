@@ -122,11 +122,17 @@ TEST(SafetensorsWriter, FloatsAreWrittenInPlace) {
                             R"("n":{"dtype":"U8","shape":[1],"data_offsets":[32,33]}})");
   EXPECT_EQ(DataOf(bf16), Repeated(std::string("\x80\x3F\0\xC0\0\x3F\0\0", 8)) + "n");
   EXPECT_EQ(WrittenFile(bf16, SpecOf(DType::kFloat16)), f16);
-  const std::string e4m3 = WrittenFile(bf16, SpecOf(DType::kFloat8E4M3));
+  // Without scales.
+  const auto float8 = [](DType type) {
+    TensorSpec spec = SpecOf(type);
+    spec.scheme.granularity = Granularity::kTensor;
+    return spec;
+  };
+  const std::string e4m3 = WrittenFile(bf16, float8(DType::kFloat8E4M3));
   EXPECT_EQ(HeaderOf(e4m3), R"({"w":{"dtype":"F8_E4M3","shape":[4,4],"data_offsets":[0,16]},)"
                             R"("n":{"dtype":"U8","shape":[1],"data_offsets":[16,17]}})");
   EXPECT_EQ(DataOf(e4m3), Repeated(std::string("\x38\xC0\x30\0", 4)) + "n");
-  const std::string e5m2 = WrittenFile(file, SpecOf(DType::kFloat8E5M2));
+  const std::string e5m2 = WrittenFile(file, float8(DType::kFloat8E5M2));
   EXPECT_EQ(DataOf(e5m2), Repeated(std::string("\x3C\xC0\x38\0", 4)) + "n");
   // Already so, or wider: nothing changes.
   EXPECT_EQ(WriteFile(f16, SpecOf(DType::kFloat16)).outcomes[0].note(), "already float16");
@@ -355,11 +361,16 @@ TEST(SafetensorsWriter, SchemesThatDoNotFitLeavePlainTensors) {
   const TestTensor scale = {"w.scale", "F32", {2, 1}, "12345678"};
   ExpectPlain("int8", "this is no JSON value");
   ExpectPlain("[]", "expected an object, found an array");
-  ExpectPlain(R"({"type":1})", "its type is not an integer type");
-  ExpectPlain("{}", "its type is not an integer type");
+  ExpectPlain(R"({"type":1})", "its type is not an integer type or float8");
+  ExpectPlain("{}", "its type is not an integer type or float8");
   ExpectPlain(R"({"type":"int8","type":"int8"})", "the key \"type\" occurs twice");
   ExpectPlain(R"({"type":"int32","dtype":"F32","shape":[2,2],"symmetric":true})",
-              "its type is not an integer type");
+              "its type is not an integer type or float8");
+  for (const char* rest : {R"("symmetric":true})", R"("axis":0,"symmetric":false})",
+                           R"("block_size":2,"symmetric":true})"}) {
+    ExpectPlain(R"({"type":"float8e4m3","dtype":"F32","shape":[2,2],)" + std::string(rest),
+                "float8 has an axis and is symmetric");
+  }
   ExpectPlain(R"({"type":"int8","dtype":"F64","shape":[2,2],"symmetric":true})",
               "its dtype is not F32, F16 or BF16");
   ExpectPlain(R"({"type":"int8","dtype":"F32","symmetric":true})", "it has no shape");

@@ -215,7 +215,8 @@ std::optional<Reason> StorageObstacle(const Rewriter& rewriter, size_t tensor,
 StatusOr<Replacement> MakeStorage(const Rewriter& rewriter, size_t tensor, const TensorSpec& spec) {
   Replacement replacement(rewriter, tensor);
   const bool blocks =
-      spec.scheme.granularity == Granularity::kBlock || BitsOf(spec.scheme.type) == 4;
+      IsLinear(spec.scheme.type) &&
+      (spec.scheme.granularity == Granularity::kBlock || BitsOf(spec.scheme.type) == 4);
   if (blocks) {
     RETURN_IF_ERROR(AddBlockNodes(spec, &replacement));
   } else {

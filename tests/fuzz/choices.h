@@ -71,6 +71,7 @@ inline PruneSpec TakePruneSpec(Input* input) {
   spec.refit = (flags & 16) != 0;
   spec.feedback = (flags & 32) != 0;
   spec.act_order = (flags & 64) != 0;
+  if ((flags & 128) != 0) spec.num_held_out = static_cast<uint32_t>(1 + spec.num_samples / 4);
   return spec;
 }
 

@@ -40,7 +40,20 @@ function spec({ type, method, mode, number }) {
   const flags = (number % 4) + (isCalibrated && method < 8 && number % 3 === 0 ? 32 : 0);
   const refit = isCalibrated && number % 3 === 1 ? 16 : 0;
   const runs = method === 4 ? [2, 1] : [];
-  return [...scheme, mode, method, flags + refit, 0, ...runs, number % 33, 0, 0, number, 0];
+  const heldOut = isCalibrated && number % 5 === 1 ? 128 : 0;
+  return [
+    ...scheme,
+    mode,
+    method,
+    flags + refit + heldOut,
+    0,
+    ...runs,
+    number % 33,
+    0,
+    0,
+    number,
+    0,
+  ];
 }
 
 function grammarSeed({ format, type, method, mode, number, wishes = [0, 0] }) {

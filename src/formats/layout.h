@@ -76,8 +76,8 @@ struct TensorSpec {
   // only where it is pruned or stored without its zeros.
   Scheme scheme = {.granularity = Granularity::kAxis, .block_size = 32};
   Mode mode = Mode::kStorage;
-  // Somebody named this tensor: it is written even where nothing is known to use it as a weight
-  // (ONNX).
+  // Somebody named this tensor: ONNX and safetensors have it written even where it does not look
+  // like a weight (MayBeForced).
   bool is_forced = false;
   // Of a kept tensor that is to be stored without its zeros: how many elements are not zero.
   std::optional<uint64_t> sparse_entries;

@@ -14,6 +14,13 @@ std::string StoredAs(const Tensor& tensor) {
   return text;
 }
 
+bool MayBeForced(const Tensor& tensor) {
+  if (tensor.quantized || tensor.parts[0].size == 0 || tensor.reasons.empty()) return false;
+  const ReasonCode code = tensor.reasons.front().code();
+  return code == ReasonCode::kRankBelow2 || code == ReasonCode::kUnused ||
+         code == ReasonCode::kOtherUse;
+}
+
 namespace {
 
 template <typename T>

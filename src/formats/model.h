@@ -112,6 +112,10 @@ struct InputFile {
 // "float32", "int8", "uint4 block 32", "Q4_K": how the file stores it.
 std::string StoredAs(const Tensor& tensor);
 
+// Whether a tensor of floats is no weight only because of its use or its rank: it is one for
+// somebody who asks for it by name (TensorSpec::is_forced).
+bool MayBeForced(const Tensor& tensor);
+
 // Whether `range` lies within the files, from `range.file` on.
 bool RangeFitsFiles(const ByteRange& range, std::span<const InputFile> files);
 

@@ -263,3 +263,37 @@ test("ten thousand tensors", async () => {
   assert.equal(small.length, planned.outputBytes);
   assert.equal(Object.keys(readSafetensors(small).tensors).length, 10000);
 });
+
+test("a rule that names a vector or a number forces it", async () => {
+  const values = Float32Array.from({ length: 2048 }, (_, i) => Math.sin(i));
+  const file = makeSafetensors([
+    { name: "b", dtype: "F32", shape: [2048], data: values },
+    { name: "c", dtype: "F32", shape: [2048], data: values },
+    { name: "n", dtype: "F32", shape: [], data: values.subarray(5, 6) },
+  ]);
+  for (const [weights, bound] of [
+    ["int8", 35],
+    ["uint8", 35],
+    ["int4", 12],
+    ["float16", 60],
+    ["float8e4m3", 28],
+  ]) {
+    const rules = [
+      { match: "b", weights },
+      { match: "n", weights },
+    ];
+    const { report, bytes } = await shrink(file, { rules });
+    const to = Object.fromEntries(report.tensors.map((it) => [it.name, it]));
+    assert.match(to.b.to, new RegExp(`^${weights}`));
+    assert.ok(to.b.sqnr > bound, `${weights}: ${to.b.sqnr}`);
+    // A longer header takes what one number saves.
+    assert.equal(to.n.to, weights === "float16" ? weights : "float32");
+    assert.equal(to.c.to, "float32");
+    const { tensors } = readSafetensors(await (await restore(await bytes())).bytes());
+    assert.equal(tensors.b.dtype, weights.startsWith("float") ? tensors.b.dtype : "F32");
+    assert.deepEqual(tensors.b.shape, [2048]);
+  }
+  // A pattern is no name.
+  const globbed = await plan(file, { weights: "int8", rules: [{ match: "b*", weights: "int8" }] });
+  assert.ok(globbed.tensors.every(({ to }) => to === "float32"));
+});

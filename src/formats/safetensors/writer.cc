@@ -120,7 +120,8 @@ class Writer {
   StatusOr<Decision> Decide(size_t index, const TensorSpec& spec) {
     const Tensor& tensor = model_.tensors[index];
     Decision decision;
-    if (!tensor.is_weight || (spec.keep && !spec.sparse_entries)) {
+    const bool is_weight = tensor.is_weight || (spec.is_forced && MayBeForced(tensor));
+    if (!is_weight || (spec.keep && !spec.sparse_entries)) {
       decision.reasons = tensor.reasons;
       return decision;
     }
@@ -182,7 +183,9 @@ class Writer {
       asked.granularity = Granularity::kAxis;
       reason = ReasonCode::kShortRows;
     }
-    if (IsFloat8(asked.type) && tensor.shape.size() < 2) asked.granularity = Granularity::kTensor;
+    // A vector has no channels, and a number no blocks either.
+    const bool is_short = asked.granularity == Granularity::kAxis || tensor.shape.empty();
+    if (is_short && tensor.shape.size() < 2) asked.granularity = Granularity::kTensor;
     asked.axis = tensor.axis;
     *scheme = Canonical(asked);
     return reason;

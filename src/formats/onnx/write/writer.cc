@@ -16,16 +16,6 @@
 namespace modelshrink::onnx {
 namespace {
 
-// Whether a tensor is no weight only because of its use or its rank, and somebody asks for it.
-bool IsForced(const Tensor& tensor, const TensorSpec& spec) {
-  if (!spec.is_forced || tensor.quantized || tensor.parts[0].size == 0 || tensor.reasons.empty()) {
-    return false;
-  }
-  const ReasonCode code = tensor.reasons.front().code();
-  return code == ReasonCode::kRankBelow2 || code == ReasonCode::kUnused ||
-         code == ReasonCode::kOtherUse;
-}
-
 // Why this tensor cannot be rewritten at all; nullopt when it can.
 std::optional<Reason> ObstacleOf(const Rewriter& rewriter, size_t index, bool is_forced) {
   const Document& document = rewriter.document();
@@ -87,7 +77,7 @@ Outcome Commit(const Tensor& tensor, Replacement made, Rewriter* rewriter) {
 // Every mode may fall back to storage, and none works where storage does not.
 std::optional<Reason> ObstacleOf(const Rewriter& rewriter, size_t index, const TensorSpec& spec) {
   std::optional<Reason> obstacle =
-      ObstacleOf(rewriter, index, IsForced(rewriter.model().tensors[index], spec));
+      ObstacleOf(rewriter, index, spec.is_forced && MayBeForced(rewriter.model().tensors[index]));
   if (obstacle) return obstacle;
   if (spec.sparse_entries) return SparseObstacle(rewriter, index);
   const Document& document = rewriter.document();
@@ -102,7 +92,8 @@ Flags MayBeRewritten(const Document& document, const Model& model, const TensorS
   for (size_t i = 0; i < specs.size(); ++i) {
     const size_t constant = document.constant_of_tensor[i];
     if (constant == kNone || specs[i].keep || specs[i].sparse_entries) continue;
-    may_be[constant] = model.tensors[i].is_weight || IsForced(model.tensors[i], specs[i]);
+    may_be[constant] =
+        model.tensors[i].is_weight || (specs[i].is_forced && MayBeForced(model.tensors[i]));
   }
   return may_be;
 }

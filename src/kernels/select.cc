@@ -1,6 +1,7 @@
 #include "kernels/select.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -90,24 +91,21 @@ class BracketScan {
   // Appends the magnitudes inside, of four vectors, to `inside`.
   HWY_INLINE void Append(const float* HWY_RESTRICT from, uint32_t* HWY_RESTRICT inside,
                          size_t& num_inside) const {
+    // Mostly one of them is inside. Not Compress: WASM has no cheap one, the masked store of
+    // CompressStore is microcoded on some AVX-512 machines, and for AVX2 GCC copies Highway's table
+    // to the stack each time.
 #if HWY_TARGET == HWY_WASM
-    // Mostly one of the sixteen is inside, and there is no cheap Compress.
     const auto outside = wasm_i8x16_narrow_i16x8(
         wasm_i16x8_narrow_i32x4(IsOutside(from).raw, IsOutside(from + 4).raw),
         wasm_i16x8_narrow_i32x4(IsOutside(from + 8).raw, IsOutside(from + 12).raw));
-    for (uint32_t bits = wasm_i8x16_bitmask(outside) ^ 0xFFFFu; bits != 0; bits &= bits - 1) {
-      uint32_t magnitude;
-      std::memcpy(&magnitude, from + hwy::Num0BitsBelowLS1Bit_Nonzero32(bits), sizeof(magnitude));
-      inside[num_inside++] = magnitude & kMagnitudeMask;
-    }
+    AppendBits(from, wasm_i8x16_bitmask(outside) ^ 0xFFFFu, inside, num_inside);
 #else
     const size_t lanes = hn::Lanes(di_);
-    for (size_t j = 0; j < 4; ++j) {
-      const auto is_inside = hn::Not(IsOutside(from + j * lanes));
-      const VU magnitude = hn::BitCast(du_, hn::And(LoadBits(from + j * lanes), magnitude_mask_));
-      // Not CompressStore: its masked store is microcoded on some AVX-512 machines.
-      hn::StoreU(hn::Compress(magnitude, is_inside), du_, inside + num_inside);
-      num_inside += hn::CountTrue(du_, is_inside);
+    for (size_t j = 0; j < 4 * lanes; j += lanes) {
+      uint64_t bits = 0;
+      static_assert(hn::MaxLanes(DI()) <= 64);
+      hn::StoreMaskBits(du_, hn::Not(IsOutside(from + j)), reinterpret_cast<uint8_t*>(&bits));
+      AppendBits(from + j, bits, inside, num_inside);
     }
 #endif
   }
@@ -121,6 +119,17 @@ class BracketScan {
 
   HWY_INLINE hn::Mask<DU> IsOutside(const float* from) const {
     return hn::Gt(hn::BitCast(du_, Distance(from)), width_);
+  }
+
+  // The magnitudes whose bits are 1.
+  template <typename Bits>
+  static HWY_INLINE void AppendBits(const float* HWY_RESTRICT from, Bits bits,
+                                    uint32_t* HWY_RESTRICT inside, size_t& num_inside) {
+    for (; bits != 0; bits &= bits - 1) {
+      uint32_t magnitude;
+      std::memcpy(&magnitude, from + std::countr_zero(bits), sizeof(magnitude));
+      inside[num_inside++] = magnitude & kMagnitudeMask;
+    }
   }
 
   DI di_;
@@ -335,10 +344,11 @@ StatusOr<MagnitudeRank> SelectMagnitude(std::span<const float> values, uint64_t 
     for (size_t i = 0; i < size; ++i) magnitudes[i] = MagnitudeOf(values[i]);
     return SelectFromCandidates(magnitudes.data(), size, k);
   }
-  ASSIGN_OR_RETURN(Buffer<uint32_t> sample, Buffer<uint32_t>::Allocate(SampleSizeFor(size)));
+  // Not Allocate(): few of the candidates' places are filled, and to clear them all takes time.
+  Buffer<uint32_t> sample, candidates;
+  RETURN_IF_ERROR(sample.Resize(SampleSizeFor(size)));
   const size_t capacity = CandidateCapacityFor(size);
-  ASSIGN_OR_RETURN(Buffer<uint32_t> candidates,
-                   Buffer<uint32_t>::Allocate(capacity + kGatherPadding));
+  RETURN_IF_ERROR(candidates.Resize(capacity + kGatherPadding));
   Sample(values, sample.span());
   Bracket bracket = BracketFromSample(sample.span(), candidates.data(), size, k);
   HWY_DYNAMIC_DISPATCH(GatherBracket)

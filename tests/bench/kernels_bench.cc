@@ -1,4 +1,4 @@
-// Native: each kernel and memcpy over 64 MiB of float32, one thread.
+// Native: each kernel, its limits and memcpy over 64 MiB of float32, one thread.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 
 #include "hwy/targets.h"
 #include "kernels.h"
+#include "limit_passes.h"
 
 namespace modelshrink::bench {
 namespace {
@@ -63,6 +64,7 @@ const char* BestTarget() {
   benchmark::AddCustomContext("highway_target", BestTarget());
   benchmark::RegisterBenchmark("memcpy", Run, Kernel{"memcpy", CopyValues});
   for (const Kernel& kernel : Kernels()) benchmark::RegisterBenchmark(kernel.name, Run, kernel);
+  for (const Kernel& limit : Limits()) benchmark::RegisterBenchmark(limit.name, Run, limit);
   return true;
 }();
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import ort from "onnxruntime-node";
-import { init, shrink } from "modelshrink";
+import { init, plan, quantize, shrink } from "modelshrink";
 import { bytes, string } from "../support/onnx.mjs";
 import {
   attribute,
@@ -301,6 +301,35 @@ for (const [what, parts] of Object.entries(followed)) {
     }
   });
 }
+
+test("float16 weights that another tool's Cast makes float32 are served by every mode", async () => {
+  const halves = (type) => {
+    const { data } = quantize(noise(64 * 96, 64 * 96), { type });
+    const dims = Buffer.from([8, 64, 8, 96, 16, type === "float16" ? 10 : 16]);
+    const raw = bytes(9, Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+    return bytes(5, Buffer.concat([dims, string(8, "W"), raw]));
+  };
+  for (const type of ["float16", "bfloat16"]) {
+    const parts = {
+      nodes: [node("Cast", ["W"], ["v"], int("to", 1)), node("MatMul", ["X", "v"], ["Y"])],
+      weights: [],
+      more: [halves(type)],
+      x: [3, 64],
+      y: [3, 96],
+    };
+    const file = model(parts);
+    const original = await run(ort, file, parts);
+    for (const recipe of ["int8", "uint8", "dynamic", "q8", "q4"]) {
+      const { report, ...result } = await shrink(file, recipe);
+      const small = await result.bytes();
+      assert.ok(report.outputBytes < 0.7 * report.inputBytes, `${recipe}: ${report.outputBytes}`);
+      const db = sqnr(original, await run(ort, small, parts));
+      assert.ok(db > (recipe === "q4" ? 12 : 30), `${type}, ${recipe}: ${db.toFixed(1)} dB`);
+    }
+    const [warning] = (await plan(file, type === "float16" ? "fp16" : "bf16")).warnings;
+    assert.match(warning, new RegExp(`is ${type} already`));
+  }
+});
 
 test("the three tables of EmbedLayerNormalization are weights", async () => {
   const ids = (name) => node("Cast", ["X"], [name], int("to", 6));

@@ -224,7 +224,8 @@ class Recognizer {
         return Scaled(cast, false, true);
       }
       result_.name = cast.outputs[0];
-      return true;
+      // Floats of 16 bits are weights like others, unless the writer made them.
+      return IsFloat8(type_) || result_.name == BaseName(codes_.name);
     }
     const Node* nibbles = NibblesOf(cast);
     if (nibbles == nullptr) return Scaled(cast, false, MiddleOf(type_) == 0);

@@ -14,6 +14,7 @@ import {
   valueInfo,
   wave,
 } from "../support/onnx.mjs";
+import { model as graphOf, node, weight } from "../support/onnx-graphs.mjs";
 import { makeSafetensors } from "../support/safetensors.mjs";
 
 const { path, files, run } = commandFolder();
@@ -103,6 +104,29 @@ test("what is said to quantize anew does so", async () => {
     const anew = await plan(small, { weights: then, requantize: true });
     assert.ok(anew.tensors.some(({ from, to }) => from !== to));
   }
+});
+
+test("where no weight is known, no preset is offered but the rule that helps", async () => {
+  const added = {
+    nodes: [node("Add", ["X", "W"], ["Y"])],
+    weights: [weight("W", [64, 64])],
+    x: [1, 64],
+    y: [64, 64],
+  };
+  const data = wave(4096, 1);
+  const vector = makeSafetensors([{ name: "W", dtype: "F32", shape: [4096], data }]);
+  for (const source of [graphOf(added), vector]) {
+    const [warning] = (await plan(source, "int8")).warnings;
+    assert.match(warning, /none is known\..* is "W" \(.*\): a rule whose match is its whole name/);
+    assert.doesNotMatch(warning, /Presets/);
+    const rules = [{ match: "W", weights: "int8" }];
+    assert.notEqual((await plan(source, { weights: "int8", rules })).isIdle, true);
+  }
+  const integers = makeSafetensors([
+    { name: "W", dtype: "I32", shape: [64, 64], data: new Int32Array(4096) },
+  ]);
+  const [warning] = (await plan(integers, "int8")).warnings;
+  assert.match(warning, /no tensor of float32, float16 or bfloat16\.$/);
 });
 
 test("no preset is offered that the model's opset lacks", async () => {

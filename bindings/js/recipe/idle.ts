@@ -39,22 +39,44 @@ function presetsFor({ format, metadata }: ModelFacts): string {
   return presetsOf(format).filter(fits).join(", ");
 }
 
+/** The formats in which a rule that names a tensor has it written, whatever it is used for. */
+const forcedIn: readonly FormatName[] = ["onnx", "safetensors"];
+
+/** Makes the warning for a model none of whose tensors, which are all of `tensors`, is known as a weight. */
+function noWeightWarning({ format }: ModelFacts, tensors: Iterable<CoreTensorReport>): string {
+  let largest: CoreTensorReport | undefined;
+  for (const tensor of tensors) {
+    const isFloat = /^b?float(16|32)$/.test(tensor.from);
+    if (isFloat && tensor.inputBytes > (largest?.inputBytes ?? 0)) largest = tensor;
+  }
+  const head = "No weight is changed: none is known.";
+  if (!largest) return `${head} The model has no tensor of float32, float16 or bfloat16.`;
+  const { name, note } = largest;
+  const found = `The largest tensor of floats is ${JSON.stringify(name)}${note ? ` (${note})` : ""}`;
+  const rule = "a rule whose match is its whole name has it written in another type all the same";
+  return `${head} ${found}${forcedIn.includes(format) ? `: ${rule}` : ""}.`;
+}
+
 /**
- * Makes the warning for a model that would only be copied; `kept` are its weights, which stay. `requantizes` says that
- * the recipe asks for weights that are quantized already, too.
+ * Makes the warning for a model that would only be copied; `kept` are its weights, which stay, and `tensors` all that it
+ * has. `requantizes` says that the recipe asks for weights that are quantized already, too.
  */
 export function idleWarning(
   facts: ModelFacts,
   kept: Iterable<CoreTensorReport>,
+  tensors: Iterable<CoreTensorReport>,
   requantizes: boolean,
 ): string {
   const counts = new Map<string, { count: number; code: ReasonCode | undefined }>();
+  let hasWeights = false;
   for (const { note, reasons } of kept) {
+    hasWeights = true;
     if (note === undefined) continue;
     const count = (counts.get(note)?.count ?? 0) + 1;
     counts.set(note, { count, code: reasons?.[0]?.code });
   }
   const [most] = [...counts].sort(([, a], [, b]) => b.count - a.count);
+  if (!hasWeights) return noWeightWarning(facts, tensors);
   const head = `No weight is changed${most ? ` (${most[1].count} × ${most[0]})` : ""}.`;
   const code = most?.[1].code;
   if (code === "keptByRule") return head;

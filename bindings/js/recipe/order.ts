@@ -260,7 +260,8 @@ export function orderFor(
     async ifIdle(report, facts) {
       if (sparse.length > 0 || order.specs.some(({ prune }) => prune)) return undefined;
       const { idleWarning } = await import("./idle.js");
-      return idleWarning(facts, weightsOf(report, isWeight), recipe.requantize);
+      const weights = weightsOf(report, isWeight);
+      return idleWarning(facts, weights, report.tensors, recipe.requantize);
     },
   };
 }

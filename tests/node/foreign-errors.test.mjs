@@ -19,6 +19,7 @@ import {
   shrink,
   toSparse,
 } from "modelshrink";
+import ort from "onnxruntime-node";
 import { calibrate, refitLayers, verify } from "modelshrink/runtime";
 import { chainModel } from "../support/onnx.mjs";
 import { makeSafetensors } from "../support/safetensors.mjs";
@@ -103,6 +104,25 @@ describe("options that are none are errors of the library", () => {
       refitLayers: () => refitLayers(model, model, options),
     })) {
       test(`${name}: ${JSON.stringify(options)}`, () => assert.rejects(async () => door(), isOurs));
+    }
+  }
+});
+
+const verifyItself = (source, options) => verify(source, source, options);
+const refit = (source, options) => refitLayers(source, source, options);
+
+describe("samples that are none are errors of the library", () => {
+  const locked = new ReadableStream();
+  locked.getReader();
+  const samples = {
+    "a locked stream": locked,
+    "a Float32Array": new Float32Array(4),
+    "a detached Uint8Array": detached(new Uint8Array(4)),
+  };
+  for (const [what, inputs] of Object.entries(samples)) {
+    for (const [name, door] of Object.entries({ calibrate, verify: verifyItself, refit })) {
+      test(`${name}: ${what}`, () =>
+        assert.rejects(async () => door(model, { ort, inputs }), isOurs));
     }
   }
 });

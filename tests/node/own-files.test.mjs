@@ -1,7 +1,7 @@
 // The run's own files beside its outputs, in folders that somebody else may have filled.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { lstatSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import { lstatSync, openAsBlob, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import {
   chmod,
   link,
@@ -280,6 +280,19 @@ describe("a source that is rewritten in place during a run is an IntegrityError,
         assert.ok(!(await readdir(folder)).includes("m.int8.safetensors"));
       });
     }
+  }
+
+  for (const isInRecord of [false, true]) {
+    test(`a Blob of a file${isInRecord ? ", in a record" : ""}`, async () => {
+      await writeFile(source, makeSafetensors(large()));
+      const blob = await openAsBlob(source);
+      const onProgress = () => changes["its size"]();
+      const run = shrink(isInRecord ? { "m.safetensors": blob } : blob, "int8", {
+        ...{ sink: output, onProgress },
+      });
+      await assert.rejects(run, { code: "integrity", message: /changed, or is gone/ });
+      assert.ok(!(await readdir(folder)).includes("m.int8.safetensors"));
+    });
   }
 
   test("a source { size, read } of another size", async () => {

@@ -99,7 +99,10 @@ export function checkOrt(value: unknown): OrtModule {
 
 /** Gives `value` when it is a list of samples; throws an ArgumentError otherwise. */
 export function checkSamples(value: unknown): Samples {
-  const isList = typeof value === "object" && value !== null;
+  if ((value as { locked?: unknown } | null | undefined)?.locked === true) {
+    throw new ArgumentError("inputs is a stream that is locked: another reader has it.");
+  }
+  const isList = typeof value === "object" && value !== null && !ArrayBuffer.isView(value);
   if (isList && (Symbol.iterator in value || Symbol.asyncIterator in value)) {
     return { [Symbol.asyncIterator]: () => usersValues(value as Samples) };
   }

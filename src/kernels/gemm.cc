@@ -241,11 +241,6 @@ void AddScaled(float factor, const float* x, size_t size, float* y) {
   HWY_DYNAMIC_DISPATCH(AddScaled)(factor, x, size, y);
 }
 
-// Plain, because Highway has no float64 for WebAssembly; compilers find the vectors themselves.
-void AddScaled(double factor, const float* HWY_RESTRICT x, size_t size, double* HWY_RESTRICT y) {
-  for (size_t i = 0; i < size; ++i) y[i] += double{x[i]} * factor;
-}
-
 void Scale(float factor, float* x, size_t size) { HWY_DYNAMIC_DISPATCH(Scale)(factor, x, size); }
 
 }  // namespace modelshrink

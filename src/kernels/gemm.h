@@ -50,8 +50,6 @@ void Gemm(const GemmShape& shape, const MatrixView& a, const MatrixView& b, Gemm
 
 // y[i] += x[i] · factor, product and sum rounded to float32; x and y do not overlap.
 void AddScaled(float factor, const float* x, size_t size, float* y);
-// The same, rounded to float64.
-void AddScaled(double factor, const float* x, size_t size, double* y);
 
 // x[i] *= factor.
 void Scale(float factor, float* x, size_t size);

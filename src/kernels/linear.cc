@@ -339,24 +339,24 @@ int32_t MaxCode(DType type) { return MinCode(type) + (1 << BitsOf(type)) - 1; }
 
 namespace {
 
-// scale_of(i) is that of element i.
-template <typename ScaleOf>
-void ToFloat8(DType type, const float* values, size_t size, ScaleOf scale_of, uint8_t* codes) {
+// Element i has the scale scales[i * step].
+void ToFloat8(DType type, const float* values, size_t size, const float* scales, size_t step,
+              uint8_t* codes) {
   constexpr size_t kAtOnce = 256;
   float quotients[kAtOnce];
+  const auto convert = type == DType::kFloat8E4M3 ? Float32ToFloat8E4M3 : Float32ToFloat8E5M2;
   for (size_t first = 0; first < size; first += kAtOnce) {
     const size_t count = std::min(kAtOnce, size - first);
-    for (size_t i = 0; i < count; ++i) quotients[i] = values[first + i] / scale_of(first + i);
-    const auto convert = type == DType::kFloat8E4M3 ? Float32ToFloat8E4M3 : Float32ToFloat8E5M2;
+    for (size_t i = 0; i < count; ++i, scales += step) quotients[i] = values[first + i] / *scales;
     convert({quotients, count}, /*saturate=*/true, {codes + first, count});
   }
 }
 
-template <typename ScaleOf>
-void FromFloat8(DType type, const uint8_t* codes, size_t size, ScaleOf scale_of, float* out) {
+void FromFloat8(DType type, const uint8_t* codes, size_t size, const float* scales, size_t step,
+                float* out) {
   const auto convert = type == DType::kFloat8E4M3 ? Float8E4M3ToFloat32 : Float8E5M2ToFloat32;
   convert({codes, size}, {out, size});
-  for (size_t i = 0; i < size; ++i) out[i] *= scale_of(i);
+  for (size_t i = 0; i < size; ++i, scales += step) out[i] *= *scales;
 }
 
 }  // namespace
@@ -368,8 +368,7 @@ void QuantizeRuns(DType type, LinearRounding rounding, const float* values, size
     return;
   }
   for (size_t i = 0; i < num_runs; ++i, values += run_length, codes += run_length) {
-    ToFloat8(
-        type, values, run_length, [scale = params[i].scale](size_t) { return scale; }, codes);
+    ToFloat8(type, values, run_length, &params[i].scale, 0, codes);
   }
 }
 
@@ -381,8 +380,7 @@ void QuantizeRows(DType type, LinearRounding rounding, const float* values, size
     return;
   }
   for (size_t r = 0; r < num_rows; ++r, values += stride, codes += num_columns) {
-    ToFloat8(
-        type, values, num_columns, [&](size_t i) { return columns.scales[i]; }, codes);
+    ToFloat8(type, values, num_columns, columns.scales, 1, codes);
   }
 }
 
@@ -393,8 +391,7 @@ void DequantizeRuns(DType type, const uint8_t* codes, size_t num_runs, size_t ru
     return;
   }
   for (size_t i = 0; i < num_runs; ++i, codes += run_length, out += run_length) {
-    FromFloat8(
-        type, codes, run_length, [scale = params[i].scale](size_t) { return scale; }, out);
+    FromFloat8(type, codes, run_length, &params[i].scale, 0, out);
   }
 }
 
@@ -405,8 +402,7 @@ void DequantizeRows(DType type, const uint8_t* codes, size_t num_rows, size_t nu
     return;
   }
   for (size_t r = 0; r < num_rows; ++r, codes += num_columns, out += num_columns) {
-    FromFloat8(
-        type, codes, num_columns, [&](size_t i) { return columns.scales[i]; }, out);
+    FromFloat8(type, codes, num_columns, columns.scales, 1, out);
   }
 }
 

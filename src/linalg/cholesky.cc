@@ -122,6 +122,10 @@ StatusOr<size_t> FactorInverse(size_t n, float* h, GemmWorkspace& workspace) {
   return n;
 }
 
+void AddScaled(double factor, const float* x, size_t size, double* y) {
+  for (size_t i = 0; i < size; ++i) y[i] += double{x[i]} * factor;
+}
+
 void SolveFactored(size_t n, const float* r, double* x) {
   for (size_t i = 0; i < n; ++i) {
     const float* row = r + i * n;

@@ -25,6 +25,9 @@ Status InvertUpper(size_t n, float* r, GemmWorkspace& workspace);
 // second factorization. Returns as FactorUpper, with rows counted from the end.
 StatusOr<size_t> FactorInverse(size_t n, float* h, GemmWorkspace& workspace);
 
+// y[i] += x[i] · factor, product and sum rounded to float64; x and y do not overlap.
+void AddScaled(double factor, const float* x, size_t size, double* y);
+
 // Solves RᵀR x = b in place; x has n elements. Sums are in float64.
 void SolveFactored(size_t n, const float* r, double* x);
 

@@ -11,7 +11,7 @@ val BytesOf(const std::string& text) {
   return ArrayOfNumbers("Uint8Array", reinterpret_cast<const uint8_t*>(text.data()), text.size());
 }
 
-val NumbersOf(const std::vector<uint32_t>& numbers) {
+val Numbers32(const std::vector<uint32_t>& numbers) {
   return ArrayOfNumbers("Uint32Array", numbers.data(), numbers.size());
 }
 
@@ -55,8 +55,8 @@ TableWriter::TableWriter(size_t num_rows) : num_rows_(num_rows) {
   shared_.reserve(num_rows);
 }
 
-void TableWriter::AddNumber(const char* name, double value, bool is_there) {
-  if (next_column_ == columns_.size()) columns_.push_back({name, {}});
+void TableWriter::AddNumber(const char* name, double value, bool is_there, bool is_optional) {
+  if (next_column_ == columns_.size()) columns_.push_back({name, is_optional, {}});
   std::vector<double>& values = columns_[next_column_++].values;
   if (!is_there) return;
   // Most rows of a table have the same members: a column that none has takes no memory.
@@ -86,22 +86,38 @@ void TableWriter::EndRow() {
   shared_.push_back(pool_.NumberOf(row_.text()));
 }
 
-val TableWriter::Table() const {
+val TableWriter::NumbersOf(bool only_optional) const {
   val numbers = val::object();
   for (const Column& column : columns_) {
-    if (column.values.empty()) continue;
+    if (column.values.empty() || (only_optional && !column.is_optional)) continue;
     numbers.set(column.name,
                 ArrayOfNumbers("Float64Array", column.values.data(), column.values.size()));
   }
+  return numbers;
+}
+
+val TableWriter::Found() const {
+  val texts = val::array();
+  for (uint32_t i = 0; i < pool_.ends().size(); ++i) {
+    texts.call<void>("push", std::string(pool_.TextAt(i)));
+  }
+  val found = val::object();
+  found.set("numbers", NumbersOf(true));
+  found.set("texts", texts);
+  found.set("shared", Numbers32(shared_));
+  return found;
+}
+
+val TableWriter::Table() const {
   val table = val::object();
   table.set("names", BytesOf(names_));
-  table.set("nameEnds", NumbersOf(name_ends_));
+  table.set("nameEnds", Numbers32(name_ends_));
   table.set("places", BytesOf(places_));
-  table.set("placeEnds", NumbersOf(place_ends_));
-  table.set("numbers", numbers);
+  table.set("placeEnds", Numbers32(place_ends_));
+  table.set("numbers", NumbersOf(false));
   table.set("texts", BytesOf(pool_.texts()));
-  table.set("textEnds", NumbersOf(pool_.ends()));
-  table.set("shared", NumbersOf(shared_));
+  table.set("textEnds", Numbers32(pool_.ends()));
+  table.set("shared", Numbers32(shared_));
   return table;
 }
 

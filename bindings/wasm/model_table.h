@@ -27,12 +27,12 @@ class TextPool {
  public:
   // The number of this text, in the order in which texts came first.
   uint32_t NumberOf(std::string_view text);
+  std::string_view TextAt(uint32_t number) const;
   // The texts one after the other, and where each ends.
   const std::string& texts() const { return texts_; }
   const std::vector<uint32_t>& ends() const { return ends_; }
 
  private:
-  std::string_view TextAt(uint32_t number) const;
   // The place of this text in `slots_`, or that where it belongs.
   size_t SlotOf(std::string_view text) const;
   void Grow();
@@ -64,12 +64,14 @@ class TableWriter {
 
   // CoreTable.
   val Table() const;
+  // CoreUnitReports: what a plan's rows do not tell.
+  val Found() const;
 
   // A visitor of VisitFields.
   template <typename T>
   void Field(const char* name, const T& member) {
     if constexpr (std::same_as<T, uint64_t> || std::same_as<T, double>) {
-      AddNumber(name, static_cast<double>(member), true);
+      AddNumber(name, static_cast<double>(member), true, false);
     } else if constexpr (Text<T>) {
       if (std::string_view(name) == "name") {
         names_ += member;
@@ -87,7 +89,7 @@ class TableWriter {
       row_.Optional(name, WithoutPlaces(member));
     } else if constexpr (std::same_as<T, std::optional<uint64_t>> ||
                          std::same_as<T, std::optional<double>>) {
-      AddNumber(name, member ? static_cast<double>(*member) : 0, member.has_value());
+      AddNumber(name, member ? static_cast<double>(*member) : 0, member.has_value(), true);
     } else {
       row_.Optional(name, member);
     }
@@ -96,10 +98,13 @@ class TableWriter {
  private:
   struct Column {
     const char* name;
+    bool is_optional;
     std::vector<double> values;
   };
 
-  void AddNumber(const char* name, double value, bool is_there);
+  void AddNumber(const char* name, double value, bool is_there, bool is_optional);
+  // Columns by name: all, or the optional ones.
+  val NumbersOf(bool only_optional) const;
   // Takes the values and nodes of `inputs`, and gives what is left of them.
   std::vector<LayerInput> WithoutPlaces(std::vector<LayerInput> inputs);
   void EndRow();

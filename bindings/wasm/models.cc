@@ -150,7 +150,7 @@ val CoreShrink::Reports(double unit) const {
   const std::span<const size_t> tensors = units[static_cast<size_t>(checked.value())].tensors;
   TableWriter table(tensors.size());
   for (const size_t tensor : tensors) table.Add(shrinker_->tensor(tensor));
-  return table.Table();
+  return table.Found();
 }
 
 CoreComparison::CoreComparison(std::vector<std::shared_ptr<Format>> formats,

@@ -71,8 +71,8 @@ class CoreShrink : public CoreSteps {
   // CoreUnits.
   val Units() const;
   val Start(double unit);
-  // The entries of a unit's tensors, as CoreTable; they have statistics when it is the last that
-  // was started and had tensors, and has run to its end.
+  // CoreUnitReports: with statistics when the unit is the last that was started and had tensors,
+  // and has run to its end.
   val Reports(double unit) const;
 
  private:

@@ -342,17 +342,30 @@ describe("journal lines that no run has written are an IntegrityError", () => {
     "a piece at 1e15": (line) => changed(line, { pieces: [[0, 1e15, 1, "x"]] }),
     "a piece of file 7": (line) => changed(line, { pieces: [[7, 0, 1, "x"]] }),
     "no pieces": (line) => changed(line, { pieces: [] }),
-    "a report of another tensor": (line) => changed(line, { reports: [{ name: "other" }] }),
-    "a report 5": (line) => changed(line, { reports: [5] }),
-    "a report too many": (line) =>
-      changed(line, { reports: [...JSON.parse(line).reports, { name: "a" }] }),
-    "no reports": (line) => changed(line, { reports: [] }),
-    "reports null": (line) => changed(line, { reports: null }),
+    ...Object.fromEntries(
+      Object.entries({
+        "reports null": () => null,
+        "a list of reports": () => [],
+        "no reports": (it) => ({ ...it, shared: [] }),
+        "a report too many": (it) => ({ ...it, shared: [...it.shared, 0] }),
+        "a text that is not there": (it) => ({ ...it, shared: it.shared.map(() => 7) }),
+        "a text 5": (it) => ({ ...it, texts: [5] }),
+        "a text that is no JSON": (it) => ({ ...it, texts: ["{"] }),
+        "a text null": (it) => ({ ...it, texts: ["null"] }),
+        "a statistic null": (it) => ({ ...it, numbers: { ...it.numbers, sqnr: [null] } }),
+        "a statistic of words": (it) => ({ ...it, numbers: { ...it.numbers, sqnr: ["x"] } }),
+        "statistics too many": (it) => ({ ...it, numbers: { ...it.numbers, sqnr: [1, 2] } }),
+        "a statistic of another name": (it) => ({ ...it, numbers: { ...it.numbers, shape: [1] } }),
+      }).map(([what, change]) => [
+        what,
+        (line) => changed(line, { reports: change(JSON.parse(line).reports) }),
+      ]),
+    ),
   };
   for (const [what, lineFor] of Object.entries(cases)) {
     test(what, async () => {
       const [head, ...lines] = await leaveJournal();
-      const line = lines.find((it) => JSON.parse(it).reports.length > 0);
+      const line = lines.find((it) => JSON.parse(it).reports.shared.length > 0);
       await writeFile(journal(), `${head}\n${lineFor(line)}\n`);
       const error = await refused(shrink(source, "int8", { sink: output, resume: true }));
       assert.ok(error instanceof IntegrityError, String(error));

@@ -36,13 +36,16 @@ const between = (bytes: Uint8Array, ends: Uint32Array, first: number, last: numb
  */
 export class TableRows<T extends object> implements Rows<T> {
   readonly table: CoreTable;
+  readonly #more: readonly string[];
   readonly #parsed = new Map<number, Record<string, unknown>>();
   /** The names of the block that was asked for last. */
   #block = -1;
   #names: string[] = [];
 
-  constructor(table: CoreTable) {
+  /** `more` has the texts whose numbers come after those of the table. */
+  constructor(table: CoreTable, more: readonly string[] = []) {
     this.table = table;
+    this.#more = more;
   }
 
   get length(): number {
@@ -53,7 +56,7 @@ export class TableRows<T extends object> implements Rows<T> {
     if (!(index >= 0 && index < this.length)) return undefined;
     const { numbers, shared } = this.table;
     const row = { ...this.#textOf(shared[index]!) };
-    if ("name" in row) row.name = this.#nameOf(index);
+    if ("name" in row) row.name = this.nameAt(index);
     for (const key in numbers) if (key in row) row[key] = numbers[key]![index];
     if (row.layerInputs)
       row.layerInputs = this.#withPlaces(index, row.layerInputs as CoreLayerInput[]);
@@ -79,7 +82,9 @@ export class TableRows<T extends object> implements Rows<T> {
     let parsed = this.#parsed.get(number);
     if (!parsed) {
       const { texts, textEnds } = this.table;
-      const json = utf8.decode(between(texts, textEnds, number, number));
+      const json =
+        this.#more[number - textEnds.length] ??
+        utf8.decode(between(texts, textEnds, number, number));
       parsed = JSON.parse(json) as Record<string, unknown>;
       if (typeof parsed.note === "string") parsed.note = visible(parsed.note);
       if (this.#parsed.size === maxParsed) this.#parsed.clear();
@@ -88,7 +93,8 @@ export class TableRows<T extends object> implements Rows<T> {
     return parsed;
   }
 
-  #nameOf(index: number): string {
+  /** Gives the name of row number `index`, which is there. */
+  nameAt(index: number): string {
     const block = Math.floor(index / blockRows);
     if (block !== this.#block) {
       this.#names = this.#namesOf(block * blockRows);

@@ -81,6 +81,16 @@ export interface CoreReport extends CoreReportHead {
   tensors: CoreTable;
 }
 
+/** What a run found of the tensors of a unit, in their order; the plan has the rest. */
+export interface CoreUnitReports {
+  /** The statistics by member of CoreTensorReport. */
+  numbers: Readonly<Record<string, ArrayLike<number>>>;
+  /** The JSON of members that tensors share, as CoreTable has it. */
+  texts: readonly string[];
+  /** The number of each tensor's text. */
+  shared: ArrayLike<number>;
+}
+
 /** The pieces of an output that are written on their own (src/pipeline/shrink.h). */
 export interface CoreUnits {
   /** The numbers of the units' tensors, one unit after the other; many have none. */
@@ -130,11 +140,8 @@ export interface CorePlan {
 export interface CoreShrink extends CoreSteps {
   units(): CoreUnits;
   start(unit: number): CoreDone;
-  /**
-   * The CoreTensorReports of a unit's tensors; with statistics when it is the last that was started here and had some,
-   * and has run to its end.
-   */
-  reports(unit: number): CoreResult<CoreTable>;
+  /** Has statistics when the unit is the last that was started here and had tensors, and has run to its end. */
+  reports(unit: number): CoreResult<CoreUnitReports>;
 }
 
 export interface CoreComparison extends CoreSteps {

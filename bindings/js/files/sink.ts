@@ -4,8 +4,7 @@ import type {
   FileSystemWritableFileStream,
   WritableStream,
 } from "../base/platform-types.js";
-import type { Rows } from "../core/table.js";
-import type { CoreFile, CoreReportHead, CoreTensorReport } from "../core/types.js";
+import type { CoreFile, CoreReportHead, CoreUnitReports } from "../core/types.js";
 import type { NodeWritable } from "./node-types.js";
 import type { OpenFile } from "./source.js";
 
@@ -49,8 +48,8 @@ export interface RunIdentity {
   inputs: readonly OpenFile[];
   /** The number of bytes that each unit of the run writes. */
   unitBytes: ArrayLike<number>;
-  /** Gives the names of the tensors that a unit reports on. */
-  tensorsOf: (unit: number) => (string | undefined)[];
+  /** Gives the number of tensors that a unit reports on. */
+  numTensors: (unit: number) => number;
   /** The JSON of what decides the output's bytes besides the inputs and `tensors`. */
   order: string;
   /** The columns of what each tensor is to become. */
@@ -66,11 +65,8 @@ export interface Piece {
   bytes: Uint8Array;
 }
 
-/** What a run found of the tensors of a unit. */
-export type UnitReports = Rows<CoreTensorReport>;
-
 /** The numbers of the units that need not run, with what was found. */
-export type FinishedUnits = ReadonlyMap<number, UnitReports>;
+export type FinishedUnits = ReadonlyMap<number, CoreUnitReports>;
 
 /** Takes all output files of a run, numbered; otherwise as Sink. */
 export interface FileSetSink {
@@ -82,7 +78,7 @@ export interface FileSetSink {
   /** Gives memory of `size` bytes that an earlier piece no longer needs, when there is some. */
   spare?(size: number): Uint8Array<ArrayBuffer> | undefined;
   /** Is called when every byte of the unit was written. */
-  finish(unit: number, reports: UnitReports): void | Promise<void>;
+  finish(unit: number, reports: CoreUnitReports): void | Promise<void>;
   close(): void | Promise<void>;
   abort(reason: unknown): void | Promise<void>;
 }

@@ -1,6 +1,7 @@
 /** Memory as the target of a run, and the checks of the pieces that any sink is given. */
 import { IntegrityError, ModelShrinkError, OutOfMemoryError } from "../base/errors.js";
-import type { FileSetSink, FinishedUnits, Piece, RunIdentity, UnitReports } from "./sink.js";
+import type { CoreUnitReports } from "../core/types.js";
+import type { FileSetSink, FinishedUnits, Piece, RunIdentity } from "./sink.js";
 
 const nothing: FinishedUnits = new Map();
 
@@ -110,7 +111,7 @@ export class CheckedSink {
     return this.#sink.spare?.(size);
   }
 
-  async finish(unit: number, reports: UnitReports): Promise<void> {
+  async finish(unit: number, reports: CoreUnitReports): Promise<void> {
     if (this.#isAborted) return;
     await this.#sink.finish(unit, reports);
   }

@@ -1,32 +1,25 @@
 /** What the units of a run found of their tensors. */
-import { rowsOf, TableRows, type ReportRows } from "../core/table.js";
-import type { CoreTable, CoreTensorReport, CoreUnits } from "../core/types.js";
-import type { UnitReports } from "../files/sink.js";
+import { TableRows, type CoreReportRows } from "../core/table.js";
+import type { CoreUnitReports, CoreUnits } from "../core/types.js";
 
-/** Takes what a unit found when it has written its last byte. */
-export type Take = (unit: number, reports: CoreTable) => Promise<void>;
+/** Takes what a unit found when its last byte is written. */
+export type Take = (unit: number, reports: CoreUnitReports) => Promise<void>;
 
-/** The fewest rows that are kept as a table, which costs as much as several rows. */
-const minTableRows = 16;
-
-/** Gives a unit's reports as they are to be kept. */
-export function unitReports(table: CoreTable): UnitReports {
-  const rows = new TableRows<CoreTensorReport>(table);
-  return rows.length < minTableRows ? [...rows] : rows;
-}
-
-/** The reports of units that have run, by tensor: as few objects as there are units. */
+/** A plan's report, whose columns become those of the run: there may be millions of tensors. */
 export class Found {
   readonly #units: CoreUnits;
-  readonly #reports = new Map<number, UnitReports>();
-  /** The unit of each tensor and its row there, for tensors that a unit has reported on. */
-  readonly #unitOf: Int32Array;
-  readonly #rowOf: Uint32Array;
+  readonly #planned: CoreReportRows;
+  readonly #numbers: Record<string, Float64Array>;
+  readonly #shared: Uint32Array;
+  /** The texts that units have added to those of the plan. */
+  readonly #texts: string[] = [];
 
-  constructor(units: CoreUnits, numTensors: number) {
+  constructor(units: CoreUnits, planned: CoreReportRows) {
+    const { numbers, shared } = planned.tensors.table;
     this.#units = units;
-    this.#unitOf = new Int32Array(numTensors).fill(-1);
-    this.#rowOf = new Uint32Array(numTensors);
+    this.#planned = planned;
+    this.#numbers = { ...numbers };
+    this.#shared = shared.slice();
   }
 
   /** Gives the numbers of a unit's tensors. */
@@ -35,19 +28,24 @@ export class Found {
     return tensors.subarray(tensorEnds[unit - 1] ?? 0, tensorEnds[unit]);
   }
 
-  add(unit: number, reports: UnitReports): void {
-    this.#reports.set(unit, reports);
-    this.tensorsOf(unit).forEach((tensor, row) => {
-      this.#unitOf[tensor] = unit;
-      this.#rowOf[tensor] = row;
+  /** Notes what a unit found; gives the names of its tensors. */
+  add(unit: number, { numbers, texts, shared }: CoreUnitReports): string[] {
+    const first = this.#planned.tensors.table.textEnds.length + this.#texts.length;
+    for (const it of texts) this.#texts.push(it);
+    return Array.from(this.tensorsOf(unit), (tensor, row) => {
+      this.#shared[tensor] = first + shared[row]!;
+      for (const key in numbers) {
+        this.#numbers[key] ??= new Float64Array(this.#shared.length);
+        this.#numbers[key][tensor] = numbers[key]![row]!;
+      }
+      return this.#planned.tensors.nameAt(tensor);
     });
   }
 
-  /** Gives a plan's report with what was found. */
-  reportOf(planned: ReportRows): ReportRows {
-    const { tensors } = planned;
-    const at = (tensor: number) =>
-      this.#reports.get(this.#unitOf[tensor]!)?.at(this.#rowOf[tensor]!) ?? tensors.at(tensor)!;
-    return { ...planned, tensors: rowsOf(tensors.length, at) };
+  /** Gives the plan's report with what was found. */
+  report(): CoreReportRows {
+    const { table } = this.#planned.tensors;
+    const found = { ...table, numbers: this.#numbers, shared: this.#shared };
+    return { ...this.#planned, tensors: new TableRows(found, this.#texts) };
   }
 }

@@ -1,6 +1,6 @@
 /** The messages of a pool and its workers. All are structured-cloneable; bytes are transferred. */
 import type { ErrorCode } from "../base/errors.js";
-import type { CoreTable } from "../core/types.js";
+import type { CoreUnitReports } from "../core/types.js";
 import type { Order } from "../recipe/specs.js";
 
 export interface FileName {
@@ -32,7 +32,7 @@ export type FromWorker =
   | { kind: "moments"; id: number; tensor: number; size: number }
   | { kind: "read"; id: number; file: number; offset: number; length: number }
   | { kind: "write"; unit: number; file: number; offset: number; bytes: Uint8Array }
-  | { kind: "finished"; unit: number; reports: CoreTable }
+  | { kind: "finished"; unit: number; reports: CoreUnitReports }
   | { kind: "failed"; error: PlainError };
 
 /** One end of the line between a pool and a worker. */

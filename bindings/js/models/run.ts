@@ -3,13 +3,13 @@ import { IntegrityError } from "../base/errors.js";
 import { Meter } from "../base/meter.js";
 import { unwrap } from "../core/load.js";
 import type { ReportRows } from "../core/table.js";
-import type { CoreTable, CoreUnits } from "../core/types.js";
+import type { CoreTable, CoreUnitReports, CoreUnits } from "../core/types.js";
 import { rangesAheadOf } from "../files/ranges.js";
-import type { FileSetSink, FinishedUnits, RunIdentity, UnitReports } from "../files/sink.js";
+import type { FileSetSink, FinishedUnits, RunIdentity } from "../files/sink.js";
 import type { OpenFile } from "../files/source.js";
 import { CheckedSink } from "../files/target.js";
 import { digestOf, momentsReader, type Calibration } from "../recipe/calibration.js";
-import { Found, unitReports, type Take } from "./found.js";
+import { Found, type Take } from "./found.js";
 import { release, type OpenModel } from "./open.js";
 import { warnOfMissingWorkers } from "./missing-workers.js";
 import type { PlannedOrder } from "./planned-order.js";
@@ -32,8 +32,8 @@ export interface OrderOptions extends RunOptions {
 /** A run of fewer output bytes is done before a worker has started. */
 const minWorkerBytes = 1 << 22;
 
-const columnsOf = ({ names, nameEnds, numbers, texts, textEnds, shared }: CoreTable) => [
-  ...[names, nameEnds, texts, textEnds, shared],
+const columnsOf = ({ numbers, ...others }: CoreTable) => [
+  ...Object.values(others),
   ...Object.values(numbers),
 ];
 
@@ -47,7 +47,7 @@ const identityOf = (
   files: report.files,
   inputs: files,
   unitBytes: units.outputBytes,
-  tensorsOf: (unit) => Array.from(found.tensorsOf(unit), (it) => report.tensors.at(it)?.name),
+  numTensors: (unit) => found.tensorsOf(unit).length,
   order: JSON.stringify([order.specs, order.options, digestOf(calibration)]),
   tensors: [order.which, ...columnsOf(report.tensors.table)],
 });
@@ -90,11 +90,11 @@ function nextOf(
 
 /** Gives a function that notes what a unit found, and tells of its tensors. */
 const teller =
-  ({ onProgress }: RunOptions, sink: CheckedSink, meter: Meter, found: Found) =>
-  (unit: number, reports: UnitReports): void => {
-    found.add(unit, reports);
-    if (reports.length === 0) meter.advanceTo(sink.written);
-    else if (onProgress) for (const { name } of reports) meter.advanceTo(sink.written, name);
+  (meter: Meter, sink: CheckedSink, found: Found) =>
+  (unit: number, reports: CoreUnitReports): void => {
+    const names = found.add(unit, reports);
+    if (names.length === 0) meter.advanceTo(sink.written);
+    for (const name of names) meter.advanceTo(sink.written, name);
   };
 
 /** Gives the plan's report with what the run found. */
@@ -108,13 +108,12 @@ export async function runPlan(
   const meter = new Meter(options, options.phase ?? "write", planned.outputBytes);
   const run = plan.shrink();
   const units = callLive(core, () => run.units());
-  const found = new Found(units, planned.tensors.length);
+  const found = new Found(units, planned);
   const sink = new CheckedSink(options.sink, identityOf(opened, plan, units, found, options));
   try {
     const finished = await sink.open();
-    const tell = teller(options, sink, meter, found);
-    const take: Take = async (unit, table) => {
-      const reports = unitReports(table);
+    const tell = teller(meter, sink, found);
+    const take: Take = async (unit, reports) => {
       await sink.finish(unit, reports);
       tell(unit, reports);
     };
@@ -147,7 +146,7 @@ export async function runPlan(
     await (pool ? pool.run(next, take, workers, here) : here());
     options.signal?.throwIfAborted();
     await checkSame(files);
-    const report = found.reportOf(planned);
+    const report = found.report();
     options.check?.(report);
     await sink.close();
     return report;

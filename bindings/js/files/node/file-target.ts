@@ -3,7 +3,7 @@ import { mkdir, open, rm, rmdir, stat, type FileHandle } from "node:fs/promises"
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { ArgumentError, IntegrityError, ModelShrinkError } from "../../base/errors.js";
 import { formats, mainFileExtensions } from "../../base/formats.js";
-import type { CoreReportHead } from "../../core/types.js";
+import type { CoreReportHead, CoreUnitReports } from "../../core/types.js";
 import { checksumOf } from "./checksum.js";
 import { hidden, suffixes } from "./hidden.js";
 import { ioError } from "./io-error.js";
@@ -13,14 +13,7 @@ import { refuseMeetings } from "./meetings.js";
 import { pathOf } from "./path-of.js";
 import { checkReplaceable, makeOwn, removeOwn, renameOwn, reopenOwn } from "./own-file.js";
 import { readFully } from "./read-fully.js";
-import type {
-  FileSetSink,
-  FinishedUnits,
-  Piece,
-  RunIdentity,
-  Target,
-  UnitReports,
-} from "../sink.js";
+import type { FileSetSink, FinishedUnits, Piece, RunIdentity, Target } from "../sink.js";
 
 /** The number of writes at a time: the system's threads write while others compute. */
 const maxParallel = 4;
@@ -225,7 +218,7 @@ class FileTargetSink implements FileSetSink {
     return buffer && new Uint8Array(buffer, 0, size);
   }
 
-  async finish(unit: number, reports: UnitReports): Promise<void> {
+  async finish(unit: number, reports: CoreUnitReports): Promise<void> {
     const areWritten = Promise.all(this.#writes);
     this.#inBackground(
       this.#notes,
@@ -276,7 +269,7 @@ class FileTargetSink implements FileSetSink {
     if (isWorthIt && this.#spares.length < maxParallel) this.#spares.push(buffer);
   }
 
-  async #note(unit: number, reports: UnitReports): Promise<void> {
+  async #note(unit: number, reports: CoreUnitReports): Promise<void> {
     // The failed write may have held some of the unit's bytes.
     if (this.#failure) return;
     await attempt(this.#files[0]!.path, async () => this.#journal?.finish(unit, reports));

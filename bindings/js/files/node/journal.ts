@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { ArgumentError, IntegrityError } from "../../base/errors.js";
-import type { CoreTensorReport } from "../../core/types.js";
-import type { FinishedUnits, RunIdentity, UnitReports } from "../sink.js";
+import type { CoreUnitReports } from "../../core/types.js";
+import type { FinishedUnits, RunIdentity } from "../sink.js";
 import type { OpenFile } from "../source.js";
 import { hidden, suffixes } from "./hidden.js";
 import { makeOwn, readOwn, removeOwn, renameOwn } from "./own-file.js";
@@ -28,8 +28,7 @@ interface Head {
 interface Line {
   unit: number;
   pieces: [file: number, offset: number, length: number, checksum: string][];
-  /** Of the unit's tensors. */
-  reports: CoreTensorReport[];
+  reports: CoreUnitReports;
 }
 
 interface Options {
@@ -77,17 +76,50 @@ async function headOf({ files, inputs, order, tensors }: RunIdentity): Promise<H
   };
 }
 
-const infinity = "Infinity";
-const withoutInfinity = (_: string, value: unknown) => (value === Infinity ? infinity : value);
-const withInfinity = (key: string, value: unknown) =>
-  key === "sqnr" && value === infinity ? Infinity : value;
+/** The members of reports that a run finds. */
+const statistics = ["sqnr", "worstSqnr", "maxAbsError", "meanAbsError", "cosine", "sparsity"];
+
+/** Gives a column as JSON can have it, which has no infinities: an SQNR is one where nothing changed. */
+const listOf = (column: ArrayLike<number>) =>
+  Array.from(column, (it) => (Number.isFinite(it) ? it : String(it)));
+
+const listsOf = ({ numbers, texts, shared }: CoreUnitReports) => ({
+  numbers: Object.fromEntries(Object.entries(numbers).map(([key, it]) => [key, listOf(it)])),
+  ...{ texts, shared: listOf(shared) },
+});
+
+/** Gives the column of a list that listOf() has made; undefined for anything else. */
+function columnOf(list: unknown, length: number): Float64Array | undefined {
+  if (!Array.isArray(list) || list.length !== length) return undefined;
+  const column = Float64Array.from(list, (it) => (typeof it === "object" ? NaN : Number(it)));
+  const isSame = (it: string | number, i: number) => it === list[i];
+  return listOf(column).every(isSame) ? column : undefined;
+}
+
+/** Gives what a line tells of `length` tensors; undefined where no run has written it. */
+function reportsOf(value: unknown, length: number): CoreUnitReports | undefined {
+  if (!isObject(value) || !isObject(value.numbers) || !Array.isArray(value.texts)) return undefined;
+  const texts = value.texts as unknown[];
+  const shared = columnOf(value.shared, length);
+  if (!shared?.every((it) => isUpTo(it, texts.length - 1))) return undefined;
+  const isText = (it: unknown) =>
+    typeof it === "string" && !it.includes("\n") && isObject(valuesOf(`${it}\n`)[0]);
+  if (!texts.every(isText)) return undefined;
+  const numbers: Record<string, Float64Array> = {};
+  for (const [key, list] of Object.entries(value.numbers)) {
+    const column = statistics.includes(key) ? columnOf(list, length) : undefined;
+    if (!column) return undefined;
+    numbers[key] = column;
+  }
+  return { numbers, texts: texts as string[], shared };
+}
 
 /** Gives the values of a journal's lines; one that was cut off while it was written, or got lost later, ends it. */
 function valuesOf(text: string): unknown[] {
   const values: unknown[] = [];
   for (const line of text.split("\n").slice(0, -1)) {
     try {
-      values.push(JSON.parse(line, withInfinity));
+      values.push(JSON.parse(line));
     } catch {
       break;
     }
@@ -104,25 +136,24 @@ const isHead = (value: unknown): value is Head =>
 const isUpTo = (value: unknown, max: number): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max;
 
-/** Tells whether `value` is a line that this run itself would write: the bytes of a unit, all of them, in its files. */
-function isLine(value: unknown, { files, unitBytes, tensorsOf }: RunIdentity): value is Line {
-  if (!isObject(value) || !Array.isArray(value.pieces)) return false;
-  const { unit, pieces, reports } = value;
-  if (!isUpTo(unit, unitBytes.length - 1) || !Array.isArray(reports)) return false;
+/** Gives a line that this run itself would write: the bytes of a unit, all of them, in its files. */
+function lineOf(value: unknown, { files, unitBytes, numTensors }: RunIdentity): Line | undefined {
+  if (!isObject(value) || !Array.isArray(value.pieces)) return undefined;
+  const { unit, pieces } = value;
+  if (!isUpTo(unit, unitBytes.length - 1)) return undefined;
   let bytes = 0;
   for (const piece of pieces as unknown[]) {
-    if (!Array.isArray(piece) || piece.length !== 4) return false;
+    if (!Array.isArray(piece) || piece.length !== 4) return undefined;
     const [file, offset, length, checksum] = piece as unknown[];
-    if (!isUpTo(file, files.length - 1) || typeof checksum !== "string") return false;
+    if (!isUpTo(file, files.length - 1) || typeof checksum !== "string") return undefined;
     const { sizeBytes } = files[file]!;
     const room = Math.min(sizeBytes - Number(offset), maxPieceBytes);
-    if (!isUpTo(offset, sizeBytes) || !isUpTo(length, room)) return false;
+    if (!isUpTo(offset, sizeBytes) || !isUpTo(length, room)) return undefined;
     bytes += length;
   }
-  const names = tensorsOf(unit);
-  const isOfTensor = (report: unknown, i: number) => isObject(report) && report.name === names[i];
-  const areOfTensors = reports.length === names.length && reports.every(isOfTensor);
-  return bytes === unitBytes[unit] && areOfTensors;
+  const reports = reportsOf(value.reports, numTensors(unit));
+  if (bytes !== unitBytes[unit] || !reports) return undefined;
+  return { unit, pieces: pieces as Line["pieces"], reports };
 }
 
 /** Gives the lines of a journal of this run; undefined for none, or another version's. Throws for another run's. */
@@ -131,8 +162,9 @@ function parse(path: string, text: string, now: Head, run: RunIdentity): Line[] 
   if (head === undefined || (isObject(head) && head.journal !== version)) return undefined;
   // The lines of another order are none of this run's, and right all the same.
   if (isHead(head)) checkSame(head, now);
-  const broken = !isHead(head) ? head : lines.find((line) => !isLine(line, run));
-  if (broken === undefined) return lines as Line[];
+  const parsed = lines.map((line) => lineOf(line, run));
+  const broken = isHead(head) ? lines[parsed.indexOf(undefined)] : head;
+  if (broken === undefined) return parsed as Line[];
   throw new IntegrityError(
     `The journal "${path}" has a line that no run has written, ${JSON.stringify(broken).slice(0, 80)}: delete it, ` +
       "or run without resume to start anew.",
@@ -199,7 +231,8 @@ export class Journal {
     const next = hidden(main, suffixes.nextJournal);
     const journal = new Journal(path, await makeOwn(next));
     try {
-      await journal.#append([head, ...lines]);
+      const written = lines.map((line) => ({ ...line, reports: listsOf(line.reports) }));
+      await journal.#append([head, ...written]);
       await renameOwn(next, path);
     } catch (error) {
       await journal.close();
@@ -215,7 +248,7 @@ export class Journal {
     else this.#unfinished.set(unit, [piece]);
   }
 
-  async finish(unit: number, reports: UnitReports): Promise<void> {
+  async finish(unit: number, reports: CoreUnitReports): Promise<void> {
     const pieces = (this.#unfinished.get(unit) ?? []).map(
       ({ file, offset, length, checksum }): Line["pieces"][number] => [
         file,
@@ -225,7 +258,7 @@ export class Journal {
       ],
     );
     this.#unfinished.delete(unit);
-    await this.#append([{ unit, pieces, reports: [...reports] }]);
+    await this.#append([{ unit, pieces, reports: listsOf(reports) }]);
   }
 
   /** Stays for a later run. */
@@ -239,9 +272,8 @@ export class Journal {
   }
 
   /** Lines come whole: units may end while the last line is being written. */
-  #append(lines: readonly (Head | Line)[]): Promise<void> {
-    // JSON has no infinities; an SQNR is one where nothing changed.
-    for (const line of lines) this.#text += `${JSON.stringify(line, withoutInfinity)}\n`;
+  #append(lines: readonly object[]): Promise<void> {
+    for (const line of lines) this.#text += `${JSON.stringify(line)}\n`;
     this.#last = this.#last.then(async () => {
       const text = this.#text;
       this.#text = "";

@@ -41,6 +41,19 @@ test("idle runs say so in one line, exit with 3 and write nothing", async () => 
   assert.deepEqual([code, isIdle, warnings.length], [3, true, 1]);
 });
 
+test("a dry run says what the run itself would say: an idle one exits with 3, and names no output", async () => {
+  const idle = await run("shrink", "model.onnx", "--recipe", "Q4_0", "--dry-run");
+  assert.equal(idle.code, 3);
+  assert.match(idle.stdout, /^Nothing would be written\. No weight is changed .*\n$/);
+  await writeFile(path("other.onnx"), chainModel([{ name: "only", size: 64 }]));
+  const all = ["shrink", "model.onnx", "other.onnx", "-o", "out", "--dry-run"];
+  const some = await run(...all, "--keep", "only");
+  assert.equal(some.code, 0);
+  assert.match(some.stdout, /^model\.onnx: .* would be written to/m);
+  assert.match(some.stdout, /^other\.onnx: Nothing would be written\./m);
+  assert.equal((await run(...all, "--keep", "*")).code, 3);
+});
+
 test("an idle run on standard output writes nothing there", async () => {
   const {
     code,

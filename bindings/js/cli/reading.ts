@@ -122,7 +122,11 @@ export async function planModel(
   const maxGrowth = growthFrom(invocation.values);
   const running = { ...runOptions(context), maxGrowth };
   const planned = await plan(source, recipe, { ...running, ...calibrated });
-  const { inputBytes, outputBytes } = planned;
+  const { inputBytes, outputBytes, warnings = [] } = planned;
+  if (where !== undefined && planned.isIdle) {
+    const text = ["Nothing would be written.", ...warnings.map((it) => visible(it))].join(" ");
+    return { text, line: text, json: planned, inputBytes, outputBytes, isIdle: true };
+  }
   const note = where === undefined ? "" : `would be written to ${visible(where)}`;
   return {
     text:

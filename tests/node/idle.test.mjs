@@ -142,6 +142,15 @@ test("where no weight is known, no preset is offered but the rule that helps", a
   assert.match(warning, /no tensor of float32, float16 or bfloat16\.$/);
 });
 
+test("no preset is offered where another type changes nothing", async () => {
+  const recipe = { prune: { method: "magnitude", sparsity: 0.95 }, sparse: true };
+  const sparse = await (await shrink(chainModel([{ name: "w", size: 64 }]), recipe)).bytes();
+  const { warnings } = await plan(sparse, "int8");
+  assert.deepEqual(warnings, [
+    "No weight is changed (1 × stored without its zeros: stays as it is).",
+  ]);
+});
+
 test("no preset is offered that the model's opset lacks", async () => {
   const presetsIn = async (source) => {
     const { warnings } = await plan(source, "Q4_0");

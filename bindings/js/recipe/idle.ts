@@ -20,6 +20,20 @@ const quantizedBefore: readonly (ReasonCode | undefined)[] = [
   "alreadyInBits",
 ];
 
+/** Codes of weights that another type may change. */
+const otherTypeHelps: readonly (ReasonCode | undefined)[] = [
+  "noSuchType",
+  "noWeightType",
+  "needsOpset",
+  "needsIrVersion",
+  "isAlready",
+  "wouldNotShrink",
+  "wouldNotShrinkFurther",
+  "notSmaller",
+  "shortRows",
+  undefined,
+];
+
 const noUndo = "What an ONNX graph has quantized is not undone: take the model as it was before.";
 
 /** The first opset of ONNX whose operators take a type. */
@@ -79,13 +93,13 @@ export function idleWarning(
   if (!hasWeights) return noWeightWarning(facts, tensors);
   const head = `No weight is changed${most ? ` (${most[1].count} × ${most[0]})` : ""}.`;
   const code = most?.[1].code;
-  if (code === "keptByRule") return head;
   if (quantizedBefore.includes(code)) {
     if (facts.format === "onnx") return `${head} ${noUndo}`;
     return requantizes ? head : `${head} To quantize it anew: requantize: true (--requantize).`;
   }
   if (code === "tooFewElements")
     return `${head} A recipe's minElements says how small they may be.`;
+  if (!otherTypeHelps.includes(code)) return head;
   return `${head} Presets for ${formats[facts.format].title} are ${presetsFor(facts)}.`;
 }
 

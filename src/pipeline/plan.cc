@@ -36,7 +36,14 @@ Status Plan::Rename(std::string main_name) {
   if (layout_->files.size() == 1 && format_.model().files.size() == 1) {
     layout_->files[0].name = options.main_name;
   } else {
-    ASSIGN_OR_RETURN(layout_, MakeLayout(options));
+    // Freed first: two layouts of very many tensors would be the most that a run holds.
+    layout_.reset();
+    auto layout = MakeLayout(options);
+    if (!layout.ok()) {
+      layout_ = MakeLayout(options_).value();
+      return layout.status();
+    }
+    layout_ = std::move(layout).value();
   }
   options_ = std::move(options);
   return {};

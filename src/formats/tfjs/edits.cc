@@ -73,19 +73,42 @@ uint64_t SizeOfText(std::string_view text) {
   return text.size() + static_cast<uint64_t>(num_marks) * (kNumberChars - 1);
 }
 
-void Edits::Apply(const Document& document, Layout* layout) const {
+void Edits::Replace(Extent extent, std::string_view text, size_t job) {
+  std::string_view old = document_.TextOf(extent);
+  // Most of an entry stays: only what differs is kept.
+  while (!old.empty() && !text.empty() && old.front() == text.front()) {
+    old.remove_prefix(1);
+    text.remove_prefix(1);
+    ++extent.begin;
+  }
+  while (!old.empty() && !text.empty() && old.back() == text.back()) {
+    old.remove_suffix(1);
+    text.remove_suffix(1);
+    --extent.end;
+  }
+  Edit edit = {extent, texts_.size(), static_cast<uint32_t>(text.size()),
+               static_cast<uint32_t>(job)};
+  if (std::string_view(texts_).ends_with(text)) {
+    edit.begin -= edit.size;
+  } else {
+    texts_ += text;
+  }
+  edits_.push_back(edit);
+}
+
+void Edits::Apply(Layout* layout) const {
   std::vector<uint64_t> order;  // the begin of an edit, and its place in edits_
   order.reserve(edits_.size());
-  size_t literal_bytes = document.text.size();  // at most
+  size_t literal_bytes = document_.text.size();  // at most
   for (size_t i = 0; i < edits_.size(); ++i) {
     order.push_back(uint64_t{edits_[i].extent.begin} << 32 | i);
-    literal_bytes = literal_bytes - edits_[i].extent.size() + edits_[i].text.size();
+    literal_bytes = literal_bytes - edits_[i].extent.size() + edits_[i].size;
   }
   HeapSort(order);
   layout->literals.reserve(layout->literals.size() + literal_bytes);
   const auto at = [&](size_t i) -> const Edit& { return edits_[order[i] & UINT32_MAX]; };
-  const Extent all = {0, static_cast<uint32_t>(document.text.size())};
-  const std::string_view text = document.TextOf(all);
+  const Extent all = {0, static_cast<uint32_t>(document_.text.size())};
+  const std::string_view text = document_.TextOf(all);
   uint32_t done = 0;
   for (size_t i = 0; i < order.size(); ++i) {
     const Edit& edit = at(i);
@@ -97,11 +120,11 @@ void Edits::Apply(const Document& document, Layout* layout) const {
       }
       extent = WithComma(text, extent);
     }
-    AppendText(document, {done, extent.begin}, layout);
-    AppendMarked(edit.text, edit.job, layout);
+    AppendText(document_, {done, extent.begin}, layout);
+    if (edit.job != kRemoved) AppendMarked(TextOf(edit), edit.job, layout);
     done = extent.end;
   }
-  AppendText(document, {done, all.end}, layout);
+  AppendText(document_, {done, all.end}, layout);
 }
 
 }  // namespace modelshrink::tfjs

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "formats/layout.h"
@@ -26,25 +25,32 @@ class Edits {
  public:
   // Makes room for so many more.
   void Reserve(size_t count) { edits_.reserve(edits_.size() + count); }
-  // Puts `text` in the place of `extent`. Extents do not overlap.
-  void Replace(Extent extent, std::string text, size_t job = 0) {
-    edits_.push_back({extent, std::move(text), job});
-  }
-  // Takes an element out of its array, with a comma.
-  void Remove(Extent element) { edits_.push_back({element, "", kRemoved}); }
+  explicit Edits(const Document& document) : document_(document) {}
 
-  // Appends the changed text of `document` to layout->files[0].
-  void Apply(const Document& document, Layout* layout) const;
+  // Puts `text` in the place of `extent`. Extents do not overlap.
+  void Replace(Extent extent, std::string_view text, size_t job = 0);
+  // Takes an element out of its array, with a comma.
+  void Remove(Extent element) { edits_.push_back({element, 0, 0, kRemoved}); }
+
+  // Appends the changed text of the document to layout->files[0].
+  void Apply(Layout* layout) const;
 
  private:
-  static constexpr size_t kRemoved = SIZE_MAX;
+  static constexpr uint32_t kRemoved = UINT32_MAX;
   struct Edit {
     Extent extent;
-    std::string text;
-    size_t job;
+    size_t begin;  // in texts_
+    uint32_t size;
+    uint32_t job;
   };
 
+  std::string_view TextOf(const Edit& edit) const {
+    return std::string_view(texts_).substr(edit.begin, edit.size);
+  }
+
+  const Document& document_;
   std::vector<Edit> edits_;
+  std::string texts_;  // neighbours that are alike share theirs
 };
 
 }  // namespace modelshrink::tfjs

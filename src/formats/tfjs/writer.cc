@@ -63,7 +63,8 @@ class Writer {
       : document_(document),
         model_(model),
         main_name_(options.main_name.empty() ? model.files[0].name : options.main_name),
-        changes_(document.entries.size()) {}
+        changes_(document.entries.size()),
+        edits_(document) {}
 
   StatusOr<Layout> Run(const TensorSpecs& specs) && {
     size_t num_jobs = 0;  // at most
@@ -78,7 +79,7 @@ class Writer {
     for (size_t i = 0; i < document_.groups.size(); ++i) WriteGroup(i);
     MakeNamesUnique();
     WritePaths();
-    edits_.Apply(document_, &layout_);
+    edits_.Apply(&layout_);
     for (const OutputFile& file : layout_.files) layout_.size_bytes += file.size_bytes;
     return std::move(layout_);
   }
@@ -245,16 +246,16 @@ class Writer {
     changes_[entry] = {form.scheme.granularity == Granularity::kAxis ? Change::Kind::kCodesAndScales
                                                                      : Change::Kind::kCodes,
                        job};
-    edits_.Replace(document_.entries[entry].json, std::move(form.entry), job);
+    edits_.Replace(document_.entries[entry].json, form.entry, job);
     if (const Product* product = ProductOf(index)) {
       const Entry& scales = document_.entries[product->scales];
       changes_[product->scales].kind = Change::Kind::kDropped;
       edits_.Remove(scales.json);
       edits_.Remove(scales.node.json);
       edits_.Remove(document_.entries[entry].node.json);
-      edits_.Replace(product->mul.json, std::move(form.nodes));
+      edits_.Replace(product->mul.json, form.nodes);
     } else if (!form.nodes.empty()) {
-      edits_.Replace(document_.entries[entry].node.json, std::move(form.nodes));
+      edits_.Replace(document_.entries[entry].node.json, form.nodes);
     }
     return {std::move(form.to), new_size, std::move(form.reasons)};
   }

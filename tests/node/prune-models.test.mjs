@@ -295,6 +295,24 @@ test("layers that the calibration lacks are done without it, and a warning says 
   });
 });
 
+test("Wanda of few rows has a warning with the count that is wanted", async () => {
+  const file = fileOf(floats("w", [64, 64], wave(4096, 1)));
+  const warningsOf = async (rows, prune) => {
+    const calibration = { w: new Gram(64).add(wave(64 * rows, 5)) };
+    const { report } = await shrink(file, { prune }, { calibration });
+    return (report.warnings ?? []).join();
+  };
+  for (const amount of [{ sparsity: 0.5 }, { n: 2, m: 4 }]) {
+    const wanda = { method: "wanda", ...amount };
+    assert.match(
+      await warningsOf(16, wanda),
+      /"w" in 16 rows of 64 inputs, where 128 are wanted\. .* give about 8 times the samples/,
+    );
+    assert.doesNotMatch(await warningsOf(128, wanda), /few rows/);
+    assert.match(await warningsOf(128, { ...wanda, refit: true }), /where 512 are wanted/);
+  }
+});
+
 test("the report says why a pruned file is not smaller", async () => {
   const file = fileOf(floats("w", [64, 64], wave(4096, 1)));
   const { report } = await shrink(file, { prune: { method: "magnitude", sparsity: 0.5 } });

@@ -4,7 +4,7 @@ import type { FormatName } from "../base/formats.js";
 import { plural } from "../base/plural.js";
 import { visible } from "../base/visible.js";
 import type { OpenFile } from "../files/source.js";
-import { rowsPerInput, type LayerCounts, type Remarks } from "../recipe/order.js";
+import type { LayerCounts, Remarks } from "../recipe/order.js";
 import { whatSamples } from "../recipe/pruning.js";
 import type { Rows } from "../core/table.js";
 import type { CoreTensorInfo } from "../core/types.js";
@@ -121,12 +121,12 @@ function lossWarning(found: Findings): string | undefined {
 /** Makes the warning on layers whose inputs were seen in few rows. */
 function fewRowsWarning({ fitted, few, fewest }: LayerCounts): string | undefined {
   if (!fewest) return undefined;
-  const { name, columns, samples } = fewest;
-  const wanted = rowsPerInput * columns;
+  const { name, columns, samples, wanted } = fewest;
   return (
     `${few} of ${fitted} layers were seen in few rows: "${visible(name)}" in ${plural(samples, "row")} of ` +
-    `${plural(columns, "input")}, where ${wanted} are wanted. Fits to few rows are damped more, or left out (notes say ` +
-    `where): give about ${Math.ceil(wanted / samples)} times the samples.`
+    `${plural(columns, "input")}, where ${wanted} are wanted. Few rows choose weights badly, and fits to them are ` +
+    "damped more, or left out (notes say where): give about " +
+    `${Math.ceil(wanted / samples)} times the samples.`
   );
 }
 

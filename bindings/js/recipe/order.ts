@@ -124,15 +124,19 @@ export interface LayerCounts {
   fewest?: SeenLayer;
 }
 
-/** A layer of so many inputs, which were seen in `samples` rows. */
+/** A layer of so many inputs, which were seen in `samples` rows, where `wanted` would do. */
 export interface SeenLayer {
   name: string;
   columns: number;
   samples: number;
+  wanted: number;
 }
 
 /** Fits to fewer rows than this times the layer's inputs are damped more, or left out (src/calibrated/fit.h). */
-export const rowsPerInput = 8;
+const rowsPerInput = 8;
+
+/** Norms of fewer rows than this may choose worse than the weights alone. */
+const rowsOfNorms = 128;
 
 /** Counts a layer that is done with the calibration. */
 function countFitted(
@@ -141,13 +145,15 @@ function countFitted(
   { method, refit, feedback, samples }: CorePruneSpec,
 ): void {
   layers.fitted++;
-  // Norms of inputs are known soon.
-  if (method === "wanda" && !refit && !feedback) return;
-  const layer = { name, columns: matrix!.columns, samples };
-  const rowsOf = ({ samples, columns }: SeenLayer) => samples / columns;
-  if (rowsOf(layer) >= rowsPerInput) return;
+  const { columns } = matrix!;
+  const isFit = method !== "wanda" || refit || feedback;
+  const wanted = isFit ? rowsPerInput * columns : rowsOfNorms;
+  if (samples >= wanted) return;
   layers.few++;
-  if (!layers.fewest || rowsOf(layer) < rowsOf(layers.fewest)) layers.fewest = layer;
+  const { fewest } = layers;
+  if (!fewest || samples / wanted < fewest.samples / fewest.wanted) {
+    layers.fewest = { name, columns, samples, wanted };
+  }
 }
 
 /** The decisions on all tensors of a model, by their numbers. */

@@ -19,12 +19,12 @@ import * as ort from "onnxruntime-node";
 import { calibrate, refitLayers, verify } from "modelshrink/runtime";
 import { announcedBy, waitFor } from "../../dist/files/stream.js";
 import { chainModel } from "../support/onnx.mjs";
-import { commandFolder } from "./cli.mjs";
+import { commandFolder, finish } from "./cli.mjs";
 
 const model = Buffer.from(chainModel([{ name: "w", size: 200 }]));
 /** 64 MiB of zeros, and more where several follow one another. */
 const bomb = gzipSync(Buffer.alloc(1 << 26));
-const { path, run } = commandFolder();
+const { path, run, start } = commandFolder();
 /** The options of what runs models. */
 const onSamples = { ort, inputs: [{ X: { data: new Float32Array(200), dims: [1, 200] } }] };
 const sent = { bytes: 0 };
@@ -209,6 +209,24 @@ describe("silent servers time out: timeoutMs, 30 s without a byte by default", (
       assert.match(stderr, /--timeout-ms is ".*"; it must be a whole number from 1 to 2147483647/);
       assert.equal(code, 2);
     }
+  });
+
+  test("an interrupt ends commands that write nothing, which give no advice on what was written", async () => {
+    const silent = createServer(() => children.at(-1).kill("SIGINT")).listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const address = `http://127.0.0.1:${silent.address().port}/m.onnx`;
+    const children = [];
+    for (const words of [
+      ["inspect", address],
+      ["compare", address, "model.onnx"],
+      ["shrink", address, "--dry-run"],
+    ]) {
+      children.push(start(words));
+      const { code, stderr } = await finish(children.at(-1));
+      assert.deepEqual([code, stderr], [130, "modelshrink: interrupted.\n"], words[0]);
+    }
+    silent.closeAllConnections();
+    silent.close();
   });
 
   test("a response whose body stops", async () => {

@@ -22,11 +22,13 @@ function asksForJson(words: readonly string[]): boolean {
 const isDataOnOutput = ({ values }: Invocation) =>
   values.output === standardStream && !values["dry-run"];
 
-function adviceAfterInterrupt({ operands, values }: Invocation): string {
-  if (values.resume) return "the same command goes on from here";
+/** Says what an interrupt has left, and what helps; nothing of commands that write nothing. */
+function afterInterrupt({ command, operands, values }: Invocation): string {
+  if (!command.options.includes("resume") || values["dry-run"]) return "";
+  if (values.resume) return "; the same command goes on from here";
   return operands.length > 1
-    ? "models that are done stay, nothing of the others was written"
-    : "nothing was written (with --resume what is done would stay)";
+    ? "; models that are done stay, nothing of the others was written"
+    : "; nothing was written (with --resume what is done would stay)";
 }
 
 async function runInterruptibly(invocation: Invocation, terminal: Terminal): Promise<number> {
@@ -48,7 +50,7 @@ async function runInterruptibly(invocation: Invocation, terminal: Terminal): Pro
     return isIdle ? exitCodes.idle : exitCodes.done;
   } catch (error) {
     if (!controller.signal.aborted) throw error;
-    const message = `interrupted; ${adviceAfterInterrupt(invocation)}.`;
+    const message = `interrupted${afterInterrupt(invocation)}.`;
     terminal.complain(message);
     terminal.printJson({ error: { code: "interrupted", message } });
     return exitCodes.interrupted;

@@ -9,6 +9,7 @@ import { machineName, markdownTable, writeMeasured } from "../support/docs.mjs";
 import { root, runOrExit } from "../support/run.mjs";
 import { packageFile } from "../support/packages.mjs";
 import { nodeRuntime, webRuntime } from "../support/runtimes.mjs";
+import { copyModule } from "./copy-module.mjs";
 import * as js from "./js-kernels.mjs";
 import { operatorModel } from "./onnx-models.mjs";
 
@@ -22,14 +23,6 @@ const ARRAYS = "JS array in, array out, uint8";
 const LIMIT = "limit: ";
 /** How many copies of an operator a peer's model has; see peerKernel(). */
 const REPEATS = 4;
-
-/** (import "env" "memory") copy(to, from, size): memory.copy. */
-const copyModule = Uint8Array.of(
-  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 3, 127, 127, 127, 0],
-  ...[2, 15, 1, 3, 101, 110, 118, 6, 109, 101, 109, 111, 114, 121, 2, 0, 1],
-  ...[3, 2, 1, 0, 7, 8, 1, 4, 99, 111, 112, 121, 0, 0],
-  ...[10, 14, 1, 12, 0, 32, 0, 32, 1, 32, 2, 252, 10, 0, 0, 11],
-);
 
 /** Weights like a layer's: |x| < 0.125, close to normal. */
 function makeData() {

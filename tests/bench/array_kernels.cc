@@ -1,0 +1,153 @@
+// What the array functions do inside the heap, for arrays.mjs: the same work on arrays that are
+// there already.
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "base/buffer.h"
+#include "kernels.h"
+#include "kernels/mask.h"
+#include "prune/magnitude.h"
+#include "prune/masks.h"
+#include "quantize/error_stats.h"
+#include "quantize/tensor_codec.h"
+#include "sparse/sparse.h"
+
+namespace modelshrink::bench {
+namespace {
+
+constexpr uint64_t kColumns = 4096;
+
+// Results that nothing else reads.
+volatile size_t sink;
+
+std::span<const float> Values(const Workspace& w) { return {w.values, w.count}; }
+std::span<float> Out(const Workspace& w) { return {w.out, w.count}; }
+std::span<uint8_t> Mask(const Workspace& w) { return {w.out_mask, w.count}; }
+Shape ShapeOf(const Workspace& w) { return {w.count / kColumns, kColumns}; }
+
+Scheme SchemeOf(DType type, Granularity granularity = Granularity::kTensor) {
+  Scheme scheme;
+  scheme.type = type;
+  scheme.granularity = granularity;
+  scheme.block_size = 128;
+  scheme.symmetric = type != DType::kUint8;
+  return scheme;
+}
+
+// The codes stay where the encoder leaves them, a slice at a time.
+void Encode(const Workspace& w, const Scheme& scheme) {
+  auto encoder = TensorEncoder::Create(scheme, ShapeOf(w), {.error_stats = false});
+  if (!encoder.ok()) return;
+  while (const std::optional<ElementRange> slice = encoder.value()->NextSlice()) {
+    const Status status = encoder.value()->Feed(
+        Values(w).subspan(static_cast<size_t>(slice->first), static_cast<size_t>(slice->count)));
+    sink = encoder.value()->writes().size();
+    if (!status.ok()) return;
+  }
+}
+
+template <DType kType, Granularity kGranularity = Granularity::kTensor>
+void Quantize(const Workspace& w) {
+  Encode(w, SchemeOf(kType, kGranularity));
+}
+
+template <DType kType, Granularity kGranularity = Granularity::kTensor>
+void Dequantize(const Workspace& w) {
+  const Scheme scheme = SchemeOf(kType, kGranularity);
+  const auto sizes = PartSizesOf(scheme, ShapeOf(w));
+  const auto decoder = TensorDecoder::Create(scheme, ShapeOf(w));
+  if (!sizes.ok() || !decoder.ok()) return;
+  // Any bytes decode to something; the codes of 16 bits begin in the values.
+  TensorDecoder::Parts parts;
+  const auto* values = reinterpret_cast<const uint8_t*>(w.values);
+  for (size_t p = 0; p < parts.size(); ++p)
+    parts[p] = {values, static_cast<size_t>(sizes.value()[p])};
+  sink = decoder.value()->Decode({0, w.count}, parts, Out(w)).ok();
+}
+
+void Compare(const Workspace& w) {
+  ErrorStats stats;
+  stats.Add(Values(w), {w.others, w.count});
+  sink = static_cast<size_t>(stats.Sqnr());
+}
+
+void PruneMagnitude(const Workspace& w) {
+  sink = PruneByMagnitude(Values(w), {}, w.count / 2, Out(w), Mask(w)).ok();
+}
+
+void PruneRandom(const Workspace& w) {
+  RandomScores(0, 0, Out(w));
+  sink = MaskSmallest(Out(w), {}, w.count / 2, Ties::kLowestIndexGoes, Mask(w)).ok();
+  ApplyMask(Values(w), Mask(w), Out(w));
+}
+
+void PruneTwoOfFour(const Workspace& w) {
+  sink = MaskRuns(Values(w), {}, ViewOf(ShapeOf(w), 1), 2, 4, false, Mask(w)).ok();
+  ApplyMask(Values(w), Mask(w), Out(w));
+}
+
+void MaskApply(const Workspace& w) { ApplyMask(Values(w), {w.mask, w.count}, Out(w)); }
+
+SparseShape FormOf(const Workspace& w, SparseForm form) {
+  const uint32_t n = form == SparseForm::kNofM ? 2 : 0;
+  return {.form = form, .rows = w.count / kColumns, .columns = kColumns, .n = n, .m = 2 * n};
+}
+
+// arrays.mjs places an array with zeros where `others` is.
+template <SparseForm kForm>
+void Compress(const Workspace& w) {
+  const auto array = ToSparse({w.others, w.count}, FormOf(w, kForm));
+  sink = array.ok() ? array.value().values.size() : 0;
+}
+
+template <SparseForm kForm>
+void Expand(const Workspace& w) {
+  static SparseArray array;
+  if (array.values.size() == 0) {
+    auto made = ToSparse({w.others, w.count}, FormOf(w, kForm));
+    if (made.ok()) array = std::move(made.value());
+  }
+  sink = FromSparse(FormOf(w, kForm),
+                    {.values = array.values.span(),
+                     .pointers = array.pointers.span(),
+                     .indices = array.indices.span(),
+                     .bits = array.bits.span()},
+                    Out(w))
+             .ok();
+}
+
+}  // namespace
+
+std::span<const Kernel> Kernels() {
+  static constexpr Kernel kKernels[] = {
+      {"quantize int8", Quantize<DType::kInt8>},
+      {"quantize uint8", Quantize<DType::kUint8>},
+      {"quantize int8 per row", Quantize<DType::kInt8, Granularity::kAxis>},
+      {"quantize int16", Quantize<DType::kInt16>},
+      {"quantize int4 block 128", Quantize<DType::kInt4, Granularity::kBlock>},
+      {"quantize float16", Quantize<DType::kFloat16>},
+      {"quantize bfloat16", Quantize<DType::kBFloat16>},
+      {"quantize float8e4m3", Quantize<DType::kFloat8E4M3>},
+      {"quantize Q4_0", Quantize<DType::kQ4_0>},
+      {"quantize Q8_0", Quantize<DType::kQ8_0>},
+      {"dequantize uint8", Dequantize<DType::kUint8>},
+      {"dequantize int4 block 128", Dequantize<DType::kInt4, Granularity::kBlock>},
+      {"dequantize float16", Dequantize<DType::kFloat16>},
+      {"dequantize Q8_0", Dequantize<DType::kQ8_0>},
+      {"compare", Compare},
+      {"prune magnitude", PruneMagnitude},
+      {"prune random", PruneRandom},
+      {"prune 2:4", PruneTwoOfFour},
+      {"prune mask", MaskApply},
+      {"toSparse csr", Compress<SparseForm::kCsr>},
+      {"toSparse bitmask", Compress<SparseForm::kBitmask>},
+      {"toSparse 2:4", Compress<SparseForm::kNofM>},
+      {"fromSparse csr", Expand<SparseForm::kCsr>},
+      {"fromSparse bitmask", Expand<SparseForm::kBitmask>},
+      {"fromSparse 2:4", Expand<SparseForm::kNofM>},
+  };
+  return kKernels;
+}
+
+}  // namespace modelshrink::bench

@@ -20,40 +20,72 @@ Scheme EmptyScheme() {
   return scheme;
 }
 
-}  // namespace
+// Tells whether a codec of arrays in memory does it: those of files alone are in Create().
+bool IsPlain(const Scheme& scheme, const Shape& shape) {
+  if (scheme.sparse != SparseCoding::kNone) return false;
+  if (IsGgmlBlock(scheme.type) || !HasScales(scheme) || IsEmpty(shape)) return true;
+  return !scheme.transposed && scheme.rule != LinearRule::kTfjs;
+}
 
-StatusOr<std::unique_ptr<TensorEncoder>> TensorEncoder::Create(const Scheme& scheme,
-                                                               const Shape& shape,
-                                                               const EncoderOptions& options) {
+Status NotPlain() { return ArgumentError("arrays are neither sparse nor transposed"); }
+
+StatusOr<PartSizes> CheckMatrix(const Scheme& scheme, const Shape& shape) {
   ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, shape));
   if (scheme.num_matrices() > 1) return SeveralMatrices();
+  return sizes;
+}
+
+Status CheckEncoder(const Scheme& scheme, const Shape& shape, const EncoderOptions& options) {
+  ASSIGN_OR_RETURN(const PartSizes sizes, CheckMatrix(scheme, shape));
   if (!options.params.empty() &&
       (scheme.rule == LinearRule::kTfjs ||
        options.params.size() * sizeof(float) != sizes[static_cast<size_t>(Part::kScales)])) {
     return ArgumentError("there must be parameters for each group of the scheme");
   }
+  return {};
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<TensorEncoder>> TensorEncoder::Create(const Scheme& scheme,
+                                                               const Shape& shape,
+                                                               const EncoderOptions& options) {
+  if (IsPlain(scheme, shape)) return CreatePlain(scheme, shape, options);
+  RETURN_IF_ERROR(CheckEncoder(scheme, shape, options));
   if (scheme.sparse != SparseCoding::kNone) return CreateSparseEncoder(scheme, shape);
+  if (scheme.transposed) return CreateTransposedEncoder(scheme, shape, options);
+  return CreateTfjsEncoder(scheme, shape, options);
+}
+
+StatusOr<std::unique_ptr<TensorEncoder>> TensorEncoder::CreatePlain(const Scheme& scheme,
+                                                                    const Shape& shape,
+                                                                    const EncoderOptions& options) {
+  RETURN_IF_ERROR(CheckEncoder(scheme, shape, options));
+  if (!IsPlain(scheme, shape)) return NotPlain();
   if (IsGgmlBlock(scheme.type)) return CreateGgmlEncoder(scheme, shape, options);
   if (!HasScales(scheme)) return CreateNarrowFloatEncoder(scheme, shape, options);
   if (IsEmpty(shape)) return CreateRunEncoder(EmptyScheme(), RunGeometry(), options);
-  if (scheme.transposed) return CreateTransposedEncoder(scheme, shape, options);
-  if (scheme.rule == LinearRule::kTfjs) return CreateTfjsEncoder(scheme, shape, options);
   return CreateLinearEncoder(scheme, shape, options);
 }
 
 StatusOr<std::unique_ptr<TensorDecoder>> TensorDecoder::Create(const Scheme& scheme,
                                                                const Shape& shape) {
-  ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, shape));
-  (void)sizes;
-  if (scheme.num_matrices() > 1) return SeveralMatrices();
+  if (IsPlain(scheme, shape)) return CreatePlain(scheme, shape);
+  RETURN_IF_ERROR(CheckMatrix(scheme, shape).status());
   if (scheme.sparse != SparseCoding::kNone) {
     return UnsupportedError("sparse tensors are only written");
   }
+  if (scheme.transposed) return CreateTransposedDecoder(scheme, shape);
+  return CreateTfjsDecoder(scheme, shape);
+}
+
+StatusOr<std::unique_ptr<TensorDecoder>> TensorDecoder::CreatePlain(const Scheme& scheme,
+                                                                    const Shape& shape) {
+  RETURN_IF_ERROR(CheckMatrix(scheme, shape).status());
+  if (!IsPlain(scheme, shape)) return NotPlain();
   if (IsGgmlBlock(scheme.type)) return CreateGgmlDecoder(scheme, shape);
   if (!HasScales(scheme)) return CreateNarrowFloatDecoder(scheme, shape);
   if (IsEmpty(shape)) return CreateLinearDecoder(EmptyScheme(), {0});
-  if (scheme.transposed) return CreateTransposedDecoder(scheme, shape);
-  if (scheme.rule == LinearRule::kTfjs) return CreateTfjsDecoder(scheme, shape);
   return CreateLinearDecoder(scheme, shape);
 }
 

@@ -60,6 +60,11 @@ class TensorEncoder {
   // fit the scheme. A tensor without elements has no slices and no parts.
   static StatusOr<std::unique_ptr<TensorEncoder>> Create(const Scheme& scheme, const Shape& shape,
                                                          const EncoderOptions& options = {});
+  // The same for schemes that arrays in memory have; an ArgumentError for those that only files
+  // have (sparse, transposed, tfjs). A program that calls nothing else has none of their code.
+  static StatusOr<std::unique_ptr<TensorEncoder>> CreatePlain(const Scheme& scheme,
+                                                              const Shape& shape,
+                                                              const EncoderOptions& options = {});
 
   virtual ~TensorEncoder() = default;
   // The next slice, or nullopt when all is written.
@@ -84,6 +89,9 @@ class TensorDecoder {
   using Parts = std::array<std::span<const uint8_t>, kNumParts>;
 
   static StatusOr<std::unique_ptr<TensorDecoder>> Create(const Scheme& scheme, const Shape& shape);
+  // As TensorEncoder::CreatePlain().
+  static StatusOr<std::unique_ptr<TensorDecoder>> CreatePlain(const Scheme& scheme,
+                                                              const Shape& shape);
 
   virtual ~TensorDecoder() = default;
   // The bytes of each part that Decode() needs for a slice, as [offset, size) within the part

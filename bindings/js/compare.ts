@@ -1,8 +1,8 @@
 import { ArgumentError } from "./base/errors.js";
 import { compareArrays, type ErrorStats } from "./arrays/quantize.js";
 import { isFloats, type Floats } from "./arrays/floats.js";
+import { attend } from "./files/open.js";
 import type { Source } from "./files/source.js";
-import { compareModels } from "./models/compare.js";
 import type { Report, RunOptions } from "./models/types.js";
 
 /**
@@ -27,5 +27,13 @@ export function compare(
   if (isFloats(a) || isFloats(b)) {
     throw new ArgumentError("Compare two arrays or two models, not one of each.");
   }
+  return compareLater(a, b, options);
+}
+
+/** Loads what compares models: a page that only compares arrays does without. */
+async function compareLater(a: Source, b: Source, options?: RunOptions): Promise<Report> {
+  attend(a);
+  attend(b);
+  const { compareModels } = await import("./models/compare.js");
   return compareModels(a, b, options);
 }

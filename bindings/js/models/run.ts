@@ -4,11 +4,11 @@ import { Meter } from "../base/meter.js";
 import { unwrap } from "../core/load.js";
 import type { ReportRows } from "../core/table.js";
 import type { CoreTable, CoreUnitReports, CoreUnits } from "../core/types.js";
-import { rangesAheadOf } from "../files/ranges.js";
+import { rangesAheadOf, type ReadRange } from "../files/ranges.js";
 import type { FileSetSink, FinishedUnits, RunIdentity } from "../files/sink.js";
 import type { OpenFile } from "../files/source.js";
 import { CheckedSink } from "../files/target.js";
-import { digestOf, momentsReader, type Calibration } from "../recipe/calibration.js";
+import { digestOf, type Calibration } from "../recipe/calibration.js";
 import { Found, type Take } from "./found.js";
 import { release, type OpenModel } from "./open.js";
 import { warnOfMissingWorkers } from "./missing-workers.js";
@@ -51,6 +51,12 @@ const identityOf = (
   order: JSON.stringify([order.specs, order.options, digestOf(calibration)]),
   tensors: [order.which, ...columnsOf(report.tensors.table)],
 });
+
+/** Gives the reader of input 1 of a run; who has no calibration does not download it. */
+const momentsReader =
+  (calibration: Calibration | undefined, { info }: OpenModel): ReadRange =>
+  async (range) =>
+    (await import("../recipe/moments.js")).momentsOf(calibration, info.tensors, range);
 
 /** Makes a pool of workers; undefined where its code cannot be loaded, as in a service worker of several files. */
 async function loadPool(
@@ -125,7 +131,7 @@ export async function runPlan(
     const onWrite = () => {
       meter.advanceTo(sink.written);
     };
-    const moments = momentsReader(options.calibration, opened.info.tensors);
+    const moments = momentsReader(options.calibration, opened);
     const host = { core, pacer, files, sink, onWrite, moments };
     const here = async () => {
       const inputs = [rangesAheadOf(files), moments];

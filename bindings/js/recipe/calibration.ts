@@ -1,11 +1,10 @@
 /** The moments of a model's layers that `calibrate` found, and the core's way to them. */
-import { ArgumentError, ModelShrinkError } from "../base/errors.js";
+import { ArgumentError } from "../base/errors.js";
 import { smallestOf } from "../base/extremes.js";
 import { checkObject, show } from "../base/options.js";
 import { someRow, type Rows } from "../core/table.js";
 import type { CoreTensorInfo } from "../core/types.js";
 import { Gram } from "../arrays/gram.js";
-import type { ReadRange } from "../files/ranges.js";
 import type { OwnReason } from "./reasons.js";
 
 /**
@@ -33,7 +32,8 @@ export function checkCalibration(value: unknown): Calibration | undefined {
   return calibration as Calibration;
 }
 
-const gramsOf = (calibration: Calibration, name: string): readonly Gram[] | undefined => {
+/** Gives the Grams of the tensor `name`. */
+export const gramsOf = (calibration: Calibration, name: string): readonly Gram[] | undefined => {
   const found = Object.hasOwn(calibration, name) ? calibration[name] : undefined;
   return found instanceof Gram ? [found] : found;
 };
@@ -66,32 +66,6 @@ export function gramsFor(
 /** Counts the rows that each group can be judged by. */
 export const heldOutOf = (grams: readonly Gram[]): number =>
   smallestOf(grams.map(({ numHeldOut }) => numHeldOut));
-
-/**
- * Gives a reader of input 1 of a run: the sums of a tensor's groups, one after the other, and then their held-out
- * rows, as "file" number `tensor`.
- */
-export function momentsReader(
-  calibration: Calibration | undefined,
-  tensors: Rows<CoreTensorInfo>,
-): ReadRange {
-  return (range) => {
-    const tensor = tensors.at(range.file);
-    const grams = calibration && tensor ? gramsOf(calibration, tensor.name) : undefined;
-    if (!grams) throw new ModelShrinkError("The core asked for unknown moments.", "internal");
-    const bytes = new Uint8Array(range.size);
-    const count = heldOutOf(grams) * grams[0]!.columns;
-    let at = 0;
-    for (const floats of [
-      ...grams.map(({ sums }) => sums),
-      ...grams.map(({ heldOut }) => heldOut.subarray(0, count)),
-    ]) {
-      bytes.set(new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength), at);
-      at += floats.byteLength;
-    }
-    return Promise.resolve(bytes);
-  };
-}
 
 /** Gives a value that tells calibrations apart, for runs that are resumed. */
 export const digestOf = (calibration: Calibration | undefined): unknown =>

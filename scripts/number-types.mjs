@@ -45,7 +45,7 @@ export interface NumberType {
   blockElements: number;
   blockBytes: number;
   codes: {
-    new (buffer: ArrayBuffer): Codes;
+    new (length: number): Codes;
     readonly name: string;
     readonly BYTES_PER_ELEMENT: number;
   };

@@ -13,6 +13,7 @@ export {
   type QuantizeOptions,
 } from "./arrays/quantize.js";
 export type { Floats } from "./arrays/floats.js";
+export type { OutOptions } from "./arrays/out.js";
 export type { NonFinite, QuantizedTensor } from "./arrays/tensor.js";
 export {
   isPruned,

@@ -44,6 +44,6 @@ export const optionTexts: Readonly<Record<string, Readonly<Record<string, string
     actOrder: "Takes the inputs of large moments first, with `gram`. False by default.",
     staticGroups:
       "Takes the scales of all blocks from the weights as they were given, with `gram`. False by default.",
-    out: "An earlier result of the same type, size and options, whose arrays are written again and are the new result's: no memory is allocated for it.",
+    out: "An earlier result of the same type, size and options, whose arrays are written again and are the new result's: no memory is allocated for it. They may not overlap x. After an error they may hold part of the new result.",
   },
 };

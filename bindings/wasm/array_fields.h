@@ -14,7 +14,6 @@
 #include "linalg/gram.h"
 #include "prune/masks.h"
 #include "prune/target.h"
-#include "quantize/arrays.h"
 #include "quantize/error_stats.h"
 #include "quantize/scheme.h"
 #include "sparse/sparse.h"
@@ -27,12 +26,16 @@ struct ErrorView {
   std::optional<uint64_t> offset;
 };
 
+struct QuantizedSizes {
+  uint64_t codes = 0, scales = 0, zero_points = 0;
+};
+
 enum class MaskPattern : uint8_t { kElements, kRuns, kChannels, kBlocks };
 
 struct MaskRequest {
   MaskPattern pattern = MaskPattern::kElements;
   std::span<float> values;
-  std::span<const uint8_t> alive;
+  std::span<uint8_t> alive;
   std::span<const float> scores;
   std::optional<uint64_t> seed;
   std::span<uint8_t> mask;

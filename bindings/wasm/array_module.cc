@@ -19,9 +19,11 @@ EMSCRIPTEN_BINDINGS(arrays) {
   using emscripten::function;
 
   function("simdTarget", &SimdTarget);
+  function("quantizedSizes", &QuantizedSizesOf);
   function("quantize", &Quantize);
   function("dequantize", &Dequantize);
   function("mask", &Mask);
+  function("applyMask", &ApplyMaskOf);
   function("lampScores", &LampScoresOf);
   function("toSparse", &ToSparseOf);
   function("fromSparse", &FromSparseOf);

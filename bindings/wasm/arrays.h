@@ -1,4 +1,4 @@
-// Whole arrays in the heap: quantize, dequantize, compare.
+// Arrays of any size, a piece at a time: quantize, dequantize, compare.
 #ifndef MODELSHRINK_BINDINGS_WASM_ARRAYS_H_
 #define MODELSHRINK_BINDINGS_WASM_ARRAYS_H_
 
@@ -8,11 +8,11 @@ namespace modelshrink::wasm {
 
 using emscripten::val;
 
-// As bindings/js/core/types.ts says; pointers and counts are checked against the heap.
-val Quantize(double ptr, double count, const val& shape, const val& scheme);
-val Dequantize(const val& shape, const val& scheme, const val& codes, const val& scales,
-               const val& zero_points, double out);
-val ErrorStatsOf(double a, double b, double count);
+// As bindings/js/core/types.ts says.
+val QuantizedSizesOf(const val& shape, const val& scheme);
+val Quantize(const val& shape, const val& scheme, const val& streams);
+val Dequantize(const val& shape, const val& scheme, const val& streams);
+val ErrorStatsOf(double count, const val& streams);
 
 }  // namespace modelshrink::wasm
 

@@ -1,6 +1,7 @@
 #include "masks.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -16,6 +17,7 @@
 #include "prune/magnitude.h"
 #include "prune/masks.h"
 #include "prune/target.h"
+#include "streams.h"
 #include "to_js.h"
 
 namespace modelshrink::wasm {
@@ -24,9 +26,27 @@ namespace {
 // A request, with what decides: the values unless scores or a seed are given.
 struct Masking : MaskRequest {
   Buffer<float> random;
+  // Elements go by their magnitudes alone.
+  bool is_plain = false;
 
   Ties ties() const { return as_tfmot ? Ties::kAllStay : Ties::kLowestIndexGoes; }
 };
+
+// Makes each byte of a mask 0 or 1, and counts the ones; eight at a time, since nothing here is
+// vectorized.
+uint64_t NormalizeMask(std::span<uint8_t> mask) {
+  constexpr uint64_t kLow = 0x7F7F7F7F7F7F7F7F;
+  uint64_t num_ones = 0;
+  size_t i = 0;
+  for (uint64_t word; i + sizeof(word) <= mask.size(); i += sizeof(word)) {
+    std::memcpy(&word, mask.data() + i, sizeof(word));
+    word = (((word & kLow) + kLow) | word) >> 7 & 0x0101010101010101;
+    num_ones += static_cast<uint64_t>(std::popcount(word));
+    std::memcpy(mask.data() + i, &word, sizeof(word));
+  }
+  for (; i < mask.size(); ++i) num_ones += mask[i] = mask[i] != 0;
+  return num_ones;
+}
 
 Status CheckFinite(std::span<const float> values, const char* what) {
   const size_t index = FirstNonFinite(values.data(), values.size());
@@ -43,7 +63,10 @@ StatusOr<Masking> MaskingFrom(const val& object) {
       (!r.alive.empty() && r.alive.size() != size)) {
     return ArgumentError("the values, the masks and the shape do not have the same size");
   }
-  RETURN_IF_ERROR(CheckFinite(r.values, "the value"));
+  r.is_plain = r.pattern == MaskPattern::kElements && r.alive.empty() && r.scores.empty() &&
+               !r.seed && !r.as_tfmot;
+  // PruneByMagnitude looks for itself.
+  if (!r.is_plain) RETURN_IF_ERROR(CheckFinite(r.values, "the value"));
   if (!r.alive.empty()) ApplyMask(r.values, r.alive, r.values);
   if (r.seed) {
     ASSIGN_OR_RETURN(r.random, Buffer<float>::Allocate(size));
@@ -60,12 +83,9 @@ StatusOr<Masking> MaskingFrom(const val& object) {
 }
 
 Status MaskElements(const Masking& r) {
-  const uint64_t num_dead = static_cast<uint64_t>(std::count(r.alive.begin(), r.alive.end(), 0));
-  ASSIGN_OR_RETURN(const uint64_t count, CountOf(r.amount, r.values.size() - num_dead, r.as_tfmot));
-  // The plain case, in one pass over the weights.
-  if (r.scores.data() == r.values.data() && r.alive.empty() && !r.as_tfmot) {
-    return PruneByMagnitude(r.values, {}, count, r.values, r.mask);
-  }
+  const uint64_t num_alive = r.alive.empty() ? r.values.size() : NormalizeMask(r.alive);
+  ASSIGN_OR_RETURN(const uint64_t count, CountOf(r.amount, num_alive, r.as_tfmot));
+  if (r.is_plain) return PruneByMagnitude(r.values, {}, count, r.values, r.mask);
   RETURN_IF_ERROR(MaskSmallest(r.scores, r.alive, count, r.ties(), r.mask));
   ApplyMask(r.values, r.mask, r.values);
   return {};
@@ -138,6 +158,26 @@ Status MaskFor(const val& object) {
   return {};
 }
 
+// Values and masks at once: all stay in the level 2 cache.
+constexpr uint64_t kPieceElements = uint64_t{1} << 16;
+
+Status RunApplyMask(double count, bool writes_mask, const Streams& streams) {
+  ASSIGN_OR_RETURN(const uint64_t num_elements, IntegerFrom(count, "count", kMaxInteger));
+  for (uint64_t first = 0; first < num_elements; first += kPieceElements) {
+    const size_t size = static_cast<size_t>(std::min(kPieceElements, num_elements - first));
+    ASSIGN_OR_RETURN(const auto memory, Staging(size * (sizeof(float) + 1)));
+    const std::span<float> values(reinterpret_cast<float*>(memory.data()), size);
+    const auto mask = memory.last(size);
+    streams.Read(0, first * sizeof(float), values);
+    streams.Read(1, first, mask);
+    NormalizeMask(mask);
+    ApplyMask(values, mask, values);
+    streams.Write(2, first * sizeof(float), values);
+    if (writes_mask) streams.Write(3, first, mask);
+  }
+  return {};
+}
+
 Status LampInto(const val& values, const val& scores) {
   ASSIGN_OR_RETURN(const auto from, HeapArrayFrom<const float>(values, "values"));
   ASSIGN_OR_RETURN(const auto to, HeapArrayFrom<float>(scores, "scores"));
@@ -148,6 +188,10 @@ Status LampInto(const val& values, const val& scores) {
 }  // namespace
 
 val Mask(const val& request) { return ResultOf(MaskFor(request)); }
+
+val ApplyMaskOf(double count, bool writes_mask, const val& streams) {
+  return ResultOf(RunApplyMask(count, writes_mask, Streams(streams)));
+}
 
 val LampScoresOf(const val& values, const val& scores) {
   return ResultOf(LampInto(values, scores));

@@ -10,6 +10,7 @@ using emscripten::val;
 
 // As bindings/js/core/types.ts says; places are checked against the heap.
 val Mask(const val& request);
+val ApplyMaskOf(double count, bool writes_mask, const val& streams);
 val LampScoresOf(const val& values, const val& scores);
 
 }  // namespace modelshrink::wasm

@@ -171,8 +171,12 @@ HWY_EXPORT(SumErrors);
 
 ErrorSums SumErrors(std::span<const float> x, std::span<const float> y) {
   ErrorSums sums;
-  HWY_DYNAMIC_DISPATCH(SumErrors)(x.data(), y.data(), x.size(), &sums);
+  AddErrors(x, y, &sums);
   return sums;
+}
+
+void AddErrors(std::span<const float> x, std::span<const float> y, ErrorSums* sums) {
+  HWY_DYNAMIC_DISPATCH(SumErrors)(x.data(), y.data(), x.size(), sums);
 }
 
 }  // namespace modelshrink

@@ -22,6 +22,10 @@ struct ErrorSums {
 // length. A NaN or an infinity makes the sums it enters NaN or infinite.
 ErrorSums SumErrors(std::span<const float> x, std::span<const float> y);
 
+// Adds those of further elements. The bits are those of one call for all of them where each call
+// but the last has a multiple of 512 elements.
+void AddErrors(std::span<const float> x, std::span<const float> y, ErrorSums* sums);
+
 }  // namespace modelshrink
 
 #endif  // MODELSHRINK_KERNELS_STATS_H_

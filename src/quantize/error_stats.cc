@@ -4,8 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/stats.h"
-
 namespace modelshrink {
 
 void ErrorStats::Add(std::span<const float> original, std::span<const float> approximation) {
@@ -30,8 +28,11 @@ void ErrorStats::FinishMatrix(double xx, double ee) {
 
 void ErrorStats::AddWithinMatrix(std::span<const float> original,
                                  std::span<const float> approximation) {
-  const ErrorSums sums = SumErrors(original, approximation);
-  num_elements_ += original.size();
+  Add(SumErrors(original, approximation), original.size());
+}
+
+void ErrorStats::Add(const ErrorSums& sums, uint64_t num_elements) {
+  num_elements_ += num_elements;
   num_zeros_ += static_cast<uint64_t>(sums.y_zeros);
   sum_xx_ += sums.xx;
   sum_xe_ += sums.xe;

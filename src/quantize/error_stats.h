@@ -7,6 +7,8 @@
 #include <optional>
 #include <span>
 
+#include "kernels/stats.h"
+
 namespace modelshrink {
 
 // Accumulates over slices in any number of calls, in a fixed order (kernels/stats.h), so the result
@@ -19,6 +21,9 @@ class ErrorStats {
 
   // Both spans have the same length.
   void Add(std::span<const float> original, std::span<const float> approximation);
+
+  // Adds the sums of `num_elements` further elements; the tensor is one matrix.
+  void Add(const ErrorSums& sums, uint64_t num_elements);
 
   // Adds those of further elements of the tensor: whole matrices.
   void Merge(const ErrorStats& later);

@@ -5,8 +5,11 @@ import {
   inspect,
   ModelShrinkError,
   plan,
+  prune,
   quantize,
   shrink,
+  toSparse,
+  type OutOptions,
   type Recipe,
   type Sink,
 } from "modelshrink";
@@ -16,6 +19,16 @@ declare const ort: Parameters<typeof calibrate>[1]["ort"];
 declare const bytes: Uint8Array;
 
 export const restored: Float32Array = dequantize(quantize(Float32Array.of(1), { type: "int8" }));
+
+const room: OutOptions = { out: restored };
+let codes = quantize(dequantize(quantize(restored, { type: "uint8" }), room), { type: "uint8" });
+codes = quantize(restored, { type: "uint8", out: codes });
+let pruned = prune(restored, { method: "magnitude", sparsity: 0.5 });
+pruned = prune(restored, { method: "magnitude", sparsity: 0.5, out: pruned });
+export const sparse = toSparse(pruned.values, {
+  format: "csr",
+  out: toSparse(restored, { format: "csr" }),
+});
 
 const recipe: Recipe = { weights: "int8", minElements: 64 };
 const sink: Sink = {

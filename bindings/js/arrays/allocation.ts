@@ -1,12 +1,11 @@
 /** The sparsity of each of several layers, and of all of them at a step of training. */
-import { ArgumentError } from "../base/errors.js";
 import {
   checkInteger,
   checkKeys,
+  checkNumber,
   checkObject,
   checkOneOf,
   optional,
-  show,
 } from "../base/options.js";
 import { checkShape } from "../base/shape.js";
 
@@ -21,10 +20,7 @@ export interface AllocationOptions {
   sparsity: number;
 }
 
-function checkFraction(name: string, value: unknown): number {
-  if (typeof value === "number" && value >= 0 && value <= 1) return value;
-  throw new ArgumentError(`${name} is ${show(value)}; it must be a number from 0 to 1.`);
-}
+const checkFraction = (name: string, value: unknown) => checkNumber(name, value, 0, 1);
 
 /**
  * Shares a sparsity among layers of these shapes. Needs no `init()`.
@@ -130,11 +126,8 @@ const keysOf = {
 
 function checkSchedule(schedule: Schedule): Schedule {
   const given = checkObject("schedule", schedule);
-  const type = checkOneOf("schedule.type", given.type, [
-    "constant",
-    "polynomial",
-    "cubic",
-  ] as const);
+  const types = Object.keys(keysOf) as Schedule["type"][];
+  const type = checkOneOf("schedule.type", given.type, types);
   checkKeys("schedule", given, keysOf[type]);
   return schedule;
 }

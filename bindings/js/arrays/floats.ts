@@ -1,7 +1,7 @@
 /** Arrays of numbers from users, as the float32 that the core computes with. */
-import { bytesOf } from "../base/bytes.js";
+import { checkLive } from "../base/bytes.js";
 import { ArgumentError } from "../base/errors.js";
-import { show } from "../base/options.js";
+import { show, wrongValue } from "../base/options.js";
 import type { Float16Array } from "../base/platform-types.js";
 import { isA } from "../base/tags.js";
 
@@ -37,7 +37,7 @@ export function checkFloats(name: string, value: unknown): Float32Array {
         "array of numbers.",
     );
   }
-  if (ArrayBuffer.isView(value)) bytesOf(value);
+  if (ArrayBuffer.isView(value)) checkLive(value);
   if (isA(value, "Float32Array")) return value as unknown as Float32Array;
   const given = value as readonly number[];
   if (Array.isArray(value)) {
@@ -54,4 +54,17 @@ export function checkFloats(name: string, value: unknown): Float32Array {
     );
   }
   return floats;
+}
+
+/** The same for an array that must have `count` elements. */
+export function checkFloatsOf(count: number, name: string, value: unknown): Float32Array {
+  const floats = checkFloats(name, value);
+  if (floats.length === count) return floats;
+  throw new ArgumentError(`${name} has ${floats.length} elements; it must have ${count}.`);
+}
+
+/** Gives `mask` when it has a byte for each of `count` elements; throws an ArgumentError otherwise. */
+export function checkMask(mask: unknown, count: number): Uint8Array {
+  if (mask instanceof Uint8Array && mask.length === count) return mask;
+  throw wrongValue("mask", mask, `a Uint8Array of ${count} elements`);
 }

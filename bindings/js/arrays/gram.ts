@@ -1,6 +1,13 @@
 /** The second moments of a layer's inputs, which calibrated methods need. */
 import { ArgumentError, FormatError } from "../base/errors.js";
-import { checkBoolean, checkInteger, checkKeys, checkObject, show } from "../base/options.js";
+import {
+  checkBoolean,
+  checkInteger,
+  checkKeys,
+  checkObject,
+  show,
+  wrongValue,
+} from "../base/options.js";
 import { copyOut, withScratch } from "../core/heap.js";
 import { unwrap, withLayers } from "../core/load.js";
 import { checkFloats, type Floats } from "./floats.js";
@@ -43,6 +50,16 @@ const magic = 0x4d524753;
 /** Version 1 had no rows that are held out. */
 const version = 2;
 const headerBytes = 32;
+
+function addTo<T extends Float32Array | Float64Array>(sums: T, others: T): void {
+  for (let i = 0; i < sums.length; ++i) sums[i]! += others[i]!;
+}
+
+/** Gives the size of a Gram as bytes: of norms only where each column has two doubles. */
+const bytesFor = (columns: number, numDoubles: number, numHeldOut: number): number => {
+  const triangle = numDoubles > columns ? 0 : (columns * (columns + 1)) / 2;
+  return headerBytes + numDoubles * 8 + (triangle + numHeldOut * columns) * 4;
+};
 
 /**
  * The sums XᵀX of the rows that were added, and the sums of each column; and some of the rows, by which a fit is judged.
@@ -173,9 +190,9 @@ export class Gram {
     }
     other.#flush();
     this.#flush();
-    for (const [i, sum] of other.#sums.entries()) this.#sums[i]! += sum;
-    for (const [i, sum] of other.#squares.entries()) this.#squares[i]! += sum;
-    for (const [i, sum] of other.#columnSums.entries()) this.#columnSums[i]! += sum;
+    addTo(this.#sums, other.#sums);
+    addTo(this.#squares, other.#squares);
+    addTo(this.#columnSums, other.#columnSums);
     this.#rows += other.#rows;
     this.#step = Math.max(this.#step, other.#step);
     this.#holdOut(other.#heldOut);
@@ -203,31 +220,21 @@ export class Gram {
   /** Gives bytes to save, little-endian; {@link Gram.fromBytes} reads them again. */
   toBytes(): Uint8Array<ArrayBuffer> {
     this.#flush();
-    const { columns } = this;
-    const numFloats = this.normsOnly ? 0 : (columns * (columns + 1)) / 2;
+    const { columns, normsOnly, heldOut } = this;
     const doubles = [...this.#columnSums, ...this.#squares];
-    const { heldOut } = this;
-    const sizeBytes = headerBytes + doubles.length * 8 + (numFloats + heldOut.length) * 4;
-    const bytes = new Uint8Array(sizeBytes);
-    const view = new DataView(bytes.buffer);
-    view.setUint32(0, magic, true);
-    view.setUint32(4, version, true);
-    view.setUint32(8, columns, true);
-    view.setUint32(12, Number(this.normsOnly), true);
-    view.setFloat64(16, this.#rows, true);
-    view.setUint32(24, this.#heldOut.length, true);
-    view.setUint32(28, this.#step, true);
-    let at = headerBytes;
-    for (const value of doubles) {
-      view.setFloat64(at, value, true);
-      at += 8;
+    const numHeldOut = this.#heldOut.length;
+    const bytes = new Uint8Array(bytesFor(columns, doubles.length, numHeldOut));
+    const { buffer } = bytes;
+    const head = [magic, version, columns, Number(normsOnly), 0, 0, numHeldOut, this.#step];
+    new Uint32Array(buffer).set(head);
+    new Float64Array(buffer, 16, 1)[0] = this.#rows;
+    new Float64Array(buffer, headerBytes, doubles.length).set(doubles);
+    const floats = new Float32Array(buffer, headerBytes + doubles.length * 8);
+    let at = 0;
+    for (let row = 0; row < columns && !normsOnly; at += columns - row++) {
+      floats.set(this.#sums.subarray(row * (columns + 1), (row + 1) * columns), at);
     }
-    for (let row = 0; row < columns && numFloats > 0; ++row) {
-      for (let j = row; j < columns; ++j, at += 4) {
-        view.setFloat32(at, this.#sums[row * columns + j]!, true);
-      }
-    }
-    for (const [i, value] of heldOut.entries()) view.setFloat32(at + i * 4, value, true);
+    floats.set(heldOut, at);
     return bytes;
   }
 
@@ -237,43 +244,36 @@ export class Gram {
    * @throws {@link FormatError} for other bytes.
    */
   static fromBytes(bytes: Uint8Array): Gram {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const wrong = (what: string) => new FormatError(`These bytes are no Gram: ${what}.`);
-    if (bytes.length < headerBytes || view.getUint32(0, true) !== magic) {
-      throw wrong("they begin otherwise");
-    }
-    const found = view.getUint32(4, true);
-    if (found !== version && found !== 1) throw wrong("of another version");
-    const columns = view.getUint32(8, true);
-    const normsOnly = view.getUint32(12, true) === 1;
+    // Copied, so that the numbers are aligned.
+    const { buffer } = new Uint8Array(bytes);
+    const head = bytes.length < headerBytes ? [] : new Uint32Array(buffer, 0, headerBytes / 4);
+    if (head[0] !== magic) throw wrong("they begin otherwise");
+    if (head[1] !== version && head[1] !== 1) throw wrong("of another version");
+    const [columns, numHeldOut] = [head[2]!, head[6]!];
+    const normsOnly = head[3] === 1;
     const numDoubles = columns * (normsOnly ? 2 : 1);
-    const numFloats = normsOnly ? 0 : (columns * (columns + 1)) / 2;
-    const numHeldOut = view.getUint32(24, true);
-    const sizeBytes = headerBytes + numDoubles * 8 + (numFloats + numHeldOut * columns) * 4;
-    if (columns === 0 || numHeldOut > maxHeldOut || bytes.length !== sizeBytes) {
+    const isWhole = bytes.length === bytesFor(columns, numDoubles, numHeldOut);
+    if (columns === 0 || numHeldOut > maxHeldOut || !isWhole) {
       throw wrong(`${bytes.length} bytes do not fit ${columns} columns`);
     }
     const gram = new Gram(columns, { normsOnly });
-    gram.#rows = view.getFloat64(16, true);
+    gram.#rows = new Float64Array(buffer, 16, 1)[0]!;
     if (!Number.isSafeInteger(gram.#rows) || gram.#rows < numHeldOut) throw wrong("the row count");
-    gram.#step = Math.max(firstStep, view.getUint32(28, true));
-    const doubleAt = (i: number) => view.getFloat64(headerBytes + i * 8, true);
-    for (let j = 0; j < columns; ++j) gram.#columnSums[j] = doubleAt(j);
-    for (const j of gram.#squares.keys()) gram.#squares[j] = doubleAt(columns + j);
-    let at = headerBytes + numDoubles * 8;
-    for (let row = 0; row < columns && numFloats > 0; ++row) {
-      for (let j = row; j < columns; ++j, at += 4) {
-        gram.#sums[row * columns + j] = view.getFloat32(at, true);
-      }
+    gram.#step = Math.max(firstStep, head[7]!);
+    const doubles = new Float64Array(buffer, headerBytes, numDoubles);
+    gram.#columnSums.set(doubles.subarray(0, columns));
+    gram.#squares.set(doubles.subarray(columns));
+    const floats = new Float32Array(buffer, headerBytes + numDoubles * 8);
+    let at = 0;
+    for (let row = 0; row < columns && !normsOnly; at += columns - row++) {
+      gram.#sums.set(floats.subarray(at, at + columns - row), row * (columns + 1));
     }
-    for (let row = 0; row < numHeldOut; ++row, at += columns * 4) {
-      const start = at;
-      gram.#heldOut.push(
-        Float32Array.from({ length: columns }, (_, j) => view.getFloat32(start + j * 4, true)),
-      );
+    for (let row = 0; row < numHeldOut; ++row, at += columns) {
+      gram.#heldOut.push(floats.slice(at, at + columns));
     }
-    for (const sums of [gram.#sums, gram.#squares, gram.#columnSums, ...gram.#heldOut]) {
-      if (!sums.every(Number.isFinite)) throw wrong("a sum is not finite");
+    if (!doubles.every(Number.isFinite) || !floats.every(Number.isFinite)) {
+      throw wrong("a sum is not finite");
     }
     return gram;
   }
@@ -348,7 +348,7 @@ export class Gram {
     withScratch((core, scratch) => {
       const sums = scratch.copyIn(this.#sums);
       unwrap(withLayers(core).addToGram(scratch.copyIn(rows), this.columns, sums));
-      copyOut(core, sums, new Uint8Array(this.#sums.buffer));
+      copyOut(core, sums, this.#sums);
     });
   }
 
@@ -399,9 +399,7 @@ function pairOf(name: string, value: readonly number[] | undefined, rank: number
 function convGeometry(x: Float32Array, shape: readonly number[], window: ConvWindow) {
   const rank = shape.length - 2;
   if (rank !== 1 && rank !== 2) {
-    throw new ArgumentError(
-      `shape is ${show(shape)}; it must be [images, channels, (height,) width].`,
-    );
+    throw wrongValue("shape", shape, "[images, channels, (height,) width]");
   }
   const sizes = shape.map((size, i) => checkInteger(`shape[${i}]`, size, 0, 2 ** 31));
   const [images, allChannels] = sizes as [number, number];

@@ -1,15 +1,29 @@
 /** Least squares on the weights of layers whose inputs are known. */
 import { ArgumentError } from "../base/errors.js";
-import { checkInteger, checkKeys, checkObject, show } from "../base/options.js";
+import {
+  checkInteger,
+  checkKeys,
+  checkNumber,
+  checkObject,
+  show,
+  wrongValue,
+} from "../base/options.js";
 import { checkShape } from "../base/shape.js";
 import { copyOut, withScratch, type Scratch } from "../core/heap.js";
 import { unwrap, withLayers } from "../core/load.js";
-import type { CoreLayer, CoreLayerFit, CoreModule, CoreScheme, HeapBytes } from "../core/types.js";
-import { checkFloats, type Floats } from "./floats.js";
+import type {
+  CoreLayer,
+  CoreLayerFit,
+  CoreLayerFitResult,
+  CoreModule,
+  CoreScheme,
+  HeapBytes,
+} from "../core/types.js";
+import { checkFloats, checkFloatsOf, checkMask, type Floats } from "./floats.js";
 import { Gram } from "./gram.js";
 import { sharing } from "./scheme.js";
-import type { QuantizedTensor } from "./tensor.js";
-import { toCodes } from "./types.js";
+import { takeFloats, type OutOptions } from "./out.js";
+import { takeParts, type QuantizedTensor } from "./tensor.js";
 
 /** A layer whose inputs are known. */
 export interface LayerOptions {
@@ -24,7 +38,7 @@ export interface LayerOptions {
 }
 
 /** The options of {@link refit}. */
-export interface RefitOptions extends LayerOptions {
+export interface RefitOptions extends LayerOptions, OutOptions {
   /** The sums Σ x x̂ᵀ, [columns, columns], where the inputs changed from x to x̂ and `gram` is of x̂. */
   crossSums?: Floats;
 }
@@ -46,16 +60,13 @@ const defaultDamping = 0.01;
 /** Gives the damping, or the default; throws an ArgumentError for a wrong one. */
 export function checkDamping(value: unknown): number {
   if (value === undefined) return defaultDamping;
-  if (typeof value === "number" && value >= 0 && value <= maxDamping) return value;
-  throw new ArgumentError(
-    `damping is ${show(value)}; it must be a number from 0 to ${maxDamping}.`,
-  );
+  return checkNumber("damping", value, 0, maxDamping);
 }
 
 /** Gives `value` when it is a Gram of the layer's inputs; throws an ArgumentError otherwise. */
 export function checkGram(value: unknown, layer: CoreLayer): Gram {
   if (!(value instanceof Gram)) {
-    throw new ArgumentError(`gram is ${show(value)}; it must be a Gram of the layer's inputs.`);
+    throw wrongValue("gram", value, "a Gram of the layer's inputs");
   }
   if (value.columns !== layer.columns) {
     throw new ArgumentError(
@@ -109,59 +120,52 @@ export type FitRequest = Omit<
   keyof CoreLayer | "weights" | "mask" | "sums" | "heldOut" | "norms"
 >;
 
-/** The result of a fit. */
-export interface Fitted {
-  weights: Float32Array;
-  mask: Uint8Array;
-  /** The damping that was used; undefined for methods that need none, and where the fit did not help. */
-  damping?: number;
-  quantized?: QuantizedTensor;
+/** A fit as the core leaves it in the heap. */
+export interface Fitted extends CoreLayerFitResult {
+  weights: HeapBytes;
+  mask: HeapBytes;
 }
 
-/** Prunes or quantizes a layer in the core; `mask` is the one that a refit keeps. */
-export function fitLayer(
+/** Prunes or quantizes a layer in the core; `collect` copies what is wanted out of the heap. */
+export function fitLayer<T>(
   w: Float32Array,
-  { layer, gram, mask }: { layer: CoreLayer; gram: Gram; mask?: Uint8Array },
+  { layer, gram }: { layer: CoreLayer; gram: Gram },
   request: FitRequest,
-): Fitted {
+  collect: (core: CoreModule, found: Fitted) => T,
+): T {
   return withScratch((core, scratch) => {
-    const weights = scratch.copyIn(w);
-    const maskPlace = mask ? scratch.copyIn(mask) : scratch.allocate(w.length);
+    const places = { weights: scratch.copyIn(w), mask: scratch.allocate(w.length) };
     const moments =
       request.method === "wanda"
         ? { norms: scratch.copyIn(gram.norms()) }
         : judgedMomentsOf(scratch, gram);
     const found = unwrap(
-      withLayers(core).fitLayer({ ...request, ...layer, ...moments, weights, mask: maskPlace }),
+      withLayers(core).fitLayer({ ...request, ...layer, ...moments, ...places }),
     );
-    const quantized = request.scheme && quantizedOf(core, layer, request.scheme, found);
-    return {
-      weights: new Float32Array(copyOut(core, weights).buffer),
-      mask: copyOut(core, maskPlace),
-      ...(found.damping === undefined || found.isLeftOut ? {} : { damping: found.damping }),
-      ...(quantized ? { quantized } : {}),
-    };
+    return collect(core, { ...found, ...places });
   });
 }
 
-function quantizedOf(
+/** Gives the codes of a fit, in the arrays of `out` where it is given. */
+export function quantizedOf(
   core: CoreModule,
   layer: CoreLayer,
   scheme: CoreScheme,
-  found: { codes?: HeapBytes; scales?: HeapBytes; zeroPoints?: HeapBytes },
+  { found, out, inputs }: { found: Fitted; out: unknown; inputs: readonly ArrayBufferView[] },
 ): QuantizedTensor {
   const type = scheme.type as QuantizedTensor["type"];
-  const zeroPoint =
-    found.zeroPoints!.size > 0
-      ? { zeroPoint: toCodes(type, copyOut(core, found.zeroPoints!)) }
-      : {};
+  const [codes, scales, zeroPoints] = [found.codes!, found.scales!, found.zeroPoints!];
+  const parts = takeParts(type, out, inputs, {
+    ...{ codes: codes.size, scales: scales.size, zeroPoints: zeroPoints.size },
+  });
+  copyOut(core, codes, parts.data);
+  copyOut(core, scales, parts.scale);
+  if (parts.zeroPoint) copyOut(core, zeroPoints, parts.zeroPoint);
   return {
     type,
     shape: layer.inputsFirst ? [layer.columns, layer.rows] : [layer.rows, layer.columns],
     ...sharing(scheme),
-    data: toCodes(type, copyOut(core, found.codes!)),
-    scale: new Float32Array(copyOut(core, found.scales!).buffer),
-    ...zeroPoint,
+    ...parts,
   };
 }
 
@@ -181,14 +185,15 @@ export interface RefittedWeights {
   isLeftOut: boolean;
 }
 
-/** Fits the weights that `mask` keeps in the core. */
+/** Fits the weights that `mask` keeps in the core, into `out` where it is given. */
 export function refitMasked(
   w: Float32Array,
   mask: Uint8Array,
   layer: CoreLayer,
-  { inputs, damping }: { inputs: RefitInputs; damping: number },
+  { inputs, damping, out }: { inputs: RefitInputs; damping: number; out?: unknown },
 ): RefittedWeights {
   const { gram, ...others } = inputs;
+  const into = takeFloats(out, [w, mask], w.length);
   return withScratch((core, scratch) => {
     const weights = scratch.copyIn(w);
     const places = Object.entries(others).map(([name, rows]: [string, Float32Array]) => [
@@ -202,7 +207,7 @@ export function refitMasked(
         ...(Object.fromEntries(places) as Partial<CoreLayerFit>),
       }),
     );
-    return { weights: new Float32Array(copyOut(core, weights).buffer), isLeftOut };
+    return { weights: copyOut(core, weights, into), isLeftOut };
   });
 }
 
@@ -216,15 +221,13 @@ export function refitMasked(
  * @throws {@link ArgumentError} when the parts do not fit together; {@link OutOfMemoryError}.
  */
 export function refit(w: Floats, mask: Uint8Array, options: RefitOptions): Float32Array {
-  const { given, weights, layer, gram, damping } = checkLayer(w, options, ["crossSums"]);
-  if (!(mask instanceof Uint8Array) || mask.length !== w.length) {
-    throw new ArgumentError(`mask must be a Uint8Array of ${w.length} elements, as the weights.`);
-  }
+  const { given, weights, layer, gram, damping } = checkLayer(w, options, ["crossSums", "out"]);
+  checkMask(mask, w.length);
   const inputs =
     given.crossSums === undefined
       ? { gram, heldOut: gram.heldOut }
       : { gram, crossSums: checkFloats("crossSums", given.crossSums) };
-  return refitMasked(weights, mask, layer, { inputs, damping }).weights;
+  return refitMasked(weights, mask, layer, { inputs, damping, out: given.out }).weights;
 }
 
 /**
@@ -238,7 +241,7 @@ export function layerError(
   options: Omit<LayerOptions, "damping">,
 ): LayerError {
   const { weights, layer, gram } = checkLayer(w, options);
-  const other = checkApproximation(weights, approximation);
+  const other = checkFloatsOf(weights.length, "approximation", approximation);
   return withScratch((core, scratch) => {
     const { squaredError: error, power } = unwrap(
       withLayers(core).layerError({
@@ -262,11 +265,12 @@ export function layerError(
 export function biasCorrection(
   w: Floats,
   approximation: Floats,
-  options: Omit<LayerOptions, "damping"> & { changed?: Gram },
+  options: Omit<LayerOptions, "damping"> & OutOptions & { changed?: Gram },
 ): Float32Array {
-  const { given, weights, layer, gram } = checkLayer(w, options, ["changed"]);
-  const other = checkApproximation(weights, approximation);
+  const { given, weights, layer, gram } = checkLayer(w, options, ["changed", "out"]);
+  const other = checkFloatsOf(weights.length, "approximation", approximation);
   const changed = given.changed === undefined ? gram : checkGram(given.changed, layer);
+  const into = takeFloats(given.out, [weights, other], layer.rows);
   return withScratch((core, scratch) => {
     const out = scratch.allocate(layer.rows * Float32Array.BYTES_PER_ELEMENT);
     unwrap(
@@ -279,14 +283,6 @@ export function biasCorrection(
         out,
       }),
     );
-    return new Float32Array(copyOut(core, out).buffer);
+    return copyOut(core, out, into);
   });
-}
-
-function checkApproximation(w: Float32Array, value: unknown): Float32Array {
-  const approximation = checkFloats("approximation", value);
-  if (approximation.length === w.length) return approximation;
-  throw new ArgumentError(
-    `approximation has ${approximation.length} elements, the weights have ${w.length}.`,
-  );
 }

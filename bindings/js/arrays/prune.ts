@@ -4,40 +4,47 @@ import {
   checkBoolean,
   checkInteger,
   checkKeys,
+  checkNumber,
   checkObject,
   checkOneOf,
   optional,
   show,
+  wrongValue,
 } from "../base/options.js";
 import { isA } from "../base/tags.js";
-import { checkAxis, checkShape, maxDimension } from "../base/shape.js";
-import { copyOut, withScratch } from "../core/heap.js";
+import { checkAxis, checkBlockShape, checkShape, maxDimension } from "../base/shape.js";
+import { copyOut, streamsOf, withScratch } from "../core/heap.js";
 import { unwrap } from "../core/load.js";
-import type { CoreMask, CoreScheme } from "../core/types.js";
-import { checkFloats, type Floats } from "./floats.js";
+import type { CoreMask, CoreScheme, HeapBytes } from "../core/types.js";
+import { checkFloats, checkFloatsOf, checkMask, type Floats } from "./floats.js";
 import type { Gram } from "./gram.js";
-import { checkDamping, checkGram, fitLayer, layerOf, type FitRequest } from "./layers.js";
+import {
+  checkDamping,
+  checkGram,
+  fitLayer,
+  layerOf,
+  quantizedOf,
+  type FitRequest,
+} from "./layers.js";
+import { outOf, takeFloats, takeFrom, type OutOptions, type Take } from "./out.js";
 import type { QuantizeOptions } from "./quantize.js";
 import { schemeOf } from "./scheme.js";
 import type { QuantizedTensor } from "./tensor.js";
 import { checkType, isSymmetricByDefault } from "./types.js";
 
-/** The names of all pruning methods. */
-const pruneMethods = [
-  "magnitude",
-  "random",
-  "ln-structured",
-  "random-structured",
-  "n:m",
-  "block",
-  "mask",
-  "identity",
-  "wanda",
-  "sparsegpt",
-  "obc",
-] as const;
 /** The name of a pruning method; {@link PruneOptions.method} says what each does. */
-export type PruneMethod = (typeof pruneMethods)[number];
+export type PruneMethod =
+  | "magnitude"
+  | "random"
+  | "ln-structured"
+  | "random-structured"
+  | "n:m"
+  | "block"
+  | "mask"
+  | "identity"
+  | "wanda"
+  | "sparsegpt"
+  | "obc";
 
 /** The options of {@link prune}; each method takes some of them, and refuses the others. */
 export interface PruneOptions {
@@ -97,6 +104,11 @@ export interface PruneOptions {
   damping?: number;
   /** Quantizes on the way, as {@link quantize} would; for "sparsegpt". */
   quantize?: Pick<QuantizeOptions, "type" | "axis" | "blockSize" | "symmetric">;
+  /**
+   * An earlier result of an array of the same size, whose arrays are written again and are the new result's: no memory
+   * is allocated for it. They may not overlap x. After an error they may hold part of the new result.
+   */
+  out?: PrunedArray;
 }
 
 /** The result of pruning an array. */
@@ -144,10 +156,15 @@ const keysOf: Record<PruneMethod, readonly string[]> = {
 
 type Given = Record<string, unknown>;
 
-function sparsityOf(mask: Uint8Array): number {
-  let numPruned = 0;
-  for (const kept of mask) numPruned += kept === 0 ? 1 : 0;
-  return mask.length > 0 ? numPruned / mask.length : 0;
+/** Gives the fraction of zeros in a mask of ones and zeros. */
+function sparsityOf({ buffer, byteOffset, length }: Uint8Array): number {
+  const view = new DataView(buffer, byteOffset, length);
+  let numKept = 0;
+  let at = 0;
+  // Four at a time, whose sum the product has in its upper byte: one by one takes four times as long.
+  for (; at + 4 <= length; at += 4) numKept += Math.imul(view.getUint32(at), 0x01010101) >>> 24;
+  for (; at < length; ++at) numKept += view.getUint8(at);
+  return length > 0 ? (length - numKept) / length : 0;
 }
 
 /** Gives `amount` or `sparsity` as the core wants it; throws an ArgumentError unless exactly one is given. */
@@ -155,26 +172,13 @@ function checkAmount({ amount, sparsity }: Given): { amount: number; isFraction:
   if ((amount === undefined) === (sparsity === undefined)) {
     throw new ArgumentError("Give exactly one of the options amount and sparsity.");
   }
-  const value = sparsity ?? amount;
   if (sparsity !== undefined) {
-    if (typeof value === "number" && value >= 0 && value <= 1) {
-      return { amount: value, isFraction: true };
-    }
-    throw new ArgumentError(`sparsity is ${show(sparsity)}; it must be a number from 0 to 1.`);
+    return { amount: checkNumber("sparsity", sparsity, 0, 1), isFraction: true };
   }
-  if (typeof value === "number" && value >= 0 && (value < 1 || Number.isInteger(value))) {
-    return { amount: value, isFraction: value < 1 };
+  if (typeof amount === "number" && amount >= 0 && (amount < 1 || Number.isInteger(amount))) {
+    return { amount, isFraction: amount < 1 };
   }
-  throw new ArgumentError(
-    `amount is ${show(amount)}; it must be a fraction below 1 or a count of what is pruned.`,
-  );
-}
-
-function checkMask(mask: unknown, count: number): Uint8Array {
-  if (mask instanceof Uint8Array && mask.length === count) return mask;
-  throw new ArgumentError(
-    `mask is ${show(mask)}; it must be a Uint8Array with as many elements as x, ${count}.`,
-  );
+  throw wrongValue("amount", amount, "a fraction below 1 or a count of what is pruned");
 }
 
 function checkPattern(given: Given, rank: number) {
@@ -187,7 +191,7 @@ function checkNorm(norm: unknown): { norm: number; nuclear: boolean } {
   if (norm === "nuc") return { norm: 1, nuclear: true };
   const p = norm === undefined || norm === "fro" ? 2 : norm;
   if (typeof p === "number" && !Number.isNaN(p)) return { norm: p, nuclear: false };
-  throw new ArgumentError(`norm is ${show(norm)}; it must be a number, "fro" or "nuc".`);
+  throw wrongValue("norm", norm, 'a number, "fro" or "nuc"');
 }
 
 const checkSeed = (seed: unknown) => checkInteger("seed", seed ?? 0, 0, Number.MAX_SAFE_INTEGER);
@@ -200,12 +204,7 @@ function checkDim(given: Given, shape: readonly number[]): number {
 }
 
 function checkBlocks({ blockShape, pooling, zerosPerBlock }: Given) {
-  if (!Array.isArray(blockShape) || blockShape.length !== 2) {
-    throw new ArgumentError(`blockShape is ${show(blockShape)}; it must be [rows, columns].`);
-  }
-  const [blockRows, blockColumns] = blockShape.map((size, i) =>
-    checkInteger(`blockShape[${i}]`, size, 1, maxDimension),
-  ) as [number, number];
+  const [blockRows, blockColumns] = checkBlockShape(blockShape);
   return {
     blockRows,
     blockColumns,
@@ -216,7 +215,7 @@ function checkBlocks({ blockShape, pooling, zerosPerBlock }: Given) {
 
 /** Gives the core's arguments for the methods that need no layer. */
 function patternOf(
-  method: PruneMethod,
+  method: PruneMethod | "lamp",
   given: Given,
   shape: readonly number[],
 ): Omit<CoreMask, "values" | "mask" | "alive" | "scores" | "shape" | "asTfmot"> {
@@ -242,44 +241,90 @@ function patternOf(
   }
 }
 
-/** Gives |x · importance| in float32; undefined without an importance. */
-function scoresFrom(x: Float32Array, value: unknown): Float32Array | undefined {
-  if (value === undefined) return undefined;
-  const importance = checkFloats("importance", value);
-  if (importance.length === x.length) return x.map((it, i) => Math.abs(it * importance[i]!));
-  throw new ArgumentError(`importance has ${importance.length} elements, x has ${x.length}.`);
+/** Gives the arrays of a result for `length` elements. */
+const takePruned = (take: Take, length: number) => ({
+  values: take("values", Float32Array, length),
+  mask: take("mask", Uint8Array, length),
+});
+
+const withSparsity = (pruned: { values: Float32Array; mask: Uint8Array }): PrunedArray => ({
+  ...pruned,
+  sparsity: sparsityOf(pruned.mask),
+});
+
+/** Prunes by a mask; without one everything stays. */
+function maskValues(x: Float32Array, mask: Uint8Array | undefined, out: unknown): PrunedArray {
+  const result = takePruned(takeFrom(out, mask ? [x, mask] : [x]), x.length);
+  if (mask) {
+    withScratch((core) =>
+      unwrap(
+        core.applyMask(x.length, true, streamsOf(core, [x, mask], [result.values, result.mask])),
+      ),
+    );
+  } else {
+    result.values.set(x);
+    result.mask.fill(1);
+  }
+  return withSparsity(result);
 }
 
-function maskValues(x: Float32Array, mask: Uint8Array): PrunedArray {
-  const values = x.map((value, i) => (mask[i] === 0 ? 0 : value));
-  return { values, mask: mask.map((kept) => (kept === 0 ? 0 : 1)), sparsity: sparsityOf(mask) };
+const part = ({ ptr }: HeapBytes, offset: number, size: number) => ({ ptr: ptr + offset, size });
+
+/** Arrays that are pruned as one, and for each its earlier mask and, in `out`, its earlier result. */
+interface Pruning {
+  arrays: readonly Float32Array[];
+  masks: readonly Uint8Array[];
+  outs: readonly unknown[];
+  /** Gives what precedes the names of the arrays of an `out` in messages. */
+  nameOf: (index: number) => string;
 }
 
-/** Prunes by a method that needs no layer; `scores` are compared instead of x. */
+/** Prunes by a method that needs no layer. */
 function pruneByPattern(
-  x: Float32Array,
-  method: PruneMethod,
+  { arrays, masks, outs, nameOf }: Pruning,
+  method: PruneMethod | "lamp",
   given: Given,
-  scores = scoresFrom(x, given.importance),
-): PrunedArray {
-  const shape = checkShape(given.shape ?? [x.length], x.length);
-  const earlier = optional(given.mask, (mask) => checkMask(mask, x.length));
+): PrunedArray[] {
+  const count = lengthOf(arrays);
+  const shape = checkShape(given.shape ?? [count], count);
   const compat = checkOneOf("compat", given.compat ?? "torch", ["torch", "tfmot"] as const);
+  const importance = optional(given.importance, (it) => checkFloatsOf(count, "importance", it));
   const pattern = patternOf(method, given, shape);
+  const inputs = [...arrays, ...masks, ...(importance ? [importance] : [])];
+  const results = arrays.map(({ length }, i) => {
+    const result = takePruned(takeFrom(outs[i], inputs, nameOf(i)), length);
+    if (outs[i] !== undefined) inputs.push(result.values, result.mask);
+    return result;
+  });
   return withScratch((core, scratch) => {
-    const values = scratch.copyIn(x);
-    const mask = scratch.allocate(x.length);
+    const values = scratch.copyIn(...arrays);
+    const mask = scratch.allocate(count);
+    const lamp = method === "lamp" ? scratch.allocate(values.size) : undefined;
+    for (let i = 0, at = 0; lamp && i < arrays.length; at += arrays[i++]!.byteLength) {
+      const size = arrays[i]!.byteLength;
+      unwrap(core.lampScores(part(values, at, size), part(lamp, at, size)));
+    }
+    const scores = importance ? scratch.copyIn(importance) : lamp;
+    if (importance) {
+      const factors = new Float32Array(core.HEAPU8.buffer, scores!.ptr, count);
+      for (let i = 0; i < count; ++i) factors[i] = Math.abs(arrays[0]![i]! * factors[i]!);
+    }
     unwrap(
       core.mask({
         ...pattern,
         ...{ values, mask, shape, asTfmot: compat === "tfmot" },
-        ...(earlier ? { alive: scratch.copyIn(earlier) } : {}),
-        ...(scores ? { scores: scratch.copyIn(scores) } : {}),
+        ...(masks.length > 0 ? { alive: scratch.copyIn(...masks) } : {}),
+        ...(scores ? { scores } : {}),
       }),
     );
-    const kept = copyOut(core, mask);
-    const pruned = new Float32Array(copyOut(core, values).buffer);
-    return { values: pruned, mask: kept, sparsity: sparsityOf(kept) };
+    let at = 0;
+    return results.map((result) => {
+      const { length } = result.mask;
+      copyOut(core, part(values, at * 4, length * 4), result.values);
+      copyOut(core, part(mask, at, length), result.mask);
+      at += length;
+      return withSparsity(result);
+    });
   });
 }
 
@@ -301,11 +346,10 @@ function targetOf(method: PruneMethod, given: Given, rows: number, columns: numb
   return { target: "count", count } as const;
 }
 
-/** Rounds halves to even, as Python's round() does: torch counts that way. */
+/** Rounds halves of what is not negative to even, as Python's round() does: torch counts that way. */
 function roundHalfEven(x: number): number {
-  const floor = Math.floor(x);
-  if (x - floor !== 0.5) return Math.round(x);
-  return floor % 2 === 0 ? floor : floor + 1;
+  const rounded = Math.round(x);
+  return rounded - x === 0.5 ? rounded - (rounded % 2) : rounded;
 }
 
 function jointScheme(value: unknown, inputsFirst: boolean): CoreScheme {
@@ -328,8 +372,21 @@ function pruneLayer(w: Float32Array, method: PruneMethod, given: Given): PrunedA
     method: method === "sparsegpt" ? "feedback" : (method as "wanda" | "obc"),
     ...(scheme ? { scheme } : {}),
   };
-  const { weights, mask, ...rest } = fitLayer(w, { layer, gram }, request);
-  return { values: weights, mask, sparsity: sparsityOf(mask), ...rest };
+  return fitLayer(w, { layer, gram }, request, (core, found) => {
+    const out = optional(given.out, (it) => checkObject("out", it));
+    const { values, mask } = takePruned(takeFrom(out, [w]), w.length);
+    const inputs = [w, values, mask];
+    const quantized =
+      scheme && quantizedOf(core, layer, scheme, { found, out: out?.quantized, inputs });
+    copyOut(core, found.weights, values);
+    copyOut(core, found.mask, mask);
+    const { damping, isLeftOut } = found;
+    return {
+      ...withSparsity({ values, mask }),
+      ...(damping === undefined || isLeftOut ? {} : { damping }),
+      ...(quantized ? { quantized } : {}),
+    };
+  });
 }
 
 /**
@@ -342,17 +399,19 @@ function pruneLayer(w: Float32Array, method: PruneMethod, given: Given): PrunedA
 export function prune(x: Floats, options: PruneOptions): PrunedArray {
   const floats = checkFloats("x", x);
   const given = checkObject("options", options);
-  const method = checkOneOf("method", given.method, pruneMethods);
-  checkKeys(`options of method "${method}"`, given, keysOf[method]);
+  const method = checkOneOf("method", given.method, Object.keys(keysOf) as PruneMethod[]);
+  checkKeys(`options of method "${method}"`, given, [...keysOf[method], "out"]);
   if (method === "wanda" || method === "sparsegpt" || method === "obc") {
     return pruneLayer(floats, method, given);
   }
   if (method === "mask" || method === "identity") {
     optional(given.shape, (shape) => checkShape(shape, x.length));
-    const all = method === "identity" ? new Uint8Array(x.length).fill(1) : undefined;
-    return maskValues(floats, checkMask(given.mask ?? all, x.length));
+    const isAll = method === "identity" && given.mask === undefined;
+    return maskValues(floats, isAll ? undefined : checkMask(given.mask, x.length), given.out);
   }
-  return pruneByPattern(floats, method, given);
+  const masks = given.mask === undefined ? [] : [checkMask(given.mask, x.length)];
+  const pruning = { arrays: [floats], masks, outs: [given.out], nameOf: () => "out." };
+  return pruneByPattern(pruning, method, given)[0]!;
 }
 
 /** The options of {@link pruneGlobal}. */
@@ -367,6 +426,8 @@ export interface GlobalPruneOptions {
   seed?: number;
   /** The masks of earlier prunings, one for each array: what they pruned stays pruned. */
   masks?: readonly Uint8Array[];
+  /** An earlier result for arrays of the same sizes, whose arrays are written again and are the new result's. */
+  out?: readonly PrunedArray[];
 }
 
 /**
@@ -379,58 +440,27 @@ export function pruneGlobal(arrays: readonly Floats[], options: GlobalPruneOptio
   if (!Array.isArray(arrays)) throw new ArgumentError("arrays must be a list of arrays.");
   const floats = arrays.map((array, i) => checkFloats(`arrays[${i}]`, array));
   const given = checkObject("options", options);
-  checkKeys("options", given, ["method", "amount", "sparsity", "seed", "masks"]);
+  checkKeys("options", given, ["method", "amount", "sparsity", "seed", "masks", "out"]);
   const method = checkOneOf("method", given.method, ["magnitude", "random", "lamp"] as const);
-  const earlier = optional(given.masks, (masks) => {
-    if (Array.isArray(masks) && masks.length === floats.length) {
-      const checked = masks.map((mask, i) => checkMask(mask, floats[i]!.length));
-      return joined(checked, new Uint8Array(lengthOf(checked)));
-    }
-    throw new ArgumentError("masks must have a mask for each array.");
-  });
-  const all = joinedFloats(floats);
+  const listFor = (key: "masks" | "out", what: string): readonly unknown[] => {
+    const list = given[key];
+    if (list === undefined) return [];
+    if (Array.isArray(list) && list.length === floats.length) return list;
+    throw new ArgumentError(`${key} must have ${what} for each array.`);
+  };
+  const masks = listFor("masks", "a mask").map((mask, i) => checkMask(mask, floats[i]!.length));
+  const outs = listFor("out", "an earlier result");
+  const nameOf = (index: number) => `out[${index}].`;
   const { amount, sparsity, seed } = given;
-  const pruned = pruneByPattern(
-    all,
-    method === "random" ? "random" : "magnitude",
-    { amount, sparsity, seed, mask: earlier },
-    method === "lamp" ? lampScores(floats) : undefined,
-  );
-  let end = 0;
-  return floats.map(({ length }) => {
-    end += length;
-    const mask = pruned.mask.slice(end - length, end);
-    return { values: pruned.values.slice(end - length, end), mask, sparsity: sparsityOf(mask) };
+  return pruneByPattern({ arrays: floats, masks, outs, nameOf }, method, {
+    amount,
+    sparsity,
+    seed,
   });
 }
 
 const lengthOf = (arrays: readonly { length: number }[]) =>
   arrays.reduce((all, { length }) => all + length, 0);
-
-/** Copies arrays one after the other into `into`, which has room for all. */
-function joined<T extends Float32Array | Uint8Array>(arrays: readonly T[], into: T): T {
-  let at = 0;
-  for (const array of arrays) {
-    into.set(array, at);
-    at += array.length;
-  }
-  return into;
-}
-
-const joinedFloats = (arrays: readonly Float32Array[]) =>
-  joined(arrays, new Float32Array(lengthOf(arrays)));
-
-/** Gives w² / Σ u² of each element, over the u of its own array that are at least as large. */
-const lampScores = (arrays: readonly Float32Array[]): Float32Array =>
-  joinedFloats(
-    arrays.map((array) =>
-      withScratch((core, scratch) => {
-        const scores = scratch.allocate(array.byteLength);
-        unwrap(core.lampScores(scratch.copyIn(array), scores));
-        return new Float32Array(copyOut(core, scores).buffer);
-      }),
-    ),
-  );
 
 /** Tells whether a value is a result of {@link prune}: values with a mask of the same length. */
 export function isPruned(value: unknown): value is PrunedArray {
@@ -439,13 +469,19 @@ export function isPruned(value: unknown): value is PrunedArray {
 }
 
 /**
- * Makes a pruning permanent, as torch's `prune.remove`: gives the values without their mask.
+ * Makes a pruning permanent, as torch's `prune.remove`: gives the values without their mask. Needs `init()`.
  *
  * @throws {@link ArgumentError} when it is no result of {@link prune}.
  */
-export function remove(pruned: PrunedArray): Float32Array {
+export function remove(pruned: PrunedArray, options: OutOptions | number = {}): Float32Array {
+  const out = outOf(options);
   if (!isPruned(pruned)) {
-    throw new ArgumentError(`pruned is ${show(pruned)}; it must be what prune() gave.`);
+    throw wrongValue("pruned", pruned, "what prune() gave");
   }
-  return pruned.values.map((value, i) => (pruned.mask[i] === 0 ? 0 : value));
+  const inputs = [pruned.values, pruned.mask];
+  const values = takeFloats(out, inputs, pruned.values.length);
+  withScratch((core) =>
+    unwrap(core.applyMask(values.length, false, streamsOf(core, inputs, [values]))),
+  );
+  return values;
 }

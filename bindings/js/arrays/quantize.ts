@@ -9,25 +9,18 @@ import {
   type OptionsOf,
 } from "../base/option-table.js";
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
-import { checkKeys, checkObject, show } from "../base/options.js";
+import { checkKeys, checkObject } from "../base/options.js";
 import { checkShape, elementsOf } from "../base/shape.js";
-import { isA } from "../base/tags.js";
-import { copyOut, withScratch } from "../core/heap.js";
+import { streamsOf, withScratch } from "../core/heap.js";
 import { unwrap } from "../core/load.js";
-import type { CoreErrorStats, CoreModule, CoreQuantized, CoreScheme } from "../core/types.js";
+import type { CoreScheme } from "../core/types.js";
 import { checkFloats, type Floats } from "./floats.js";
 import type { Gram } from "./gram.js";
-import { checkDamping, checkGram, fitLayer, layerOf } from "./layers.js";
+import { checkDamping, checkGram, fitLayer, layerOf, quantizedOf } from "./layers.js";
+import { checkBytes, outOf, takeFloats, type OutOptions } from "./out.js";
 import { schemeOf, sharing } from "./scheme.js";
-import type { QuantizedTensor } from "./tensor.js";
-import {
-  checkType,
-  codeBytes,
-  codeBytesOf,
-  isSymmetricByDefault,
-  toCodes,
-  type QuantizedType,
-} from "./types.js";
+import { takeParts, type QuantizedTensor } from "./tensor.js";
+import { checkType, codeBytes, isSymmetricByDefault, type QuantizedType } from "./types.js";
 
 /** The options of quantize(), a row each; base/option-table.ts says what follows from a row. */
 export const quantizeOptions = {
@@ -58,7 +51,7 @@ export const quantizeOptions = {
   staticGroups: flag(undefined),
   /**
    * An earlier result of the same type, size and options, whose arrays are written again and are the new result's: no
-   * memory is allocated for it.
+   * memory is allocated for it. They may not overlap x. After an error they may hold part of the new result.
    */
   out: checkedLater<QuantizedTensor>(),
 };
@@ -106,65 +99,23 @@ export function quantize(x: Floats, options: QuantizeOptions): QuantizedTensor {
   const isSymmetric = given.symmetric ?? isSymmetricByDefault(type);
   const scheme = schemeOf(type, given, shape.length, isSymmetric, nonFinite);
   if (given.gram !== undefined) {
-    if (given.out !== undefined)
-      throw new ArgumentError('Option "out" has no meaning with a gram.');
     return quantizeLayer(floats, given, shape, scheme);
   }
   for (const key of feedbackKeys) {
     if (given[key] !== undefined) throw new ArgumentError(`Option "${key}" needs a gram.`);
   }
 
-  return withScratch((core, scratch) => {
-    const input = scratch.copyIn(floats);
-    const parts = unwrap(core.quantize(input.ptr, floats.length, shape, scheme));
-    const result = { type, shape, ...sharing(scheme) };
-    if (given.out !== undefined) return rewritten(core, given.out, result, parts);
-    const data = toCodes(type, copyOut(core, parts.codes));
-    const scale = new Float32Array(copyOut(core, parts.scales).buffer);
-    const zeroPoint =
-      parts.zeroPoints.size > 0
-        ? { zeroPoint: toCodes(type, copyOut(core, parts.zeroPoints)) }
-        : {};
-    return { ...result, data, scale, ...zeroPoint };
+  return withScratch((core) => {
+    const sizes = unwrap(core.quantizedSizes(shape, scheme));
+    const parts = takeParts(type, given.out, [floats], sizes);
+    const streams = streamsOf(core, [floats], [parts.data, parts.scale, parts.zeroPoint ?? none]);
+    unwrap(core.quantize(shape, scheme, streams));
+    return { type, shape, ...sharing(scheme), ...parts };
   });
 }
 
-/** Gives the bytes of an array that is written again; throws an ArgumentError unless there are `size` of them. */
-function bytesAgain(name: string, bytes: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
-  if (bytes.length === size) return bytes as Uint8Array<ArrayBuffer>;
-  throw new ArgumentError(`${name} has ${bytes.length} bytes; the result takes ${size}.`);
-}
-
-/** Gives the bytes of a Float32Array that is written again, `size` of them. */
-function floatBytesAgain(name: string, array: unknown, size: number): Uint8Array<ArrayBuffer> {
-  if (!isA(array, "Float32Array")) {
-    throw new ArgumentError(`${name} is ${show(array)}; it must be a Float32Array.`);
-  }
-  const { buffer, byteOffset, byteLength } = array as Float32Array;
-  return bytesAgain(name, new Uint8Array(buffer, byteOffset, byteLength), size);
-}
-
-/** Writes a result into the arrays of an earlier one, which all have to fit before one is written. */
-function rewritten(
-  core: CoreModule,
-  out: unknown,
-  result: Pick<QuantizedTensor, "type" | "shape" | "axis" | "blockSize">,
-  { codes, scales, zeroPoints }: CoreQuantized,
-): QuantizedTensor {
-  const { type, data, scale, zeroPoint } = checkObject("out", out) as unknown as QuantizedTensor;
-  if (type !== result.type) {
-    throw new ArgumentError(`out.type is ${show(type)}; the result is of type ${result.type}.`);
-  }
-  const zeroPointBytes =
-    zeroPoint === undefined ? new Uint8Array(0) : codeBytes("out.zeroPoint", type, zeroPoint);
-  const places = [
-    [codes, bytesAgain("out.data", codeBytes("out.data", type, data), codes.size)],
-    [scales, floatBytesAgain("out.scale", scale, scales.size)],
-    [zeroPoints, bytesAgain("out.zeroPoint", zeroPointBytes, zeroPoints.size)],
-  ] as const;
-  for (const [part, place] of places) copyOut(core, part, place);
-  return { ...result, data, scale, ...(zeroPoint === undefined ? {} : { zeroPoint }) };
-}
+/** The bytes of a part that is not there. */
+const none = new Uint8Array(0);
 
 /** Quantizes the weights of a layer whose inputs are known (GPTQ). */
 function quantizeLayer(
@@ -180,7 +131,7 @@ function quantizeLayer(
   if (scheme.granularity === "axis" && scheme.axis > (shape.length > 2 ? 0 : 1)) {
     throw new ArgumentError("With a gram, axis must be 0 for weights of more than two dimensions.");
   }
-  const { quantized } = fitLayer(
+  return fitLayer(
     w,
     { layer, gram: checkGram(given.gram, layer) },
     {
@@ -191,28 +142,15 @@ function quantizeLayer(
       staticGroups: given.staticGroups ?? false,
       scheme,
     },
-  );
-  return { ...quantized!, shape };
-}
-
-function checkCodes(type: QuantizedType, data: Uint8Array, count: number): void {
-  const expected = codeBytesOf(type, count);
-  if (data.length === expected) return;
-  throw new ArgumentError(
-    `data has ${data.length} bytes; ${count} elements of ${type} take ${expected}.`,
+    (core, found) => ({
+      ...quantizedOf(core, layer, scheme, { found, out: given.out, inputs: [w] }),
+      shape,
+    }),
   );
 }
 
 /** The options of {@link dequantize}. */
-export interface DequantizeOptions {
-  /** An array of as many elements, which is written and returned: no memory is allocated for the result. */
-  out?: Float32Array;
-}
-
-function checkDequantizeOptions(options: DequantizeOptions): DequantizeOptions {
-  checkKeys("options", checkObject("options", options), ["out"]);
-  return options;
-}
+export type DequantizeOptions = OutOptions;
 
 /**
  * Gives the values that the codes stand for, as float32. Needs `init()`.
@@ -224,7 +162,7 @@ export function dequantize(
   // tensors.map(dequantize) hands over an index.
   options: DequantizeOptions | number = {},
 ): Float32Array {
-  const { out: again } = checkDequantizeOptions(typeof options === "number" ? {} : options);
+  const out = outOf(options);
   const given = checkObject("tensor", tensor);
   checkKeys("tensor", given, tensorKeys);
   const type = checkType("type", given.type);
@@ -233,19 +171,17 @@ export function dequantize(
   const scheme = schemeOf(type, given, shape.length, symmetric);
   const data = codeBytes("data", type, given.data);
   const scale = checkFloats("scale", given.scale);
-  const zeroPoint = symmetric ? new Uint8Array(0) : codeBytes("zeroPoint", type, given.zeroPoint);
-  const count = elementsOf(shape);
-  checkCodes(type, data, count);
+  const zeroPoint = symmetric ? none : codeBytes("zeroPoint", type, given.zeroPoint);
 
-  return withScratch((core, scratch) => {
-    const codes = scratch.copyIn(data);
-    const scales = scratch.copyIn(scale);
-    const zeroPoints = scratch.copyIn(zeroPoint);
-    const out = scratch.allocate(count * Float32Array.BYTES_PER_ELEMENT);
-    const into = again === undefined ? undefined : floatBytesAgain("out", again, out.size);
-    unwrap(core.dequantize(shape, scheme, codes, scales, zeroPoints, out.ptr));
-    const bytes = copyOut(core, out, into);
-    return again ?? new Float32Array(bytes.buffer);
+  return withScratch((core) => {
+    const { codes, scales, zeroPoints } = unwrap(core.quantizedSizes(shape, scheme));
+    checkBytes("data", data, codes);
+    checkBytes("scale", scale, scales);
+    checkBytes("zeroPoint", zeroPoint, zeroPoints);
+    const inputs = [data, scale, zeroPoint];
+    const values = takeFloats(out, inputs, elementsOf(shape));
+    unwrap(core.dequantize(shape, scheme, streamsOf(core, inputs, [values])));
+    return values;
   });
 }
 
@@ -256,11 +192,7 @@ export function compareArrays(a: Floats, b: Floats): ErrorStats {
   if (a.length !== b.length) {
     throw new ArgumentError(`The arrays differ in length: ${a.length} and ${b.length}.`);
   }
-  return withScratch((core, scratch) => {
-    const first = scratch.copyIn(original);
-    const second = scratch.copyIn(other);
-    const stats: CoreErrorStats = unwrap(core.errorStats(first.ptr, second.ptr, a.length));
-    const { sqnr, maxAbsError, meanAbsError, cosine, sparsity } = stats;
-    return { sqnr, maxAbsError, meanAbsError, cosine, sparsity };
-  });
+  return withScratch((core): ErrorStats =>
+    unwrap(core.errorStats(a.length, streamsOf(core, [original, other]))),
+  );
 }

@@ -1,11 +1,13 @@
 /** Sparse forms: arrays without their zeros. */
 import { ArgumentError } from "../base/errors.js";
-import { checkInteger, checkKeys, checkObject, checkOneOf, show } from "../base/options.js";
-import { checkShape, elementsOf, maxDimension } from "../base/shape.js";
-import { copyOut, withScratch } from "../core/heap.js";
+import { checkInteger, checkKeys, checkObject, checkOneOf, wrongValue } from "../base/options.js";
+import { isA } from "../base/tags.js";
+import { checkBlockShape, checkShape, elementsOf } from "../base/shape.js";
+import { copyOut, copyOut32, withScratch } from "../core/heap.js";
 import { unwrap } from "../core/load.js";
 import type { CoreSparseShape } from "../core/types.js";
 import { checkFloats, type Floats } from "./floats.js";
+import { outOf, takeFloats, takeFrom, type OutOptions } from "./out.js";
 
 /** The names of all sparse forms. */
 const sparseFormats = ["csr", "csc", "coo", "bsr", "bitmask", "n:m", "2:4"] as const;
@@ -27,6 +29,12 @@ export interface SparseOptions {
   n?: number;
   /** The length of a run of "n:m", above `n`, at most 64. */
   m?: number;
+  /**
+   * An earlier result of the same form and shape, whose arrays are written again: no memory is allocated. They may be
+   * longer than the new result, whose arrays are then views of their beginnings; they may not overlap x. After an
+   * error they may hold part of the new result.
+   */
+  out?: SparseArray;
 }
 
 /** An array without its zeros, plain and structured-cloneable; parts that a form does not need are left out. */
@@ -85,16 +93,6 @@ function matrixOf(shape: readonly number[]) {
   return { rows: columns === 0 ? 0 : size / columns, columns };
 }
 
-function checkBlockShape(value: unknown): [number, number] {
-  if (!Array.isArray(value) || value.length !== 2) {
-    throw new ArgumentError(`blockShape is ${show(value)}; it must be [rows, columns].`);
-  }
-  return value.map((size, i) => checkInteger(`blockShape[${i}]`, size, 1, maxDimension)) as [
-    number,
-    number,
-  ];
-}
-
 function checkSparse(given: Record<string, unknown>, count?: number): Checked {
   const format = checkOneOf("format", given.format, sparseFormats);
   const shape = checkShape(given.shape ?? [count ?? 0], count);
@@ -115,8 +113,13 @@ const limit16 = 2 ** 16;
 
 /** Gives the array type of indices, by the largest that there can be. */
 const indexArray = ({ form, rows, columns, blockColumns }: CoreSparseShape) => {
-  const limits = { csr: columns, csc: rows, coo: rows * columns, bsr: columns / blockColumns };
-  const limit = form === "bitmask" || form === "n:m" ? 0 : limits[form];
+  const limits: Partial<Record<typeof form, number>> = {
+    csr: columns,
+    csc: rows,
+    coo: rows * columns,
+    bsr: columns / blockColumns,
+  };
+  const limit = limits[form] ?? 0;
   return limit <= limit16 ? Uint16Array : Uint32Array;
 };
 
@@ -129,22 +132,31 @@ const indexArray = ({ form, rows, columns, blockColumns }: CoreSparseShape) => {
 export function toSparse(x: Floats, options: SparseOptions): SparseArray {
   const floats = checkFloats("x", x);
   const given = checkObject("options", options);
-  checkKeys("options", given, optionKeys);
+  checkKeys("options", given, [...optionKeys, "out"]);
   const { format, shape, core: sparse } = checkSparse(given, x.length);
+  const take = takeFrom(given.out, [floats], "out.", true);
   return withScratch((core, scratch) => {
     const parts = unwrap(core.toSparse(sparse, scratch.copyIn(floats)));
-    const bytes = (part: keyof typeof parts) => copyOut(core, parts[part]);
-    const numbers = (part: "pointers" | "indices") => new Uint32Array(bytes(part).buffer);
-    const hasPointers = sparse.form === "csr" || sparse.form === "csc" || sparse.form === "bsr";
     const isPattern = sparse.form === "n:m";
+    const hasBits = isPattern || format === "bitmask";
+    const bitsKey = isPattern ? "metadata" : "mask";
+    const numOf = (part: "values" | "pointers" | "indices") => parts[part].size / 4;
+    const values = take("values", Float32Array, numOf("values"));
+    // There is one at least where a form has pointers.
+    const indptr = numOf("pointers") > 0 && take("indptr", Uint32Array, numOf("pointers"));
+    const indices =
+      !hasBits && take<Uint16Array | Uint32Array>("indices", indexArray(sparse), numOf("indices"));
+    const bits = hasBits && take(bitsKey, Uint8Array, parts.bits.size);
+    copyOut(core, parts.values, values);
+    if (indptr) copyOut(core, parts.pointers, indptr);
+    if (indices) copyOut32(core, parts.indices, indices);
+    if (bits) copyOut(core, parts.bits, bits);
     return {
-      ...{ format, shape, values: new Float32Array(bytes("values").buffer) },
-      ...(hasPointers ? { indptr: numbers("pointers") } : {}),
-      ...(hasPointers || format === "coo"
-        ? { indices: new (indexArray(sparse))(numbers("indices")) }
-        : {}),
-      ...(format === "bitmask" ? { mask: bytes("bits") } : {}),
-      ...(isPattern ? { metadata: bytes("bits"), n: sparse.n, m: sparse.m } : {}),
+      ...{ format, shape, values },
+      ...(indptr ? { indptr } : {}),
+      ...(indices ? { indices } : {}),
+      ...(bits ? { [bitsKey]: bits } : {}),
+      ...(isPattern ? { n: sparse.n, m: sparse.m } : {}),
       ...(format === "bsr"
         ? { blockShape: [sparse.blockRows, sparse.blockColumns] as [number, number] }
         : {}),
@@ -152,41 +164,45 @@ export function toSparse(x: Floats, options: SparseOptions): SparseArray {
   });
 }
 
-function numbersFrom(name: string, value: unknown): Uint32Array | undefined {
-  if (value === undefined) return undefined;
-  if (value instanceof Uint32Array) return value;
-  if (value instanceof Uint16Array) return Uint32Array.from(value);
-  throw new ArgumentError(`${name} is ${show(value)}; it must be a Uint32Array or Uint16Array.`);
+/** Gives an array of one of these classes, or undefined; throws an ArgumentError for anything else. */
+function checkPart(name: string, value: unknown, ...kinds: readonly string[]): unknown {
+  if (value === undefined || isA(value, ...kinds)) return value;
+  throw wrongValue(name, value, `a ${kinds.join(" or ")}`);
 }
 
-function bytesFrom(name: string, value: unknown): Uint8Array | undefined {
-  if (value === undefined || value instanceof Uint8Array) return value;
-  throw new ArgumentError(`${name} is ${show(value)}; it must be a Uint8Array.`);
-}
+type Indices = Uint16Array | Uint32Array | undefined;
+const indexKinds = ["Uint32Array", "Uint16Array"] as const;
 
 /**
  * Gives the dense array. Every index and size that the parts have is checked. Needs `init()`.
  *
  * @throws {@link ArgumentError} or {@link FormatError} when the parts do not fit together.
  */
-export function fromSparse(array: SparseArray): Float32Array {
+export function fromSparse(array: SparseArray, options: OutOptions | number = {}): Float32Array {
+  const out = outOf(options);
   const given = checkObject("array", array);
   checkKeys("array", given, arrayKeys);
   const { shape, core: sparse } = checkSparse(given);
   const values = checkFloats("values", given.values);
-  const pointers = numbersFrom("indptr", given.indptr);
-  const indices = numbersFrom("indices", given.indices);
-  const bits = bytesFrom("mask", given.mask) ?? bytesFrom("metadata", given.metadata);
+  const [pointers, indices] = (["indptr", "indices"] as const).map(
+    (key) => checkPart(key, given[key], ...indexKinds) as Indices,
+  );
+  const [mask, metadata] = (["mask", "metadata"] as const).map(
+    (key) => checkPart(key, given[key], "Uint8Array") as Uint8Array | undefined,
+  );
+  const bits = mask ?? metadata;
   return withScratch((core, scratch) => {
-    const out = scratch.allocate(elementsOf(shape) * Float32Array.BYTES_PER_ELEMENT);
+    const inputs = [values, pointers, indices, bits].filter((it) => it !== undefined);
+    const place = scratch.allocate(elementsOf(shape) * Float32Array.BYTES_PER_ELEMENT);
+    const dense = takeFloats(out, inputs, elementsOf(shape));
     const parts = {
       values: scratch.copyIn(values),
-      ...(pointers ? { pointers: scratch.copyIn(pointers) } : {}),
-      ...(indices ? { indices: scratch.copyIn(indices) } : {}),
+      ...(pointers ? { pointers: scratch.copyIn32(pointers) } : {}),
+      ...(indices ? { indices: scratch.copyIn32(indices) } : {}),
       ...(bits ? { bits: scratch.copyIn(bits) } : {}),
     };
-    unwrap(core.fromSparse(sparse, parts, out));
-    return new Float32Array(copyOut(core, out).buffer);
+    unwrap(core.fromSparse(sparse, parts, place));
+    return copyOut(core, place, dense);
   });
 }
 
@@ -195,22 +211,18 @@ function bytesOf(shape: CoreSparseShape, entries: number, bytesPerValue: number)
   const { form, rows, columns, blockRows, blockColumns, n, m } = shape;
   const index = indexArray(shape).BYTES_PER_ELEMENT;
   switch (form) {
-    case "csr":
-      return entries * (bytesPerValue + index) + (rows + 1) * 4;
-    case "csc":
-      return entries * (bytesPerValue + index) + (columns + 1) * 4;
     case "coo":
       return entries * (bytesPerValue + index);
-    case "bsr":
-      return (
-        entries * (bytesPerValue * blockRows * blockColumns + index) +
-        (Math.ceil(rows / blockRows) + 1) * 4
-      );
     case "bitmask":
       return entries * bytesPerValue + rows * Math.ceil(columns / 8);
     case "n:m": {
       const bits = Math.ceil(columns / m) * n * Math.ceil(Math.log2(m));
       return entries * bytesPerValue + rows * Math.ceil(bits / 8);
+    }
+    default: {
+      // An entry of "csr" and "csc" is a block of one value.
+      const lines = form === "csc" ? columns : Math.ceil(rows / blockRows);
+      return entries * (bytesPerValue * blockRows * blockColumns + index) + (lines + 1) * 4;
     }
   }
 }
@@ -235,7 +247,7 @@ export function bestSparse(x: Floats, options: SparseSizeOptions = {}): SparseSi
   const shape = checkShape(given.shape ?? [x.length], x.length);
   const bytesPerValue = given.bytesPerValue ?? 4;
   if (typeof bytesPerValue !== "number" || !(bytesPerValue > 0)) {
-    throw new ArgumentError(`bytesPerValue is ${show(bytesPerValue)}; it must be above 0.`);
+    throw wrongValue("bytesPerValue", bytesPerValue, "above 0");
   }
   const plain = { ...matrixOf(shape), blockRows: 1, blockColumns: 1, n: 0, m: 0 };
   const forms: Record<string, CoreSparseShape> = {

@@ -1,7 +1,7 @@
 /** The names of number types, and the typed array that holds the codes of each. */
 import { bytesOf } from "../base/bytes.js";
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
-import { checkOneOf, list, show } from "../base/options.js";
+import { checkOneOf, list, show, wrongValue } from "../base/options.js";
 import { suggestion } from "../base/suggest.js";
 import {
   numberTypes,
@@ -73,10 +73,8 @@ export const isFloat8 = (type: QuantizedType): boolean =>
 /** Tells whether codes of a type have no zero points by default: those of signed types, as in onnxruntime. */
 export const isSymmetricByDefault = (type: QuantizedType): boolean => !type.startsWith("u");
 
-/** Makes the bytes of codes the typed array of their type, without a copy. */
-export function toCodes(type: QuantizedType, bytes: Uint8Array<ArrayBuffer>): Codes {
-  return new numberTypes[type].codes(bytes.buffer);
-}
+/** Gives the class of the arrays that hold the codes of a type. */
+export const codesOf = (type: QuantizedType) => numberTypes[type].codes;
 
 /** Gives the bytes of codes that a user hands back; throws an ArgumentError when they are of another kind. */
 export function codeBytes(name: string, type: QuantizedType, codes: unknown): Uint8Array {
@@ -84,7 +82,5 @@ export function codeBytes(name: string, type: QuantizedType, codes: unknown): Ui
   if (ArrayBuffer.isView(codes) && codes instanceof expected) {
     return bytesOf(codes);
   }
-  throw new ArgumentError(
-    `${name} of type ${type} is ${show(codes)}; it must be ${expected.name}.`,
-  );
+  throw wrongValue(`${name} of type ${type}`, codes, expected.name);
 }

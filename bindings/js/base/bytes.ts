@@ -17,8 +17,15 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(digits)} ${units[unit]!}`;
 }
 
-/** Gives the bytes of an array from a user. Throws an ArgumentError where its memory was given to somebody else. */
-export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  if (!isDetached(buffer)) return new Uint8Array(buffer, byteOffset, byteLength);
-  throw new ArgumentError("The array's buffer was transferred: pass one that is still here.");
+/** Throws an ArgumentError where the memory of an array from a user was given to somebody else. */
+export function checkLive({ buffer }: ArrayBufferView): void {
+  if (isDetached(buffer)) {
+    throw new ArgumentError("The array's buffer was transferred: pass one that is still here.");
+  }
+}
+
+/** Gives the bytes of an array from a user; throws as {@link checkLive}. */
+export function bytesOf(array: ArrayBufferView): Uint8Array {
+  checkLive(array);
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }

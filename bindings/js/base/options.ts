@@ -26,7 +26,8 @@ export function show(value: unknown): string {
   return String(value);
 }
 
-function wrong(name: string, value: unknown, allowed: string): ArgumentError {
+/** Makes the error for a value that is not what is `allowed`. */
+export function wrongValue(name: string, value: unknown, allowed: string): ArgumentError {
   return new ArgumentError(`${name} is ${show(value)}; it must be ${allowed}.`);
 }
 
@@ -39,7 +40,7 @@ export function checkObject(what: string, value: unknown): Record<string, unknow
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
     return value as Record<string, unknown>;
   }
-  throw wrong(what, value, "an object");
+  throw wrongValue(what, value, "an object");
 }
 
 /** Throws an ArgumentError when an object has a key that is not among `allowed`. */
@@ -66,20 +67,21 @@ export function checkOneOf<T extends string>(
 
 /** Throws an ArgumentError when an option is given and is no function. */
 export function checkFunction(name: string, value: unknown): void {
-  if (value !== undefined && typeof value !== "function") throw wrong(name, value, "a function");
+  if (value !== undefined && typeof value !== "function")
+    throw wrongValue(name, value, "a function");
 }
 
 /** Throws an ArgumentError when an option is given and is no AbortSignal. */
 export function checkSignal(name: string, value: unknown): void {
   if (value !== undefined && !hasMethods(value, "throwIfAborted", "addEventListener")) {
-    throw wrong(name, value, "an AbortSignal");
+    throw wrongValue(name, value, "an AbortSignal");
   }
 }
 
 /** Gives `value` when it is true or false; throws an ArgumentError otherwise. */
 export function checkBoolean(name: string, value: unknown): boolean {
   if (typeof value === "boolean") return value;
-  throw wrong(name, value, "true or false");
+  throw wrongValue(name, value, "true or false");
 }
 
 /** Gives `value` when it is a whole number from `min` to `max`; throws an ArgumentError otherwise. */
@@ -87,7 +89,13 @@ export function checkInteger(name: string, value: unknown, min: number, max: num
   if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) {
     return value;
   }
-  throw wrong(name, value, `a whole number from ${min} to ${max}`);
+  throw wrongValue(name, value, `a whole number from ${min} to ${max}`);
+}
+
+/** Gives `value` when it is a number from `min` to `max`; throws an ArgumentError otherwise. */
+export function checkNumber(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value === "number" && value >= min && value <= max) return value;
+  throw wrongValue(name, value, `a number from ${min} to ${max}`);
 }
 
 /** Gives `check(value)`, or undefined when the option is not given. */

@@ -1,6 +1,6 @@
 /** Checks of shapes and axes. */
 import { ArgumentError } from "./errors.js";
-import { checkInteger, show } from "./options.js";
+import { checkInteger, show, wrongValue } from "./options.js";
 
 /** The largest size of a dimension: the core counts in 32 bits. */
 export const maxDimension = 2 ** 32 - 1;
@@ -13,8 +13,7 @@ export const elementsOf = (shape: readonly number[]) => shape.reduce((all, size)
  * ArgumentError otherwise.
  */
 export function checkShape(value: unknown, count?: number): number[] {
-  if (!Array.isArray(value))
-    throw new ArgumentError(`shape is ${show(value)}; it must be an array.`);
+  if (!Array.isArray(value)) throw wrongValue("shape", value, "an array");
   const shape = value.map((size, i) => checkInteger(`shape[${i}]`, size, 0, maxDimension));
   const product = elementsOf(shape);
   if (count !== undefined && product !== count) {
@@ -29,4 +28,15 @@ export function checkShape(value: unknown, count?: number): number[] {
 export function checkAxis(name: string, value: unknown, rank: number): number {
   const axis = checkInteger(name, value, -rank, rank - 1);
   return axis < 0 ? axis + rank : axis;
+}
+
+/** Gives the size of a block of a matrix, [rows, columns]; throws an ArgumentError for another value. */
+export function checkBlockShape(value: unknown): [number, number] {
+  if (!Array.isArray(value) || value.length !== 2) {
+    throw wrongValue("blockShape", value, "[rows, columns]");
+  }
+  return value.map((size, i) => checkInteger(`blockShape[${i}]`, size, 1, maxDimension)) as [
+    number,
+    number,
+  ];
 }

@@ -26,7 +26,8 @@ export function hasMethods<Name extends string>(
 /** Tells whether the memory of a buffer was given to somebody else. */
 export function isDetached(buffer: ArrayBufferLike): boolean {
   try {
-    return new Uint8Array(buffer).buffer !== buffer;
+    // Of no bytes, because a view of all of them may be longer than the engine allows.
+    return new Uint8Array(buffer, 0, 0).buffer !== buffer;
   } catch {
     return true;
   }

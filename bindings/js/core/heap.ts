@@ -2,7 +2,7 @@
 import { bytesOf } from "../base/bytes.js";
 import { OutOfMemoryError } from "../base/errors.js";
 import { callCore, loadedCore } from "./load.js";
-import type { CoreModule, HeapBytes } from "./types.js";
+import type { CoreModule, CoreStreams, HeapBytes } from "./types.js";
 
 /** The largest size in WebAssembly's 32-bit memory; a larger one would wrap around. */
 const maxBytes = 2 ** 32 - 1;
@@ -28,9 +28,21 @@ export class Scratch {
     return { ptr, size };
   }
 
-  copyIn(data: ArrayBufferView): HeapBytes {
-    const place = this.allocate(data.byteLength);
-    writeHeap(this.#core, place, bytesOf(data));
+  /** Copies arrays, one after the other. */
+  copyIn(...arrays: readonly ArrayBufferView[]): HeapBytes {
+    const place = this.allocate(arrays.reduce((all, { byteLength }) => all + byteLength, 0));
+    let { ptr } = place;
+    for (const array of arrays) {
+      writeHeap(this.#core, { ptr, size: array.byteLength }, bytesOf(array));
+      ptr += array.byteLength;
+    }
+    return place;
+  }
+
+  /** Copies numbers as 32 bits each. */
+  copyIn32(numbers: Uint16Array | Uint32Array): HeapBytes {
+    const place = this.allocate(numbers.length * 4);
+    new Uint32Array(this.#core.HEAPU8.buffer, place.ptr, numbers.length).set(numbers);
     return place;
   }
 
@@ -45,15 +57,45 @@ export function writeHeap(core: CoreModule, place: HeapBytes, bytes: Uint8Array)
 }
 
 /** Copies bytes out of the heap, into `into` when it is given, which has their size. */
-export function copyOut(
+export function copyOut<T extends ArrayBufferView = Uint8Array<ArrayBuffer>>(
   core: CoreModule,
   { ptr, size }: HeapBytes,
-  into = new Uint8Array(size),
-): Uint8Array<ArrayBuffer> {
+  into = new Uint8Array(size) as ArrayBufferView as T,
+): T {
   const start = ptr >>> 0;
-  into.set(core.HEAPU8.subarray(start, start + size));
+  bytesOf(into).set(core.HEAPU8.subarray(start, start + size));
   return into;
 }
+
+/** Copies numbers of 32 bits out of the heap. */
+export function copyOut32(
+  core: CoreModule,
+  { ptr, size }: HeapBytes,
+  into: Uint16Array | Uint32Array,
+): void {
+  into.set(new Uint32Array(core.HEAPU8.buffer, ptr >>> 0, size / 4));
+}
+
+/**
+ * Arrays that the core reads and writes a piece at a time, through memory that it keeps: they may be larger than its
+ * heap, and the heap does not grow with them.
+ */
+export const streamsOf = (
+  core: CoreModule,
+  inputs: readonly ArrayBufferView[],
+  outputs: readonly ArrayBufferView[] = [],
+): CoreStreams => {
+  const arrays = [...inputs, ...outputs];
+  return {
+    copy(array, offset, ptr, size) {
+      const { buffer, byteOffset } = arrays[array]!;
+      const piece = new Uint8Array(buffer, byteOffset + offset, size);
+      const heap = core.HEAPU8.subarray(ptr, ptr + size);
+      if (array < inputs.length) heap.set(piece);
+      else piece.set(heap);
+    },
+  };
+};
 
 /** Runs `work` in the loaded core with scratch memory. */
 export function withScratch<T>(work: (core: CoreModule, scratch: Scratch) => T): T {

@@ -181,7 +181,8 @@ export function isAlive(core: CoreModule): boolean {
 function fromTrap(cause: unknown): ModelShrinkError {
   const text = cause instanceof Error ? cause.message : String(cause);
   // The core is built without exceptions: an allocation that fails inside the C++ library aborts.
-  if (/memory(?! access)|oom|abort/i.test(text)) {
+  // Engines call arrays that they have no room for an allocation that failed, or a length that is not valid.
+  if (/memory(?! access)|oom|abort|alloc|array length/i.test(text)) {
     return new OutOfMemoryError("The core ran out of memory and was restarted.", { cause });
   }
   return new ModelShrinkError(`The core stopped and was restarted: ${text}`, "internal", { cause });

@@ -38,11 +38,11 @@ export interface CoreScheme {
   saturate: boolean;
 }
 
-/** A quantized array; a part that its scheme lacks has size 0. */
-export interface CoreQuantized {
-  codes: HeapBytes;
-  scales: HeapBytes;
-  zeroPoints: HeapBytes;
+/** The bytes of the parts of a quantized array, 0 for a part that its scheme lacks. */
+export interface CoreQuantizedSizes {
+  codes: number;
+  scales: number;
+  zeroPoints: number;
 }
 
 /** How far one array is from another (src/quantize/error_stats.h). */
@@ -62,7 +62,7 @@ export type CorePooling = "mean" | "max" | "mean-square";
 export interface CoreMask {
   pattern: CoreMaskPattern;
   values: HeapBytes;
-  /** The mask of an earlier pruning; left out: everything is alive. */
+  /** The mask of an earlier pruning, made one of zeros and ones; left out: everything is alive. */
   alive?: HeapBytes;
   /** Numbers that are compared instead of the values; with a seed random ones are. */
   scores?: HeapBytes;

@@ -16,7 +16,7 @@ import type {
   CoreMask,
   CoreModelHead,
   CoreOpenRequest,
-  CoreQuantized,
+  CoreQuantizedSizes,
   CoreReportHead,
   CoreScheme,
   CoreShare,
@@ -157,6 +157,14 @@ export interface CoreSurvey extends CoreSteps {
   removedChannels(): string;
 }
 
+/**
+ * Arrays that stay in JavaScript, inputs before outputs. The core has pieces of them copied: between `size` bytes of
+ * the heap at `ptr` and those of array number `array` from byte `offset` on.
+ */
+export interface CoreStreams {
+  copy(array: number, offset: number, ptr: number, size: number): void;
+}
+
 export interface CoreModule {
   HEAPU8: Uint8Array;
   _malloc(size: number): number;
@@ -164,24 +172,15 @@ export interface CoreModule {
   /** "WASM" or "EMU128"/"SCALAR": the Highway target this binary was built for. */
   simdTarget(): string;
 
-  /** `count` floats at `ptr`; the result stays in the heap until the next call. */
-  quantize(
-    ptr: number,
-    count: number,
-    shape: number[],
-    scheme: CoreScheme,
-  ): CoreResult<CoreQuantized>;
-  /** Writes a float for each element to `out`. */
-  dequantize(
-    shape: number[],
-    scheme: CoreScheme,
-    codes: HeapBytes,
-    scales: HeapBytes,
-    zeroPoints: HeapBytes,
-    out: number,
-  ): CoreDone;
+  quantizedSizes(shape: number[], scheme: CoreScheme): CoreResult<CoreQuantizedSizes>;
+  /** From floats to codes, scales and zero points. */
+  quantize(shape: number[], scheme: CoreScheme, streams: CoreStreams): CoreDone;
+  /** From codes, scales and zero points to floats. */
+  dequantize(shape: number[], scheme: CoreScheme, streams: CoreStreams): CoreDone;
   /** Prunes the values in place and writes the mask. */
   mask(request: CoreMask): CoreDone;
+  /** From `count` floats and their mask to floats and, if wanted, the mask with a 1 for each other number than 0. */
+  applyMask(count: number, writesMask: boolean, streams: CoreStreams): CoreDone;
   /** Writes a score for each value. */
   lampScores(values: HeapBytes, scores: HeapBytes): CoreDone;
 
@@ -206,8 +205,8 @@ export interface CoreModule {
   fitLayer(request: CoreLayerFit): CoreResult<CoreLayerFitResult>;
   layerError(request: CoreLayerErrorRequest): CoreResult<CoreLayerError>;
   biasCorrection(request: CoreBiasRequest): CoreDone;
-  /** Compares `count` floats at `a` with those at `b`. */
-  errorStats(a: number, b: number, count: number): CoreResult<CoreErrorStats>;
+  /** Compares `count` floats with others. */
+  errorStats(count: number, streams: CoreStreams): CoreResult<CoreErrorStats>;
 
   /** Starts to read a model, whose file begins with `head`, up to 64 bytes. */
   openModel(name: string, sizeBytes: number, head: Uint8Array): CoreResult<CoreModel>;

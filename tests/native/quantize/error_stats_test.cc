@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cfloat>
 #include <cmath>
 #include <limits>
 #include <random>
+#include <span>
 #include <vector>
 
 #include "common/targets.h"
@@ -55,6 +57,29 @@ TEST(ErrorStatsTest, SlicesAdd) {
   EXPECT_NEAR(sliced.Sqnr(), whole.Sqnr(), 1e-5);
   EXPECT_NEAR(sliced.Cosine(), whole.Cosine(), 1e-6);
   EXPECT_EQ(sliced.MaxAbsError(), whole.MaxAbsError());
+}
+
+TEST(ErrorStatsTest, SumsOfPiecesHaveTheBitsOfTheWhole) {
+  const std::vector<float> x = Normal(512 * 7 + 77, 5), y = Normal(512 * 7 + 77, 6);
+  ForEachTarget([&] {
+    ErrorStats whole;
+    whole.Add(x, y);
+    for (const size_t piece : {512, 1024, 512 * 5}) {
+      ErrorSums sums;
+      for (size_t first = 0; first < x.size(); first += piece) {
+        const size_t size = std::min(piece, x.size() - first);
+        AddErrors(std::span(x).subspan(first, size), std::span(y).subspan(first, size), &sums);
+      }
+      ErrorStats stats;
+      stats.Add(sums, x.size());
+      EXPECT_EQ(stats.num_elements(), whole.num_elements());
+      EXPECT_EQ(stats.Sqnr(), whole.Sqnr());
+      EXPECT_EQ(stats.MaxAbsError(), whole.MaxAbsError());
+      EXPECT_EQ(stats.MeanAbsError(), whole.MeanAbsError());
+      EXPECT_EQ(stats.Cosine(), whole.Cosine());
+      EXPECT_EQ(stats.Sparsity(), whole.Sparsity());
+    }
+  });
 }
 
 TEST(ErrorStatsTest, MagnitudesThatSquaresDoNotFit) {

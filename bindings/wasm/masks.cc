@@ -69,7 +69,7 @@ StatusOr<Masking> MaskingFrom(const val& object) {
   if (!r.is_plain) RETURN_IF_ERROR(CheckFinite(r.values, "the value"));
   if (!r.alive.empty()) ApplyMask(r.values, r.alive, r.values);
   if (r.seed) {
-    ASSIGN_OR_RETURN(r.random, Buffer<float>::Allocate(size));
+    RETURN_IF_ERROR(r.random.Resize(size));
     RandomScores(*r.seed, 0, r.random.span());
     r.scores = r.random.span();
   } else if (r.scores.empty()) {

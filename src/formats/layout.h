@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -137,12 +138,28 @@ struct WriteOptions {
 // axes.
 using KeptIndices = std::vector<std::vector<uint32_t>>;
 
+// What is pruned of a job. It takes a pointer's room where that is nothing, as of most jobs: a
+// layout may have a million of them.
+class JobPruning {
+ public:
+  JobPruning() = default;
+  // NOLINTNEXTLINE(google-explicit-constructor): a spec is what is pruned.
+  JobPruning(const PruneSpec& spec) : spec_(std::make_shared<const PruneSpec>(spec)) {}
+
+  const PruneSpec& operator*() const { return spec_ == nullptr ? kNothing : *spec_; }
+  const PruneSpec* operator->() const { return &**this; }
+
+ private:
+  static constexpr PruneSpec kNothing = {};
+  std::shared_ptr<const PruneSpec> spec_;
+};
+
 // One tensor to quantize.
 struct Job {
   size_t tensor = 0;  // index in Model::tensors; its parts[kCodes] and scheme.type say what to read
   Shape shape;        // as the scheme sees it (a writer may flatten or merge axes)
   Scheme scheme;
-  PruneSpec prune;
+  JobPruning prune;
   KeptIndices kept;  // of the stored tensor's axes; `shape` is what they leave
 };
 

@@ -24,7 +24,7 @@ namespace {
 class CalibratedEncoder final : public TensorEncoder {
  public:
   CalibratedEncoder(const Job& job, const LayerView& view, Buffer<float> moments)
-      : job_(job), spec_(job.prune), view_(view), moments_(std::move(moments)) {}
+      : job_(job), spec_(*job.prune), view_(view), moments_(std::move(moments)) {}
 
   Status Init(const Shape& shape) {
     whole_shape_ = shape;
@@ -322,7 +322,7 @@ bool FitsFeedback(const Job& job, const Tensor& tensor) {
   if (!view.ok() || !IsLinear(scheme.type) || scheme.rule == LinearRule::kTfjs) return false;
   const LayerShape& shape = view.value().shape;
   // Blocks are of neighbours in the file, which those of an n:m pattern along channels are not.
-  const bool has_pattern = job.prune.m != 0 && view.value().kernel > 1;
+  const bool has_pattern = job.prune->m != 0 && view.value().kernel > 1;
   if (has_pattern && scheme.granularity == Granularity::kBlock) return false;
   // Each group is quantized on its own; their scales follow each other.
   const bool is_grouped = view.value().num_groups > 1;
@@ -345,7 +345,7 @@ bool FitsFeedback(const Job& job, const Tensor& tensor) {
 StatusOr<std::unique_ptr<TensorEncoder>> CreateCalibratedEncoder(const Job& job,
                                                                  const Tensor& tensor,
                                                                  Buffer<float> moments) {
-  RETURN_IF_ERROR(CheckSpec(job.prune));
+  RETURN_IF_ERROR(CheckSpec(*job.prune));
   ASSIGN_OR_RETURN(const LayerView view, LayerViewOf(tensor));
   auto encoder = std::make_unique<CalibratedEncoder>(job, view, std::move(moments));
   RETURN_IF_ERROR(encoder->Init(tensor.shape));

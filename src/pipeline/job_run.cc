@@ -24,13 +24,13 @@ Status JobRun::Start(const Tensor& tensor, const Job& job, const PartPlaces& pla
   job_ = &job;
   places_ = &places;
   // A calibrated encoder fits the whole layer, and takes out channels itself.
-  const bool reads_whole = job.prune.IsCalibrated();
+  const bool reads_whole = job.prune->IsCalibrated();
   ASSIGN_OR_RETURN(selection_,
                    Selection::Create(tensor.shape, reads_whole ? KeptIndices() : job.kept));
   RETURN_IF_ERROR(reader_.Open(tensor, selection_).WithTensor(tensor.name));
   ASSIGN_OR_RETURN(part_sizes_, PartSizesOf(job.scheme, job.shape));
-  if (job.prune.IsCalibrated()) {
-    auto count = NumMomentsOf(tensor, job.prune);
+  if (job.prune->IsCalibrated()) {
+    auto count = NumMomentsOf(tensor, *job.prune);
     if (!count.ok()) return std::move(count).status().WithTensor(tensor.name);
     ASSIGN_OR_RETURN(moments_, Buffer<float>::Allocate(count.value()));
   } else {
@@ -45,7 +45,7 @@ Status JobRun::Start(const Tensor& tensor, const Job& job, const PartPlaces& pla
 }
 
 Status JobRun::CreateEncoder() {
-  if (job_->prune.IsCalibrated()) {
+  if (job_->prune->IsCalibrated()) {
     ASSIGN_OR_RETURN(encoder_, CreateCalibratedEncoder(*job_, *tensor_, std::move(moments_)));
     return {};
   }
@@ -56,7 +56,7 @@ Status JobRun::CreateEncoder() {
     options.matrix_elements = num_elements / num_matrices;
   }
   ASSIGN_OR_RETURN(encoder_, modelshrink::CreateEncoder(job_->scheme, job_->shape, options));
-  if (!job_->prune.IsActive()) return {};
+  if (!job_->prune->IsActive()) return {};
   ASSIGN_OR_RETURN(encoder_, CreatePrunedEncoder(*job_, *tensor_, std::move(encoder_)));
   return {};
 }

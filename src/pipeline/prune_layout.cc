@@ -159,7 +159,8 @@ Status AddPruning(const Model& model, const TensorSpecs& specs, Layout* layout) 
     if (!obstacle) {
       job.prune = spec;
       if (spec.feedback && !FitsFeedback(job, model.tensors[job.tensor])) {
-        job.prune.feedback = false;
+        spec.feedback = false;
+        job.prune = spec;
         AddReason(Reason(ReasonCode::kNoGptq, {}, ReasonCode::kScalesDoNotFit),
                   &layout->outcomes[job.tensor].reasons);
       }

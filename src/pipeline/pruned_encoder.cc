@@ -21,7 +21,7 @@ namespace {
 class PrunedEncoder final : public TensorEncoder {
  public:
   PrunedEncoder(const Job& job, uint64_t num_elements, std::unique_ptr<TensorEncoder> inner)
-      : spec_(job.prune),
+      : spec_(*job.prune),
         replaces_(job.scheme.non_finite == NonFinite::kZero),
         num_elements_(num_elements),
         inner_(std::move(inner)) {}

@@ -48,7 +48,7 @@ TensorReport LayoutReport::tensor(size_t index) const {
                         .reasons = outcome.reasons};
   if (jobs_.empty() || jobs_[index] == kNone) return entry;
   const Job& job = layout_.jobs[jobs_[index]];
-  entry.method = MethodOf(job.prune);
+  entry.method = MethodOf(*job.prune);
   entry.is_sparse = job.scheme.sparse != SparseCoding::kNone;
   for (size_t axis = 0; axis < job.kept.size(); ++axis) {
     if (!job.kept[axis].empty()) entry.output_shape[axis] = job.kept[axis].size();

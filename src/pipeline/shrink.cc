@@ -120,7 +120,7 @@ class Divider {
 
   // The bytes that a job writes; 0 when it is not small.
   uint64_t SmallBytesOf(const Job& job) const {
-    if (job.prune.IsCalibrated()) return 0;
+    if (job.prune->IsCalibrated()) return 0;
     uint64_t read = 0, written = 0;
     const PartSizes sizes = PartSizesOf(job.scheme, job.shape).value();
     for (size_t p = 0; p < kNumParts; ++p) {
@@ -301,7 +301,7 @@ class ShrinkerImpl final : public Shrinker {
         .is_saturated = job.scheme.saturate || job.scheme.type == DType::kFloat8E4M3 ||
                         job.scheme.type == DType::kFloat8E5M2,
         .is_whole = job.kept.empty(),
-        .num_rows_left_out = job_run_.encoder().is_fit_left_out() ? job.prune.num_samples : 0};
+        .num_rows_left_out = job_run_.encoder().is_fit_left_out() ? job.prune->num_samples : 0};
     job_run_.Stop();
   }
 

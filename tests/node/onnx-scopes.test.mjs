@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import ort from "onnxruntime-node";
-import { init, shrink } from "modelshrink";
+import { compare, init, shrink } from "modelshrink";
 import { bytes, initializer, string, valueInfo } from "../support/onnx.mjs";
 import {
   graphAttribute,
@@ -128,6 +128,25 @@ for (const [what, nodes] of Object.entries(graphs)) {
     }
   });
 }
+
+test("weights of one name in two branches are compared with what they became", async () => {
+  const named = bytes(
+    1,
+    Buffer.concat([
+      ...[string(1, "c"), string(2, "Y"), string(3, "choice"), string(4, "If")],
+      branch("then_branch", "p", node("MatMul", ["X", "W"], ["p"]), own("W")),
+      branch("else_branch", "q", node("MatMul", ["X", "W"], ["q"]), own("W")),
+    ]),
+  );
+  const file = model({ nodes: [condition, named], weights: [], x: shape, y: shape });
+  for (const [form, recipe] of Object.entries(recipes)) {
+    const small = await (await shrink(file, recipe)).bytes();
+    const { tensors } = await compare(file, small);
+    for (const name of ["choice.then_branch/W", "choice.else_branch/W"]) {
+      assert.ok(tensors.find((it) => it.name === name).sqnr > 9, `${form}: ${name}`);
+    }
+  }
+});
 
 test("a weight that must keep its name as an output stays as it is where a branch has that name", async () => {
   const nodes = graphs["an initializer of a branch named like one of the main graph"];

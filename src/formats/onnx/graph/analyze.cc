@@ -34,22 +34,29 @@ std::string PathOf(const Document& document, size_t graph) {
   return path;
 }
 
+// The quantized tensors by the numbers of their codes, in ascending order.
+using Recognized = std::vector<std::pair<size_t, Quantized>>;
+
 // Names for the model's tensors, unique whatever the file says. What it knows of names that the
 // file has is in lists by their numbers, because there may be millions.
 class Namer {
  public:
-  explicit Namer(const Document& document)
+  // `recognized`: the quantized tensors, which have the names of what they stand for.
+  Namer(const Document& document, const Recognized& recognized)
       : document_(document), count_(document.names.size()), is_taken_(document.names.size()) {
-    for (const Constant& constant : document.constants) {
-      if (uint8_t* const count = Find(constant.name, &count_)) *count = *count == 0 ? 1 : 2;
+    auto next = recognized.begin();
+    for (size_t c = 0; c < document.constants.size(); ++c) {
+      const bool is_quantized = next != recognized.end() && next->first == c;
+      const std::string& name = is_quantized ? (next++)->second.name : document.constants[c].name;
+      uint8_t& count = CountOf(name);
+      count = count == 0 ? 1 : 2;
     }
   }
 
   // A name for the value `base` of `graph`.
   std::string NameOf(const std::string& base, size_t graph) {
-    const uint8_t* const count = Find(base, &count_);
     std::string name = base;
-    if (count != nullptr && *count > 1) name = PathOf(document_, graph) + name;
+    if (CountOf(base) > 1) name = PathOf(document_, graph) + name;
     // The counter goes on where it stopped, or a file full of one name would cost its square.
     while (!Take(name)) name = Concat({base, "#", ++suffix_[base] + 1});
     return name;
@@ -58,11 +65,16 @@ class Namer {
  private:
   // False when it is taken already.
   bool Take(const std::string& name) {
-    uint8_t* const is_taken = Find(name, &is_taken_);
-    if (is_taken == nullptr) return others_.insert(name).second;
-    const bool is_free = *is_taken == 0;
-    *is_taken = 1;
+    uint8_t* const known = Find(name, &is_taken_);
+    uint8_t& is_taken = known != nullptr ? *known : others_[name].is_taken;
+    const bool is_free = is_taken == 0;
+    is_taken = 1;
     return is_free;
+  }
+
+  uint8_t& CountOf(const std::string& name) {
+    uint8_t* const count = Find(name, &count_);
+    return count != nullptr ? *count : others_[name].count;
   }
 
   // The flag of a name of the file; null for another name.
@@ -72,9 +84,13 @@ class Namer {
   }
 
   const Document& document_;
-  Flags count_;  // of constants of a name: 0, 1, or 2 for more
+  Flags count_;  // of tensors of a name: 0, 1, or 2 for more
   Flags is_taken_;
-  std::unordered_set<std::string> others_;  // taken ones that are no name of the file
+  struct Other {
+    uint8_t count = 0;
+    uint8_t is_taken = 0;
+  };
+  std::unordered_map<std::string, Other> others_;  // those that are no name of the file
   std::unordered_map<std::string, size_t> suffix_;
 };
 
@@ -299,10 +315,8 @@ Tensor DescribeSparse(const SparseInitializer& sparse) {
   return tensor;
 }
 
-// The quantized tensors by the numbers of their codes, in ascending order.
-std::vector<std::pair<size_t, Quantized>> RecognizeAll(const Document& document,
-                                                       const ValueGraph& graph) {
-  std::vector<std::pair<size_t, Quantized>> all;
+Recognized RecognizeAll(const Document& document, const ValueGraph& graph) {
+  Recognized all;
   for (size_t c = 0; c < document.constants.size(); ++c) {
     std::optional<Quantized> quantized = RecognizeQuantized(document, graph, c);
     if (quantized) all.emplace_back(c, *std::move(quantized));
@@ -322,7 +336,7 @@ StatusOr<Model> Analyze(Document& document) {
     document.constants[c].has_fixed_name = graph.value(index).has_fixed_name;
   }
   document.hiding_names = graph.FindHidingNames();
-  const std::vector<std::pair<size_t, Quantized>> recognized = RecognizeAll(document, graph);
+  const Recognized recognized = RecognizeAll(document, graph);
   Flags is_part(document.constants.size());
   for (const auto& [codes, quantized] : recognized) {
     for (size_t p = 1; p < kNumParts; ++p) {
@@ -335,7 +349,7 @@ StatusOr<Model> Analyze(Document& document) {
   const auto num_tensors = static_cast<size_t>(std::count(is_part.begin(), is_part.end(), false));
   model.tensors.reserve(num_tensors);
   document.constant_of_tensor.reserve(num_tensors);
-  Namer namer(document);
+  Namer namer(document, recognized);
   auto next = recognized.begin();
   for (size_t c = 0; c < document.constants.size(); ++c) {
     const Quantized* quantized = nullptr;

@@ -7,10 +7,21 @@
 #define MODELSHRINK_KERNELS_COMPAT_INL_H_
 #endif
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
 #include "hwy/highway.h"
+
+// LLVM mixes the copies of an unrolled loop's body, and V8 then has too few registers for them and
+// keeps constants in memory.
+#undef MODELSHRINK_NO_UNROLL
+#if HWY_COMPILER_CLANG
+#define MODELSHRINK_NO_UNROLL _Pragma("clang loop unroll(disable)")
+#else
+#define MODELSHRINK_NO_UNROLL
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace modelshrink {
@@ -31,6 +42,39 @@ HWY_INLINE hn::Vec<D> SetOpaque(D d, T value) {
 #else
   return hn::Set(d, value);
 #endif
+}
+
+// Streams of a loop over memory, and the most elements of each: a page and a bit, so that no load
+// looks like a store of another stream.
+constexpr size_t kNumStreams = 4;
+constexpr size_t kStreamLength = 1024 + 192;
+// Elements of all streams; they fit into the level 1 cache.
+constexpr size_t kStreamBlock = kNumStreams * kStreamLength;
+
+// Calls visit(i) for each of the i = 0, `step`, 2 * `step` … that have a whole step before `size`;
+// returns where they end. Large arrays are gone through at four places by turns: a processor
+// fetches ahead in each of them, but waits at the beginning of each page.
+template <class Visit>
+HWY_INLINE size_t ForEachStep(size_t size, size_t step, const Visit& visit) {
+  size_t i = 0;
+#if HWY_TARGET == HWY_SCALAR
+  // Slower than memory, and small.
+  MODELSHRINK_NO_UNROLL
+  for (; size - i >= step; i += step) visit(i);
+#else
+  while (size - i >= step) {
+    const size_t num_streams = size - i >= 4096 ? kNumStreams : 1;
+    const size_t length =
+        std::min((size - i) / num_streams / step * step, num_streams == 1 ? size : kStreamLength);
+    const size_t end = i + num_streams * length;
+    for (size_t j = i; j < i + length; j += step) {
+      MODELSHRINK_NO_UNROLL
+      for (size_t k = j; k < end; k += length) visit(k);
+    }
+    i = end;
+  }
+#endif
+  return i;
 }
 
 // The larger and the smaller one; `b` when `a` is NaN. Of zeros either. (What WebAssembly calls min

@@ -1,5 +1,6 @@
 #include "kernels/float_convert.h"
 
+#include <algorithm>
 #include <cstring>
 
 #undef HWY_TARGET_INCLUDE
@@ -57,6 +58,8 @@ struct Float8E4M3 {
   static constexpr int32_t kMaxCode = 0x7E;
 };
 
+HWY_INLINE VI LoadBits(const float* from) { return hn::BitCast(DI(), hn::LoadU(DF(), from)); }
+
 HWY_INLINE void StoreCodes(VI v0, VI v1, VI v2, VI v3, uint8_t* HWY_RESTRICT to) {
   StoreAsU8(DI(), v0, v1, v2, v3, to);
 }
@@ -99,9 +102,6 @@ class NarrowEncoder {
     return hn::Or(hn::Or(hn::Min(code, max_code_), hn::And(nan, nan_code_)), sign);
   }
 
-  // Stores the codes of four vectors and returns true, if that is easier for these than Encode().
-  HWY_INLINE bool EncodeCommon(const VI (&)[4], Code* HWY_RESTRICT) const { return false; }
-
  protected:
   static constexpr int kShift = 23 - Format::kMantissaBits;
   static constexpr int kSignShift = 32 - 8 * static_cast<int>(sizeof(Code));
@@ -120,47 +120,47 @@ class NarrowEncoder {
       sign_code_;
 };
 
+// A short form for values that do not overflow.
 #if HWY_TARGET == HWY_WASM
-// WASM has no instruction for half floats, but short forms for magnitudes that do not overflow.
-class Float16Encoder : public NarrowEncoder<Float16> {
+class CommonFloat16Encoder : public NarrowEncoder<Float16> {
  public:
-  Float16Encoder()
+  CommonFloat16Encoder()
       : NarrowEncoder(/*saturate=*/false),
         sign_bits_(SetOpaque(di_, INT32_MIN | 0x8000)),
-        multipliers_(SetOpaque(di_, (8 << 16) + 1)) {}
+        multipliers_(SetOpaque(di_, (8 << 16) + 1)),
+        overflow_codes_(SetOpaque(di_, (0x7C00 << 16) + 0x7C00)),
+        largest_(hn::Zero(di_)) {}
 
-  HWY_INLINE bool EncodeCommon(const VI (&bits)[4], uint16_t* HWY_RESTRICT to) const {
-    VI magnitude[4];
-    for (size_t j = 0; j < 4; ++j) magnitude[j] = hn::And(bits[j], magnitude_mask_);
-    const VI largest =
-        hn::Max(hn::Max(magnitude[0], magnitude[1]), hn::Max(magnitude[2], magnitude[3]));
-    if (HWY_UNLIKELY(AnyTrue(di_, hn::Gt(largest, clamp_)))) return false;
-    for (size_t j = 0; j < 4; j += 2) {
-      const auto codes =
-          wasm_i16x8_narrow_i32x4(CommonCode(magnitude[j]).raw, CommonCode(magnitude[j + 1]).raw);
-      const auto high_halves = wasm_i16x8_narrow_i32x4(wasm_i32x4_shr(bits[j].raw, 16),
-                                                       wasm_i32x4_shr(bits[j + 1].raw, 16));
-      wasm_v128_store(to + 4 * j, wasm_v128_or(codes, wasm_v128_and(high_halves, sign_bits_.raw)));
-    }
-    return true;
+  // Encodes two vectors.
+  HWY_INLINE void Encode(const float* HWY_RESTRICT from, uint16_t* HWY_RESTRICT to) {
+    const VI bits0 = LoadBits(from);
+    const VI bits1 = LoadBits(from + 4);
+    const auto codes = wasm_i16x8_narrow_i32x4(CommonCode(bits0).raw, CommonCode(bits1).raw);
+    largest_.raw = wasm_i16x8_max(largest_.raw, codes);
+    const auto high_halves =
+        wasm_i16x8_narrow_i32x4(wasm_i32x4_shr(bits0.raw, 16), wasm_i32x4_shr(bits1.raw, 16));
+    wasm_v128_store(to, wasm_v128_or(codes, wasm_v128_and(high_halves, sign_bits_.raw)));
+  }
+
+  // Whether the codes since the last call are right.
+  HWY_INLINE bool AllWereCommon() {
+    // All that is larger than 2^16, infinite or NaN became a larger code than infinity's.
+    const bool is_larger = wasm_v128_any_true(wasm_i16x8_gt(largest_.raw, overflow_codes_.raw));
+    largest_ = hn::Zero(di_);
+    return !is_larger;
   }
 
  private:
-  HWY_INLINE VI CommonCode(VI magnitude) const {
+  HWY_INLINE VI CommonCode(VI bits) const {
     // The low half of the sum is the significand with its leading one, at most 2^11; the high half
     // is the power's exponent times 2^7. Pairs of halves are multiplied by (1, 8) and added.
+    const VI magnitude = hn::And(bits, magnitude_mask_);
     const VI sum = SumOf(magnitude, PowerFor(magnitude));
     return hn::Sub(VI{wasm_i32x4_dot_i16x8(sum.raw, multipliers_.raw)}, rebias_);
   }
 
-  VI sign_bits_, multipliers_;
+  VI sign_bits_, multipliers_, overflow_codes_, largest_;
 };
-
-HWY_INLINE Float16Encoder MakeFloat16Encoder() { return Float16Encoder(); }
-#else
-HWY_INLINE NarrowEncoder<Float16> MakeFloat16Encoder() {
-  return NarrowEncoder<Float16>(/*saturate=*/false);
-}
 #endif
 
 class BFloat16Encoder {
@@ -185,14 +185,32 @@ class BFloat16Encoder {
     return hn::BitCast(di_, hn::ShiftRight<16>(hn::BitCast(du_, code)));
   }
 
-  HWY_INLINE bool EncodeCommon(const VI (&bits)[4], uint16_t* HWY_RESTRICT to) const {
+ private:
+  DI di_;
+  hn::RebindToUnsigned<DI> du_;
+  VI magnitude_mask_, infinity_, one_, half_, quiet_;
+};
+
+// A short form for values that are not NaN.
+class CommonBFloat16Encoder {
+ public:
+  CommonBFloat16Encoder()
+      : one_(SetOpaque(di_, 1)), half_(SetOpaque(di_, 0x7FFF)), sum_(hn::Zero(df_)) {}
+
+  // Encodes two vectors.
+  HWY_INLINE void Encode(const float* HWY_RESTRICT from, uint16_t* HWY_RESTRICT to) {
+    const VI bits0 = LoadBits(from);
+    const VI bits1 = LoadBits(from + hn::Lanes(df_));
+    sum_ = hn::Add(sum_, hn::Add(hn::BitCast(df_, bits0), hn::BitCast(df_, bits1)));
+    StoreAsU16(di_, CommonCode(bits0), CommonCode(bits1), to);
+  }
+
+  // Whether the codes since the last call are right.
+  HWY_INLINE bool AllWereCommon() {
     // A NaN or both infinities make the sum a NaN.
-    const auto sum = hn::Add(hn::Add(hn::BitCast(df_, bits[0]), hn::BitCast(df_, bits[1])),
-                             hn::Add(hn::BitCast(df_, bits[2]), hn::BitCast(df_, bits[3])));
-    if (HWY_UNLIKELY(AnyTrue(df_, hn::IsNaN(sum)))) return false;
-    StoreCodes(CommonCode(bits[0]), CommonCode(bits[1]), CommonCode(bits[2]), CommonCode(bits[3]),
-               to);
-    return true;
+    const bool is_nan = AnyTrue(df_, hn::IsNaN(sum_));
+    sum_ = hn::Zero(df_);
+    return !is_nan;
   }
 
  private:
@@ -205,22 +223,17 @@ class BFloat16Encoder {
   DF df_;
   DI di_;
   hn::RebindToUnsigned<DI> du_;
-  VI magnitude_mask_, infinity_, one_, half_, quiet_;
+  VI one_, half_;
+  hn::Vec<DF> sum_;
 };
 
 template <class Encoder, typename Code>
 HWY_INLINE void EncodeFourVectors(const Encoder& encoder, const float* HWY_RESTRICT from,
                                   Code* HWY_RESTRICT to) {
-  const DF df;
-  const DI di;
-  const size_t lanes = hn::Lanes(df);
-  const VI bits[4] = {hn::BitCast(di, hn::LoadU(df, from)),
-                      hn::BitCast(di, hn::LoadU(df, from + lanes)),
-                      hn::BitCast(di, hn::LoadU(df, from + 2 * lanes)),
-                      hn::BitCast(di, hn::LoadU(df, from + 3 * lanes))};
-  if (HWY_LIKELY(encoder.EncodeCommon(bits, to))) return;
-  StoreCodes(encoder.Encode(bits[0]), encoder.Encode(bits[1]), encoder.Encode(bits[2]),
-             encoder.Encode(bits[3]), to);
+  const size_t lanes = hn::Lanes(DF());
+  StoreCodes(encoder.Encode(LoadBits(from)), encoder.Encode(LoadBits(from + lanes)),
+             encoder.Encode(LoadBits(from + 2 * lanes)), encoder.Encode(LoadBits(from + 3 * lanes)),
+             to);
 }
 
 template <class Encoder, typename Code>
@@ -236,6 +249,26 @@ HWY_INLINE void EncodeAll(const Encoder& encoder, const float* HWY_RESTRICT from
   std::memcpy(last_values, from + i, (size - i) * sizeof(float));
   EncodeFourVectors(encoder, last_values, last_codes);
   std::memcpy(to + i, last_codes, (size - i) * sizeof(Code));
+}
+
+// Encodes by a short form, and by `encode_any` what it is not made for, and the rest. The two are
+// apart, because V8 would hold the constants of both in memory during one loop.
+template <class CommonEncoder>
+HWY_INLINE void EncodeBlocks(CommonEncoder encoder, const float* HWY_RESTRICT from, size_t size,
+                             uint16_t* HWY_RESTRICT to,
+                             void (*encode_any)(const float*, size_t, uint16_t*)) {
+  for (size_t i = 0; i < size;) {
+    const size_t length = std::min(size - i, kStreamBlock);
+    const size_t done = ForEachStep(length, 2 * hn::Lanes(DF()), [&](size_t j) HWY_ATTR {
+      encoder.Encode(from + i + j, to + i + j);
+    });
+    if (HWY_LIKELY(encoder.AllWereCommon())) {
+      encode_any(from + i + done, length - done, to + i + done);
+    } else {
+      encode_any(from + i, length, to + i);
+    }
+    i += length;
+  }
 }
 
 // Any of the small formats; kLastFinite and kFirstNaN bound the codes of infinity, if there is one.
@@ -330,11 +363,25 @@ HWY_INLINE void DecodeAll(const Decoder& decoder, const Code* HWY_RESTRICT from,
   std::memcpy(to + i, last_values, (size - i) * sizeof(float));
 }
 
+HWY_NOINLINE void EncodeAnyFloat16(const float* from, size_t size, uint16_t* to) {
+  EncodeAll(NarrowEncoder<Float16>(/*saturate=*/false), from, size, to);
+}
+HWY_NOINLINE void EncodeAnyBFloat16(const float* from, size_t size, uint16_t* to) {
+  EncodeAll(BFloat16Encoder(), from, size, to);
+}
 void EncodeFloat16(const float* from, size_t size, uint16_t* to) {
-  EncodeAll(MakeFloat16Encoder(), from, size, to);
+#if HWY_TARGET == HWY_WASM
+  EncodeBlocks(CommonFloat16Encoder(), from, size, to, EncodeAnyFloat16);
+#else
+  EncodeAnyFloat16(from, size, to);
+#endif
 }
 void EncodeBFloat16(const float* from, size_t size, uint16_t* to) {
-  EncodeAll(BFloat16Encoder(), from, size, to);
+#if HWY_TARGET == HWY_SCALAR
+  EncodeAnyBFloat16(from, size, to);
+#else
+  EncodeBlocks(CommonBFloat16Encoder(), from, size, to, EncodeAnyBFloat16);
+#endif
 }
 void EncodeFloat8E4M3(const float* from, size_t size, bool saturate, uint8_t* to) {
   EncodeAll(NarrowEncoder<Float8E4M3>(saturate), from, size, to);

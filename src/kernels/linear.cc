@@ -93,14 +93,13 @@ HWY_INLINE size_t QuantizeQuads(DF d, const float* HWY_RESTRICT x, size_t n, con
                                 hn::Vec<DF> magic, T lo, T hi, T* HWY_RESTRICT codes) {
   const hn::RebindToSigned<DF> di;
   const size_t lanes = hn::Lanes(d);
-  size_t i = 0;
-  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+  return ForEachStep(n, 4 * lanes, [&](size_t i) HWY_ATTR {
+    const float* from = x + i;
     const auto code = [&](size_t j) HWY_ATTR {
-      return Rule::Code(d, hn::LoadU(d, x + i + j * lanes), source.At(d, i + j * lanes), magic);
+      return Rule::Code(d, hn::LoadU(d, from + j * lanes), source.At(d, i + j * lanes), magic);
     };
     StoreSaturated<kClamp>(di, code(0), code(1), code(2), code(3), lo, hi, codes + i);
-  }
-  return i;
+  });
 }
 
 template <class Rule, typename T, class DF, class Source>

@@ -1,5 +1,6 @@
 #include "kernels/mask.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -83,40 +84,77 @@ HWY_INLINE bool PruneOne(float value, float score, uint32_t magnitude_bits, bool
   return is_pruned_tie;
 }
 
-void PruneBelow(const float* values, const float* scores, size_t size, uint32_t magnitude_bits,
-                uint64_t num_ties, float* pruned, uint8_t* mask) {
+#if HWY_TARGET != HWY_SCALAR
+// Marks a kept element that has the threshold's magnitude while some of them are to be pruned.
+constexpr uint8_t kTie = 2;
+
+// Prunes what is below the threshold, four vectors at a time, and marks what is at `tie`; returns
+// where the vectors end. Sets `has_ties` if there is one.
+HWY_INLINE size_t PruneVectors(const float* values, const float* scores, size_t size,
+                               int32_t threshold, int32_t tie, float* pruned, uint8_t* mask,
+                               bool* has_ties) {
   const DF df;
   const DI di;
   const size_t lanes = hn::Lanes(df);
-  const size_t step = 4 * lanes;
   const VI magnitude_mask = SetOpaque(di, INT32_MAX);
-  const VI threshold = SetOpaque(di, static_cast<int32_t>(magnitude_bits));
+  const VI thresholds = SetOpaque(di, threshold);
+  const VI ties = SetOpaque(di, tie);
   const VI one = SetOpaque(di, 1);
+  VI any = hn::Zero(di);
+  const size_t done = ForEachStep(size, 4 * lanes, [&](size_t i) HWY_ATTR {
+    const float* from = values + i;
+    const float* scores_from = scores + i;
+    float* to = pruned + i;
+    const auto mark = [&](size_t j) HWY_ATTR {
+      const VI value = hn::BitCast(di, hn::LoadU(df, from + j));
+      const VI score = hn::And(hn::BitCast(di, hn::LoadU(df, scores_from + j)), magnitude_mask);
+      // Not a comparison, of which LLVM makes a selection.
+      const VI is_pruned = hn::ShiftRight<31>(hn::Sub(score, thresholds));
+      hn::StoreU(hn::BitCast(df, hn::AndNot(is_pruned, value)), df, to + j);
+      const VI is_tie = hn::VecFromMask(di, hn::Eq(score, ties));
+      any = hn::Or(any, is_tie);
+      return hn::Sub(hn::AndNot(is_pruned, one), is_tie);
+    };
+    const VI mark0 = mark(0), mark1 = mark(lanes);
+    const VI mark2 = mark(2 * lanes), mark3 = mark(3 * lanes);
+    StoreAsU8(di, mark0, mark1, mark2, mark3, mask + i);
+  });
+  *has_ties = AnyTrue(di, hn::MaskFromVec(any));
+  return done;
+}
+
+// Blocks of whole vectors; returns where they end, and takes the pruned ties off `num_ties`.
+size_t PruneBlocks(const float* values, const float* scores, size_t size, int32_t threshold,
+                   float* pruned, uint8_t* mask, uint64_t& num_ties) {
   size_t i = 0;
-  for (; i + step <= size; i += step) {
-    VI kept[4];
-    VI is_tie = hn::Zero(di);
-    for (size_t j = 0; j < 4; ++j) {
-      const VI score =
-          hn::And(hn::BitCast(di, hn::LoadU(df, scores + i + j * lanes)), magnitude_mask);
-      is_tie = hn::Or(is_tie, hn::VecFromMask(di, hn::Eq(score, threshold)));
-      kept[j] = hn::AndNot(hn::VecFromMask(di, hn::Lt(score, threshold)), one);
+  while (size - i >= 4 * hn::Lanes(DI())) {
+    // No magnitude is negative.
+    const int32_t tie = num_ties != 0 ? threshold : -1;
+    bool has_ties;
+    const size_t end = i + PruneVectors(values + i, scores + i, std::min(size - i, kStreamBlock),
+                                        threshold, tie, pruned + i, mask + i, &has_ties);
+    MODELSHRINK_NO_UNROLL
+    for (; has_ties && i < end; ++i) {
+      if (mask[i] != kTie) continue;
+      mask[i] = num_ties == 0;
+      if (num_ties == 0) continue;
+      pruned[i] = 0.0f;
+      --num_ties;
     }
-    if (HWY_UNLIKELY(num_ties != 0 && AnyTrue(di, hn::MaskFromVec(is_tie)))) {
-      for (size_t j = i; j < i + step; ++j) {
-        num_ties -=
-            PruneOne(values[j], scores[j], magnitude_bits, num_ties != 0, pruned + j, mask + j);
-      }
-      continue;
-    }
-    for (size_t j = 0; j < 4; ++j) {
-      const VI value = hn::BitCast(di, hn::LoadU(df, values + i + j * lanes));
-      const VI all_bits_if_pruned = hn::Sub(kept[j], one);
-      const VI result = hn::AndNot(all_bits_if_pruned, value);
-      hn::StoreU(hn::BitCast(df, result), df, pruned + i + j * lanes);
-    }
-    StoreAsU8(di, kept[0], kept[1], kept[2], kept[3], mask + i);
+    i = end;
   }
+  return i;
+}
+#endif
+
+void PruneBelow(const float* values, const float* scores, size_t size, uint32_t magnitude_bits,
+                uint64_t num_ties, float* pruned, uint8_t* mask) {
+  size_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  i = PruneBlocks(values, scores, size, static_cast<int32_t>(magnitude_bits), pruned, mask,
+                  num_ties);
+#endif
+  MODELSHRINK_NO_UNROLL
   for (; i < size; ++i) {
     num_ties -= PruneOne(values[i], scores[i], magnitude_bits, num_ties != 0, pruned + i, mask + i);
   }

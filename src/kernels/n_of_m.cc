@@ -72,8 +72,9 @@ class Quads {
     // Lane i + 3 is larger where lane i is not the larger one of i + 3 and i + 3 + 1: -1 -
     // smaller3.
     const auto smaller3 = hn::Shuffle2103(larger1);
-    const auto n_minus_count = hn::Add(hn::Sub(larger1, smaller3), hn::Add(larger2, n_minus_1_));
-    return hn::VecFromMask(di_, hn::Gt(n_minus_count, hn::Zero(di_)));
+    const auto count_minus_n = hn::Sub(hn::Sub(smaller3, larger1), hn::Add(larger2, n_minus_1_));
+    // Not a comparison, of which LLVM makes a selection: three instructions for one And.
+    return hn::ShiftRight<31>(count_minus_n);
   }
 
  private:
@@ -95,11 +96,12 @@ size_t MaskQuads(const float* scores, size_t size, uint32_t n, bool lowest_stays
   const size_t lanes = hn::Lanes(di);
   const Quads quads(n, lowest_stays);
   const auto one = SetOpaque(di, 1);
-  for (; i + 4 * lanes <= size; i += 4 * lanes) {
+  i = ForEachStep(size, 4 * lanes, [&](size_t first) HWY_ATTR {
+    const float* from = scores + first;
     const auto kept = [&](size_t j)
-                          HWY_ATTR { return hn::And(quads.IsKept(scores + i + j * lanes), one); };
-    StoreAsU8(di, kept(0), kept(1), kept(2), kept(3), mask + i);
-  }
+                          HWY_ATTR { return hn::And(quads.IsKept(from + j * lanes), one); };
+    StoreAsU8(di, kept(0), kept(1), kept(2), kept(3), mask + first);
+  });
 #else
   (void)scores;
   (void)size;
@@ -118,12 +120,14 @@ size_t PruneQuads(const float* values, size_t size, uint32_t n, float* pruned) {
   const hn::ScalableTag<float> df;
   const size_t lanes = hn::Lanes(di);
   const Quads quads(n, /*lowest_stays=*/false);
-  for (; i + 4 * lanes <= size; i += 4 * lanes) {
-    for (size_t j = i; j < i + 4 * lanes; j += lanes) {
-      const auto value = hn::BitCast(di, hn::LoadU(df, values + j));
-      hn::StoreU(hn::BitCast(df, hn::And(value, quads.IsKept(values + j))), df, pruned + j);
+  i = ForEachStep(size, 4 * lanes, [&](size_t first) HWY_ATTR {
+    const float* from = values + first;
+    float* to = pruned + first;
+    for (size_t j = 0; j < 4 * lanes; j += lanes) {
+      const auto value = hn::BitCast(di, hn::LoadU(df, from + j));
+      hn::StoreU(hn::BitCast(df, hn::And(value, quads.IsKept(from + j))), df, to + j);
     }
-  }
+  });
 #else
   (void)values;
   (void)size;

@@ -1,5 +1,7 @@
 #include "kernels/range.h"
 
+#include <algorithm>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/range.cc"
 #include "hwy/foreach_target.h"
@@ -49,12 +51,13 @@ HWY_INLINE BitRange RangeOfRun(const float* values, size_t num_elements) {
   size_t i = 0;
   if (num_elements >= 4 * lanes) {
     auto r1 = r0, r2 = r0, r3 = r0;
-    for (; i + 4 * lanes <= num_elements; i += 4 * lanes) {
-      r0.Include(di, values + i);
-      r1.Include(di, values + i + lanes);
-      r2.Include(di, values + i + 2 * lanes);
-      r3.Include(di, values + i + 3 * lanes);
-    }
+    i = ForEachStep(num_elements, 4 * lanes, [&](size_t j) HWY_ATTR {
+      const float* from = values + j;
+      r0.Include(di, from);
+      r1.Include(di, from + lanes);
+      r2.Include(di, from + 2 * lanes);
+      r3.Include(di, from + 3 * lanes);
+    });
     r0.Include(r1);
     r2.Include(r3);
     r0.Include(r2);
@@ -128,16 +131,24 @@ size_t FirstNonFinite(const float* values, size_t num_elements) {
   const uint32_t* bits = reinterpret_cast<const uint32_t*>(values);
   const auto magnitude_mask = SetOpaque(du, 0x7FFFFFFFu);
   const auto max_finite = SetOpaque(DI(), 0x7F7FFFFF);
-  const auto magnitude = [&](size_t at) HWY_ATTR {
-    return hn::BitCast(DI(), hn::And(hn::LoadU(du, bits + at), magnitude_mask));
+  const auto magnitude = [&](const uint32_t* from) HWY_ATTR {
+    return hn::BitCast(DI(), hn::And(hn::LoadU(du, from), magnitude_mask));
   };
   size_t i = 0;
-  for (; i + 4 * lanes <= num_elements; i += 4 * lanes) {
-    const auto largest = hn::Max(hn::Max(magnitude(i), magnitude(i + lanes)),
-                                 hn::Max(magnitude(i + 2 * lanes), magnitude(i + 3 * lanes)));
+  while (num_elements - i >= 4 * lanes) {
+    auto largest = hn::Zero(DI());
+    const size_t size = std::min(num_elements - i, kStreamBlock);
+    const size_t done = ForEachStep(size, 4 * lanes, [&](size_t j) HWY_ATTR {
+      const uint32_t* from = bits + i + j;
+      const auto first = hn::Max(magnitude(from), magnitude(from + lanes));
+      const auto second = hn::Max(magnitude(from + 2 * lanes), magnitude(from + 3 * lanes));
+      largest = hn::Max(largest, hn::Max(first, second));
+    });
     if (HWY_UNLIKELY(AnyTrue(DI(), hn::Gt(largest, max_finite)))) break;
+    i += done;
   }
   const hn::CappedTag<uint32_t, 1> d1;
+  MODELSHRINK_NO_UNROLL
   while (i < num_elements && hn::AllFalse(d1, IsNonFinite(d1, hn::LoadU(d1, bits + i)))) ++i;
   return i;
 }

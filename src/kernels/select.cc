@@ -54,8 +54,8 @@ HWY_INLINE VI LoadBits(const float* from) {
 // The 32-bit lanes of a counter hold as many counts as a lane can see in this many elements.
 constexpr size_t kElementsPerFlush = size_t{1} << 20;
 
-// Groups of four vectors; these should still be in the level 1 cache when they are listed.
-constexpr size_t kGroupsPerBlock = 64;
+// Groups of four vectors, which have at least one lane each, and room for one more.
+constexpr size_t kMaxHits = kStreamBlock / 4 + 1;
 
 HWY_INLINE uint64_t SumOfCounts(VI counts) {
   HWY_ALIGN int32_t lanes[hn::MaxLanes(DI())];
@@ -101,6 +101,7 @@ class BracketScan {
     AppendBits(from, wasm_i8x16_bitmask(outside) ^ 0xFFFFu, inside, num_inside);
 #else
     const size_t lanes = hn::Lanes(di_);
+    MODELSHRINK_NO_UNROLL
     for (size_t j = 0; j < 4 * lanes; j += lanes) {
       uint64_t bits = 0;
       static_assert(hn::MaxLanes(DI()) <= 64);
@@ -138,37 +139,38 @@ class BracketScan {
   VU width_;
 };
 
-// `inside` has `capacity` elements and kGatherPadding more.
+// `inside` has `capacity` elements and kGatherPadding more. Without vectors the last loop does it.
 void GatherBracket(const float* values, size_t size, uint32_t* inside, size_t capacity,
                    Bracket* bracket) {
   static_assert(4 * hn::MaxLanes(DI()) <= kGatherPadding);
+  size_t num_inside = 0;
+  size_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
   const DI di;
   const size_t step = 4 * hn::Lanes(di);
   const BracketScan scan(bracket->low, bracket->high);
-  size_t num_inside = 0;
-  size_t i = 0;
-  while (i + step <= size) {
-    const size_t end = i + std::min(size - i, kElementsPerFlush) / step * step;
+  while (size - i >= step) {
     VI below = hn::Zero(di);
-    while (i < end) {
-      // Which groups have a magnitude inside cannot be predicted, so they are only listed at first.
-      size_t hits[kGroupsPerBlock];
-      size_t num_hits = 0;
-      const size_t block_end = std::min(end, i + kGroupsPerBlock * step);
-      for (; i < block_end; i += step) {
-        hits[num_hits] = i;
-        num_hits += scan.Scan(values + i, below);
-      }
-      for (size_t h = 0; h < num_hits; ++h) {
-        scan.Append(values + hits[h], inside, num_inside);
-        if (HWY_UNLIKELY(num_inside > capacity)) {
-          bracket->overflowed = true;
-          return;
-        }
+    // Which groups have a magnitude inside cannot be predicted, so they are only listed at first.
+    size_t hits[kMaxHits];
+    size_t num_hits = 0;
+    const size_t block = std::min(size - i, kStreamBlock);
+    const size_t done = ForEachStep(block, step, [&](size_t j) HWY_ATTR {
+      hits[num_hits] = i + j;
+      num_hits += scan.Scan(values + i + j, below);
+    });
+    bracket->num_below += SumOfCounts(below);
+    for (size_t h = 0; h < num_hits; ++h) {
+      scan.Append(values + hits[h], inside, num_inside);
+      if (HWY_UNLIKELY(num_inside > capacity)) {
+        bracket->overflowed = true;
+        return;
       }
     }
-    bracket->num_below += SumOfCounts(below);
+    i += done;
   }
+#endif
+  MODELSHRINK_NO_UNROLL
   for (; i < size; ++i) {
     uint32_t magnitude;
     std::memcpy(&magnitude, values + i, sizeof(magnitude));
@@ -202,6 +204,7 @@ uint64_t CountFiniteFrom(const float* values, size_t size, uint32_t magnitude_bi
     }
     count += SumOfCounts(hn::BitCast(di, lane_counts));
   }
+  MODELSHRINK_NO_UNROLL
   for (; i < size; ++i) {
     uint32_t magnitude;
     std::memcpy(&magnitude, values + i, sizeof(magnitude));

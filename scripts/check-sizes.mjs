@@ -34,11 +34,12 @@ async function bundle(door) {
 }
 
 const rows = [
-  ["simd.wasm", await wasm("simd.wasm"), 260],
-  // Emulated vectors are larger, and only engines without SIMD load them.
-  ["baseline.wasm", await wasm("baseline.wasm"), 270],
+  // 260, and what bounded memory, judged fits and followed weights have earned. Emulated vectors are larger, and only
+  // engines without SIMD load them.
+  ["simd.wasm", await wasm("simd.wasm"), 266],
+  ["baseline.wasm", await wasm("baseline.wasm"), 278],
   ["arrays-simd.wasm", await wasm("arrays-simd.wasm"), 70],
-  ["arrays-baseline.wasm", await wasm("arrays-baseline.wasm"), 77],
+  ["arrays-baseline.wasm", await wasm("arrays-baseline.wasm"), 74],
   ["glue and JavaScript", await bundle("index"), 40],
   ["glue and JavaScript of arrays", await bundle("arrays"), 40],
 ];

@@ -5,7 +5,6 @@ import type { Target } from "../files/sink.js";
 import { MemorySink, nowhere } from "../files/target.js";
 import type { RemarkedOrder } from "../recipe/order.js";
 import { hasReason } from "../recipe/reasons.js";
-import { changeSpecs } from "../recipe/specs.js";
 import { isChanged, isIdle } from "./changes.js";
 import type { OpenModel } from "./open.js";
 import type { PlannedOrder } from "./planned-order.js";
@@ -29,17 +28,6 @@ function refuseOverflows({ tensors }: ReportRows): void {
     i++;
   }
   if (beyond.size > 0) throw new OutOfRange(beyond);
-}
-
-/** Plans the same order, but for these tensors, which keep their types; the remarks say why. */
-function keep(plan: PlannedOrder, chosen: RemarkedOrder, beyond: ReadonlySet<number>): void {
-  for (const i of beyond) {
-    const { to: type } = plan.report.tensors.at(i)!;
-    chosen.reasons[i] = { code: "outOfRange", arguments: { type } };
-  }
-  plan.change(
-    changeSpecs(plan.order, (spec, i) => (beyond.has(i) ? { ...spec, keep: true } : spec)),
-  );
 }
 
 const types: Readonly<Record<string, NumberType | undefined>> = numberTypes;
@@ -80,6 +68,7 @@ export async function runInRange(
       };
     } catch (error) {
       if (!(error instanceof OutOfRange)) throw error;
+      const { keep } = await import("./kept.js");
       keep(plan, chosen, error.tensors);
     }
   }

@@ -1,6 +1,7 @@
 #include "kernels/linear.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/float_convert.h"
 
@@ -355,7 +356,10 @@ void FromFloat8(DType type, const uint8_t* codes, size_t size, const float* scal
                 float* out) {
   const auto convert = type == DType::kFloat8E4M3 ? Float8E4M3ToFloat32 : Float8E5M2ToFloat32;
   convert({codes, size}, {out, size});
-  for (size_t i = 0; i < size; ++i, scales += step) out[i] *= *scales;
+  for (size_t i = 0; i < size; ++i, scales += step) {
+    // Of two NaNs any may be the product.
+    if (!std::isnan(out[i])) out[i] *= *scales;
+  }
 }
 
 }  // namespace

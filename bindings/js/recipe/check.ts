@@ -13,6 +13,7 @@ import {
 } from "../arrays/types.js";
 import { presetNamed } from "./presets.js";
 import { recipeOptions } from "./options.js";
+import type { OwnReason } from "./reasons.js";
 import type { CheckedPruning, Feedback } from "./pruning.js";
 import { withMatchers, type CheckedRule, type MatchingRule } from "./rules.js";
 
@@ -24,6 +25,8 @@ interface CheckedWords {
   sparse: boolean;
   rules: CheckedRule[];
   minElements: number;
+  /** The reason for tensors of fewer elements, one object for a million of them. */
+  tooFew: OwnReason;
   requantize: boolean;
   /** True when a tensor stays as it is that goes beyond the range of its type. */
   keepsOverflows: boolean;
@@ -74,6 +77,7 @@ export function checkWords(value: unknown): CheckedWords {
     sparse,
     rules,
     minElements,
+    tooFew: { code: "tooFewElements", arguments: { elements: minElements } },
     requantize,
     keepsOverflows: overflow === "keep",
     keepsRows: mode === "lowmem" && !packEmbeddings,

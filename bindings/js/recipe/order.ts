@@ -41,10 +41,7 @@ function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
   if (tensor.quantized && !recipe.requantize) return alreadyQuantized;
   if (rule?.keeps) return keptByRule;
   if (!rule && elementsOf(tensor) < recipe.minElements) {
-    const reason: OwnReason = {
-      code: "tooFewElements",
-      arguments: { elements: recipe.minElements },
-    };
+    const reason = recipe.tooFew;
     if (recipe.prune?.method !== "structured") return { reason };
     // Channels go through small weights, too.
     return recipe.weights === undefined ? { prune: recipe.prune } : { prune: recipe.prune, reason };

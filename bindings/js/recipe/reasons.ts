@@ -28,12 +28,12 @@ interface Explained {
 export function explain(tensor: Explained, reason: OwnReason): void {
   let sentence = sentences.get(reason);
   if (sentence === undefined) {
-    sentence = sentenceOf(reason);
+    sentence = visible(sentenceOf(reason));
     // Many tensors have the same reason.
     sentences.set(reason, sentence);
   }
   tensor.reasons = [{ ...reason }];
-  tensor.note = visible(sentence);
+  tensor.note = sentence;
 }
 
 /** Tells whether one of the tensor's reasons has this code. */

@@ -16,7 +16,7 @@ const goal = { inspect: 6, plan: 6, shrink: 12 };
 const multiples = {
   ...{ safetensors: goal, gguf: goal },
   tfjs: { inspect: 6, plan: 7, shrink: 12 },
-  onnx: { inspect: 7, plan: 20, shrink: 25 },
+  onnx: { inspect: 9, plan: 20, shrink: 25 },
 };
 
 let folder;

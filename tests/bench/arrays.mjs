@@ -26,6 +26,7 @@ import { root, run, runOrExit } from "../support/run.mjs";
 import { webRuntime } from "../support/runtimes.mjs";
 import { copyModule } from "./copy-module.mjs";
 import { operatorModel } from "./onnx-models.mjs";
+import { makeWeights } from "./weights.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -48,25 +49,16 @@ const preset = "wasm-simd-package";
 const target = "modelshrink_wasm_arrays_bench";
 const shape = [COUNT / COLUMNS, COLUMNS];
 
-/** Weights like a layer's, others a little off, the first with half of them zeros, and such in which 2:4 holds. */
+/** Weights, with a mask, and such of which half are zero, so that 2:4 holds in them. */
 function makeData() {
-  let state = 1;
-  const uniform = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state >>> 8) / 2 ** 24 - 0.5;
-  };
-  const values = new Float32Array(COUNT);
-  const others = new Float32Array(COUNT);
   const sparse = new Float32Array(COUNT);
   const mask = new Uint8Array(COUNT);
-  for (let i = 0; i < COUNT; ++i) {
-    values[i] = (uniform() + uniform() + uniform() + uniform()) * 0.0625;
-    others[i] = values[i] + uniform() * 0.001;
-    mask[i] = (i ^ (state >>> 31)) & 1;
-    // Of two neighbours one is zero, at random which, so that 2:4 holds too.
-    if ((i & 1) === 1) sparse[i - (state >>> 31)] = values[i];
-  }
-  return { values, others, sparse, mask };
+  const weights = makeWeights(COUNT, (i, bits, value) => {
+    mask[i] = (i ^ (bits >>> 31)) & 1;
+    // Of two neighbours one is zero, at random which.
+    if ((i & 1) === 1) sparse[i - (bits >>> 31)] = value;
+  });
+  return { ...weights, sparse, mask };
 }
 
 /**

@@ -12,6 +12,7 @@ import { nodeRuntime, webRuntime } from "../support/runtimes.mjs";
 import { copyModule } from "./copy-module.mjs";
 import * as js from "./js-kernels.mjs";
 import { operatorModel } from "./onnx-models.mjs";
+import { makeWeights } from "./weights.mjs";
 
 const COUNT = 2 ** 24;
 const BYTES = COUNT * 4;
@@ -24,24 +25,14 @@ const LIMIT = "limit: ";
 /** How many copies of an operator a peer's model has; see peerKernel(). */
 const REPEATS = 4;
 
-/** Weights like a layer's: |x| < 0.125, close to normal. */
 function makeData() {
-  let state = 1;
-  const uniform = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state >>> 8) / 2 ** 24 - 0.5;
-  };
-  const values = new Float32Array(COUNT);
-  const others = new Float32Array(COUNT);
   const mask = new Uint8Array(COUNT);
   const codes = new Uint8Array(COUNT);
-  for (let i = 0; i < COUNT; ++i) {
-    values[i] = (uniform() + uniform() + uniform() + uniform()) * 0.0625;
-    others[i] = values[i] + uniform() * 0.001;
-    mask[i] = state >>> 31;
-    codes[i] = state >>> 16;
-  }
-  return { values, others, mask, codes };
+  const weights = makeWeights(COUNT, (i, bits) => {
+    mask[i] = bits >>> 31;
+    codes[i] = bits >>> 16;
+  });
+  return { ...weights, mask, codes };
 }
 
 /** The WASM benchmark module, its memory filled: {target, names, run(i), copy()}. */

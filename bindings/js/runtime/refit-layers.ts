@@ -7,7 +7,12 @@ import type { AbortSignal } from "../base/platform-types.js";
 import { plural } from "../base/plural.js";
 import { elementsOf } from "../base/shape.js";
 import { Gram } from "../arrays/gram.js";
-import { checkDamping, refitMasked, type RefittedWeights } from "../arrays/layers.js";
+import {
+  checkDamping,
+  refitMasked,
+  type RefitInputs,
+  type RefittedWeights,
+} from "../arrays/layers.js";
 import { openSource, reusable } from "../files/open.js";
 import type { ReadOptions } from "../files/raw.js";
 import { ownBytes, type OpenFile, type Source } from "../files/source.js";
@@ -207,33 +212,27 @@ async function momentsOf(
   return gram;
 }
 
-/** Gives the held-out rows of x, which are beside those of x̂. */
-function heldOutOf(both: Gram, columns: number): Float32Array {
-  const rows = both.heldOut;
-  return rows.filter((_, i) => i % (2 * columns) < columns);
+/** Gives what a fit needs of [x x̂]ᵀ[x x̂], the same for all layers of these inputs. */
+function fitInputsOf(both: Gram, columns: number): RefitInputs {
+  const crossSums = new Float32Array(columns * columns);
+  for (let row = 0; row < columns; ++row) {
+    const at = row * 2 * columns + columns;
+    crossSums.set(both.sums.subarray(at, at + columns), row * columns);
+  }
+  const gram = both.slice(columns, columns);
+  const heldOutBefore = both.heldOut.filter((_, i) => i % (2 * columns) < columns);
+  return { gram, crossSums, heldOut: gram.heldOut, heldOutBefore };
 }
 
 /** Fits a layer's weights that are not zero, so that they make of x̂ what the original's make of x. */
 function weightsFitted(
   { tensor, columns }: LayerPair,
   weights: { original: Float32Array; shrunk: Float32Array },
-  both: Gram,
+  inputs: RefitInputs,
   damping: number,
 ): RefittedWeights {
-  const crossSums = new Float32Array(columns * columns);
-  for (let row = 0; row < columns; ++row) {
-    const at = row * 2 * columns + columns;
-    crossSums.set(both.sums.subarray(at, at + columns), row * columns);
-  }
   const mask = Uint8Array.from(weights.shrunk, (weight) => (weight === 0 ? 0 : 1));
   const { rows, outputsLast: inputsFirst } = tensor.layer!;
-  const gram = both.slice(columns, columns);
-  const inputs = {
-    gram,
-    crossSums,
-    heldOut: gram.heldOut,
-    heldOutBefore: heldOutOf(both, columns),
-  };
   return refitMasked(weights.original, mask, { rows, columns, inputsFirst }, { inputs, damping });
 }
 
@@ -283,16 +282,17 @@ async function checkOrder(pairs: readonly LayerPair[], files: Files): Promise<vo
 async function fitOne(
   pair: LayerPair,
   files: Files,
-  both: Gram,
+  inputs: RefitInputs,
   damping: number,
 ): Promise<string | undefined> {
-  if (both.rows === 0) return "no sample reaches it";
+  if (inputs.gram.rows === 0) return "no sample reaches it";
   const weights = {
     original: await originalOf(files, pair),
     shrunk: floatsIn(placeIn(files.shrunk, pair)),
   };
-  const found = weightsFitted(pair, weights, both, damping);
-  if (found.isLeftOut) return `${plural(both.rows, "row")} of its inputs are too few to help`;
+  const found = weightsFitted(pair, weights, inputs, damping);
+  if (found.isLeftOut)
+    return `${plural(inputs.gram.rows, "row")} of its inputs are too few to help`;
   placeIn(files.shrunk, pair).set(new Uint8Array(found.weights.buffer));
   return undefined;
 }
@@ -336,16 +336,17 @@ async function fitGroups(
   const reasons = new Map<string, string | undefined>();
   for (const group of groupsOf(pairs)) {
     const session = await openTapped(ort, { main: files.shrunk, externalData: [] }, tapped);
-    let both: Gram;
+    let inputs: RefitInputs;
     try {
       const models = { original: { session: original, taps }, shrunk: { session, taps } };
-      both = await momentsOf(group[0]!, models, samples, tapped.signal);
+      const first = group[0]!;
+      inputs = fitInputsOf(await momentsOf(first, models, samples, tapped.signal), first.columns);
     } finally {
       await session.close();
     }
     for (const pair of group) {
       tapped.signal?.throwIfAborted();
-      reasons.set(pair.name, await fitOne(pair, files, both, damping));
+      reasons.set(pair.name, await fitOne(pair, files, inputs, damping));
       callUser(() => onProgress?.(reasons.size, pairs.length));
     }
   }

@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { minify } from "terser";
 import { buildFolder, buildPresetOrExit } from "../tests/support/cmake.mjs";
 import { root, runOrExit } from "../tests/support/run.mjs";
 import { bundle } from "./bundle.mjs";
@@ -39,7 +40,16 @@ function withoutDefaultBinary(glue) {
   if (/new URL\(["']\w+\.wasm/.test(changed)) {
     fail("Emscripten's glue names its binary in a way that build.mjs does not know.");
   }
-  return Buffer.from(changed);
+  return changed;
+}
+
+/**
+ * The glue without what nothing in it uses: Emscripten keeps whole groups of functions, and bundlers do not look inside
+ * the one function that holds them. A page downloads 0.6 KiB less, gzipped.
+ */
+async function withoutUnused(glue) {
+  const { code } = await minify(glue, { module: true, compress: { passes: 3 }, mangle: true });
+  return code;
 }
 
 /** The modules that CMake makes, and the names of their binaries. */
@@ -63,7 +73,10 @@ for (const [module, nameOf] of Object.entries(modules)) {
   if (glues.some((glue) => glue !== glues[0])) {
     fail("The SIMD and the baseline build need different glue; dist/ ships one for both.");
   }
-  await install(withoutDefaultBinary(glues[0]), `core/${module}.mjs`);
+  await install(
+    Buffer.from(await withoutUnused(withoutDefaultBinary(glues[0]))),
+    `core/${module}.mjs`,
+  );
   for (const variant of variants) {
     names.push(nameOf(variant));
     await install(await built(variant, "wasm"), `wasm/${nameOf(variant)}`);

@@ -8,6 +8,7 @@ import {
   lstat,
   mkdir,
   mkdtemp,
+  open,
   readdir,
   readFile,
   readlink,
@@ -59,6 +60,23 @@ async function save(files) {
   return join(folder, Object.keys(files)[0]);
 }
 
+/** Leaves what a run leaves that was aborted after its first unit; gives its journal's lines. */
+async function leaveJournal() {
+  const tensors = ["a", "b", "c"].flatMap((name) => tensorsOf(name));
+  await writeFile(source, makeSafetensors(tensors));
+  const controller = new AbortController();
+  const onProgress = ({ phase, tensor }) => {
+    if (phase === "write" && tensor !== undefined) controller.abort();
+  };
+  const options = { sink: output, resume: true, onProgress, signal: controller.signal };
+  await assert.rejects(shrink(source, "int8", options), { name: "AbortError" });
+  const lines = (await readFile(join(folder, ".m.int8.safetensors.journal"), "utf8"))
+    .trim()
+    .split("\n");
+  assert.ok(lines.length > 1);
+  return lines;
+}
+
 const contents = async () => {
   const names = (await readdir(folder, { recursive: true, withFileTypes: true }))
     .filter((it) => it.isFile())
@@ -68,6 +86,8 @@ const contents = async () => {
 
 /** Runs a shrink that must fail by an error of the library, and leave everything as it was. */
 async function refused(run) {
+  // It may fail before anybody waits for it.
+  run.catch(() => undefined);
   const before = await contents();
   let error;
   await assert.rejects(run, (it) => {
@@ -108,25 +128,63 @@ describe("own files are made where nothing is, of regular files only", () => {
   }
 
   test("a second name of another file is no part of an earlier run", async () => {
-    for (const name of own) await link(secret, join(folder, name));
-    await shrink(source, "int8", { sink: output });
-    assert.equal(await readFile(secret, "utf8"), "keep");
-    assert.deepEqual(await readdir(folder), ["m.int8.safetensors", "m.safetensors"]);
-    await link(secret, join(folder, journal));
-    assert.match(
-      (await refused(shrink(source, "int8", { sink: output, resume: true }))).message,
-      /no file of/,
-    );
+    for (const name of [...own, journal]) {
+      await link(secret, join(folder, name));
+      const isOld = name === journal;
+      const run = shrink(source, "int8", { sink: output, ...(isOld ? { resume: true } : {}) });
+      assert.match((await refused(run)).message, /no file of/);
+      await rm(join(folder, name));
+    }
   });
 
   test("what an earlier run has left is written anew", async () => {
-    for (const name of own) await writeFile(join(folder, name), "old");
+    await leaveJournal();
+    await writeFile(join(folder, own[1]), '{"journal":5,"out');
+    assert.deepEqual(await readdir(folder), [journal, own[1], own[0], "m.safetensors"]);
+    await shrink(source, "int8", { sink: output });
+    assert.deepEqual(await readdir(folder), ["m.int8.safetensors", "m.safetensors"]);
+    // A run that ended before its first line has written nothing yet.
+    for (const name of [journal, ...own]) await writeFile(join(folder, name), "");
     await shrink(source, "int8", { sink: output });
     assert.deepEqual(await readdir(folder), ["m.int8.safetensors", "m.safetensors"]);
   });
 
-  test("a journal without end is no journal", async () => {
+  test("a file that no run has made is never removed, whoever reads it", async () => {
+    const model = makeSafetensors(tensorsOf("a"));
+    const openers = {
+      "a Blob": (path) => openAsBlob(path),
+      "a FileHandle": (path) => open(path),
+    };
+    for (const name of [...own, journal]) {
+      for (const [what, opener] of Object.entries(openers)) {
+        await writeFile(join(folder, name), model);
+        const input = await opener(join(folder, name));
+        for (const resume of [false, true]) {
+          const error = await refused(shrink(input, "int8", { sink: output, resume }));
+          assert.ok(error.message.includes(name), `${what}: ${error.message}`);
+        }
+        await input.close?.();
+      }
+      await rm(join(folder, name));
+    }
+  });
+
+  test("a lock that has bytes is none", async () => {
+    const lock = join(folder, ".m.int8.safetensors.1-999999999.lock");
+    await writeFile(lock, "keep");
+    await shrink(source, "int8", { sink: output });
+    assert.equal(await readFile(lock, "utf8"), "keep");
+    await writeFile(lock, "");
+    await shrink(source, "int8", { sink: output });
+    assert.deepEqual(await readdir(folder), ["m.int8.safetensors", "m.safetensors"]);
+  });
+
+  test("a journal without end is none of a run, and is refused", async () => {
     await writeFile(join(folder, journal), "");
+    await truncate(join(folder, journal), 2 ** 40);
+    const run = shrink(source, "int8", { sink: output, resume: true });
+    await assert.rejects(run, { code: "integrity", message: /no file of/ });
+    await writeFile(join(folder, journal), '{"journal":');
     await truncate(join(folder, journal), 2 ** 40);
     await shrink(source, "int8", { sink: output, resume: true });
     assert.deepEqual(await readdir(folder), ["m.int8.safetensors", "m.safetensors"]);
@@ -295,6 +353,21 @@ describe("a source that is rewritten in place during a run is an IntegrityError,
     });
   }
 
+  test("a Blob that is read without memory has not changed", async () => {
+    class Large extends Blob {
+      slice() {
+        return {
+          arrayBuffer: () => Promise.reject(new RangeError("Array buffer allocation failed")),
+        };
+      }
+    }
+    const run = shrink(new Large([makeSafetensors(tensorsOf("a"))]), "int8", { sink: output });
+    await assert.rejects(run, {
+      code: "out-of-memory",
+      message: /more than can be allocated/,
+    });
+  });
+
   test("a source { size, read } of another size", async () => {
     const bytes = makeSafetensors(large());
     const moving = {
@@ -310,21 +383,6 @@ describe("a source that is rewritten in place during a run is an IntegrityError,
 
 describe("journal lines that no run has written are an IntegrityError", () => {
   const journal = () => join(folder, ".m.int8.safetensors.journal");
-
-  /** Leaves what a run leaves that was aborted after its first unit; gives its journal's lines. */
-  async function leaveJournal() {
-    const tensors = ["a", "b", "c"].flatMap((name) => tensorsOf(name));
-    await writeFile(source, makeSafetensors(tensors));
-    const controller = new AbortController();
-    const onProgress = ({ phase, tensor }) => {
-      if (phase === "write" && tensor !== undefined) controller.abort();
-    };
-    const options = { sink: output, resume: true, onProgress, signal: controller.signal };
-    await assert.rejects(shrink(source, "int8", options), { name: "AbortError" });
-    const lines = (await readFile(journal(), "utf8")).trim().split("\n");
-    assert.ok(lines.length > 1);
-    return lines;
-  }
 
   const changed = (line, change) => JSON.stringify({ ...JSON.parse(line), ...change });
   const cases = {

@@ -7,7 +7,7 @@ import type { CoreReportHead, CoreUnitReports } from "../../core/types.js";
 import { checksumOf } from "./checksum.js";
 import { hidden, suffixes } from "./hidden.js";
 import { ioError } from "./io-error.js";
-import { Journal, type WrittenPiece } from "./journal.js";
+import { Journal, type Left, type WrittenPiece } from "./journal.js";
 import { releaseLock, takeLock } from "./lock.js";
 import { refuseMeetings } from "./meetings.js";
 import { pathOf } from "./path-of.js";
@@ -42,6 +42,7 @@ class PartFile {
   /** The permissions of the finished file; undefined for those of any new file. */
   readonly #mode: number | undefined;
   #handle: FileHandle | undefined;
+  #isMade = false;
   #unsynced = 0;
   #sync: Promise<void> | undefined;
   #syncFailure: { cause: unknown } | undefined;
@@ -61,12 +62,18 @@ class PartFile {
     return this.#handle !== undefined;
   }
 
-  /** Opens the file, empty. */
-  async open(): Promise<void> {
+  /** Opens the file, empty; `isLeft`: what is there is an earlier run's. */
+  async open(isLeft: boolean): Promise<void> {
     await this.close();
     await attempt(this.path, async () => {
-      this.#handle = await makeOwn(this.part, this.#mode === undefined ? 0o666 : 0o600);
+      this.#handle = await makeOwn(this.part, isLeft, this.#mode === undefined ? 0o666 : 0o600);
     });
+    this.#isMade = true;
+  }
+
+  /** Removes what open() has made. */
+  async discard(): Promise<void> {
+    if (this.#isMade) await removeOwn(this.part);
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
@@ -198,7 +205,7 @@ class FileTargetSink implements FileSetSink {
     const { journal, finished } = await attempt(main, () =>
       Journal.open(main, run, {
         resume: this.#resume,
-        openParts: (isKept) => this.#openParts(isKept),
+        openParts: (left) => this.#openParts(left),
         has: (piece) => this.#files[piece.file]?.has(piece) ?? Promise.resolve(false),
       }),
     );
@@ -298,15 +305,15 @@ class FileTargetSink implements FileSetSink {
   }
 
   async #discard(): Promise<void> {
-    for (const { part } of this.#files) await removeOwn(part);
+    for (const file of this.#files) await file.discard();
     await this.#journal?.remove();
   }
 
   /** Opens all parts; tells whether they are an earlier run's. */
-  async #openParts(isKept: boolean): Promise<boolean> {
+  async #openParts({ hasJournal, isKept }: Left): Promise<boolean> {
     let areThere = isKept;
     for (const file of this.#files) areThere &&= await file.reopen();
-    if (!areThere) for (const file of this.#files) await file.open();
+    if (!areThere) for (const file of this.#files) await file.open(hasJournal);
     return areThere;
   }
 

@@ -6,7 +6,7 @@ import type { CoreUnitReports } from "../../core/types.js";
 import type { FinishedUnits, RunIdentity } from "../sink.js";
 import type { OpenFile } from "../source.js";
 import { hidden, suffixes } from "./hidden.js";
-import { makeOwn, readOwn, removeOwn, renameOwn } from "./own-file.js";
+import { isLeft, makeOwn, readOwn, removeOwn, renameOwn } from "./own-file.js";
 
 /** Bytes of one output file, as they have to read back. */
 export interface WrittenPiece {
@@ -31,15 +31,23 @@ interface Line {
   reports: CoreUnitReports;
 }
 
+/** What an earlier run has left: a journal, and whether this run goes on with it. */
+export interface Left {
+  hasJournal: boolean;
+  isKept: boolean;
+}
+
 interface Options {
   resume: boolean;
-  /** Opens what the journal speaks of, empty unless `isKept`; whether it is an earlier run's. */
-  openParts: (isKept: boolean) => Promise<boolean>;
+  /** Opens what the journal speaks of, empty unless its bytes are to be kept; tells whether they were. */
+  openParts: (left: Left) => Promise<boolean>;
   /** Tells whether a piece's bytes are there. */
   has: (piece: WrittenPiece) => Promise<boolean>;
 }
 
 const version = 5;
+/** The first bytes of every version's journals. */
+const beginning = '{"journal":';
 /** The most bytes of a journal: that of a million tensors has fewer. */
 const maxJournalBytes = 1 << 28;
 /** More than any unit writes at once. */
@@ -223,13 +231,15 @@ export class Journal {
     { resume, openParts, has }: Options,
   ): Promise<{ journal: Journal; finished: FinishedUnits }> {
     const path = hidden(main, suffixes.journal);
+    const next = hidden(main, suffixes.nextJournal);
+    const hasNext = await isLeft(next, beginning);
+    const hasJournal = (await isLeft(path, beginning)) || hasNext;
     const head = await headOf(run);
     const kept = resume ? await earlierRun(path, head, run) : undefined;
-    const areThere = await openParts(kept !== undefined);
+    const areThere = await openParts({ hasJournal, isKept: kept !== undefined });
     const lines = kept && areThere ? await linesOf(kept, has) : [];
     // Written anew, without what does not hold; the old one stays until this one is whole.
-    const next = hidden(main, suffixes.nextJournal);
-    const journal = new Journal(path, await makeOwn(next));
+    const journal = new Journal(path, await makeOwn(next, hasNext));
     try {
       const written = lines.map((line) => ({ ...line, reports: listsOf(line.reports) }));
       await journal.#append([head, ...written]);

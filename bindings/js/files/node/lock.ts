@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { ModelShrinkError } from "../../base/errors.js";
 import { hidden, suffixes } from "./hidden.js";
-import { makeNew, removeOwn } from "./own-file.js";
+import { makeNew, removeEmptyFile } from "./own-file.js";
 
 const lockName = /^(\d+)-(\d+)\.lock$/;
 
@@ -29,7 +29,7 @@ function isRunning({ time, pid }: Lock): boolean {
   }
 }
 
-/** The locks of other runs on `path`; those that ended processes have left are removed. */
+/** The locks of other runs on `path`; those that ended processes have left are removed. A lock has no bytes. */
 async function othersOn(path: string, own: Lock): Promise<Lock[]> {
   const folder = dirname(path);
   const prefix = basename(hidden(path, ""));
@@ -40,7 +40,7 @@ async function othersOn(path: string, own: Lock): Promise<Lock[]> {
     const lock = { path: join(folder, name), time: BigInt(match[1]!), pid: Number(match[2]) };
     if (lock.path === own.path) continue;
     if (isRunning(lock)) others.push(lock);
-    else await removeOwn(lock.path);
+    else await removeEmptyFile(lock.path);
   }
   return others;
 }
@@ -78,5 +78,5 @@ export async function takeLock(path: string): Promise<string> {
 
 /** Removes a lock by the path that takeLock() gave. */
 export async function releaseLock(lock: string): Promise<void> {
-  await removeOwn(lock);
+  await removeEmptyFile(lock);
 }

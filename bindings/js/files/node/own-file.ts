@@ -5,7 +5,7 @@
  */
 import type { BigIntStats } from "node:fs";
 import { type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
-import { ModelShrinkError } from "../../base/errors.js";
+import { IntegrityError, ModelShrinkError } from "../../base/errors.js";
 import { isMissing } from "./io-error.js";
 import { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } from "./open-flags.js";
 import { readFully } from "./read-fully.js";
@@ -42,7 +42,7 @@ async function openAsFound(path: string, entry: BigIntStats, flags: number): Pro
   // A second name of the file would let this run write somewhere else.
   if (opened.ino === entry.ino && opened.dev === entry.dev && opened.nlink === 1n) return handle;
   await handle.close();
-  throw new ModelShrinkError(`"${path}" is no file of an earlier run: delete it.`, "io");
+  throw notOwn(path);
 }
 
 /** Makes a file that was not there; fails where one is. */
@@ -50,10 +50,36 @@ export function makeNew(path: string, mode = 0o600): Promise<FileHandle> {
   return open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
 }
 
-/** Makes an empty file for reading and writing in the place of what an earlier run has left. */
-export async function makeOwn(path: string, mode?: number): Promise<FileHandle> {
-  if (await ownEntry(path)) await rm(path);
+const notOwn = (path: string) =>
+  new IntegrityError(`"${path}" is no file of an earlier run: move it, or name another output.`);
+
+/**
+ * Makes an empty file for reading and writing in the place of what an earlier run has left: a file without bytes, or,
+ * where `isLeft`, any regular one. Throws where another file is.
+ */
+export async function makeOwn(path: string, isLeft: boolean, mode?: number): Promise<FileHandle> {
+  const entry = await ownEntry(path);
+  if (entry && !isLeft && entry.size > 0n) throw notOwn(path);
+  if (entry) await rm(path);
   return makeNew(path, mode);
+}
+
+/**
+ * Tells whether an earlier run has left the file, which then begins with `text` or ends within it. Throws where another
+ * file is.
+ */
+export async function isLeft(path: string, text: string): Promise<boolean> {
+  const entry = await ownEntry(path);
+  if (!entry) return false;
+  const handle = await openAsFound(path, entry, O_RDONLY);
+  try {
+    const length = Math.min(Number(entry.size), text.length);
+    const found = Buffer.from(await readFully(handle, 0, length)).toString("latin1");
+    if (text.startsWith(found)) return true;
+  } finally {
+    await handle.close();
+  }
+  throw notOwn(path);
 }
 
 /** Opens what an earlier run has left, for reading and writing; undefined where there is nothing, or more than `maxBytes`. */
@@ -75,10 +101,16 @@ export async function readOwn(path: string, maxBytes: number): Promise<Uint8Arra
   }
 }
 
-/** Removes a regular file, if it is there. */
+/** Removes a regular file that a run has made, if it is there. */
 export async function removeOwn(path: string): Promise<void> {
   const entry = await entryAt(path);
   if (entry?.isFile()) await rm(path, { force: true });
+}
+
+/** Removes a regular file without bytes, if it is there. */
+export async function removeEmptyFile(path: string): Promise<void> {
+  const entry = await entryAt(path);
+  if (entry?.isFile() && entry.size === 0n) await rm(path, { force: true });
 }
 
 /**

@@ -1,32 +1,16 @@
 // One program, tests/hash, run natively on every SIMD target of this machine and in both WASM builds: all must
-// give the same bytes.
+// give the same bytes, and those that are stored.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { hashProgram, hashesByKernel, hashesOf, readStoredHashes } from "../support/hashes.mjs";
 
-const build = fileURLToPath(new URL("../../build", import.meta.url));
-const program = (preset) => join(build, preset, "tests/hash/modelshrink_hash");
-
-/** Lines "target NAME", each followed by lines "KERNEL/INPUT HASH". */
-function hashesOf(command, ...args) {
-  const output = execFileSync(command, args, { encoding: "utf8", maxBuffer: 1 << 26 });
-  const targets = new Map();
-  let hashes;
-  for (const line of output.trim().split("\n")) {
-    const target = /^target (.+)$/.exec(line);
-    if (target) targets.set(target[1], (hashes = new Map()));
-    else hashes.set(...line.split(" "));
-  }
-  return targets;
-}
+const native = hashesOf(hashProgram("native"));
 
 test("every kernel gives the same bytes natively, in WASM SIMD and in WASM baseline", () => {
   const targets = new Map([
-    ...hashesOf(program("native")),
-    ...hashesOf(process.execPath, `${program("wasm-simd-package")}.cjs`),
-    ...hashesOf(process.execPath, `${program("wasm-baseline-package")}.cjs`),
+    ...native,
+    ...hashesOf(process.execPath, `${hashProgram("wasm-simd-package")}.cjs`),
+    ...hashesOf(process.execPath, `${hashProgram("wasm-baseline-package")}.cjs`),
   ]);
   assert.ok(targets.has("WASM SIMD") && targets.has("WASM baseline"), "both WASM builds ran");
   assert.ok(targets.size >= 4, `only ${[...targets.keys()]} ran`);
@@ -43,4 +27,14 @@ test("every kernel gives the same bytes natively, in WASM SIMD and in WASM basel
       `${name} and ${firstName} differ`,
     );
   }
+});
+
+test("every kernel gives the bytes that tests/hash/hashes.txt has", async () => {
+  const [hashes] = native.values();
+  const now = hashesByKernel(hashes);
+  const stored = await readStoredHashes();
+  const changed = [...new Set([...now.keys(), ...stored.keys()])].filter(
+    (kernel) => now.get(kernel) !== stored.get(kernel),
+  );
+  assert.deepEqual(changed, [], "if that is meant: node tests/hash/store.mjs, and CHANGELOG.md");
 });

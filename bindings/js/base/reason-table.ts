@@ -53,6 +53,7 @@ export type ReasonCode =
   | "noSparseForm"
   | "notDynamic"
   | "notLowmem"
+  | "takesMore"
   | "only8Bits"
   | "only4Or8Bits"
   | "isOutput"

@@ -22,14 +22,22 @@
 namespace modelshrink::onnx {
 namespace {
 
-// "If_0.then_branch/" for a graph within a graph, "" for the main one.
+// The node's name. Where it has none its first output's, which does not change when nodes are
+// added.
+const std::string& StableNameOf(const Node& node) {
+  if (!node.name.empty()) return node.name;
+  for (const std::string& output : node.outputs) {
+    if (!output.empty()) return output;
+  }
+  return node.op_type;
+}
+
+// "if.then_branch/" for a graph within a graph, "" for the main one.
 std::string PathOf(const Document& document, size_t graph) {
   std::string path;
   for (; document.graphs[graph].parent != kNone; graph = document.graphs[graph].parent) {
-    const size_t n = document.graphs[graph].parent_node;
-    const Node& node = document.nodes[n];
-    const std::string name = node.name.empty() ? Concat({node.op_type, "_", n}) : node.name;
-    path = Concat({name, ".", document.graphs[graph].attribute_name, "/", path});
+    const Node& node = document.nodes[document.graphs[graph].parent_node];
+    path = Concat({StableNameOf(node), ".", document.graphs[graph].attribute_name, "/", path});
   }
   return path;
 }

@@ -34,8 +34,17 @@ StatusOr<Replacement> Sealed(StatusOr<Replacement> made) {
   return made;
 }
 
+// The replacement in storage mode, where another mode was asked for.
+StatusOr<Replacement> MakeStorageInstead(const Rewriter& rewriter, size_t tensor, TensorSpec spec) {
+  const bool dynamic = spec.mode == Mode::kDynamic;
+  // The block is a property of MatMulNBits; stored bytes do better with one scale a channel.
+  if (BitsOf(spec.scheme.type) == 8 && !dynamic) spec.scheme.granularity = Granularity::kAxis;
+  return MakeStorage(rewriter, tensor, spec);
+}
+
 // The replacement in the asked mode, or in storage mode with the reason why: also where the asked
-// one's nodes, which each user of the weight needs, take more than `now`, the bytes of today.
+// one's nodes, which each user of the weight needs, leave less than half of what storage saves of
+// `now`, the bytes of today.
 StatusOr<Replacement> MakeReplacement(const Rewriter& rewriter, size_t tensor, TensorSpec spec,
                                       std::optional<uint64_t> now) {
   if (IsNarrowFloat(spec.scheme.type)) spec.mode = Mode::kStorage;
@@ -46,13 +55,12 @@ StatusOr<Replacement> MakeReplacement(const Rewriter& rewriter, size_t tensor, T
   if (!obstacle) {
     ASSIGN_OR_RETURN(Replacement made, Sealed(dynamic ? MakeDynamic(rewriter, tensor, spec)
                                                       : MakeLowmem(rewriter, tensor, spec)));
+    ASSIGN_OR_RETURN(const Replacement stored, Sealed(MakeStorageInstead(rewriter, tensor, spec)));
     const uint64_t from = now.value_or(made.old_size_bytes());
-    if (made.new_size_bytes() < from) return made;
-    obstacle = Reason(ReasonCode::kWouldNotShrink, {from, made.new_size_bytes()});
+    if (2 * made.new_size_bytes() <= from + stored.new_size_bytes()) return made;
+    obstacle = Reason(ReasonCode::kTakesMore, {made.new_size_bytes(), stored.new_size_bytes()});
   }
-  // The block is a property of MatMulNBits; stored bytes do better with one scale a channel.
-  if (BitsOf(spec.scheme.type) == 8 && !dynamic) spec.scheme.granularity = Granularity::kAxis;
-  ASSIGN_OR_RETURN(Replacement replacement, MakeStorage(rewriter, tensor, spec));
+  ASSIGN_OR_RETURN(Replacement replacement, MakeStorageInstead(rewriter, tensor, spec));
   replacement.AddReason(
       Reason(dynamic ? ReasonCode::kNotDynamic : ReasonCode::kNotLowmem, {}, std::move(obstacle)));
   replacement.Seal();

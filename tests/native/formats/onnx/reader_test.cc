@@ -94,9 +94,25 @@ TEST(OnnxReader, NestedGraphsSeeOuterNamesUnlessTheyShadowThem) {
   ASSERT_TRUE(result.status.ok()) << result.status.message();
   const auto& tensors = result.format->model().tensors;
   ASSERT_EQ(tensors.size(), 2u);
-  EXPECT_EQ(tensors[0].name, "If_0.else_branch/w");
+  EXPECT_EQ(tensors[0].name, "y.else_branch/w");
   EXPECT_EQ(tensors[1].name, "w");
   EXPECT_TRUE(tensors[0].is_weight && tensors[1].is_weight);
+}
+
+TEST(OnnxReader, WeightsOfUnnamedBranchesKeepTheirNamesWhereNodesAreAdded) {
+  const std::string branch =
+      GraphAttribute("then_branch", MatMul("w", "t") + Initializer(Weight("w"))) +
+      GraphAttribute("else_branch", MatMul("w", "e") + Initializer(Weight("w")));
+  const auto names = [&branch](const std::string& before) {
+    const Result result = Read(ModelOf(before + Bytes(1, NodeOf("If", {"x"}, "y", branch))));
+    std::vector<std::string> names;
+    if (!result.status.ok()) return names;
+    for (const Tensor& tensor : result.format->model().tensors) names.push_back(tensor.name);
+    return names;
+  };
+  const std::vector<std::string> expected = {"y.then_branch/w", "y.else_branch/w"};
+  EXPECT_EQ(names(""), expected);
+  EXPECT_EQ(names(Bytes(1, NodeOf("Relu", {"x"}, "z", ""))), expected);
 }
 
 TEST(OnnxReader, SkipsPayloads) {

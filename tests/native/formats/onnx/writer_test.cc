@@ -217,10 +217,29 @@ TEST(OnnxWriter, AWeightUsed30TimesFallsBackFromDynamicToStorage) {
   }
   const Written w = Write(ModelFile(graph), kDynamic);
   EXPECT_EQ(w.OutcomeOf("w").to, "uint8");
-  EXPECT_NE(w.OutcomeOf("w").note().find("storage, not dynamic: would not shrink"),
-            std::string::npos)
+  EXPECT_NE(w.OutcomeOf("w").note().find("storage, not dynamic: it takes "), std::string::npos)
       << w.OutcomeOf("w").note();
   EXPECT_LT(w.output.size(), w.input.size());
+}
+
+// What decides is what storage saves, not whether the weight becomes any smaller.
+TEST(OnnxWriter, AModeWhoseNodesTakeMoreThanHalfOfWhatStorageSavesFallsBackToIt) {
+  const auto file = [](int num_users) {
+    std::string graph = Initializer("w", {64, 64});
+    for (int i = 0; i < num_users; ++i) {
+      const std::string number = std::to_string(i);
+      graph += NodeField("MatMul", {"x" + number, "w"}, {"y" + number});
+    }
+    return ModelFile(graph);
+  };
+  const TensorSpec stored = {.scheme = AxisScheme(DType::kUint8)};
+  for (const int num_users : {1, 5, 10, 15, 20, 25, 30, 60}) {
+    const std::string input = file(num_users);
+    const Written dynamic = Write(input, kDynamic), storage = Write(input, stored);
+    const uint64_t saved = storage.input.size() - storage.output.size();
+    EXPECT_LT(2 * (dynamic.output.size() - storage.output.size()), saved) << num_users;
+    EXPECT_EQ(dynamic.OutcomeOf("w").to, num_users < 25 ? "uint8 (dynamic)" : "uint8") << num_users;
+  }
 }
 
 TEST(OnnxWriter, SparseWeightsThatAreOutputsTooStayAsTheyAre) {

@@ -33,6 +33,10 @@ const components = [
     ...{ name: "musl", source: "https://musl.libc.org" },
     file: "/usr/share/emscripten/system/lib/libc/musl/COPYRIGHT",
   },
+  {
+    ...{ name: "hash-wasm", source: "https://github.com/Daninet/hash-wasm" },
+    file: "node_modules/hash-wasm/LICENSE",
+  },
   ...["libcxx", "libcxxabi", "compiler-rt"].map((folder) => ({
     name: { libcxx: "libc++", libcxxabi: "libc++abi" }[folder] ?? folder,
     source: "https://llvm.org",
@@ -87,8 +91,8 @@ export async function thirdPartyNotices() {
   const apache = await readFile("/usr/share/common-licenses/Apache-2.0", "utf8");
   const line = "-".repeat(80);
   const parts = [
-    "The binaries of modelshrink (dist/wasm) and the code that loads them (dist/core) contain code of these projects.\n" +
-      "Written by scripts/generate.mjs from their license files.",
+    "The binaries of modelshrink (dist/wasm), the code that loads them (dist/core) and its bundles contain code of these\n" +
+      "projects. Written by scripts/generate.mjs from their license files.",
   ];
   for (const component of components) parts.push(await noticeOf(component));
   parts.push(`The Apache License, Version 2.0\n\n${apache.trimEnd()}`);

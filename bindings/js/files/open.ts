@@ -167,6 +167,15 @@ const onlyOnce = (
   open: async (value, waiting) => alone(fromBlob(await read(value as never, waiting))),
 });
 
+/** A set of files that was opened already: a source of modelshrink's own, for models that are read as they come. */
+export class FileSetSource {
+  readonly set: RawFileSet;
+
+  constructor(set: RawFileSet) {
+    this.set = set;
+  }
+}
+
 /** Every kind of source; the first that fits is taken. */
 const kinds: readonly Kind[] = [
   oneFile("a Blob or File", (it) => isA(it, "Blob", "File"), fromBlob),
@@ -303,7 +312,10 @@ export function attend(source: unknown): void {
 
 /** Opens a source's main file, and others as they are asked for. */
 export async function openSource(source: unknown, waiting: ReadOptions = {}): Promise<OpenFileSet> {
-  const set = await checkSource(source).open(source, { ...waiting, inTurn: newQueue() });
+  const set =
+    source instanceof FileSetSource
+      ? source.set
+      : await checkSource(source).open(source, { ...waiting, inTurn: newQueue() });
   const files = [toOpenFile(set.main, set.main.name || defaultName)];
   return {
     main: files[0]!,

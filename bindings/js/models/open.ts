@@ -6,7 +6,7 @@ import { loadCore, unwrap } from "../core/load.js";
 import { wholeCore } from "../core/whole.js";
 import { modelRows, type ModelRows } from "../core/table.js";
 import type { CoreModel, CoreModule } from "../core/types.js";
-import { attend, openSource } from "../files/open.js";
+import { attend, openSource, type FileSetSource } from "../files/open.js";
 import type { OpenFile, OpenFileSet, Source } from "../files/source.js";
 import { callLive, readModel } from "./steps.js";
 import type { RunOptions } from "./types.js";
@@ -81,7 +81,7 @@ export async function readStructure(
 
 /** Opens a model and reads its structure, does `work`, and closes everything whatever happens. */
 export async function withModel<T>(
-  source: Source,
+  source: Source | FileSetSource,
   options: RunOptions,
   work: (opened: OpenModel) => Promise<T>,
 ): Promise<T> {

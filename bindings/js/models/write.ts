@@ -5,6 +5,7 @@ import { checkInteger, checkBoolean, checkOneOf, optional } from "../base/option
 import type { Rows } from "../core/table.js";
 import type { CoreTensorInfo } from "../core/types.js";
 import type { Target } from "../files/sink.js";
+import type { FileSetSource } from "../files/open.js";
 import type { Source } from "../files/source.js";
 import type { MemorySink } from "../files/target.js";
 import { withTarget } from "../files/with-target.js";
@@ -21,6 +22,9 @@ import type { Report, RestoreOptions, WriteOptions, WriteResult, RunOptions } fr
 
 /** Makes the order for the tensors that a model has. */
 type Chooser = (tensors: Rows<CoreTensorInfo>) => RemarkedOrder;
+
+/** What users pass, or what is opened already. */
+type AnySource = Source | FileSetSource;
 
 type Running = RunOptions & { workers: number; calibration: Calibration | undefined };
 
@@ -79,7 +83,7 @@ const resultWithout = (message: string, report: Report): WriteResult => ({
 });
 
 /** Checks the options, then reads, plans and writes. */
-async function write(source: Source, choose: Chooser, options: WriteOptions): Promise<WriteResult> {
+async function write(source: AnySource, choose: Chooser, options: WriteOptions): Promise<WriteResult> {
   const resume = checkBoolean("resume", options.resume ?? false);
   const workers = checkInteger("workers", options.workers ?? 0, 0, maxWorkers);
   const skipIdle = checkBoolean("skipIdle", options.skipIdle ?? false);
@@ -91,7 +95,7 @@ async function write(source: Source, choose: Chooser, options: WriteOptions): Pr
 /** Reads, plans and writes into a target; into memory without one. */
 function writeTo(
   target: Target | undefined,
-  source: Source,
+  source: AnySource,
   choose: Chooser,
   options: WriteOptions & { workers: number; skipIdle: boolean },
 ): Promise<WriteResult> {
@@ -118,7 +122,7 @@ function writeTo(
 
 /** Writes a smaller model of the same format; the recipe is checked already. */
 export async function shrinkModel(
-  source: Source,
+  source: AnySource,
   recipe: CheckedRecipe,
   options: WriteOptions,
 ): Promise<WriteResult> {

@@ -1,0 +1,14 @@
+/** modelshrink/cache: models are shrunk when they first come, and the small ones kept. */
+export { createShrinkCache } from "./cache/shrink-cache.js";
+export { folderStore } from "#folder-store";
+export type {
+  Address,
+  CachedModel,
+  CachedOptions,
+  CacheProgress,
+  CacheStore,
+  CacheWarning,
+  ShrinkCache,
+  ShrinkCacheOptions,
+  StoreName,
+} from "./cache/types.js";

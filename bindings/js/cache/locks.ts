@@ -1,0 +1,50 @@
+/** Work on one entry is done once at a time: among all pages and workers of an origin, or in this realm alone. */
+
+import { platform } from "./platform.js";
+
+/** Locks by the ids of entries. */
+export interface Locks {
+  /** Runs `work` when nobody else works on this id. */
+  alone: <T>(id: string, work: () => Promise<T>) => Promise<T>;
+  /** Runs `work` unless somebody else works on this id. */
+  ifFree: (id: string, work: () => Promise<void>) => Promise<void>;
+  /** True when these locks are known to everybody who has the same store. */
+  isCertain: boolean;
+}
+
+/** Locks that browsers have, and Node.js since version 24. */
+function webLocks(locks: LockManager, prefix: string): Locks {
+  return {
+    alone: async (id, work) => locks.request(prefix + id, work),
+    ifFree: async (id, work) =>
+      locks.request(prefix + id, { ifAvailable: true }, async (lock) => {
+        if (lock) await work();
+      }),
+    // Those of Node.js end with the process.
+    isCertain: "document" in globalThis || "WorkerGlobalScope" in globalThis,
+  };
+}
+
+function ownLocks(): Locks {
+  const last = new Map<string, Promise<unknown>>();
+  const alone: Locks["alone"] = (id, work) => {
+    const result = (last.get(id) ?? Promise.resolve()).then(work);
+    const settled = result
+      .catch(() => undefined)
+      .then(() => {
+        if (last.get(id) === settled) last.delete(id);
+      });
+    last.set(id, settled);
+    return result;
+  };
+  const ifFree: Locks["ifFree"] = async (id, work) => {
+    if (!last.has(id)) await alone(id, work);
+  };
+  return { alone, ifFree, isCertain: false };
+}
+
+/** Gives the platform's locks for the cache of this name, or own ones. */
+export function locksFor(name: string): Locks {
+  const { locks } = platform.navigator ?? {};
+  return locks ? webLocks(locks, `modelshrink ${name} `) : ownLocks();
+}

@@ -1,0 +1,222 @@
+/** Models by address and recipe: out of the records, or downloaded, shrunk and kept. */
+import { callUser } from "../base/door.js";
+import { IntegrityError, ModelShrinkError } from "../base/errors.js";
+import { version as libraryVersion } from "../base/version.js";
+import { nameOfUrl, shownUrl } from "../files/url.js";
+import { shrinkModel } from "../models/write.js";
+import type { Report } from "../models/types.js";
+import { checkRecipe } from "../recipe/check.js";
+import type { Recipe } from "../recipe/options.js";
+import { downloadModel, isUnchanged, type DownloadedModel, type Validators } from "./download.js";
+import { locksFor, type Locks } from "./locks.js";
+import { idOf, Records, type Facts, type FoundRecord } from "./records.js";
+import type { CachedModel, CacheStore, CacheWarning, ShrinkCacheOptions } from "./types.js";
+
+/** A model, or what came where it could not be shrunk. */
+export type Served = CachedModel | { files: Record<string, Blob>; failure: unknown };
+
+/** What is known of a kept model. */
+interface ModelFacts extends Facts {
+  kind: "model";
+  report: Report;
+  validators: Validators;
+  /** The size of the main file that came, in bytes. */
+  size: number;
+}
+
+interface Settings extends ShrinkCacheOptions {
+  recipe: string | Recipe;
+  name: string;
+  smaller: readonly (string | Recipe)[];
+  onWarning: (warning: CacheWarning) => void;
+}
+
+/** Tells whether a store is full; user's stores may say so in the words of Node.js. */
+function isFull(error: unknown): boolean {
+  const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
+  return name === "QuotaExceededError" || code === "ENOSPC" || code === "EDQUOT";
+}
+
+const recordOf = (files: DownloadedModel["files"]) =>
+  Object.fromEntries([...files].map(([name, { blob }]) => [name, blob]));
+
+/** How a model is loaded. */
+export interface Loading {
+  signal?: AbortSignal | undefined;
+  headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** The models of one cache. */
+export class ShrunkModels {
+  readonly #settings: Settings;
+  readonly #records: Records;
+  readonly #locks: Locks;
+  /** Loads under way, so that those who ask at once wait for one. */
+  readonly #loads = new Map<string, Promise<Served>>();
+  #swept: Promise<void> | undefined;
+
+  constructor(settings: Settings, store: CacheStore) {
+    this.#settings = settings;
+    this.#records = new Records(store);
+    this.#locks = locksFor(settings.name);
+  }
+
+  /** Gives the records, from which leftovers of killed runs are swept first. */
+  async records(): Promise<Records> {
+    // Leftovers that cannot be removed are no reason to give nothing.
+    this.#swept ??= this.#records.sweep(this.#locks).catch(() => undefined);
+    await this.#swept;
+    return this.#records;
+  }
+
+  /** Gives the model at an absolute address. What cannot be shrunk is given as it came, with the failure. */
+  async load(url: string, recipe: string | Recipe, how: Loading = {}): Promise<Served> {
+    const id = await this.#idOf(url, recipe);
+    // Whoever may end its load shares none.
+    if (how.signal) return this.#loadAlone(id, url, recipe, how);
+    const load = this.#loads.get(id) ?? this.#loadAlone(id, url, recipe, how);
+    this.#loads.set(id, load);
+    try {
+      return await load;
+    } finally {
+      this.#loads.delete(id);
+    }
+  }
+
+  #idOf(url: string, recipe: string | Recipe): Promise<string> {
+    return idOf("model", url, recipe, libraryVersion, this.#settings.revision ?? null);
+  }
+
+  #loadAlone(id: string, url: string, recipe: string | Recipe, how: Loading): Promise<Served> {
+    return this.#locks.alone(id, async () => {
+      how.signal?.throwIfAborted();
+      const found = await this.#find(id, how);
+      if (found) return { files: found.files, report: found.facts.report, hit: true };
+      return this.#make(id, url, recipe, how);
+    });
+  }
+
+  #warn(code: CacheWarning["code"], message: string, cause: unknown): void {
+    callUser(() => {
+      this.#settings.onWarning({ code, message, cause });
+    });
+  }
+
+  /** Gives what is kept, when it is whole and still what the server has. */
+  async #find(id: string, { signal, headers = {} }: Loading) {
+    let found: (FoundRecord & { facts: ModelFacts }) | undefined;
+    try {
+      const records = await this.records();
+      found = (await records.read(id)) as typeof found;
+    } catch (cause) {
+      // A store that cannot be read is told of when it cannot be written either.
+      if (cause instanceof IntegrityError) {
+        this.#warn(
+          "damaged",
+          "An entry of the cache is not what was kept, and is made anew.",
+          cause,
+        );
+      }
+    }
+    if (!found || !this.#settings.revalidate) return found;
+    const { url, validators, size } = found.facts;
+    try {
+      const asking = { signal, headers, timeoutMs: this.#settings.timeoutMs };
+      return (await isUnchanged(url, { validators, size }, asking)) ? found : undefined;
+    } catch (cause) {
+      signal?.throwIfAborted();
+      this.#warn("stale", `${shownUrl(url)} cannot be asked whether it has changed.`, cause);
+      return found;
+    }
+  }
+
+  async #make(
+    id: string,
+    url: string,
+    recipe: string | Recipe,
+    { signal, headers = {} }: Loading,
+  ): Promise<Served> {
+    const { onProgress, timeoutMs, smaller } = this.#settings;
+    const names = { name: url, file: nameOfUrl(url) };
+    callUser(() => onProgress?.({ status: "initiate", ...names }));
+    const model = await downloadModel(url, { signal, timeoutMs, onProgress, headers });
+    let served: Served;
+    try {
+      served = await this.#shrunk(url, model, recipe, signal);
+    } catch (failure) {
+      signal?.throwIfAborted();
+      return { files: recordOf(model.files), failure };
+    }
+    if (!(await this.#keep(id, url, model, served))) {
+      for (const other of smaller) {
+        const less = await this.#shrunk(url, model, other, signal);
+        if (await this.#keep(id, url, model, less)) {
+          served = less;
+          break;
+        }
+      }
+    }
+    callUser(() => onProgress?.({ status: "done", ...names }));
+    return served;
+  }
+
+  async #shrunk(
+    url: string,
+    { source }: DownloadedModel,
+    recipe: string | Recipe,
+    signal: AbortSignal | undefined,
+  ): Promise<CachedModel> {
+    const { onProgress, workers } = this.#settings;
+    const names = { name: url, file: nameOfUrl(url) };
+    const { files, report } = await shrinkModel(source, await checkRecipe(recipe), {
+      ...(signal ? { signal } : {}),
+      ...(workers === undefined ? {} : { workers }),
+      onProgress: ({ phase, done, total }) => {
+        // What is read before is the download, and looks at weights are not known to come.
+        if (phase !== "write") return;
+        const progress = total > 0 ? (100 * done) / total : 100;
+        callUser(() => onProgress?.({ status: "shrink", ...names, progress }));
+      },
+    });
+    return { files, report, hit: false };
+  }
+
+  /** Keeps a model; evicts others, the oldest first, when there is no room. Tells whether it is kept. */
+  async #keep(
+    id: string,
+    url: string,
+    { files: came }: DownloadedModel,
+    { files, report }: CachedModel,
+  ): Promise<boolean> {
+    const [main] = came.values();
+    const facts: ModelFacts = {
+      ...{ kind: "model", url, report, validators: main!.validators, size: main!.blob.size },
+    };
+    try {
+      const records = await this.records();
+      for (;;) {
+        try {
+          await records.write(id, facts, files);
+          return true;
+        } catch (error) {
+          if (!isFull(error)) throw error;
+          const oldest = (await records.list()).find((it) => it.id !== id);
+          if (!oldest) throw error;
+          await records.remove(oldest.id);
+        }
+      }
+    } catch (cause) {
+      const why = isFull(cause) ? "there is no room for it" : "the store failed";
+      this.#warn("uncached", `${shownUrl(url)} is not kept: ${why}.`, cause);
+      return false;
+    }
+  }
+}
+
+/** Gives a model as `cached` does: what could not be shrunk is the failure. */
+export function modelOf(served: Served): CachedModel {
+  if (!("failure" in served)) return served;
+  throw served.failure instanceof Error
+    ? served.failure
+    : new ModelShrinkError("The model could not be shrunk.", "internal", { cause: served.failure });
+}

@@ -1,0 +1,152 @@
+/** The stores that browsers have. */
+import { ArgumentError } from "../base/errors.js";
+import { list, show } from "../base/options.js";
+import { hasMethods } from "../base/tags.js";
+import { platform } from "./platform.js";
+import type { CacheStore, StoreName } from "./types.js";
+
+/** Keys become addresses that no server has. */
+const addressOf = (key: string) => `https://modelshrink.invalid/${key}`;
+
+/** The Cache API: a cache of this name. */
+function cacheApiStore(name: string): CacheStore {
+  const open = () => caches.open(name);
+  return {
+    get: async (key) => (await (await open()).match(addressOf(key)))?.blob(),
+    set: async (key, value) => (await open()).put(addressOf(key), new Response(value)),
+    delete: async (key) => (await open()).delete(addressOf(key)),
+    keys: async () =>
+      (await (await open()).keys()).map(({ url }) => url.slice(addressOf("").length)),
+  };
+}
+
+const isMissing = (error: unknown) =>
+  error instanceof DOMException && error.name === "NotFoundError";
+
+/** The origin's private file system: a folder of this name. */
+function opfsStore(name: string): CacheStore {
+  const open = async () => {
+    const root = await navigator.storage.getDirectory();
+    return root.getDirectoryHandle(name, { create: true });
+  };
+  const unlessMissing = async <T>(work: () => Promise<T>) => {
+    try {
+      return await work();
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  };
+  return {
+    get: (key) => unlessMissing(async () => (await (await open()).getFileHandle(key)).getFile()),
+    async set(key, value) {
+      const handle = await (await open()).getFileHandle(key, { create: true });
+      await value.stream().pipeTo(await handle.createWritable());
+    },
+    delete: (key) => unlessMissing(async () => (await open()).removeEntry(key)),
+    async keys() {
+      const keys: string[] = [];
+      // The DOM library's own declaration leaves out that a folder can be iterated.
+      const entries = (await open()) as unknown as AsyncIterable<[string, FileSystemHandle]>;
+      for await (const [key] of entries) keys.push(key);
+      return keys;
+    },
+  };
+}
+
+const resultOf = <T>(request: IDBRequest<T>): Promise<T> =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => {
+      resolve(request.result);
+    };
+    request.onerror = () => {
+      reject(request.error!);
+    };
+  });
+
+/** IndexedDB: a database of this name with one table. */
+function indexedDbStore(name: string): CacheStore {
+  const table = "values";
+  const begin = async (mode: IDBTransactionMode) => {
+    const request = indexedDB.open(name, 1);
+    request.onupgradeneeded = () => request.result.createObjectStore(table);
+    const database = await resultOf(request);
+    const transaction = database.transaction(table, mode);
+    // A connection that stays open would hold up whoever deletes the database.
+    const done = new Promise<void>((resolve, reject) => {
+      transaction.oncomplete = () => {
+        resolve();
+      };
+      transaction.onerror = transaction.onabort = () => {
+        reject(transaction.error!);
+      };
+    }).finally(() => {
+      database.close();
+    });
+    done.catch(() => undefined);
+    return { values: transaction.objectStore(table), done };
+  };
+  return {
+    async get(key) {
+      const { values } = await begin("readonly");
+      return resultOf<Blob | undefined>(values.get(key) as IDBRequest<Blob | undefined>);
+    },
+    async set(key, value) {
+      const { values, done } = await begin("readwrite");
+      values.put(value, key);
+      await done;
+    },
+    async delete(key) {
+      const { values, done } = await begin("readwrite");
+      values.delete(key);
+      await done;
+    },
+    async keys() {
+      const { values } = await begin("readonly");
+      return (await resultOf(values.getAllKeys())).map(String);
+    },
+  };
+}
+
+/** Memory of this process or page. */
+function memoryStore(): CacheStore {
+  const values = new Map<string, Blob>();
+  return {
+    get: (key) => Promise.resolve(values.get(key)),
+    set: (key, value) => Promise.resolve(values.set(key, value)),
+    delete: (key) => Promise.resolve(values.delete(key)),
+    keys: () => Promise.resolve([...values.keys()]),
+  };
+}
+
+const stores: Readonly<
+  Record<StoreName, { isThere: () => boolean; open: (name: string) => CacheStore }>
+> = {
+  cache: { isThere: () => "caches" in globalThis, open: cacheApiStore },
+  opfs: {
+    isThere: () => hasMethods(platform.navigator?.storage, "getDirectory"),
+    open: opfsStore,
+  },
+  indexeddb: { isThere: () => "indexedDB" in globalThis, open: indexedDbStore },
+  memory: { isThere: () => true, open: memoryStore },
+};
+
+/** Gives the store of the option `store`, or the platform's own; throws an ArgumentError for what is none. */
+export function storeFor(value: unknown, name: string): CacheStore {
+  if (hasMethods(value, "get", "set", "delete", "keys")) return value as unknown as CacheStore;
+  const names = Object.keys(stores) as StoreName[];
+  const wanted = value ?? (stores.cache.isThere() ? "cache" : "memory");
+  const found = names.find((it) => it === wanted);
+  if (!found) {
+    throw new ArgumentError(
+      `store is ${show(value)}; it must be one of ${list(names)}, folderStore(path) on Node.js, or an object with get, ` +
+        "set, delete and keys.",
+    );
+  }
+  if (!stores[found].isThere()) {
+    throw new ArgumentError(
+      `store is "${found}", which is not there: pages on https and localhost have it.`,
+    );
+  }
+  return stores[found].open(name);
+}

@@ -1,0 +1,131 @@
+/** The words of the shrinking cache. */
+import type { Blob, Request, Response, URL } from "../base/platform-types.js";
+import type { ReadOptions } from "../files/raw.js";
+import type { Report } from "../models/types.js";
+import type { Recipe } from "../recipe/options.js";
+
+/**
+ * Keeps values by their keys, which have no other characters than a–z, 0–9, "-" and ".". A value that `set` has not
+ * finished may be left in pieces: the cache knows whole values by their length and SHA-256. A store that is full rejects
+ * with an error named "QuotaExceededError", or whose `code` is "ENOSPC".
+ */
+export interface CacheStore {
+  /** Gives a value; undefined where there is none. */
+  get(key: string): Promise<Blob | Uint8Array | undefined>;
+  /** Keeps a value, and replaces an earlier one. */
+  set(key: string, value: Blob): Promise<unknown>;
+  /** Removes a value, where there is one. */
+  delete(key: string): Promise<unknown>;
+  /** Lists all keys. */
+  keys(): Promise<Iterable<string>>;
+}
+
+/** The names of the stores that modelshrink has: what browsers call Cache API, OPFS and IndexedDB, and memory. */
+export type StoreName = "cache" | "opfs" | "indexeddb" | "memory";
+
+/** A request as `fetch` takes it. */
+export type Address = string | URL | Request;
+
+/** Something that the app need not know, but a developer may want to: what was asked for was given nevertheless. */
+export interface CacheWarning {
+  /**
+   * "unshrunk": the model is given as it is, because it could not be shrunk; "uncached": what was made could not be kept;
+   * "damaged": an entry was not what was kept, and is made anew; "stale": the server could not be asked whether the model
+   * changed.
+   */
+  code: "unshrunk" | "uncached" | "damaged" | "stale";
+  /** A sentence. */
+  message: string;
+  /** The error that led to it. */
+  cause: unknown;
+}
+
+/** How far a model is, in the shape of transformers.js's progress events. */
+export interface CacheProgress {
+  /** "initiate" comes once; then "download" and "progress" while bytes come; "shrink" while they are shrunk; "done". */
+  status: "initiate" | "download" | "progress" | "shrink" | "done";
+  /** The address of the model. */
+  name: string;
+  /** The name of the file. */
+  file: string;
+  /** From 0 to 100, where it is known. */
+  progress?: number;
+  /** The bytes that have come. */
+  loaded?: number;
+  /** The bytes that will come, where the server says. */
+  total?: number;
+}
+
+/** The options of {@link createShrinkCache}. */
+export interface ShrinkCacheOptions extends Pick<ReadOptions, "timeoutMs"> {
+  /** A preset's name or a recipe; "int8" by default. */
+  recipe?: string | Recipe;
+  /** The cache's name: caches of other names know nothing of it. "modelshrink" by default. */
+  name?: string;
+  /**
+   * The place of what is kept. By default the Cache API in browsers, and elsewhere memory, which ends with the process: give
+   * `folderStore(path)` on Node.js.
+   */
+  store?: StoreName | CacheStore;
+  /** The version of the models, where you know it: another one is another entry. */
+  revision?: string;
+  /** Asks the server at each hit whether the model has changed; false by default, which needs no network. */
+  revalidate?: boolean;
+  /** Recipes whose result is smaller, tried one after the other when the store is full; none by default. */
+  smaller?: readonly (string | Recipe)[];
+  /** The number of threads that shrink; by default the calling one alone. */
+  workers?: number;
+  /** Is called as a model comes. */
+  onProgress?: (progress: CacheProgress) => void;
+  /** Is called with what went otherwise than it should; by default it goes to `console.warn`. */
+  onWarning?: (warning: CacheWarning) => void;
+}
+
+/** The options of `cached`. */
+export interface CachedOptions {
+  /** Ends the work when it is aborted. */
+  signal?: ReadOptions["signal"];
+  /** Headers for the requests, such as a token's. */
+  headers?: Readonly<Record<string, string>>;
+}
+
+/** A model out of the cache. */
+export interface CachedModel {
+  /** The small model's files by name, the main one first. */
+  files: Record<string, Blob>;
+  /** The fate of each tensor, as `shrink` gave it. */
+  report: Report;
+  /** True when nothing was downloaded and nothing shrunk. */
+  hit: boolean;
+}
+
+/**
+ * A cache of models that are shrunk when they come. `match`, `put` and `delete` are what transformers.js's
+ * `env.customCache` calls.
+ */
+export interface ShrinkCache {
+  /**
+   * Gives the small model at an address: out of the cache, else downloaded, shrunk and kept.
+   *
+   * @param recipe - A preset's name or a recipe instead of the cache's own.
+   * @throws What `shrink` throws; an "io" error when the download fails.
+   */
+  cached(
+    url: string | URL,
+    recipe?: string | Recipe,
+    options?: CachedOptions,
+  ): Promise<CachedModel>;
+  /** Gives a model's file shrunk, whether or not it is there already; another file only when it is. */
+  match(request: Address): Promise<Response | undefined>;
+  /** Keeps a file that is no model as it is. */
+  put(request: Address, response: Response): Promise<void>;
+  /** Removes a file, or a model with all its recipes; tells whether it was there. */
+  delete(request: Address): Promise<boolean>;
+  /**
+   * Does what the platform's `fetch` does, but gives models shrunk, also to HEAD and to requests for a range. `headers` and
+   * `signal` of a request are kept.
+   */
+  fetch(input: Address, init?: object): Promise<Response>;
+  /** Asks the browser, once, to keep the storage when the disk fills; tells whether it will. */
+  persist(): Promise<boolean>;
+}

@@ -1,0 +1,207 @@
+// The shrinking cache in Chromium: every store, and what befalls pages: no network, tabs that are killed or load at once,
+// damaged entries, a full disk.
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { shrink } from "modelshrink";
+import { launchWithProfile } from "../support/chromium.mjs";
+import { chainModel } from "../support/onnx.mjs";
+import { root } from "../support/run.mjs";
+
+const model = chainModel([{ name: "w", size: 512 }]);
+const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
+const page = `<!doctype html><script type="importmap">{"imports": {
+  "modelshrink/cache": "/dist/cache.web.js"
+}}</script>`;
+
+let context;
+let profile;
+let server;
+let origin;
+let modelUrl;
+let small;
+let requests = 0;
+
+/** Gives the model slowly, so that something can happen meanwhile. */
+function giveModel(response) {
+  requests++;
+  response.writeHead(200, { "content-length": model.length, etag: '"1"' });
+  const step = Math.ceil(model.length / 8);
+  let at = 0;
+  const timer = setInterval(() => {
+    response.write(model.subarray(at, (at += step)));
+    if (at < model.length) return;
+    clearInterval(timer);
+    response.end();
+  }, 5);
+  response.on("close", () => clearInterval(timer));
+}
+
+async function answer({ url }, response) {
+  if (url === "/m.onnx") {
+    giveModel(response);
+    return;
+  }
+  const isPage = url === "/page.html";
+  const body = isPage ? page : await readFile(join(root, url)).catch(() => undefined);
+  const type = isPage ? "text/html" : url.endsWith(".js") ? "text/javascript" : "application/wasm";
+  response.writeHead(body === undefined ? 404 : 200, { "content-type": type }).end(body);
+}
+
+before(async () => {
+  server = createServer((request, response) => void answer(request, response));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  origin = `http://127.0.0.1:${server.address().port}`;
+  modelUrl = `${origin}/m.onnx`;
+  small = sha256(await (await shrink(model)).bytes());
+  profile = await mkdtemp(join(tmpdir(), "modelshrink-"));
+  context = await launchWithProfile(profile);
+});
+after(async () => {
+  await context?.close();
+  server?.closeAllConnections();
+  server?.close();
+  await rm(profile, { recursive: true, force: true });
+});
+
+async function open() {
+  const tab = await context.newPage();
+  await tab.goto(`${origin}/page.html`);
+  return tab;
+}
+
+/** Loads the model in a page; gives { hit, sha256, warnings }. */
+const load = (tab, options) =>
+  tab.evaluate(
+    async ([url, given]) => {
+      const { createShrinkCache } = await import("modelshrink/cache");
+      const warnings = [];
+      const onWarning = ({ code }) => warnings.push(code);
+      const cache = createShrinkCache({ ...given, onWarning });
+      const { files, hit } = await cache.cached(url);
+      const bytes = await files["m.onnx"].arrayBuffer();
+      const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+      const hex = [...digest].map((it) => it.toString(16).padStart(2, "0")).join("");
+      return { hit, sha256: hex, warnings };
+    },
+    [modelUrl, options],
+  );
+
+/** Lists what a store of this name has. */
+const keysOf = (tab, { store, name }) =>
+  tab.evaluate(
+    async ([kind, it]) => {
+      if (kind === "cache") return (await (await caches.open(it)).keys()).map(({ url }) => url);
+      if (kind === "opfs") {
+        const root = await navigator.storage.getDirectory();
+        const folder = await root.getDirectoryHandle(it, { create: true });
+        const keys = [];
+        for await (const key of folder.keys()) keys.push(key);
+        return keys;
+      }
+      return new Promise((resolve) => {
+        const request = indexedDB.open(it);
+        request.onsuccess = () => {
+          const keys = request.result.transaction("values").objectStore("values").getAllKeys();
+          keys.onsuccess = () => {
+            request.result.close();
+            resolve(keys.result);
+          };
+        };
+      });
+    },
+    [store, name],
+  );
+
+for (const store of ["cache", "opfs", "indexeddb"]) {
+  const options = { store, name: `tests-${store}` };
+
+  test(`${store}: a second visit has the small model without a network`, async () => {
+    const first = await open();
+    assert.deepEqual(await load(first, options), { hit: false, sha256: small, warnings: [] });
+    await first.close();
+    const before = requests;
+    const second = await open();
+    await second.evaluate(() => import("modelshrink/cache"));
+    // What the library itself loads is the app's to keep.
+    await second.route("**/m.onnx", (route) => route.abort());
+    assert.deepEqual(await load(second, options), { hit: true, sha256: small, warnings: [] });
+    assert.equal(requests, before);
+    await second.close();
+  });
+
+  test(`${store}: two tabs at once download once`, async () => {
+    const name = `${options.name}-tabs`;
+    const tabs = await Promise.all([open(), open()]);
+    const before = requests;
+    const found = await Promise.all(tabs.map((tab) => load(tab, { ...options, name })));
+    assert.equal(requests, before + 1);
+    assert.deepEqual(found.map(({ hit }) => hit).sort(), [false, true]);
+    for (const { sha256: digest } of found) assert.equal(digest, small);
+    await Promise.all(tabs.map((tab) => tab.close()));
+  });
+
+  test(`${store}: a tab that is killed leaves nothing wrong, at any of 20 moments`, async () => {
+    const name = `${options.name}-killed`;
+    const start = performance.now();
+    const first = await open();
+    await load(first, { ...options, name: `${name}-whole` });
+    await first.close();
+    const whole = performance.now() - start;
+    for (let i = 0; i < 20; ++i) {
+      const tab = await open();
+      void load(tab, { ...options, name, revision: `${i}` }).catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, (whole * (i + 1)) / 20));
+      await tab.close();
+    }
+    const tab = await open();
+    for (let i = 0; i < 20; ++i) {
+      const { sha256: digest } = await load(tab, { ...options, name, revision: `${i}` });
+      assert.equal(digest, small);
+    }
+    // A record and a file for each revision.
+    assert.equal((await keysOf(tab, { store, name })).length, 40);
+    await tab.close();
+  });
+}
+
+test("damaged entries are made anew: truncated, or with another bit", async () => {
+  const options = { store: "cache", name: "tests-damaged" };
+  const tab = await open();
+  await load(tab, options);
+  for (const damage of ["truncated", "bit"]) {
+    await tab.evaluate(
+      async ([name, how]) => {
+        const cache = await caches.open(name);
+        const request = (await cache.keys()).find(({ url }) => url.includes("/file-"));
+        const bytes = new Uint8Array(await (await cache.match(request)).arrayBuffer());
+        bytes[bytes.length >> 1] ^= 1;
+        await cache.put(request, new Response(how === "bit" ? bytes : bytes.subarray(0, 100)));
+      },
+      [options.name, damage],
+    );
+    const found = await load(tab, options);
+    assert.deepEqual(found, { hit: false, sha256: small, warnings: ["damaged"] });
+  }
+  assert.equal((await load(tab, options)).hit, true);
+  await tab.close();
+});
+
+test("a disk that is full: the model is given and not kept, and kept again when there is room", async () => {
+  const tab = await open();
+  const session = await context.newCDPSession(tab);
+  for (const store of ["cache", "opfs", "indexeddb"]) {
+    const options = { store, name: `tests-full-${store}` };
+    await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1 });
+    const full = await load(tab, options);
+    assert.deepEqual(full, { hit: false, sha256: small, warnings: ["uncached"] });
+    await session.send("Storage.overrideQuotaForOrigin", { origin });
+    assert.equal((await load(tab, options)).hit, false);
+    assert.deepEqual(await load(tab, options), { hit: true, sha256: small, warnings: [] });
+  }
+  await tab.close();
+});

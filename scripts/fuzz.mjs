@@ -22,6 +22,7 @@ const env = { ASAN_OPTIONS: "malloc_context_size=2:quarantine_size_mb=32" };
 const runsPerSecond = {
   gguf_reader: 10000,
   json: 20000,
+  masks: 4000,
   onnx_reader: 1800,
   safetensors_reader: 6000,
   shrink_roundtrip: 300,

@@ -1,6 +1,7 @@
 // Writes the seeds of corpus/shrink_roundtrip: for each format every method in every mode, and every type; and the
 // other corpora's valid files, each with another method. shrinking.cc and choices.h say what the bytes mean.
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { bytesOf } from "./random-bytes.mjs";
 
 const corpus = new URL("./corpus/", import.meta.url);
 const folder = new URL("shrink_roundtrip/", corpus);
@@ -22,15 +23,6 @@ const rows = [...table.matchAll(/^NUMBER_TYPE\((\w+), "(\w+)", (\w+),/gm)];
 const types = ["float32", ...rows.filter((row) => row[3] !== "kPlain").map(([, , name]) => name)];
 /** What the first byte of the grammar's has to be. */
 const formats = { onnx: 0, safetensors: 3, gguf: 4, tfjs: 5 };
-
-/** Bytes that look random and are the same each time. */
-function bytesOf(seed, count) {
-  let state = seed * 2654435761 + 1;
-  return Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state >>> 24;
-  });
-}
 
 /** TakeTensorSpec()'s bytes. */
 function spec({ type, method, mode, number }) {

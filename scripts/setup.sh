@@ -30,9 +30,9 @@ case $step in
     names+=", Clang with its sanitizers for 64 and 32 bits"
     ;;
   bench)
-    packages+=(g++ libbenchmark-dev)
+    packages+=(g++ libbenchmark-dev python3-numpy libopenblas0)
     tools+=(c++)
-    names+=", a C++20 compiler and Google Benchmark"
+    names+=", a C++20 compiler, Google Benchmark and NumPy with OpenBLAS"
     ;;
 esac
 if [[ $step != fuzz ]]; then

@@ -137,9 +137,9 @@ class CommonFloat16Encoder : public NarrowEncoder<Float16> {
     const VI bits1 = LoadBits(from + 4);
     const auto codes = wasm_i16x8_narrow_i32x4(CommonCode(bits0).raw, CommonCode(bits1).raw);
     largest_.raw = wasm_i16x8_max(largest_.raw, codes);
-    const auto high_halves =
-        wasm_i16x8_narrow_i32x4(wasm_i32x4_shr(bits0.raw, 16), wasm_i32x4_shr(bits1.raw, 16));
-    wasm_v128_store(to, wasm_v128_or(codes, wasm_v128_and(high_halves, sign_bits_.raw)));
+    // Narrowing saturates, and so keeps the sign.
+    const auto signs = wasm_v128_and(wasm_i16x8_narrow_i32x4(bits0.raw, bits1.raw), sign_bits_.raw);
+    wasm_v128_store(to, wasm_v128_or(codes, signs));
   }
 
   // Whether the codes since the last call are right.
@@ -259,8 +259,10 @@ HWY_INLINE void EncodeBlocks(CommonEncoder encoder, const float* HWY_RESTRICT fr
                              void (*encode_any)(const float*, size_t, uint16_t*)) {
   for (size_t i = 0; i < size;) {
     const size_t length = std::min(size - i, kStreamBlock);
-    const size_t done = ForEachStep(length, 2 * hn::Lanes(DF()), [&](size_t j) HWY_ATTR {
+    const size_t pair = 2 * hn::Lanes(DF());
+    const size_t done = ForEachStep(length, 2 * pair, [&](size_t j) HWY_ATTR {
       encoder.Encode(from + i + j, to + i + j);
+      encoder.Encode(from + i + j + pair, to + i + j + pair);
     });
     if (HWY_LIKELY(encoder.AllWereCommon())) {
       encode_any(from + i + done, length - done, to + i + done);

@@ -20,9 +20,8 @@ inline constexpr size_t kDepthOfRun = 256;
 // Rows of a that stay in the level 2 cache, columns of b that stay in it or the next one.
 inline constexpr size_t kRowsOfBlock = 128;
 inline constexpr size_t kColumnsOfBlock = 1024;
-// A tile of c that is held in registers has 4 rows and 3 vectors.
+// Rows of a tile of c.
 inline constexpr size_t kTileRows = 4;
-inline constexpr size_t kTileVectors = 3;
 // The tiles of the widest target may stand over kColumnsOfBlock.
 inline constexpr size_t kMaxTileColumns = 3 * 64;
 
@@ -36,6 +35,24 @@ namespace {
 
 using DF = hn::ScalableTag<float>;
 using VF = hn::Vec<DF>;
+
+// The vectors of a tile's row. V8 has 15 registers for the sums of a tile, the operands of one k,
+// most of which it loads before it multiplies, and a product.
+#if HWY_ARCH_WASM
+constexpr size_t kTileVectors = 2;
+#else
+constexpr size_t kTileVectors = 3;
+#endif
+
+// LLVM would make an addition of each offset from these pointers, which V8 does not undo.
+HWY_INLINE void KeepPointers(const float*& a, const float*& b) {
+#if HWY_ARCH_WASM
+  asm("" : "+r"(a), "+r"(b));
+#else
+  (void)a;
+  (void)b;
+#endif
+}
 
 // Copies a(i, k), i < rows, k < depth, as tiles of kTileRows rows, each k by k; zeros fill the
 // last.
@@ -76,42 +93,33 @@ HWY_INLINE void Accumulate(VF sum, float* c) {
 
 // One tile: `a` and `b` are packed.
 template <bool kSubtract>
-HWY_NOINLINE void MultiplyTile(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b,
-                               size_t depth, float* HWY_RESTRICT c, size_t c_stride) {
+HWY_NOINLINE void MultiplyTile(const float* a, const float* b, size_t depth, float* HWY_RESTRICT c,
+                               size_t c_stride) {
   const DF df;
   const size_t lanes = hn::Lanes(df);
-  VF c00 = hn::Zero(df), c01 = c00, c02 = c00, c10 = c00, c11 = c00, c12 = c00;
-  VF c20 = c00, c21 = c00, c22 = c00, c30 = c00, c31 = c00, c32 = c00;
-  for (size_t k = 0; k < depth; ++k, a += kTileRows, b += kTileVectors * lanes) {
-    const VF b0 = hn::LoadU(df, b);
-    const VF b1 = hn::LoadU(df, b + lanes);
-    const VF b2 = hn::LoadU(df, b + 2 * lanes);
-    const VF a0 = hn::Set(df, a[0]);
-    c00 = hn::Add(c00, hn::Mul(a0, b0));
-    c01 = hn::Add(c01, hn::Mul(a0, b1));
-    c02 = hn::Add(c02, hn::Mul(a0, b2));
-    const VF a1 = hn::Set(df, a[1]);
-    c10 = hn::Add(c10, hn::Mul(a1, b0));
-    c11 = hn::Add(c11, hn::Mul(a1, b1));
-    c12 = hn::Add(c12, hn::Mul(a1, b2));
-    const VF a2 = hn::Set(df, a[2]);
-    c20 = hn::Add(c20, hn::Mul(a2, b0));
-    c21 = hn::Add(c21, hn::Mul(a2, b1));
-    c22 = hn::Add(c22, hn::Mul(a2, b2));
-    const VF a3 = hn::Set(df, a[3]);
-    c30 = hn::Add(c30, hn::Mul(a3, b0));
-    c31 = hn::Add(c31, hn::Mul(a3, b1));
-    c32 = hn::Add(c32, hn::Mul(a3, b2));
+  VF sums[kTileRows][kTileVectors];
+  for (auto& row : sums) {
+    for (VF& sum : row) sum = hn::Zero(df);
   }
-  const auto store = [&](VF v0, VF v1, VF v2, float* row) HWY_ATTR {
-    Accumulate<kSubtract>(v0, row);
-    Accumulate<kSubtract>(v1, row + lanes);
-    Accumulate<kSubtract>(v2, row + 2 * lanes);
-  };
-  store(c00, c01, c02, c);
-  store(c10, c11, c12, c + c_stride);
-  store(c20, c21, c22, c + 2 * c_stride);
-  store(c30, c31, c32, c + 3 * c_stride);
+  MODELSHRINK_NO_UNROLL
+  for (const float* end = b + depth * kTileVectors * lanes; b != end;) {
+    KeepPointers(a, b);
+    VF row_of_b[kTileVectors];
+    for (size_t v = 0; v < kTileVectors; ++v) row_of_b[v] = hn::LoadU(df, b + v * lanes);
+    for (size_t r = 0; r < kTileRows; ++r) {
+      const VF factor = hn::Set(df, a[r]);
+      for (size_t v = 0; v < kTileVectors; ++v) {
+        sums[r][v] = hn::Add(sums[r][v], hn::Mul(factor, row_of_b[v]));
+      }
+    }
+    a += kTileRows;
+    b += kTileVectors * lanes;
+  }
+  for (size_t r = 0; r < kTileRows; ++r) {
+    for (size_t v = 0; v < kTileVectors; ++v) {
+      Accumulate<kSubtract>(sums[r][v], c + r * c_stride + v * lanes);
+    }
+  }
 }
 
 // A tile at the edge of c: in a copy, of which only `rows` × `columns` go back.

@@ -17,22 +17,21 @@ namespace HWY_NAMESPACE {
 namespace {
 
 #if HWY_TARGET == HWY_WASM
-// Sixteen values: one movemask of bytes.
-size_t NonzeroVectors(const float* values, size_t size, uint8_t* bits) {
-  const auto magnitude = SetOpaque(hn::ScalableTag<int32_t>(), INT32_MAX).raw;
-  const auto is_nonzero = [&](const float* from) {
-    return wasm_i32x4_gt(wasm_v128_and(wasm_v128_load(from), magnitude), wasm_i32x4_const_splat(0));
+// A bit for each of sixteen values: one movemask of bytes. NaN is not equal to 0, and −0 is.
+HWY_INLINE uint32_t NonzeroSixteen(const float* values) {
+  const auto is_zero = [&](size_t i) {
+    return wasm_f32x4_eq(wasm_v128_load(values + i), wasm_f32x4_const_splat(0));
   };
-  size_t i = 0;
-  for (; i + 16 <= size; i += 16) {
-    const auto low = wasm_i16x8_narrow_i32x4(is_nonzero(values + i), is_nonzero(values + i + 4));
-    const auto high =
-        wasm_i16x8_narrow_i32x4(is_nonzero(values + i + 8), is_nonzero(values + i + 12));
-    const uint16_t word =
-        static_cast<uint16_t>(wasm_i8x16_bitmask(wasm_i8x16_narrow_i16x8(low, high)));
+  const auto low = wasm_i16x8_narrow_i32x4(is_zero(0), is_zero(4));
+  const auto high = wasm_i16x8_narrow_i32x4(is_zero(8), is_zero(12));
+  return wasm_i8x16_bitmask(wasm_i8x16_narrow_i16x8(low, high)) ^ 0xFFFFu;
+}
+
+size_t NonzeroVectors(const float* values, size_t size, uint8_t* bits) {
+  return ForEachStep(size, 16, [&](size_t i) {
+    const uint16_t word = static_cast<uint16_t>(NonzeroSixteen(values + i));
     std::memcpy(bits + i / 8, &word, sizeof(word));
-  }
-  return i;
+  });
 }
 #elif HWY_TARGET == HWY_SCALAR
 size_t NonzeroVectors(const float*, size_t, uint8_t*) { return 0; }
@@ -66,12 +65,27 @@ void NonzeroBits(const float* values, size_t size, uint8_t* bits) {
   }
 }
 
+// The bits of up to 64 values.
+HWY_INLINE uint64_t NonzeroWord(const float* values, size_t size) {
+#if HWY_TARGET == HWY_WASM
+  // To load bytes at once that were stored one by one would wait for the stores.
+  if (size == 64) {
+    const auto half = [&](size_t i) {
+      return NonzeroSixteen(values + i) | NonzeroSixteen(values + i + 16) << 16;
+    };
+    return half(0) | uint64_t{half(32)} << 32;
+  }
+#endif
+  uint64_t word = 0;
+  NonzeroBits(values, size, reinterpret_cast<uint8_t*>(&word));
+  return word;
+}
+
 size_t CollectNonzeros(const float* values, size_t size, uint32_t first, float* out,
                        uint32_t* indices) {
   float* next = out;
   for (size_t i = 0; i < size; i += 64) {
-    uint64_t word = 0;
-    NonzeroBits(values + i, std::min<size_t>(64, size - i), reinterpret_cast<uint8_t*>(&word));
+    uint64_t word = NonzeroWord(values + i, std::min<size_t>(64, size - i));
     const size_t count = static_cast<size_t>(std::popcount(word));
     // Four at a time: a loop that ends after each would be predicted wrongly for most words.
     size_t k = 0;

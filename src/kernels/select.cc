@@ -70,22 +70,21 @@ class BracketScan {
  public:
   BracketScan(uint32_t low, uint32_t high)
       : magnitude_mask_(SetOpaque(di_, kMagnitudeMask)),
-        low_(SetOpaque(di_, static_cast<int32_t>(low))),
-        width_(SetOpaque(du_, high - low)) {}
+        low_(SetOpaque(di_, static_cast<int32_t>(low ^ kTopBit))),
+        end_(SetOpaque(di_, static_cast<int32_t>((high - low + 1) ^ kTopBit))) {}
 
-  // Scans four vectors: adds to `below`; returns whether a magnitude is inside.
-  HWY_INLINE bool Scan(const float* HWY_RESTRICT from, VI& below) const {
+  // Scans four vectors: adds to `from_low` what is not below; returns whether a magnitude is
+  // inside.
+  HWY_INLINE bool Scan(const float* HWY_RESTRICT from, VI& from_low) const {
     const size_t lanes = hn::Lanes(di_);
     const VI d0 = Distance(from);
     const VI d1 = Distance(from + lanes);
     const VI d2 = Distance(from + 2 * lanes);
     const VI d3 = Distance(from + 3 * lanes);
-    below =
-        hn::Sub(below, hn::Add(hn::Add(SignOf(d0), SignOf(d1)), hn::Add(SignOf(d2), SignOf(d3))));
-    // As unsigned numbers, distances below the bracket are larger than any inside it.
-    const VU nearest = hn::Min(hn::Min(hn::BitCast(du_, d0), hn::BitCast(du_, d1)),
-                               hn::Min(hn::BitCast(du_, d2), hn::BitCast(du_, d3)));
-    return !hn::AllTrue(du_, hn::Gt(nearest, width_));
+    from_low = hn::Sub(from_low,
+                       hn::Add(hn::Add(SignOf(d0), SignOf(d1)), hn::Add(SignOf(d2), SignOf(d3))));
+    const VI nearest = hn::Min(hn::Min(d0, d1), hn::Min(d2, d3));
+    return AnyTrue(di_, hn::Lt(nearest, end_));
   }
 
   // Appends the magnitudes inside, of four vectors, to `inside`.
@@ -95,32 +94,34 @@ class BracketScan {
     // CompressStore is microcoded on some AVX-512 machines, and for AVX2 GCC copies Highway's table
     // to the stack each time.
 #if HWY_TARGET == HWY_WASM
-    const auto outside = wasm_i8x16_narrow_i16x8(
-        wasm_i16x8_narrow_i32x4(IsOutside(from).raw, IsOutside(from + 4).raw),
-        wasm_i16x8_narrow_i32x4(IsOutside(from + 8).raw, IsOutside(from + 12).raw));
-    AppendBits(from, wasm_i8x16_bitmask(outside) ^ 0xFFFFu, inside, num_inside);
+    const auto is_inside = wasm_i8x16_narrow_i16x8(
+        wasm_i16x8_narrow_i32x4(IsInside(from).raw, IsInside(from + 4).raw),
+        wasm_i16x8_narrow_i32x4(IsInside(from + 8).raw, IsInside(from + 12).raw));
+    AppendBits(from, static_cast<uint32_t>(wasm_i8x16_bitmask(is_inside)), inside, num_inside);
 #else
     const size_t lanes = hn::Lanes(di_);
     MODELSHRINK_NO_UNROLL
     for (size_t j = 0; j < 4 * lanes; j += lanes) {
       uint64_t bits = 0;
       static_assert(hn::MaxLanes(DI()) <= 64);
-      hn::StoreMaskBits(du_, hn::Not(IsOutside(from + j)), reinterpret_cast<uint8_t*>(&bits));
+      hn::StoreMaskBits(di_, IsInside(from + j), reinterpret_cast<uint8_t*>(&bits));
       AppendBits(from + j, bits, inside, num_inside);
     }
 #endif
   }
 
  private:
+  static constexpr uint32_t kTopBit = uint32_t{1} << 31;
+
+  // From INT32_MIN on for the bracket's first magnitude and what follows, from 0 on below it:
+  // signed comparisons cost less than unsigned ones.
   HWY_INLINE VI Distance(const float* from) const {
     return hn::Sub(hn::And(LoadBits(from), magnitude_mask_), low_);
   }
-  // -1 for a distance below the bracket.
+  // -1 for a distance that is not below the bracket.
   static HWY_INLINE VI SignOf(VI distance) { return hn::ShiftRight<31>(distance); }
 
-  HWY_INLINE hn::Mask<DU> IsOutside(const float* from) const {
-    return hn::Gt(hn::BitCast(du_, Distance(from)), width_);
-  }
+  HWY_INLINE hn::Mask<DI> IsInside(const float* from) const { return hn::Lt(Distance(from), end_); }
 
   // The magnitudes whose bits are 1.
   template <typename Bits>
@@ -134,9 +135,7 @@ class BracketScan {
   }
 
   DI di_;
-  DU du_;
-  VI magnitude_mask_, low_;
-  VU width_;
+  VI magnitude_mask_, low_, end_;
 };
 
 // `inside` has `capacity` elements and kGatherPadding more. Without vectors the last loop does it.
@@ -150,16 +149,16 @@ void GatherBracket(const float* values, size_t size, uint32_t* inside, size_t ca
   const size_t step = 4 * hn::Lanes(di);
   const BracketScan scan(bracket->low, bracket->high);
   while (size - i >= step) {
-    VI below = hn::Zero(di);
+    VI from_low = hn::Zero(di);
     // Which groups have a magnitude inside cannot be predicted, so they are only listed at first.
     size_t hits[kMaxHits];
     size_t num_hits = 0;
     const size_t block = std::min(size - i, kStreamBlock);
     const size_t done = ForEachStep(block, step, [&](size_t j) HWY_ATTR {
       hits[num_hits] = i + j;
-      num_hits += scan.Scan(values + i + j, below);
+      num_hits += scan.Scan(values + i + j, from_low);
     });
-    bracket->num_below += SumOfCounts(below);
+    bracket->num_below += done - SumOfCounts(from_low);
     for (size_t h = 0; h < num_hits; ++h) {
       scan.Append(values + hits[h], inside, num_inside);
       if (HWY_UNLIKELY(num_inside > capacity)) {

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+
+#include "base/bits.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/stats.cc"
@@ -36,13 +39,14 @@ struct State {
   hn::Vec<DI> y_zeros;
 };
 
-HWY_INLINE void AddTo(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, State* state) {
+HWY_INLINE void AddTo(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, V magnitude_mask,
+                      State* state) {
   const D d;
   const DI di;
   const V vx = hn::LoadU(d, x);
   const V vy = hn::LoadU(d, y);
   const V e = hn::Sub(vx, vy);
-  const V abs_e = hn::Abs(e);
+  const V abs_e = hn::And(e, magnitude_mask);
   state->xx = hn::Add(state->xx, hn::Mul(vx, vx));
   state->xe = hn::Add(state->xe, hn::Mul(vx, e));
   state->ee = hn::Add(state->ee, hn::Mul(e, e));
@@ -72,20 +76,13 @@ HWY_INLINE State ZeroState() {
 HWY_INLINE void SumGroups(const float* HWY_RESTRICT x, const float* HWY_RESTRICT y, size_t size,
                           Run* run) {
   const size_t lanes = hn::Lanes(D());
-  // Two states cover the lanes of WASM and SSE at once; one those of wider targets.
-  if (2 * lanes == kLanes) {
-    State low = ZeroState(), high = ZeroState();
-    for (size_t i = 0; i + kLanes <= size; i += kLanes) {
-      AddTo(x + i, y + i, &low);
-      AddTo(x + i + lanes, y + i + lanes, &high);
-    }
-    StoreState(low, 0, run);
-    StoreState(high, lanes, run);
-    return;
-  }
+  const V magnitude_mask = hn::BitCast(D(), SetOpaque(DI(), INT32_MAX));
+  // The sums of all lanes at once would be more than WASM and SSE have registers.
   for (size_t lane = 0; lane < kLanes; lane += lanes) {
     State state = ZeroState();
-    for (size_t i = 0; i + kLanes <= size; i += kLanes) AddTo(x + i + lane, y + i + lane, &state);
+    MODELSHRINK_NO_UNROLL
+    for (size_t i = 0; i + kLanes <= size; i += kLanes)
+      AddTo(x + i + lane, y + i + lane, magnitude_mask, &state);
     StoreState(state, lane, run);
   }
 }
@@ -101,8 +98,7 @@ HWY_INLINE void AddElement(float x, float y, size_t lane, Run* run) {
   run->y_zeros[lane] += y == 0 ? 1 : 0;
 }
 
-template <typename T>
-double Total(const T* lanes) {
+double Total(const float* lanes) {
   double total = 0;
   for (size_t i = 0; i < kLanes; ++i) total += static_cast<double>(lanes[i]);
   return total;
@@ -112,12 +108,18 @@ ErrorSums SumRun(const float* x, const float* y, size_t size) {
   Run run;
   SumGroups(x, y, size, &run);
   for (size_t i = size - size % kLanes; i < size; ++i) AddElement(x[i], y[i], i % kLanes, &run);
-  ErrorSums sums = {Total(run.xx),     Total(run.xe), Total(run.ee), Total(run.abs_e), 0,
-                    Total(run.y_zeros)};
-  for (const float max : run.max_abs_e) {
-    sums.max_abs_e = std::max(sums.max_abs_e, static_cast<double>(max));
+  // Integers, for which V8 needs no branch: the bits of what is not negative rise with it.
+  int32_t max_abs_e = 0, y_zeros = 0;
+  for (size_t i = 0; i < kLanes; ++i) {
+    max_abs_e = std::max(max_abs_e, BitCast<int32_t>(run.max_abs_e[i]));
+    y_zeros += run.y_zeros[i];
   }
-  return sums;
+  return {Total(run.xx),
+          Total(run.xe),
+          Total(run.ee),
+          Total(run.abs_e),
+          static_cast<double>(BitCast<float>(max_abs_e)),
+          static_cast<double>(y_zeros)};
 }
 
 ErrorSums SumRunInDouble(const float* x, const float* y, size_t size) {

@@ -1,12 +1,16 @@
 // What the array functions do inside the heap, for arrays.mjs: the same work on arrays that are
 // there already.
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
 
 #include "base/buffer.h"
+#include "calibrated/fit.h"
+#include "calibrated/layer.h"
 #include "kernels.h"
 #include "kernels/mask.h"
+#include "linalg/gram.h"
 #include "prune/magnitude.h"
 #include "prune/masks.h"
 #include "quantize/error_stats.h"
@@ -117,6 +121,54 @@ void Expand(const Workspace& w) {
              .ok();
 }
 
+// Layers of as many outputs as inputs. arrays.mjs makes the same: the sums of the first 4 · columns
+// rows of the values, 128 of which are held out.
+constexpr size_t kHeldOut = 128;
+struct Layer {
+  LayerShape shape;
+  InputMoments moments;
+  std::span<const float> weights, others;
+  size_t size() const { return shape.NumWeights(); }
+};
+
+template <size_t kSide>
+Layer LayerOf(const Workspace& w) {
+  static Buffer<float> sums;
+  if (sums.size() == 0) {
+    auto made = Buffer<float>::Allocate(kSide * kSide);
+    auto workspace = GemmWorkspace::Create();
+    if (!made.ok() || !workspace.ok()) return {};
+    sums = std::move(made.value());
+    sink = AddToGram({w.values, 4 * kSide * kSide}, kSide, sums.span(), workspace.value()).ok();
+  }
+  return {.shape = {.rows = kSide, .columns = kSide},
+          .moments = {.sums = sums.span(),
+                      .num_samples = 4 * kSide,
+                      .held_out = {w.values, kHeldOut * kSide}},
+          .weights = {w.values, kSide * kSide},
+          .others = {w.others, kSide * kSide}};
+}
+
+void Refit(const Workspace& w) {
+  const Layer layer = LayerOf<512>(w);
+  std::copy(layer.weights.begin(), layer.weights.end(), w.out);
+  std::copy_n(w.mask, layer.size(), w.out_mask);
+  sink = FitLayer(layer.shape, {w.out, layer.size()}, {w.out_mask, layer.size()}, layer.moments,
+                  {.method = FitMethod::kRefit})
+             .ok();
+}
+
+void ErrorOfLayer(const Workspace& w) {
+  const Layer layer = LayerOf<1024>(w);
+  sink = LayerErrorOf(layer.shape, layer.weights, layer.others, layer.moments).ok();
+}
+
+void CorrectBias(const Workspace& w) {
+  const Layer layer = LayerOf<1024>(w);
+  const std::span<const float> mean = layer.weights.subspan(0, layer.shape.columns);
+  BiasCorrection(layer.shape, layer.weights, mean, layer.others, mean, {w.out, layer.shape.rows});
+}
+
 }  // namespace
 
 std::span<const Kernel> Kernels() {
@@ -146,6 +198,9 @@ std::span<const Kernel> Kernels() {
       {"fromSparse csr", Expand<SparseForm::kCsr>},
       {"fromSparse bitmask", Expand<SparseForm::kBitmask>},
       {"fromSparse 2:4", Expand<SparseForm::kNofM>},
+      {"refit 512 × 512", Refit},
+      {"layerError 1024 × 1024", ErrorOfLayer},
+      {"biasCorrection 1024 × 1024", CorrectBias},
   };
   return kKernels;
 }

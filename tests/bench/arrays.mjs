@@ -10,13 +10,17 @@ import { parseArgs } from "node:util";
 import { pathToFileURL } from "node:url";
 import {
   bestSparse,
+  biasCorrection,
   compare,
   dequantize,
   fromSparse,
+  Gram,
   init,
+  layerError,
   prune,
   pruneGlobal,
   quantize,
+  refit,
   remove,
   toSparse,
 } from "../../dist/index.js";
@@ -146,7 +150,39 @@ function rowsOf({ values, others, sparse, mask }) {
     });
   }
   add("bestSparse", { inputs: [sparse], run: () => bestSparse(sparse, { shape }), noOut: true });
+  rows.push(...layerRowsOf({ values, sparse, mask }));
   return rows.filter(({ name }) => name.includes(options.only));
+}
+
+/** The rows of layers whose inputs are known, of as many outputs as inputs; array_kernels.cc has the same. */
+function layerRowsOf({ values, sparse, mask }) {
+  const layerOf = (side) => {
+    const [weights, others] = [values, sparse].map((array) => array.slice(0, side * side));
+    const gram = new Gram(side).add(values.subarray(0, 4 * side * side));
+    const inputs = { weights, others, mask: mask.slice(0, side * side), sums: gram.sums };
+    return { ...inputs, gram, how: { shape: [side, side], gram } };
+  };
+  const small = layerOf(512);
+  const large = layerOf(1024);
+  const withOut = (how, out) => ({ ...how, ...(out ? { out } : {}) });
+  return [
+    {
+      name: "refit 512 × 512",
+      inputs: [small.weights, small.mask, small.sums, small.gram.heldOut],
+      run: (out) => refit(small.weights, small.mask, withOut(small.how, out)),
+    },
+    {
+      name: "layerError 1024 × 1024",
+      inputs: [large.weights, large.others, large.sums],
+      run: () => layerError(large.weights, large.others, large.how),
+      noOut: true,
+    },
+    {
+      name: "biasCorrection 1024 × 1024",
+      inputs: [large.weights, large.others],
+      run: (out) => biasCorrection(large.weights, large.others, withOut(large.how, out)),
+    },
+  ].map((row) => ({ kernel: row.name, ...row }));
 }
 
 /** The arrays of a result. */

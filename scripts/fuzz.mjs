@@ -3,8 +3,10 @@
 // build/findings, and the others go on. First every allocation of a run fails once under the sanitizers.
 //
 // `--fixed`: a number of runs instead of a time, always the same seed, and nothing of earlier runs, so that a commit has
-// nearly the same inputs on each machine (libFuzzer looks at times, too). `--seconds` is then how long that takes on one
-// of two cores, roughly.
+// the same inputs each time. `--seconds` is then how long that takes on one of two cores, roughly. How deep the stack
+// gets is a feature of an input, and where it begins moves that by some bytes: so addresses are not random then, and the
+// environment, which lies on the stack, is always the same. Other paths, or a system that does not allow the former,
+// still make a few inputs differ.
 import { randomInt } from "node:crypto";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -90,6 +92,16 @@ async function startOf(target) {
   return [`-max_total_time=${seconds}`, found, join(corpus, target)];
 }
 
+/** Gives a command and its arguments as they are run, with `env` beside what the system has or, if fixed, alone. */
+async function fixedIfAsked(command, args) {
+  if (!values.fixed) return [command, args];
+  // PATH: the sanitizers find their symbolizer by it.
+  const kept = Object.entries({ ...env, PATH: process.env.PATH });
+  const alone = ["-i", ...kept.map(([name, value]) => `${name}=${value}`), command];
+  const { ok } = await run("setarch", ["-R", "true"]);
+  return ok ? ["setarch", ["-R", "env", ...alone, ...args]] : ["env", [...alone, ...args]];
+}
+
 async function runTarget({ target, bits }) {
   const findings = join(root, "build/findings");
   await mkdir(findings, { recursive: true });
@@ -104,7 +116,7 @@ async function runTarget({ target, bits }) {
     `-artifact_prefix=${findings}/${target}-${bits}-`,
     ...(await startOf(target)),
   ];
-  return run(programOf(bits, `fuzz/${target}_fuzz`), args, { env });
+  return run(...(await fixedIfAsked(programOf(bits, `fuzz/${target}_fuzz`), args)), { env });
 }
 
 async function fuzz({ target, bits }) {

@@ -2,6 +2,8 @@
 #ifndef MODELSHRINK_TESTS_COMMON_MEMORY_HOST_H_
 #define MODELSHRINK_TESTS_COMMON_MEMORY_HOST_H_
 
+#include <algorithm>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
@@ -69,28 +71,33 @@ inline StatusOr<std::unique_ptr<Format>> ReadFiles(const Files& files, const std
   }
 }
 
-// Output bytes and how often each was written.
+// Output bytes and which were written.
 class Outputs {
  public:
   explicit Outputs(const Layout& layout) {
     for (const OutputFile& file : layout.files) {
       names_.push_back(file.name);
       files_.emplace_back(static_cast<size_t>(file.size_bytes), '\0');
-      counts_.emplace_back(static_cast<size_t>(file.size_bytes), 0);
+      writes_.emplace_back();
     }
   }
   void Put(uint32_t file, uint64_t offset, std::string_view bytes) {
     if (!RangeFits(offset, bytes.size(), files_.at(file).size())) std::abort();
-    for (size_t i = 0; i < bytes.size(); ++i) {
-      files_[file][static_cast<size_t>(offset) + i] = bytes[i];
-      ++counts_[file][static_cast<size_t>(offset) + i];
-    }
+    if (bytes.empty()) return;
+    const auto at = static_cast<size_t>(offset);
+    std::memcpy(files_[file].data() + at, bytes.data(), bytes.size());
+    writes_[file].emplace_back(at, bytes.size());
   }
   bool IsEachByteWrittenOnce() const {
-    for (const auto& file : counts_) {
-      for (const int count : file) {
-        if (count != 1) return false;
+    for (size_t i = 0; i < files_.size(); ++i) {
+      auto writes = writes_[i];
+      std::sort(writes.begin(), writes.end());
+      size_t end = 0;
+      for (const auto& [begin, size] : writes) {
+        if (begin != end) return false;
+        end += size;
       }
+      if (end != files_[i].size()) return false;
     }
     return true;
   }
@@ -103,7 +110,7 @@ class Outputs {
  private:
   std::vector<std::string> names_;
   std::vector<std::string> files_;
-  std::vector<std::vector<int>> counts_;
+  std::vector<std::vector<std::pair<size_t, size_t>>> writes_;  // of each file: where and how much
 };
 
 inline std::string BytesOfOnes(uint64_t count) {

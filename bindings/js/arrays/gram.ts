@@ -152,8 +152,14 @@ export class Gram {
     }
     const numRows = x.length / this.columns;
     this.#addSums(floats, numRows);
+    // Whole runs go together: the sums cross into the core and back once for all of them.
+    const runs = Math.max(1, Math.floor(2 ** 22 / (rowsOfRun * this.columns)));
     for (let row = 0; row < numRows;) {
-      const count = Math.min(numRows - row, rowsOfRun - this.#numStaged);
+      const rest = numRows - row;
+      const count =
+        this.#numStaged === 0 && rest >= rowsOfRun
+          ? rowsOfRun * Math.min(runs, Math.floor(rest / rowsOfRun))
+          : Math.min(rest, rowsOfRun - this.#numStaged);
       this.#stage(floats.subarray(row * this.columns, (row + count) * this.columns), count);
       row += count;
     }
@@ -327,7 +333,8 @@ export class Gram {
 
   #stage(rows: Float32Array, count: number): void {
     if (this.normsOnly) return;
-    if (this.#numStaged === 0 && count === rowsOfRun) {
+    // More than is staged at once, or as much: then nothing is staged.
+    if (count >= rowsOfRun) {
       this.#accumulate(rows);
       return;
     }

@@ -20,7 +20,7 @@ export const optionTexts: Readonly<Record<string, Readonly<Record<string, string
     nonFinite:
       'A NaN or an infinity ends the run with an error ("error", the default) or is written as 0 ("zero").',
     overflow:
-      'A tensor with values beyond the range of a float type stays as it is ("keep", the default; the output is then larger than planned), or they become the type\'s largest value ("saturate").',
+      'A tensor with values beyond the range of its type stays as it is ("keep", the default; the output is then larger than planned), or they become the type\'s largest value ("saturate").',
     strip:
       "Leaves out names of nodes and documentation, and shortens names of values, but for inputs, outputs and weights (ONNX). False by default.",
     requantize:

@@ -38,6 +38,7 @@ FitOptions OptionsOf(const LayerFit& fit) {
                         .cross_sums = fit.cross_sums};
   if (fit.method == LayerMethod::kObc) options.method = FitMethod::kObc;
   if (fit.method == LayerMethod::kRefit) options.method = FitMethod::kRefit;
+  if (fit.method == LayerMethod::kWanda) options.method = FitMethod::kWanda;
   return options;
 }
 
@@ -45,13 +46,13 @@ StatusOr<LayerFitResult> RunFit(const val& object) {
   LastCodes() = {};
   ASSIGN_OR_RETURN(const LayerFit fit, From<LayerFit>(object, "layer"));
   LayerFitResult result;
-  if (fit.method == LayerMethod::kWanda) {
+  if (!fit.norms.empty()) {
     RETURN_IF_ERROR(RunWanda(fit));
     return result;
   }
   ASSIGN_OR_RETURN(const FitResult found,
                    FitLayer(fit.shape, fit.weights, fit.mask, fit.moments, OptionsOf(fit)));
-  result.damping = found.damping;
+  if (fit.method != LayerMethod::kWanda) result.damping = found.damping;
   result.is_left_out = found.is_left_out;
   if (!fit.scheme) return result;
   const Shape lies = fit.shape.inputs_first ? Shape{fit.shape.columns, fit.shape.rows}

@@ -70,6 +70,20 @@ constexpr bool IsNarrowFloat(DType type) { return InfoOf(type).kind == NumberKin
 constexpr bool IsFloat8(DType type) { return IsNarrowFloat(type) && InfoOf(type).block.bytes == 1; }
 constexpr bool IsGgmlBlock(DType type) { return InfoOf(type).kind == NumberKind::kGgmlBlock; }
 
+// The largest finite value of a narrow float.
+constexpr float LargestFloatOf(DType type) {
+  switch (type) {
+    case DType::kFloat16:
+      return 65504.0f;
+    case DType::kFloat8E4M3:
+      return 448.0f;
+    case DType::kFloat8E5M2:
+      return 57344.0f;
+    default:
+      return 0x1.FEp127f;  // bfloat16
+  }
+}
+
 constexpr TypeBlock BlockOf(DType type) { return InfoOf(type).block; }
 
 // Bits of one element; 0 for kOther and for ggml's block types.

@@ -9,34 +9,28 @@
 namespace modelshrink {
 
 StatusOr<ColumnQuantizer> ColumnQuantizer::Create(const LayerShape& shape, const Scheme& scheme,
-                                                  bool is_flat, ParamFinderFactory create_finder) {
+                                                  ParamFinderFactory create_finder) {
   if (!IsLinear(scheme.type) || scheme.rule == LinearRule::kTfjs) {
     return UnsupportedError("error feedback quantizes to integers with scales only");
   }
   const Shape lies =
       shape.inputs_first ? Shape{shape.columns, shape.rows} : Shape{shape.rows, shape.columns};
-  // Whole blocks a row are the same in two dimensions.
-  is_flat = is_flat && scheme.granularity == Granularity::kBlock && !scheme.transposed &&
-            lies[1] % std::max(1u, scheme.block_size) != 0;
-  ASSIGN_OR_RETURN(const PartSizes sizes,
-                   PartSizesOf(scheme, is_flat ? Shape{shape.NumWeights()} : lies));
+  ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, lies));
   ColumnQuantizer quantizer;
   quantizer.shape_ = shape;
   quantizer.scheme_ = scheme;
-  if (is_flat) {
-    quantizer.flat_block_ = scheme.block_size;
-  } else if (scheme.granularity == Granularity::kTensor) {
+  quantizer.columns_first_ = shape.inputs_first && !scheme.transposed;
+  if (scheme.granularity == Granularity::kTensor) {
     quantizer.group_rows_ = shape.rows;
     quantizer.group_columns_ = shape.columns;
   } else {
     const bool is_block = scheme.granularity == Granularity::kBlock;
-    // Axis 1 is the last one, along which blocks run, unless they are transposed.
-    const bool along_rows = is_block ? shape.inputs_first != scheme.transposed
-                                     : (scheme.axis == 0) == shape.inputs_first;
+    const bool along_last = !scheme.transposed && scheme.block_stride() == 1;
+    const bool along_rows =
+        is_block ? shape.inputs_first == along_last : (scheme.axis == 0) == shape.inputs_first;
     size_t& along = along_rows ? quantizer.group_rows_ : quantizer.group_columns_;
     const size_t length = along_rows ? shape.rows : shape.columns;
     along = is_block ? std::min<size_t>(length, scheme.block_size) : length;
-    quantizer.columns_first_ = along_rows;
   }
   quantizer.row_blocks_ = static_cast<size_t>(DivideRoundingUp(shape.rows, quantizer.group_rows_));
   quantizer.column_blocks_ =
@@ -45,8 +39,7 @@ StatusOr<ColumnQuantizer> ColumnQuantizer::Create(const LayerShape& shape, const
       quantizer.params_,
       Buffer<LinearParams>::Allocate(sizes[static_cast<size_t>(Part::kScales)] / sizeof(float)));
   ASSIGN_OR_RETURN(quantizer.row_params_, Buffer<LinearParams>::Allocate(quantizer.row_blocks_));
-  ASSIGN_OR_RETURN(quantizer.finder_,
-                   create_finder(scheme, is_flat ? quantizer.params_.size() : shape.rows));
+  ASSIGN_OR_RETURN(quantizer.finder_, create_finder(scheme, shape.rows));
   ASSIGN_OR_RETURN(quantizer.scales_, Buffer<float>::Allocate(shape.rows));
   ASSIGN_OR_RETURN(quantizer.reciprocals_, Buffer<float>::Allocate(shape.rows));
   ASSIGN_OR_RETURN(quantizer.zero_points_, Buffer<int32_t>::Allocate(shape.rows));
@@ -55,21 +48,7 @@ StatusOr<ColumnQuantizer> ColumnQuantizer::Create(const LayerShape& shape, const
   return quantizer;
 }
 
-Status ColumnQuantizer::FindFlat(std::span<const float> weights) {
-  finder_->Begin(params_.size());
-  do {
-    for (size_t j = 0; j < shape_.columns; ++j) {
-      for (size_t r = 0; r < shape_.rows; ++r) {
-        finder_->AddTo(GroupOf(r, j), {weights.data() + j * shape_.rows + r}, 1);
-      }
-    }
-  } while (finder_->NextPass());
-  finder_->Find(params_.span());
-  return {};
-}
-
 Status ColumnQuantizer::FindAll(std::span<const float> weights) {
-  if (flat_block_ != 0) return FindFlat(weights);
   for (size_t j = 0; j < shape_.columns; j += group_columns_) RETURN_IF_ERROR(FindAt(weights, j));
   return {};
 }

@@ -18,15 +18,10 @@ namespace modelshrink {
 // Weights come here input by input: [columns, rows].
 class ColumnQuantizer {
  public:
-  // `scheme` is that of the weights as they lie, with two dimensions or (blocks) as one. An
-  // ArgumentError if it does not fit them, an UnsupportedError for what has no scales or the tfjs
-  // rule.
+  // `scheme` is that of the weights as they lie, with two dimensions. An ArgumentError if it does
+  // not fit them, an UnsupportedError for what has no scales or the tfjs rule.
   static StatusOr<ColumnQuantizer> Create(const LayerShape& shape, const Scheme& scheme,
-                                          bool is_flat,
                                           ParamFinderFactory create_finder = &CreateParamFinder);
-
-  // Blocks of one flat dimension that end within rows: their scales are only found by FindAll().
-  bool is_static() const { return flat_block_ != 0; }
 
   // Finds all scales, from the weights as they are.
   Status FindAll(std::span<const float> weights);
@@ -40,9 +35,7 @@ class ColumnQuantizer {
   Buffer<LinearParams> TakeParams() { return std::move(params_); }
 
  private:
-  Status FindFlat(std::span<const float> weights);
   size_t GroupOf(size_t row, size_t column) const {
-    if (flat_block_ != 0) return shape_.IndexOf(row, column) / flat_block_;
     const size_t row_block = row / group_rows_;
     const size_t column_block = column / group_columns_;
     return columns_first_ ? column_block * row_blocks_ + row_block
@@ -55,8 +48,6 @@ class ColumnQuantizer {
   size_t group_rows_ = 1, group_columns_ = 1;
   size_t row_blocks_ = 1, column_blocks_ = 1;
   bool columns_first_ = false;  // the order of the groups
-  // Not 0: groups are runs of so many of the weights as they lie.
-  size_t flat_block_ = 0;
   Buffer<LinearParams> params_;
   std::unique_ptr<ParamFinder> finder_;
   Buffer<LinearParams> row_params_;  // of the groups that start at one input

@@ -41,8 +41,7 @@ class Feedback {
     ASSIGN_OR_RETURN(weights_, Buffer<float>::Allocate(weights.size()));
     ToInputsFirst(shape_, weights, weights_.span());
     if (options_.scheme != nullptr) {
-      ASSIGN_OR_RETURN(quantizer_,
-                       ColumnQuantizer::Create(shape_, *options_.scheme, options_.is_flat));
+      ASSIGN_OR_RETURN(quantizer_, ColumnQuantizer::Create(shape_, *options_.scheme));
       if (IsStatic()) RETURN_IF_ERROR(quantizer_->FindAll(weights_.span()));
     }
     if (options_.act_order) RETURN_IF_ERROR(Permute(moments));
@@ -92,9 +91,7 @@ class Feedback {
 
  private:
   bool IsPruning() const { return options_.prune.kind != PruneTarget::Kind::kNone; }
-  bool IsStatic() const {
-    return options_.static_groups || options_.act_order || quantizer_->is_static();
-  }
+  bool IsStatic() const { return options_.static_groups || options_.act_order; }
   float* Column(size_t j) { return weights_.data() + j * shape_.rows; }
   uint8_t* MaskOf(size_t j) { return mask_.data() + j * shape_.rows; }
   float Pivot(size_t j) const { return factor_.u[j * shape_.columns + j]; }

@@ -19,7 +19,6 @@ struct FeedbackOptions {
   PruneTarget prune;
   // How the weights are quantized on the way (ColumnQuantizer::Create); nullptr: not.
   const Scheme* scheme = nullptr;
-  bool is_flat = false;  // the scheme is for one dimension
   // Added to H, as a fraction of its mean diagonal.
   double damping = 0.01;
   // Takes the inputs of large moments first. Not with kNofM.

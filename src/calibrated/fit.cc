@@ -9,6 +9,7 @@
 #include "calibrated/error_feedback.h"
 #include "calibrated/obc.h"
 #include "calibrated/refit.h"
+#include "calibrated/wanda.h"
 #include "kernels/mask.h"
 #include "kernels/range.h"
 #include "linalg/gram.h"
@@ -84,6 +85,9 @@ class Fitter {
         ASSIGN_OR_RETURN(result_.damping, RefitMasked(shape_, weights_, mask_, moments, refit));
         return {};
       }
+      case FitMethod::kWanda:
+        result_.damping = damping;
+        return MaskRows(&moments);
     }
     return {};
   }
@@ -91,7 +95,6 @@ class Fitter {
   Status FitByFeedback(const InputMoments& moments, double damping) {
     const FeedbackOptions options = {.prune = options_.prune,
                                      .scheme = options_.scheme,
-                                     .is_flat = options_.is_flat,
                                      .damping = damping,
                                      .act_order = options_.act_order,
                                      .static_groups = options_.static_groups};
@@ -116,8 +119,21 @@ class Fitter {
     return options_.scheme != nullptr ? Round() : Status();
   }
 
+  // Wanda; without moments all inputs count alike.
+  Status MaskRows(const InputMoments* moments) {
+    const size_t columns = shape_.columns;
+    ASSIGN_OR_RETURN(Buffer<float> norms, Buffer<float>::Allocate(columns));
+    for (size_t j = 0; j < columns; ++j) {
+      norms[j] = moments == nullptr ? 1.0f : std::sqrt(moments->sums[j * (columns + 1)]);
+    }
+    RETURN_IF_ERROR(MaskByWanda(shape_, weights_, norms.span(), options_.prune, mask_));
+    ApplyMask(weights_, mask_, weights_);
+    return {};
+  }
+
   Status MaskByMagnitude() {
     const PruneTarget& target = options_.prune;
+    if (options_.method == FitMethod::kWanda) return MaskRows(nullptr);
     if (options_.method == FitMethod::kRefit || target.kind == PruneTarget::Kind::kNone) return {};
     RETURN_IF_ERROR(CheckTarget(target, shape_.NumWeights()));
     if (mask_.size() != weights_.size()) {
@@ -135,8 +151,7 @@ class Fitter {
   Status Round() {
     ASSIGN_OR_RETURN(Buffer<float> columns, Buffer<float>::Allocate(weights_.size()));
     ToInputsFirst(shape_, weights_, columns.span());
-    ASSIGN_OR_RETURN(ColumnQuantizer quantizer,
-                     ColumnQuantizer::Create(shape_, *options_.scheme, options_.is_flat));
+    ASSIGN_OR_RETURN(ColumnQuantizer quantizer, ColumnQuantizer::Create(shape_, *options_.scheme));
     RETURN_IF_ERROR(quantizer.FindAll(columns.span()));
     for (size_t j = 0; j < shape_.columns; ++j) {
       quantizer.Quantize(j, columns.data() + j * shape_.rows);
@@ -217,6 +232,8 @@ class Fitter {
       if (chosen && !(GainOf(errors_).mean > GainOf(best_).mean)) break;
       chosen = damping;
       std::swap(best_, errors_);
+      // Norms know no damping.
+      if (options_.method == FitMethod::kWanda) break;
       if (moments_.num_samples >= kRowsPerColumn * shape_.columns) break;
     }
     if (chosen && !IsSure(GainOf(best_))) chosen.reset();

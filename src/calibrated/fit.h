@@ -18,15 +18,15 @@ enum class FitMethod : uint8_t {
   kFeedback,  // error_feedback.h; "without": magnitudes choose the mask, rounding is to the nearest
   kObc,       // obc.h; "without": magnitudes choose the mask
   kRefit,     // refit.h; "without": the weights that the mask keeps
+  kWanda,     // wanda.h; "without": magnitudes choose the mask, within each output as well
 };
 
 struct FitOptions {
   FitMethod method = FitMethod::kFeedback;
   // The least that is added to H, as a fraction of its mean diagonal.
   double damping = 0.01;
-  PruneTarget prune;               // kFeedback, kObc
-  const Scheme* scheme = nullptr;  // kFeedback; this and the next three as FeedbackOptions
-  bool is_flat = false;
+  PruneTarget prune;               // kFeedback, kObc; kWanda: of each output
+  const Scheme* scheme = nullptr;  // kFeedback; this and the next two as FeedbackOptions
   bool act_order = false;
   bool static_groups = false;
   std::span<const float> cross_sums;  // kRefit, as RefitOptions
@@ -46,7 +46,7 @@ struct FitResult {
 inline constexpr uint64_t kRowsPerColumn = 8;
 
 // Replaces `weights`, the original's, by the fit, and `mask` (read by kRefit, written by kFeedback
-// with a target and kObc; a byte a weight). Without rows that were held out
+// with a target, kObc and kWanda; a byte a weight). Without rows that were held out
 // (InputMoments::held_out), and with moments of more than four times kRowsPerColumn, the damping is
 // the one asked for, unless the moments are singular. Otherwise the layer is first fitted to the
 // rows that are not held out, and the fit is only taken when it lessens the held-out rows' mean

@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/checked.h"
+
 namespace modelshrink {
 namespace {
 
@@ -105,6 +107,32 @@ uint64_t NumMatricesOf(const Tensor& tensor) {
     num_matrices *= axis.size;
   }
   return num_matrices;
+}
+
+uint64_t OutputView::NumBefore() const {
+  uint64_t before = 1;
+  for (size_t i = 0; i < axis; ++i) before *= shape[i];
+  return before / num_matrices;
+}
+
+uint64_t OutputView::NumBehind() const {
+  uint64_t behind = 1;
+  for (size_t i = axis + 1; i < shape.size(); ++i) behind *= shape[i];
+  return behind;
+}
+
+OutputGroups OutputView::Groups() const {
+  const uint64_t before = NumBefore(), behind = NumBehind();
+  // Without inputs before them outputs follow each other.
+  if (before == 1) return {.outputs = 1, .inner = behind, .matrix = behind};
+  return {.outputs = shape[axis], .inner = behind, .matrix = before * shape[axis] * behind};
+}
+
+OutputGroups OutputGroupsOf(const Tensor& tensor) {
+  uint64_t num_elements = 0;
+  if (tensor.shape.size() < 2 || !CheckedNumElements(tensor.shape, &num_elements)) return {};
+  const auto view = num_elements == 0 ? std::nullopt : OutputViewOf(tensor, tensor.shape);
+  return view ? view->Groups() : OutputGroups();
 }
 
 }  // namespace modelshrink

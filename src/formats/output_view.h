@@ -7,6 +7,7 @@
 
 #include "base/flags.h"
 #include "formats/model.h"
+#include "quantize/error_stats.h"
 #include "quantize/scheme.h"
 
 namespace modelshrink {
@@ -18,6 +19,11 @@ struct OutputView {
   uint64_t num_matrices = 1;
   // The dimensions that the scales have beside codes of `dims`: they broadcast against each other.
   Shape dims, scale_dims;
+
+  // The inputs of each output that stand before and behind `axis`.
+  uint64_t NumBefore() const;
+  uint64_t NumBehind() const;
+  OutputGroups Groups() const;
 
   void ApplyTo(Scheme* scheme) const {
     scheme->granularity = Granularity::kAxis;
@@ -37,6 +43,10 @@ std::optional<OutputView> OutputViewOf(const Tensor& tensor, const Shape& dims);
 // How many independent matrices follow each other in the tensor: groups of a convolution,
 // directions of a recurrent layer, batches of a product; 1 when it is one.
 uint64_t NumMatricesOf(const Tensor& tensor);
+
+// Which of a tensor's elements belong to each of its outputs; nobody knows for vectors and tensors
+// without elements.
+OutputGroups OutputGroupsOf(const Tensor& tensor);
 
 }  // namespace modelshrink
 

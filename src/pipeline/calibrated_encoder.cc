@@ -11,7 +11,6 @@
 #include "base/checked.h"
 #include "base/flags.h"
 #include "calibrated/fit.h"
-#include "calibrated/wanda.h"
 #include "kernels/mask.h"
 #include "pipeline/layer_view.h"
 #include "pipeline/selection.h"
@@ -23,8 +22,13 @@ namespace {
 
 class CalibratedEncoder final : public TensorEncoder {
  public:
-  CalibratedEncoder(const Job& job, const LayerView& view, Buffer<float> moments)
-      : job_(job), spec_(*job.prune), view_(view), moments_(std::move(moments)) {}
+  CalibratedEncoder(const Job& job, const LayerView& view, const OutputGroups& outputs,
+                    Buffer<float> moments)
+      : job_(job),
+        spec_(*job.prune),
+        view_(view),
+        moments_(std::move(moments)),
+        stats_(job.prune->method == PruneSpec::Method::kNone ? outputs : OutputGroups()) {}
 
   Status Init(const Shape& shape) {
     whole_shape_ = shape;
@@ -55,7 +59,7 @@ class CalibratedEncoder final : public TensorEncoder {
 
   std::span<const PartWrite> writes() const override { return {writes_.data(), num_writes_}; }
   const ErrorStats& error_stats() const override { return stats_; }
-  uint64_t num_overflows() const override { return 0; }
+  uint64_t num_overflows() const override { return array_.num_overflows; }
   bool is_fit_left_out() const override { return num_left_out_ > 0; }
 
  private:
@@ -83,7 +87,8 @@ class CalibratedEncoder final : public TensorEncoder {
     }
     if (MovesColumns()) RETURN_IF_ERROR(MoveColumns(/*back=*/true));
     RETURN_IF_ERROR(LeaveOut());
-    ASSIGN_OR_RETURN(array_, QuantizeArray(weights_.span(), job_.shape, job_.scheme, params));
+    ASSIGN_OR_RETURN(array_, QuantizeArray(weights_.span(), job_.shape, job_.scheme, params,
+                                           /*counts_overflows=*/true));
     return TakeStats();
   }
 
@@ -229,14 +234,11 @@ class CalibratedEncoder final : public TensorEncoder {
     const std::span<uint8_t> mask = mask_.span().subspan(group * size, size);
     const InputMoments moments = MomentsOfGroup(group);
     RETURN_IF_ERROR(CheckLayer(view_.shape, weights, moments));
-    if (spec_.method == PruneSpec::Method::kWanda) {
-      ASSIGN_OR_RETURN(const PruneTarget target, TargetOf(group, /*per_row=*/true));
-      RETURN_IF_ERROR(Wanda(weights, moments, target, mask));
-    }
     FitOptions options = {.damping = spec_.damping};
-    if (spec_.method == PruneSpec::Method::kObc) {
-      options.method = FitMethod::kObc;
-      ASSIGN_OR_RETURN(options.prune, TargetOf(group, false));
+    const bool is_wanda = spec_.method == PruneSpec::Method::kWanda;
+    if (is_wanda || spec_.method == PruneSpec::Method::kObc) {
+      options.method = is_wanda ? FitMethod::kWanda : FitMethod::kObc;
+      ASSIGN_OR_RETURN(options.prune, TargetOf(group, /*per_row=*/is_wanda));
       RETURN_IF_ERROR(Fit(weights, mask, moments, options, params));
     }
     const bool is_sparse_gpt = spec_.method == PruneSpec::Method::kSparseGpt;
@@ -245,7 +247,6 @@ class CalibratedEncoder final : public TensorEncoder {
       if (is_sparse_gpt) {
         ASSIGN_OR_RETURN(options.prune, TargetOf(group, false));
       }
-      options.is_flat = job_.shape.size() == 1;
       options.act_order = spec_.act_order;
       if (spec_.feedback) options.scheme = &job_.scheme;
       RETURN_IF_ERROR(Fit(weights, mask, moments, options, params));
@@ -266,15 +267,6 @@ class CalibratedEncoder final : public TensorEncoder {
     num_left_out_ += found.is_left_out ? 1 : 0;
     params->insert(params->end(), found.params.data(), found.params.data() + found.params.size());
     return {};
-  }
-
-  Status Wanda(std::span<float> weights, const InputMoments& moments, const PruneTarget& target,
-               std::span<uint8_t> mask) {
-    ASSIGN_OR_RETURN(Buffer<float> norms, Buffer<float>::Allocate(view_.shape.columns));
-    for (size_t j = 0; j < norms.size(); ++j) {
-      norms[j] = std::sqrt(moments.sums[j * (norms.size() + 1)]);
-    }
-    return MaskByWanda(view_.shape, weights, norms.span(), target, mask);
   }
 
   const Job& job_;
@@ -325,29 +317,28 @@ bool FitsFeedback(const Job& job, const Tensor& tensor) {
   const bool has_pattern = job.prune->m != 0 && view.value().kernel > 1;
   if (has_pattern && scheme.granularity == Granularity::kBlock) return false;
   // Each group is quantized on its own; their scales follow each other.
-  const bool is_grouped = view.value().num_groups > 1;
+  const uint64_t num_groups = view.value().num_groups;
   switch (scheme.granularity) {
     case Granularity::kTensor:
-      return !is_grouped;
+      return num_groups == 1;
     case Granularity::kAxis:
       return scheme.axis < 2 && scheme.num_matrices() == 1 &&
              (scheme.axis == 0 || tensor.shape.size() == 2) && job.shape.size() >= 2 &&
              job.shape[scheme.axis] == tensor.shape[scheme.axis];
     case Granularity::kBlock:
-      if (job.shape.size() == 1) {
-        return !is_grouped || shape.NumWeights() % scheme.block_size == 0;
-      }
-      return tensor.shape.size() == 2 && job.shape == tensor.shape;
+      return job.shape == (shape.inputs_first ? Shape{shape.columns, shape.rows}
+                                              : Shape{num_groups * shape.rows, shape.columns});
   }
   return false;
 }
 
 StatusOr<std::unique_ptr<TensorEncoder>> CreateCalibratedEncoder(const Job& job,
                                                                  const Tensor& tensor,
+                                                                 const OutputGroups& outputs,
                                                                  Buffer<float> moments) {
   RETURN_IF_ERROR(CheckSpec(*job.prune));
   ASSIGN_OR_RETURN(const LayerView view, LayerViewOf(tensor));
-  auto encoder = std::make_unique<CalibratedEncoder>(job, view, std::move(moments));
+  auto encoder = std::make_unique<CalibratedEncoder>(job, view, outputs, std::move(moments));
   RETURN_IF_ERROR(encoder->Init(tensor.shape));
   return std::unique_ptr<TensorEncoder>(std::move(encoder));
 }

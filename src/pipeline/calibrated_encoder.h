@@ -25,10 +25,12 @@ bool FitsFeedback(const Job& job, const Tensor& tensor);
 
 // The encoder of a job whose PruneSpec is calibrated; `moments` has NumMomentsOf(tensor) floats. It
 // holds six copies of the whole tensor, and four of the moments. A job with feedback needs
-// FitsFeedback(). An ArgumentError when the methods of the PruneSpec exclude each other, or (from
-// Feed) when a weight or a sum is not finite.
+// FitsFeedback(). The statistics tell of the worst of `outputs` where nothing is pruned. An
+// ArgumentError when the methods of the PruneSpec exclude each other, or (from Feed) when a weight
+// or a sum is not finite.
 StatusOr<std::unique_ptr<TensorEncoder>> CreateCalibratedEncoder(const Job& job,
                                                                  const Tensor& tensor,
+                                                                 const OutputGroups& outputs,
                                                                  Buffer<float> moments);
 
 }  // namespace modelshrink

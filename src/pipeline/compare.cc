@@ -9,6 +9,7 @@
 
 #include "base/checked.h"
 #include "base/concat.h"
+#include "formats/output_view.h"
 #include "pipeline/tensor_reader.h"
 #include "quantize/error_stats.h"
 
@@ -137,7 +138,7 @@ class ComparerImpl final : public Comparer {
     for (uint32_t input = 0; input < 2; ++input) {
       RETURN_IF_ERROR(readers_[input].Open(TensorOf(input)).WithTensor(TensorOf(input).name));
     }
-    stats_ = ErrorStats();
+    stats_ = ErrorStats(OutputGroupsOf(TensorOf(0)));
     first_ = 0;
     is_open_ = true;
     return {};

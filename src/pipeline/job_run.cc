@@ -14,7 +14,7 @@
 #include "kernels/range.h"
 #include "pipeline/calibrated_encoder.h"
 #include "pipeline/pruned_encoder.h"
-#include "quantize/stack_codec.h"
+#include "quantize/tensor_codec.h"
 
 namespace modelshrink {
 
@@ -45,17 +45,14 @@ Status JobRun::Start(const Tensor& tensor, const Job& job, const PartPlaces& pla
 }
 
 Status JobRun::CreateEncoder() {
+  const OutputGroups outputs = job_->kept.empty() ? OutputGroupsOf(*tensor_) : OutputGroups();
   if (job_->prune->IsCalibrated()) {
-    ASSIGN_OR_RETURN(encoder_, CreateCalibratedEncoder(*job_, *tensor_, std::move(moments_)));
+    ASSIGN_OR_RETURN(encoder_,
+                     CreateCalibratedEncoder(*job_, *tensor_, outputs, std::move(moments_)));
     return {};
   }
-  EncoderOptions options;
-  const uint64_t num_matrices = NumMatricesOf(*tensor_);
-  const uint64_t num_elements = NumElements(job_->shape);
-  if (num_matrices > 1 && job_->kept.empty() && num_elements % num_matrices == 0) {
-    options.matrix_elements = num_elements / num_matrices;
-  }
-  ASSIGN_OR_RETURN(encoder_, modelshrink::CreateEncoder(job_->scheme, job_->shape, options));
+  const EncoderOptions options = {.outputs = outputs, .counts_overflows = true};
+  ASSIGN_OR_RETURN(encoder_, TensorEncoder::Create(job_->scheme, job_->shape, options));
   if (!job_->prune->IsActive()) return {};
   ASSIGN_OR_RETURN(encoder_, CreatePrunedEncoder(*job_, *tensor_, std::move(encoder_)));
   return {};

@@ -29,8 +29,7 @@ struct TensorReport {
   // (quantize/error_stats.h); nullopt while nobody has looked, or where nothing can be said.
   std::optional<double> sparsity;
   std::optional<double> sqnr_db, max_abs_error, mean_abs_error, cosine;
-  // The SQNR of the worst of a tensor's independent matrices (NumMatricesOf); nullopt where it is
-  // one.
+  // That of the worst output (ErrorStats::WorstSqnr).
   std::optional<double> worst_sqnr_db;
 
   // The sentences of the reasons.

@@ -298,7 +298,8 @@ class ShrinkerImpl final : public Shrinker {
         .stats = job_run_.encoder().error_stats(),
         .num_overflows = job_run_.encoder().num_overflows(),
         .num_replaced = job_run_.num_replaced(),
-        .is_saturated = job.scheme.saturate || IsFloat8(job.scheme.type),
+        .is_saturated =
+            job.scheme.saturate || IsFloat8(job.scheme.type) || IsGgmlBlock(job.scheme.type),
         .is_whole = job.kept.empty(),
         .num_rows_left_out = job_run_.encoder().is_fit_left_out() ? job.prune->num_samples : 0};
     job_run_.Stop();

@@ -5,7 +5,7 @@
 
 #include "base/checked.h"
 #include "base/concat.h"
-#include "quantize/stack_codec.h"
+#include "quantize/tensor_codec.h"
 
 namespace modelshrink {
 namespace {
@@ -46,7 +46,7 @@ Status TensorReader::Open(const Tensor& tensor) {
   }
   ASSIGN_OR_RETURN(sizes_, PartSizesOf(tensor.scheme, tensor.shape));
   RETURN_IF_ERROR(CheckSizes(tensor));
-  ASSIGN_OR_RETURN(decoder_, CreateDecoder(tensor.scheme, tensor.shape));
+  ASSIGN_OR_RETURN(decoder_, TensorDecoder::Create(tensor.scheme, tensor.shape));
   tensor_ = &tensor;
   return {};
 }

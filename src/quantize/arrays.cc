@@ -20,15 +20,18 @@ Status CheckNumValues(const Shape& shape, size_t num_values) {
 }  // namespace
 
 StatusOr<QuantizedArray> QuantizeArray(std::span<const float> values, const Shape& shape,
-                                       const Scheme& scheme, std::span<const LinearParams> params) {
+                                       const Scheme& scheme, std::span<const LinearParams> params,
+                                       bool counts_overflows) {
   RETURN_IF_ERROR(CheckNumValues(shape, values.size()));
   ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, shape));
   QuantizedArray array{scheme, shape, {}};
   for (size_t p = 0; p < kNumParts; ++p) {
     ASSIGN_OR_RETURN(array.parts[p], Buffer<uint8_t>::Allocate(sizes[p]));
   }
-  ASSIGN_OR_RETURN(auto encoder,
-                   TensorEncoder::Create(scheme, shape, {.error_stats = false, .params = params}));
+  ASSIGN_OR_RETURN(auto encoder, TensorEncoder::Create(scheme, shape,
+                                                       {.error_stats = false,
+                                                        .params = params,
+                                                        .counts_overflows = counts_overflows}));
   while (const std::optional<ElementRange> slice = encoder->NextSlice()) {
     RETURN_IF_ERROR(encoder->Feed(
         values.subspan(static_cast<size_t>(slice->first), static_cast<size_t>(slice->count))));
@@ -37,6 +40,7 @@ StatusOr<QuantizedArray> QuantizeArray(std::span<const float> values, const Shap
                   write.bytes.data(), write.bytes.size());
     }
   }
+  array.num_overflows = encoder->num_overflows();
   return array;
 }
 

@@ -17,13 +17,15 @@ struct QuantizedArray {
   Scheme scheme;
   Shape shape;
   std::array<Buffer<uint8_t>, kNumParts> parts;
+  uint64_t num_overflows = 0;  // TensorEncoder::num_overflows
 };
 
 // `values` has as many elements as `shape` says (an ArgumentError otherwise). `params` as
-// EncoderOptions::params.
+// EncoderOptions::params, `counts_overflows` as the option.
 StatusOr<QuantizedArray> QuantizeArray(std::span<const float> values, const Shape& shape,
                                        const Scheme& scheme,
-                                       std::span<const LinearParams> params = {});
+                                       std::span<const LinearParams> params = {},
+                                       bool counts_overflows = false);
 
 // `parts` have the sizes of PartSizesOf(scheme, shape) (an ArgumentError otherwise); `out` has one
 // float for each element.

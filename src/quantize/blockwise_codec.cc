@@ -132,15 +132,15 @@ class TransposedEncoder final : public LinearEncoder {
   }
 
   void QuantizeBlock(const float* rows, size_t stride, size_t num_rows, uint64_t first_row) {
-    const uint64_t block = first_row / geometry_.block_size;
     for (uint64_t c = 0; c < GroupWidth(); c += tile_) {
       const size_t width = static_cast<size_t>(std::min(tile_, GroupWidth() - c));
-      QuantizeTile(rows + c, stride, num_rows, width, c, block);
+      QuantizeTile(rows + c, stride, num_rows, width, c, first_row);
     }
   }
 
   void QuantizeTile(const float* rows, size_t stride, size_t num_rows, size_t width,
-                    uint64_t column, uint64_t block) {
+                    uint64_t column, uint64_t first_row) {
+    const uint64_t block = first_row / geometry_.block_size;
     finder_->BeginRows(width, 1, width);
     do {
       finder_->AddRows({rows}, num_rows, stride, width);
@@ -159,15 +159,18 @@ class TransposedEncoder final : public LinearEncoder {
                                 tile_zero_points_.data()};
     QuantizeRows(scheme_.type, rounding_, rows, num_rows, stride, width, columns,
                  tile_codes_.data());
-    if (options_.error_stats) AddTileErrors(rows, stride, num_rows, width, columns);
+    if (options_.error_stats) {
+      AddTileErrors(rows, stride, num_rows, width, columns,
+                    first_row * geometry_.columns + first_column_ + column);
+    }
     StoreTile(num_rows, width, column, block);
   }
 
   void AddTileErrors(const float* rows, size_t stride, size_t num_rows, size_t width,
-                     const LinearColumns& columns) {
+                     const LinearColumns& columns, uint64_t first) {
     for (size_t r = 0; r < num_rows; ++r) {
       DequantizeRows(scheme_.type, tile_codes_.data() + r * width, 1, width, columns, decoded());
-      AddErrors(rows + r * stride, decoded(), width);
+      AddErrorsAt(first + r * geometry_.columns, rows + r * stride, decoded(), width);
     }
   }
 

@@ -13,8 +13,8 @@ constexpr uint64_t kMinColumns = 512;
 // Rows too wide for a chunk are quantized so many at once, to use loaded parameters again.
 constexpr uint64_t kWideRows = 4;
 
-// Groups are interleaved, so the whole tensor is visited in each of the finder's passes and then
-// for the codes. A tensor that fits one slice is quantized in the last pass.
+// Groups are interleaved, so a band is visited in each of the finder's passes and then for the
+// codes. Bands that fit a slice are visited once, as many as fit.
 class ChannelEncoder final : public LinearEncoder {
  public:
   ChannelEncoder(const Scheme& scheme, const ChannelGeometry& geometry,
@@ -29,29 +29,41 @@ class ChannelEncoder final : public LinearEncoder {
     const uint64_t channels = geometry_.channels;
     RETURN_IF_ERROR(LinearEncoder::Init(has_columns_ ? width_ : channels));
     if (has_columns_) {
-      finder_->BeginRows(static_cast<size_t>(channels), static_cast<size_t>(geometry_.inner),
-                         static_cast<size_t>(width_));
       ASSIGN_OR_RETURN(scales_, Buffer<float>::Allocate(width_));
       ASSIGN_OR_RETURN(reciprocals_, Buffer<float>::Allocate(width_));
       ASSIGN_OR_RETURN(zero_points_, Buffer<int32_t>::Allocate(width_));
-    } else {
-      finder_->Begin(static_cast<size_t>(channels));
     }
     ASSIGN_OR_RETURN(params_, Buffer<LinearParams>::Allocate(channels));
     ASSIGN_OR_RETURN(codes_, PartStream::Create(Part::kCodes, scheme_.type, geometry_.num_elements,
                                                 kMaxSliceElements, MaxStaged()));
-    ASSIGN_OR_RETURN(scale_part_, PartStream::Create(Part::kScales, DType::kFloat32, channels,
-                                                     channels, channels));
-    ASSIGN_OR_RETURN(zero_point_part_, PartStream::Create(Part::kZeroPoints, scheme_.type, channels,
-                                                          channels, channels));
+    const uint64_t num_groups = geometry_.NumBands() * channels;
+    const uint64_t matrix = geometry_.matrix_rows * geometry_.Period();
+    const uint64_t band = geometry_.band_rows * geometry_.Period();
+    const uint64_t in_slice = matrix <= kMaxSliceElements
+                                  ? kMaxSliceElements / matrix * geometry_.BandsPerMatrix()
+                                  : std::max<uint64_t>(1, kMaxSliceElements / band);
+    ASSIGN_OR_RETURN(scale_part_, PartStream::Create(Part::kScales, DType::kFloat32, num_groups,
+                                                     in_slice * channels, channels));
+    ASSIGN_OR_RETURN(zero_point_part_,
+                     PartStream::Create(Part::kZeroPoints, scheme_.type, num_groups,
+                                        in_slice * channels, channels));
     return Status();
   }
 
   std::optional<ElementRange> NextSlice() const override {
     if (position_ == geometry_.num_elements) return std::nullopt;
-    const uint64_t whole =
-        width_ <= kMaxSliceElements ? kMaxSliceElements / width_ * width_ : kMaxSliceElements;
-    return ElementRange{position_, std::min(whole, geometry_.num_elements - position_)};
+    const uint64_t rest = geometry_.EndOfBand(position_) - position_;
+    if (visit_ != Visit::kStart || rest > kMaxSliceElements) {
+      const uint64_t whole =
+          width_ <= kMaxSliceElements ? kMaxSliceElements / width_ * width_ : kMaxSliceElements;
+      return ElementRange{position_, std::min(whole, rest)};
+    }
+    const uint64_t matrix = geometry_.matrix_rows * geometry_.Period();
+    const bool has_matrices = matrix <= kMaxSliceElements;
+    const uint64_t unit = has_matrices ? matrix : geometry_.band_rows * geometry_.Period();
+    const uint64_t end = has_matrices ? geometry_.num_elements : geometry_.EndOfMatrix(position_);
+    const uint64_t whole = std::max(kMaxSliceElements / unit * unit, rest);
+    return ElementRange{position_, std::min(whole, end - position_)};
   }
 
  protected:
@@ -59,23 +71,12 @@ class ChannelEncoder final : public LinearEncoder {
     codes_.Begin();
     scale_part_.Begin();
     zero_point_part_.Begin();
-    const uint64_t end = position_ + values.size();
-    if (!has_params_) {
-      AddToFinder(values);
-      if (!finder_->IsFinite()) return NonFiniteError(values);
-      if (end != geometry_.num_elements) {
-        position_ = end;
-        return Status();
-      }
-      position_ = 0;
-      if (NextPass()) return Status();
-      FindAllParams();
-      has_params_ = true;
-      if (values.size() != geometry_.num_elements) return Status();
+    while (!values.empty()) {
+      const size_t count = static_cast<size_t>(
+          std::min<uint64_t>(values.size(), geometry_.EndOfBand(position_) - position_));
+      RETURN_IF_ERROR(ProcessInBand(values.first(count)));
+      values = values.subspan(count);
     }
-    if (position_ == 0) AppendParams();
-    has_columns_ ? QuantizeColumns(values) : QuantizePieces(values);
-    position_ = end;
     AddWrite(codes_.write());
     AddWrite(scale_part_.write());
     if (!scheme_.symmetric) AddWrite(zero_point_part_.write());
@@ -83,6 +84,44 @@ class ChannelEncoder final : public LinearEncoder {
   }
 
  private:
+  // What the next visit of a band is for.
+  enum class Visit : uint8_t { kStart, kFind, kQuantize };
+
+  // A band's values, or the next ones of a band that does not fit a slice.
+  Status ProcessInBand(std::span<const float> values) {
+    const uint64_t end = position_ + values.size();
+    const uint64_t band_end = geometry_.EndOfBand(position_);
+    if (visit_ == Visit::kStart) {
+      band_first_ = position_;
+      BeginFinder();
+      visit_ = Visit::kFind;
+    }
+    const bool is_whole = values.size() == band_end - band_first_;
+    while (visit_ == Visit::kFind) {
+      AddToFinder(values);
+      if (!finder_->IsFinite()) return NonFiniteError(values);
+      position_ = end;
+      if (end != band_end) return Status();
+      position_ = band_first_;
+      if (!NextPass()) {
+        FindAllParams();
+        visit_ = Visit::kQuantize;
+      }
+      if (!is_whole) return Status();
+    }
+    if (position_ == band_first_) AppendParams();
+    has_columns_ ? QuantizeColumns(values) : QuantizePieces(values);
+    position_ = end;
+    if (end == band_end) visit_ = Visit::kStart;
+    return Status();
+  }
+
+  void BeginFinder() {
+    const size_t channels = static_cast<size_t>(geometry_.channels);
+    if (!has_columns_) return finder_->Begin(channels);
+    finder_->BeginRows(channels, static_cast<size_t>(geometry_.inner), static_cast<size_t>(width_));
+  }
+
   bool HasWideRows() const { return has_columns_ && width_ > kChunkElements; }
   uint64_t MaxStaged() const { return HasWideRows() ? kWideRows * width_ : kChunkElements; }
 
@@ -120,7 +159,7 @@ class ChannelEncoder final : public LinearEncoder {
   }
 
   void FindAllParams() {
-    FindParams(0, 1, params_.span());
+    FindParams(geometry_.BandOf(position_) * geometry_.channels, 1, params_.span());
     if (!has_columns_) return;
     const size_t width = static_cast<size_t>(width_);
     const size_t period = static_cast<size_t>(geometry_.Period());
@@ -197,7 +236,8 @@ class ChannelEncoder final : public LinearEncoder {
   const uint64_t width_;  // of a row: the period, or a multiple of it
   PartStream codes_, scale_part_, zero_point_part_;
   uint64_t position_ = 0;
-  bool has_params_ = false;
+  uint64_t band_first_ = 0;
+  Visit visit_ = Visit::kStart;
   Buffer<LinearParams> params_;
   Buffer<float> scales_, reciprocals_;
   Buffer<int32_t> zero_points_;

@@ -6,29 +6,77 @@
 
 namespace modelshrink {
 
+ErrorStats::ErrorStats(const OutputGroups& groups) {
+  if (groups.num_in_group() > 1 && groups.outputs <= kMaxOutputs) groups_ = groups;
+}
+
 void ErrorStats::Add(std::span<const float> original, std::span<const float> approximation) {
-  while (matrix_elements_ != 0 && !original.empty()) {
+  AddAt(position_, original, approximation);
+}
+
+void ErrorStats::AddAt(uint64_t first, std::span<const float> original,
+                       std::span<const float> approximation) {
+  position_ = first;
+  Add(SumErrors(original, approximation), original.size());
+  while (groups_.outputs != 0 && !original.empty()) {
     const size_t count =
-        static_cast<size_t>(std::min<uint64_t>(original.size(), matrix_elements_ - num_in_matrix_));
-    AddWithinMatrix(original.first(count), approximation.first(count));
-    num_in_matrix_ += count;
-    if (num_in_matrix_ == matrix_elements_) FinishMatrix(matrix_xx_, matrix_ee_);
+        static_cast<size_t>(std::min<uint64_t>(original.size(), groups_.matrix - num_in_matrix_));
+    AddToOutputs(original.first(count), approximation.first(count));
     original = original.subspan(count);
     approximation = approximation.subspan(count);
   }
-  if (!original.empty()) AddWithinMatrix(original, approximation);
 }
 
-void ErrorStats::FinishMatrix(double xx, double ee) {
-  if (ee != 0) worst_ = std::min(worst_, xx / ee);
-  ++num_matrices_;
+void ErrorStats::AddToOutputs(std::span<const float> original,
+                              std::span<const float> approximation) {
+  if (xx_.empty()) {
+    xx_.resize(static_cast<size_t>(groups_.outputs));
+    ee_.resize(xx_.size());
+  }
+  const size_t inner = static_cast<size_t>(groups_.inner);
+  for (size_t i = 0; i < original.size();) {
+    const uint64_t at = position_ % groups_.matrix;
+    const size_t output = static_cast<size_t>(at / inner % groups_.outputs);
+    const size_t num_left =
+        inner == 1 ? xx_.size() - output : static_cast<size_t>(inner - at % inner);
+    const size_t count = std::min(original.size() - i, num_left);
+    const float* x = original.data() + i;
+    const float* y = approximation.data() + i;
+    if (inner == 1) {
+      double* xx = xx_.data() + output;
+      double* ee = ee_.data() + output;
+      for (size_t j = 0; j < count; ++j) {
+        const double value = x[j], error = x[j] - y[j];
+        xx[j] += value * value;
+        ee[j] += error * error;
+      }
+    } else {
+      const ErrorSums sums = SumErrors({x, count}, {y, count});
+      xx_[output] += sums.xx;
+      ee_[output] += sums.ee;
+    }
+    i += count;
+    position_ += count;
+  }
+  num_in_matrix_ += original.size();
+  if (num_in_matrix_ == groups_.matrix) FinishOutputs();
+}
+
+void ErrorStats::FinishOutputs() {
+  has_worst_ = true;
+  const double least =
+      std::numeric_limits<float>::min() * static_cast<double>(groups_.num_in_group());
+  for (size_t i = 0; i < xx_.size(); ++i) {
+    if (ee_[i] != 0 && xx_[i] >= least) worst_ = std::min(worst_, xx_[i] / ee_[i]);
+  }
   num_in_matrix_ = 0;
-  matrix_xx_ = matrix_ee_ = 0;
-}
-
-void ErrorStats::AddWithinMatrix(std::span<const float> original,
-                                 std::span<const float> approximation) {
-  Add(SumErrors(original, approximation), original.size());
+  // The next outputs may come, but rarely do where there are many.
+  const bool is_one = xx_.size() == 1;
+  xx_.assign(is_one ? 1 : 0, 0);
+  ee_.assign(xx_.size(), 0);
+  if (is_one) return;
+  xx_.shrink_to_fit();
+  ee_.shrink_to_fit();
 }
 
 void ErrorStats::Add(const ErrorSums& sums, uint64_t num_elements) {
@@ -37,26 +85,12 @@ void ErrorStats::Add(const ErrorSums& sums, uint64_t num_elements) {
   sum_xx_ += sums.xx;
   sum_xe_ += sums.xe;
   sum_ee_ += sums.ee;
-  matrix_xx_ += sums.xx;
-  matrix_ee_ += sums.ee;
   sum_abs_ += sums.abs_e;
   if (sums.max_abs_e > max_abs_error_) max_abs_error_ = sums.max_abs_e;
 }
 
-void ErrorStats::Merge(const ErrorStats& later) {
-  num_elements_ += later.num_elements_;
-  num_zeros_ += later.num_zeros_;
-  sum_xx_ += later.sum_xx_;
-  sum_xe_ += later.sum_xe_;
-  sum_ee_ += later.sum_ee_;
-  sum_abs_ += later.sum_abs_;
-  max_abs_error_ = std::max(max_abs_error_, later.max_abs_error_);
-  num_matrices_ += later.num_matrices_;
-  worst_ = std::min(worst_, later.worst_);
-}
-
 void ErrorStats::IncludeEarlier(const ErrorStats& change) {
-  num_matrices_ = 0;
+  has_worst_ = false;
   sum_xx_ = change.sum_xx_;
   sum_xe_ += change.sum_xe_;
   sum_ee_ += change.sum_ee_;
@@ -70,7 +104,7 @@ double ErrorStats::Sqnr() const {
 }
 
 std::optional<double> ErrorStats::WorstSqnr() const {
-  if (num_matrices_ < 2) return std::nullopt;
+  if (!has_worst_) return std::nullopt;
   return 10 * std::log10(worst_);
 }
 

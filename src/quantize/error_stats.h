@@ -6,27 +6,37 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "kernels/stats.h"
 
 namespace modelshrink {
 
+// Which elements of a tensor belong to one output of its layer: `outputs` · `inner` neighbours have
+// `inner` of each output, again and again; after `matrix` elements other outputs begin.
+struct OutputGroups {
+  uint64_t outputs = 0;  // 0: nobody knows
+  uint64_t inner = 1;
+  uint64_t matrix = 0;
+
+  uint64_t num_in_group() const { return outputs == 0 ? 0 : matrix / outputs; }
+};
+
 // Accumulates over slices in any number of calls, in a fixed order (kernels/stats.h), so the result
 // does not depend on the SIMD target (it may depend on the slicing).
 class ErrorStats {
  public:
-  // Of a tensor that is several matrices of `matrix_elements` one after the other; 0: it is one.
-  explicit ErrorStats(uint64_t matrix_elements) : matrix_elements_(matrix_elements) {}
+  // Outputs of a single weight, and more than kMaxOutputs that are interleaved, are not told apart.
+  explicit ErrorStats(const OutputGroups& groups);
   ErrorStats() = default;
 
-  // Both spans have the same length.
+  // Both spans have the same length, and follow the last ones in the tensor's order.
   void Add(std::span<const float> original, std::span<const float> approximation);
+  // The same anywhere in the tensor. An output's elements must then be interleaved with others'.
+  void AddAt(uint64_t first, std::span<const float> original, std::span<const float> approximation);
 
-  // Adds the sums of `num_elements` further elements; the tensor is one matrix.
+  // Adds the sums of `num_elements` further elements of a tensor whose outputs nobody knows.
   void Add(const ErrorSums& sums, uint64_t num_elements);
-
-  // Adds those of further elements of the tensor: whole matrices.
-  void Merge(const ErrorStats& later);
 
   // For elements that were changed (pruned) before these statistics were taken of what came of
   // them: `change` is of the originals against that. Exact where a changed element is not changed
@@ -36,8 +46,9 @@ class ErrorStats {
   uint64_t num_elements() const { return num_elements_; }
   // 10·log10(Σx² / Σ(x−y)²) in dB; +infinity when both are equal everywhere.
   double Sqnr() const;
-  // That of the matrix with the lowest; nullopt where there are not several, or elements were
-  // changed before.
+  // That of the output with the lowest; nullopt where nobody knows the outputs, or elements were
+  // changed before. Outputs whose mean square is no normal float32 are left out: they do as much as
+  // zeros do, and training leaves many of them behind.
   std::optional<double> WorstSqnr() const;
   double MaxAbsError() const { return max_abs_error_; }
   double MeanAbsError() const;
@@ -46,14 +57,18 @@ class ErrorStats {
   // The fraction of zeros in the approximation.
   double Sparsity() const;
 
- private:
-  void AddWithinMatrix(std::span<const float> original, std::span<const float> approximation);
-  void FinishMatrix(double xx, double ee);
+  static constexpr uint64_t kMaxOutputs = uint64_t{1} << 20;
 
-  uint64_t matrix_elements_ = 0, num_matrices_ = 0;
-  // Of the matrix that is not complete yet.
-  uint64_t num_in_matrix_ = 0;
-  double matrix_xx_ = 0, matrix_ee_ = 0;
+ private:
+  void AddToOutputs(std::span<const float> original, std::span<const float> approximation);
+  void FinishOutputs();
+
+  OutputGroups groups_;
+  uint64_t position_ = 0;       // in the tensor
+  uint64_t num_in_matrix_ = 0;  // of the outputs that are not complete yet
+  // By output: Σx² and Σ(x−y)² of them.
+  std::vector<double> xx_, ee_;
+  bool has_worst_ = false;
   double worst_ = std::numeric_limits<double>::infinity();  // Σx² / Σ(x−y)²
   uint64_t num_elements_ = 0;
   uint64_t num_zeros_ = 0;

@@ -13,6 +13,21 @@
 namespace modelshrink {
 namespace {
 
+// Blocks of magnitudes up to this have scales and minima that fit a float16.
+float LimitOf(DType type) {
+  const float largest = LargestFloatOf(DType::kFloat16);
+  switch (type) {
+    case DType::kQ4_0:
+      return largest * 8;
+    case DType::kQ5_0:
+      return largest * 16;
+    case DType::kQ8_0:
+      return largest * 127;
+    default:
+      return largest;  // the minimum
+  }
+}
+
 class GgmlEncoder final : public OnePassEncoder {
  public:
   GgmlEncoder(const Scheme& scheme, const EncoderOptions& options, uint64_t num_elements)
@@ -25,7 +40,10 @@ class GgmlEncoder final : public OnePassEncoder {
     if (FirstNonFinite(values.data(), values.size()) != values.size()) return NonFiniteError(slice);
     float decoded[kChunkElements];
     const size_t num_blocks = values.size() / BlockOf(scheme_.type).elements;
-    if (!EncodeGgmlBlocks(scheme_.type, values.data(), num_blocks, blocks, decoded)) {
+    const bool fits = EncodeGgmlBlocks(scheme_.type, values.data(), num_blocks, blocks, decoded);
+    if (!fits && options_.counts_overflows) {
+      EncodeLargest(values, num_blocks, blocks, decoded);
+    } else if (!fits) {
       const auto largest = std::max_element(values.begin(), values.end(), [](float a, float b) {
         return std::fabs(a) < std::fabs(b);
       });
@@ -36,6 +54,28 @@ class GgmlEncoder final : public OnePassEncoder {
     }
     if (options_.error_stats) AddErrors(values.data(), decoded, values.size());
     return {};
+  }
+
+  // Once more, a block at a time: values of those that do not fit become the largest that do.
+  void EncodeLargest(std::span<const float> values, size_t num_blocks, uint8_t* blocks,
+                     float* decoded) {
+    const TypeBlock block = BlockOf(scheme_.type);
+    const float limit = LimitOf(scheme_.type);
+    for (size_t b = 0; b < num_blocks; ++b) {
+      const auto own = values.subspan(b * block.elements, block.elements);
+      uint8_t* const out = blocks + b * block.bytes;
+      float* const to = decoded + b * block.elements;
+      if (EncodeGgmlBlocks(scheme_.type, own.data(), 1, out, to)) continue;
+      float clamped[kMaxGgmlElements];
+      uint64_t num_beyond = 0;
+      for (size_t i = 0; i < own.size(); ++i) {
+        clamped[i] = std::clamp(own[i], -limit, limit);
+        num_beyond += clamped[i] != own[i] ? 1 : 0;
+      }
+      AddOverflows(num_beyond);
+      // With all values within the limit it does.
+      static_cast<void>(EncodeGgmlBlocks(scheme_.type, clamped, 1, out, to));
+    }
   }
 };
 

@@ -10,7 +10,8 @@ namespace modelshrink {
 
 // `scheme.type` is a block type that fits `shape` (PartSizesOf). One pass. A block whose scale
 // would not fit a float16 is an ArgumentError that names an element of it: nothing could read it
-// back.
+// back. With EncoderOptions::counts_overflows its values beyond what fits are written as the
+// largest that does.
 StatusOr<std::unique_ptr<TensorEncoder>> CreateGgmlEncoder(const Scheme& scheme, const Shape& shape,
                                                            const EncoderOptions& options);
 StatusOr<std::unique_ptr<TensorDecoder>> CreateGgmlDecoder(const Scheme& scheme,

@@ -48,10 +48,28 @@ class LinearDecoder final : public TensorDecoder {
     const Groups groups = GroupsOf(slice);
     ASSIGN_OR_RETURN(auto params, Buffer<LinearParams>::Allocate(groups.count));
     LoadParams(groups, parts, params.span());
-    if (!has_runs_ && channels_.inner < kMinRun) {
-      return DecodeColumns(slice, parts[kCodes].data(), groups.first, params.span(), out.data());
+    const Codes codes{parts[kCodes].data(), slice.first};
+    if (has_runs_) {
+      DecodePieces(slice, codes, groups.first, params.data(), out.data());
+      return Status();
     }
-    DecodePieces(slice, parts[kCodes].data(), groups.first, params.data(), out.data());
+    const uint64_t end = slice.first + slice.count;
+    for (uint64_t at = slice.first; at != end;) {
+      const ElementRange piece{at, std::min(end, channels_.EndOfBand(at)) - at};
+      const uint64_t first = channels_.BandOf(at) * channels_.channels;
+      const uint64_t skip = std::max(first, groups.first) - groups.first;
+      const uint64_t channel = groups.first + skip - first;
+      const auto own = params.span().subspan(
+          static_cast<size_t>(skip),
+          static_cast<size_t>(std::min(groups.count - skip, channels_.channels)));
+      float* const values = out.data() + (at - slice.first);
+      if (channels_.inner < kMinRun) {
+        RETURN_IF_ERROR(DecodeColumns(piece, codes, channel, own, values));
+      } else {
+        DecodePieces(piece, codes, channel, own.data(), values);
+      }
+      at += piece.count;
+    }
     return Status();
   }
 
@@ -67,11 +85,14 @@ class LinearDecoder final : public TensorDecoder {
       const uint64_t first = runs_.RunOf(slice.first);
       return {first, runs_.RunOf(last) - first + 1};
     }
-    if (slice.first / channels_.Period() != last / channels_.Period()) {
-      return {0, channels_.channels};
+    // All channels of each band, or what one row has of them.
+    uint64_t first = channels_.BandOf(slice.first) * channels_.channels;
+    uint64_t end = (channels_.BandOf(last) + 1) * channels_.channels;
+    if (slice.first / channels_.Period() == last / channels_.Period()) {
+      end = first + channels_.ChannelOf(last) + 1;
+      first += channels_.ChannelOf(slice.first);
     }
-    const uint64_t first = channels_.ChannelOf(slice.first);
-    return {first, channels_.ChannelOf(last) - first + 1};
+    return {first, end - first};
   }
 
   void LoadParams(const Groups& groups, const Parts& parts, std::span<LinearParams> params) const {
@@ -85,8 +106,14 @@ class LinearDecoder final : public TensorDecoder {
     }
   }
 
-  // `codes` starts with the byte of element slice.first, `params` with those of first_group.
-  void DecodePieces(ElementRange slice, const uint8_t* codes, uint64_t first_group,
+  // Bytes that start with that of an element.
+  struct Codes {
+    const uint8_t* bytes;
+    uint64_t first;
+  };
+
+  // Of runs, or of channels within a band. `params` start with those of `first_group`.
+  void DecodePieces(ElementRange slice, const Codes& codes, uint64_t first_group,
                     const LinearParams* params, float* out) const {
     const uint64_t end = slice.first + slice.count;
     for (uint64_t at = slice.first; at != end;) {
@@ -110,7 +137,7 @@ class LinearDecoder final : public TensorDecoder {
       num_runs = std::min(num_runs, kChunkElements / length);
       const size_t count = static_cast<size_t>(num_runs * length);
       uint8_t unpacked[kChunkElements + 2];
-      DequantizeRuns(scheme_.type, CodesAt(codes, slice.first, at, count, unpacked),
+      DequantizeRuns(scheme_.type, CodesAt(codes, at, count, unpacked),
                      static_cast<size_t>(num_runs), static_cast<size_t>(length),
                      params + (group - first_group), out + (at - slice.first));
       at += count;
@@ -118,7 +145,7 @@ class LinearDecoder final : public TensorDecoder {
   }
 
   // Short runs of one channel: every element of a row is a column with its own parameters.
-  Status DecodeColumns(ElementRange slice, const uint8_t* codes, uint64_t first_group,
+  Status DecodeColumns(ElementRange slice, const Codes& codes, uint64_t first_group,
                        std::span<const LinearParams> params, float* out) const {
     const size_t inner = static_cast<size_t>(channels_.inner);
     ASSIGN_OR_RETURN(auto scales, Buffer<float>::Allocate(params.size() * inner));
@@ -140,20 +167,22 @@ class LinearDecoder final : public TensorDecoder {
       const LinearColumns columns{scales.data() + skip, scales.data() + skip,
                                   zero_points.data() + skip};
       uint8_t unpacked[kChunkElements + 2];
-      DequantizeRows(scheme_.type, CodesAt(codes, slice.first, at, rows * width, unpacked), rows,
-                     width, columns, out + (at - slice.first));
+      DequantizeRows(scheme_.type, CodesAt(codes, at, rows * width, unpacked), rows, width, columns,
+                     out + (at - slice.first));
       at += rows * width;
     }
     return Status();
   }
 
-  // The unpacked codes of `count` elements from `at` on; `codes` starts with the byte of `first`.
-  const uint8_t* CodesAt(const uint8_t* codes, uint64_t first, uint64_t at, size_t count,
+  // The unpacked codes of `count` elements from `at` on.
+  const uint8_t* CodesAt(const Codes& codes, uint64_t at, size_t count,
                          uint8_t (&unpacked)[kChunkElements + 2]) const {
-    if (BitsOf(scheme_.type) != 4) return codes + (at - first) * CodeBytes(scheme_.type);
+    if (BitsOf(scheme_.type) != 4) {
+      return codes.bytes + (at - codes.first) * CodeBytes(scheme_.type);
+    }
     const size_t odd = static_cast<size_t>(at % 2);
-    UnpackNibbles(codes + (at / 2 - first / 2), (count + odd + 1) / 2, scheme_.type == DType::kInt4,
-                  unpacked);
+    UnpackNibbles(codes.bytes + (at / 2 - codes.first / 2), (count + odd + 1) / 2,
+                  scheme_.type == DType::kInt4, unpacked);
     return unpacked + odd;
   }
 

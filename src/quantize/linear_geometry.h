@@ -40,39 +40,58 @@ struct RunGeometry {
   }
 };
 
-// Groups that come again in every one of `num_elements / period` rows: channel c has the elements
-// [c * inner, (c + 1) * inner) of each.
+// Groups that come again in each row of a band: channel c has the elements [c * inner, (c + 1) *
+// inner) of each. A tensor is matrices of `matrix_rows` rows, one after the other, and each of them
+// is bands of `band_rows` (its last may be shorter); every band has groups of its own.
 struct ChannelGeometry {
   uint64_t num_elements = 0;
   uint64_t channels = 1;
   uint64_t inner = 1;
+  uint64_t matrix_rows = 1;
+  uint64_t band_rows = 1;
 
   uint64_t Period() const { return channels * inner; }
   uint64_t ChannelOf(uint64_t element) const { return element % Period() / inner; }
+  uint64_t BandsPerMatrix() const { return DivideRoundingUp(matrix_rows, band_rows); }
+  uint64_t NumBands() const { return num_elements / Period() / matrix_rows * BandsPerMatrix(); }
+  uint64_t BandOf(uint64_t element) const {
+    const uint64_t row = element / Period();
+    return row / matrix_rows * BandsPerMatrix() + row % matrix_rows / band_rows;
+  }
+  uint64_t EndOfMatrix(uint64_t element) const {
+    return (element / Period() / matrix_rows + 1) * matrix_rows * Period();
+  }
+  uint64_t EndOfBand(uint64_t element) const {
+    const uint64_t in_matrix = element / Period() % matrix_rows;
+    const uint64_t next = (element / Period() - in_matrix % band_rows + band_rows) * Period();
+    return std::min(next, EndOfMatrix(element));
+  }
 };
 
-// Whether a scheme's groups are runs; else they are channels. The shape has elements.
+// Whether a scheme's groups are runs; else they are channels. The shape has elements, and the
+// scheme is not transposed.
 inline bool HasRuns(const Scheme& scheme, const Shape& shape, RunGeometry* runs,
                     ChannelGeometry* channels) {
-  uint64_t outer = 1, inner = 1;
-  const bool is_axis = scheme.granularity == Granularity::kAxis;
-  for (size_t d = 0; d < shape.size(); ++d) {
-    if (!is_axis || d > scheme.axis) {
-      inner *= shape[d];
-    } else if (d < scheme.axis) {
-      outer *= shape[d];
-    }
-  }
-  if (!is_axis) {
-    const bool is_block = scheme.granularity == Granularity::kBlock;
-    const uint64_t row = is_block ? shape.back() : inner;
-    *runs = {inner, row, is_block ? std::min<uint64_t>(row, scheme.block_size) : row};
+  const uint64_t num_elements = NumElements(shape);
+  if (scheme.granularity == Granularity::kTensor) {
+    *runs = {num_elements, num_elements, num_elements};
     return true;
   }
-  const uint64_t num_channels = shape[scheme.axis];
-  *runs = {num_channels * inner, inner, inner};
-  *channels = {outer * num_channels * inner, num_channels, inner};
-  return outer == 1;
+  const bool is_block = scheme.granularity == Granularity::kBlock;
+  const size_t axis = is_block ? BlockAxisOf(scheme, shape) : scheme.axis;
+  const uint64_t length = shape[axis];
+  uint64_t inner = 1;
+  for (size_t d = axis + 1; d < shape.size(); ++d) inner *= shape[d];
+  if (is_block) {
+    const uint64_t block = std::min<uint64_t>(length, scheme.block_size);
+    *runs = {num_elements, length, block};
+    *channels = {num_elements, inner, 1, length, block};
+    return inner == 1;
+  }
+  const uint64_t rows = num_elements / length / inner / scheme.num_matrices();
+  *runs = {num_elements, inner, inner};
+  *channels = {num_elements, length, inner, rows, rows};
+  return rows == 1;
 }
 
 }  // namespace modelshrink

@@ -69,7 +69,7 @@ LinearParams OnnxBlockwiseParams(const Scheme& scheme, const BitRange& range) {
 
 // As compressed-tensors: the largest magnitude becomes the type's largest value.
 LinearParams Float8Params(DType type, const BitRange& range) {
-  const float scale = range.AbsMax() / (type == DType::kFloat8E4M3 ? 448.0f : 57344.0f);
+  const float scale = range.AbsMax() / LargestFloatOf(type);
   LinearParams params;
   if (scale < FLT_MIN) return params;
   params.scale = scale;

@@ -27,9 +27,6 @@ uint32_t OverflowBitsOf(DType type) {
   }
 }
 
-// The largest finite value of a type that has infinities.
-float LargestOf(DType type) { return type == DType::kFloat16 ? 65504.0f : 0x1.FEp127f; }
-
 void EncodeValues(DType type, std::span<const float> values, uint8_t* codes) {
   const size_t size = values.size();
   if (type == DType::kFloat32) {
@@ -86,7 +83,7 @@ class NarrowFloatEncoder final : public OnePassEncoder {
     AddOverflows(num_overflows);
     if (num_overflows > 0 && scheme_.saturate) {
       float clamped[kChunkElements];
-      const float limit = LargestOf(scheme_.type);
+      const float limit = LargestFloatOf(scheme_.type);
       std::transform(values.begin(), values.end(), clamped,
                      [limit](float value) { return std::clamp(value, -limit, limit); });
       EncodeValues(scheme_.type, {clamped, values.size()}, codes);

@@ -38,9 +38,19 @@ Scheme Canonical(const Scheme& scheme) {
   if (!HasScales(scheme)) return result;
   result = scheme;
   if (scheme.granularity != Granularity::kAxis) result.axis = 0;
-  result.count = result.num_matrices() > 1 ? result.count : 0;
+  if (result.num_matrices() == 1 && result.block_stride() == 1) result.count = 0;
   if (scheme.granularity != Granularity::kBlock) result.block_size = 0;
   return result;
+}
+
+size_t BlockAxisOf(const Scheme& scheme, std::span<const uint64_t> shape) {
+  uint64_t behind = 1;
+  for (size_t axis = shape.size(); axis-- > 0;) {
+    if (behind == scheme.block_stride()) return axis;
+    if (shape[axis] == 0 || scheme.block_stride() / behind < shape[axis]) break;
+    behind *= shape[axis];
+  }
+  return shape.size();
 }
 
 namespace {
@@ -57,13 +67,18 @@ Status CheckGranularity(const Scheme& scheme, std::span<const uint64_t> shape) {
   if (scheme.num_matrices() != 1) {
     uint64_t outer = 1;
     const bool fits = CheckedNumElements(shape.first(scheme.axis), &outer);
-    if (!fits || outer % scheme.num_matrices() != 0 || BitsOf(scheme.type) % 8 != 0) {
+    if (!fits || outer % scheme.num_matrices() != 0) {
       return ArgumentError("the matrices of a stack must be equal cuts of the axes before `axis`");
     }
   }
   if (scheme.granularity == Granularity::kBlock) {
     if (scheme.block_size == 0) return ArgumentError("blockSize must be at least 1");
     if (shape.empty()) return ArgumentError("a scalar cannot be quantized in blocks");
+    const size_t axis = BlockAxisOf(scheme, shape);
+    if (scheme.block_stride() > 1 && (axis == shape.size() || scheme.transposed)) {
+      return ArgumentError(
+          "no axis has as many elements behind it as the elements of a block are apart");
+    }
   }
   return Status();
 }
@@ -136,8 +151,10 @@ uint64_t NumGroups(const Scheme& scheme, std::span<const uint64_t> shape, uint64
   switch (scheme.granularity) {
     case Granularity::kAxis:
       return scheme.num_matrices() * shape[scheme.axis];
-    case Granularity::kBlock:
-      return num_elements / shape.back() * DivideRoundingUp(shape.back(), scheme.block_size);
+    case Granularity::kBlock: {
+      const uint64_t length = shape[BlockAxisOf(scheme, shape)];
+      return num_elements / length * DivideRoundingUp(length, scheme.block_size);
+    }
     default:
       return 1;
   }

@@ -19,7 +19,7 @@ using Shape = std::vector<uint64_t>;
 enum class Granularity : uint8_t {
   kTensor,  // all
   kAxis,    // those with the same index along `Scheme::axis`
-  kBlock,   // runs of `block_size` along the last axis; the last run of a row may be shorter
+  kBlock,   // runs of `block_size` along one axis (`Scheme::count`); the last may be shorter
 };
 
 // Whose arithmetic finds scale, zero point and code.
@@ -75,11 +75,18 @@ struct Scheme {
   SparseCoding sparse = SparseCoding::kNone;
   // Sparse: the entries that are not zero. kAxis: the tensor is so many matrices one after the
   // other, equal cuts of the axes before `axis`, each with scales of its own along it; 0 and 1: one
-  // matrix, and more need a type of whole bytes. One field, since every tensor of a model has it.
+  // matrix. kBlock: the blocks run along the axis that has so many elements behind each of its
+  // indices, and each of these has blocks of its own: [K, N] with N here has blocks along K and
+  // scales [ceil(K / block_size), N]; 0 and 1: along the last axis. One field, since every tensor
+  // of a model has it.
   uint64_t count = 0;
 
   uint64_t num_matrices() const {
     return granularity == Granularity::kAxis && count > 1 ? count : 1;
+  }
+  // How far the elements of a block are apart.
+  uint64_t block_stride() const {
+    return granularity == Granularity::kBlock && count > 1 ? count : 1;
   }
   bool operator==(const Scheme&) const = default;
 };
@@ -91,6 +98,10 @@ bool HasScales(const Scheme& scheme);
 // The scheme with what does not matter to its type and granularity as it is by default, so that two
 // that mean the same are equal.
 Scheme Canonical(const Scheme& scheme);
+
+// The axis that a kBlock scheme's blocks run along, the last where there are several; the number of
+// axes when there is none.
+size_t BlockAxisOf(const Scheme& scheme, std::span<const uint64_t> shape);
 
 // A quantized tensor is stored in up to three pieces.
 enum class Part : uint8_t { kCodes, kScales, kZeroPoints };

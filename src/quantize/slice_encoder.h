@@ -28,7 +28,7 @@ class SliceEncoder : public TensorEncoder {
 
  protected:
   SliceEncoder(const Scheme& scheme, const EncoderOptions& options)
-      : scheme_(scheme), options_(options), error_stats_(options.matrix_elements) {}
+      : scheme_(scheme), options_(options), error_stats_(options.outputs) {}
 
   Status Init() {
     ASSIGN_OR_RETURN(decoded_, Buffer<float>::Allocate(kChunkElements));
@@ -52,6 +52,9 @@ class SliceEncoder : public TensorEncoder {
   float* decoded() { return decoded_.data(); }
   void AddErrors(const float* values, const float* decoded, size_t num_elements) {
     error_stats_.Add({values, num_elements}, {decoded, num_elements});
+  }
+  void AddErrorsAt(uint64_t first, const float* values, const float* decoded, size_t num_elements) {
+    error_stats_.AddAt(first, {values, num_elements}, {decoded, num_elements});
   }
 
   Scheme scheme_;

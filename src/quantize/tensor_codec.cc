@@ -11,8 +11,6 @@
 namespace modelshrink {
 namespace {
 
-Status SeveralMatrices() { return ArgumentError("a codec of one matrix"); }
-
 // The linear codecs may divide by any dimension: no elements, nothing to do.
 Scheme EmptyScheme() {
   Scheme scheme;
@@ -29,14 +27,8 @@ bool IsPlain(const Scheme& scheme, const Shape& shape) {
 
 Status NotPlain() { return ArgumentError("arrays are neither sparse nor transposed"); }
 
-StatusOr<PartSizes> CheckMatrix(const Scheme& scheme, const Shape& shape) {
-  ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, shape));
-  if (scheme.num_matrices() > 1) return SeveralMatrices();
-  return sizes;
-}
-
 Status CheckEncoder(const Scheme& scheme, const Shape& shape, const EncoderOptions& options) {
-  ASSIGN_OR_RETURN(const PartSizes sizes, CheckMatrix(scheme, shape));
+  ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, shape));
   if (!options.params.empty() &&
       (scheme.rule == LinearRule::kTfjs ||
        options.params.size() * sizeof(float) != sizes[static_cast<size_t>(Part::kScales)])) {
@@ -71,7 +63,7 @@ StatusOr<std::unique_ptr<TensorEncoder>> TensorEncoder::CreatePlain(const Scheme
 StatusOr<std::unique_ptr<TensorDecoder>> TensorDecoder::Create(const Scheme& scheme,
                                                                const Shape& shape) {
   if (IsPlain(scheme, shape)) return CreatePlain(scheme, shape);
-  RETURN_IF_ERROR(CheckMatrix(scheme, shape).status());
+  RETURN_IF_ERROR(PartSizesOf(scheme, shape).status());
   if (scheme.sparse != SparseCoding::kNone) {
     return UnsupportedError("sparse tensors are only written");
   }
@@ -81,7 +73,7 @@ StatusOr<std::unique_ptr<TensorDecoder>> TensorDecoder::Create(const Scheme& sch
 
 StatusOr<std::unique_ptr<TensorDecoder>> TensorDecoder::CreatePlain(const Scheme& scheme,
                                                                     const Shape& shape) {
-  RETURN_IF_ERROR(CheckMatrix(scheme, shape).status());
+  RETURN_IF_ERROR(PartSizesOf(scheme, shape).status());
   if (!IsPlain(scheme, shape)) return NotPlain();
   if (IsGgmlBlock(scheme.type)) return CreateGgmlDecoder(scheme, shape);
   if (!HasScales(scheme)) return CreateNarrowFloatDecoder(scheme, shape);

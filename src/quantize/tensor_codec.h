@@ -34,14 +34,16 @@ struct PartWrite {
 struct EncoderOptions {
   // Whether error_stats() is wanted; it costs a decoding of every code.
   bool error_stats = true;
-  // The statistics also say how far the worst of the tensor's matrices of so many elements, one
-  // after the other, is off. 0: it has none.
-  uint64_t matrix_elements = 0;
+  // Whose worst the statistics also tell.
+  OutputGroups outputs = {};
   // Linear types, not the tfjs rule: the parameters of each group in the order of Part::kScales,
   // instead of those that the scheme finds in the values. They outlive the encoder. Empty: none.
   std::span<const LinearParams> params = {};
   // Linear types, not the tfjs rule: makes what finds the parameters.
   ParamFinderFactory create_finder = &CreateParamFinder;
+  // True: values too large for a ggml type, whose scales are float16, are counted (num_overflows)
+  // and written as the largest that fits; false: they are an ArgumentError.
+  bool counts_overflows = false;
 };
 
 // float32 → codes. Use:
@@ -76,7 +78,8 @@ class TensorEncoder {
   // Of the original against what a decoder would give, if EncoderOptions ask for it; complete when
   // NextSlice() is nullopt. Non-finite originals count as what they were quantized as.
   virtual const ErrorStats& error_stats() const = 0;
-  // How many finite values became infinite (float16, …); 0 for linear types.
+  // How many finite values went beyond the type's range (float16, …; EncoderOptions); 0 for linear
+  // types.
   virtual uint64_t num_overflows() const = 0;
   // True when what was known of the layer's inputs was of no use (calibrated/fit.h).
   virtual bool is_fit_left_out() const { return false; }

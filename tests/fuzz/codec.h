@@ -24,6 +24,19 @@ inline Shape TakeShape(Input* input) {
   return shape;
 }
 
+// Blocks along any axis, and matrices that follow each other.
+inline void TakeCount(Input* input, const Shape& shape, Scheme* scheme) {
+  if (shape.empty()) return;
+  const size_t place = input->Byte() % shape.size();
+  uint64_t count = 1;
+  if (scheme->granularity == Granularity::kBlock && !scheme->transposed) {
+    for (size_t i = place + 1; i < shape.size(); ++i) count *= shape[i];
+  } else if (scheme->granularity == Granularity::kAxis) {
+    for (size_t i = 0; i < place && i < scheme->axis; ++i) count *= shape[i];
+  }
+  if (count > 1) scheme->count = count;
+}
+
 // How many elements a scheme and a shape of a fuzzer have; 0 for what does not fit or is too large.
 inline uint64_t NumElements(const Scheme& scheme, const Shape& shape) {
   constexpr uint64_t kMaxElements = 4096;

@@ -9,8 +9,9 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace modelshrink;
   Input input({data, size});
-  const Scheme scheme = TakeScheme(&input);
+  Scheme scheme = TakeScheme(&input);
   const Shape shape = TakeShape(&input);
+  TakeCount(&input, shape, &scheme);
   const uint64_t first_seed = input.Byte() * 256u + input.Byte();
   const uint64_t count_seed = input.Byte() * 256u + input.Byte();
   const uint64_t num_elements = NumElements(scheme, shape);

@@ -89,6 +89,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Input input({data, size});
   Scheme scheme = TakeScheme(&input);
   const Shape shape = TakeShape(&input);
+  TakeCount(&input, shape, &scheme);
   const uint64_t num_elements = NumElements(scheme, shape);
   if (num_elements == 0) {
     // What does not fit is refused by both, what has no elements by neither.
@@ -103,8 +104,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::transform(values.begin(), values.end(), finite.begin(), ZeroUnlessFinite);
 
   const auto parts = Encode(scheme, shape, values);
-  // ggml refuses what its float16 scales cannot hold.
+  // ggml refuses what its float16 scales cannot hold, or writes the largest that they can.
   Require(parts.has_value() || IsGgmlBlock(scheme.type));
+  const auto counted = Encode(scheme, shape, values, {.counts_overflows = true});
+  Require(counted.has_value() && (!parts || counted == parts));
+  if (!parts) {
+    for (const float x : DecodeAll(scheme, shape, *counted)) Require(std::isfinite(x));
+  }
   Require(Encode(scheme, shape, values, {.error_stats = false}) == parts);
   Require(Encode(scheme, shape, finite) == parts);
   scheme.non_finite = NonFinite::kError;

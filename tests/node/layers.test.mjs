@@ -314,6 +314,7 @@ test("few rows of inputs make nothing worse: fits are judged by rows that were h
   const without = {
     gptq: error(dequantize(quantize(weights, int4))),
     sparsegpt: error(prune(weights, { method: "n:m", n: 2, m: 4, shape, axis: 1 }).values),
+    wanda: error(prune(weights, { method: "n:m", n: 2, m: 4, shape, axis: 1 }).values),
     refit: error(magnitude.values),
   };
   for (const rows of [1, 16, 200]) {
@@ -321,6 +322,7 @@ test("few rows of inputs make nothing worse: fits are judged by rows that were h
     const found = {
       gptq: error(dequantize(quantize(weights, { ...int4, gram }))),
       sparsegpt: error(prune(weights, { method: "sparsegpt", n: 2, m: 4, shape, gram }).values),
+      wanda: error(prune(weights, { method: "wanda", n: 2, m: 4, shape, gram }).values),
       refit: error(refit(weights, magnitude.mask, { shape, gram })),
     };
     for (const [method, it] of Object.entries(found)) {

@@ -4,8 +4,9 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { compare, restore, shrink } from "modelshrink";
+import { compare, plan, restore, shrink } from "modelshrink";
 import { makeGguf } from "../support/gguf.mjs";
+import { model, node } from "../support/onnx-graphs.mjs";
 import { makeSafetensors } from "../support/safetensors.mjs";
 
 const folder = await mkdtemp(join(tmpdir(), "range-"));
@@ -21,6 +22,10 @@ function modelWith(value) {
   large[100] = value;
   return makeSafetensors([tensorOf("large", large), tensorOf("small", wave(1))]);
 }
+
+const prune = { method: "magnitude", sparsity: 0.5 };
+
+const hasReasonOfRange = ({ note = "" }) => /has values beyond the range/.test(note);
 
 const typesOf = ({ tensors }) => Object.fromEntries(tensors.map(({ name, to }) => [name, to]));
 
@@ -111,10 +116,104 @@ test("rows that GGUF has no blocks for become float16 only as far as they fit", 
   assert.equal(report.tensors[0].to, "float32");
 });
 
+const formats = {
+  safetensors: (large, small) =>
+    makeSafetensors([tensorOf("large", large), tensorOf("small", small)]),
+  GGUF: (large, small) =>
+    makeGguf({
+      keys: [],
+      tensors: Object.entries({ large, small }).map(([name, { buffer }]) => ({
+        ...{
+          name: `blk.0.${name}.weight`,
+          dims: [size, size],
+          type: "F32",
+          data: new Uint8Array(buffer),
+        },
+      })),
+    }),
+  ONNX: (large, small) =>
+    model({
+      nodes: [node("MatMul", ["X", "large"], ["x"]), node("MatMul", ["x", "small"], ["Y"])],
+      weights: Object.entries({ large, small }).map(([name, values]) => ({
+        ...{ name, shape: [size, size], values },
+      })),
+      ...{ x: [1, size], y: [1, size], opset: 21 },
+    }),
+  "TensorFlow.js": (large, small) => {
+    const weights = ["large", "small"].map((name) => ({
+      ...{ name: `${name}/kernel`, shape: [size, size], dtype: "float32" },
+    }));
+    const manifest = [{ paths: ["w.bin"], weights }];
+    const json = { format: "layers-model", modelTopology: {}, weightsManifest: manifest };
+    return {
+      "model.json": new TextEncoder().encode(JSON.stringify(json)),
+      "w.bin": new Uint8Array(
+        Buffer.concat([large, small].map(({ buffer }) => Buffer.from(buffer))),
+      ),
+    };
+  },
+};
+
+const types = [
+  ...["float16", "bfloat16", "float8e4m3", "float8e5m2"],
+  ...["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"],
+  ...["int4", "uint4", "int8", "uint8", "int16", "uint16"],
+];
+
+for (const [format, make] of Object.entries(formats)) {
+  test(`no value of a weight ends a run, whatever the type: ${format}`, async () => {
+    const large = wave(1);
+    large[100] = 3.4e38;
+    const file = make(large, wave(1));
+    const usual = make(wave(1), wave(1));
+    let numShrunk = 0;
+    for (const weights of types) {
+      for (const more of [{}, { granularity: "tensor" }, { blockSize: 32 }, { prune }]) {
+        for (const overflow of ["keep", "saturate"]) {
+          const recipe = { weights, overflow, minElements: 64, ...more };
+          const what = JSON.stringify(recipe);
+          const other = await plan(usual, recipe).catch(() => undefined);
+          if (other === undefined) continue;
+          const { report } = await shrink(file, recipe);
+          const [it, small] = report.tensors;
+          assert.equal(small.to, other.tensors[1].to, what);
+          if (small.to !== "float32") numShrunk++;
+          const isBeyond = hasReasonOfRange(it);
+          if (/^u?int/.test(small.to)) assert.ok(!isBeyond, what);
+          if (isBeyond) assert.equal(it.to, "float32", what);
+          else assert.equal(it.to, small.to, what);
+          if (overflow === "saturate") assert.ok(!isBeyond, what);
+          assert.ok(Number.isFinite(it.maxAbsError ?? 0), what);
+        }
+      }
+    }
+    assert.ok(numShrunk > 20, `${numShrunk}`);
+  });
+}
+
+test("float16 that loses some of the outputs is a warning, however small their share is", async () => {
+  const values = wave(1).map((value, i) => (Math.floor(i / size) % 2 === 0 ? value : value * 1e-9));
+  const { report } = await shrink(makeSafetensors([tensorOf("w", values)]), "fp16");
+  const [{ sqnr, worstSqnr }] = report.tensors;
+  assert.ok(sqnr > 70 && worstSqnr < 5, `${sqnr} ${worstSqnr}`);
+  assert.match(report.warnings.join(), /1 tensor lost much.*"w"/);
+  const whole = await shrink(makeSafetensors([tensorOf("w", wave(1))]), "fp16");
+  assert.equal(whole.report.warnings, undefined);
+  assert.ok(whole.report.tensors[0].worstSqnr > 70);
+  // Blocks tell it, too: those of GGUF run along rows.
+  const blocks = await shrink(formats.GGUF(values, wave(1)), "Q4_0");
+  assert.ok(blocks.report.tensors[0].worstSqnr < 5);
+  assert.ok(blocks.report.tensors[1].worstSqnr > 15);
+  assert.match(blocks.report.warnings.join(), /1 tensor lost much/);
+});
+
 test("a loss above the stated bound is a warning that names the tensor", async () => {
   const tiny = makeSafetensors([tensorOf("tiny", wave(1e-9)), tensorOf("usual", wave(1))]);
   const { report } = await shrink(tiny, "fp16");
-  assert.match(report.warnings.join(), /1 tensor lost much \(SQNR below 10 dB.*"tiny"/);
+  assert.match(
+    report.warnings.join(),
+    /1 tensor lost much \(SQNR, also of an output, below 10 dB.*"tiny"/,
+  );
   const fp8 = makeSafetensors([tensorOf("usual", wave(5e-4))]);
   const recipe = { weights: "float8e4m3", granularity: "tensor" };
   const { report: coarse } = await shrink(fp8, recipe);

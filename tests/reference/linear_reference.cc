@@ -111,19 +111,31 @@ void PutFloat(std::vector<uint8_t>& bytes, float value) {
   bytes.insert(bytes.end(), raw, raw + 4);
 }
 
-// The group of every element, numbered in the order of its first element within the axis.
+// The number of the group of every element.
 std::vector<size_t> Groups(size_t n, const std::vector<size_t>& shape, const Options& options) {
   std::vector<size_t> groups(n, 0);
   size_t inner = 1;
   if (options.grouping == Grouping::kAxis) {
     for (size_t d = options.axis + 1; d < shape.size(); ++d) inner *= shape[d];
   }
+  size_t length = 1;
+  if (options.grouping == Grouping::kBlock) {
+    size_t behind = 1, axis = shape.size() - 1;
+    for (; behind < options.stride; --axis) behind *= shape[axis];
+    length = shape[axis];
+  }
   for (size_t i = 0; i < n; ++i) {
-    if (options.grouping == Grouping::kAxis) groups[i] = i / inner % shape[options.axis];
+    if (options.grouping == Grouping::kAxis) {
+      // The matrix that the element lies in comes first.
+      const size_t matrix = i / (n / options.matrices);
+      groups[i] = matrix * shape[options.axis] + i / inner % shape[options.axis];
+    }
     if (options.grouping == Grouping::kBlock) {
-      const size_t row = shape.back();
-      const size_t per_row = (row + options.block_size - 1) / options.block_size;
-      groups[i] = i / row * per_row + i % row / options.block_size;
+      // Which line along the axis of blocks, and where on it.
+      const size_t line = i / options.stride / length, place = i / options.stride % length;
+      const size_t per_line = (length + options.block_size - 1) / options.block_size;
+      const size_t block = line * per_line + place / options.block_size;
+      groups[i] = block * options.stride + i % options.stride;
     }
   }
   return groups;

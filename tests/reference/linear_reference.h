@@ -22,7 +22,9 @@ struct Options {
   // else of its linear tool.
   bool blockwise = false;
   size_t axis = 0;
+  size_t matrices = 1;  // kAxis: each of so many equal cuts of the tensor has scales of its own
   size_t block_size = 0;
+  size_t stride = 1;  // kBlock: how far the elements of a block are apart
   bool symmetric = true;
 };
 

@@ -136,7 +136,7 @@ export function fitLayer<T>(
   return withScratch((core, scratch) => {
     const places = { weights: scratch.copyIn(w), mask: scratch.allocate(w.length) };
     const moments =
-      request.method === "wanda"
+      request.method === "wanda" && gram.normsOnly
         ? { norms: scratch.copyIn(gram.norms()) }
         : judgedMomentsOf(scratch, gram);
     const found = unwrap(

@@ -144,11 +144,11 @@ export interface CoreLayerFit extends CoreLayer {
   weights: HeapBytes;
   /** A byte a weight: read by "refit", written by the others. */
   mask: HeapBytes;
-  /** All but "wanda": XᵀX of the layer's inputs, and of how many rows it is. */
+  /** XᵀX of the layer's inputs, and of how many rows it is. */
   sums?: HeapBytes;
   samples?: number;
   heldOut?: HeapBytes;
-  /** "wanda": the Euclidean norm of each input. */
+  /** "wanda", instead of these where nobody knows them: the Euclidean norm of each input. */
   norms?: HeapBytes;
   damping?: number;
   /** All but "refit". */

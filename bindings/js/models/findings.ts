@@ -61,9 +61,13 @@ export function findingsIn(tensors: Rows<ReportedTensor>): Findings {
 /** The lowest SQNR in dB that raises no warning: errors of 3 % (RMS) for 16 bits, of a third for fewer. */
 const leastSqnr = (type: string) => (type.endsWith("float16") ? 30 : 10);
 
-/** Tells whether a tensor lost more than rounding costs, though nothing of it was pruned. */
+/** The SQNR of a tensor, or of its worst output where that is lower. */
+export const lowestSqnr = ({ sqnr = Infinity, worstSqnr = Infinity }: ReportedTensor): number =>
+  Math.min(sqnr, worstSqnr);
+
+/** Tells whether a tensor or an output of it lost more than rounding costs, though nothing of it was pruned. */
 const isLost = (tensor: ReportedTensor): boolean =>
-  (tensor.sqnr ?? Infinity) < leastSqnr(tensor.to) &&
+  lowestSqnr(tensor) < leastSqnr(tensor.to) &&
   isChanged(tensor) &&
   !isPruned(tensor) &&
   !isCut(tensor);

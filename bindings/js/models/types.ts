@@ -139,8 +139,8 @@ export interface ReportedTensor extends PlannedTensor {
   /** The signal to quantization noise ratio in dB; Infinity when no value changed. */
   sqnr?: number;
   /**
-   * The lowest sqnr of a tensor's independent matrices (the batches of a product, the groups of a convolution, the
-   * directions of a recurrent layer); left out where it is one matrix, or weights were pruned.
+   * The lowest sqnr of an output of the layer (a row or column of its matrix; a first axis where nobody knows the
+   * layer); left out for vectors and where weights were pruned.
    */
   worstSqnr?: number;
   /** The largest |output − input| of an element. */

@@ -8,7 +8,7 @@ import type { LayerCounts, Remarks } from "../recipe/order.js";
 import { whatSamples } from "../recipe/pruning.js";
 import type { Rows } from "../core/table.js";
 import type { CoreTensorInfo } from "../core/types.js";
-import { isKeptFloat, type Findings } from "./findings.js";
+import { isKeptFloat, lowestSqnr, type Findings } from "./findings.js";
 import type { KeptFloats, ReportedTensor } from "./types.js";
 
 /** The name of one of several shards, which are meant to be opened by their index. */
@@ -110,10 +110,10 @@ function rangeWarning({ beyondRange: kept }: Findings): string | undefined {
 
 /** Makes the warning for tensors that lost much. */
 function lossWarning(found: Findings): string | undefined {
-  const lost = found.lost.sort((a, b) => (a.sqnr ?? 0) - (b.sqnr ?? 0));
+  const lost = found.lost.sort((a, b) => lowestSqnr(a) - lowestSqnr(b));
   if (lost.length === 0) return undefined;
   return (
-    `${plural(lost.length, "tensor")} lost much (SQNR below 10 dB, or 30 dB with 16 bits of float): ${listOf(lost)}. ` +
+    `${plural(lost.length, "tensor")} lost much (SQNR, also of an output, below 10 dB, of 16-bit floats 30): ${listOf(lost)}. ` +
     "A rule gives them another type."
   );
 }

@@ -54,7 +54,7 @@ export const recipeOptions = {
   /** A NaN or an infinity ends the run with an error ("error", the default) or is written as 0 ("zero"). */
   nonFinite: word(["error", "zero"], "error"),
   /**
-   * A tensor with values beyond the range of a float type stays as it is ("keep", the default; the output is then
+   * A tensor with values beyond the range of its type stays as it is ("keep", the default; the output is then
    * larger than planned), or they become the type's largest value ("saturate").
    */
   overflow: word(["keep", "saturate"], "keep"),

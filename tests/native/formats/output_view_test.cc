@@ -48,5 +48,18 @@ TEST(OutputView, WithoutInputsOrOutputsThereIsNone) {
   EXPECT_FALSE(OutputViewOf({2, 3}, {1, 1}));
 }
 
+TEST(OutputView, GroupsTellWhichElementsAreOfOneOutput) {
+  const auto expect = [](const Shape& dims, const Flags& is_output, const OutputGroups& expected) {
+    const OutputGroups groups = OutputViewOf(dims, is_output)->Groups();
+    EXPECT_EQ(groups.outputs, expected.outputs);
+    EXPECT_EQ(groups.inner, expected.inner);
+    EXPECT_EQ(groups.matrix, expected.matrix);
+  };
+  expect({8, 3, 3}, {1, 0, 0}, {1, 9, 9});
+  expect({5, 7}, {0, 1}, {7, 1, 35});
+  expect({5, 7, 9}, {0, 1, 0}, {7, 9, 315});
+  expect({2, 5, 7}, {1, 0, 1}, {7, 1, 35});
+}
+
 }  // namespace
 }  // namespace modelshrink

@@ -147,5 +147,87 @@ TEST(HistogramTest, WidestAndNarrowestRanges) {
   });
 }
 
+// Σx² / Σ(x−y)² of each output, one element at a time.
+double WorstByHand(const std::vector<float>& x, const std::vector<float>& y,
+                   const OutputGroups& groups) {
+  std::vector<double> xx, ee;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const size_t output = i / groups.matrix * groups.outputs + i / groups.inner % groups.outputs;
+    xx.resize(std::max(xx.size(), output + 1));
+    ee.resize(xx.size());
+    xx[output] += double{x[i]} * x[i];
+    ee[output] += std::pow(double{x[i]} - y[i], 2);
+  }
+  double worst = INFINITY;
+  for (size_t i = 0; i < xx.size(); ++i) {
+    if (ee[i] > 0) worst = std::min(worst, xx[i] / ee[i]);
+  }
+  return 10 * std::log10(worst);
+}
+
+TEST(ErrorStatsTest, TheWorstOutputIsKnown) {
+  const std::vector<float> x = Normal(6 * 8 * 10, 4);
+  std::vector<float> y = x;
+  for (size_t i = 0; i < y.size(); ++i) y[i] += 0.01f * static_cast<float>(i % 7);
+  // Rows, columns, columns with something behind them, columns of several matrices.
+  for (const OutputGroups& groups :
+       {OutputGroups{1, 80, 80}, OutputGroups{10, 1, 480}, OutputGroups{8, 10, 480},
+        OutputGroups{10, 1, 80}, OutputGroups{4, 2, 16}}) {
+    ErrorStats whole(groups), sliced(groups);
+    whole.Add(x, y);
+    const std::span<const float> xs = x, ys = y;
+    for (size_t i = 0; i < x.size(); i += 37) {
+      const size_t count = std::min<size_t>(37, x.size() - i);
+      sliced.Add(xs.subspan(i, count), ys.subspan(i, count));
+    }
+    ASSERT_TRUE(whole.WorstSqnr() && sliced.WorstSqnr());
+    EXPECT_NEAR(*whole.WorstSqnr(), WorstByHand(x, y, groups), 1e-4);
+    EXPECT_NEAR(*sliced.WorstSqnr(), *whole.WorstSqnr(), 1e-4);
+    EXPECT_LT(*whole.WorstSqnr(), whole.Sqnr());
+  }
+}
+
+TEST(ErrorStatsTest, InterleavedOutputsComeInAnyOrder) {
+  const OutputGroups groups{10, 1, 480};
+  const std::vector<float> x = Normal(480, 5), y = Normal(480, 6);
+  ErrorStats stats(groups);
+  const std::span<const float> xs = x, ys = y;
+  for (size_t column = 0; column < 10; column += 5) {
+    for (size_t i = column; i < 480; i += 10) stats.AddAt(i, xs.subspan(i, 5), ys.subspan(i, 5));
+  }
+  EXPECT_NEAR(stats.WorstSqnr().value(), WorstByHand(x, y, groups), 1e-4);
+}
+
+TEST(ErrorStatsTest, NobodyKnowsOutputsOfOneWeightOrOfPrunedOnes) {
+  const std::vector<float> x = Normal(480, 7), y = Normal(480, 8);
+  for (const OutputGroups& groups : {OutputGroups{}, OutputGroups{480, 1, 480}}) {
+    ErrorStats stats(groups);
+    stats.Add(x, y);
+    EXPECT_FALSE(stats.WorstSqnr());
+  }
+  ErrorStats pruned(OutputGroups{10, 1, 480});
+  pruned.Add(x, y);
+  EXPECT_TRUE(pruned.WorstSqnr());
+  pruned.IncludeEarlier(ErrorStats());
+  EXPECT_FALSE(pruned.WorstSqnr());
+}
+
+TEST(ErrorStatsTest, OutputsThatAreAsGoodAsZeroAreLeftOut) {
+  std::vector<float> x = Normal(80, 9), y = x;
+  std::fill_n(x.begin(), 10, 0.0f);
+  std::fill_n(y.begin(), 10, 0.0f);
+  y[20] += 0.1f;
+  // These do as much as zeros do.
+  for (size_t i = 10; i < 20; ++i) x[i] *= 1e-20f;
+  std::fill_n(y.begin() + 10, 10, 0.0f);
+  ErrorStats stats(OutputGroups{1, 10, 10});
+  stats.Add(x, y);
+  EXPECT_GT(stats.WorstSqnr().value(), 10);
+  for (size_t i = 10; i < 20; ++i) x[i] *= 1e4f;
+  ErrorStats lost(OutputGroups{1, 10, 10});
+  lost.Add(x, y);
+  EXPECT_EQ(lost.WorstSqnr().value(), 0);
+}
+
 }  // namespace
 }  // namespace modelshrink

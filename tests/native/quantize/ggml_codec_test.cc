@@ -177,6 +177,30 @@ TEST(GgmlTest, NonFiniteValuesAndScalesBeyondFloat16AreErrors) {
   }
 }
 
+TEST(GgmlTest, ValuesThatAreTooLargeAreCountedWhereThatIsAskedFor) {
+  for (const DType type : GgmlTypes()) {
+    std::vector<float> values(256, 1.0f);
+    values[40] = 3e38f;
+    values[41] = -1e9f;
+    const auto counted = QuantizeArray(values, {256}, SchemeOf(type), {}, true);
+    ASSERT_TRUE(counted.ok());
+    EXPECT_EQ(counted.value().num_overflows, 2u);
+    const std::span<const uint8_t> codes = counted.value().parts[0].span();
+    const std::vector<float> decoded =
+        reference::DecodeGgml(NameOf(type), std::vector<uint8_t>(codes.begin(), codes.end()));
+    for (const float value : decoded) EXPECT_TRUE(std::isfinite(value));
+    EXPECT_GT(decoded[40], 65000.0f);
+    EXPECT_LT(decoded[41], -65000.0f * 0.9f);
+    // The blocks beside it are what they are without it.
+    EXPECT_NEAR(decoded[0], 1.0f, 1e-3f);
+    EXPECT_EQ(decoded[255], decoded[0]);
+    values[40] = values[41] = 65504.0f;
+    const auto fits = QuantizeArray(values, {256}, SchemeOf(type), {}, true);
+    ASSERT_TRUE(fits.ok());
+    EXPECT_EQ(fits.value().num_overflows, 0u);
+  }
+}
+
 TEST(GgmlTest, ErrorStatisticsAreThoseOfTheDecodedValues) {
   const std::vector<float> values = AwkwardValues();
   for (const DType type : GgmlTypes()) {

@@ -31,7 +31,9 @@ linear_reference::Options ReferenceOptions(const Scheme& scheme) {
   options.grouping = static_cast<linear_reference::Grouping>(scheme.granularity);
   options.blockwise = scheme.rule == LinearRule::kOnnxBlockwise;
   options.axis = scheme.axis;
+  options.matrices = scheme.num_matrices();
   options.block_size = scheme.block_size;
+  options.stride = scheme.block_stride();
   options.symmetric = scheme.symmetric;
   return options;
 }
@@ -81,6 +83,7 @@ std::string Describe(const Shape& shape, const Scheme& scheme) {
   text += scheme.symmetric ? " symmetric" : " asymmetric";
   text += " granularity " + std::to_string(static_cast<int>(scheme.granularity));
   text += " axis " + std::to_string(scheme.axis) + " block " + std::to_string(scheme.block_size);
+  text += " count " + std::to_string(scheme.count);
   text += scheme.rule == LinearRule::kOnnxBlockwise ? " blockwise" : " linear";
   text += scheme.transposed ? " transposed [" : " [";
   for (uint64_t dim : shape) text += std::to_string(dim) + " ";
@@ -244,6 +247,52 @@ TEST(LinearTest, BlocksWithRaggedEndsMatchReference) {
   });
 }
 
+TEST(LinearTest, BlocksAlongAnyAxisMatchReference) {
+  ForEachTarget([] {
+    for (const Shape& shape : {Shape{7, 5}, Shape{100, 3}, Shape{64, 70}, Shape{33, 29},
+                               Shape{3, 9, 10}, Shape{2, 12, 70}, Shape{4, 1, 6}, Shape{3, 2100}}) {
+      const std::vector<float> values = Random(static_cast<size_t>(NumElements(shape)), 4);
+      for (uint32_t block : {1u, 4u, 32u}) {
+        for (DType type : kTypes) {
+          Scheme scheme{.type = type,
+                        .granularity = Granularity::kBlock,
+                        .block_size = block,
+                        .symmetric = block % 4 == 0,
+                        .count = shape.back()};
+          ExpectAsReference(values, shape, scheme);
+          if (shape.size() < 3 || shape[1] == 1) continue;
+          scheme.count *= shape[1];
+          ExpectAsReference(values, shape, scheme);
+        }
+      }
+    }
+  });
+}
+
+TEST(LinearTest, IndependentMatricesMatchReference) {
+  struct Case {
+    Shape shape;
+    uint32_t axis;
+    uint64_t num_matrices;
+  };
+  ForEachTarget([] {
+    for (const Case& c : {Case{{12, 5}, 1, 3}, Case{{3, 4, 5}, 2, 3}, Case{{3, 5, 4}, 1, 3},
+                          Case{{2, 3, 4, 5}, 3, 6}, Case{{4, 7, 600}, 2, 4}}) {
+      const std::vector<float> values = Random(static_cast<size_t>(NumElements(c.shape)), 5);
+      for (DType type : kTypes) {
+        for (bool symmetric : {true, false}) {
+          ExpectAsReference(values, c.shape,
+                            {.type = type,
+                             .granularity = Granularity::kAxis,
+                             .axis = c.axis,
+                             .symmetric = symmetric,
+                             .count = c.num_matrices});
+        }
+      }
+    }
+  });
+}
+
 TEST(LinearTest, TransposedMatchesReference) {
   ForEachTarget([] {
     for (uint64_t rows : {1u, 2u, 15u, 16u, 17u, 31u, 33u, 64u, 65u, 97u}) {
@@ -321,8 +370,9 @@ TEST(LinearTest, SignedBlocksAreSymmetricAndInPlainOrder) {
 TEST(LinearTest, LargeTensorsMatchReference) {
   constexpr uint64_t kSlice = TensorEncoder::kMaxSliceElements;
   const auto check = [](const Shape& shape, Granularity granularity, uint32_t axis_or_block,
-                        DType type) {
+                        DType type, uint64_t count = 0) {
     Scheme scheme;
+    scheme.count = count;
     scheme.type = type;
     scheme.granularity = granularity;
     scheme.symmetric = false;
@@ -339,6 +389,12 @@ TEST(LinearTest, LargeTensorsMatchReference) {
   check({3, 5, 100003}, Granularity::kAxis, 1, DType::kInt4);
   check({1500, 1001}, Granularity::kBlock, 32, DType::kUint4);
   check({2, kSlice + 33}, Granularity::kBlock, 128, DType::kInt4);
+  // Several bands a slice, one that does not fit a slice, rows that do not.
+  check({1501, 1001}, Granularity::kBlock, 32, DType::kUint4, 1001);
+  check({3, 500, 901}, Granularity::kBlock, 64, DType::kInt8, 901);
+  check({70, 40001}, Granularity::kBlock, 32, DType::kInt4, 40001);
+  check({3, kSlice + 3}, Granularity::kBlock, 2, DType::kUint4, kSlice + 3);
+  check({3, 500, 901}, Granularity::kAxis, 2, DType::kUint4, 3);
   check({1, kSlice * 2 + 33}, Granularity::kBlock, static_cast<uint32_t>(kSlice + 7), DType::kInt4);
 }
 
@@ -392,16 +448,22 @@ TEST(LinearTest, DecodingMatchesReferenceForAnySlice) {
   ForEachTarget([] {
     for (const Shape& shape : {Shape{7, 5, 9}, Shape{3, 4, 90}, Shape{31, 33}}) {
       for (DType type : kTypes) {
-        for (int kind = 0; kind < 5; ++kind) {
+        for (int kind = 0; kind < 7; ++kind) {
           Scheme scheme;
           scheme.type = type;
           scheme.symmetric = kind % 2 == 0;
           scheme.granularity = kind == 0   ? Granularity::kTensor
-                               : kind == 4 ? Granularity::kBlock
+                               : kind >= 4 ? Granularity::kBlock
                                            : Granularity::kAxis;
           scheme.axis =
-              static_cast<uint32_t>(kind == 4 ? 0 : kind - 1) % static_cast<uint32_t>(shape.size());
+              static_cast<uint32_t>(kind >= 4 ? 0 : kind - 1) % static_cast<uint32_t>(shape.size());
           scheme.block_size = 4;
+          if (kind == 5) scheme.count = shape.back();
+          if (kind == 6) {
+            scheme.granularity = Granularity::kAxis;
+            scheme.axis = static_cast<uint32_t>(shape.size() - 1);
+            scheme.count = shape[0];
+          }
           SCOPED_TRACE(Describe(shape, scheme));
           const std::vector<size_t> dims(shape.begin(), shape.end());
           size_t n = 1;
@@ -543,10 +605,20 @@ TEST(SchemeTest, OptionsThatDoNotFitTheShapeAreNamed) {
   scheme.granularity = Granularity::kAxis;
   scheme.axis = 2;
   EXPECT_NE(message(scheme, {4, 4}).find("axis 2"), std::string::npos);
+  scheme.axis = 1;
+  scheme.count = 3;
+  EXPECT_EQ(message(scheme, {6, 4}), "");
+  EXPECT_NE(message(scheme, {7, 4}).find("equal cuts"), std::string::npos);
+  scheme.count = 0;
   scheme.granularity = Granularity::kBlock;
   EXPECT_NE(message(scheme, {4}).find("blockSize"), std::string::npos);
   scheme.block_size = 32;
   EXPECT_NE(message(scheme, {}).find("scalar"), std::string::npos);
+  scheme.count = 4;
+  EXPECT_EQ(message(scheme, {6, 4}), "");
+  EXPECT_NE(message(scheme, {6, 5}).find("no axis"), std::string::npos);
+  EXPECT_NE(message(scheme, {4}).find("no axis"), std::string::npos);
+  scheme.count = 0;
   scheme.transposed = true;
   EXPECT_NE(message(scheme, {4, 4}).find("onnx-blockwise"), std::string::npos);
   scheme.rule = LinearRule::kOnnxBlockwise;

@@ -143,6 +143,15 @@ TEST(ParamFinder, ChannelsAreSeenInEachPass) {
   ExpectSameInPasses({kSlice / 100 + 7, 101}, last);
 }
 
+TEST(ParamFinder, BlocksOfRowsAreSeenInEachPass) {
+  // Several bands a slice, bands that do not fit one, rows that do not.
+  for (const Shape& shape : {Shape{100, 40}, Shape{70, kSlice / 25}, Shape{3, kSlice + 3}}) {
+    Scheme scheme = BlockScheme(DType::kUint4, false);
+    scheme.count = shape[1];
+    ExpectSameInPasses(shape, scheme);
+  }
+}
+
 TEST(ParamFinder, TransposedBlocksAreSeenInEachPass) {
   Scheme scheme = BlockScheme(DType::kUint4, false);
   scheme.rule = LinearRule::kOnnxBlockwise;
@@ -156,20 +165,18 @@ TEST(ParamFinder, TransposedBlocksAreSeenInEachPass) {
 TEST(ParamFinder, ErrorFeedbackGivesEachPass) {
   const LayerShape shape = {.rows = 24, .columns = 40};
   const std::vector<float> weights = Wave(shape.NumWeights());
-  for (const bool is_flat : {false, true}) {
-    for (const Scheme& scheme : {Scheme{.type = DType::kInt8}, AxisScheme(DType::kInt8),
-                                 BlockScheme(DType::kInt8, true, 16)}) {
-      std::vector<float> scales[2];
-      for (const bool is_three : {false, true}) {
-        auto quantizer = ColumnQuantizer::Create(
-            shape, scheme, is_flat, is_three ? &CreateThreePasses : &CreateParamFinder);
-        ASSERT_TRUE(quantizer.ok());
-        ASSERT_TRUE(quantizer.value().FindAll(weights).ok());
-        const auto params = quantizer.value().TakeParams();
-        for (const LinearParams& it : params.span()) scales[is_three].push_back(it.scale);
-      }
-      EXPECT_EQ(scales[0], scales[1]);
+  for (const Scheme& scheme : {Scheme{.type = DType::kInt8}, AxisScheme(DType::kInt8),
+                               BlockScheme(DType::kInt8, true, 16)}) {
+    std::vector<float> scales[2];
+    for (const bool is_three : {false, true}) {
+      auto quantizer = ColumnQuantizer::Create(shape, scheme,
+                                               is_three ? &CreateThreePasses : &CreateParamFinder);
+      ASSERT_TRUE(quantizer.ok());
+      ASSERT_TRUE(quantizer.value().FindAll(weights).ok());
+      const auto params = quantizer.value().TakeParams();
+      for (const LinearParams& it : params.span()) scales[is_three].push_back(it.scale);
     }
+    EXPECT_EQ(scales[0], scales[1]);
   }
 }
 

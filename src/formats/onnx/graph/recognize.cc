@@ -16,7 +16,7 @@ namespace {
 constexpr size_t kCodesPart = static_cast<size_t>(Part::kCodes);
 constexpr size_t kScalesPart = static_cast<size_t>(Part::kScales);
 // Links of the longest chain that the writer makes, and some more.
-constexpr size_t kMaxSteps = 8;
+constexpr size_t kMaxSteps = 12;
 constexpr size_t kZeroPointsPart = static_cast<size_t>(Part::kZeroPoints);
 
 // What the name of codes says about their tensor.
@@ -239,7 +239,8 @@ class Recognizer {
     return ConstantOfInput(mul, 1) != kNone && EndName(mul) == BaseName(codes_.name);
   }
 
-  // value → [Reshape, of nibbles] → [Sub] → Mul. `has_zero_point`: it is subtracted already, or 0.
+  // value → [Slice, Reshape, of nibbles] → [Sub] → Mul. `has_zero_point`: it is subtracted already,
+  // or 0.
   bool Scaled(const Node& value, bool is_nibbles, bool has_zero_point) {
     const Node* last = &value;
     const Node* next = OnlyUser(*last);
@@ -248,16 +249,17 @@ class Recognizer {
       if (next->op_type == "Sub") {
         if (!TakeSubtrahend(*next)) return false;
         has_zero_point = true;
-      } else if (next->op_type != "Reshape" || !is_nibbles) {
+      } else if ((next->op_type != "Reshape" && next->op_type != "Slice") || !is_nibbles) {
         return false;
       }
       last = next;
       next = OnlyUser(*last);
     }
     if (next == nullptr || !has_zero_point || !IsInputOf(*next, 0, *last)) return false;
+    if (next->op_type != "Mul" || next->outputs.empty()) return false;
+    if (FinishBlocks(*next, BlockScalesOf(*next), is_nibbles)) return true;
     const size_t scale = ConstantOfInput(*next, 1);
-    if (next->op_type != "Mul" || scale == kNone || next->outputs.empty()) return false;
-    if (FinishBlocks(*next, scale, is_nibbles)) return true;
+    if (scale == kNone) return false;
     const Shape& scale_dims = document_.constants[scale].dims;
     if (is_nibbles || scale_dims.size() > codes_.dims.size()) return false;
     result_.name = EndName(*next);
@@ -299,9 +301,29 @@ class Recognizer {
     return is_it ? OnlyUser(*gather, "Cast") : nullptr;
   }
 
-  // The writer's blocks of a flattened weight: … → [Reshape → Slice] → Reshape → [Cast], back to
-  // the weight's name.
-  bool FinishBlocks(const Node& mul, size_t scale, bool is_nibbles) {
+  // Scales of the writer's blocks.
+  struct BlockScales {
+    size_t constant = kNone;
+    // Where blocks are ragged: their size, and how many lines of them there are; else 0.
+    uint64_t size = 0, lines = 0;
+  };
+
+  // A constant, or one → Tile → Reshape → Slice.
+  BlockScales BlockScalesOf(const Node& mul) const {
+    const BlockScales plain = {.constant = ConstantOfInput(mul, 1)};
+    if (plain.constant != kNone) return plain;
+    const Node* slice = ProducerOfInput(mul, 1);
+    const Node* reshape = slice == nullptr ? nullptr : ProducerOfInput(*slice, 0);
+    const Node* tile = reshape == nullptr ? nullptr : ProducerOfInput(*reshape, 0);
+    if (tile == nullptr || slice->op_type != "Slice" || tile->op_type != "Tile") return {};
+    const std::optional<Shape> repeats = DimsOf(ConstantOfInput(*tile, 1));
+    const std::optional<Shape> padded = DimsOf(ConstantOfInput(*reshape, 1));
+    if (!repeats || !padded || repeats->size() < 2 || padded->size() != repeats->size()) return {};
+    return {ConstantOfInput(*tile, 0), (*repeats)[1], (*padded)[0]};
+  }
+
+  // The writer's blocks: … → [Slice] → Reshape → [Cast], back to the weight's name.
+  bool FinishBlocks(const Node& mul, const BlockScales& scales, bool is_nibbles) {
     const std::string name = BaseName(codes_.name);
     const Node* last = &mul;
     const Node* reshape = nullptr;
@@ -311,18 +333,38 @@ class Recognizer {
       if (last != nullptr && last->op_type == "Reshape") reshape = last;
     }
     const bool is_back = last != nullptr && !last->outputs.empty() && last->outputs[0] == name;
-    if (!is_back || reshape == nullptr) return false;
-    if (codes_.dims.size() != (is_nibbles ? 1u : 2u)) return false;
+    if (!is_back || reshape == nullptr || scales.constant == kNone) return false;
     const std::optional<Shape> dims = DimsOf(ConstantOfInput(*reshape, 1));
     uint64_t num_elements = 0;
     if (!dims || !CheckedNumElements(*dims, &num_elements)) return false;
-    const Shape& scale_dims = document_.constants[scale].dims;
-    if (scale_dims.size() != 2 || scale_dims[0] == 0 || scale_dims[1] != 1) return false;
-    const uint64_t count = scale_dims[0];
-    const uint64_t size = is_nibbles ? codes_.data.size / count * 2 : codes_.dims[1];
     result_.name = name;
+    return TakeLines(scales, num_elements, is_nibbles);
+  }
+
+  // Scales [lines of blocks, 1] or [lines of blocks, 1, inner].
+  bool TakeLines(const BlockScales& scales, uint64_t num_elements, bool is_nibbles) {
+    const Shape& dims = document_.constants[scales.constant].dims;
+    const bool is_known = (dims.size() == 2 || dims.size() == 3) && dims[0] != 0 && dims[1] == 1;
+    const uint64_t inner = is_known && dims.size() == 3 ? dims[2] : 1;
+    const uint64_t lines = scales.lines == 0 && is_known ? dims[0] : scales.lines;
+    uint64_t num_lines = 0;
+    if (!is_known || !CheckedMul(lines, inner, &num_lines) || num_lines == 0) return false;
+    const uint64_t length = num_elements / num_lines;
+    uint64_t size = scales.size == 0 ? length : scales.size;
     result_.shape = {num_elements};
-    return size <= UINT32_MAX && TakeBlocks(scale, static_cast<int64_t>(size));
+    if (scales.lines == 0 && inner == 1) {
+      // Earlier versions cut the whole weight into even blocks, and padded the last one.
+      const bool is_even =
+          num_elements % lines == 0 && codes_.data.size == DivideRoundingUp(num_elements, 2);
+      if (is_nibbles && !is_even) size = codes_.data.size / lines * 2;
+      if (!is_nibbles && codes_.dims.size() == 2) size = codes_.dims[1];
+    } else {
+      if (num_elements % num_lines != 0) return false;
+      result_.shape = {lines, length};
+      if (inner > 1) result_.shape.push_back(inner);
+    }
+    result_.scheme.count = inner > 1 ? inner : 0;
+    return size <= UINT32_MAX && TakeBlocks(scales.constant, static_cast<int64_t>(size));
   }
 
   std::optional<Shape> DimsOf(size_t constant) const {

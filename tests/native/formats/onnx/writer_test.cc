@@ -145,33 +145,52 @@ TEST(OnnxWriter, FourBitsAreNibblesOfBytes) {
   EXPECT_EQ(OpsOf(w.document()), (Strings{"Constant", "Constant", "Constant", "Cast", "Gather",
                                           "Cast", "Reshape", "Mul", "Reshape", "MatMul"}));
   EXPECT_EQ(w.DimsOf("w_quantized"), (Shape{2048}));
-  EXPECT_EQ(w.DimsOf("w_scale"), (Shape{128, 1}));
-  EXPECT_EQ(w.layout.jobs[0].shape, (Shape{4096}));
+  EXPECT_EQ(w.DimsOf("w_scale"), (Shape{2, 1, 64}));
+  EXPECT_EQ(w.layout.jobs[0].shape, (Shape{64, 64}));
+  EXPECT_EQ(w.layout.jobs[0].scheme.count, 64u);
   EXPECT_EQ(w.layout.jobs[0].scheme.type, DType::kUint4);
   EXPECT_EQ(w.OutcomeOf("w").to, "int4 block 32");
 }
 
-TEST(OnnxWriter, RaggedBlocksArePaddedWithZerosAndCutOff) {
-  // 41 * 41 = 1681 elements: 841 bytes of codes, 53 blocks of 32, 848 bytes.
+TEST(OnnxWriter, RaggedBlocksHaveTheirScalesSpread) {
+  // 41 * 41 = 1681 elements: 841 bytes of codes, of which the last nibble is cut off.
   for (uint64_t opset : {9, 13}) {
     const Written w = Write(OneOp("MatMul", {41, 41}, opset), kInt4);
     const Strings ops = OpsOf(w.document());
-    EXPECT_EQ(std::count(ops.begin(), ops.end(), "Slice"), 1);
-    EXPECT_EQ(w.DimsOf("w_quantized"), (Shape{848}));
-    EXPECT_EQ(CountOf(w.output, std::string(841, '\x11') + std::string(7, '\0')), 1u);
+    EXPECT_EQ(std::count(ops.begin(), ops.end(), "Slice"), 2);
+    EXPECT_EQ(std::count(ops.begin(), ops.end(), "Tile"), 1);
+    EXPECT_EQ(w.DimsOf("w_quantized"), (Shape{841}));
+    EXPECT_EQ(w.DimsOf("w_scale"), (Shape{2, 1, 41}));
+    EXPECT_EQ(CountOf(w.output, std::string(841, '\x11')), 1u);
     for (const Node& node : w.document().nodes) {
       if (node.op_type != "Slice") continue;
-      EXPECT_EQ(node.inputs.size(), opset == 9 ? 1u : 3u);
-      EXPECT_EQ(node.attributes.size(), opset == 9 ? 2u : 0u);
+      EXPECT_EQ(node.inputs.size(), opset == 9 ? 1u : 4u);
+      EXPECT_EQ(node.attributes.size(), opset == 9 ? 3u : 0u);
     }
   }
 }
 
-TEST(OnnxWriter, OddBlocksOfNibblesAreMadeEven) {
-  const Written w =
-      Write(OneOp("MatMul", {64, 64}), {.scheme = BlockScheme(DType::kUint4, false, 17)});
-  EXPECT_EQ(w.OutcomeOf("w").to, "uint4 block 18");
-  EXPECT_EQ(w.DimsOf("w_zero_point"), (Shape{114}));  // 228 blocks
+TEST(OnnxWriter, BlocksRunAlongTheInputsOfEachOutput) {
+  const auto jobOf = [](const std::string& op, const Shape& dims) {
+    const bool is_first = op == "Gather";
+    const Written w =
+        Write(ModelFile(NodeField(op, {is_first ? "w" : "x", is_first ? "x" : "w"}, {"y"}) +
+                        Initializer("w", dims)),
+              kInt4);
+    EXPECT_EQ(w.layout.jobs.size(), 1u);
+    return w.layout.jobs.empty() ? Job() : w.layout.jobs[0];
+  };
+  const auto expect = [](const Job& job, const Shape& shape, uint64_t count, uint32_t block_size) {
+    EXPECT_EQ(job.shape, shape);
+    EXPECT_EQ(job.scheme.count, count);
+    EXPECT_EQ(job.scheme.block_size, block_size);
+  };
+  expect(jobOf("MatMul", {64, 48}), {64, 48}, 48, 32);
+  expect(jobOf("MatMul", {20, 75}), {20, 75}, 75, 20);
+  expect(jobOf("MatMul", {3, 64, 48}), {3, 64, 48}, 48, 32);
+  expect(jobOf("Conv", {64, 3, 3, 3}), {64, 27}, 0, 27);
+  expect(jobOf("ConvTranspose", {64, 4, 3, 3}), {64, 36}, 36, 32);
+  expect(jobOf("Gather", {64, 48}), {64, 48}, 0, 32);
 }
 
 TEST(OnnxWriter, FloatsNeedTheirOpset) {

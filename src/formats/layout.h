@@ -194,12 +194,13 @@ struct Segment {
     kPart,
     kNumber,  // a part that is one float64, as kNumberChars of JSON text
   };
+  // In an order without gaps: a layout may have millions.
   Kind kind = Kind::kLiteral;
+  uint32_t source_file = 0;  // kCopy: in Model::files
   uint64_t size = 0;
   uint64_t source_offset = 0;  // kLiteral: in Layout::literals; kCopy: in the input file
   size_t job = 0;              // kPart, kNumber
   Part part = Part::kCodes;    // kPart, kNumber
-  uint32_t source_file = 0;    // kCopy: in Model::files
 };
 
 struct OutputFile {

@@ -116,6 +116,8 @@ inline std::string Render(const Layout& layout, const std::string& input) {
   return RenderAny(layout, input);
 }
 
+inline Strings TextsOf(const std::vector<Name>& names) { return {names.begin(), names.end()}; }
+
 inline Strings OpsOf(const Document& document, size_t graph = 0) {
   Strings ops;
   for (size_t node : document.graphs[graph].nodes) ops.push_back(document.nodes[node].op_type);

@@ -31,7 +31,7 @@ inline bool HasNamesUniqueInScope(const onnx::Document& document) {
     }
     for (const onnx::GraphInput& input : graph.inputs) defined.insert(input.name);
     for (const size_t n : graph.nodes) {
-      for (const std::string& name : document.nodes[n].outputs) {
+      for (const onnx::Name& name : document.nodes[n].outputs) {
         if (!define(name)) return false;
       }
     }

@@ -305,9 +305,9 @@ class Writer {
   void AppendCopy(size_t input, uint64_t begin, uint64_t end) {
     if (begin == end) return;
     Append({.kind = Segment::Kind::kCopy,
+            .source_file = static_cast<uint32_t>(input),
             .size = end - begin,
-            .source_offset = begin,
-            .source_file = static_cast<uint32_t>(input)});
+            .source_offset = begin});
   }
 
   void AppendText(std::string_view text) {

@@ -77,9 +77,9 @@ void AddCopy(const ByteRange& source, OutputFile* file) {
     }
   }
   file->segments.push_back({.kind = Segment::Kind::kCopy,
+                            .source_file = source.file,
                             .size = source.size,
-                            .source_offset = source.offset,
-                            .source_file = source.file});
+                            .source_offset = source.offset});
 }
 
 class Writer {

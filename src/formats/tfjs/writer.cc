@@ -270,9 +270,9 @@ class Writer {
         const ByteRange& data = document_.entries[i].data;
         if (data.size == 0) continue;
         segments.push_back({.kind = Segment::Kind::kCopy,
+                            .source_file = data.file,
                             .size = data.size,
-                            .source_offset = data.offset,
-                            .source_file = data.file});
+                            .source_offset = data.offset});
       } else if (change.kind != Change::Kind::kDropped) {
         const Job& job = layout_.jobs[change.job];
         const PartSizes sizes = PartSizesOf(job.scheme, job.shape).value();
@@ -301,7 +301,7 @@ class Writer {
     layout_.files.push_back({.size_bytes = size});
     if (size == 0) return;
     layout_.files.back().segments.push_back(
-        {.kind = Segment::Kind::kCopy, .size = size, .source_file = index});
+        {.kind = Segment::Kind::kCopy, .source_file = index, .size = size});
   }
 
   void WriteGroup(size_t index) {

@@ -210,7 +210,7 @@ TEST(Channels, ConstantNodesOldFilesAndStrippedNamesAreCutTheSame) {
                     Weight("the_bias_of_a", {8}) + Weight("b", {6, 8, 1, 1})),
               {}, {.strip = true});
   const Node& conv = stripped.document().nodes[0];
-  EXPECT_LT(conv.inputs[2].size(), 4u);
+  EXPECT_LT(conv.inputs[2].text().size(), 4u);
   EXPECT_EQ(stripped.DimsOf(conv.inputs[2]), (Shape{4}));
 }
 

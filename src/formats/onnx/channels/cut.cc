@@ -53,7 +53,7 @@ class Planner {
   ChannelFlow& flow() { return flow_; }
   const Axes* AxesOf(size_t constant) const { return axes_[constant]; }
   // Null where there is no such value.
-  const Axes* AxesOfOutput(const std::string& name) const {
+  const Axes* AxesOfOutput(Name name) const {
     const size_t value = graph_->Find(0, name);
     return value == kNone ? nullptr : &flow_.values[value];
   }

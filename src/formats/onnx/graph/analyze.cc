@@ -137,8 +137,8 @@ bool CanTap(const Document& document, size_t graph) {
 }
 
 // Names of absent inputs and outputs are empty.
-std::string NameAt(const std::vector<std::string>& names, size_t index) {
-  return index < names.size() ? names[index] : "";
+std::string NameAt(const std::vector<Name>& names, size_t index) {
+  return index < names.size() ? names[index].text() : "";
 }
 
 LayerInput ConvInputOf(const Node& node, LayerInput input) {

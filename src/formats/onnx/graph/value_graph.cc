@@ -25,10 +25,10 @@ StatusOr<ValueGraph> ValueGraph::Build(const Document& document) {
   return graph;
 }
 
-Status ValueGraph::Define(size_t graph, std::string_view name, Value value) {
+Status ValueGraph::Define(size_t graph, Name name, Value value) {
   if (name.empty()) return {};
   value.graph = graph;
-  const auto [it, is_new] = scopes_[graph].emplace(name, values_.size());
+  const auto [it, is_new] = scopes_[graph].emplace(name.number(), values_.size());
   if (is_new) {
     if (value.constant != kNone) value_of_constant_[value.constant] = values_.size();
     values_.push_back(std::move(value));
@@ -44,8 +44,8 @@ Status ValueGraph::Define(size_t graph, std::string_view name, Value value) {
     if (value.constant != kNone) value_of_constant_[value.constant] = it->second;
     return {};
   }
-  return FormatError(Concat({"two values of one graph are named \"", name, "\""}))
-      .WithTensor(std::string(name));
+  return FormatError(Concat({"two values of one graph are named \"", name.text(), "\""}))
+      .WithTensor(name);
 }
 
 Status ValueGraph::DefineAll() {
@@ -73,7 +73,7 @@ Status ValueGraph::DefineAll() {
       const Node& node = document.nodes[n];
       const auto it = constant_of_node.find(n);
       const size_t constant = it == constant_of_node.end() ? kNone : it->second;
-      for (const std::string& name : node.outputs) {
+      for (const Name& name : node.outputs) {
         RETURN_IF_ERROR(
             Define(g, name, {.constant = constant, .producer = n}).AtOffset(node.field.begin));
       }
@@ -92,7 +92,7 @@ void ValueGraph::Connect() {
     }
   }
   for (size_t g = 0; g < document.graphs.size(); ++g) {
-    for (const std::string& name : document.graphs[g].outputs) {
+    for (const Name& name : document.graphs[g].outputs) {
       const size_t value = Find(g, name);
       if (value == kNone) continue;
       values_[value].is_graph_output = true;
@@ -109,10 +109,8 @@ std::vector<uint64_t> ValueGraph::FindHidingNames() const {
       for (size_t outer = document_->graphs[g].parent; outer != kNone;
            outer = document_->graphs[outer].parent) {
         if (!scopes_[outer].contains(name)) continue;
-        const auto number = document_->names.find(std::string(name));
-        if (number == document_->names.end()) break;
-        defining.push_back(ScopedName(number->second, outer));
-        defining.push_back(ScopedName(number->second, g));
+        defining.push_back(ScopedName(static_cast<uint32_t>(name), outer));
+        defining.push_back(ScopedName(static_cast<uint32_t>(name), g));
       }
     }
   }
@@ -121,10 +119,10 @@ std::vector<uint64_t> ValueGraph::FindHidingNames() const {
   return defining;
 }
 
-size_t ValueGraph::Find(size_t graph, std::string_view name) const {
+size_t ValueGraph::Find(size_t graph, Name name) const {
   if (name.empty()) return kNone;
   for (; graph != kNone; graph = document_->graphs[graph].parent) {
-    const auto it = scopes_[graph].find(name);
+    const auto it = scopes_[graph].find(name.number());
     if (it != scopes_[graph].end()) return it->second;
   }
   return kNone;

@@ -4,8 +4,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -33,7 +31,7 @@ class ValueGraph {
   static StatusOr<ValueGraph> Build(const Document& document);
 
   // The value's index, or kNone.
-  size_t Find(size_t graph, std::string_view name) const;
+  size_t Find(size_t graph, Name name) const;
   size_t FindInput(const Node& node, size_t input) const;
   size_t num_values() const { return values_.size(); }
   const Value& value(size_t index) const { return values_[index]; }
@@ -43,14 +41,15 @@ class ValueGraph {
 
  private:
   explicit ValueGraph(const Document& document) : document_(&document) {}
-  Status Define(size_t graph, std::string_view name, Value value);
+  Status Define(size_t graph, Name name, Value value);
   Status DefineAll();
   void Connect();
 
   const Document* document_;
   std::vector<Value> values_;
   std::vector<size_t> value_of_constant_;
-  std::vector<std::unordered_map<std::string_view, size_t>> scopes_;  // by graph
+  // By graph, and number of a name.
+  std::vector<std::unordered_map<size_t, size_t>> scopes_;
 };
 
 }  // namespace modelshrink::onnx

@@ -69,10 +69,14 @@ Status Builder::Charge(uint64_t size_bytes) {
                                   kMaxMetadataBytes >> 20, " MiB of memory"}));
 }
 
+Status Builder::ChargeName(const Event& event) {
+  // Held by its node or by the set of names, with their tables.
+  return Charge(2 * (sizeof(std::string) + event.bytes.size()) + 64);
+}
+
 Status Builder::TakeName(const Event& event, std::string* name) {
   *name = TextOf(event);
-  // Held by its node and by the set of names, with their tables.
-  return Charge(2 * (sizeof(std::string) + event.bytes.size()) + 64);
+  return ChargeName(event);
 }
 
 StatusOr<Event> Builder::Next(Scanner& scanner) {
@@ -206,9 +210,9 @@ StatusOr<size_t> Builder::OpenMessage(Scanner& scanner) {
   return parent;
 }
 
-uint32_t Builder::NumberOf(const std::string& name) {
+Name Builder::NameOf(const std::string& text) {
   const uint32_t next = static_cast<uint32_t>(document_.names.size());
-  return document_.names.try_emplace(name, next).first->second;
+  return Name(*document_.names.try_emplace(text, next).first);
 }
 
 Status Builder::AddStripField(const Event& event, Scanner& scanner) {
@@ -221,10 +225,11 @@ Status Builder::AddStripField(const Event& event, Scanner& scanner) {
   if (!is_name && !is_text) return {};
   RETURN_IF_ERROR(Charge(sizeof(StripField)));
   ASSIGN_OR_RETURN(const size_t message, OpenMessage(scanner));
+  if (is_name) name_ = NameOf(TextOf(event));
   document_.strip_fields.Add({.message = message,
                               .field = event.field,
                               .field_number = number,
-                              .name = is_name ? NumberOf(TextOf(event)) : kNoName});
+                              .name = is_name ? name_.number() : kNoName});
   return {};
 }
 
@@ -282,25 +287,23 @@ Status Builder::OpsetField(const Event& event) {
 
 Status Builder::NodeField(const Event& event) {
   Node& node = document_.nodes[nodes_.back().node];
-  std::string text;
-  RETURN_IF_ERROR(TakeName(event, &text));
   switch (event.rule->number) {
     case kNodeInput:
-      node.inputs.push_back(std::move(text));
+      node.inputs.push_back(name_);
       break;
     case kNodeOutput:
-      node.outputs.push_back(std::move(text));
+      node.outputs.push_back(name_);
       break;
     case kNodeName:
-      node.name = std::move(text);
+      node.name = TextOf(event);
       break;
     case kNodeOpType:
-      node.op_type = std::move(text);
+      node.op_type = TextOf(event);
       break;
     default:
-      node.domain = NormalizedDomain(text);
+      node.domain = NormalizedDomain(TextOf(event));
   }
-  return {};
+  return ChargeName(event);
 }
 
 Status Builder::AttributeField(const Event& event) {
@@ -363,7 +366,10 @@ Status Builder::TensorField(const Event& event) {
 }
 
 Status Builder::ValueInfoField(const Event& event, uint32_t message_kind) {
-  if (message_kind == kValueInfoProto) return TakeName(event, &value_info_.name);
+  if (message_kind == kValueInfoProto) {
+    value_info_.name = name_;
+    return ChargeName(event);
+  }
   if (message_kind == kTensorTypeProto) {
     value_info_.elem_type = event.value <= INT32_MAX ? static_cast<int32_t>(event.value) : 0;
     return {};
@@ -470,12 +476,11 @@ Status Builder::LeaveTensor(const Event& event, uint32_t parent_kind) {
   }
   if (tensor_.name.empty()) return FormatError("an initializer has no name");
   if (parent_kind == kSparseTensorProto) {
-    NumberOf(tensor_.name);
-    sparse_.name = std::move(tensor_.name);
+    sparse_.name = NameOf(tensor_.name);
     sparse_.data_type = tensor_.data_type;
     return {};
   }
-  return AddConstant(tensor_, tensor_.name, kNone, event.field);
+  return AddConstant(tensor_, NameOf(tensor_.name), kNone, event.field);
 }
 
 Status Builder::LeaveSparse(const Event& event) {
@@ -535,13 +540,13 @@ Status Builder::AddMovable(PendingTensor& tensor, Constant* constant) {
   return {};
 }
 
-Status Builder::AddConstant(PendingTensor& tensor, std::string name, size_t node, Extent field) {
+Status Builder::AddConstant(PendingTensor& tensor, Name name, size_t node, Extent field) {
   uint64_t num_elements = 0;
   if (!CheckedNumElements(tensor.dims, &num_elements)) {
     return FormatError("the number of elements overflows 64 bits").WithTensor(name);
   }
   Constant constant;
-  constant.name = std::move(name);
+  constant.name = name;
   if (!tensor.external) {
     StatusOr<ByteRange> data = tensor.LocateData(num_elements);
     if (!data.ok()) return std::move(data).status().WithTensor(constant.name);

@@ -57,8 +57,7 @@ class Builder {
   // The innermost open message, in Document::messages; those around it are added when missing.
   StatusOr<size_t> OpenMessage(Scanner& scanner);
   Status AddStripField(const Event& event, Scanner& scanner);
-  // The number of a value's name.
-  uint32_t NumberOf(const std::string& name);
+  Name NameOf(const std::string& text);
 
   Status ModelField(const Event& event);
   Status OpsetField(const Event& event);
@@ -75,7 +74,7 @@ class Builder {
   Status LeaveEntry(const Event& event);
   Status LeaveSparse(const Event& event);
 
-  Status AddConstant(PendingTensor& tensor, std::string name, size_t node, Extent field);
+  Status AddConstant(PendingTensor& tensor, Name name, size_t node, Extent field);
   // Gives the file that the tensor's values are in a number.
   Status FindExternalFile(const PendingTensor& tensor, const std::string& name, Movable* movable);
   Status AddMovable(PendingTensor& tensor, Constant* constant);
@@ -83,6 +82,7 @@ class Builder {
   Status NoteValueField(const Event& event, Scanner& scanner);
   // Counts memory that the file makes us hold.
   Status Charge(uint64_t size_bytes);
+  Status ChargeName(const Event& event);
   Status TakeName(const Event& event, std::string* name);
 
   Document document_;
@@ -94,6 +94,7 @@ class Builder {
   std::vector<size_t> graphs_;  // the open ones, outermost first; likewise below
   std::vector<PendingNode> nodes_;
   std::vector<PendingAttribute> attributes_;
+  Name name_;  // the field's that was handed out last, where it is a value's
   PendingTensor tensor_;
   SparseInitializer sparse_;
   PendingEntry entry_;

@@ -41,6 +41,30 @@ struct Message {
   Extent body() const { return {field.begin + body_offset, field.end}; }
 };
 
+// Names of values, numbered in the order of their first places in the file.
+using Names = std::unordered_map<std::string, uint32_t>;
+
+// A name of Names, which must outlive it: a graph has each name in several places.
+class Name {
+ public:
+  Name() = default;  // ""
+  explicit Name(const Names::value_type& name) : name_(&name) {}
+
+  const std::string& text() const { return name_ == nullptr ? kEmpty : name_->first; }
+  // NOLINTNEXTLINE(google-explicit-constructor): a name is a text.
+  operator const std::string&() const { return text(); }
+  bool empty() const { return text().empty(); }
+  uint32_t number() const { return name_->second; }
+
+  friend bool operator==(const Name& a, const Name& b) { return a.text() == b.text(); }
+  friend bool operator==(const Name& a, std::string_view b) { return a.text() == b; }
+
+ private:
+  static const std::string kEmpty;
+  const Names::value_type* name_ = nullptr;
+};
+inline const std::string Name::kEmpty;
+
 struct Attribute {
   std::string name;
   int32_t type = 0;  // AttributeProto.AttributeType
@@ -54,13 +78,13 @@ struct Node {
   size_t graph = 0;
   Extent field;  // in its graph's message
   std::string op_type, domain, name;
-  std::vector<std::string> inputs, outputs;
+  std::vector<Name> inputs, outputs;
   std::vector<Attribute> attributes;  // all but tensors and graphs
   std::vector<size_t> subgraphs;
 };
 
 struct GraphInput {
-  std::string name;
+  Name name;
   Extent field;
 };
 
@@ -74,7 +98,7 @@ struct ValueInfo {
   Kind kind = Kind::kInner;
   size_t graph = 0;
   Extent field;  // in its graph's message
-  std::string name;
+  Name name;
   int32_t elem_type = 0;  // TensorProto.DataType; 0: no tensor
   bool has_shape = false;
   std::vector<Dim> dims;
@@ -83,7 +107,7 @@ struct ValueInfo {
 // A tensor without its zeros. The reader does not look at its values, and the writer leaves it
 // alone.
 struct SparseInitializer {
-  std::string name;
+  Name name;
   int32_t data_type = 0;
   Shape dims;
   Extent field;  // in its graph's message
@@ -97,7 +121,7 @@ struct Graph {
   std::vector<size_t> nodes;      // in file order
   std::vector<size_t> constants;  // its initializers and Constant nodes, in file order
   std::vector<GraphInput> inputs;
-  std::vector<std::string> outputs;
+  std::vector<Name> outputs;
   std::vector<SparseInitializer> sparse_initializers;
 };
 
@@ -120,7 +144,7 @@ struct Constant {
   size_t graph = 0;
   size_t node = kNone;    // the Constant node; kNone: an initializer
   Extent field;           // what goes when it is replaced: the initializer's or the node's field
-  std::string name;       // the value's name (an initializer's name, a Constant node's output)
+  Name name;              // the value's name (an initializer's name, a Constant node's output)
   int32_t data_type = 0;  // TensorProto.DataType
   Shape dims;
   ByteRange data;     // contiguous little-endian elements (raw_data or packed); size 0: none such
@@ -163,8 +187,7 @@ struct Document {
   // Whether a tensor that is no constant here (of a sparse tensor, a model-local function, another
   // attribute) keeps its values in another file.
   bool has_other_external_data = false;
-  // Every value name in any graph, numbered in the order of their first places in the file.
-  std::unordered_map<std::string, uint32_t> names;
+  Names names;  // of every value in any graph
   StripFields strip_fields;
   // Names that a graph defines and one around it, too, and which graphs they are: an inner
   // initializer may hide an outer one, but no node's output may. In ascending order.

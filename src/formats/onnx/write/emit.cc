@@ -22,9 +22,11 @@ Fragment NamedAttribute(std::string_view name) {
 
 void Fragment::AppendLiteral(std::string_view bytes) {
   if (bytes.empty()) return;
-  if (pieces_.empty() || pieces_.back().kind != Segment::Kind::kLiteral) pieces_.emplace_back();
-  pieces_.back().literal.append(bytes);
-  pieces_.back().size += bytes.size();
+  if (segments_.empty() || segments_.back().kind != Segment::Kind::kLiteral) {
+    segments_.push_back({.source_offset = literals_.size()});
+  }
+  literals_.insert(literals_.end(), bytes.begin(), bytes.end());
+  segments_.back().size += bytes.size();
   size_bytes_ += bytes.size();
 }
 
@@ -32,47 +34,72 @@ void Fragment::AppendCopy(Extent range, uint32_t file) {
   const uint64_t size = range.size();
   if (size == 0) return;
   size_bytes_ += size;
-  if (!pieces_.empty()) {
-    Piece& last = pieces_.back();
+  if (!segments_.empty()) {
+    Segment& last = segments_.back();
     if (last.kind == Segment::Kind::kCopy && last.source_file == file &&
         last.source_offset + last.size == range.begin) {
       last.size += size;
       return;
     }
   }
-  Piece piece;
-  piece.kind = Segment::Kind::kCopy;
-  piece.size = size;
-  piece.source_offset = range.begin;
-  piece.source_file = file;
-  pieces_.push_back(std::move(piece));
+  segments_.push_back({.kind = Segment::Kind::kCopy,
+                       .source_file = file,
+                       .size = size,
+                       .source_offset = range.begin});
 }
 
 void Fragment::AppendPart(size_t job, Part part, uint64_t size_bytes) {
-  Piece piece;
-  piece.kind = Segment::Kind::kPart;
-  piece.size = size_bytes;
-  piece.job = job;
-  piece.part = part;
-  pieces_.push_back(std::move(piece));
+  segments_.push_back({.kind = Segment::Kind::kPart, .size = size_bytes, .job = job, .part = part});
   size_bytes_ += size_bytes;
 }
 
 void Fragment::Append(const Fragment& other) {
-  for (const Piece& piece : other.pieces_) {
-    switch (piece.kind) {
+  for (const Segment& segment : other.segments_) {
+    switch (segment.kind) {
       case Segment::Kind::kLiteral:
-        AppendLiteral(piece.literal);
+        AppendLiteral({reinterpret_cast<const char*>(other.literals_.data()) +
+                           static_cast<size_t>(segment.source_offset),
+                       static_cast<size_t>(segment.size)});
         break;
       case Segment::Kind::kCopy:
-        AppendCopy({piece.source_offset, piece.source_offset + piece.size}, piece.source_file);
+        AppendCopy({segment.source_offset, segment.source_offset + segment.size},
+                   segment.source_file);
         break;
       case Segment::Kind::kPart:
-        AppendPart(piece.job, piece.part, piece.size);
+        AppendPart(segment.job, segment.part, segment.size);
         break;
       case Segment::Kind::kNumber:
         break;  // only in JSON
     }
+  }
+}
+
+void Fragment::AppendApart(const Fragment& other) {
+  size_bytes_ += other.size_bytes_;
+  for (const Segment& segment : other.segments_) {
+    segments_.push_back(segment);
+    if (segment.kind == Segment::Kind::kLiteral) segments_.back().source_offset += literals_.size();
+  }
+  literals_.insert(literals_.end(), other.literals_.begin(), other.literals_.end());
+}
+
+void Fragment::Rearrange(std::vector<Segment> segments) {
+  segments_ = std::move(segments);
+  size_bytes_ = 0;
+  for (const Segment& segment : segments_) size_bytes_ += segment.size;
+}
+
+void Fragment::MoveTo(OutputFile* file, std::vector<uint8_t>* literals) && {
+  for (Segment& segment : segments_) {
+    if (segment.kind == Segment::Kind::kLiteral) segment.source_offset += literals->size();
+  }
+  file->size_bytes = size_bytes_;
+  file->segments = std::move(segments_);
+  // A file that is nearly all literals is not to be there twice.
+  if (literals->empty()) {
+    *literals = std::move(literals_);
+  } else {
+    literals->insert(literals->end(), literals_.begin(), literals_.end());
   }
 }
 
@@ -105,9 +132,13 @@ void Fragment::AppendBytesField(uint32_t field, std::string_view bytes) {
 }
 
 void Fragment::AppendMessageField(uint32_t field, const Fragment& body) {
-  AppendTag(field, kWireLengthDelimited);
-  AppendVarint(body.size_bytes());
+  AppendMessageHead(field, body.size_bytes());
   Append(body);
+}
+
+void Fragment::AppendMessageHead(uint32_t field, uint64_t body_bytes) {
+  AppendTag(field, kWireLengthDelimited);
+  AppendVarint(body_bytes);
 }
 
 Fragment LiteralOf(std::string_view bytes) {

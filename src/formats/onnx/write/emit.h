@@ -18,36 +18,38 @@ namespace modelshrink::onnx {
 // A run of output bytes of known size: literals, ranges copied from the input and parts of jobs.
 class Fragment {
  public:
-  struct Piece {
-    Segment::Kind kind = Segment::Kind::kLiteral;
-    std::string literal;         // kLiteral
-    uint64_t size = 0;           // of any kind
-    uint64_t source_offset = 0;  // kCopy
-    uint32_t source_file = 0;    // kCopy: in Model::files
-    size_t job = 0;              // kPart
-    Part part = Part::kCodes;    // kPart
-  };
-
   uint64_t size_bytes() const { return size_bytes_; }
-  const std::vector<Piece>& pieces() const { return pieces_; }
+  // Literals are in literals(), one after the other.
+  const std::vector<Segment>& segments() const { return segments_; }
+  const std::vector<uint8_t>& literals() const { return literals_; }
 
   // Neighbouring literals, and copies of neighbouring ranges, become one piece.
   void AppendLiteral(std::string_view bytes);
   void AppendCopy(Extent range, uint32_t file = 0);
   void AppendPart(size_t job, Part part, uint64_t size_bytes);
   void Append(const Fragment& other);
+  // As one or more segments of its own; nothing becomes one with what was there before.
+  void AppendApart(const Fragment& other);
 
   // A protobuf field; a negative int64 is passed as its two's complement.
   void AppendVarintField(uint32_t field, uint64_t value);
   void AppendFloatField(uint32_t field, float value);
   void AppendBytesField(uint32_t field, std::string_view bytes);
   void AppendMessageField(uint32_t field, const Fragment& body);
+  // What comes before the body of a message of so many bytes.
+  void AppendMessageHead(uint32_t field, uint64_t body_bytes);
+
+  // Becomes the contents of a file.
+  void MoveTo(OutputFile* file, std::vector<uint8_t>* literals) &&;
+  // Has these segments instead, whose literals are in literals().
+  void Rearrange(std::vector<Segment> segments);
 
  private:
   void AppendTag(uint32_t field, uint32_t wire_type);
   void AppendVarint(uint64_t value);
 
-  std::vector<Piece> pieces_;
+  std::vector<Segment> segments_;
+  std::vector<uint8_t> literals_;
   uint64_t size_bytes_ = 0;
 };
 

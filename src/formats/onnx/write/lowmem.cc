@@ -127,7 +127,7 @@ Status AddMatMuls(bool transposed_gemm, const TensorSpec& spec, Replacement* r) 
     if (IsNarrow(*r)) nodes.push_back(CastNode(wide, r->constant().data_type, product));
     if (has_bias) {
       nodes.push_back(
-          {.op_type = "Add", .inputs = {product, node.inputs[2]}, .outputs = node.outputs});
+          {.op_type = "Add", .inputs = {product, node.inputs[2]}, .outputs = {node.outputs[0]}});
     }
     r->ReplaceUser(use.node, std::move(nodes));
   }

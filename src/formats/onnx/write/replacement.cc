@@ -23,8 +23,8 @@ std::string Replacement::NewName(const std::string& base) {
   do {
     name = next->second == 0 ? base : Concat({base, "_", next->second});
     ++next->second;
-  } while (rewriter_.HasName(name) || changes_.names.contains(name));
-  changes_.names.insert(name);
+  } while (rewriter_.HasName(name) || changes_.names.contains(KeyOf(name)));
+  changes_.names.insert(KeyOf(name));
   return name;
 }
 
@@ -36,7 +36,7 @@ std::string Replacement::NewInternalName(const std::string& base) {
 }
 
 std::string Replacement::NewNameAt(size_t node, std::string_view suffix) {
-  return NewInternalName(document().nodes[node].outputs[0] + std::string(suffix));
+  return NewInternalName(Concat({document().nodes[node].outputs[0].text(), suffix}));
 }
 
 std::string Replacement::Shared(int32_t data_type, const Shape& dims, const std::string& bytes) {

@@ -8,19 +8,12 @@
 #include "formats/onnx/read/schema.h"
 
 namespace modelshrink::onnx {
-namespace {
-
-// What the edits replace, in file order.
-std::vector<Extent> ReplacedBy(const std::vector<Edit>& edits) {
-  std::vector<Extent> replaced;
-  for (const Edit& edit : edits) {
-    if (edit.range.size() > 0) replaced.push_back(edit.range);
-  }
-  HeapSort(replaced, [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
-  return replaced;
+uint64_t KeyOf(std::string_view name) {
+  // FNV-1a
+  uint64_t key = 0xCBF29CE484222325;
+  for (const char c : name) key = (key ^ static_cast<uint8_t>(c)) * 0x100000001B3;
+  return key;
 }
-
-}  // namespace
 
 Fragment Rewriter::FieldsOf(size_t graph, std::vector<NodeSpec> nodes) const {
   Fragment out;
@@ -59,10 +52,13 @@ void Rewriter::Commit(Changes changes) {
   is_moved_[constant] = changes.external_values.size_bytes() > 0;
   next_short_name_ = changes.next_short_name;
   names_.merge(changes.names);
-  for (const auto& [base, next] : changes.next_suffix) next_suffix_[base] = next;
+  for (const auto& [base, next] : changes.next_suffix) {
+    // Another name of a base that was used once is found as fast, and most are.
+    if (next > 1) next_suffix_[base] = next;
+  }
   shared_.merge(changes.shared);
   for (const auto& [key, quantizer] : changes.quantizers) Merge(quantizer, document_, &quantizers_);
-  for (Edit& edit : changes.edits) edits_.push_back(std::move(edit));
+  Add(changes.edits);
   jobs_.push_back(std::move(changes.job));
   imports_microsoft_ |= changes.needs_microsoft;
 }
@@ -81,24 +77,22 @@ void Rewriter::SeparateNames(const Flags& is_rewritten) {
     const Constant& constant = document_.constants[c];
     std::string name;
     do {
-      name = Concat({constant.name, "_", ++next_suffix_[constant.name]});
+      name = Concat({constant.name.text(), "_", ++next_suffix_[constant.name]});
     } while (HasName(name));
-    names_.insert(name);
+    names_.insert(KeyOf(name));
     scoped_names_.Rename(constant, std::move(name));
   }
 }
 
-void Rewriter::AddStripEdits(std::vector<Edit>* edits) const {
-  const std::vector<Extent> replaced = ReplacedBy(*edits);
+void Rewriter::AddStripEdits() {
+  const std::vector<Extent> replaced = edits_.Replaced();
   for (const StripField& strip : document_.strip_fields) {
     const bool is_text = strip.name == kNoName;
     if (!is_text && !short_names_->IsRenamed(strip.name)) continue;
     if (IsWithin(strip.field, replaced)) continue;
-    Edit edit{strip.message, strip.field, {}};
-    if (!is_text) {
-      edit.replacement.AppendBytesField(strip.field_number, short_names_->NewName(strip.name));
-    }
-    edits->push_back(std::move(edit));
+    Fragment field;
+    if (!is_text) field.AppendBytesField(strip.field_number, short_names_->NewName(strip.name));
+    edits_.Add(strip.message, strip.field, field);
   }
 }
 
@@ -121,8 +115,8 @@ std::vector<Rewriter::Move> Rewriter::MovesOfKept() const {
 
 void Rewriter::MoveTo(const ExternalPlace& place, const Movable& movable) {
   is_moved_[movable.constant] = true;
-  edits_.push_back({movable.message, Before(movable.fields.front()), ExternalFields(place)});
-  for (const Extent& field : movable.fields) edits_.push_back({movable.message, field, {}});
+  edits_.Add(movable.message, Before(movable.fields.front()), ExternalFields(place));
+  for (const Extent& field : movable.fields) edits_.Add(movable.message, field);
 }
 
 void Rewriter::MoveKeptConstants() {
@@ -148,11 +142,11 @@ void Rewriter::MoveKeptConstants() {
   }
 }
 
-void Rewriter::AddCutEdits(std::vector<Edit>* edits) const {
+void Rewriter::AddCutEdits() {
   if (cut_ == nullptr) return;
-  const std::vector<Extent> replaced = ReplacedBy(*edits);
-  const auto add = [&](size_t graph, const Extent& field, Fragment fragment) {
-    edits->push_back({document_.graphs[graph].message, field, std::move(fragment)});
+  const std::vector<Extent> replaced = edits_.Replaced();
+  const auto add = [this](size_t graph, const Extent& field, const Fragment& fragment) {
+    edits_.Add(document_.graphs[graph].message, field, fragment);
   };
   for (const size_t c : cut_->shapes) {
     const Constant& constant = document_.constants[c];
@@ -169,8 +163,8 @@ void Rewriter::AddCutEdits(std::vector<Edit>* edits) const {
     const Node& node = document_.nodes[n];
     if (IsWithin(node.field, replaced)) continue;
     NodeSpec spec = {.op_type = node.op_type,
-                     .inputs = node.inputs,
-                     .outputs = node.outputs,
+                     .inputs = {node.inputs.begin(), node.inputs.end()},
+                     .outputs = {node.outputs.begin(), node.outputs.end()},
                      .domain = node.domain,
                      .name = node.name};
     for (const Attribute& attribute : node.attributes) {
@@ -185,36 +179,34 @@ void Rewriter::AddCutEdits(std::vector<Edit>* edits) const {
   }
 }
 
-void Rewriter::Add(std::vector<Edit> edits) {
-  for (Edit& edit : edits) edits_.push_back(std::move(edit));
+void Rewriter::Add(const std::vector<Edit>& edits) {
+  for (const Edit& edit : edits) edits_.Add(edit);
 }
 
 Rewriter::Output Rewriter::Finish() && {
   MoveKeptConstants();
-  std::vector<Edit> edits;
   if (!shared_.empty()) {
     // First of all, since anything may use them.
     const Graph& main = document_.graphs[0];
-    Edit edit{main.message, Before(document_.nodes[main.nodes[0]].field), {}};
+    Fragment fields;
     for (const auto& [constant, name] : shared_) {
-      edit.replacement.Append(FieldsOfConstant(document_, name, constant));
+      fields.Append(FieldsOfConstant(document_, name, constant));
     }
-    edits.push_back(std::move(edit));
+    edits_.AddFirst(main.message, Before(document_.nodes[main.nodes[0]].field), fields);
   }
-  for (Edit& edit : edits_) edits.push_back(std::move(edit));
   // Last among what is inserted at one place: the activation may be a dequantized weight.
   for (const auto& [key, quantizer] : quantizers_) {
-    edits.push_back({document_.graphs[quantizer.graph].message,
-                     Before(document_.nodes[quantizer.first_user].field), NodeOf(quantizer)});
+    edits_.Add(document_.graphs[quantizer.graph].message,
+               Before(document_.nodes[quantizer.first_user].field), NodeOf(quantizer));
   }
   if (imports_microsoft_ && document_.microsoft_opset == 0) {
-    edits.push_back(
-        {0, Before(document_.messages[document_.graphs[0].message].field), MicrosoftImport()});
+    edits_.Add(0, Before(document_.messages[document_.graphs[0].message].field), MicrosoftImport());
   }
-  AddCutEdits(&edits);
-  scoped_names_.AddEdits(ReplacedBy(edits), &edits);
-  if (short_names_) AddStripEdits(&edits);
-  return {ApplyEdits(document_, std::move(edits)), std::move(external_values_), std::move(jobs_),
+  AddCutEdits();
+  scoped_names_.AddEdits(edits_.Replaced(), &edits_);
+  if (short_names_) AddStripEdits();
+  names_.clear();
+  return {std::move(edits_).Apply(document_), std::move(external_values_), std::move(jobs_),
           std::move(is_moved_)};
 }
 

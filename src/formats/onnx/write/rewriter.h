@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -22,6 +23,10 @@
 
 namespace modelshrink::onnx {
 
+// What stands for a name that a replacement takes, of which there may be several for each tensor.
+// Where those of two names are the same, one gets another suffix, and the same one on every build.
+uint64_t KeyOf(std::string_view name);
+
 // What replaces one tensor, as the rewriter takes it over.
 struct Changes {
   size_t tensor = 0;  // in Model::tensors
@@ -30,7 +35,7 @@ struct Changes {
   Fragment external_values;  // what comes next in the other file
   // What it uses of names and shared nodes, beyond what the rewriter had.
   size_t next_short_name = 0;
-  std::unordered_set<std::string> names;
+  std::unordered_set<uint64_t> names;  // by KeyOf()
   std::unordered_map<std::string, size_t> next_suffix;
   SharedConstants shared;
   ActivationQuantizers quantizers;
@@ -58,7 +63,7 @@ class Rewriter {
   const Document& document() const { return document_; }
   const Model& model() const { return model_; }
   bool HasName(const std::string& name) const {
-    return document_.names.contains(name) || names_.contains(name);
+    return document_.names.contains(name) || names_.contains(KeyOf(name));
   }
   // Where to go on counting suffixes of names with this base; 0: the base itself may be free.
   size_t next_suffix(const std::string& base) const {
@@ -102,7 +107,7 @@ class Rewriter {
 
   void Commit(Changes changes);
   // Of what no replacement touches.
-  void Add(std::vector<Edit> edits);
+  void Add(const std::vector<Edit>& edits);
   // The whole new file, the other one (empty when there is none) and their jobs.
   struct Output {
     Fragment main, external;
@@ -113,9 +118,9 @@ class Rewriter {
 
  private:
   // Shortens and drops what the edits leave of Document::strip_fields.
-  void AddStripEdits(std::vector<Edit>* edits) const;
+  void AddStripEdits();
   // What falls with the channels that leave: shapes, and attributes of nodes that stay.
-  void AddCutEdits(std::vector<Edit>* edits) const;
+  void AddCutEdits();
   // Takes along the values of kept constants that are or come into the other file.
   void MoveKeptConstants();
   struct Move {
@@ -134,12 +139,12 @@ class Rewriter {
   Fragment external_values_;
   ScopedNames scoped_names_;
   std::optional<ShortNames> short_names_;
-  size_t next_short_name_ = 0;  // in their count
-  std::unordered_set<std::string> names_;
+  size_t next_short_name_ = 0;          // in their count
+  std::unordered_set<uint64_t> names_;  // that replacements have taken, by KeyOf()
   std::unordered_map<std::string, size_t> next_suffix_;
   SharedConstants shared_;
   ActivationQuantizers quantizers_;
-  std::vector<Edit> edits_;
+  Edits edits_;
   std::vector<Job> jobs_;
   bool imports_microsoft_ = false;
 };

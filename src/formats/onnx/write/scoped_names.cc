@@ -46,7 +46,7 @@ void ScopedNames::Rename(const Constant& constant, std::string new_name) {
   new_names_[static_cast<size_t>(found - renamed_.begin())] = std::move(new_name);
 }
 
-void ScopedNames::AddEdits(const std::vector<Extent>& replaced, std::vector<Edit>* edits) const {
+void ScopedNames::AddEdits(const std::vector<Extent>& replaced, Edits* edits) const {
   if (new_names_.empty()) return;
   // By number in Document::names; null: a name that nothing renamed has.
   std::vector<const std::string*> names(document_->names.size());
@@ -67,9 +67,9 @@ void ScopedNames::AddEdits(const std::vector<Extent>& replaced, std::vector<Edit
     if (message == kNone || IsWithin(field.field, replaced)) continue;
     const std::string* name = Find(graph_of_message[message], *names[field.name]);
     if (name == nullptr) continue;
-    Edit edit{field.message, field.field, {}};
-    edit.replacement.AppendBytesField(field.field_number, *name);
-    edits->push_back(std::move(edit));
+    Fragment own;
+    own.AppendBytesField(field.field_number, *name);
+    edits->Add(field.message, field.field, own);
   }
 }
 

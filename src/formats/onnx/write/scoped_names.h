@@ -32,7 +32,7 @@ class ScopedNames {
   // The new name of what `name` means in this graph; null when that keeps its name.
   const std::string* Find(size_t graph, const std::string& name) const;
   // All places of the renamed values' names but those within `replaced`, which is in file order.
-  void AddEdits(const std::vector<Extent>& replaced, std::vector<Edit>* edits) const;
+  void AddEdits(const std::vector<Extent>& replaced, Edits* edits) const;
 
  private:
   using Name = std::unordered_map<std::string, uint32_t>::const_iterator;  // in Document::names

@@ -90,7 +90,8 @@ std::optional<Reason> ObstacleOf(const Rewriter& rewriter, size_t index, const T
   if (spec.sparse_entries) return SparseObstacle(rewriter, index);
   const Document& document = rewriter.document();
   const Constant& constant = document.constants[document.constant_of_tensor[index]];
-  if (rewriter.CannotBeOutput(constant)) return Reason(ReasonCode::kNameTaken, {constant.name});
+  if (rewriter.CannotBeOutput(constant))
+    return Reason(ReasonCode::kNameTaken, {constant.name.text()});
   return StorageObstacle(rewriter, index, spec);
 }
 
@@ -150,17 +151,9 @@ StatusOr<Outcome> WriteCutTensor(size_t index, const TensorSpec& spec, Rewriter*
 // protobuf's own limit for a message.
 constexpr uint64_t kMaxMainBytes = (uint64_t{1} << 31) - 1;
 
-void AppendFile(std::string name, const Fragment& content, Layout* layout) {
-  OutputFile file = {.name = std::move(name), .size_bytes = content.size_bytes()};
-  for (const Fragment::Piece& piece : content.pieces()) {
-    Segment segment{piece.kind, piece.size, piece.source_offset,
-                    piece.job,  piece.part, piece.source_file};
-    if (piece.kind == Segment::Kind::kLiteral) {
-      segment.source_offset = layout->literals.size();
-      layout->literals.insert(layout->literals.end(), piece.literal.begin(), piece.literal.end());
-    }
-    file.segments.push_back(segment);
-  }
+void AppendFile(std::string name, Fragment content, Layout* layout) {
+  OutputFile file = {.name = std::move(name)};
+  std::move(content).MoveTo(&file, &layout->literals);
   layout->size_bytes += file.size_bytes;
   layout->files.push_back(std::move(file));
 }
@@ -193,7 +186,7 @@ Layout CopyOf(const Model& model, const std::string& main, Layout layout) {
     const InputFile& file = model.files[i];
     Fragment copy;
     copy.AppendCopy({0, file.size_bytes}, i);
-    AppendFile(i == 0 ? main : file.name, copy, &layout);
+    AppendFile(i == 0 ? main : file.name, std::move(copy), &layout);
   }
   return layout;
 }
@@ -228,6 +221,7 @@ StatusOr<Layout> WriteOnce(const Document& document, const Model& model, const T
   if (cut != nullptr) layout.channels = cut->channels;
   Rewriter rewriter(document, model, options, {location, all_external}, cut);
   rewriter.SeparateNames(MayBeRewritten(document, model, specs));
+  layout.outcomes.reserve(specs.size());
   for (size_t i = 0; i < specs.size(); ++i) {
     const size_t constant = document.constant_of_tensor[i];
     const bool is_cut = constant != kNone && rewriter.KeptOf(constant) != nullptr;
@@ -248,13 +242,13 @@ StatusOr<Layout> WriteOnce(const Document& document, const Model& model, const T
         "values in another file, which so cannot be written anew");
   }
   ASSIGN_OR_RETURN(std::vector<Edit> taps, TapEdits(document, options.taps));
-  rewriter.Add(std::move(taps));
+  rewriter.Add(taps);
   // Each replacement is smaller than what it replaces, and no length prefix grows: neither can the
   // file, but for taps and the places and padding of external data.
   Rewriter::Output output = std::move(rewriter).Finish();
   layout.jobs = std::move(output.jobs);
-  AppendFile(main, output.main, &layout);
-  if (!location.empty()) AppendFile(location, output.external, &layout);
+  AppendFile(main, std::move(output.main), &layout);
+  if (!location.empty()) AppendFile(location, std::move(output.external), &layout);
   if (all_external) NoteMoved(document, output.is_moved, location, &layout.outcomes);
   return layout;
 }

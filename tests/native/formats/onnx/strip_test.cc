@@ -98,8 +98,8 @@ void MatchNodes(const Node& before, const Node& after, Renaming* renaming) {
   EXPECT_EQ(before.domain, after.domain);
   EXPECT_EQ(before.subgraphs, after.subgraphs);
   EXPECT_EQ(after.name, "");
-  renaming->AddAll(before.inputs, after.inputs);
-  renaming->AddAll(before.outputs, after.outputs);
+  renaming->AddAll(TextsOf(before.inputs), TextsOf(after.inputs));
+  renaming->AddAll(TextsOf(before.outputs), TextsOf(after.outputs));
   ASSERT_EQ(before.attributes.size(), after.attributes.size());
   for (size_t i = 0; i < before.attributes.size(); ++i) {
     EXPECT_EQ(before.attributes[i].name, after.attributes[i].name);
@@ -120,7 +120,7 @@ Renaming MatchFiles(const std::string& before, const std::string& after) {
   for (size_t g = 0; g < a.graphs.size(); ++g) {
     EXPECT_EQ(a.graphs[g].parent_node, b.graphs[g].parent_node);
     EXPECT_EQ(a.graphs[g].nodes, b.graphs[g].nodes);
-    renaming.AddAll(a.graphs[g].outputs, b.graphs[g].outputs);
+    renaming.AddAll(TextsOf(a.graphs[g].outputs), TextsOf(b.graphs[g].outputs));
     EXPECT_EQ(a.graphs[g].sparse_initializers.size(), b.graphs[g].sparse_initializers.size());
     for (size_t i = 0; i < a.graphs[g].sparse_initializers.size(); ++i) {
       renaming.Add(a.graphs[g].sparse_initializers[i].name,

@@ -66,22 +66,22 @@ TEST(OnnxTaps, ValuesOfBranchesComeOutWithEmptyTensorsInTheOthers) {
                                              {.graph = 0, .value = "x"}});
   ASSERT_NE(tapped, nullptr);
   const Document& document = tapped->document();
-  EXPECT_EQ(document.graphs[0].outputs,
+  EXPECT_EQ(TextsOf(document.graphs[0].outputs),
             (Strings{"y", "modelshrink_tap_0", "modelshrink_tap_1", "modelshrink_tap_2"}));
   EXPECT_EQ(OpsOf(document, 0), (Strings{"If", "Identity"}));
   const Node& outer = document.nodes[document.graphs[0].nodes[0]];
-  EXPECT_EQ(outer.outputs, (Strings{"y", "modelshrink_tap_0", "modelshrink_tap_1"}));
+  EXPECT_EQ(TextsOf(outer.outputs), (Strings{"y", "modelshrink_tap_0", "modelshrink_tap_1"}));
 
   const size_t then_branch = outer.subgraphs[0], else_branch = outer.subgraphs[1];
-  EXPECT_EQ(document.graphs[then_branch].outputs,
+  EXPECT_EQ(TextsOf(document.graphs[then_branch].outputs),
             (Strings{"p", "modelshrink_tap_0_1", "modelshrink_tap_1_1"}));
   EXPECT_EQ(OpsOf(document, then_branch), (Strings{"If", "Constant"}));
-  EXPECT_EQ(document.graphs[else_branch].outputs,
+  EXPECT_EQ(TextsOf(document.graphs[else_branch].outputs),
             (Strings{"s", "modelshrink_tap_0_1", "modelshrink_tap_1_1"}));
   EXPECT_EQ(OpsOf(document, else_branch), (Strings{"Relu", "MatMul", "Constant", "Identity"}));
 
   const Node& inner = document.nodes[document.graphs[then_branch].nodes[0]];
-  EXPECT_EQ(inner.outputs, (Strings{"p", "modelshrink_tap_0_1"}));
+  EXPECT_EQ(TextsOf(inner.outputs), (Strings{"p", "modelshrink_tap_0_1"}));
   EXPECT_EQ(OpsOf(document, inner.subgraphs[0]), (Strings{"MatMul", "Identity"}));
   EXPECT_EQ(OpsOf(document, inner.subgraphs[1]), (Strings{"Identity", "Constant"}));
   for (const size_t branch : inner.subgraphs) {

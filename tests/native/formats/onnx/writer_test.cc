@@ -287,13 +287,13 @@ TEST(OnnxWriter, OldOperatorSetsHaveOnlyConstantsThatTheyAllow) {
         EXPECT_EQ(w.layout.jobs.size(), 2u);
         for (const Constant& constant : w.document().constants) {
           if (constant.node != kNone) {
-            EXPECT_TRUE(constant.data_type == 1) << constant.name;
+            EXPECT_TRUE(constant.data_type == 1) << constant.name.text();
           } else if (ir < 4) {
-            EXPECT_EQ(constant.graph, 0u) << constant.name;
+            EXPECT_EQ(constant.graph, 0u) << constant.name.text();
             const auto& inputs = w.document().graphs[0].inputs;
             EXPECT_TRUE(std::any_of(inputs.begin(), inputs.end(), [&](const GraphInput& input) {
               return input.name == constant.name;
-            })) << constant.name;
+            })) << constant.name.text();
           }
         }
         // They are found again.

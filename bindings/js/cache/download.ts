@@ -19,11 +19,28 @@ const validatorsOf = ({ headers }: Response): Validators => {
   return { ...(etag ? { etag } : {}), ...(lastModified ? { lastModified } : {}) };
 };
 
+/** Gives the address of a file of this name beside another address: on the same server, whatever the name is. */
+export const besideUrl = (name: string, url: string): string =>
+  new URL(`./${name.split("/").map(encodeURIComponent).join("/")}`, url).href;
+
+/** A server's refusal. */
+export class StatusError extends ModelShrinkError {
+  /** What it said, without the body. */
+  readonly response: Response;
+
+  constructor(url: string, response: Response) {
+    super(`${shownUrl(url)} gave HTTP status ${response.status}.`, "io");
+    void response.body?.cancel().catch(() => undefined);
+    const { status, statusText, headers } = response;
+    this.response = new Response(null, { status, statusText, headers });
+  }
+}
+
 /** Downloads, with what they need. */
 export interface Downloading extends ReadOptions {
   onProgress: ((progress: CacheProgress) => void) | undefined;
-  /** Headers for every request. */
-  headers: Readonly<Record<string, string>>;
+  /** How the main file is asked for, and the others but for its digest: headers, credentials and so on. */
+  request: RequestInit;
 }
 
 async function request(url: string, init: RequestInit, waiting: ReadOptions): Promise<Response> {
@@ -69,20 +86,20 @@ interface Downloaded {
   validators: Validators;
 }
 
-/** Downloads a file; gives undefined when the server has none (404). */
-async function download(url: string, downloading: Downloading): Promise<Downloaded | undefined> {
-  const response = await request(url, { headers: downloading.headers }, downloading);
-  if (response.status === 404) {
-    void response.body?.cancel().catch(() => undefined);
-    return undefined;
-  }
-  if (response.status !== 200) {
-    throw new ModelShrinkError(`${shownUrl(url)} gave HTTP status ${response.status}.`, "io");
-  }
+/** Downloads a file; throws a StatusError when the server has none. */
+async function download(url: string, downloading: Downloading): Promise<Downloaded> {
+  const response = await request(url, downloading.request, downloading);
+  if (response.status !== 200) throw new StatusError(url, response);
   const { onProgress } = downloading;
   const names = { name: url, file: nameOfUrl(url) };
+  let thrown: { error: unknown } | undefined;
   const tell = (progress: Omit<CacheProgress, "name" | "file">) => {
-    callUser(() => onProgress?.({ ...progress, ...names }));
+    try {
+      callUser(() => onProgress?.({ ...progress, ...names }));
+    } catch (error) {
+      thrown = { error };
+      throw error;
+    }
   };
   tell({ status: "download" });
   const body = counted(response, (loaded, total) => {
@@ -90,8 +107,13 @@ async function download(url: string, downloading: Downloading): Promise<Download
       total === undefined ? {} : { total, progress: Math.min(100, (100 * loaded) / total) };
     tell({ status: "progress", loaded, ...share });
   });
-  const blob = await blobOfResponse(body, { ...downloading, what: shownUrl(url) });
-  return { blob, validators: validatorsOf(response) };
+  try {
+    const blob = await blobOfResponse(body, { ...downloading, what: shownUrl(url) });
+    return { blob, validators: validatorsOf(response) };
+  } catch (error) {
+    // What the app's function threw looks like a body that failed.
+    throw thrown ? thrown.error : error;
+  }
 }
 
 /** A model that is downloaded as it is read. */
@@ -107,35 +129,49 @@ export async function downloadModel(
   downloading: Downloading,
 ): Promise<DownloadedModel> {
   const files = new Map<string, Downloaded>();
-  const get = async (name: string, address: string): Promise<RawFile | undefined> => {
-    const found = files.get(name) ?? (await download(address, downloading));
-    if (!found) return undefined;
+  const get = async (name: string, from: string, how: Downloading): Promise<RawFile> => {
+    const found = files.get(name) ?? (await download(from, how));
     files.set(name, found);
     return { ...fromBlob(found.blob), name };
   };
-  const name = nameOfUrl(url);
-  const main = await get(name, url);
-  if (!main) throw new ModelShrinkError(`${shownUrl(url)} gave HTTP status 404.`, "io");
-  const open = (other: string) =>
-    get(other, new URL(other.split("/").map(encodeURIComponent).join("/"), url).href);
+  const main = await get(nameOfUrl(url), url, downloading);
+  const others = { ...downloading, request: { ...downloading.request, integrity: "" } };
+  const open = (name: string) =>
+    get(name, besideUrl(name, url), others).catch((error: unknown) => {
+      if (error instanceof StatusError && error.response.status === 404) return undefined;
+      throw error;
+    });
   return { source: new FileSetSource({ main, open }), files };
 }
 
+/** What is known of a file that came. */
+export interface CameFile {
+  name: string;
+  validators: Validators;
+  /** The size in bytes. */
+  size: number;
+}
+
+/** An ETag without the mark of one that a server has weakened, by packing the body, say. */
+const strong = (etag: string) => etag.replace(/^W\//, "");
+
 /**
- * Asks the server whether a file is still the one of these validators. Where it does not say, only the size is compared.
- * Rejects when the server cannot be asked.
+ * Asks the server whether a file is still the one that came. Where it does not say, only the size is compared. Rejects
+ * when the server cannot be asked.
  */
 export async function isUnchanged(
   url: string,
-  { validators, size }: { validators: Validators; size: number },
-  { headers, ...waiting }: Omit<Downloading, "onProgress">,
+  { validators, size }: Omit<CameFile, "name">,
+  { request: how, ...waiting }: Omit<Downloading, "onProgress">,
 ): Promise<boolean> {
-  const response = await request(url, { method: "HEAD", cache: "no-cache", headers }, waiting);
-  if (!response.ok) {
-    throw new ModelShrinkError(`${shownUrl(url)} gave HTTP status ${response.status}.`, "io");
-  }
+  const init: RequestInit = { ...how, integrity: "", cache: "no-cache" };
+  let response = await request(url, { ...init, method: "HEAD" }, waiting);
+  // Some servers, and addresses that are signed for one method, refuse HEAD.
+  if (!response.ok) response = await request(url, init, waiting);
+  if (!response.ok) throw new StatusError(url, response);
+  void response.body?.cancel().catch(() => undefined);
   const now = validatorsOf(response);
-  if (validators.etag && now.etag) return validators.etag === now.etag;
+  if (validators.etag && now.etag) return strong(validators.etag) === strong(now.etag);
   if (validators.lastModified && now.lastModified)
     return validators.lastModified === now.lastModified;
   return Number(response.headers.get("content-length") ?? NaN) === size;

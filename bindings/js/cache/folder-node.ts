@@ -2,9 +2,12 @@
 import { randomUUID } from "node:crypto";
 import { openAsBlob } from "node:fs";
 import { lstat, mkdir, open, readdir, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ArgumentError } from "../base/errors.js";
+import { show } from "../base/options.js";
 import type { URL } from "../base/platform-types.js";
+import { isA } from "../base/tags.js";
 import { chunksOf } from "./chunks.js";
 import type { CacheStore } from "./types.js";
 
@@ -28,6 +31,19 @@ async function writeWhole(folder: string, key: string, value: Blob): Promise<voi
   }
 }
 
+/** Gives the whole path of a folder, which a later change of the process's own does not move. */
+function pathOf(folder: unknown): string {
+  try {
+    const address = isA(folder, "URL") ? (folder as URL).href : folder;
+    if (typeof address === "string" && address !== "") {
+      return resolve(/^[a-z][a-z\d+.-]+:\/\//i.test(address) ? fileURLToPath(address) : address);
+    }
+  } catch {
+    // Neither a file: address.
+  }
+  throw new ArgumentError(`The folder is ${show(folder)}; it must be a path or a file: address.`);
+}
+
 /**
  * Makes a store that keeps each value in a file of a folder, which is made when it is needed; other files in it are left
  * alone. Only Node.js has it.
@@ -35,7 +51,7 @@ async function writeWhole(folder: string, key: string, value: Blob): Promise<voi
  * @param folder - A path or a file: address.
  */
 export function folderStore(folder: string | URL): CacheStore {
-  const path = typeof folder === "string" ? folder : fileURLToPath(folder.href);
+  const path = pathOf(folder);
   return {
     async get(key) {
       const file = join(path, key);

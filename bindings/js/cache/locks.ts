@@ -25,9 +25,12 @@ function webLocks(locks: LockManager, prefix: string): Locks {
   };
 }
 
-function ownLocks(): Locks {
-  const last = new Map<string, Promise<unknown>>();
-  const alone: Locks["alone"] = (id, work) => {
+/** The last work of each id in this realm: several caches may have one store. */
+const last = new Map<string, Promise<unknown>>();
+
+function ownLocks(prefix: string): Locks {
+  const alone: Locks["alone"] = (idOnly, work) => {
+    const id = prefix + idOnly;
     const result = (last.get(id) ?? Promise.resolve()).then(work);
     const settled = result
       .catch(() => undefined)
@@ -38,7 +41,7 @@ function ownLocks(): Locks {
     return result;
   };
   const ifFree: Locks["ifFree"] = async (id, work) => {
-    if (!last.has(id)) await alone(id, work);
+    if (!last.has(prefix + id)) await alone(id, work);
   };
   return { alone, ifFree, isCertain: false };
 }
@@ -46,5 +49,6 @@ function ownLocks(): Locks {
 /** Gives the platform's locks for the cache of this name, or own ones. */
 export function locksFor(name: string): Locks {
   const { locks } = platform.navigator ?? {};
-  return locks ? webLocks(locks, `modelshrink ${name} `) : ownLocks();
+  const prefix = `modelshrink ${name} `;
+  return locks ? webLocks(locks, prefix) : ownLocks(prefix);
 }

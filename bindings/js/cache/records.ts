@@ -3,6 +3,7 @@
  * keys of this writing alone, then the record that names them: a record that is there has all its files, or is damaged.
  */
 import { IntegrityError } from "../base/errors.js";
+import { isA } from "../base/tags.js";
 import { sha256Of } from "#digest";
 import type { Locks } from "./locks.js";
 import type { CacheStore } from "./types.js";
@@ -55,8 +56,17 @@ function partsOf(key: string): { id: string; begin: number } | undefined {
     : undefined;
 }
 
-const blobOf = (value: Blob | Uint8Array) =>
-  value instanceof Uint8Array ? new Blob([value as Uint8Array<ArrayBuffer>]) : value;
+/** A name that no other writing has: pages without a secure context have no randomUUID. */
+const newName = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(18)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
+
+function blobOf(value: Blob | Uint8Array): Blob {
+  if (isA(value, "Uint8Array")) return new Blob([value as Uint8Array<ArrayBuffer>]);
+  if (isA(value, "Blob", "File")) return value as Blob;
+  throw new IntegrityError("The store gave what is neither a Blob nor a Uint8Array.");
+}
 
 const digestOf = (text: string) => sha256Of(new Blob([text]));
 
@@ -72,13 +82,30 @@ async function textOf(content: Content): Promise<Blob> {
 /** A record has names and facts only; a larger one is none. */
 const maxRecordBytes = 1 << 26;
 
-async function contentOf(value: Blob | Uint8Array): Promise<Content> {
+/** Tells whether a value is the content of a record: whoever can write into the store can make its digest. */
+function isContent(value: unknown, id: string): value is Content {
+  const { facts, files, keptAt } = (value ?? {}) as Partial<Record<keyof Content, unknown>>;
+  const isFile = (it: unknown) => {
+    const { name, key, size, type } = (it ?? {}) as Partial<Record<keyof FileEntry, unknown>>;
+    const isOwn =
+      typeof key === "string" && key.startsWith(`file-${id}-`) && partsOf(key)?.id === id;
+    return isOwn && typeof name === "string" && typeof type === "string" && Number.isInteger(size);
+  };
+  const { url } = (facts ?? {}) as Partial<Facts>;
+  const isNamed = typeof url === "string" && Number.isFinite(keptAt);
+  return isNamed && Array.isArray(files) && files.length > 0 && files.every(isFile);
+}
+
+/** Gives the record of an id; throws an IntegrityError for what is none. */
+async function contentOf(value: Blob | Uint8Array, id: string): Promise<Content> {
   const blob = blobOf(value);
   const text = blob.size > maxRecordBytes ? "" : await blob.text();
   const [digest, json] = [text.slice(0, 64), text.slice(65)];
   if (digest !== (await digestOf(json)))
     throw new IntegrityError("The record is not what was kept.");
-  return JSON.parse(json) as Content;
+  const content: unknown = JSON.parse(json);
+  if (!isContent(content, id)) throw new IntegrityError("The record is none of modelshrink's.");
+  return content;
 }
 
 /** The records of a store. */
@@ -93,10 +120,10 @@ export class Records {
   async read(id: string): Promise<FoundRecord | undefined> {
     const value = await this.#store.get(recordKey(id));
     if (!value) return undefined;
-    const content = await contentOf(value);
-    const files: Record<string, Blob> = {};
-    for (const entry of content.files) files[entry.name] = await this.#file(entry);
-    return { facts: content.facts, files };
+    const content = await contentOf(value, id);
+    const files: [string, Blob][] = [];
+    for (const entry of content.files) files.push([entry.name, await this.#file(entry)]);
+    return { facts: content.facts, files: Object.fromEntries(files) };
   }
 
   async #file({ name, key, size, sha256, type }: FileEntry): Promise<Blob> {
@@ -115,7 +142,7 @@ export class Records {
 
   /** Keeps files under an id, and replaces an earlier record. A failure leaves that one, and nothing of the new. */
   async write(id: string, facts: Facts, files: Readonly<Record<string, Blob>>): Promise<void> {
-    const writing = crypto.randomUUID();
+    const writing = newName();
     const begin = Date.now();
     const earlier = await this.#keysOf(id);
     const entries: FileEntry[] = [];
@@ -155,7 +182,7 @@ export class Records {
       const id = idOfRecord(key);
       if (id === undefined) continue;
       const value = await this.#store.get(key);
-      const content = value && (await contentOf(value).catch(() => undefined));
+      const content = value && (await contentOf(value, id).catch(() => undefined));
       found.push(
         content ? { id, facts: content.facts, keptAt: content.keptAt } : { id, keptAt: 0 },
       );
@@ -180,7 +207,7 @@ export class Records {
 
   async #sweepOne(id: string, latest: number): Promise<void> {
     const value = await this.#store.get(recordKey(id));
-    const content = value && (await contentOf(value).catch(() => undefined));
+    const content = value && (await contentOf(value, id).catch(() => undefined));
     const kept = new Set(content?.files.map(({ key }) => key));
     for (const key of await this.#keysOf(id)) {
       if (!kept.has(key) && partsOf(key)!.begin < latest) await this.#store.delete(key);

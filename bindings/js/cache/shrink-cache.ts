@@ -1,5 +1,5 @@
 /** The shrinking cache in the shapes that apps want: a model, a Cache, a fetch. */
-import { behindDoor } from "../base/door.js";
+import { behindDoor, callUser } from "../base/door.js";
 import { ArgumentError, ModelShrinkError } from "../base/errors.js";
 import { mainFilePatterns } from "../base/formats.js";
 import {
@@ -14,21 +14,17 @@ import {
 } from "../base/options.js";
 import { isA } from "../base/tags.js";
 import { init } from "../core/init.js";
-import { nameOfUrl, parseUrl, shownUrl } from "../files/url.js";
+import { fetchError } from "../files/stream.js";
+import { decoded, nameOfUrl, parseUrl, shownUrl } from "../files/url.js";
 import { maxTimeoutMs, maxWorkers } from "../models/inspect.js";
 import { checkWords } from "../recipe/check.js";
 import type { Recipe } from "../recipe/options.js";
+import { besideUrl, StatusError } from "./download.js";
 import { idOf } from "./records.js";
 import { platform } from "./platform.js";
-import { modelOf, ShrunkModels, type Served } from "./shrunk.js";
+import { modelOf, ShrunkModels, type Loading, type Served } from "./shrunk.js";
 import { storeFor } from "./stores.js";
-import type {
-  Address,
-  CachedOptions,
-  CacheWarning,
-  ShrinkCache,
-  ShrinkCacheOptions,
-} from "./types.js";
+import type { Address, CacheWarning, ShrinkCache, ShrinkCacheOptions } from "./types.js";
 
 const optionKeys = [
   ...["recipe", "name", "store", "revision", "revalidate", "smaller", "workers", "timeoutMs"],
@@ -43,7 +39,8 @@ function checkText(name: string, value: unknown): string {
 /** Checks a recipe's words; its rules are checked where it is used. */
 function checkRecipeOf(value: unknown): string | Recipe {
   checkWords(value);
-  return value as string | Recipe;
+  // The caller may change its own later.
+  return structuredClone(value) as string | Recipe;
 }
 
 function checkSmaller(value: unknown): readonly (string | Recipe)[] {
@@ -82,14 +79,18 @@ function baseAddress(): string | undefined {
 
 /** Gives the address as it was written. */
 function textOf(request: Address): string {
-  if (typeof request === "string") return request;
-  return "href" in request ? request.href : request.url;
+  const { href, url } = Object(request) as { href?: string; url?: string };
+  const text: unknown = href ?? url ?? request;
+  return typeof text === "string" ? text : show(text);
 }
 
-/** Gives an absolute http(s) address without its fragment; undefined for others. */
+/** Gives an address for a message: what is before an "@" may be a password. */
+const shownText = (request: Address) => show(textOf(request).replace(/\/\/.*@/s, "//…@"));
+
+/** Gives an absolute http(s) address without its fragment; undefined for others, and with a password, as no fetch takes it. */
 function addressOf(request: Address): string | undefined {
   const url = parseUrl(textOf(request), baseAddress());
-  if (!url || !/^https?:$/.test(url.protocol)) return undefined;
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password) return undefined;
   url.hash = "";
   return url.href;
 }
@@ -110,6 +111,13 @@ function mainsOf(url: string): string[] {
     ...at(/\.onnx[._]data(_\d+)?$/i, ".onnx"),
     ...at(/-\d{5}(?=-of-\d{5}\.gguf$)/i, "-00001"),
   ];
+}
+
+/** Where a file is, however its address is encoded: with and without a query. */
+function placesOf(address: string): [withQuery: string, place: string] {
+  const { origin, pathname, search } = new URL(address);
+  const place = origin + decoded(pathname);
+  return [place + search, place];
 }
 
 const typeOf = (name: string) =>
@@ -143,8 +151,10 @@ async function partOf(file: Response, range: string | undefined): Promise<Respon
 class OneCache implements ShrinkCache {
   readonly #settings: ReturnType<typeof checkCacheOptions>;
   readonly #models: ShrunkModels;
-  /** The main files of models that were given, by the addresses of their other files. */
+  /** The main files of models that were given, by the places of their other files. */
   readonly #mains = new Map<string, string>();
+  /** The main files of models that were given unshrunk: they stay so, since their other files must fit. */
+  readonly #unshrunk = new Set<string>();
   #persisted: Promise<boolean> | undefined;
 
   constructor(options: ShrinkCacheOptions) {
@@ -159,39 +169,61 @@ class OneCache implements ShrinkCache {
       checkSignal("signal", options.signal);
       optional(options.headers, (it) => checkObject("headers", it));
       const address = addressOf(url);
-      if (address === undefined)
-        throw new ArgumentError(`url is ${show(textOf(url))}; it must be an http(s) address.`);
-      return modelOf(await this.#load(address, recipe, options));
+      if (address === undefined) {
+        throw new ArgumentError(
+          `url is ${shownText(url)}; it must be an http(s) address without a password.`,
+        );
+      }
+      const { signal, headers = {} } = options;
+      return modelOf(await this.#load(address, { signal, request: { headers } }, recipe));
     });
 
-  async #load(url: string, recipe?: string | Recipe, how: CachedOptions = {}): Promise<Served> {
+  async #load(url: string, how?: Loading, own?: string | Recipe): Promise<Served> {
+    const recipe = own === undefined ? this.#settings.recipe : checkRecipeOf(own);
     await init();
-    const served = await this.#models.load(url, recipe ?? this.#settings.recipe, how);
+    const served = await this.#models.load(url, recipe, how);
+    const { search } = new URL(url);
     for (const name of Object.keys(served.files).slice(1)) {
-      this.#mains.set(new URL(name.split("/").map(encodeURIComponent).join("/"), url).href, url);
+      const [, place] = placesOf(besideUrl(name, url));
+      this.#mains.set(place, url).set(place + search, url);
     }
     return served;
   }
 
-  /** Gives a file of a model, as it is when the model cannot be shrunk; undefined when this is no file of a model. */
-  async #modelFile(url: string, how?: CachedOptions): Promise<Response | undefined> {
+  /** Gives a file of a model, as it is when the model cannot be shrunk; undefined when this is no file of a shrunk one. */
+  async #modelFile(url: string, how?: Loading): Promise<Response | undefined> {
     const isMain = isModel(url) && mainsOf(url).every((it) => it === url);
-    const main = isMain ? url : (this.#mains.get(url) ?? mainsOf(url)[0]);
-    if (main === undefined) return undefined;
-    const served = await this.#load(main, undefined, how);
+    const [withQuery, place] = placesOf(url);
+    const main = isMain
+      ? url
+      : (this.#mains.get(withQuery) ?? this.#mains.get(place) ?? mainsOf(url)[0]);
+    if (main === undefined || this.#unshrunk.has(main)) return undefined;
+    const served = await this.#load(main, how).catch((error: unknown) => {
+      const isNone = error instanceof StatusError && error.response.status === 404;
+      if (isNone && !isMain) return undefined;
+      throw error;
+    });
+    // Meanwhile another load of it may have failed.
+    if (!served || this.#unshrunk.has(main)) return undefined;
     const files = Object.entries(served.files);
-    const folder = new URL(".", main).href;
     const wanted = files.findIndex(([name], i) =>
-      i === 0
-        ? url === main
-        : url === new URL(name.split("/").map(encodeURIComponent).join("/"), folder).href,
+      i === 0 ? url === main : placesOf(besideUrl(name, main))[1] === place,
     );
+    if ("failure" in served) {
+      this.#unshrunk.add(main);
+      const message = `${shownUrl(main)} is given as it is.`;
+      this.#warn({ code: "unshrunk", message, cause: served.failure });
+    }
     const [name, blob] = files[wanted] ?? [];
     if (name === undefined || !blob) return undefined;
-    if (!("failure" in served)) return responseOf(name, blob, served.hit ? "hit" : "shrunk");
-    const message = `${shownUrl(main)} is given as it is.`;
-    this.#settings.onWarning({ code: "unshrunk", message, cause: served.failure });
-    return responseOf(name, blob, "unshrunk");
+    const state = "failure" in served ? "unshrunk" : served.hit ? "hit" : "shrunk";
+    return responseOf(name, blob, state);
+  }
+
+  #warn(warning: CacheWarning): void {
+    callUser(() => {
+      this.#settings.onWarning(warning);
+    });
   }
 
   match: ShrinkCache["match"] = (request) =>
@@ -211,7 +243,7 @@ class OneCache implements ShrinkCache {
       return entry && responseOf(...entry, "hit");
     } catch (cause) {
       const message = `${shownUrl(url)} in the cache cannot be read.`;
-      this.#settings.onWarning({ code: "damaged", message, cause });
+      this.#warn({ code: "damaged", message, cause });
       return undefined;
     }
   }
@@ -220,49 +252,71 @@ class OneCache implements ShrinkCache {
     behindDoor(undefined, async () => {
       const url = addressOf(request);
       if (url === undefined)
-        throw new ArgumentError(`${show(textOf(request))} is no http(s) address.`);
-      if (!response.ok) throw new ArgumentError(`The response has HTTP status ${response.status}.`);
+        throw new ArgumentError(`${shownText(request)} is no http(s) address without a password.`);
+      if (response.status !== 200)
+        throw new ArgumentError(`The response has HTTP status ${response.status}.`);
       const type = response.headers.get("content-type") ?? "";
-      const blob = new Blob([await response.blob()], { type });
+      const body = await response.blob().catch((cause: unknown) => {
+        throw fetchError(shownUrl(url), cause);
+      });
+      const blob = new Blob([body], { type });
       const announced = response.headers.get("content-length");
       const isPacked = response.headers.has("content-encoding") || response.type === "cors";
-      if (announced !== null && !isPacked && Number(announced) !== blob.size) {
+      // It may have been packed where a page cannot see that: more is no sign of a body that was cut off.
+      if (!isPacked && blob.size < Number(announced)) {
         throw new ModelShrinkError(
           `${shownUrl(url)} gave ${blob.size} bytes instead of ${announced}, and is not kept.`,
           "io",
         );
       }
-      const id = await idOf("file", url);
-      await (
-        await this.#models.records()
-      ).write(id, { kind: "file", url }, { [nameOfUrl(url)]: blob });
+      await this.#models.keepFile(await idOf("file", url), url, nameOfUrl(url), blob);
     });
 
   delete: ShrinkCache["delete"] = (request) =>
     behindDoor(undefined, async () => {
       const url = addressOf(request);
-      const records = await this.#models.records();
-      let wasThere = false;
-      for (const { id, facts } of await records.list()) {
-        if (facts?.url === url) wasThere = (await records.remove(id)) || wasThere;
-      }
-      return wasThere;
+      if (url === undefined) return false;
+      this.#unshrunk.delete(url);
+      return this.#models.remove(url);
     });
 
-  fetch: ShrinkCache["fetch"] = async (input, init: RequestInit = {}) => {
+  fetch: ShrinkCache["fetch"] = async (input, given?: RequestInit | null) => {
+    const init = given ?? {};
     const isRequest = isA(input, "Request");
     const method = (init.method ?? (isRequest ? (input as Request).method : "GET")).toUpperCase();
     const url = addressOf(input);
     if (url !== undefined && (method === "GET" || method === "HEAD")) {
       // Neither has a body, which could be read only once.
-      const { headers, signal } = new Request(isRequest ? input : url, init);
-      const { range, ...others } = Object.fromEntries(headers);
-      const how = { headers: others, ...(init.signal || isRequest ? { signal } : {}) };
-      const file = await behindDoor(how, () => this.#modelFile(url, how));
-      if (file) return method === "HEAD" ? new Response(null, file) : partOf(file, range);
+      const asked = new Request(isRequest ? input : url, init);
+      const file = await this.#answer(url, asked, Boolean(init.signal) || isRequest);
+      if (file) {
+        const range = asked.headers.get("range") ?? undefined;
+        return method === "HEAD" ? new Response(null, file) : partOf(file, range);
+      }
     }
     return globalThis.fetch(input, init);
   };
+
+  /** Answers a request for a model's file; gives undefined for others, and for requests whose response nobody may read. */
+  async #answer(
+    url: string,
+    { headers, signal, mode, credentials, cache, redirect, referrerPolicy, integrity }: Request,
+    hasSignal: boolean,
+  ): Promise<Response | undefined> {
+    if (!/^(cors|same-origin)$/.test(mode) || redirect === "manual") return undefined;
+    // A range is cut here, and a condition is about the original.
+    const others = Object.fromEntries([...headers].filter(([name]) => !/^(range$|if-)/.test(name)));
+    const how = {
+      request: { headers: others, mode, credentials, cache, redirect, referrerPolicy, integrity },
+      ...(hasSignal ? { signal } : {}),
+    };
+    try {
+      return await behindDoor(how, () => this.#modelFile(url, how));
+    } catch (error) {
+      if (error instanceof StatusError && !error.response.ok) return error.response.clone();
+      throw error;
+    }
+  }
 
   persist: ShrinkCache["persist"] = () => {
     const { storage } = platform.navigator ?? {};

@@ -2,12 +2,19 @@
 import { callUser } from "../base/door.js";
 import { IntegrityError, ModelShrinkError } from "../base/errors.js";
 import { version as libraryVersion } from "../base/version.js";
+import { waitFor } from "../files/stream.js";
 import { nameOfUrl, shownUrl } from "../files/url.js";
 import { shrinkModel } from "../models/write.js";
 import type { Report } from "../models/types.js";
-import { checkRecipe } from "../recipe/check.js";
+import { checkRecipe, type CheckedRecipe } from "../recipe/check.js";
 import type { Recipe } from "../recipe/options.js";
-import { downloadModel, isUnchanged, type DownloadedModel, type Validators } from "./download.js";
+import {
+  besideUrl,
+  downloadModel,
+  isUnchanged,
+  type CameFile,
+  type DownloadedModel,
+} from "./download.js";
 import { locksFor, type Locks } from "./locks.js";
 import { idOf, Records, type Facts, type FoundRecord } from "./records.js";
 import type { CachedModel, CacheStore, CacheWarning, ShrinkCacheOptions } from "./types.js";
@@ -19,9 +26,18 @@ export type Served = CachedModel | { files: Record<string, Blob>; failure: unkno
 interface ModelFacts extends Facts {
   kind: "model";
   report: Report;
-  validators: Validators;
-  /** The size of the main file that came, in bytes. */
-  size: number;
+  /** The files that came, the main one first. */
+  came: CameFile[];
+}
+
+/** Tells whether facts are a model's: whoever can write into the store can write others. */
+function isModelFacts({ report, came }: Facts): boolean {
+  const isFile = (it: unknown) => {
+    const { name, validators } = (it ?? {}) as Partial<CameFile>;
+    return typeof name === "string" && typeof validators === "object";
+  };
+  const hasReport = typeof report === "object" && report !== null;
+  return hasReport && Array.isArray(came) && came.length > 0 && came.every(isFile);
 }
 
 interface Settings extends ShrinkCacheOptions {
@@ -43,7 +59,8 @@ const recordOf = (files: DownloadedModel["files"]) =>
 /** How a model is loaded. */
 export interface Loading {
   signal?: AbortSignal | undefined;
-  headers?: Readonly<Record<string, string>> | undefined;
+  /** How the server is asked: headers, credentials and so on. */
+  request?: RequestInit | undefined;
 }
 
 /** The models of one cache. */
@@ -72,14 +89,18 @@ export class ShrunkModels {
   /** Gives the model at an absolute address. What cannot be shrunk is given as it came, with the failure. */
   async load(url: string, recipe: string | Recipe, how: Loading = {}): Promise<Served> {
     const id = await this.#idOf(url, recipe);
-    // Whoever may end its load shares none.
-    if (how.signal) return this.#loadAlone(id, url, recipe, how);
-    const load = this.#loads.get(id) ?? this.#loadAlone(id, url, recipe, how);
-    this.#loads.set(id, load);
+    const load = () => this.#loadAlone(id, url, recipe, how);
+    const { signal, request = {} } = how;
+    // Whoever may end its load shares none, and need not wait for the end of another's.
+    if (signal) return waitFor(shownUrl(url), { signal, timeoutMs: Infinity }, load());
+    // A server may give others something else.
+    const key = id + JSON.stringify(request);
+    const shared = this.#loads.get(key) ?? load();
+    this.#loads.set(key, shared);
     try {
-      return await load;
+      return await shared;
     } finally {
-      this.#loads.delete(id);
+      this.#loads.delete(key);
     }
   }
 
@@ -90,7 +111,7 @@ export class ShrunkModels {
   #loadAlone(id: string, url: string, recipe: string | Recipe, how: Loading): Promise<Served> {
     return this.#locks.alone(id, async () => {
       how.signal?.throwIfAborted();
-      const found = await this.#find(id, how);
+      const found = await this.#find(id, url, how);
       if (found) return { files: found.files, report: found.facts.report, hit: true };
       return this.#make(id, url, recipe, how);
     });
@@ -103,11 +124,12 @@ export class ShrunkModels {
   }
 
   /** Gives what is kept, when it is whole and still what the server has. */
-  async #find(id: string, { signal, headers = {} }: Loading) {
+  async #find(id: string, url: string, { signal, request = {} }: Loading) {
     let found: (FoundRecord & { facts: ModelFacts }) | undefined;
     try {
       const records = await this.records();
       found = (await records.read(id)) as typeof found;
+      if (found && !isModelFacts(found.facts)) throw new IntegrityError("The record is no model.");
     } catch (cause) {
       // A store that cannot be read is told of when it cannot be written either.
       if (cause instanceof IntegrityError) {
@@ -119,10 +141,15 @@ export class ShrunkModels {
       }
     }
     if (!found || !this.#settings.revalidate) return found;
-    const { url, validators, size } = found.facts;
+    const asking = { signal, request, timeoutMs: this.#settings.timeoutMs };
     try {
-      const asking = { signal, headers, timeoutMs: this.#settings.timeoutMs };
-      return (await isUnchanged(url, { validators, size }, asking)) ? found : undefined;
+      // A graph may be the same while its weights, in another file, are not.
+      const answers = await Promise.all(
+        found.facts.came.map((file, i) =>
+          isUnchanged(i === 0 ? url : besideUrl(file.name, url), file, asking),
+        ),
+      );
+      return answers.every(Boolean) ? found : undefined;
     } catch (cause) {
       signal?.throwIfAborted();
       this.#warn("stale", `${shownUrl(url)} cannot be asked whether it has changed.`, cause);
@@ -134,22 +161,23 @@ export class ShrunkModels {
     id: string,
     url: string,
     recipe: string | Recipe,
-    { signal, headers = {} }: Loading,
+    { signal, request = {} }: Loading,
   ): Promise<Served> {
+    const checked = await checkRecipe(recipe);
     const { onProgress, timeoutMs, smaller } = this.#settings;
     const names = { name: url, file: nameOfUrl(url) };
     callUser(() => onProgress?.({ status: "initiate", ...names }));
-    const model = await downloadModel(url, { signal, timeoutMs, onProgress, headers });
+    const model = await downloadModel(url, { signal, timeoutMs, onProgress, request });
     let served: Served;
     try {
-      served = await this.#shrunk(url, model, recipe, signal);
+      served = await this.#shrunk(url, model, checked, signal);
     } catch (failure) {
       signal?.throwIfAborted();
       return { files: recordOf(model.files), failure };
     }
     if (!(await this.#keep(id, url, model, served))) {
       for (const other of smaller) {
-        const less = await this.#shrunk(url, model, other, signal);
+        const less = await this.#shrunk(url, model, await checkRecipe(other), signal);
         if (await this.#keep(id, url, model, less)) {
           served = less;
           break;
@@ -163,12 +191,12 @@ export class ShrunkModels {
   async #shrunk(
     url: string,
     { source }: DownloadedModel,
-    recipe: string | Recipe,
+    recipe: CheckedRecipe,
     signal: AbortSignal | undefined,
   ): Promise<CachedModel> {
     const { onProgress, workers } = this.#settings;
     const names = { name: url, file: nameOfUrl(url) };
-    const { files, report } = await shrinkModel(source, await checkRecipe(recipe), {
+    const { files, report } = await shrinkModel(source, recipe, {
       ...(signal ? { signal } : {}),
       ...(workers === undefined ? {} : { workers }),
       onProgress: ({ phase, done, total }) => {
@@ -181,30 +209,63 @@ export class ShrunkModels {
     return { files, report, hit: false };
   }
 
-  /** Keeps a model; evicts others, the oldest first, when there is no room. Tells whether it is kept. */
+  /** Keeps a file that is no model. */
+  async keepFile(id: string, url: string, name: string, blob: Blob): Promise<void> {
+    await this.#locks.alone(id, () =>
+      this.#write(id, { kind: "file", url }, Object.fromEntries([[name, blob]])),
+    );
+  }
+
+  /** Removes all that is of an address, whatever its recipe; tells whether there was something. */
+  async remove(url: string): Promise<boolean> {
+    const records = await this.records();
+    let wasThere = false;
+    for (const { id, facts } of await records.list()) {
+      if (facts?.url !== url) continue;
+      wasThere = (await this.#locks.alone(id, () => records.remove(id))) || wasThere;
+    }
+    return wasThere;
+  }
+
+  /** Writes a record; evicts others, the oldest first, while there is no room. */
+  async #write(id: string, facts: Facts, files: Readonly<Record<string, Blob>>): Promise<void> {
+    const records = await this.records();
+    let others: string[] | undefined;
+    for (;;) {
+      try {
+        await records.write(id, facts, files);
+        return;
+      } catch (error) {
+        if (!isFull(error)) throw error;
+        others ??= (await records.list()).map((it) => it.id).filter((it) => it !== id);
+        const oldest = others.shift();
+        if (oldest === undefined) throw error;
+        // One that somebody is at work on stays.
+        await this.#locks.ifFree(oldest, async () => {
+          await records.remove(oldest);
+        });
+      }
+    }
+  }
+
+  /** Keeps a model; tells whether it is kept. */
   async #keep(
     id: string,
     url: string,
     { files: came }: DownloadedModel,
     { files, report }: CachedModel,
   ): Promise<boolean> {
-    const [main] = came.values();
     const facts: ModelFacts = {
-      ...{ kind: "model", url, report, validators: main!.validators, size: main!.blob.size },
+      ...{ kind: "model", url, report },
+      came: [...came].map(([name, { blob, validators }]) => ({
+        name,
+        validators,
+        size: blob.size,
+      })),
     };
     try {
-      const records = await this.records();
-      for (;;) {
-        try {
-          await records.write(id, facts, files);
-          return true;
-        } catch (error) {
-          if (!isFull(error)) throw error;
-          const oldest = (await records.list()).find((it) => it.id !== id);
-          if (!oldest) throw error;
-          await records.remove(oldest.id);
-        }
-      }
+      await this.#write(id, facts, files);
+      return true;
     } catch (cause) {
       const why = isFull(cause) ? "there is no room for it" : "the store failed";
       this.#warn("uncached", `${shownUrl(url)} is not kept: ${why}.`, cause);

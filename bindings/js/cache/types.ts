@@ -60,7 +60,7 @@ export interface CacheProgress {
 export interface ShrinkCacheOptions extends Pick<ReadOptions, "timeoutMs"> {
   /** A preset's name or a recipe; "int8" by default. */
   recipe?: string | Recipe;
-  /** The cache's name: caches of other names know nothing of it. "modelshrink" by default. */
+  /** The name in the browser's own stores: caches of other names know nothing of it. "modelshrink" by default. */
   name?: string;
   /**
    * The place of what is kept. By default the Cache API in browsers, and elsewhere memory, which ends with the process: give
@@ -69,7 +69,7 @@ export interface ShrinkCacheOptions extends Pick<ReadOptions, "timeoutMs"> {
   store?: StoreName | CacheStore;
   /** The version of the models, where you know it: another one is another entry. */
   revision?: string;
-  /** Asks the server at each hit whether the model has changed; false by default, which needs no network. */
+  /** Asks the server at each hit whether a file of the model has changed; false by default, which needs no network. */
   revalidate?: boolean;
   /** Recipes whose result is smaller, tried one after the other when the store is full; none by default. */
   smaller?: readonly (string | Recipe)[];
@@ -117,13 +117,13 @@ export interface ShrinkCache {
   ): Promise<CachedModel>;
   /** Gives a model's file shrunk, whether or not it is there already; another file only when it is. */
   match(request: Address): Promise<Response | undefined>;
-  /** Keeps a file that is no model as it is. */
+  /** Keeps a file that is no model as it is; its response must be whole, of status 200. */
   put(request: Address, response: Response): Promise<void>;
   /** Removes a file, or a model with all its recipes; tells whether it was there. */
   delete(request: Address): Promise<boolean>;
   /**
-   * Does what the platform's `fetch` does, but gives models shrunk, also to HEAD and to requests for a range. `headers` and
-   * `signal` of a request are kept.
+   * Does what the platform's `fetch` does, but gives models shrunk, also to HEAD and to requests for a range. A download is
+   * asked for as the request says: headers but for conditions, credentials, mode, redirect and so on.
    */
   fetch(input: Address, init?: object): Promise<Response>;
   /** Asks the browser, once, to keep the storage when the disk fills; tells whether it will. */

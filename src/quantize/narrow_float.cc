@@ -27,6 +27,12 @@ uint32_t OverflowBitsOf(DType type) {
   }
 }
 
+// Whether 16-bit codes can be read and written in place. In files they may lie anywhere; elsewhere
+// a copy would cost as much as the conversion.
+bool IsAligned(const uint8_t* codes) {
+  return reinterpret_cast<uintptr_t>(codes) % alignof(uint16_t) == 0;
+}
+
 void EncodeValues(DType type, std::span<const float> values, uint8_t* codes) {
   const size_t size = values.size();
   if (type == DType::kFloat32) {
@@ -36,14 +42,14 @@ void EncodeValues(DType type, std::span<const float> values, uint8_t* codes) {
   } else if (type == DType::kFloat8E5M2) {
     Float32ToFloat8E5M2(values, /*saturate=*/true, {codes, size});
   } else {
-    // `codes` may be an odd address.
     uint16_t aligned[kChunkElements];
+    uint16_t* halves = IsAligned(codes) ? reinterpret_cast<uint16_t*>(codes) : aligned;
     if (type == DType::kFloat16) {
-      Float32ToFloat16(values, {aligned, size});
+      Float32ToFloat16(values, {halves, size});
     } else {
-      Float32ToBFloat16(values, {aligned, size});
+      Float32ToBFloat16(values, {halves, size});
     }
-    std::memcpy(codes, aligned, size * sizeof(uint16_t));
+    if (halves == aligned) std::memcpy(codes, aligned, size * sizeof(uint16_t));
   }
 }
 
@@ -57,11 +63,15 @@ void DecodeCodes(DType type, const uint8_t* codes, std::span<float> values) {
     Float8E5M2ToFloat32({codes, size}, values);
   } else {
     uint16_t aligned[kChunkElements];
-    std::memcpy(aligned, codes, size * sizeof(uint16_t));
+    const uint16_t* halves = reinterpret_cast<const uint16_t*>(codes);
+    if (!IsAligned(codes)) {
+      std::memcpy(aligned, codes, size * sizeof(uint16_t));
+      halves = aligned;
+    }
     if (type == DType::kFloat16) {
-      Float16ToFloat32({aligned, size}, values);
+      Float16ToFloat32({halves, size}, values);
     } else {
-      BFloat16ToFloat32({aligned, size}, values);
+      BFloat16ToFloat32({halves, size}, values);
     }
   }
 }

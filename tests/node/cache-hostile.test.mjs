@@ -350,6 +350,12 @@ test("put makes room, and a store that never removes anything is asked once", as
   assert.ok(removed < 20, `${removed}`);
 });
 
+test("a wrong smaller recipe is refused before anything is downloaded", async () => {
+  const wrong = { weights: "int4", rules: [{ match: "/(/", keep: true }] };
+  await assert.rejects(cacheOf({ smaller: [wrong] }).cached(`${base}/m.onnx`), ArgumentError);
+  assert.deepEqual(requests, []);
+});
+
 test("a store that gives garbage is no store", async () => {
   for (const garbage of [
     5,
@@ -381,7 +387,7 @@ test("a wrong recipe is refused before anything is downloaded; one that changes 
   assert.deepEqual(requests, []);
   const recipe = { weights: "int8" };
   const load = cacheOf().cached(`${base}/m.onnx`, recipe);
-  recipe.weights = "fp16";
+  recipe.weights = "float16";
   const { files } = await load;
   assert.deepEqual(await bytesOf(files["m.onnx"]), (await small())[0]);
 });

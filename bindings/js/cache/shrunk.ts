@@ -163,8 +163,9 @@ export class ShrunkModels {
     recipe: string | Recipe,
     { signal, request = {} }: Loading,
   ): Promise<Served> {
-    const checked = await checkRecipe(recipe);
     const { onProgress, timeoutMs, smaller } = this.#settings;
+    const checked = await checkRecipe(recipe);
+    const others = await Promise.all(smaller.map(checkRecipe));
     const names = { name: url, file: nameOfUrl(url) };
     callUser(() => onProgress?.({ status: "initiate", ...names }));
     const model = await downloadModel(url, { signal, timeoutMs, onProgress, request });
@@ -176,8 +177,8 @@ export class ShrunkModels {
       return { files: recordOf(model.files), failure };
     }
     if (!(await this.#keep(id, url, model, served))) {
-      for (const other of smaller) {
-        const less = await this.#shrunk(url, model, await checkRecipe(other), signal);
+      for (const other of others) {
+        const less = await this.#shrunk(url, model, other, signal);
         if (await this.#keep(id, url, model, less)) {
           served = less;
           break;

@@ -31,7 +31,12 @@ async function entries() {
     .map((path) => path.slice("./dist/".length, -ending.length));
 }
 
+/** The module that uses a package of npm, which becomes part of it: whoever installs modelshrink gets nothing else. */
+const withPackages = join(dist, "cache/digest-web.js");
+
 export async function bundle() {
+  const outdir = join(dist, "cache");
+  await build({ ...options, entryPoints: [withPackages], outdir, allowOverwrite: true });
   for (const name of await readdir(dist)) {
     if (name.endsWith(ending)) await rm(join(dist, name));
   }

@@ -83,7 +83,11 @@ const resultWithout = (message: string, report: Report): WriteResult => ({
 });
 
 /** Checks the options, then reads, plans and writes. */
-async function write(source: AnySource, choose: Chooser, options: WriteOptions): Promise<WriteResult> {
+async function write(
+  source: AnySource,
+  choose: Chooser,
+  options: WriteOptions,
+): Promise<WriteResult> {
   const resume = checkBoolean("resume", options.resume ?? false);
   const workers = checkInteger("workers", options.workers ?? 0, 0, maxWorkers);
   const skipIdle = checkBoolean("skipIdle", options.skipIdle ?? false);

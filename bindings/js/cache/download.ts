@@ -4,8 +4,8 @@ import { ModelShrinkError } from "../base/errors.js";
 import { fromBlob } from "../files/blob.js";
 import { FileSetSource } from "../files/open.js";
 import type { RawFile, ReadOptions } from "../files/raw.js";
-import { blobOfResponse, fetchError, waitFor } from "../files/stream.js";
-import { nameOfUrl, shownUrl } from "../files/url.js";
+import { blobOfResponse, fetchWithin } from "../files/stream.js";
+import { besideUrl, nameOfUrl, shownUrl } from "../files/url.js";
 import type { CacheProgress } from "./types.js";
 
 /** What a server says of a file's version; the same as long as the file is. */
@@ -18,10 +18,6 @@ const validatorsOf = ({ headers }: Response): Validators => {
   const [etag, lastModified] = [headers.get("etag"), headers.get("last-modified")];
   return { ...(etag ? { etag } : {}), ...(lastModified ? { lastModified } : {}) };
 };
-
-/** Gives the address of a file of this name beside another address: on the same server, whatever the name is. */
-export const besideUrl = (name: string, url: string): string =>
-  new URL(`./${name.split("/").map(encodeURIComponent).join("/")}`, url).href;
 
 /** A server's refusal. */
 export class StatusError extends ModelShrinkError {
@@ -41,23 +37,6 @@ export interface Downloading extends ReadOptions {
   onProgress: ((progress: CacheProgress) => void) | undefined;
   /** How the main file is asked for, and the others but for its digest: headers, credentials and so on. */
   request: RequestInit;
-}
-
-async function request(url: string, init: RequestInit, waiting: ReadOptions): Promise<Response> {
-  const controller = new AbortController();
-  try {
-    return await waitFor(
-      shownUrl(url),
-      waiting,
-      fetch(url, { ...init, signal: controller.signal }),
-    );
-  } catch (cause) {
-    controller.abort();
-    const isOwn =
-      cause instanceof ModelShrinkError ||
-      (waiting.signal?.aborted && cause === waiting.signal.reason);
-    throw isOwn ? cause : fetchError(shownUrl(url), cause);
-  }
 }
 
 /** Passes a body on and tells how far it is. */
@@ -88,7 +67,7 @@ interface Downloaded {
 
 /** Downloads a file; throws a StatusError when the server has none. */
 async function download(url: string, downloading: Downloading): Promise<Downloaded> {
-  const response = await request(url, downloading.request, downloading);
+  const response = await fetchWithin(shownUrl(url), downloading, url, downloading.request);
   if (response.status !== 200) throw new StatusError(url, response);
   const { onProgress } = downloading;
   const names = { name: url, file: nameOfUrl(url) };
@@ -164,10 +143,11 @@ export async function isUnchanged(
   { validators, size }: Omit<CameFile, "name">,
   { request: how, ...waiting }: Omit<Downloading, "onProgress">,
 ): Promise<boolean> {
+  const ask = (init: RequestInit) => fetchWithin(shownUrl(url), waiting, url, init);
   const init: RequestInit = { ...how, integrity: "", cache: "no-cache" };
-  let response = await request(url, { ...init, method: "HEAD" }, waiting);
+  let response = await ask({ ...init, method: "HEAD" });
   // Some servers, and addresses that are signed for one method, refuse HEAD.
-  if (!response.ok) response = await request(url, init, waiting);
+  if (!response.ok) response = await ask(init);
   if (!response.ok) throw new StatusError(url, response);
   void response.body?.cancel().catch(() => undefined);
   const now = validatorsOf(response);

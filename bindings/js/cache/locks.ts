@@ -1,5 +1,4 @@
 /** Work on one entry is done once at a time: among all pages and workers of an origin, or in this realm alone. */
-
 import { platform } from "./platform.js";
 
 /** Locks by the ids of entries. */

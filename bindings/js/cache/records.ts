@@ -45,15 +45,14 @@ const idOfRecord = (key: string) => /^record-([\da-f]{64})$/.exec(key)?.[1];
 const fileKey = (id: string, begin: number, writing: string, i: number) =>
   `file-${id}-${begin}-${writing}-${i}`;
 
-/** Gives the parts of a file's key; runs that were killed leave files that are not whole under further endings. */
+/** The keys of files, and of what is not whole: runs that were killed leave that under further endings. */
+const filePattern =
+  /^(?:file|record)-([\da-f]{64})(?:-(\d+)-[\da-f-]{36}-\d+)?(?:\.[\da-f-]{36}\.part|\.crswap)?$/;
+
+/** Gives the parts of a file's key; undefined for others. */
 function partsOf(key: string): { id: string; begin: number } | undefined {
-  const ending = String.raw`(?:\.[\da-f-]{36}\.part|\.crswap)?`;
-  const match = new RegExp(
-    `^(?:file|record)-([\\da-f]{64})(?:-(\\d+)-[\\da-f-]{36}-\\d+)?${ending}$`,
-  ).exec(key);
-  return match && idOfRecord(key) === undefined
-    ? { id: match[1]!, begin: Number(match[2] ?? 0) }
-    : undefined;
+  const match = idOfRecord(key) === undefined ? filePattern.exec(key) : undefined;
+  return match ? { id: match[1]!, begin: Number(match[2] ?? 0) } : undefined;
 }
 
 /** A name that no other writing has: pages without a secure context have no randomUUID. */

@@ -15,11 +15,11 @@ import {
 import { isA } from "../base/tags.js";
 import { init } from "../core/init.js";
 import { fetchError } from "../files/stream.js";
-import { decoded, nameOfUrl, parseUrl, shownUrl } from "../files/url.js";
+import { baseAddress, besideUrl, decoded, nameOfUrl, parseUrl, shownUrl } from "../files/url.js";
 import { maxTimeoutMs, maxWorkers } from "../models/inspect.js";
 import { checkWords } from "../recipe/check.js";
 import type { Recipe } from "../recipe/options.js";
-import { besideUrl, StatusError } from "./download.js";
+import { StatusError } from "./download.js";
 import { idOf } from "./records.js";
 import { platform } from "./platform.js";
 import { modelOf, ShrunkModels, type Loading, type Served } from "./shrunk.js";
@@ -69,12 +69,6 @@ function checkCacheOptions(options: unknown) {
         console.warn(`modelshrink: ${message}`, cause);
       }),
   };
-}
-
-/** The page's or worker's own address, which relative ones go on from. */
-function baseAddress(): string | undefined {
-  const { document, location } = globalThis as { document?: Document; location?: Location };
-  return document?.baseURI ?? location?.href;
 }
 
 /** Gives the address as it was written. */

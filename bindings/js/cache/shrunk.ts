@@ -3,18 +3,12 @@ import { callUser } from "../base/door.js";
 import { IntegrityError, ModelShrinkError } from "../base/errors.js";
 import { version as libraryVersion } from "../base/version.js";
 import { waitFor } from "../files/stream.js";
-import { nameOfUrl, shownUrl } from "../files/url.js";
+import { besideUrl, nameOfUrl, shownUrl } from "../files/url.js";
 import { shrinkModel } from "../models/write.js";
 import type { Report } from "../models/types.js";
 import { checkRecipe, type CheckedRecipe } from "../recipe/check.js";
 import type { Recipe } from "../recipe/options.js";
-import {
-  besideUrl,
-  downloadModel,
-  isUnchanged,
-  type CameFile,
-  type DownloadedModel,
-} from "./download.js";
+import { downloadModel, isUnchanged, type CameFile, type DownloadedModel } from "./download.js";
 import { locksFor, type Locks } from "./locks.js";
 import { idOf, Records, type Facts, type FoundRecord } from "./records.js";
 import type { CachedModel, CacheStore, CacheWarning, ShrinkCacheOptions } from "./types.js";

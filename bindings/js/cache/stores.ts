@@ -2,6 +2,7 @@
 import { ArgumentError } from "../base/errors.js";
 import { list, show } from "../base/options.js";
 import { hasMethods } from "../base/tags.js";
+import { ifThere, namesIn } from "../files/folder-handle.js";
 import { platform } from "./platform.js";
 import type { CacheStore, StoreName } from "./types.js";
 
@@ -20,37 +21,20 @@ function cacheApiStore(name: string): CacheStore {
   };
 }
 
-const isMissing = (error: unknown) =>
-  error instanceof DOMException && error.name === "NotFoundError";
-
 /** The origin's private file system: a folder of this name. */
 function opfsStore(name: string): CacheStore {
   const open = async () => {
     const root = await navigator.storage.getDirectory();
     return root.getDirectoryHandle(name, { create: true });
   };
-  const unlessMissing = async <T>(work: () => Promise<T>) => {
-    try {
-      return await work();
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
-    }
-  };
   return {
-    get: (key) => unlessMissing(async () => (await (await open()).getFileHandle(key)).getFile()),
+    get: async (key) => (await ifThere((await open()).getFileHandle(key)))?.getFile(),
     async set(key, value) {
       const handle = await (await open()).getFileHandle(key, { create: true });
       await value.stream().pipeTo(await handle.createWritable());
     },
-    delete: (key) => unlessMissing(async () => (await open()).removeEntry(key)),
-    async keys() {
-      const keys: string[] = [];
-      // The DOM library's own declaration leaves out that a folder can be iterated.
-      const entries = (await open()) as unknown as AsyncIterable<[string, FileSystemHandle]>;
-      for await (const [key] of entries) keys.push(key);
-      return keys;
-    },
+    delete: async (key) => ifThere((await open()).removeEntry(key)),
+    keys: async () => namesIn(await open()),
   };
 }
 

@@ -5,7 +5,7 @@ import { mainFileInFolder, onnxFolder } from "./main-file.js";
 import type { RawFile, RawFileSet } from "./raw.js";
 
 /** Gives the result of `work`; undefined when there is no such file or folder. */
-async function ifThere<T>(work: Promise<T>): Promise<T | undefined> {
+export async function ifThere<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
   } catch (error) {
@@ -15,7 +15,8 @@ async function ifThere<T>(work: Promise<T>): Promise<T | undefined> {
   }
 }
 
-async function namesIn(folder: FileSystemDirectoryHandle | undefined): Promise<string[]> {
+/** Gives the names of the files in a folder. */
+export async function namesIn(folder: FileSystemDirectoryHandle | undefined): Promise<string[]> {
   const names: string[] = [];
   if (!folder) return names;
   // The DOM library's own declaration leaves out that a folder can be iterated.

@@ -2,8 +2,8 @@
 import { IntegrityError, ModelShrinkError } from "../base/errors.js";
 import { fromBlob } from "./blob.js";
 import type { RawFile, RawFileSet, ReadOptions } from "./raw.js";
-import { blobOfResponse, bytesOfResponse, fetchError, waitFor } from "./stream.js";
-import { decoded, nameOfUrl, shownUrl } from "./url.js";
+import { blobOfResponse, bytesOfResponse, fetchWithin } from "./stream.js";
+import { besideUrl, decoded, nameOfUrl, shownUrl } from "./url.js";
 
 /** The bytes that are asked for first: enough for most headers. */
 const firstBytes = 65536;
@@ -69,19 +69,8 @@ class HttpClient {
     headers.set("accept-encoding", "identity");
     if (this.#authorization !== undefined) headers.set("authorization", this.#authorization);
     if (range) headers.set("range", `bytes=${range.offset}-${range.offset + range.length - 1}`);
-    const what = shownUrl(url);
     const request = this.#template ? new Request(url, this.#template) : url;
-    const controller = new AbortController();
-    try {
-      const answer = fetch(request, { headers, signal: controller.signal });
-      return await waitFor(what, this.#waiting, answer);
-    } catch (cause) {
-      controller.abort();
-      const { signal } = this.#waiting;
-      const isOwn =
-        cause instanceof ModelShrinkError || (signal?.aborted && cause === signal.reason);
-      throw isOwn ? cause : fetchError(what, cause);
-    }
+    return fetchWithin(shownUrl(url), this.#waiting, request, { headers });
   }
 
   /** Reads a body of exactly `size` bytes, or throws an IntegrityError. */
@@ -218,7 +207,6 @@ export async function openUrl(
   return {
     main,
     // Each part of a name is one segment of the path, whatever characters it has.
-    open: (name) =>
-      openFile(client, new URL(name.split("/").map(encodeURIComponent).join("/"), url).href),
+    open: (name) => openFile(client, besideUrl(name, url)),
   };
 }

@@ -5,14 +5,7 @@ import { ArgumentError } from "../base/errors.js";
 import { openUrl } from "./address.js";
 import type { OpenPath, RawFile } from "./raw.js";
 import type { Target } from "./sink.js";
-import { parseUrl } from "./url.js";
-
-/** Gives the base of relative addresses: the page, or a worker's own file; undefined where neither is on a server. */
-function baseAddress(): string | undefined {
-  const { document, location } = globalThis as { document?: Document; location?: Location };
-  const base = document?.baseURI ?? location?.href;
-  return base !== undefined && /^https?:/i.test(base) ? base : undefined;
-}
+import { baseAddress, parseUrl } from "./url.js";
 
 /**
  * Opens an address that is relative to the page. Rejects with an ArgumentError where there is no page on a server,

@@ -210,6 +210,24 @@ async function received<T>({ what, signal }: BodyOptions, work: () => Promise<T>
   }
 }
 
+/** Gives the response to a request; `what` is its address for errors. Rejects as {@link waitFor} does, or by an "io" error. */
+export function fetchWithin(
+  what: string,
+  waiting: ReadOptions,
+  request: string | Request,
+  init: RequestInit,
+): Promise<Response> {
+  return received({ ...waiting, what }, async () => {
+    const controller = new AbortController();
+    try {
+      return await waitFor(what, waiting, fetch(request, { ...init, signal: controller.signal }));
+    } catch (cause) {
+      controller.abort();
+      throw cause;
+    }
+  });
+}
+
 /** Makes the error of a request that failed; `what` is its address. */
 export function fetchError(what: string, cause: unknown): ModelShrinkError {
   const reason = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;

@@ -8,6 +8,17 @@ export function parseUrl(text: string, base?: string): URL | undefined {
   }
 }
 
+/** Gives the base of relative addresses: the page, or a worker's own file; undefined where neither is on a server. */
+export function baseAddress(): string | undefined {
+  const { document, location } = globalThis as { document?: Document; location?: Location };
+  const base = document?.baseURI ?? location?.href;
+  return base !== undefined && /^https?:/i.test(base) ? base : undefined;
+}
+
+/** Gives the address of a file of this name beside another address: on the same server, whatever the name is. */
+export const besideUrl = (name: string, url: string | URL): string =>
+  new URL(`./${name.split("/").map(encodeURIComponent).join("/")}`, url).href;
+
 /** Gives `text` decoded; as it is where it is not encoded as addresses are. */
 export function decoded(text: string): string {
   try {

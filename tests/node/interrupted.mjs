@@ -1,5 +1,5 @@
 // node interrupted.mjs <options as JSON> <number of writes>: a shrink that kills itself within the write of
-// that number, when half of its bytes are there. Prints the number of writes when it was not killed.
+// that number, when half of its bytes are there.
 import { open } from "node:fs/promises";
 import { devNull } from "node:os";
 import { shrink } from "modelshrink";
@@ -21,4 +21,3 @@ const dying = (original, halve) =>
 prototype.write = dying(write, ([bytes, offset, length, at]) => [bytes, offset, length >> 1, at]);
 prototype.appendFile = dying(appendFile, ([text]) => [text.slice(0, text.length >> 1)]);
 await shrink(source, recipe, options);
-console.log(count);

@@ -117,7 +117,7 @@ const steps = {
     ...packages,
     isLong: true,
     // 64 bits have a step of their own.
-    run: async () => marked(await script("fuzz", "--fixed", "--seconds", "20", "--bits", "32")),
+    run: async () => marked(await script("fuzz", "--fixed", "--seconds", "10", "--bits", "32")),
   },
   coverage: {
     ...packages,
@@ -131,8 +131,7 @@ const steps = {
     run: async () => marked(await script("fuzz", "--runtime")),
   },
   "large-models": {
-    needs: ["build"],
-    cores,
+    ...afterBuild,
     isLong: true,
     run: async () => marked(await script("large-models")),
   },

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
+import ort from "onnxruntime-node";
 import { Gram, init, inspect, plan, restore, shrink } from "modelshrink";
 import { commandFolder, model } from "./cli.mjs";
 import { makeGguf, tinyLlama } from "../support/gguf.mjs";
@@ -14,7 +15,7 @@ import {
   valueInfo,
   wave,
 } from "../support/onnx.mjs";
-import { model as graphOf, node, weight } from "../support/onnx-graphs.mjs";
+import { model as graphOf, node, tensorAttribute, weight } from "../support/onnx-graphs.mjs";
 import { makeSafetensors } from "../support/safetensors.mjs";
 
 const { path, files, run } = commandFolder();
@@ -52,6 +53,44 @@ test("a dry run says what the run itself would say: an idle one exits with 3, an
   assert.match(some.stdout, /^model\.onnx: .* would be written to/m);
   assert.match(some.stdout, /^other\.onnx: Nothing would be written\./m);
   assert.equal((await run(...all, "--keep", "*")).code, 3);
+});
+
+/** A model of one node, whose matrix and its product are inside a model-local function. */
+function functionModel(weights, nodes = []) {
+  const inner = weight("", [64, 96]);
+  const body = [
+    node("Constant", [], ["V"], tensorAttribute("value", initializer(inner))),
+    node("MatMul", ["a", "V"], ["b"]),
+  ].map((it) => Buffer.concat([Buffer.from([7 * 8 + 2]), it.subarray(1)]));
+  const local = [string(1, "Inner"), string(4, "a"), string(5, "b"), ...body, string(10, "my")];
+  local.push(bytes(9, number(2, 17)));
+  const call = node("Inner", ["X"], [nodes.length > 0 ? "h" : "Y"], string(7, "my"));
+  const graph = { nodes: [call, ...nodes], weights, x: [3, 64], y: [3, 96] };
+  const imported = bytes(8, join(string(1, "my"), number(2, 1)));
+  return join(graphOf(graph), imported, bytes(25, join(...local)));
+}
+
+test("what stays inside a model-local function is listed, and no rule is said to help", async () => {
+  const note = "inside a model-local function: inline the functions first";
+  const only = functionModel([]);
+  assert.ok(await ort.InferenceSession.create(only));
+  const { tensors } = await inspect(only);
+  const [{ name, type, shape, isWeight }] = tensors;
+  assert.deepEqual([tensors.length, name, type, shape], [1, "V", "float32", [64, 96]]);
+  assert.equal(isWeight, false);
+  for (const match of ["*", "V"]) {
+    const { warnings } = await plan(only, { rules: [{ match, weights: "int8" }] });
+    assert.equal(
+      warnings.at(-1),
+      `No weight is changed: none is known. The largest tensor of floats is "V" (${note}).`,
+    );
+  }
+  const half = functionModel([weight("W", [96, 96])], [node("MatMul", ["h", "W"], ["Y"])]);
+  const { report, bytes: written } = await shrink(half, "int8");
+  const kept = report.tensors.find((it) => it.name === "V");
+  assert.deepEqual([kept.note, kept.inputBytes, kept.outputBytes], [note, 24_592, 24_592]);
+  assert.deepEqual(report.keptFloats, [{ consumer: "function", bytes: 24_592 }]);
+  assert.ok(await ort.InferenceSession.create(await written()));
 });
 
 test("an idle run on standard output writes nothing there", async () => {

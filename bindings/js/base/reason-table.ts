@@ -31,6 +31,7 @@ export type ReasonCode =
   | "otherUse"
   | "graphInput"
   | "storedSparse"
+  | "inFunction"
   | "notListed"
   | "badMetadata"
   | "keptByLlamaCpp"

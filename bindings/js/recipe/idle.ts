@@ -65,10 +65,11 @@ function noWeightWarning({ format }: ModelFacts, tensors: Iterable<CoreTensorRep
   }
   const head = "No weight is changed: none is known.";
   if (!largest) return `${head} The model has no tensor of float32, float16 or bfloat16.`;
-  const { name, note } = largest;
+  const { name, note, reasons } = largest;
   const found = `The largest tensor of floats is ${JSON.stringify(name)}${note ? ` (${note})` : ""}`;
   const rule = "a rule whose match is its whole name has it written in another type all the same";
-  return `${head} ${found}${forcedIn.includes(format) ? `: ${rule}` : ""}.`;
+  const canForce = forcedIn.includes(format) && reasons?.[0]?.code !== "inFunction";
+  return `${head} ${found}${canForce ? `: ${rule}` : ""}.`;
 }
 
 /**

@@ -312,6 +312,17 @@ Tensor DescribeQuantized(const Document& document, const Quantized& quantized) {
   return tensor;
 }
 
+Tensor DescribeFunctionTensor(const FunctionTensor& constant) {
+  Tensor tensor;
+  tensor.shape = constant.dims;
+  tensor.scheme.type = DType::kOther;
+  tensor.type_name = NameOf(DTypeOf(constant.data_type));
+  tensor.stored_bytes = constant.field.size();
+  tensor.consumer = "function";
+  tensor.reasons = {ReasonCode::kInFunction};
+  return tensor;
+}
+
 Tensor DescribeSparse(const SparseInitializer& sparse) {
   Tensor tensor;
   tensor.shape = sparse.dims;
@@ -382,6 +393,11 @@ StatusOr<Model> Analyze(Document& document) {
       model.tensors.back().name = namer.NameOf(sparse.name, g);
       document.constant_of_tensor.push_back(kNone);
     }
+  }
+  for (const FunctionTensor& constant : document.function_tensors) {
+    model.tensors.push_back(DescribeFunctionTensor(constant));
+    model.tensors.back().name = namer.NameOf(constant.name, 0);
+    document.constant_of_tensor.push_back(kNone);
   }
   return model;
 }

@@ -157,6 +157,9 @@ Status Builder::Enter(const Event& event, Scanner& scanner) {
     case kHiddenTrainingInfo:
       document_.has_hidden_references = true;
       return {};
+    case kHiddenTensor:
+      hidden_ = {};
+      return {};
     default:
       return {};
   }
@@ -256,8 +259,11 @@ Status Builder::Field(const Event& event, uint32_t message_kind) {
     case kTensorTypeProto:
     case kDimensionProto:
       return ValueInfoField(event, message_kind);
+    case kHiddenNode:
+      hidden_output_ = TextOf(event);
+      return {};
     case kHiddenTensor:
-      document_.has_other_external_data |= event.value == 1;
+      HiddenTensorField(event);
       return {};
     case kEntryProto:
       (event.rule->number == kEntryKey ? entry_.key : entry_.value) = TextOf(event);
@@ -401,6 +407,8 @@ Status Builder::Leave(const Event& event, Scanner& scanner) {
       return LeaveEntry(event).WithTensor(tensor_.name);
     case kSparseTensorProto:
       return LeaveSparse(event);
+    case kHiddenTensor:
+      return LeaveHiddenTensor(event, scanner);
     default:
       return {};
   }
@@ -488,6 +496,34 @@ Status Builder::LeaveSparse(const Event& event) {
   sparse_.field = event.field;
   document_.graphs[graphs_.back()].sparse_initializers.push_back(std::move(sparse_));
   return Charge(2 * (sizeof(SparseInitializer) + sizeof(Tensor)));
+}
+
+void Builder::HiddenTensorField(const Event& event) {
+  switch (event.rule->number) {
+    case kTensorDims:
+      // What nobody looks into may say what it likes.
+      if (!AddDims(event, &hidden_.dims).ok()) hidden_.dims.clear();
+      break;
+    case kTensorDataType:
+      hidden_.data_type = static_cast<int32_t>(event.value);
+      break;
+    case kTensorName:
+      hidden_.name = TextOf(event);
+      break;
+    default:
+      document_.has_other_external_data |= event.value == 1;
+  }
+}
+
+Status Builder::LeaveHiddenTensor(const Event& event, Scanner& scanner) {
+  const std::vector<Scanner::Frame>& frames = scanner.frames();
+  const bool is_in_function = frames.size() > 1 && frames[1].kind == kHiddenFunction;
+  if (!is_in_function || event.field.size() < kMinExternalBytes) return {};
+  if (hidden_.name.empty()) hidden_.name = hidden_output_;
+  hidden_.field = event.field;
+  const uint64_t name_bytes = hidden_.name.size();
+  document_.function_tensors.push_back(std::move(hidden_));
+  return Charge(2 * (sizeof(FunctionTensor) + sizeof(Tensor) + name_bytes));
 }
 
 Status Builder::LeaveValueInfo(const Event& event) {

@@ -64,6 +64,7 @@ class Builder {
   Status NodeField(const Event& event);
   Status AttributeField(const Event& event);
   Status TensorField(const Event& event);
+  void HiddenTensorField(const Event& event);
   Status ValueInfoField(const Event& event, uint32_t message_kind);
 
   Status LeaveOpset();
@@ -73,6 +74,7 @@ class Builder {
   Status LeaveValueInfo(const Event& event);
   Status LeaveEntry(const Event& event);
   Status LeaveSparse(const Event& event);
+  Status LeaveHiddenTensor(const Event& event, Scanner& scanner);
 
   Status AddConstant(PendingTensor& tensor, Name name, size_t node, Extent field);
   // Gives the file that the tensor's values are in a number.
@@ -97,6 +99,8 @@ class Builder {
   Name name_;  // the field's that was handed out last, where it is a value's
   PendingTensor tensor_;
   SparseInitializer sparse_;
+  FunctionTensor hidden_;
+  std::string hidden_output_;  // of the hidden node that was read last
   PendingEntry entry_;
   PendingOpset opset_;
   ValueInfo value_info_;

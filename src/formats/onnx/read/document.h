@@ -113,6 +113,15 @@ struct SparseInitializer {
   Extent field;  // in its graph's message
 };
 
+// A tensor inside a model-local function. The reader does not look at its values, and the writer
+// leaves it alone.
+struct FunctionTensor {
+  std::string name;  // its own, or that of its node's output; may be empty
+  int32_t data_type = 0;
+  Shape dims;    // empty where the file has none that it could be
+  Extent field;  // in the file
+};
+
 struct Graph {
   size_t message = 0;     // in Document::messages
   size_t parent = kNone;  // the enclosing graph
@@ -184,6 +193,7 @@ struct Document {
   std::vector<ValueInfo> value_infos;  // in file order
   std::vector<Movable> movables;
   std::vector<ExternalFile> external_files;
+  std::vector<FunctionTensor> function_tensors;  // of at least kMinExternalBytes, in file order
   // Whether a tensor that is no constant here (of a sparse tensor, a model-local function, another
   // attribute) keeps its values in another file.
   bool has_other_external_data = false;

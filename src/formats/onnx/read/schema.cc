@@ -157,6 +157,7 @@ constexpr FieldRule kHiddenGraphRules[] = {
 };
 
 constexpr FieldRule kHiddenNodeRules[] = {
+    Text(kNodeOutput, "output", true),
     Many(kNodeAttribute, "attribute", kHiddenAttribute),
 };
 
@@ -175,6 +176,9 @@ constexpr FieldRule kHiddenSparseTensorRules[] = {
 };
 
 constexpr FieldRule kHiddenTensorRules[] = {
+    Numbers(kTensorDims, "dims"),
+    Number(kTensorDataType, "data_type"),
+    Text(kTensorName, "name"),
     Number(kTensorDataLocation, "data_location"),
 };
 

@@ -23,8 +23,8 @@ enum MessageKind : uint32_t {
   kTensorShapeProto,
   kDimensionProto,
   kEntryProto,  // StringStringEntryProto
-  // What the reader looks into only for values in other files; these may be any messages that hold
-  // graphs, nodes, attributes or tensors.
+  // What the reader looks into only for values in other files and, in functions, for tensors that
+  // stay; these may be any messages that hold graphs, nodes, attributes or tensors.
   kHiddenFunction,
   kHiddenTrainingInfo,
   kHiddenGraph,

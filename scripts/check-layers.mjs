@@ -33,6 +33,7 @@ const layers = [
   "recipe",
   "models",
   "runtime",
+  "layout",
   "cache",
   "",
   "cli",

@@ -78,6 +78,9 @@ export type {
   WriteOptions,
   WriteResult,
 } from "./models/types.js";
+export type { LayoutModel, LayoutOptions, LayoutReport, LayoutResult } from "./layout/types.js";
+export type { Dtype } from "./layout/dtypes.js";
+export type { FolderSink } from "./layout/output.js";
 export type { ReasonCode } from "./base/reason-table.js";
 export type { Progress } from "./base/meter.js";
 export { compare } from "./compare.js";

@@ -4,6 +4,7 @@ import { checkKeys, checkObject } from "./base/options.js";
 import { attend } from "./files/open.js";
 import type { Source } from "./files/source.js";
 import { checkRecipe } from "./recipe/check.js";
+import type { LayoutOptions, LayoutResult } from "./layout/types.js";
 import type { Recipe } from "./recipe/options.js";
 import { writeKeys } from "./models/inspect.js";
 import type { WriteOptions, WriteResult } from "./models/types.js";
@@ -45,6 +46,21 @@ export function shrink(
   options: ShrinkOptions & { guard: Guard },
 ): Promise<GuardedResult>;
 /**
+ * Writes a folder for a runtime of models: every model of a repository in every number type that is asked for, and what
+ * lies beside them.
+ *
+ * @param source - The repository: a folder's path (Node.js) or handle, the address of one on a hub
+ *   (`https://huggingface.co/<owner>/<name>`), or a record of sources by their paths.
+ * @param recipe - Words of a recipe that hold for all models, such as rules; the dtypes decide weights and mode.
+ * @param options - With `layout`.
+ * @throws The same errors as for one model.
+ */
+export function shrink(
+  source: Source,
+  recipe: Recipe | undefined,
+  options: LayoutOptions,
+): Promise<LayoutResult>;
+/**
  * Writes a smaller model of the same format. Memory does not grow with the model, but for an output that is kept in
  * memory because no `sink` is given.
  *
@@ -65,20 +81,26 @@ export function shrink(
 ): Promise<ShrinkResult>;
 export async function shrink(
   source: Source,
-  recipe: string | Recipe = "int8",
-  options: ShrinkOptions = {},
-): Promise<ShrinkResult> {
-  return behindDoor(options, () => shrinkAny(source, recipe, options));
+  recipe?: string | Recipe,
+  options: ShrinkOptions | LayoutOptions = {},
+): Promise<ShrinkResult | LayoutResult> {
+  return behindDoor(options, async () => {
+    const { layout } = checkObject("options", options) as Partial<LayoutOptions>;
+    if (layout === undefined) return shrinkAny(source, recipe, options as ShrinkOptions);
+    // Only who asks for a layout downloads it.
+    const { shrinkRepository } = await import("./layout/transformers.js");
+    return shrinkRepository(source, recipe, options as LayoutOptions);
+  });
 }
 
 async function shrinkAny(
   source: Source,
-  recipe: string | Recipe,
+  recipe: string | Recipe = "int8",
   options: ShrinkOptions,
 ): Promise<ShrinkResult> {
   attend(source);
   const checked = await checkRecipe(recipe);
-  checkKeys("options", checkObject("options", options), [...writeKeys, "guard"]);
+  checkKeys("options", options, [...writeKeys, "guard"]);
   const { guard, ...rest } = options;
   if (guard === undefined) return shrinkModel(source, checked, rest);
   // Only who asks for a guard downloads it.

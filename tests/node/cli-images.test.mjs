@@ -129,7 +129,7 @@ test("a folder of images is a list of samples", async () => {
     [["--resize", "0x9"], /--resize is "0x9"/],
     [["--resize", "99999x9"], /--resize is "99999x9"/],
     [["--channels", "cmyk"], /--channels is "cmyk"; it must be one of rgb, bgr, gray/],
-    [["--layout", "chw"], /--layout is "chw"; it must be one of nchw, nhwc/],
+    [["--image-layout", "chw"], /--image-layout is "chw"; it must be one of nchw, nhwc/],
     [["--mean", "1,2"], /--mean is "1,2"; it must be 1 or 3 numbers/],
     [["--std", "1,0,1"], /--std is "1,0,1".*other than 0/],
     [["--std", "a"], /--std is "a"/],

@@ -110,7 +110,7 @@ for (const [name, recipe] of Object.entries(recipes)) {
     const { report } = await shrink(path, recipe, { sink: small });
     assert.deepEqual(
       report.files.map(({ name }) => name),
-      [`${name}.onnx`, `${name}.onnx.data`],
+      [`${name}.onnx`, `${name}.onnx_data`],
     );
     assert.ok(report.outputBytes < report.inputBytes * 0.7);
     const least = name.includes("4") ? 0.98 : 0.999;
@@ -174,7 +174,7 @@ for (const [name, path, inputs] of [
       const two = join(home, `two${i}.onnx`);
       await shrink(source, recipe, { sink: one });
       const { report } = await shrink(split, recipe, { sink: two });
-      assert.equal(report.files[1].name, `two${i}.onnx.data`);
+      assert.equal(report.files[1].name, `two${i}.onnx_data`);
       assert.equal(python("digest", two), python("digest", one));
       assert.deepEqual(await outputOf(two), await outputOf(one));
       const { tensors } = await compare(split, two);
@@ -188,7 +188,7 @@ test("what is kept gets the new name beside the old one", async () => {
   const renamed = join(folder, "kept", "renamed.onnx");
   await shrink(path, { weights: "int8", rules: [{ match: "*", keep: true }] }, { sink: renamed });
   assert.deepEqual(await runNode(renamed), await runNode(path));
-  assert.ok((await readdir(join(folder, "kept"))).includes("renamed.onnx.data"));
+  assert.ok((await readdir(join(folder, "kept"))).includes("renamed.onnx_data"));
 });
 
 /** A file of which only some parts are bytes: `{ size }` stands for that many zeros. */
@@ -255,8 +255,8 @@ test("an output of 2 GiB or more leaves its main file, with a note; offsets go p
     ]);
     const planned = await plan({ "large.onnx": source }, "int8");
     const named = planned.files.map(({ name }) => name);
-    assert.deepEqual(named, isOne ? ["large.onnx"] : ["large.onnx", "large.onnx.data"]);
-    const isMoved = ({ note }) => /in "large\.onnx\.data": too large for one file/.test(note ?? "");
+    assert.deepEqual(named, isOne ? ["large.onnx"] : ["large.onnx", "large.onnx_data"]);
+    const isMoved = ({ note }) => /in "large\.onnx_data": too large for one file/.test(note ?? "");
     assert.equal(planned.tensors.filter(isMoved).length, isOne ? 0 : 2);
     if (!isOne) assert.ok(planned.files[0].bytes < 1000);
   }

@@ -55,7 +55,7 @@ export async function checkLarge({ format, recipe, folder, size, workers = 0 }) 
       throw new Error(`${format}: not every weight was quantized`);
     }
     const [large] = shapesOf(size);
-    const data = format === "onnx" ? `${sink}.data` : sink;
+    const data = format === "onnx" ? `${sink}_data` : sink;
     await checkMarks(data, await beginOf(format, data), large, format === "gguf");
     return result;
   } finally {

@@ -3,8 +3,8 @@
 import { int64, noise } from "./onnx-graphs.mjs";
 import { bytes, initializer, number, string } from "./onnx.mjs";
 
-const columns = 64;
-const words = [
+export const columns = 64;
+export const words = [
   "[PAD]",
   "[UNK]",
   "[CLS]",
@@ -24,18 +24,34 @@ function node(opType, inputs, output) {
 }
 
 /** A value whose first two sizes are any. */
-function value(field, name, type, ...sizes) {
+export function value(field, name, type, ...sizes) {
   const free = ["batch", "tokens"].map((it) => bytes(1, string(2, it)));
   const shape = Buffer.concat([...free, ...sizes.map((size) => bytes(1, number(1, size)))]);
   const tensor = bytes(1, Buffer.concat([number(1, type), bytes(2, shape)]));
   return bytes(field, Buffer.concat([string(1, name), bytes(2, tensor)]));
 }
 
-function encoder() {
+/** A tensor whose values are in the file `location`, from `offset` on. */
+function externalInitializer({ name, shape }, location, offset) {
+  const entry = (key, text) => bytes(13, Buffer.concat([string(1, key), string(2, `${text}`)]));
+  const dims = shape.map((size) => number(1, size));
+  const places = [entry("location", location), entry("offset", offset)];
+  return Buffer.concat([...dims, number(2, 1), string(8, name), ...places, number(14, 1)]);
+}
+
+/** The encoder, whose weights are in a file of their own where that has a name. */
+function encoder(location) {
   const weights = [
     { name: "words", shape: [words.length * 32, columns] },
     ...[1, 2, 3].map((i) => ({ name: `w${i}`, shape: [columns, columns] })),
-  ];
+  ].map((it, i) => ({ ...it, values: noise(it.shape[0] * it.shape[1], 7 * i + 1) }));
+  let size = 0;
+  const stored = weights.map((it) => {
+    if (location === undefined) return initializer(it);
+    const offset = size;
+    size += 4 * it.values.length;
+    return externalInitializer(it, location, offset);
+  });
   const inputs = ["input_ids", "attention_mask", "token_type_ids"];
   const graph = Buffer.concat([
     node("Gather", ["words", "input_ids"], "x0"),
@@ -43,22 +59,17 @@ function encoder() {
       node("MatMul", [`x${i - 1}`, `w${i}`], i < 3 ? `x${i}` : "last_hidden_state"),
     ),
     string(2, "encoder"),
-    ...weights.map(({ name, shape }, i) =>
-      bytes(5, initializer({ name, shape, values: noise(shape[0] * shape[1], 7 * i + 1) })),
-    ),
+    ...stored.map((it) => bytes(5, it)),
     ...inputs.map((name) => value(11, name, int64)),
     value(12, "last_hidden_state", 1, columns),
   ]);
-  return Buffer.concat([number(1, 8), bytes(7, graph), bytes(8, number(2, 17))]);
+  const main = Buffer.concat([number(1, 8), bytes(7, graph), bytes(8, number(2, 17))]);
+  return { main, data: Buffer.concat(weights.map(({ values }) => Buffer.from(values.buffer))) };
 }
 
-export function sentenceModel() {
-  const config = {
-    model_type: "bert",
-    architectures: ["BertModel"],
-    hidden_size: columns,
-    vocab_size: words.length,
-  };
+/** Files beside the models, with further words of config.json. */
+export function companions(more) {
+  const config = { hidden_size: columns, vocab_size: words.length, ...more };
   const special = words.slice(0, 4).map((content, id) => ({ id, content, special: true }));
   const piece = (id) => ({ SpecialToken: { id, type_id: 0 } });
   const tokenizer = {
@@ -97,6 +108,18 @@ export function sentenceModel() {
       ...tokens,
       model_max_length: 64,
     }),
-    "onnx/model.onnx": encoder(),
   };
+}
+
+export function sentenceModel() {
+  return {
+    ...companions({ model_type: "bert", architectures: ["BertModel"] }),
+    "onnx/model.onnx": encoder().main,
+  };
+}
+
+/** The same with the weights in a file beside the model, whose name no loader would guess. */
+export function externalSentenceModel() {
+  const { main, data } = encoder("weights.bin");
+  return { ...sentenceModel(), "onnx/model.onnx": main, "onnx/weights.bin": data };
 }

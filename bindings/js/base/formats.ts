@@ -61,6 +61,9 @@ const variant = /_(?:fp16|quantized|int8|uint8|bnb4|q[124](?:f16)?)(?=\.onnx$)/i
 export const isVariantOf = (name: string, plain: string): boolean =>
   name !== plain && name.replace(variant, "") === plain;
 
+/** The names of what lies beside a model and is used with it: configurations, vocabularies, its licence. */
+export const companion = /^[^.].*\.(json|jinja|model|txt)$|^(README|LICEN[CS]E|NOTICE)(\.\w+)?$/i;
+
 /** The endings of main files' names, each once, without the dot. */
 export const mainFileExtensions: readonly string[] = [
   ...new Set(Object.values(formats).flatMap(({ extension }) => [extension(1), extension(2)])),

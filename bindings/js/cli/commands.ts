@@ -6,6 +6,7 @@ import { optionSets } from "./options.js";
 import { commandNamed } from "./parse.js";
 import { runCompare, runInspect, runPlan, runVerify } from "./reading.js";
 import { recipeNotes } from "./recipe-options.js";
+import { runLayout } from "./layout.js";
 import { runRestore, runShrink } from "./writing.js";
 
 const model = { name: "model", count: "one", completes: "path" } as const;
@@ -59,6 +60,7 @@ export const commands: readonly Command[] = [
     operands: [models],
     options: [
       ...optionSets.output,
+      ...optionSets.layout,
       "max-growth",
       ...optionSets.recipe,
       ...optionSets.samples,
@@ -77,10 +79,14 @@ export const commands: readonly Command[] = [
       "modelshrink shrink model.onnx --prune sparsegpt:2:4 --inputs samples.npz",
       "modelshrink shrink model.onnx --rule '/layers\\.[0-3]\\./=float16' --json > report.json",
       "modelshrink shrink - -o - < model.onnx > small.onnx",
+      "modelshrink shrink repository/ --layout transformers --dtypes q8,q4 -o models/small",
       "modelshrink shrink model.onnx --min-cosine 0.99 --inputs photos/ --resize 224x224 \\\n" +
         "      --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225",
     ],
-    run: runShrink,
+    run: (invocation, context) =>
+      invocation.values.layout === undefined && invocation.values.dtypes === undefined
+        ? runShrink(invocation, context)
+        : runLayout(invocation, context),
   },
   {
     name: "restore",

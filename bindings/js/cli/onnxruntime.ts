@@ -45,7 +45,8 @@ function numbersFrom(name: string, text: string, count: number): number[] {
   return Array.from({ length: count }, (_, i) => numbers[i] ?? numbers[0]!);
 }
 
-function imageOptionsFrom({ resize, channels: kind, mean, std, layout }: OptionValues) {
+function imageOptionsFrom(values: OptionValues) {
+  const { resize, channels: kind, mean, std, "image-layout": layout } = values;
   const channels = wordFrom("channels", kind, ["rgb", "bgr", "gray"]);
   const count = channelCount(channels);
   const image: ImageOptions = {
@@ -53,7 +54,7 @@ function imageOptionsFrom({ resize, channels: kind, mean, std, layout }: OptionV
     channels,
     mean: numbersFrom("mean", mean ?? "0", count),
     std: numbersFrom("std", std ?? "1", count),
-    layout: wordFrom("layout", layout, ["nchw", "nhwc"]),
+    layout: wordFrom("image-layout", layout, ["nchw", "nhwc"]),
   };
   const isGiven = [resize, kind, mean, std, layout].some((it) => it !== undefined);
   return { image: isGiven ? image : undefined, defaultImage: image };

@@ -1,4 +1,5 @@
 /** The options of the command line: one row each. Parsing, --help, the reference page and completion read it. */
+import { dtypeNames, dtypes } from "../layout/dtypes.js";
 import type { Recipe } from "../recipe/options.js";
 import { restoredTypes } from "../recipe/order.js";
 import type { OptionRow } from "./option-row.js";
@@ -43,6 +44,33 @@ const outputOptions = {
     group: "output",
     short: "q",
     sentence: "Prints errors only.",
+  },
+} as const satisfies Record<string, OptionRow>;
+
+const layoutOptions = {
+  layout: {
+    kind: "value",
+    group: "output",
+    value: "<transformers>",
+    completes: ["transformers"],
+    sentence: "Writes a folder that transformers.js loads, of a model repository.",
+    details: [
+      "The repository is a folder, or one on a hub, such as https://huggingface.co/owner/name. Every .onnx file is written " +
+        "in each of --dtypes; config.json, the tokenizer and the like are copied. The output must not be there; it appears " +
+        "whole or not at all.",
+    ],
+  },
+  dtypes: {
+    kind: "value",
+    group: "output",
+    value: "<names>",
+    completes: dtypeNames,
+    sentence: "The number types of --layout, parted by commas; all by default.",
+    details: [
+      ...dtypeNames.map(
+        (name) => `${name} (…${dtypes[name].suffix}.onnx): ${dtypes[name].description}.`,
+      ),
+    ],
   },
 } as const satisfies Record<string, OptionRow>;
 
@@ -118,7 +146,7 @@ const imageOptions = {
     value: "<numbers>",
     sentence: "Divides pixels then; one number, or one a channel.",
   },
-  layout: {
+  "image-layout": {
     kind: "value",
     group: "images",
     value: "<nchw|nhwc>",
@@ -166,6 +194,7 @@ const otherOptions = {
 
 const table = {
   ...outputOptions,
+  ...layoutOptions,
   ...restoreOptions,
   ...sampleOptions,
   ...imageOptions,
@@ -198,6 +227,7 @@ const namesOf = (part: object) => Object.keys(part) as OptionName[];
 /** Options that belong together, as rows of the table of commands name them. */
 export const optionSets = {
   output: namesOf(outputOptions),
+  layout: namesOf(layoutOptions),
   restore: namesOf(restoreOptions),
   recipe: [...namesOf(ownRecipeOptions), ...namesOf(plainRecipeOptions)],
   samples: [...namesOf(sampleOptions), ...namesOf(imageOptions)].filter(

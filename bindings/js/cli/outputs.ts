@@ -1,7 +1,7 @@
 /** The places of outputs: names beside the models, a folder for several, and names that clash. */
 import { lstat, readdir, stat } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
-import { mainFileExtensions } from "../base/formats.js";
+import { companion, mainFileExtensions } from "../base/formats.js";
 import { visible } from "../base/visible.js";
 import { placeOf, placesOf } from "../files/node/meetings.js";
 import { nameOfUrl, parseUrl } from "../files/url.js";
@@ -151,8 +151,6 @@ export async function refuseClashes(placed: readonly Placed[]): Promise<void> {
     }
   }
 }
-
-const companion = /^[^.].*\.(json|jinja|model|txt)$/i;
 
 /** The names of what lies in a model's folder besides the model: configurations, vocabularies. */
 export async function companionsIn(model: string, written: readonly string[]): Promise<string[]> {

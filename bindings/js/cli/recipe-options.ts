@@ -189,7 +189,8 @@ function plainRecipe(values: PlainValues): Record<string, string | number | bool
   return recipe;
 }
 
-async function checkedRecipeFrom(values: RecipeValues): Promise<Recipe> {
+/** The words of a recipe that options say, without --recipe. Rules come only from here, so that there may be none. */
+function wordsFrom(values: RecipeValues): Recipe & { rules: Rule[] } {
   const rules = [
     ...(values.keep ?? []).map((match): Rule => ({ match, keep: true })),
     ...(values.rule ?? []).map(parseRule),
@@ -199,25 +200,49 @@ async function checkedRecipeFrom(values: RecipeValues): Promise<Recipe> {
     throw new UsageError("--refit is an option of --prune: give both.");
   }
   const pruning = prune === undefined ? {} : { prune: parsePrune(prune, refit) };
+  return { ...pruning, ...plainRecipe(values), rules };
+}
+
+async function checkedRecipeFrom(values: RecipeValues): Promise<Recipe> {
+  const { prune } = values;
+  const { rules, ...words } = wordsFrom(values);
   // Pruned and sparse weights keep their types unless a recipe is named.
   const isAlone = values.recipe === undefined && (prune !== undefined || values.sparse === true);
   const base = isAlone ? {} : await namedRecipe(values.recipe ?? "int8");
   if (!isAlone) await checkRecipe(base);
   const { rules: own = [], ...rest } = base as Recipe;
-  const recipe = { ...rest, ...pruning, ...plainRecipe(values), rules: [...rules, ...own] };
+  const recipe = { ...rest, ...words, rules: [...rules, ...own] };
   await checkRecipe(recipe);
   return recipe;
+}
+
+async function checked<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ModelShrinkError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+/**
+ * The words of a recipe for every number type of a layout. Throws a UsageError for whatever is wrong with them, and for
+ * those that the number types decide.
+ */
+export async function layoutWordsFrom(values: RecipeValues): Promise<Recipe> {
+  const own = (["recipe", "mode", "symmetric"] as const).find((name) => values[name] !== undefined);
+  if (own !== undefined) {
+    throw new UsageError(`--layout has recipes of its own, by --dtypes: leave out --${own}.`);
+  }
+  const words = wordsFrom(values);
+  await checked(() => checkRecipe({ ...words, weights: "int8" }));
+  return words;
 }
 
 /**
  * The recipe that the options make: rules of the command line come before the recipe's own. Throws a UsageError
  * for whatever is wrong with it.
  */
-export async function recipeFrom(values: RecipeValues): Promise<Recipe> {
-  try {
-    return await checkedRecipeFrom(values);
-  } catch (error) {
-    if (error instanceof ModelShrinkError) throw new UsageError(error.message);
-    throw error;
-  }
+export function recipeFrom(values: RecipeValues): Promise<Recipe> {
+  return checked(() => checkedRecipeFrom(values));
 }

@@ -33,7 +33,7 @@ import { UsageError } from "./usage-error.js";
 const enoughWorkers = 4;
 
 /** Gives the number of threads: that of --workers, or a few; one core is for the system's reads and writes. */
-function workersFrom({ workers }: OptionValues): number {
+export function workersFrom({ workers }: OptionValues): number {
   if (workers === undefined) {
     return Math.max(1, Math.min(availableParallelism() - 1, enoughWorkers));
   }

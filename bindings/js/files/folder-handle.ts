@@ -2,7 +2,13 @@
 import { ArgumentError } from "../base/errors.js";
 import { openHandle } from "./handle.js";
 import { mainFileInFolder, onnxFolder } from "./main-file.js";
-import type { RawFile, RawFileSet } from "./raw.js";
+import {
+  maxRepositoryFiles,
+  tooManyFiles,
+  type RawFile,
+  type RawFileSet,
+  type RawRepository,
+} from "./raw.js";
 
 /** Gives the result of `work`; undefined when there is no such file or folder. */
 export async function ifThere<T>(work: Promise<T>): Promise<T | undefined> {
@@ -25,23 +31,52 @@ export async function namesIn(folder: FileSystemDirectoryHandle | undefined): Pr
   return names;
 }
 
+/** Opens the file at a path below a folder; undefined where there is none. */
+async function openBelow(
+  folder: FileSystemDirectoryHandle | undefined,
+  path: string,
+): Promise<RawFile | undefined> {
+  const folders = path.split("/");
+  const name = folders.pop()!;
+  let at = folder;
+  for (const part of folders) at = at && (await ifThere(at.getDirectoryHandle(part)));
+  const handle = at && (await ifThere(at.getFileHandle(name)));
+  return handle && openHandle(handle);
+}
+
+/** A file below a folder, whose neighbours are those of its own folder. */
+async function openSet(folder: FileSystemDirectoryHandle, path: string): Promise<RawFileSet> {
+  const main = await openBelow(folder, path);
+  if (!main) throw new ArgumentError(`"${folder.name}" has no "${path}" any more.`);
+  const home = path.slice(0, path.lastIndexOf("/") + 1);
+  return { main, open: (name) => openBelow(folder, home + name) };
+}
+
 /** A folder and the model in it or in its subfolder "onnx". */
 export async function openFolderHandle(folder: FileSystemDirectoryHandle): Promise<RawFileSet> {
   const below = () => ifThere(folder.getDirectoryHandle(onnxFolder));
   const main = await mainFileInFolder(folder.name, await namesIn(folder), async () =>
     namesIn(await below()),
   );
-  const parts = main.split("/");
-  const home = parts.length > 1 ? await below() : folder;
-  const open = async (path: string): Promise<RawFile | undefined> => {
-    const folders = path.split("/");
-    const name = folders.pop()!;
-    let at = home;
-    for (const part of folders) at = at && (await ifThere(at.getDirectoryHandle(part)));
-    const handle = at && (await ifThere(at.getFileHandle(name)));
-    return handle && openHandle(handle);
+  return openSet(folder, main);
+}
+
+/** A folder as a repository: all files below it but hidden ones. */
+export async function openFolderRepository(
+  folder: FileSystemDirectoryHandle,
+): Promise<RawRepository> {
+  const names: string[] = [];
+  const list = async (at: FileSystemDirectoryHandle, prefix: string): Promise<void> => {
+    const entries = at as unknown as AsyncIterable<[string, FileSystemHandle]>;
+    for await (const [name, entry] of entries) {
+      if (name.startsWith(".")) continue;
+      if (entry.kind === "directory") {
+        await list(entry as FileSystemDirectoryHandle, `${prefix}${name}/`);
+      } else if (names.push(prefix + name) > maxRepositoryFiles) {
+        throw tooManyFiles(`"${folder.name}"`);
+      }
+    }
   };
-  const file = await open(parts.at(-1)!);
-  if (!file) throw new ArgumentError(`"${folder.name}" has no "${main}" any more.`);
-  return { main: file, open };
+  await list(folder, "");
+  return { names, open: (name) => openSet(folder, name) };
 }

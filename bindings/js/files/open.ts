@@ -87,7 +87,8 @@ async function openAddress(address: string, waiting: ReadOptions): Promise<RawFi
   return url.protocol === "file:" ? openPath(url, waiting) : openUrl(url, waiting);
 }
 
-function isPlainRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+/** Tells whether a value is an object of own keys, such as a record of sources. */
+export function isPlainRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   if (!isA(value, "Object") || Symbol.asyncIterator in (value as object)) return false;
   const prototype = Object.getPrototypeOf(value) as object | null;
   // Records of other realms have another Object.prototype, which is the end of their chain, too.

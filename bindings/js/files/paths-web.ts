@@ -3,8 +3,8 @@
  */
 import { ArgumentError } from "../base/errors.js";
 import { openUrl } from "./address.js";
-import type { OpenPath, RawFile } from "./raw.js";
-import type { Target } from "./sink.js";
+import type { OpenPath, RawFile, RawRepository } from "./raw.js";
+import type { NewFolder, Target } from "./sink.js";
 import { baseAddress, parseUrl } from "./url.js";
 
 /**
@@ -26,6 +26,14 @@ export const openPath: OpenPath = (path, waiting) => {
 /** Rejects with an ArgumentError: only Node.js has such handles. */
 export const openNodeHandle = (): Promise<RawFile> =>
   Promise.reject(new ArgumentError("Only Node.js can read a FileHandle of its own."));
+
+/** Rejects with an ArgumentError: only Node.js has paths of folders. */
+export const openFolder = (path: string | URL): Promise<RawRepository> =>
+  Promise.reject(new ArgumentError(`"${String(path)}" is a path: pass the folder's handle.`));
+
+/** Rejects with an ArgumentError: only Node.js has paths of folders. */
+export const makeFolder = (path: string | URL): Promise<NewFolder> =>
+  Promise.reject(new ArgumentError(`sink is "${String(path)}", a path: pass the folder's handle.`));
 
 /** Throws an ArgumentError that says what to pass instead. */
 export function pathTarget(path: string | URL): Target {

@@ -1,5 +1,5 @@
 /** Files that are read in pieces: every kind of source becomes one. */
-import { IntegrityError } from "../base/errors.js";
+import { IntegrityError, UnsupportedError } from "../base/errors.js";
 import type { AbortSignal, URL } from "../base/platform-types.js";
 
 /** Bytes that are read piece by piece, wherever they are. */
@@ -37,6 +37,22 @@ export interface RawFileSet {
   /** Opens the file of this name, relative to the main file's folder; undefined when there is none. */
   open(name: string): Promise<RawFile | undefined>;
 }
+
+/** The files of a repository before anything is checked. Names are paths below it, parted by "/". */
+export interface RawRepository {
+  names: readonly string[];
+  /** The path in the file system, for a folder there. */
+  path?: string;
+  /** Opens the file of this name, one of `names`; its neighbours are those in its folder. */
+  open(name: string): Promise<RawFileSet>;
+}
+
+/** The most files of a repository. */
+export const maxRepositoryFiles = 10_000;
+
+/** Makes the error for a repository of more files. */
+export const tooManyFiles = (what: string) =>
+  new UnsupportedError(`${what} has more than ${maxRepositoryFiles} files.`);
 
 /** Options of everything that reads what a source gives. */
 export interface ReadOptions {

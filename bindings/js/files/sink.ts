@@ -93,3 +93,13 @@ export interface Target {
   /** Nothing will be written: the run failed, maybe before it began. */
   abandon?(reason: unknown): Promise<void>;
 }
+
+/** A folder that appears whole or not at all. */
+export interface NewFolder {
+  /** The path of the folder while it is filled. */
+  path: string;
+  /** Gives the folder its name. */
+  commit: () => Promise<void>;
+  /** Removes the folder with all that was written into it. */
+  abort: () => Promise<void>;
+}

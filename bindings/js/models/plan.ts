@@ -1,6 +1,6 @@
 /** Plans: the sizes of an output, from headers alone. */
 import { behindDoor } from "../base/door.js";
-import { attend } from "../files/open.js";
+import { attend, type FileSetSource } from "../files/open.js";
 import type { Source } from "../files/source.js";
 import { checkCalibration } from "../recipe/calibration.js";
 import { checkRecipe } from "../recipe/check.js";
@@ -29,10 +29,12 @@ export async function plan(
   return behindDoor(options, () => planModel(source, recipe, options));
 }
 
-async function planModel(
-  source: Source,
+/** Does what `plan` does, for a main output file that is called `mainName` where that is given. */
+export async function planModel(
+  source: Source | FileSetSource,
   recipe: string | Recipe,
   options: PlanOptions,
+  mainName?: string,
 ): Promise<Plan> {
   checkRunOptions(options, planKeys);
   const { maxGrowth = defaultGrowth } = options;
@@ -47,8 +49,9 @@ async function planModel(
         "Sparse tensors are planned as they are now: only shrink looks at how many zeros they have.",
       );
     }
-    return withPlan(opened, chosen.order, maxGrowth, ({ report }) =>
-      toReport(opened, report, chosen),
-    );
+    return withPlan(opened, chosen.order, maxGrowth, (planned) => {
+      if (mainName !== undefined) planned.rename(mainName);
+      return toReport(opened, planned.report, chosen);
+    });
   });
 }

@@ -87,12 +87,13 @@ async function write(
   source: AnySource,
   choose: Chooser,
   options: WriteOptions,
+  name?: string,
 ): Promise<WriteResult> {
   const resume = checkBoolean("resume", options.resume ?? false);
   const workers = checkInteger("workers", options.workers ?? 0, 0, maxWorkers);
   const skipIdle = checkBoolean("skipIdle", options.skipIdle ?? false);
   return withTarget(options.sink, resume, (target) =>
-    writeTo(target, source, choose, { ...options, workers, skipIdle }),
+    writeTo(target, source, choose, { ...options, workers, skipIdle, name }),
   );
 }
 
@@ -101,7 +102,7 @@ function writeTo(
   target: Target | undefined,
   source: AnySource,
   choose: Chooser,
-  options: WriteOptions & { workers: number; skipIdle: boolean },
+  options: WriteOptions & { workers: number; skipIdle: boolean; name: string | undefined },
 ): Promise<WriteResult> {
   const { workers, maxGrowth = defaultGrowth } = options;
   const calibration = checkCalibration(options.calibration);
@@ -112,7 +113,7 @@ function writeTo(
         ? (await import("./sparse.js")).firstOrder(opened.info.format, chosen)
         : chosen.order;
     return withPlan(opened, first, maxGrowth, async (plan) => {
-      const mainName = await target?.mainName(plan.report);
+      const mainName = (await target?.mainName(plan.report)) ?? options.name;
       await complete(opened, plan, chosen, mainName, { ...options, workers, calibration });
       const running = { ...options, workers, calibration };
       const { found, memory } = await runInRange(opened, plan, chosen, target, running);
@@ -124,15 +125,19 @@ function writeTo(
   });
 }
 
-/** Writes a smaller model of the same format; the recipe is checked already. */
+/**
+ * Writes a smaller model of the same format; the recipe is checked already. `name` is the main file's where the sink has
+ * none for it.
+ */
 export async function shrinkModel(
   source: AnySource,
   recipe: CheckedRecipe,
   options: WriteOptions,
+  name?: string,
 ): Promise<WriteResult> {
   checkRunOptions(options, writeKeys);
   const calibration = checkCalibration(options.calibration);
-  return write(source, (tensors) => orderFor(recipe, tensors, calibration), options);
+  return write(source, (tensors) => orderFor(recipe, tensors, calibration), options, name);
 }
 
 /**

@@ -9,7 +9,13 @@ import { ioError, isMissing } from "./io-error.js";
 import { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } from "./open-flags.js";
 import { pathOf } from "./path-of.js";
 import { readFully } from "./read-fully.js";
-import type { OpenPath, RawFile } from "../raw.js";
+import {
+  maxRepositoryFiles,
+  tooManyFiles,
+  type OpenPath,
+  type RawFile,
+  type RawRepository,
+} from "../raw.js";
 
 /** The time of the last change of any kind cannot be set back. */
 const versionOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats) =>
@@ -137,3 +143,31 @@ export const openPath: OpenPath = async (pathOrUrl) => {
     open: (name) => openNeighbour(folder, name),
   };
 };
+
+/**
+ * A folder as a repository: all files below it but hidden ones. Folders behind links are not entered, and no file is
+ * opened that lies elsewhere.
+ */
+export async function openFolder(pathOrUrl: string | URL): Promise<RawRepository> {
+  const path = pathOf(pathOrUrl, "The source");
+  const names: string[] = [];
+  const list = async (folder: string, prefix: string): Promise<void> => {
+    const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
+      throw ioError("read", folder, cause);
+    });
+    for (const entry of entries) {
+      if (entry.name.startsWith(".")) continue;
+      if (entry.isDirectory()) await list(join(folder, entry.name), `${prefix}${entry.name}/`);
+      else if (names.push(prefix + entry.name) > maxRepositoryFiles)
+        throw tooManyFiles(`"${path}"`);
+    }
+  };
+  await list(path, "");
+  const open = async (name: string) => {
+    const main = await openNeighbour(path, name);
+    if (!main) throw new ArgumentError(`"${path}" has no "${name}" any more.`);
+    const home = dirname(join(path, name));
+    return { main, open: (it: string) => openNeighbour(home, it) };
+  };
+  return { names: names.sort(), path, open };
+}

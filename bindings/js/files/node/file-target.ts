@@ -1,10 +1,11 @@
 /** Outputs as files, which appear whole or not at all, and runs that can be resumed. */
-import { mkdir, open, rm, rmdir, stat, type FileHandle } from "node:fs/promises";
+import { mkdir, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { ArgumentError, IntegrityError, ModelShrinkError } from "../../base/errors.js";
 import { formats, mainFileExtensions } from "../../base/formats.js";
 import type { CoreReportHead, CoreUnitReports } from "../../core/types.js";
 import { checksumOf } from "./checksum.js";
+import { removeEmpty, syncFolder } from "./folders.js";
 import { hidden, suffixes } from "./hidden.js";
 import { ioError } from "./io-error.js";
 import { Journal, type Left, type WrittenPiece } from "./journal.js";
@@ -142,24 +143,6 @@ class PartFile {
   #file(): FileHandle {
     if (!this.#handle) throw new Error("the file is not open");
     return this.#handle;
-  }
-}
-
-/** Makes new names themselves durable, where the system can open folders. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r").catch(() => undefined);
-  await folder?.sync().catch(() => undefined);
-  await folder?.close();
-}
-
-/** Removes the empty folders from `folder` up to `top`, which lies above it or is the same. */
-async function removeEmpty(folder: string, top: string): Promise<void> {
-  for (let path = folder; path.startsWith(top); path = dirname(path)) {
-    try {
-      await rmdir(path);
-    } catch {
-      return;
-    }
   }
 }
 

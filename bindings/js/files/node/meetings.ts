@@ -2,6 +2,7 @@
 import { realpath } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { ArgumentError } from "../../base/errors.js";
+import { fold } from "../fold.js";
 import { hidden, isOwnName, suffixes } from "./hidden.js";
 
 /** Gives the path without links in its folders, of which the innermost ones need not exist. */
@@ -15,9 +16,6 @@ async function withoutLinks(path: string): Promise<string> {
     rest.unshift(basename(at));
   }
 }
-
-/** Gives names that some file system takes for one the same text: without case, composed. */
-const fold = (path: string) => path.normalize("NFKC").toUpperCase().toLowerCase().normalize("NFC");
 
 /** Gives a text that two paths have in common when both may name one place; a link at the path itself is a place. */
 export async function placeOf(path: string): Promise<string> {
@@ -73,6 +71,16 @@ export async function refuseMeetings({ inputs, outputs, folder }: RunPaths): Pro
     }
     for (const place of places) taken.set(place, `another output, "${path}", on some file systems`);
   }
+}
+
+/** Throws an ArgumentError when the folder of an output would lie in that of an input, or be the same. */
+export async function refuseInside(output: string, input: string): Promise<void> {
+  const [place, home] = await Promise.all([placeOf(output), withoutLinks(input)]);
+  const folder = fold(home);
+  if (place !== folder && !place.startsWith(folder.endsWith(sep) ? folder : folder + sep)) return;
+  throw new ArgumentError(
+    `The output "${output}" lies in "${input}", which is read: name another.`,
+  );
 }
 
 const ownNameError = (what: string, path: string) =>

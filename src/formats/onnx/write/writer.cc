@@ -170,7 +170,7 @@ std::string ExternalLocation(const Document& document, const std::string& main, 
     location = file.location;
   }
   if (num_files == 0 && !all) return "";
-  if (is_renamed || num_files != 1) location = main + ".data";
+  if (is_renamed || num_files != 1) location = main + "_data";
   const auto is_missing_file = [&](const ExternalFile& file) {
     return file.is_missing && file.location == location;
   };

@@ -20,7 +20,7 @@ namespace modelshrink::onnx {
 //
 // Values that were in other files go to one other file again, each aligned to 64 bytes or, from 1
 // MiB on, to a page; what overlapped still does. It is named as the input's or, with
-// options.main_name, "<main>.data", so that no output has the name of another input. When nothing
+// options.main_name, "<main>_data", so that no output has the name of another input. When nothing
 // changes, not even names, all files are copied. An ArgumentError when main_name is that of a file
 // of values; an UnsupportedError when Document::has_other_external_data and something changes.
 StatusOr<Layout> WriteOnnx(const Document& document, const Model& model, const TensorSpecs& specs,

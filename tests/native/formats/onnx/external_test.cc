@@ -121,14 +121,14 @@ TEST(OnnxExternal, CodesGoToTheOtherFileAndKeptValuesFollow) {
 TEST(OnnxExternal, IsNamedAfterTheMainFile) {
   const auto small = Shrink(Simple(), SpecOf(DType::kInt8), {.main_name = "s.onnx"});
   ASSERT_TRUE(small.ok());
-  EXPECT_EQ(small.value().count("s.onnx") + small.value().count("s.onnx.data"), 2u);
+  EXPECT_EQ(small.value().count("s.onnx") + small.value().count("s.onnx_data"), 2u);
   EXPECT_EQ(ContentOf(small.value(), "s.onnx", "k"), ValuesOf(64 * 64));
 }
 
 TEST(OnnxExternal, KeepingEverythingIsACopyOrCarriesTheNewName) {
   EXPECT_EQ(Shrink(Simple(), {}).value(), Simple());
   const Files renamed = Shrink(Simple(), {}, {.main_name = "s.onnx"}).value();
-  ASSERT_EQ(renamed.count("s.onnx") + renamed.count("s.onnx.data"), 2u);
+  ASSERT_EQ(renamed.count("s.onnx") + renamed.count("s.onnx_data"), 2u);
   for (const std::string name : {"w", "k"}) {
     EXPECT_EQ(ContentOf(renamed, "s.onnx", name), ValuesOf(64 * 64));
   }
@@ -144,8 +144,8 @@ TEST(OnnxExternal, TiedValuesAreWrittenOnce) {
   const auto small = Shrink(files, SpecOf(DType::kInt8));
   ASSERT_TRUE(small.ok());
   // Two files become one, which is named after the main one.
-  ASSERT_EQ(small.value().count("m.onnx.data"), 1u);
-  EXPECT_LT(small.value().at("m.onnx.data").size(), 64u * 64 * 5 + 1000);
+  ASSERT_EQ(small.value().count("m.onnx_data"), 1u);
+  EXPECT_LT(small.value().at("m.onnx_data").size(), 64u * 64 * 5 + 1000);
   EXPECT_EQ(ContentOf(small.value(), "m.onnx", "l"), ValuesOf(64 * 64));
 }
 
@@ -310,7 +310,7 @@ TEST(OnnxExternal, AllValuesLeaveTheMainFileHoweverTheyAreWritten) {
     auto layout = WriteOnnx(onnx.document(), onnx.model(), specs, {}, 10'000);
     ASSERT_TRUE(layout.ok());
     for (const Outcome& outcome : layout.value().outcomes) {
-      EXPECT_NE(outcome.note().find("in \"m.onnx.data\""), std::string::npos) << outcome.note();
+      EXPECT_NE(outcome.note().find("in \"m.onnx_data\""), std::string::npos) << outcome.note();
     }
     const auto small = RunLayout(onnx, std::move(layout).value(), files);
     ASSERT_TRUE(small.ok()) << small.status().message();
@@ -333,11 +333,11 @@ TEST(OnnxExternal, NoOutputTakesTheNameOfValues) {
   // What is missing may be there for whoever loads the output.
   files = {
       {"m.onnx", ModelWith(Bytes(5, ExternalTensor("w", {64, 64}, {.location = "there"})) +
-                           Bytes(5, ExternalTensor("k", {64, 64}, {.location = "s.onnx.data"})))},
+                           Bytes(5, ExternalTensor("k", {64, 64}, {.location = "s.onnx_data"})))},
       {"there", ValuesOf(64 * 64)}};
   const auto small = Shrink(files, SpecOf(DType::kInt8), {.main_name = "s.onnx"});
   ASSERT_TRUE(small.ok());
-  EXPECT_EQ(small.value().count("s.onnx.data_"), 1u);
+  EXPECT_EQ(small.value().count("s.onnx_data_"), 1u);
 }
 
 TEST(OnnxExternal, HiddenTensorsWithExternalDataForbidToRewriteIt) {

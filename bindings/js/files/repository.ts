@@ -1,0 +1,62 @@
+/** Repositories: models with the files that lie beside them, in a folder, on a hub, or as a record of sources. */
+import { openFolder } from "#files";
+import { ArgumentError } from "../base/errors.js";
+import { show } from "../base/options.js";
+import { isA } from "../base/tags.js";
+import { isFolderHandle } from "./handle.js";
+import { FileSetSource, isPlainRecord, reusable } from "./open.js";
+import type { RawRepository, ReadOptions } from "./raw.js";
+import type { OneSource, Source } from "./source.js";
+
+/** The files of a repository. Names are paths below it, parted by "/". */
+export interface Repository {
+  names: readonly string[];
+  /** The path in the file system, for a folder there. */
+  path?: string;
+  /** Gives the file of this name, one of `names`, with its neighbours, as a source that is opened once. */
+  open(name: string): Promise<Source | FileSetSource>;
+}
+
+async function fromRecord(
+  source: Readonly<Record<string, unknown>>,
+  waiting: ReadOptions,
+): Promise<Repository> {
+  const files = (await reusable(source, waiting)) as Readonly<Record<string, OneSource>>;
+  const names = Object.keys(files);
+  const open = (name: string) => {
+    const folder = name.slice(0, name.lastIndexOf("/") + 1);
+    // Other models would be candidates for the main file.
+    const beside = names.filter(
+      (it) => it === name || (it.startsWith(folder) && !/\.(onnx|json)$/i.test(it)),
+    );
+    const entries = beside.map((it) => [it.slice(folder.length), files[it]!] as const);
+    return Promise.resolve(Object.fromEntries(entries));
+  };
+  return { names, open };
+}
+
+async function openRaw(source: unknown, waiting: ReadOptions): Promise<RawRepository> {
+  const text = isA(source, "URL") ? (source as URL).href : source;
+  if (typeof text === "string") {
+    return /^https?:/i.test(text)
+      ? (await import("./hub.js")).openHub(text, waiting)
+      : openFolder(source as string | URL);
+  }
+  if (isFolderHandle(source)) {
+    return (await import("./folder-handle.js")).openFolderRepository(source);
+  }
+  throw new ArgumentError(
+    `The source is ${show(source)}; a repository is a folder's path (Node.js) or handle, the address of one on a hub, or ` +
+      "a record of sources by their paths.",
+  );
+}
+
+/**
+ * Opens a repository: a folder's path or handle, the address of a hub's (`https://huggingface.co/<owner>/<name>`), or a
+ * record of sources by their paths. Throws an ArgumentError for anything else.
+ */
+export async function openRepository(source: unknown, waiting: ReadOptions): Promise<Repository> {
+  if (isPlainRecord(source)) return fromRecord(source, waiting);
+  const raw = await openRaw(source, waiting);
+  return { ...raw, open: async (name) => new FileSetSource(await raw.open(name)) };
+}

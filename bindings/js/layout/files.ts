@@ -1,0 +1,96 @@
+/** The files of a repository that transformers.js loads, and their places in a folder for it. */
+import { ArgumentError, FormatError, UnsupportedError } from "../base/errors.js";
+import { companion, isVariantOf } from "../base/formats.js";
+import { list } from "../base/options.js";
+import { fold } from "../files/fold.js";
+import { onnxFolder } from "../files/main-file.js";
+
+/** The most models of a repository; real ones have up to ten. */
+const maxModels = 100;
+/** The most files that are copied. */
+const maxCompanions = 1000;
+/** The longest path in UTF-16 units. */
+const maxPathLength = 1024;
+
+/** The file that says what a repository is. */
+export const configName = "config.json";
+
+/** A model of the repository. */
+export interface RepositoryModel {
+  /** Its path. */
+  name: string;
+  /** The folder of its outputs, "" or with "/" at its end. */
+  folder: string;
+  /** Its name without ".onnx". */
+  stem: string;
+}
+
+/** What is made of which files. */
+export interface RepositoryFiles {
+  models: RepositoryModel[];
+  /** The files that are copied, `config.json` last: without it nothing is loaded. */
+  companions: string[];
+  /** Models that are left out because they are others in another number type. */
+  leftOut: string[];
+}
+
+const folderOf = (name: string) => name.slice(0, name.lastIndexOf("/") + 1);
+
+/** Throws a FormatError for a path that could lead out of a folder, or is none on some system. */
+function checkPath(name: string): void {
+  const isBad =
+    name.length > maxPathLength ||
+    // eslint-disable-next-line no-control-regex -- those are what is looked for
+    /[\\:\u0000-\u001f\u007f]/.test(name) ||
+    name.split("/").some((part) => part === "" || part === "." || part === "..");
+  if (isBad)
+    throw new FormatError(`The repository has a file ${list([name])}, which is no path in it.`);
+}
+
+/** Throws an ArgumentError where two paths would be one file on some file system. */
+export function checkApart(names: readonly string[]): void {
+  const taken = new Map<string, string>();
+  for (const name of names) {
+    const other = taken.get(fold(name));
+    if (other !== undefined) {
+      throw new ArgumentError(
+        other === name
+          ? `Two files would be written to ${list([name])}.`
+          : `${list([other, name])} would be one file on some file systems.`,
+      );
+    }
+    taken.set(fold(name), name);
+  }
+}
+
+function bounded(what: string, names: readonly string[], most: number): void {
+  if (names.length <= most) return;
+  throw new UnsupportedError(
+    `The repository has ${names.length} ${what}; at most ${most} are read.`,
+  );
+}
+
+/** Chooses among the names of a repository's files. Throws an ArgumentError where it has no model or no config.json. */
+export function chooseFiles(names: readonly string[]): RepositoryFiles {
+  const seen = names.filter((name) => !/(^|\/)\.(?!\.?(\/|$))/.test(name));
+  const all = seen.filter((name) => /\.onnx$/i.test(name));
+  // One level only: what lies deeper is of other models, or of the tools that made them.
+  const companions = seen.filter((name) => !name.includes("/") && companion.test(name)).sort();
+  for (const name of [...all, ...companions]) checkPath(name);
+  const leftOut = all.filter((name) => all.some((plain) => isVariantOf(name, plain)));
+  const models = all
+    .filter((name) => !leftOut.includes(name))
+    .map((name) => ({
+      name,
+      folder: folderOf(name) || `${onnxFolder}/`,
+      stem: name.slice(folderOf(name).length, -".onnx".length),
+    }));
+  bounded("models", all, maxModels);
+  bounded("files to copy", companions, maxCompanions);
+  if (models.length === 0) throw new ArgumentError("The repository has no .onnx file.");
+  if (!companions.includes(configName)) {
+    throw new ArgumentError(`The repository has no ${configName}, which transformers.js needs.`);
+  }
+  const others = companions.filter((name) => name !== configName);
+  return { models, companions: [...others, configName], leftOut };
+}

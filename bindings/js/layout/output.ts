@@ -1,0 +1,103 @@
+/** The place that the files of a layout go to. */
+import { makeFolder } from "#files";
+import { isFolderHandle } from "../files/handle.js";
+import { ArgumentError } from "../base/errors.js";
+import { show } from "../base/options.js";
+import type { Blob, FileSystemDirectoryHandle, URL } from "../base/platform-types.js";
+import { isA } from "../base/tags.js";
+import type { OneSink, SinkFor, Target } from "../files/sink.js";
+import type { OpenFile } from "../files/source.js";
+import { withTarget } from "../files/with-target.js";
+
+/** A folder's path or file: address (Node.js), its handle, or a function that gives a sink for each path in it. */
+export type FolderSink = string | URL | FileSystemDirectoryHandle | SinkFor;
+
+/** The output of a layout. */
+export interface LayoutOutput {
+  /** Gives the option `sink` for files in a folder, "" or with "/" at its end; undefined for memory. */
+  sinkIn(folder: string): string | SinkFor | undefined;
+  /** The files in memory, by path. */
+  files: Record<string, Blob>;
+  /** Makes the output visible. */
+  commit: () => Promise<void>;
+  /** Leaves nothing of a folder that is named by a path. */
+  abort: () => Promise<void>;
+}
+
+/** Gives the sinks of files below a folder. */
+function sinksBelow(root: FileSystemDirectoryHandle): SinkFor {
+  return async (path): Promise<OneSink> => {
+    let folder = root;
+    const parts = path.split("/");
+    const name = parts.pop()!;
+    for (const part of parts) folder = await folder.getDirectoryHandle(part, { create: true });
+    return folder.getFileHandle(name, { create: true });
+  };
+}
+
+async function refuseFull(folder: FileSystemDirectoryHandle): Promise<void> {
+  // The DOM library's own declaration leaves out that a folder can be iterated.
+  for await (const name of (folder as unknown as { keys(): AsyncIterable<string> }).keys()) {
+    throw new ArgumentError(`The folder "${folder.name}" is not empty: it has "${name}".`);
+  }
+}
+
+/** Opens the place that `sink` names; `input` is the path of the folder that is read, where it has one. */
+export async function openOutput(sink: unknown, input?: string): Promise<LayoutOutput> {
+  const files: Record<string, Blob> = {};
+  const nothing = () => Promise.resolve();
+  if (sink === undefined) {
+    return { files, sinkIn: () => undefined, commit: nothing, abort: nothing };
+  }
+  if (typeof sink === "string" || isA(sink, "URL")) {
+    const { path, commit, abort } = await makeFolder(sink as string | URL, input);
+    return { files, sinkIn: (folder) => `${path}/${folder}`, commit, abort };
+  }
+  if (isFolderHandle(sink)) await refuseFull(sink);
+  else if (typeof sink !== "function") {
+    throw new ArgumentError(
+      `sink is ${show(sink)}; with a layout it may be a folder's path (Node.js) or handle, or a function of path and ` +
+        "size that gives a sink for each file.",
+    );
+  }
+  const sinkFor = isFolderHandle(sink) ? sinksBelow(sink) : (sink as SinkFor);
+  const sinkIn =
+    (folder: string): SinkFor =>
+    (name, size) =>
+      sinkFor(folder + name, size);
+  return { files, sinkIn, commit: nothing, abort: nothing };
+}
+
+/** Writes one file as it is; `from` is what it was read from. */
+async function put(target: Target, name: string, bytes: Uint8Array, from: OpenFile): Promise<void> {
+  const sink = target.sink();
+  const run = {
+    files: [{ name, sizeBytes: bytes.length }],
+    inputs: [from],
+    unitBytes: [bytes.length],
+    numTensors: () => 0,
+    order: "copy",
+    tensors: [],
+  };
+  try {
+    await sink.open(run);
+    await sink.write({ unit: 0, file: 0, offset: 0, bytes });
+    await sink.close();
+  } catch (error) {
+    await sink.abort(error);
+    throw error;
+  }
+}
+
+/** Writes a small file at a path without folders. */
+export async function writeFile(
+  output: LayoutOutput,
+  name: string,
+  bytes: Uint8Array,
+  from: OpenFile,
+): Promise<void> {
+  await withTarget(output.sinkIn(""), false, async (target) => {
+    if (target) await put(target, name, bytes, from);
+    else output.files[name] = new Blob([bytes as Uint8Array<ArrayBuffer>]);
+  });
+}

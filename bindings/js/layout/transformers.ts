@@ -1,0 +1,219 @@
+/** Folders that transformers.js loads, made of a model repository: every model in every number type that is asked for. */
+import { ArgumentError, UnsupportedError } from "../base/errors.js";
+import type { Progress } from "../base/meter.js";
+import { checkKeys, checkObject, checkOneOf, list, show } from "../base/options.js";
+import { openSource } from "../files/open.js";
+import { openRepository, type Repository } from "../files/repository.js";
+import { checkRunOptions, readingOf, runKeys } from "../models/inspect.js";
+import { planModel } from "../models/plan.js";
+import type { FileInfo, Plan } from "../models/types.js";
+import { shrinkModel } from "../models/write.js";
+import { checkRecipe } from "../recipe/check.js";
+import { recipeOptions, type Recipe } from "../recipe/options.js";
+import { configFor } from "./config.js";
+import { dtypeNames, dtypes, type Dtype } from "./dtypes.js";
+import { checkApart, chooseFiles, configName, type RepositoryModel } from "./files.js";
+import { openOutput, writeFile, type LayoutOutput } from "./output.js";
+import type { LayoutModel, LayoutOptions, LayoutReport, LayoutResult } from "./types.js";
+
+/** The most bytes of a file that is copied: the largest vocabularies have a tenth. */
+const maxCompanionBytes = 1 << 28;
+
+/** The words of a recipe that a dtype decides. */
+const ownWords: readonly (keyof Recipe)[] = ["weights", "mode", "symmetric"];
+
+const keys = [...runKeys, "layout", "dtypes", "sink", "maxGrowth", "workers"] as const;
+
+/** One output: a model in one number type. */
+interface Job {
+  model: RepositoryModel;
+  dtype: Dtype;
+  /** The name of the main file. */
+  mainName: string;
+  recipe: Recipe;
+}
+
+/** A job, and what it will write. */
+interface PlannedJob extends Job {
+  plan: Plan;
+}
+
+function checkDtypes(value: unknown): readonly Dtype[] {
+  if (value === undefined) return dtypeNames;
+  if (!Array.isArray(value) || value.length === 0) {
+    throw new ArgumentError(`dtypes is ${show(value)}; it must be a list of ${list(dtypeNames)}.`);
+  }
+  return [...new Set(value.map((it: unknown) => checkOneOf("dtypes", it, dtypeNames)))];
+}
+
+/** Gives the recipe of each job: the dtype's words, and the caller's others. */
+async function jobsFor(
+  models: readonly RepositoryModel[],
+  names: readonly Dtype[],
+  words: Recipe,
+): Promise<Job[]> {
+  const own = ownWords.filter((word) => words[word] !== undefined);
+  if (own.length > 0) {
+    throw new ArgumentError(`The dtypes of the layout decide ${list(own)}: leave that out.`);
+  }
+  const jobs: Job[] = [];
+  for (const model of models) {
+    for (const dtype of names) {
+      const { suffix, recipe } = dtypes[dtype];
+      jobs.push({
+        model,
+        dtype,
+        mainName: `${model.stem}${suffix}.onnx`,
+        recipe: { ...words, ...recipe },
+      });
+    }
+  }
+  for (const { recipe } of jobs.slice(0, names.length)) await checkRecipe(recipe);
+  return jobs;
+}
+
+/** Gives a job's files by their paths; throws where transformers.js would not look for its data. */
+function pathsOf(
+  { model: { name, folder }, mainName }: Job,
+  files: readonly FileInfo[],
+): FileInfo[] {
+  for (const { name: data } of files.slice(1)) {
+    if (data === `${mainName}_data`) continue;
+    throw new UnsupportedError(
+      `"${name}" keeps its data in "${data}", which cannot be renamed as transformers.js needs it.`,
+    );
+  }
+  return files.map((file) => ({ name: folder + file.name, bytes: file.bytes }));
+}
+
+/** Passes the progress of writing on, as a part of all jobs'. */
+function progressFrom(done: number, total: number, { onProgress }: LayoutOptions) {
+  return (progress: Progress) => {
+    if (progress.phase === "write")
+      onProgress?.({ ...progress, done: done + progress.done, total });
+  };
+}
+
+async function planJobs(
+  repository: Repository,
+  jobs: readonly Job[],
+  { maxGrowth, ...options }: LayoutOptions,
+): Promise<PlannedJob[]> {
+  const planned: PlannedJob[] = [];
+  const running = { ...readingOf(options), maxGrowth };
+  for (const job of jobs) {
+    const source = await repository.open(job.model.name);
+    planned.push({ ...job, plan: await planModel(source, job.recipe, running, job.mainName) });
+  }
+  return planned;
+}
+
+async function writeModels(
+  repository: Repository,
+  jobs: readonly PlannedJob[],
+  output: LayoutOutput,
+  options: LayoutOptions,
+): Promise<LayoutModel[]> {
+  const { maxGrowth, workers = 0 } = options;
+  const total = jobs.reduce((sum, { plan }) => sum + plan.outputBytes, 0);
+  const running = { ...readingOf(options), maxGrowth, workers };
+  const models: LayoutModel[] = [];
+  let done = 0;
+  for (const job of jobs) {
+    const { model, dtype, plan, recipe, mainName } = job;
+    const onProgress = progressFrom(done, total, options);
+    const sink = output.sinkIn(model.folder);
+    const { files, report } = await shrinkModel(
+      await repository.open(model.name),
+      await checkRecipe(recipe),
+      { ...running, onProgress, ...(sink === undefined ? {} : { sink }) },
+      mainName,
+    );
+    done += plan.outputBytes;
+    for (const [name, blob] of Object.entries(files)) output.files[model.folder + name] = blob;
+    models.push({ input: model.name, dtype, files: pathsOf(job, report.files), report });
+  }
+  return models;
+}
+
+/** Copies what lies beside the models; config.json says which of them have data in other files. */
+async function copyCompanions(
+  repository: Repository,
+  names: readonly string[],
+  models: readonly LayoutModel[],
+  output: LayoutOutput,
+  options: LayoutOptions,
+): Promise<void> {
+  const written = [...new Set(models.map(({ dtype }) => dtype))];
+  const external = models.flatMap(({ files }) =>
+    files.length > 1 ? [files[0]!.name.split("/").at(-1)!] : [],
+  );
+  for (const name of names) {
+    options.signal?.throwIfAborted();
+    const opened = await openSource(await repository.open(name), readingOf(options));
+    try {
+      const { main } = opened;
+      if (main.size > maxCompanionBytes) {
+        throw new UnsupportedError(
+          `"${name}" has ${main.size} bytes; at most ${maxCompanionBytes} are copied.`,
+        );
+      }
+      let bytes = await main.read(0, main.size);
+      if (name === configName) {
+        const config = configFor(new TextDecoder().decode(bytes), written, external);
+        if (config !== undefined) bytes = new TextEncoder().encode(config);
+      }
+      await writeFile(output, name, new Uint8Array(bytes), main);
+    } finally {
+      await opened.close();
+    }
+  }
+}
+
+function reportOf(models: LayoutModel[], copied: string[], leftOut: string[]): LayoutReport {
+  const sum = (numbers: Iterable<number>) => [...numbers].reduce((all, it) => all + it, 0);
+  const inputs = new Map(models.map(({ input, report }) => [input, report.inputBytes]));
+  return {
+    layout: "transformers",
+    inputBytes: sum(inputs.values()),
+    outputBytes: sum(models.map(({ report }) => report.outputBytes)),
+    models,
+    copied,
+    leftOut,
+  };
+}
+
+/**
+ * Writes a folder that transformers.js loads. All outputs are planned before the first is written, so that what cannot be
+ * done fails at once.
+ *
+ * @param source - The repository; see `openRepository`.
+ * @param words - Words of a recipe that hold for every model and dtype, such as rules.
+ */
+export async function shrinkRepository(
+  source: unknown,
+  words: unknown,
+  options: LayoutOptions,
+): Promise<LayoutResult> {
+  checkRunOptions(options, keys);
+  checkOneOf("layout", options.layout, ["transformers"]);
+  const given = checkObject("The recipe of a layout", words ?? {});
+  checkKeys("recipe", given, Object.keys(recipeOptions));
+  const names = checkDtypes(options.dtypes);
+  const repository = await openRepository(source, readingOf(options));
+  const { models, companions, leftOut } = chooseFiles(repository.names);
+  const jobs = await planJobs(repository, await jobsFor(models, names, given), options);
+  const outputs = jobs.flatMap((job) => pathsOf(job, job.plan.files).map(({ name }) => name));
+  checkApart([...outputs, ...companions]);
+  const output = await openOutput(options.sink, repository.path);
+  try {
+    const written = await writeModels(repository, jobs, output, options);
+    await copyCompanions(repository, companions, written, output, options);
+    options.signal?.throwIfAborted();
+    await output.commit();
+    return { files: output.files, report: reportOf(written, companions, leftOut) };
+  } catch (error) {
+    await output.abort();
+    throw error;
+  }
+}

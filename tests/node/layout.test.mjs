@@ -1,0 +1,436 @@
+// shrink with a layout: repositories in, folders that transformers.js loads out. tests/hosts/layout.test.mjs loads them.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, before, beforeEach, test } from "node:test";
+import { ArgumentError, FormatError, shrink, UnsupportedError } from "modelshrink";
+import ort from "onnxruntime-node";
+import { externalModel } from "../support/onnx.mjs";
+import { sentenceModel } from "../support/sentence-model.mjs";
+import { seq2seqModel } from "../support/seq2seq-model.mjs";
+import { commandFolder, finish } from "./cli.mjs";
+
+const suffixes = ["_fp16", "_quantized", "_int8", "_uint8", "_q4"];
+const transformers = { layout: "transformers" };
+const text = (content) => Buffer.from(content);
+const json = (content) => text(JSON.stringify(content));
+const small = sentenceModel();
+
+let top;
+before(async () => {
+  top = await mkdtemp(join(tmpdir(), "modelshrink-layout-"));
+});
+after(() => rm(top, { recursive: true }));
+beforeEach(async () => {
+  for (const name of await readdir(top)) await rm(join(top, name), { recursive: true });
+});
+
+/** Writes files by their paths; gives the folder. */
+async function save(files, folder = join(top, "repository")) {
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), content);
+  }
+  return folder;
+}
+
+/** All files below a folder, by their paths. */
+async function contents(folder) {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const paths = entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+  const files = await Promise.all(paths.sort().map(async (path) => [path, await readFile(path)]));
+  return Object.fromEntries(files.map(([path, bytes]) => [path.slice(folder.length + 1), bytes]));
+}
+
+test("every .onnx file of a repository is written in every dtype, and what lies beside is copied", async () => {
+  const extra = {
+    "vocab.txt": text("a"),
+    LICENSE: text("free"),
+    "weights.bin": text("no"),
+    ".git/x.onnx": text("no"),
+  };
+  const files = { ...seq2seqModel(), ...extra };
+  const out = join(top, "deep/out");
+  const { report } = await shrink(await save(files), undefined, { ...transformers, sink: out });
+  const copied = Object.keys(files).filter((name) => !/onnx|weights/.test(name));
+  const stems = ["decoder_model", "decoder_model_merged", "encoder_model"];
+  const models = stems.flatMap((stem) => suffixes.map((it) => `onnx/${stem}${it}.onnx`));
+  const found = await contents(out);
+  assert.deepEqual(Object.keys(found), [...copied, ...models].sort());
+  for (const name of copied) assert.deepEqual(found[name], files[name]);
+  for (const name of models) await (await ort.InferenceSession.create(join(out, name))).release();
+  assert.deepEqual(
+    report.models.flatMap((it) => it.files.map(({ name }) => name)).sort(),
+    models.sort(),
+  );
+  const sizes = models.map((name) => found[name].length);
+  assert.equal(
+    report.outputBytes,
+    sizes.reduce((a, b) => a + b),
+  );
+  assert.deepEqual(report.copied.toSorted(), copied.sort());
+  assert.equal(report.copied.at(-1), "config.json");
+  assert.deepEqual(await readdir(join(top, "deep")), ["out"]);
+});
+
+test("memory, sinks and folders get the same bytes from a folder and from a record of sources", async () => {
+  const folder = await save(small);
+  const out = join(top, "out");
+  await shrink(folder, undefined, { ...transformers, sink: out });
+  const expected = await contents(out);
+  const { files } = await shrink(folder, undefined, transformers);
+  const memory = await Promise.all(
+    Object.entries(files).map(async ([name, it]) => [name, Buffer.from(await it.arrayBuffer())]),
+  );
+  assert.deepEqual(Object.fromEntries(memory.sort()), expected);
+  const sunk = {};
+  const order = [];
+  const sink = (name, size) => {
+    sunk[name] = Buffer.alloc(size);
+    order.push(name);
+    const write = (offset, bytes) => void sunk[name].set(bytes, offset);
+    return { open() {}, write, close() {}, abort() {} };
+  };
+  await shrink(small, undefined, { ...transformers, sink });
+  assert.deepEqual(sunk, { ...expected });
+  assert.equal(order.at(-1), "config.json");
+});
+
+test("dtypes choose; rules and other words of a recipe hold for all", async () => {
+  const words = { rules: [{ match: "words", keep: true }], minElements: 1 };
+  const { files, report } = await shrink(small, words, { ...transformers, dtypes: ["q4", "fp16"] });
+  const models = Object.keys(files).filter((name) => name.endsWith(".onnx"));
+  assert.deepEqual(models, ["onnx/model_q4.onnx", "onnx/model_fp16.onnx"]);
+  for (const { report: own } of report.models) {
+    const { words: embedding, w1 } = Object.fromEntries(own.tensors.map((it) => [it.name, it.to]));
+    assert.equal(embedding, "float32");
+    assert.notEqual(w1, "float32");
+  }
+});
+
+test("models that are there in a number type already are no sources; one at the top goes to onnx/", async () => {
+  const { "onnx/model.onnx": model, ...beside } = small;
+  const files = { ...beside, "model.onnx": model, "model_q4.onnx": text("not read") };
+  const { report, files: written } = await shrink(files, undefined, {
+    ...transformers,
+    dtypes: ["q4"],
+  });
+  assert.deepEqual(report.leftOut, ["model_q4.onnx"]);
+  assert.ok(Object.hasOwn(written, "onnx/model_q4.onnx"));
+});
+
+test("external data has the names that transformers.js looks for, and config.json tells of it", async () => {
+  const { "model.onnx": main, "weights.bin": data } = externalModel("weights.bin");
+  const config = {
+    model_type: "bert",
+    "transformers.js_config": {
+      use_external_data_format: { model: 2 },
+      kv_cache_dtype: { fp16: "float16" },
+      dtype: "q4f16",
+      device_config: { webgpu: { use_external_data_format: true, dtype: { model: "q8" } } },
+    },
+  };
+  const repository = {
+    "config.json": json(config),
+    ...{ "onnx/large.onnx": main, "onnx/weights.bin": data },
+    "onnx/small.onnx": small["onnx/model.onnx"],
+  };
+  const out = join(top, "out");
+  await shrink(await save(repository), undefined, {
+    ...transformers,
+    sink: out,
+    dtypes: ["fp16", "int8"],
+  });
+  assert.deepEqual(Object.keys(await contents(out)), [
+    "config.json",
+    ...["large_fp16.onnx", "large_fp16.onnx_data", "large_int8.onnx", "large_int8.onnx_data"].map(
+      (it) => `onnx/${it}`,
+    ),
+    ...["onnx/small_fp16.onnx", "onnx/small_int8.onnx"],
+  ]);
+  assert.deepEqual(JSON.parse(await readFile(join(out, "config.json"), "utf8")), {
+    model_type: "bert",
+    "transformers.js_config": {
+      device_config: { webgpu: {} },
+      use_external_data_format: { "large_fp16.onnx": 1, "large_int8.onnx": 1 },
+    },
+  });
+  await (await ort.InferenceSession.create(join(out, "onnx/large_int8.onnx"))).release();
+});
+
+/** Expects that a repository is refused, and that nothing is left. */
+async function refused(source, error, message, options = {}) {
+  const before = await readdir(top);
+  const run = shrink(source, undefined, { ...transformers, sink: join(top, "out"), ...options });
+  await assert.rejects(run, (it) => {
+    assert.ok(it instanceof error, `${it}`);
+    assert.match(it.message, message);
+    return true;
+  });
+  assert.deepEqual(await readdir(top), before);
+}
+
+test("no link out of the repository is followed, and nothing but regular files is opened", async () => {
+  await save(
+    { secret: text("secret"), "model.onnx": small["onnx/model.onnx"] },
+    join(top, "elsewhere"),
+  );
+  for (const [name, target] of [
+    ["vocab.txt", "elsewhere/secret"],
+    ["onnx/model.onnx", "elsewhere/model.onnx"],
+  ]) {
+    const folder = await save(small, join(top, name.replace("/", "-")));
+    await rm(join(folder, name), { force: true });
+    await symlink(join(top, target), join(folder, name));
+    await refused(folder, ArgumentError, /outside the model's folder/);
+  }
+  const linked = await save({ "config.json": json({}) }, join(top, "linked"));
+  await symlink(join(top, "elsewhere"), join(linked, "onnx"));
+  await refused(linked, ArgumentError, /has no \.onnx file/);
+  const piped = await save(small, join(top, "piped"));
+  execFileSync("mkfifo", [join(piped, "merges.txt")]);
+  await refused(piped, ArgumentError, /not a regular file/);
+});
+
+test("names that lead out of a repository, meet or are too many are refused", async () => {
+  const model = small["onnx/model.onnx"];
+  const many = (count, name) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [name(i), model]));
+  for (const name of [
+    "../model.onnx",
+    "onnx/../../x.onnx",
+    "/x.onnx",
+    "onnx\\x.onnx",
+    "C:x.onnx",
+    "a//b.onnx",
+    "a\n.onnx",
+  ]) {
+    await refused({ ...small, [name]: model }, FormatError, /no path in it/);
+  }
+  await refused(
+    { ...small, "onnx/Model.onnx": model },
+    ArgumentError,
+    /one file on some file systems/,
+  );
+  await refused({ ...small, "model.onnx": model }, ArgumentError, /Two files would be written to/);
+  await refused(
+    { ...small, ...many(101, (i) => `onnx/m${i}.onnx`) },
+    UnsupportedError,
+    /102 models/,
+  );
+  await refused({ ...small, ...many(1001, (i) => `m${i}.txt`) }, UnsupportedError, /files to copy/);
+  await refused({ "config.json": json({}) }, ArgumentError, /no \.onnx file/);
+  await refused({ "model.onnx": model }, ArgumentError, /no config\.json/);
+  await refused({ ...small, "config.json": text("[]") }, FormatError, /no JSON object/);
+  const folder = await save({});
+  await mkdir(folder);
+  await Promise.all(Array.from({ length: 10_001 }, (_, i) => writeFile(join(folder, `${i}`), "")));
+  await refused(folder, UnsupportedError, /more than 10000 files/);
+});
+
+test("an output is new: neither in the repository, nor a folder with files, nor a file", async () => {
+  const folder = await save(small);
+  const full = await save({ "mine.txt": text("mine") }, join(top, "full"));
+  await refused(folder, ArgumentError, /lies in/, { sink: join(folder, "onnx/out") });
+  await refused(folder, ArgumentError, /lies in/, { sink: folder });
+  await refused(folder, ArgumentError, /not empty/, { sink: full });
+  await refused(folder, ArgumentError, /no folder/, { sink: join(full, "mine.txt") });
+  await symlink(full, join(top, "link"));
+  await refused(folder, ArgumentError, /no folder/, { sink: join(top, "link") });
+  await mkdir(join(top, ".out.part"));
+  await assert.rejects(
+    shrink(folder, undefined, { ...transformers, sink: join(top, "out") }),
+    /\.out\.part" is in the way/,
+  );
+  await mkdir(join(top, "empty"));
+  await shrink(folder, undefined, { ...transformers, sink: join(top, "empty"), dtypes: ["q8"] });
+  assert.ok((await readdir(join(top, "empty"))).includes("config.json"));
+});
+
+test("an aborted or failed run leaves nothing", async () => {
+  const folder = await save(small);
+  for (let last = 1; last <= 4; last++) {
+    const controller = new AbortController();
+    let count = 0;
+    const onProgress = ({ done, total }) => {
+      assert.ok(done <= total);
+      if (++count === last) controller.abort(new Error("enough"));
+    };
+    await refused(folder, Error, /enough/, { signal: controller.signal, onProgress });
+  }
+  await writeFile(join(folder, "onnx/zz.onnx"), "no model");
+  await refused(folder, FormatError, /ONNX/);
+});
+
+test("wrong options are errors", async () => {
+  for (const [recipe, options, message] of [
+    [undefined, { layout: "other" }, /layout is "other"/],
+    [undefined, { dtypes: ["q5"] }, /dtypes is "q5"/],
+    [undefined, { dtypes: [] }, /dtypes is \[\]/],
+    [undefined, { resume: true }, /unknown key "resume"/],
+    [{ weights: "int8" }, {}, /decide "weights"/],
+    [{ wieghts: "int8" }, {}, /unknown key "wieghts"/],
+    ["int8", {}, /must be an object/],
+    [undefined, { sink: 5 }, /sink is 5/],
+  ]) {
+    await assert.rejects(shrink(small, recipe, { ...transformers, ...options }), message);
+  }
+  await assert.rejects(
+    shrink(new Uint8Array(5), undefined, transformers),
+    /a repository is a folder's path/,
+  );
+});
+
+const commit = "0123456789abcdef0123456789abcdef01234567";
+const listing = (names) =>
+  json({ sha: commit, siblings: names.map((rfilename) => ({ rfilename })) });
+
+/** A hub with one repository, "me/tiny", while `work` runs. */
+async function withHub(list, work) {
+  const requests = [];
+  const server = createServer((request, response) => {
+    const path = decodeURIComponent(request.url);
+    requests.push(path);
+    const prefix = `/me/tiny/resolve/${commit}/`;
+    const isList = /^\/api\/models\/me\/tiny\/revision\/(main|v1)$/.test(path);
+    if (path.startsWith(prefix)) {
+      response
+        .writeHead(302, { location: `/cdn/${encodeURIComponent(path.slice(prefix.length))}` })
+        .end();
+      return;
+    }
+    const body = isList
+      ? list
+      : path.startsWith("/cdn/")
+        ? small[path.slice("/cdn/".length)]
+        : undefined;
+    response.writeHead(body ? 200 : 404, { "content-length": body?.length ?? 0 }).end(body);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    return await work(`http://127.0.0.1:${server.address().port}/me/tiny`, requests);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+test("a repository on a hub is read at one commit, by its list of files", async () => {
+  const names = Object.keys(small);
+  await withHub(
+    listing([...names, "onnx/model_q4.onnx", "pytorch_model.bin"]),
+    async (url, requests) => {
+      const expected = await shrink(small, undefined, transformers);
+      for (const address of [url, new URL(`${url}/tree/v1`)]) {
+        const { files } = await shrink(address, undefined, transformers);
+        assert.deepEqual(Object.keys(files), Object.keys(expected.files));
+        for (const [name, blob] of Object.entries(files)) {
+          assert.deepEqual(await blob.arrayBuffer(), await expected.files[name].arrayBuffer());
+        }
+      }
+      assert.ok(!requests.some((path) => /q4|pytorch/.test(path)));
+    },
+  );
+});
+
+test("a hub's answers are not trusted", async () => {
+  const names = Object.keys(small);
+  for (const [list, error, message] of [
+    [text("<html>"), FormatError, /no JSON/],
+    [json(null), FormatError, /no list/],
+    [json({ sha: "../../x", siblings: [] }), FormatError, /no list/],
+    [json({ sha: commit, siblings: [null] }), FormatError, /without a name/],
+    [listing([...names, "../../etc/x.onnx"]), FormatError, /no path in it/],
+    [listing([...names, "a..%2f..\\x.onnx"]), FormatError, /no path in it/],
+    [
+      listing(Array.from({ length: 10_001 }, (_, i) => `${i}`)),
+      UnsupportedError,
+      /more than 10000/,
+    ],
+    [Buffer.alloc((1 << 24) + 1, " "), UnsupportedError, /a list of files may have/],
+    [listing([...names, "gone.txt"]), Error, /404/],
+  ]) {
+    await withHub(list, (url) => refused(url, error, message));
+  }
+  await refused("http://127.0.0.1:1/model.onnx", ArgumentError, /no repository's address/);
+});
+
+const command = commandFolder();
+
+test("the command writes a layout, and says what it wrote", async () => {
+  await save(small, command.path("tiny"));
+  const { code, stdout, stderr } = await command.run(
+    ...[
+      "shrink",
+      "tiny",
+      "--layout",
+      "transformers",
+      "-o",
+      "models/tiny",
+      "--dtypes",
+      "q8,q4",
+      "--keep",
+      "w1",
+    ],
+  );
+  assert.equal(code, 0, stderr);
+  assert.match(
+    stdout,
+    /onnx\/model_quantized\.onnx[^]*onnx\/model_q4\.onnx[^]*Copied: [^]*config\.json[^]*Written to models\/tiny/,
+  );
+  assert.deepEqual(await command.files("models/tiny/onnx"), [
+    "model_q4.onnx",
+    "model_quantized.onnx",
+  ]);
+  const again = await command.run(
+    "shrink",
+    "tiny",
+    "--layout",
+    "transformers",
+    "-o",
+    "models/tiny",
+  );
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /not empty/);
+  const beside = await command.run("shrink", "tiny", "--layout", "transformers", "--json");
+  assert.equal(beside.code, 0, beside.stderr);
+  const { output, models } = JSON.parse(beside.stdout);
+  assert.equal(output, command.path("tiny.transformers"));
+  assert.equal(models.length, 5);
+  for (const [args, message] of [
+    [["tiny", "--dtypes", "q4"], /needs --layout/],
+    [["tiny", "--layout", "nchw"], /must be transformers/],
+    [["tiny", "--layout", "transformers", "--dtypes", "q3"], /--dtypes has "q3"/],
+    [["tiny", "--layout", "transformers", "--recipe", "int8"], /leave out --recipe/],
+    [["tiny", "--layout", "transformers", "--mode", "dynamic"], /leave out --mode/],
+    [["tiny", "--layout", "transformers", "--dry-run"], /no use for --dry-run/],
+    [["tiny", "tiny", "--layout", "transformers"], /one repository/],
+    [["-", "--layout", "transformers"], /- is neither/],
+  ]) {
+    const wrong = await command.run("shrink", ...args);
+    assert.equal(wrong.code, 2, `${args}`);
+    assert.match(wrong.stderr, message);
+  }
+});
+
+test("an interrupted command leaves nothing", async () => {
+  const files = Object.fromEntries(
+    Array.from({ length: 40 }, (_, i) => [`onnx/m${i}.onnx`, small["onnx/model.onnx"]]),
+  );
+  await save({ ...small, ...files }, command.path("tiny"));
+  const child = command.start(["shrink", "tiny", "--layout", "transformers", "-o", "out"]);
+  const ended = finish(child);
+  while (!(await command.files()).includes(".out.part")) {
+    assert.equal(child.exitCode, null);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  child.kill("SIGINT");
+  const { code } = await ended;
+  assert.equal(code, 130);
+  assert.deepEqual(await command.files(), ["model.onnx", "tiny"]);
+});

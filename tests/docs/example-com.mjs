@@ -1,4 +1,4 @@
-// Loaded before a block's own code: https://example.com/ is the folder where the block runs.
+// Loaded before a block's own code: https://example.com/ is the folder where the block runs, and so is the hub.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -8,7 +8,7 @@ const realFetch = globalThis.fetch;
 globalThis.fetch = async (resource, options) => {
   const request = new Request(resource, options);
   const url = new URL(request.url);
-  if (url.host !== "example.com") return realFetch(request);
+  if (!/^(example\.com|huggingface\.co)$/.test(url.host)) return realFetch(request);
   const bytes = await readFile(join(folder, url.pathname));
   const headers = { "accept-ranges": "bytes", etag: '"1"' };
   const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get("range") ?? "") ?? [];

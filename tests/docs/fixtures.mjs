@@ -1,12 +1,13 @@
 // What the blocks use and do not define, their readers' own models and data. Small real ones stand for them here.
 import { readFileSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import * as ort from "onnxruntime-node";
 import { calibrate } from "../../dist/runtime.js";
 import { onnxWithData, safetensorsShards } from "../support/file-sets.mjs";
 import { batches, calibrationImages, fashionPaths } from "../support/fashion.mjs";
 import { modelPaths } from "../support/models.mjs";
+import { sentenceModel } from "../support/sentence-model.mjs";
 import { decodeWav } from "../support/speech.mjs";
 import { makeGguf, tinyLlama, weights } from "../support/gguf.mjs";
 import { makeSafetensors } from "../support/safetensors.mjs";
@@ -81,6 +82,16 @@ export async function writeFiles(folder) {
   };
   const llama = { ...safetensorsShards(), "config.json": "{}" };
   for (const [name, content] of Object.entries(llama)) files[`models/llama/${name}`] = content;
-  await mkdir(join(folder, "models/llama"), { recursive: true });
-  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+  const commit = "0".repeat(40);
+  const repository = sentenceModel();
+  const siblings = Object.keys(repository).map((rfilename) => ({ rfilename }));
+  files["api/models/owner/tiny/revision/main"] = JSON.stringify({ sha: commit, siblings });
+  for (const [name, content] of Object.entries(repository)) {
+    files[`repository/${name}`] = content;
+    files[`owner/tiny/resolve/${commit}/${name}`] = content;
+  }
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), content);
+  }
 }

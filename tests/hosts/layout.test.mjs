@@ -1,12 +1,15 @@
 // What shrink writes with the layout "transformers", loaded by transformers.js on Node.js and in Chromium, on
 // WebAssembly and on WebGPU (an adapter in software).
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
+import { promisify } from "node:util";
 import { shrink } from "../../dist/index.js";
 import { launchWithWebGpu, serve } from "../support/chromium.mjs";
+import { hostBlock } from "../support/host-blocks.mjs";
 import { root } from "../support/run.mjs";
 import { externalSentenceModel, sentenceModel } from "../support/sentence-model.mjs";
 import { seq2seqModel } from "../support/seq2seq-model.mjs";
@@ -154,6 +157,21 @@ test("fp16 loads on WebGPU without shader-f16, as its weights are computed with 
     [`${site.url}models/small/sentence/onnx/model_fp16.onnx`, web],
   );
   assert.deepEqual(shapes, ["float32", [1, 3, 64]]);
+});
+
+test("the documentation's code loads the folder", async () => {
+  const apps = join(root, "tests/hosts/.apps");
+  await mkdir(apps, { recursive: true });
+  const app = await mkdtemp(join(apps, "layout-"));
+  try {
+    await mkdir(join(app, "public/models"), { recursive: true });
+    await symlink(join(folder, "small/sentence"), join(app, "public/models/small"));
+    await writeFile(join(app, "app.mjs"), await hostBlock("transformers-folder"));
+    const { stdout } = await promisify(execFile)(process.execPath, ["app.mjs"], { cwd: app });
+    assert.match(stdout, /\[ 1, 64 \]/);
+  } finally {
+    await rm(app, { recursive: true });
+  }
 });
 
 test("a pipeline generates with the merged decoder of every dtype", async () => {

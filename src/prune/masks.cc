@@ -116,7 +116,8 @@ Status MaskSmallest(std::span<const float> scores, std::span<const uint8_t> aliv
     std::fill(mask.begin(), mask.end(), uint8_t{1});
     return {};
   }
-  ASSIGN_OR_RETURN(Buffer<float> pruned, Buffer<float>::Allocate(scores.size()));
+  Buffer<float> pruned;
+  RETURN_IF_ERROR(pruned.Resize(scores.size()));
   // With all ties staying, the threshold is the smallest score that stays.
   const bool ties_stay = ties == Ties::kAllStay && count + num_dead < scores.size();
   const uint64_t k = count + num_dead - (ties_stay ? 0 : 1);

@@ -222,15 +222,13 @@ void BuildBitmask(std::span<const float> values, const NonzeroMap& map, const Sp
 // The positions of a run's n entries, ascending; false if it has more.
 bool ChoosePositions(const float* run, uint32_t length, const SparseShape& shape,
                      uint32_t* positions) {
+  // Without branches, because weights' zeros are where no processor expects them.
   uint64_t chosen = 0;
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < length; ++i) {
-    if (run[i] == 0) continue;
-    if (count++ == shape.n) return false;
-    chosen |= uint64_t{1} << i;
-  }
-  for (uint32_t i = 0; count < shape.n; ++i) {
-    const uint64_t bit = uint64_t{1} << (shape.m - shape.n + i) % shape.m;
+  for (uint32_t i = 0; i < length; ++i) chosen |= uint64_t{run[i] != 0} << i;
+  uint32_t count = static_cast<uint32_t>(std::popcount(chosen));
+  if (count > shape.n) return false;
+  for (uint32_t i = shape.m - shape.n; count < shape.n; i = (i + 1) % shape.m) {
+    const uint64_t bit = uint64_t{1} << i;
     count += (chosen & bit) == 0;
     chosen |= bit;
   }
@@ -240,13 +238,52 @@ bool ChoosePositions(const float* run, uint32_t length, const SparseShape& shape
   return true;
 }
 
+// Writes numbers of a few bits each into bytes, lowest first.
+class BitWriter {
+ public:
+  explicit BitWriter(uint8_t* to) : to_(to) {}
+  void Put(uint32_t number, uint32_t num_bits) {
+    pending_ |= number << num_pending_;
+    for (num_pending_ += num_bits; num_pending_ >= 8; num_pending_ -= 8, pending_ >>= 8) {
+      *to_++ = static_cast<uint8_t>(pending_);
+    }
+  }
+  // Fills the last byte with zeros.
+  void Finish() {
+    if (num_pending_ > 0) *to_++ = static_cast<uint8_t>(pending_);
+  }
+
+ private:
+  uint8_t* to_;
+  uint32_t pending_ = 0, num_pending_ = 0;
+};
+
+// Reads what a BitWriter wrote.
+class BitReader {
+ public:
+  explicit BitReader(const uint8_t* from) : from_(from) {}
+  uint32_t Take(uint32_t num_bits) {
+    if (num_pending_ < num_bits) {
+      pending_ |= uint32_t{*from_++} << num_pending_;
+      num_pending_ += 8;
+    }
+    const uint32_t number = pending_ & ((1u << num_bits) - 1);
+    pending_ >>= num_bits;
+    num_pending_ -= num_bits;
+    return number;
+  }
+
+ private:
+  const uint8_t* from_;
+  uint32_t pending_ = 0, num_pending_ = 0;
+};
+
 Status BuildNofM(std::span<const float> values, const SparseShape& shape, SparseArray* array) {
   const uint32_t position_bits = PositionBits(shape);
   uint32_t positions[kMaxM];
-  size_t count = 0;
+  float* next = array->values.data();
   for (uint64_t r = 0; r < shape.rows; ++r) {
-    uint8_t* bits = array->bits.data() + r * RunRowBytes(shape);
-    uint64_t at = 0;
+    BitWriter bits(array->bits.data() + r * RunRowBytes(shape));
     for (uint64_t c = 0; c < shape.columns; c += shape.m) {
       const float* run = values.data() + r * shape.columns + c;
       const uint32_t length = static_cast<uint32_t>(std::min<uint64_t>(shape.m, shape.columns - c));
@@ -254,15 +291,12 @@ Status BuildNofM(std::span<const float> values, const SparseShape& shape, Sparse
         return ArgumentError(Concat({"row ", r, " has more than ", shape.n, " of the ", shape.m,
                                      " from column ", c, " on that are not zero"}));
       }
-      for (uint32_t k = 0; k < shape.n; ++k, at += position_bits) {
-        array->values[count++] = positions[k] < length ? run[positions[k]] : 0.0f;
-        for (uint32_t b = 0; b < position_bits; ++b) {
-          if (positions[k] >> b & 1) {
-            bits[(at + b) / 8] = static_cast<uint8_t>(bits[(at + b) / 8] | 1u << (at + b) % 8);
-          }
-        }
+      for (uint32_t k = 0; k < shape.n; ++k) {
+        *next++ = positions[k] < length ? run[positions[k]] : 0.0f;
+        bits.Put(positions[k], position_bits);
       }
     }
+    bits.Finish();
   }
   return {};
 }
@@ -385,18 +419,14 @@ Status ExpandBitmask(const SparseShape& shape, const SparseParts& parts, std::sp
 
 Status ExpandNofM(const SparseShape& shape, const SparseParts& parts, std::span<float> out) {
   const uint32_t position_bits = PositionBits(shape);
-  size_t count = 0;
+  const float* next = parts.values.data();
   for (uint64_t r = 0; r < shape.rows; ++r) {
-    const uint8_t* bits = parts.bits.data() + r * RunRowBytes(shape);
-    uint64_t at = 0;
+    BitReader bits(parts.bits.data() + r * RunRowBytes(shape));
     for (uint64_t c = 0; c < shape.columns; c += shape.m) {
       uint32_t last = 0;
-      for (uint32_t k = 0; k < shape.n; ++k, at += position_bits) {
-        uint32_t position = 0;
-        for (uint32_t b = 0; b < position_bits; ++b) {
-          position |= (bits[(at + b) / 8] >> (at + b) % 8 & 1u) << b;
-        }
-        const float value = parts.values[count++];
+      for (uint32_t k = 0; k < shape.n; ++k) {
+        const uint32_t position = bits.Take(position_bits);
+        const float value = *next++;
         const bool is_outside = position >= shape.columns - c;
         if (position >= shape.m || (k > 0 && position <= last) || (is_outside && value != 0)) {
           return ArgumentError(Concat({"the metadata of row ", r, " from column ", c,
@@ -435,7 +465,12 @@ StatusOr<SparseArray> ToSparse(std::span<const float> values, const SparseShape&
   SparseArray array;
   const auto allocate = [&](uint64_t count) -> Status {
     const Sizes sizes = SizesOf(shape, count);
-    ASSIGN_OR_RETURN(array.values, Buffer<float>::Allocate(sizes.values));
+    // Blocks that the matrix cuts are filled up with zeros; the other forms write every value.
+    if (shape.form == SparseForm::kBsr) {
+      ASSIGN_OR_RETURN(array.values, Buffer<float>::Allocate(sizes.values));
+    } else {
+      RETURN_IF_ERROR(array.values.Resize(sizes.values));
+    }
     ASSIGN_OR_RETURN(array.pointers, Buffer<uint32_t>::Allocate(sizes.pointers));
     ASSIGN_OR_RETURN(array.indices, Buffer<uint32_t>::Allocate(sizes.indices));
     ASSIGN_OR_RETURN(array.bits, Buffer<uint8_t>::Allocate(sizes.bits));

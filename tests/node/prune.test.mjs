@@ -306,3 +306,23 @@ test("wrong options are refused with what is allowed", () => {
   }
   assert.throws(() => prune(Float32Array.from([1, NaN]), { method: "random", amount: 1 }), /1/);
 });
+
+test("the sparsity is that of masks of every length at every address", () => {
+  const buffer = new ArrayBuffer(4096);
+  const lengths = [...Array.from({ length: 10 }, (_, i) => i), 1019, 1020, 1021, 2041, 4000];
+  for (const length of lengths) {
+    for (const offset of [0, 1, 2, 3, 5, 4096 - length]) {
+      if (offset + length > 4096) continue;
+      for (const zeroAt of [() => false, () => true, (i) => i % 3 === 0]) {
+        const mask = Uint8Array.from({ length }, (_, i) => Number(!zeroAt(i)));
+        const out = {
+          values: new Float32Array(length),
+          mask: new Uint8Array(buffer, offset, length),
+        };
+        const { sparsity } = prune(new Float32Array(length), { method: "mask", mask, out });
+        const numZeros = mask.filter((kept) => kept === 0).length;
+        assert.equal(sparsity, length > 0 ? numZeros / length : 0, `${length} at ${offset}`);
+      }
+    }
+  }
+});

@@ -157,13 +157,21 @@ const keysOf: Record<PruneMethod, readonly string[]> = {
 type Given = Record<string, unknown>;
 
 /** Gives the fraction of zeros in a mask of ones and zeros. */
-function sparsityOf({ buffer, byteOffset, length }: Uint8Array): number {
-  const view = new DataView(buffer, byteOffset, length);
+function sparsityOf(mask: Uint8Array): number {
+  const { buffer, byteOffset, length } = mask;
+  const begin = Math.min(-byteOffset & 3, length);
+  const numWords = (length - begin) >>> 2;
+  const words = new Int32Array(buffer, numWords && byteOffset + begin, numWords);
   let numKept = 0;
-  let at = 0;
-  // Four at a time, whose sum the product has in its upper byte: one by one takes four times as long.
-  for (; at + 4 <= length; at += 4) numKept += Math.imul(view.getUint32(at), 0x01010101) >>> 24;
-  for (; at < length; ++at) numKept += view.getUint8(at);
+  // Four bytes at a time, and 255 times before one overflows: one by one takes ten times as long.
+  for (let at = 0; at < numWords;) {
+    let sums = 0;
+    for (const end = Math.min(at + 255, numWords); at < end;) sums = (sums + words[at++]!) | 0;
+    const pairs = (sums & 0xff00ff) + ((sums >>> 8) & 0xff00ff);
+    numKept += (pairs & 0xffff) + (pairs >>> 16);
+  }
+  const rest = [...mask.subarray(0, begin), ...mask.subarray(begin + 4 * numWords)];
+  for (const kept of rest) numKept += kept;
   return length > 0 ? (length - numKept) / length : 0;
 }
 

@@ -9,7 +9,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { ArgumentError, FormatError, shrink, UnsupportedError } from "modelshrink";
 import ort from "onnxruntime-node";
 import { externalModel } from "../support/onnx.mjs";
-import { sentenceModel } from "../support/sentence-model.mjs";
+import { externalSentenceModel, sentenceModel } from "../support/sentence-model.mjs";
 import { seq2seqModel } from "../support/seq2seq-model.mjs";
 import { commandFolder, finish } from "./cli.mjs";
 
@@ -291,7 +291,7 @@ const listing = (names) =>
   json({ sha: commit, siblings: names.map((rfilename) => ({ rfilename })) });
 
 /** A hub with one repository, "me/tiny", while `work` runs. */
-async function withHub(list, work) {
+async function withHub(list, work, files = small) {
   const requests = [];
   const server = createServer((request, response) => {
     const path = decodeURIComponent(request.url);
@@ -307,7 +307,7 @@ async function withHub(list, work) {
     const body = isList
       ? list
       : path.startsWith("/cdn/")
-        ? small[path.slice("/cdn/".length)]
+        ? files[path.slice("/cdn/".length)]
         : undefined;
     response.writeHead(body ? 200 : 404, { "content-length": body?.length ?? 0 }).end(body);
   });
@@ -336,6 +336,38 @@ test("a repository on a hub is read at one commit, by its list of files", async 
       assert.ok(!requests.some((path) => /q4|pytorch/.test(path)));
     },
   );
+});
+
+test("a model of a hub is downloaded once when the output is a path", async () => {
+  const files = externalSentenceModel();
+  const out = join(top, "out");
+  await withHub(
+    listing(Object.keys(files).filter((it) => !it.endsWith(".bin"))),
+    async (url, requests) => {
+      const progress = [];
+      const onProgress = ({ phase, done }) => phase === "read" && progress.push(done);
+      await shrink(url, undefined, { ...transformers, sink: out, onProgress });
+      const names = Object.keys(files).filter((name) => name.startsWith("onnx/"));
+      for (const name of names)
+        assert.equal(requests.filter((it) => it === `/cdn/${name}`).length, 1, name);
+      const sizes = names.map((name) => files[name].length);
+      assert.equal(
+        progress.at(-1),
+        sizes.reduce((a, b) => a + b),
+      );
+      assert.deepEqual(
+        progress,
+        progress.toSorted((a, b) => a - b),
+      );
+    },
+    files,
+  );
+  const { files: expected } = await shrink(files, undefined, transformers);
+  const found = await contents(out);
+  assert.deepEqual(Object.keys(found).sort(), Object.keys(expected).sort());
+  for (const [name, blob] of Object.entries(expected)) {
+    assert.deepEqual(found[name], Buffer.from(await blob.arrayBuffer()), name);
+  }
 });
 
 test("a hub's answers are not trusted", async () => {

@@ -13,6 +13,8 @@ export interface Repository {
   names: readonly string[];
   /** The path in the file system, for a folder there. */
   path?: string;
+  /** The same before anything is checked, for a repository on a network. */
+  remote?: RawRepository;
   /** Gives the file of this name, one of `names`, with its neighbours, as a source that is opened once. */
   open(name: string): Promise<Source | FileSetSource>;
 }
@@ -35,13 +37,8 @@ async function fromRecord(
   return { names, open };
 }
 
-async function openRaw(source: unknown, waiting: ReadOptions): Promise<RawRepository> {
-  const text = isA(source, "URL") ? (source as URL).href : source;
-  if (typeof text === "string") {
-    return /^https?:/i.test(text)
-      ? (await import("./hub.js")).openHub(text, waiting)
-      : openFolder(source as string | URL);
-  }
+async function openRaw(source: unknown): Promise<RawRepository> {
+  if (typeof source === "string" || isA(source, "URL")) return openFolder(source as string | URL);
   if (isFolderHandle(source)) {
     return (await import("./folder-handle.js")).openFolderRepository(source);
   }
@@ -57,6 +54,11 @@ async function openRaw(source: unknown, waiting: ReadOptions): Promise<RawReposi
  */
 export async function openRepository(source: unknown, waiting: ReadOptions): Promise<Repository> {
   if (isPlainRecord(source)) return fromRecord(source, waiting);
-  const raw = await openRaw(source, waiting);
-  return { ...raw, open: async (name) => new FileSetSource(await raw.open(name)) };
+  const address = isA(source, "URL") ? (source as URL).href : source;
+  const isRemote = typeof address === "string" && /^https?:/i.test(address);
+  const raw = isRemote
+    ? await (await import("./hub.js")).openHub(address, waiting)
+    : await openRaw(source);
+  const open = async (name: string) => new FileSetSource(await raw.open(name));
+  return { ...raw, ...(isRemote ? { remote: raw } : {}), open };
 }

@@ -98,6 +98,8 @@ export interface Target {
 export interface NewFolder {
   /** The path of the folder while it is filled. */
   path: string;
+  /** The path of a folder in it that may be made, and is removed at the end. */
+  scratch: string;
   /** Gives the folder its name. */
   commit: () => Promise<void>;
   /** Removes the folder with all that was written into it. */

@@ -16,6 +16,8 @@ export type FolderSink = string | URL | FileSystemDirectoryHandle | SinkFor;
 export interface LayoutOutput {
   /** Gives the option `sink` for files in a folder, "" or with "/" at its end; undefined for memory. */
   sinkIn(folder: string): string | SinkFor | undefined;
+  /** The path of a folder that is there until the output is visible, for an output with a path. */
+  scratch?: string;
   /** The files in memory, by path. */
   files: Record<string, Blob>;
   /** Makes the output visible. */
@@ -50,8 +52,8 @@ export async function openOutput(sink: unknown, input?: string): Promise<LayoutO
     return { files, sinkIn: () => undefined, commit: nothing, abort: nothing };
   }
   if (typeof sink === "string" || isA(sink, "URL")) {
-    const { path, commit, abort } = await makeFolder(sink as string | URL, input);
-    return { files, sinkIn: (folder) => `${path}/${folder}`, commit, abort };
+    const folder = await makeFolder(sink as string | URL, input);
+    return { ...folder, files, sinkIn: (name) => `${folder.path}/${name}` };
   }
   if (isFolderHandle(sink)) await refuseFull(sink);
   else if (typeof sink !== "function") {
@@ -68,20 +70,34 @@ export async function openOutput(sink: unknown, input?: string): Promise<LayoutO
   return { files, sinkIn, commit: nothing, abort: nothing };
 }
 
-/** Writes one file as it is; `from` is what it was read from. */
-async function put(target: Target, name: string, bytes: Uint8Array, from: OpenFile): Promise<void> {
+/** The bytes that are in memory at a time while a file is copied. */
+const pieceBytes = 1 << 22;
+
+/** Writes a file as it is read; `onBytes` hears of each piece. */
+export async function copyFile(
+  target: Target,
+  name: string,
+  from: OpenFile,
+  onBytes?: (bytes: number) => void,
+): Promise<void> {
+  const { size } = from;
   const sink = target.sink();
   const run = {
-    files: [{ name, sizeBytes: bytes.length }],
+    files: [{ name, sizeBytes: size }],
     inputs: [from],
-    unitBytes: [bytes.length],
+    unitBytes: [size],
     numTensors: () => 0,
     order: "copy",
     tensors: [],
   };
   try {
     await sink.open(run);
-    await sink.write({ unit: 0, file: 0, offset: 0, bytes });
+    for (let offset = 0; offset < size; offset += pieceBytes) {
+      const length = Math.min(pieceBytes, size - offset);
+      const bytes = new Uint8Array(await from.read(offset, length));
+      await sink.write({ unit: 0, file: 0, offset, bytes });
+      onBytes?.(length);
+    }
     await sink.close();
   } catch (error) {
     await sink.abort(error);
@@ -89,15 +105,24 @@ async function put(target: Target, name: string, bytes: Uint8Array, from: OpenFi
   }
 }
 
-/** Writes a small file at a path without folders. */
+/** Writes a small file at a path without folders: as it is read, or the text that is to stand there instead. */
 export async function writeFile(
   output: LayoutOutput,
   name: string,
-  bytes: Uint8Array,
   from: OpenFile,
+  text?: string,
 ): Promise<void> {
+  const file = text === undefined ? from : withText(from, text);
   await withTarget(output.sinkIn(""), false, async (target) => {
-    if (target) await put(target, name, bytes, from);
-    else output.files[name] = new Blob([bytes as Uint8Array<ArrayBuffer>]);
+    if (target) await copyFile(target, name, file);
+    else output.files[name] = new Blob([new Uint8Array(await file.read(0, file.size))]);
   });
+}
+
+/** Gives the same file with another content. */
+function withText(file: OpenFile, text: string): OpenFile {
+  const bytes = new TextEncoder().encode(text);
+  const read = (offset: number, length: number) =>
+    Promise.resolve(bytes.subarray(offset, offset + length));
+  return { ...file, size: bytes.length, inMemory: true, read };
 }

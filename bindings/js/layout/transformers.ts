@@ -12,6 +12,7 @@ import { checkRecipe } from "../recipe/check.js";
 import { recipeOptions, type Recipe } from "../recipe/options.js";
 import { configFor } from "./config.js";
 import { dtypeNames, dtypes, type Dtype } from "./dtypes.js";
+import { keptIn } from "./kept.js";
 import { checkApart, chooseFiles, configName, type RepositoryModel } from "./files.js";
 import { openOutput, writeFile, type LayoutOutput } from "./output.js";
 import type { LayoutModel, LayoutOptions, LayoutReport, LayoutResult } from "./types.js";
@@ -158,12 +159,11 @@ async function copyCompanions(
           `"${name}" has ${main.size} bytes; at most ${maxCompanionBytes} are copied.`,
         );
       }
-      let bytes = await main.read(0, main.size);
-      if (name === configName) {
-        const config = configFor(new TextDecoder().decode(bytes), written, external);
-        if (config !== undefined) bytes = new TextEncoder().encode(config);
-      }
-      await writeFile(output, name, new Uint8Array(bytes), main);
+      const text =
+        name === configName
+          ? configFor(new TextDecoder().decode(await main.read(0, main.size)), written, external)
+          : undefined;
+      await writeFile(output, name, main, text);
     } finally {
       await opened.close();
     }
@@ -200,15 +200,20 @@ export async function shrinkRepository(
   const given = checkObject("The recipe of a layout", words ?? {});
   checkKeys("recipe", given, Object.keys(recipeOptions));
   const names = checkDtypes(options.dtypes);
-  const repository = await openRepository(source, readingOf(options));
-  const { models, companions, leftOut } = chooseFiles(repository.names);
-  const jobs = await planJobs(repository, await jobsFor(models, names, given), options);
-  const outputs = jobs.flatMap((job) => pathsOf(job, job.plan.files).map(({ name }) => name));
-  checkApart([...outputs, ...companions]);
-  const output = await openOutput(options.sink, repository.path);
+  const named = await openRepository(source, readingOf(options));
+  const { models, companions, leftOut } = chooseFiles(named.names);
+  const wanted = await jobsFor(models, names, given);
+  const output = await openOutput(options.sink, named.path);
   try {
+    // Each model is read once for each dtype.
+    const { scratch } = output;
+    const repository =
+      named.remote && scratch !== undefined ? keptIn(scratch, named.remote, options) : named;
+    const jobs = await planJobs(repository, wanted, options);
+    const outputs = jobs.flatMap((job) => pathsOf(job, job.plan.files).map(({ name }) => name));
+    checkApart([...outputs, ...companions]);
     const written = await writeModels(repository, jobs, output, options);
-    await copyCompanions(repository, companions, written, output, options);
+    await copyCompanions(named, companions, written, output, options);
     options.signal?.throwIfAborted();
     await output.commit();
     return { files: output.files, report: reportOf(written, companions, leftOut) };

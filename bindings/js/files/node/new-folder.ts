@@ -1,6 +1,6 @@
 /** Folders as outputs, which appear whole or not at all. */
 import { lstat, mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { ArgumentError, ModelShrinkError } from "../../base/errors.js";
 import { removeEmpty, syncFolder } from "./folders.js";
 import { hidden, suffixes } from "./hidden.js";
@@ -46,10 +46,13 @@ export async function makeFolder(pathOrUrl: string | URL, input?: string): Promi
       "io",
     );
   });
+  const scratch = join(part, ".source");
   return {
     path: part,
+    scratch,
     async commit() {
       try {
+        await rm(scratch, { recursive: true, force: true });
         if (await isEmptyFolder(path)) await rmdir(path);
         await rename(part, path);
         await syncFolder(home);

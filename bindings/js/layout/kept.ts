@@ -1,0 +1,61 @@
+/** Repositories on a network, whose files are read more than once: each comes once, and stays in a folder meanwhile. */
+import { openFolder } from "#files";
+import { openSource, FileSetSource } from "../files/open.js";
+import type { RawFile, RawFileSet, RawRepository } from "../files/raw.js";
+import type { Repository } from "../files/repository.js";
+import { withTarget } from "../files/with-target.js";
+import { readingOf } from "../models/inspect.js";
+import { checkApart } from "./files.js";
+import { copyFile } from "./output.js";
+import type { LayoutOptions } from "./types.js";
+
+/** Gives the same repository, whose files are copied into `folder`, a path, when they are first opened. */
+export function keptIn(folder: string, remote: RawRepository, options: LayoutOptions): Repository {
+  const kept = new Set<string>();
+  const reading = readingOf(options);
+  let done = 0;
+  const keep = async (path: string, raw: RawFile): Promise<void> => {
+    checkApart([...kept, path]);
+    const opened = await openSource(new FileSetSource({ main: raw, open: () => nothing }), reading);
+    const total = done + raw.size;
+    const home = path.slice(0, path.lastIndexOf("/") + 1);
+    try {
+      await withTarget(`${folder}/${home}`, false, (target) =>
+        copyFile(target!, path.slice(home.length), opened.main, (bytes) => {
+          options.signal?.throwIfAborted();
+          done += bytes;
+          options.onProgress?.({ phase: "read", done, total });
+        }),
+      );
+    } finally {
+      await opened.close();
+    }
+    kept.add(path);
+  };
+  /** The file at `path` out of the folder; `come` gives it from the network. */
+  const local = async (
+    path: string,
+    come: () => Promise<RawFile | undefined>,
+  ): Promise<RawFileSet | undefined> => {
+    if (!kept.has(path)) {
+      const raw = await come();
+      if (!raw) return undefined;
+      await keep(path, raw);
+    }
+    return (await openFolder(folder)).open(path);
+  };
+  return {
+    names: remote.names,
+    open: async (name) => {
+      let set: Promise<RawFileSet> | undefined;
+      const remoteSet = () => (set ??= remote.open(name));
+      const home = name.slice(0, name.lastIndexOf("/") + 1);
+      const main = (await local(name, async () => (await remoteSet()).main))!.main;
+      const open = async (it: string) =>
+        (await local(home + it, async () => (await remoteSet()).open(it)))?.main;
+      return new FileSetSource({ main, open });
+    },
+  };
+}
+
+const nothing = Promise.resolve(undefined);

@@ -1,8 +1,9 @@
 // `node scripts/large-models.mjs [GB]`: shrinks a 6 GB safetensors file, a 6 GB GGUF file and an ONNX model with
 // 3 GB of external data (or that many GB each), in Node.js and in Chromium, prunes the first one in several ways,
-// and prints the memory that it took.
+// and prints the memory that it took. Last it loads a GGUF file and an ONNX model of 1 GB by the shrinking cache in Chromium.
 // The files are sparse.
 import { tmpdir } from "node:os";
+import { maxTabBytes, measureCached } from "../tests/support/cached-in-chromium.mjs";
 import * as inChromium from "../tests/support/large-in-chromium.mjs";
 import * as inNode from "../tests/support/large-in-node.mjs";
 
@@ -45,6 +46,17 @@ for (const recipe of prunings) {
   const result = await inNode.measurePruning({ recipe, folder: tmpdir(), size });
   const what = { format: `safetensors, ${JSON.stringify(recipe)}` };
   isWithin = show("Node.js", what, result, inNode) && isWithin;
+}
+for (const { format, recipe } of models.slice(1)) {
+  const size = (gigabytes ?? 1) * 1e9;
+  const { seconds, inputBytes, tab, browser } = await measureCached({ format, recipe, size });
+  const most = maxTabBytes(inputBytes);
+  isWithin &&= tab <= most;
+  console.log(
+    `${tab <= most ? "✔" : "✖"} Chromium, the cache's first load, ${format}: ` +
+      `${(inputBytes / 1e9).toFixed(2)} GB in ${seconds.toFixed(1)} s; ` +
+      `tab +${(tab / 1e6).toFixed(0)} MB of ${(most / 1e6).toFixed(0)}, browser process +${(browser / 1e6).toFixed(0)} MB`,
+  );
 }
 if (!isWithin) {
   console.error("Over the bounds.");

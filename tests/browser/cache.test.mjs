@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { shrink } from "modelshrink";
 import { launchWithProfile } from "../support/chromium.mjs";
+import { ranged } from "../support/model-server.mjs";
 import { chainModel } from "../support/onnx.mjs";
 import { root } from "../support/run.mjs";
 
@@ -41,7 +42,24 @@ function giveModel(response) {
   response.on("close", () => clearInterval(timer));
 }
 
-async function answer({ url }, response) {
+/** More than a part of a download has, and how it was asked for; the first request never gets the end. */
+const largeModel = chainModel([{ name: "w", size: 1600 }]);
+const rangesOfLarge = [];
+
+function giveLarge(request, response) {
+  const isFirst = rangesOfLarge.push(request.headers.range) === 1;
+  const { status = 200, body, headers } = ranged(largeModel, { etag: '"1"' })(request);
+  response.writeHead(status, { "content-length": body.length, ...headers });
+  if (isFirst) response.write(body.subarray(0, 9_000_000));
+  else response.end(body);
+}
+
+async function answer(request, response) {
+  const { url } = request;
+  if (url === "/large.onnx") {
+    giveLarge(request, response);
+    return;
+  }
   if (url === "/m.onnx") {
     giveModel(response);
     return;
@@ -75,7 +93,7 @@ async function open() {
 }
 
 /** Loads the model in a page; gives { hit, sha256, warnings }. */
-const load = (tab, options) =>
+const load = (tab, options, address = modelUrl) =>
   tab.evaluate(
     async ([url, given]) => {
       const { createShrinkCache } = await import("modelshrink/cache");
@@ -83,12 +101,12 @@ const load = (tab, options) =>
       const onWarning = ({ code }) => warnings.push(code);
       const cache = createShrinkCache({ ...given, onWarning });
       const { files, hit } = await cache.cached(url);
-      const bytes = await files["m.onnx"].arrayBuffer();
+      const bytes = await Object.values(files)[0].arrayBuffer();
       const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
       const hex = [...digest].map((it) => it.toString(16).padStart(2, "0")).join("");
       return { hit, sha256: hex, warnings };
     },
-    [modelUrl, options],
+    [address, options],
   );
 
 /** Lists what a store of this name has. */
@@ -184,6 +202,32 @@ for (const store of ["cache", "opfs", "indexeddb"]) {
     await tab.close();
   });
 }
+
+test("a tab that is killed while a model comes: the next one goes on where it was", async () => {
+  const options = { name: "tests-resumed" };
+  const large = `${origin}/large.onnx`;
+  const first = await open();
+  void load(first, options, large).catch(() => undefined);
+  await first.evaluate(async (name) => {
+    const home = await navigator.storage.getDirectory();
+    const folder = await home.getDirectoryHandle(name, { create: true });
+    for (;;) {
+      for await (const [key, handle] of folder.entries()) {
+        if (/^part-[^.]*$/.test(key) && (await handle.getFile()).size > 0) return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }, options.name);
+  await first.close();
+  const second = await open();
+  const expected = sha256(await (await shrink(largeModel)).bytes());
+  const found = await load(second, options, large);
+  assert.deepEqual(found, { hit: false, sha256: expected, warnings: [] });
+  assert.deepEqual(rangesOfLarge, [undefined, `bytes=${2 ** 23}-`]);
+  // The small model is in the store by default, and nothing is left of the download.
+  assert.deepEqual(await keysOf(second, { store: "opfs", name: options.name }), []);
+  await second.close();
+});
 
 test("damaged entries are made anew: truncated, or with another bit", async () => {
   const options = { store: "cache", name: "tests-damaged" };

@@ -2,50 +2,32 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { ArgumentError, ModelShrinkError, shrink } from "modelshrink";
 import { createShrinkCache, folderStore } from "modelshrink/cache";
+import { serveRoutes } from "../support/model-server.mjs";
 import { chainModel, externalModel } from "../support/onnx.mjs";
 
 const model = chainModel([{ name: "w", size: 64 }]);
-let server;
+let site;
 let base;
-/** path and query → the body, or { body, status, headers, methods }; what they give may change at each request. */
-let routes;
-let requests;
 let warnings;
 let values;
 
 before(async () => {
-  server = createServer((request, response) => {
-    requests.push({ line: `${request.method} ${request.url}`, headers: request.headers });
-    const given = routes[decodeURIComponent(request.url)];
-    const found = (typeof given === "function" ? given(request) : given) ?? { status: 404 };
-    const {
-      body = "",
-      status = 200,
-      headers,
-    } = found.length === undefined ? found : { body: found };
-    response.writeHead(status, { "content-length": body.length, ...headers });
-    response.end(request.method === "HEAD" ? undefined : body);
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  base = `http://127.0.0.1:${server.address().port}`;
+  site = await serveRoutes();
+  ({ base } = site);
 });
 beforeEach(() => {
-  routes = { "/m.onnx": model };
-  requests = [];
+  site.routes = { "/m.onnx": model };
+  site.requests = [];
   warnings = [];
   values = new Map();
 });
-after(() => {
-  server.closeAllConnections();
-  server.close();
-});
+after(() => site.close());
 
 /** A user's store. */
 const store = () => ({
@@ -57,7 +39,7 @@ const store = () => ({
 const cacheOf = (options = {}) =>
   createShrinkCache({ store: store(), onWarning: ({ code }) => warnings.push(code), ...options });
 const bytesOf = async (body) => new Uint8Array(await body.arrayBuffer());
-const lines = () => requests.map(({ line }) => line);
+const lines = () => site.requests.map(({ line }) => line);
 const small = async (source = model, recipe = "int8") => {
   const { files } = await shrink(source, recipe);
   return Promise.all(Object.values(files).map(bytesOf));
@@ -73,11 +55,11 @@ for (const [main, data, location] of [
 ]) {
   test(`${main} and ${data} are of one model`, async () => {
     const files = externalModel(location);
-    routes = {
+    site.routes = {
       [decodeURIComponent(main)]: files["model.onnx"],
       [data.replace(/\?.*/, "")]: files[location],
     };
-    routes[data] = files[location];
+    site.routes[data] = files[location];
     const [graph, weights] = await small(files);
     const cache = cacheOf();
     assert.deepEqual(await bytesOf(await cache.fetch(base + main)), graph);
@@ -89,8 +71,8 @@ for (const [main, data, location] of [
 test("a model that could not be shrunk once stays as it is, with its data, and is not downloaded again and again", async () => {
   const files = externalModel("m.onnx_data");
   let count = 0;
-  routes["/m.onnx"] = files["model.onnx"];
-  routes["/m.onnx_data"] = () => (count++ === 0 ? { status: 503 } : files["m.onnx_data"]);
+  site.routes["/m.onnx"] = files["model.onnx"];
+  site.routes["/m.onnx_data"] = () => (count++ === 0 ? { status: 503 } : files["m.onnx_data"]);
   const cache = cacheOf();
   const main = await bytesOf(await cache.fetch(`${base}/m.onnx`));
   const data = await bytesOf(await cache.fetch(`${base}/m.onnx_data`));
@@ -103,8 +85,8 @@ test("a model that could not be shrunk once stays as it is, with its data, and i
 test("a load that fails and one that would not, at once, give files of one model", async () => {
   const files = externalModel("m.onnx_data");
   let count = 0;
-  routes["/m.onnx"] = files["model.onnx"];
-  routes["/m.onnx_data"] = () => (count++ === 0 ? { status: 503 } : files["m.onnx_data"]);
+  site.routes["/m.onnx"] = files["model.onnx"];
+  site.routes["/m.onnx_data"] = () => (count++ === 0 ? { status: 503 } : files["m.onnx_data"]);
   const cache = cacheOf();
   // Loads that may be aborted are not shared.
   const { signal } = new AbortController();
@@ -119,14 +101,14 @@ test("a load that fails and one that would not, at once, give files of one model
 
 test("with revalidate changed data of a graph that is the same is noticed", async () => {
   const files = externalModel("m.onnx_data");
-  routes["/m.onnx"] = { body: files["model.onnx"], headers: { etag: '"1"' } };
-  routes["/m.onnx_data"] = { body: files["m.onnx_data"], headers: { etag: '"1"' } };
+  site.routes["/m.onnx"] = { body: files["model.onnx"], headers: { etag: '"1"' } };
+  site.routes["/m.onnx_data"] = { body: files["m.onnx_data"], headers: { etag: '"1"' } };
   const cache = cacheOf({ revalidate: true });
   await cache.cached(`${base}/m.onnx`);
   assert.equal((await cache.cached(`${base}/m.onnx`)).hit, true);
   const data = files["m.onnx_data"];
   const changed = Uint8Array.from([...data.subarray(4), ...data.subarray(0, 4)]);
-  routes["/m.onnx_data"] = { body: changed, headers: { etag: '"2"' } };
+  site.routes["/m.onnx_data"] = { body: changed, headers: { etag: '"2"' } };
   const { hit, files: made } = await cache.cached(`${base}/m.onnx`);
   assert.equal(hit, false);
   const [, weights] = await small({ ...files, "m.onnx_data": changed });
@@ -135,7 +117,7 @@ test("with revalidate changed data of a graph that is the same is noticed", asyn
 
 test("a server that refuses HEAD is asked by GET, and an ETag is the same when it is weak", async () => {
   let etag = '"1"';
-  routes["/m.onnx"] = ({ method }) =>
+  site.routes["/m.onnx"] = ({ method }) =>
     method === "HEAD" ? { status: 405 } : { body: model, headers: { etag } };
   const cache = cacheOf({ revalidate: true });
   await cache.cached(`${base}/m.onnx`);
@@ -163,14 +145,21 @@ test("records of wrong types, whose digest is right, are damaged ones", async ()
   await cache.cached(`${base}/m.onnx`);
   const { key, content } = await recordOf();
   const [file] = content.files;
+  const [part] = file.parts;
   const forgeries = [
     ...[null, 5, "x", [], {}],
     ...[null, {}, [], [null], [5], "x"].map((files) => ({ ...content, files })),
     ...[null, 5, {}, { ...content.facts, url: 5 }].map((facts) => ({ ...content, facts })),
-    ...[{ name: 5 }, { size: "9" }, { sha256: null }, { type: {} }, { key: "../../secret" }].map(
-      (it) => ({ ...content, files: [{ ...file, ...it }] }),
+    ...[{ name: 5 }, { type: {} }, { parts: null }, { parts: [null] }, { parts: [5] }].map(
+      (it) => ({
+        ...content,
+        files: [{ ...file, ...it }],
+      }),
     ),
-    { ...content, files: [{ ...file, key: file.key.replace(/[\da-f]{64}/, "0".repeat(64)) }] },
+    ...[
+      ...[{ size: "9" }, { sha256: null }, { key: "../../secret" }],
+      { key: part.key.replace(/[\da-f]{64}/, "0".repeat(64)) },
+    ].map((it) => ({ ...content, files: [{ ...file, parts: [{ ...part, ...it }] }] })),
     { ...content, keptAt: "x" },
   ];
   for (const forgery of forgeries) {
@@ -184,11 +173,11 @@ test("records of wrong types, whose digest is right, are damaged ones", async ()
 });
 
 test("a record's address gets no headers: only the one that was asked for does", async () => {
-  routes["/other.onnx"] = model;
+  site.routes["/other.onnx"] = model;
   await cacheOf().cached(`${base}/m.onnx`);
   const { key, content } = await recordOf();
   await forge(key, { ...content, facts: { ...content.facts, url: `${base}/other.onnx` } });
-  requests = [];
+  site.requests = [];
   const headers = { authorization: "Bearer token" };
   await cacheOf({ revalidate: true }).cached(`${base}/m.onnx`, undefined, { headers });
   assert.deepEqual(
@@ -250,7 +239,8 @@ test("whoever has other headers, or may abort, does not share another's fate", a
   let release;
   const held = new Promise((resolve) => (release = resolve));
   const slow = { ...store(), set: (key, value) => held.then(() => values.set(key, value)) };
-  routes["/m.onnx"] = ({ headers }) => (headers.authorization ? model : { body: "", status: 401 });
+  site.routes["/m.onnx"] = ({ headers }) =>
+    headers.authorization ? model : { body: "", status: 401 };
   const cache = cacheOf({ store: slow });
   const headers = { authorization: "Bearer token" };
   const refused = cache.cached(`${base}/m.onnx`);
@@ -267,18 +257,18 @@ test("whoever has other headers, or may abort, does not share another's fate", a
 
 test("fetch gives the server's refusal as a response, and passes on what has no model of its own", async () => {
   const cache = cacheOf();
-  routes["/e.onnx"] = { body: "busy", status: 503, headers: { "retry-after": "5" } };
+  site.routes["/e.onnx"] = { body: "busy", status: 503, headers: { "retry-after": "5" } };
   assert.equal((await cache.fetch(`${base}/none.onnx`)).status, 404);
   const refused = await cache.fetch(`${base}/e.onnx`);
   assert.equal(refused.status, 503);
   assert.equal(refused.headers.get("retry-after"), "5");
   for (const path of ["/alone.onnx_data", "/s-00002-of-00003.gguf"]) {
-    routes[path] = "as it is";
+    site.routes[path] = "as it is";
     assert.equal(await (await cache.fetch(base + path)).text(), "as it is");
     assert.equal(await cache.match(base + path), undefined);
   }
   await assert.rejects(cache.match(`${base}/e.onnx`), ModelShrinkError);
-  routes["/e.onnx"] = { body: "", status: 204 };
+  site.routes["/e.onnx"] = { body: "", status: 204 };
   await assert.rejects(cache.fetch(`${base}/e.onnx`), ModelShrinkError);
 });
 
@@ -297,7 +287,7 @@ test("fetch keeps a request's options, but for conditions and ranges", async () 
     const { credentials, redirect, cache: how } = seen[0];
     assert.deepEqual({ credentials, redirect, cache: how }, options);
     assert.deepEqual({ ...seen[0].headers }, { "x-own": "1" });
-    routes["/n.onnx"] = model;
+    site.routes["/n.onnx"] = model;
     const opaque = { mode: "no-cors" };
     assert.equal((await cache.fetch(`${base}/n.onnx`, opaque)).headers.get("x-modelshrink"), null);
     assert.equal((await cache.fetch(`${base}/m.onnx`, null)).status, 200);
@@ -353,7 +343,7 @@ test("put makes room, and a store that never removes anything is asked once", as
 test("a wrong smaller recipe is refused before anything is downloaded", async () => {
   const wrong = { weights: "int4", rules: [{ match: "/(/", keep: true }] };
   await assert.rejects(cacheOf({ smaller: [wrong] }).cached(`${base}/m.onnx`), ArgumentError);
-  assert.deepEqual(requests, []);
+  assert.deepEqual(site.requests, []);
 });
 
 test("a store that gives garbage is no store", async () => {
@@ -371,7 +361,7 @@ test("a store that gives garbage is no store", async () => {
     const cache = cacheOf({ store: { ...store(), get: async () => garbage } });
     const { files } = await cache.cached(`${base}/m.onnx`);
     assert.deepEqual(await bytesOf(files["m.onnx"]), (await small())[0]);
-    assert.deepEqual(warnings, ["damaged"], String(garbage));
+    assert.deepEqual(warnings, ["damaged", "uncached"], String(garbage));
   }
   for (const keys of [null, 5, [5, null]]) {
     const cache = cacheOf({ store: { ...store(), keys: async () => keys } });
@@ -384,7 +374,7 @@ test("a wrong recipe is refused before anything is downloaded; one that changes 
   const bad = { weights: "int8", rules: [{ match: "/(/", keep: true }] };
   await assert.rejects(cacheOf().cached(`${base}/m.onnx`, bad), ArgumentError);
   await assert.rejects(cacheOf({ recipe: bad }).fetch(`${base}/m.onnx`), ArgumentError);
-  assert.deepEqual(requests, []);
+  assert.deepEqual(site.requests, []);
   const recipe = { weights: "int8" };
   const load = cacheOf().cached(`${base}/m.onnx`, recipe);
   recipe.weights = "float16";
@@ -401,7 +391,7 @@ test("what the app's own functions throw leaves as it is", async () => {
     const cache = cacheOf({ onProgress, store: "memory" });
     await assert.rejects(cache.cached(`${base}/m.onnx`), (error) => error === own, status);
   }
-  routes["/m.onnx"] = "no model";
+  site.routes["/m.onnx"] = "no model";
   const onWarning = () => {
     throw own;
   };

@@ -1,55 +1,39 @@
 // The shrinking cache: what it asks the server for, what it keeps, and what it does when things go wrong.
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { ArgumentError, ModelShrinkError, shrink } from "modelshrink";
 import { createShrinkCache, folderStore } from "modelshrink/cache";
+import { serveRoutes } from "../support/model-server.mjs";
 import { chainModel, externalModel } from "../support/onnx.mjs";
 
 const model = chainModel([{ name: "w", size: 64 }]);
 const other = chainModel([{ name: "v", size: 64 }]);
-let server;
+let site;
 let base;
 let folder;
-/** path → { body, headers, status }. */
-let routes;
-let requests;
-/** Whether the server wants a token. */
-let isGated;
 let warnings;
 let store;
 
 before(async () => {
-  server = createServer((request, response) => {
-    requests.push(`${request.method} ${request.url}`);
-    const isAllowed = !isGated || request.headers.authorization === "Bearer token";
-    const route = isAllowed ? routes[request.url] : { body: "", status: 401 };
-    const { body, headers = {}, status = 200 } = route ?? { body: "", status: 404 };
-    response.writeHead(status, { "content-length": body.length, ...headers });
-    response.end(request.method === "HEAD" ? undefined : body);
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  base = `http://127.0.0.1:${server.address().port}`;
+  site = await serveRoutes();
+  ({ base } = site);
 });
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "modelshrink-"));
   store = folderStore(folder);
-  routes = { "/m.onnx": { body: model, headers: { etag: '"1"' } } };
-  requests = [];
-  isGated = false;
+  site.routes = { "/m.onnx": { body: model, headers: { etag: '"1"' } } };
+  site.requests = [];
   warnings = [];
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
-after(() => {
-  server.closeAllConnections();
-  server.close();
-});
+after(() => site.close());
 
 const cacheOf = (options = {}) =>
   createShrinkCache({ store, onWarning: ({ code }) => warnings.push(code), ...options });
+const lines = () => site.requests.map(({ line }) => line);
 const bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer());
 const small = async (recipe = "int8", source = model) => (await shrink(source, recipe)).bytes();
 const keysOf = async (prefix) =>
@@ -59,7 +43,7 @@ test("the first load downloads once and gives what shrink gives; the next needs 
   const first = await cacheOf().cached(`${base}/m.onnx`);
   const second = await cacheOf().cached(`${base}/m.onnx`);
   assert.deepEqual([first.hit, second.hit], [false, true]);
-  assert.deepEqual(requests, ["GET /m.onnx"]);
+  assert.deepEqual(lines(), ["GET /m.onnx"]);
   for (const { files } of [first, second]) {
     assert.deepEqual(Object.keys(files), ["m.onnx"]);
     assert.deepEqual(await bytesOf(files["m.onnx"]), await small());
@@ -74,7 +58,7 @@ test("another recipe, revision or name is another entry", async () => {
   assert.deepEqual(await bytesOf(float.files["m.onnx"]), await small("fp16"));
   assert.equal((await cacheOf({ recipe: "fp16" }).cached(url)).hit, true);
   assert.equal((await cacheOf({ revision: "2" }).cached(url)).hit, false);
-  assert.equal(requests.length, 3);
+  assert.equal(site.requests.length, 3);
 });
 
 test("with revalidate a changed model is noticed, by ETag, date or size", async () => {
@@ -87,25 +71,25 @@ test("with revalidate a changed model is noticed, by ETag, date or size", async 
     ],
   ]) {
     const cache = cacheOf({ revalidate: true, store: "memory" });
-    routes["/m.onnx"] = { body: model, headers: before };
+    site.routes["/m.onnx"] = { body: model, headers: before };
     assert.equal((await cache.cached(url)).hit, false);
     assert.equal((await cache.cached(url)).hit, true);
-    routes["/m.onnx"] = { body: other, headers: now };
+    site.routes["/m.onnx"] = { body: other, headers: now };
     const changed = await cache.cached(url);
     assert.equal(changed.hit, false);
     assert.deepEqual(await bytesOf(changed.files["m.onnx"]), await small("int8", other));
   }
   const cache = cacheOf({ revalidate: true, store: "memory" });
-  routes["/m.onnx"] = { body: model };
+  site.routes["/m.onnx"] = { body: model };
   await cache.cached(url);
-  routes["/m.onnx"] = { body: chainModel([{ name: "longer", size: 64 }]) };
+  site.routes["/m.onnx"] = { body: chainModel([{ name: "longer", size: 64 }]) };
   assert.equal((await cache.cached(url)).hit, false);
 });
 
 test("what cannot be asked whether it changed is given, with a warning", async () => {
   const cache = cacheOf({ revalidate: true });
   await cache.cached(`${base}/m.onnx`);
-  routes = {};
+  site.routes = {};
   assert.equal((await cache.cached(`${base}/m.onnx`)).hit, true);
   assert.deepEqual(warnings, ["stale"]);
 });
@@ -115,27 +99,27 @@ test("loads at once of one address are one download", async () => {
   const all = await Promise.all([1, 2, 3].map(() => cache.cached(`${base}/m.onnx`)));
   const { signal } = new AbortController();
   all.push(await cache.cached(`${base}/m.onnx`, undefined, { signal }));
-  assert.deepEqual(requests, ["GET /m.onnx"]);
+  assert.deepEqual(lines(), ["GET /m.onnx"]);
   for (const { files } of all) assert.deepEqual(await bytesOf(files["m.onnx"]), await small());
 });
 
 test("external data is kept with its model, and served by its own address", async () => {
   const files = externalModel("m.onnx_data");
-  routes["/m.onnx"] = { body: files["model.onnx"] };
-  routes["/m.onnx_data"] = { body: files["m.onnx_data"] };
+  site.routes["/m.onnx"] = { body: files["model.onnx"] };
+  site.routes["/m.onnx_data"] = { body: files["m.onnx_data"] };
   const { files: made } = await cacheOf().cached(`${base}/m.onnx`);
   assert.deepEqual(Object.keys(made), ["m.onnx", "m.onnx_data"]);
-  requests = [];
+  site.requests = [];
   for (const cache of [cacheOf(), cacheOf()]) {
     const response = await cache.fetch(`${base}/m.onnx_data`);
     assert.deepEqual(await bytesOf(await response.blob()), await bytesOf(made["m.onnx_data"]));
   }
-  assert.deepEqual(requests, []);
+  assert.deepEqual(lines(), []);
 });
 
 test("match gives models shrunk, and other files when they were put", async () => {
   const cache = cacheOf();
-  routes["/config.json"] = { body: "{}", headers: { "content-type": "application/json" } };
+  site.routes["/config.json"] = { body: "{}", headers: { "content-type": "application/json" } };
   assert.equal(await cache.match(`${base}/config.json`), undefined);
   assert.equal(await cache.match("/models/m.onnx"), undefined);
   await cache.put(`${base}/config.json`, await fetch(`${base}/config.json`));
@@ -145,7 +129,7 @@ test("match gives models shrunk, and other files when they were put", async () =
   const response = await cache.match(`${base}/m.onnx`);
   assert.equal(response.headers.get("content-length"), String((await small()).length));
   assert.deepEqual(await bytesOf(await response.blob()), await small());
-  assert.deepEqual(requests, ["GET /config.json", "GET /m.onnx"]);
+  assert.deepEqual(lines(), ["GET /config.json", "GET /m.onnx"]);
   assert.equal(await cache.delete(`${base}/m.onnx`), true);
   assert.equal(await cache.delete(`${base}/m.onnx`), false);
   assert.equal((await keysOf("file-")).length, 1);
@@ -153,11 +137,11 @@ test("match gives models shrunk, and other files when they were put", async () =
 
 test("fetch does for other requests what fetch does", async () => {
   const cache = cacheOf();
-  routes["/a.txt"] = { body: "text" };
+  site.routes["/a.txt"] = { body: "text" };
   assert.equal(await (await cache.fetch(`${base}/a.txt`)).text(), "text");
   assert.equal((await cache.fetch(`${base}/none`)).status, 404);
   await cache.fetch(`${base}/m.onnx`, { method: "POST", body: "x" });
-  assert.equal(requests.at(-1), "POST /m.onnx");
+  assert.equal(lines().at(-1), "POST /m.onnx");
 });
 
 test("HEAD and ranges are of the small model, like GET", async () => {
@@ -181,11 +165,56 @@ test("HEAD and ranges are of the small model, like GET", async () => {
   assert.equal((await cache.fetch(url, { headers: { range: `bytes=${size}-` } })).status, 416);
 });
 
+test("an entry that was checked is not checked again, however often it is asked for", async () => {
+  let streamed = 0;
+  const values = new Map();
+  /** Counts how often all bytes of a value are read. */
+  const counted = (blob) =>
+    Object.assign(blob, {
+      stream: () => {
+        streamed += blob.size;
+        return Blob.prototype.stream.call(blob);
+      },
+    });
+  const own = {
+    get: async (key) => values.get(key),
+    set: async (key, value) =>
+      values.set(key, key.startsWith("file-") ? counted(value.slice()) : value),
+    delete: async (key) => values.delete(key),
+    keys: async () => values.keys(),
+  };
+  const url = `${base}/m.onnx`;
+  await cacheOf({ store: own }).cached(url);
+  streamed = 0;
+  const cache = cacheOf({ store: own });
+  for (let i = 0; i < 3; i++) {
+    await cache.fetch(url, { method: "HEAD" });
+    await (await cache.fetch(url, { headers: { range: "bytes=0-9" } })).arrayBuffer();
+    assert.equal((await cache.cached(url)).hit, true);
+  }
+  assert.equal(streamed, (await small()).length);
+});
+
+test("an entry that changes after it was checked is made anew by the same object", async () => {
+  const url = `${base}/m.onnx`;
+  const cache = cacheOf();
+  await cache.cached(url);
+  const [key] = await keysOf("file-");
+  const bytes = await readFile(join(folder, key));
+  bytes[bytes.length >> 1] ^= 1;
+  await writeFile(join(folder, key), bytes);
+  const anew = await cache.cached(url);
+  assert.equal(anew.hit, false);
+  assert.deepEqual(await bytesOf(anew.files["m.onnx"]), await small());
+  assert.deepEqual(warnings, ["damaged"]);
+});
+
 test("headers reach the server, for every file of a model", async () => {
   const files = externalModel("m.onnx_data");
-  routes["/m.onnx"] = { body: files["model.onnx"] };
-  routes["/m.onnx_data"] = { body: files["m.onnx_data"] };
-  isGated = true;
+  const gated = (body) => (request) =>
+    request.headers.authorization === "Bearer token" ? body : { status: 401 };
+  site.routes["/m.onnx"] = gated(files["model.onnx"]);
+  site.routes["/m.onnx_data"] = gated(files["m.onnx_data"]);
   const headers = { authorization: "Bearer token" };
   await assert.rejects(cacheOf().cached(`${base}/m.onnx`), /HTTP status 401/);
   assert.equal((await cacheOf().fetch(`${base}/m.onnx`, { headers })).status, 200);
@@ -193,7 +222,7 @@ test("headers reach the server, for every file of a model", async () => {
 });
 
 test("a file that is no model in spite of its name is given as it came, with a warning", async () => {
-  routes["/m.onnx"] = { body: Buffer.from("<html>no model here</html>") };
+  site.routes["/m.onnx"] = { body: Buffer.from("<html>no model here</html>") };
   const cache = cacheOf();
   const response = await cache.fetch(`${base}/m.onnx`);
   assert.equal(await response.text(), "<html>no model here</html>");
@@ -208,7 +237,7 @@ test("a failed download is an error of code io, and nothing is kept", async () =
     [{ body: "", status: 503 }, "io"],
     [{ body: model.subarray(0, 100), headers: { "content-length": model.length } }, "io"],
   ]) {
-    routes["/m.onnx"] = route;
+    site.routes["/m.onnx"] = route;
     const failure = cacheOf({ timeoutMs: 300 }).cached(`${base}/m.onnx`);
     await assert.rejects(
       failure,
@@ -281,7 +310,7 @@ function tinyStore(limit) {
 test("when the store is full the oldest entries go, then a smaller recipe is taken, then nothing is kept", async () => {
   const wide = chainModel([{ name: "w", size: 128 }]);
   const [m, n] = [`${base}/m.onnx`, `${base}/n.onnx`];
-  routes = { "/m.onnx": { body: wide }, "/n.onnx": { body: wide } };
+  site.routes = { "/m.onnx": { body: wide }, "/n.onnx": { body: wide } };
   const entryBytes = async (recipe) => {
     const roomy = tinyStore(Infinity);
     await cacheOf({ store: roomy }).cached(m, recipe);

@@ -52,17 +52,17 @@ async function shrinkInPage(recipe) {
   return { seconds, heap, files: report.files, written, inputBytes: report.inputBytes };
 }
 
-const field = (pid, name) =>
+export const field = (pid, name) =>
   Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) *
   1024;
 
 /** The renderers' and the browser's own processes. */
-async function processesOf(browser) {
+export async function processesOf(browser) {
   const session = await browser.newBrowserCDPSession();
   const { processInfo } = await session.send("SystemInfo.getProcessInfo");
   return processInfo
     .filter(({ type }) => type === "renderer" || type === "browser")
-    .map(({ id }) => ({ id, before: field(id, "VmRSS") }));
+    .map(({ id, type }) => ({ id, type, before: field(id, "VmRSS") }));
 }
 
 /** What a shrink may take: the page's JavaScript memory is freed late. */

@@ -53,6 +53,10 @@ export class ModelShrinkError extends Error {
   }
 }
 
+/** Makes the error of a server's refusal; `what` is the address. */
+export const statusError = (what: string, { status }: { status: number }): ModelShrinkError =>
+  new ModelShrinkError(`${what} gave HTTP status ${status}.`, "io");
+
 /** Says that a file breaks a rule of its format. */
 export class FormatError extends ModelShrinkError {
   /** Makes an error with this message, and with the tensor, offset and cause where they are known. */

@@ -1,10 +1,16 @@
 /** SHA-256 in browsers, whose own cannot take a file in pieces. */
 import { createSHA256 } from "hash-wasm";
-import { chunksOf } from "./chunks.js";
+import type { Digest } from "./digest.js";
 
-/** Gives the SHA-256 of a Blob in hexadecimal digits, in memory that does not grow with it. */
-export async function sha256Of(blob: Blob): Promise<string> {
+/** Begins a digest. */
+export async function newDigest(): Promise<Digest> {
   const hash = await createSHA256();
-  for await (const bytes of chunksOf(blob)) hash.update(bytes);
-  return hash.digest("hex");
+  return {
+    update: (bytes) => void hash.update(bytes),
+    take() {
+      const digits = hash.digest("hex");
+      hash.init();
+      return digits;
+    },
+  };
 }

@@ -1,18 +1,14 @@
 /** Models as they come from a server: each file is read once, from front to end, and checked against what was announced. */
 import { callUser } from "../base/door.js";
-import { ModelShrinkError } from "../base/errors.js";
+import { ModelShrinkError, statusError } from "../base/errors.js";
 import { fromBlob } from "../files/blob.js";
 import { FileSetSource } from "../files/open.js";
 import type { RawFile, ReadOptions } from "../files/raw.js";
-import { blobOfResponse, fetchWithin } from "../files/stream.js";
+import { discard, drainResponse, fetchWithin } from "../files/stream.js";
 import { besideUrl, nameOfUrl, shownUrl } from "../files/url.js";
+import type { Draft, DraftOf, DraftsOfModel, Validators } from "./drafts.js";
+import { PartWriter } from "./parts.js";
 import type { CacheProgress } from "./types.js";
-
-/** What a server says of a file's version; the same as long as the file is. */
-export interface Validators {
-  etag?: string;
-  lastModified?: string;
-}
 
 const validatorsOf = ({ headers }: Response): Validators => {
   const [etag, lastModified] = [headers.get("etag"), headers.get("last-modified")];
@@ -25,8 +21,8 @@ export class StatusError extends ModelShrinkError {
   readonly response: Response;
 
   constructor(url: string, response: Response) {
-    super(`${shownUrl(url)} gave HTTP status ${response.status}.`, "io");
-    void response.body?.cancel().catch(() => undefined);
+    super(statusError(shownUrl(url), response).message, "io");
+    discard(response);
     const { status, statusText, headers } = response;
     this.response = new Response(null, { status, statusText, headers });
   }
@@ -37,27 +33,75 @@ export interface Downloading extends ReadOptions {
   onProgress: ((progress: CacheProgress) => void) | undefined;
   /** How the main file is asked for, and the others but for its digest: headers, credentials and so on. */
   request: RequestInit;
+  /** Where the files are while they come. */
+  drafts: DraftsOfModel;
 }
 
-/** Passes a body on and tells how far it is. */
-function counted(response: Response, onBytes: (loaded: number, total?: number) => void): Response {
-  const { body, headers } = response;
-  if (!body) return response;
-  const length = Number(headers.get("content-length") ?? NaN);
-  let loaded = 0;
-  const counter = new TransformStream<Uint8Array, Uint8Array>({
-    transform(bytes, controller) {
-      loaded += bytes.length;
-      onBytes(loaded, length > 0 ? length : undefined);
-      controller.enqueue(bytes);
-    },
-  });
-  const passed = new Response(body.pipeThrough(counter), { headers });
-  // The bounds of a body depend on where it comes from.
-  Object.defineProperty(passed, "url", { value: response.url });
-  Object.defineProperty(passed, "type", { value: response.type });
-  return passed;
+/** Gives a header's whole number; undefined where it is none. */
+function numberIn(response: Response, name: string): number | undefined {
+  const text = response.headers.get(name) ?? "";
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
+
+/** A date may stand for two versions of one second: what is newer says nothing for sure. */
+const surelyOld = (date: string) => Date.now() - Date.parse(date) > 60_000;
+
+/** Gives the one validator that tells surely whether a file is the same to the last byte; undefined where there is none. */
+function sureOf({ etag, lastModified }: Validators): string | undefined {
+  if (etag !== undefined && !etag.startsWith("W/")) return etag;
+  return lastModified !== undefined && surelyOld(lastModified) ? lastModified : undefined;
+}
+
+/** Says what a response is of, where a later request can go on with its body. */
+function draftOf(url: string, response: Response): DraftOf | undefined {
+  const size = numberIn(response, "content-length");
+  const validators = validatorsOf(response);
+  const isPacked = !/^(identity)?$/i.test(response.headers.get("content-encoding") ?? "");
+  const canGoOn = size && !isPacked && sureOf(validators) !== undefined;
+  return canGoOn ? { url, validators, size } : undefined;
+}
+
+/** Tells whether a response is what an earlier one did not give, from the byte `begin` to the end. */
+function goesOn(response: Response, { validators, size }: DraftOf, begin: number): boolean {
+  const range = `bytes ${begin}-${size - 1}/${size}`;
+  const sure = sureOf(validators);
+  return (
+    response.status === 206 &&
+    response.headers.get("content-range") === range &&
+    sure !== undefined &&
+    sure === sureOf(validatorsOf(response))
+  );
+}
+
+/** Tells whether an address is of another origin than the page, whose server would be asked whether it allows If-Range. */
+function isForeign(url: string): boolean {
+  const { origin } = globalThis as { origin?: string };
+  return origin !== undefined && origin !== new URL(url).origin;
+}
+
+/** Asks for what is not there yet of a file that has begun to come; gives undefined when it has to come anew. */
+async function askForRest(
+  url: string,
+  draft: Draft,
+  downloading: Downloading,
+): Promise<Response | undefined> {
+  const of = draft.of!;
+  // Of a file that is there, the last byte tells whether it is the same.
+  const begin = Math.min(draft.loaded, of.size - 1);
+  const headers = new Headers(downloading.request.headers);
+  headers.set("range", `bytes=${begin}-`);
+  if (!isForeign(url)) headers.set("if-range", sureOf(of.validators)!);
+  const response = await ask(url, downloading, { ...downloading.request, headers });
+  if (goesOn(response, of, begin)) return response;
+  // Whoever has no ranges gives the whole.
+  if (response.status === 200) return response;
+  if (response.status !== 206 && response.status !== 416) throw new StatusError(url, response);
+  discard(response);
+  return undefined;
+}
+
+const ask = (url: string, waiting: ReadOptions, init: RequestInit) =>
+  fetchWithin(shownUrl(url), waiting, url, init);
 
 /** A file that came. */
 interface Downloaded {
@@ -65,10 +109,28 @@ interface Downloaded {
   validators: Validators;
 }
 
+/** Begins to download a file, or goes on with it; throws a StatusError when the server has none. */
+async function begin(
+  url: string,
+  downloading: Downloading,
+): Promise<{ response: Response; draft: Draft }> {
+  const { drafts, request } = downloading;
+  // A digest of the whole says nothing of the rest.
+  const earlier = request.integrity ? undefined : await drafts.find(url);
+  const rest = earlier && (await askForRest(url, earlier, downloading));
+  if (earlier && rest?.status === 206) return { response: rest, draft: earlier };
+  await earlier?.remove();
+  const response = rest ?? (await ask(url, downloading, request));
+  if (response.status !== 200) throw new StatusError(url, response);
+  return {
+    response,
+    draft: await drafts.begin(request.integrity ? undefined : draftOf(url, response)),
+  };
+}
+
 /** Downloads a file; throws a StatusError when the server has none. */
 async function download(url: string, downloading: Downloading): Promise<Downloaded> {
-  const response = await fetchWithin(shownUrl(url), downloading, url, downloading.request);
-  if (response.status !== 200) throw new StatusError(url, response);
+  const { response, draft } = await begin(url, downloading);
   const { onProgress } = downloading;
   const names = { name: url, file: nameOfUrl(url) };
   let thrown: { error: unknown } | undefined;
@@ -80,16 +142,34 @@ async function download(url: string, downloading: Downloading): Promise<Download
       throw error;
     }
   };
-  tell({ status: "download" });
-  const body = counted(response, (loaded, total) => {
-    const share =
-      total === undefined ? {} : { total, progress: Math.min(100, (100 * loaded) / total) };
-    tell({ status: "progress", loaded, ...share });
-  });
+  const validators = validatorsOf(response);
+  const total = draft.of?.size ?? (numberIn(response, "content-length") || undefined);
+  const isWhole = draft.loaded === draft.of?.size;
+  let { loaded } = draft;
+  const writer = new PartWriter((part, sha256) => draft.add(part, sha256));
   try {
-    const blob = await blobOfResponse(body, { ...downloading, what: shownUrl(url) });
-    return { blob, validators: validatorsOf(response) };
+    tell({ status: "download" });
+    if (isWhole) discard(response);
+    else {
+      await drainResponse(
+        response,
+        { ...downloading, what: shownUrl(url) },
+        async (bytes) => {
+          await writer.add(bytes);
+          loaded += bytes.length;
+          const share =
+            total === undefined ? {} : { total, progress: Math.min(100, (100 * loaded) / total) };
+          tell({ status: "progress", loaded, ...share });
+        },
+        Infinity,
+      );
+    }
+    await writer.flush();
+    return { blob: draft.blob(), validators };
   } catch (error) {
+    discard(response);
+    // What came is not lost.
+    await writer.flush();
     // What the app's function threw looks like a body that failed.
     throw thrown ? thrown.error : error;
   }
@@ -100,6 +180,8 @@ export interface DownloadedModel {
   source: FileSetSource;
   /** The files that have come, by name, the main one first. */
   files: Map<string, Downloaded>;
+  /** Whether a file did not come, or not as a whole. */
+  isInterrupted: () => boolean;
 }
 
 /** Downloads a model's main file at once, and its others as the main one names them. */
@@ -108,8 +190,16 @@ export async function downloadModel(
   downloading: Downloading,
 ): Promise<DownloadedModel> {
   const files = new Map<string, Downloaded>();
+  let isInterrupted = false;
+  const interrupted = async (error: unknown): Promise<never> => {
+    const isNone = error instanceof StatusError && error.response.status === 404;
+    isInterrupted ||= !isNone;
+    // A later call goes on where this one ended.
+    if (!isNone) await downloading.drafts.leave();
+    throw error;
+  };
   const get = async (name: string, from: string, how: Downloading): Promise<RawFile> => {
-    const found = files.get(name) ?? (await download(from, how));
+    const found = files.get(name) ?? (await download(from, how).catch(interrupted));
     files.set(name, found);
     return { ...fromBlob(found.blob), name };
   };
@@ -120,7 +210,8 @@ export async function downloadModel(
       if (error instanceof StatusError && error.response.status === 404) return undefined;
       throw error;
     });
-  return { source: new FileSetSource({ main, open }), files };
+  const source = new FileSetSource({ main, open });
+  return { source, files, isInterrupted: () => isInterrupted };
 }
 
 /** What is known of a file that came. */
@@ -141,15 +232,14 @@ const strong = (etag: string) => etag.replace(/^W\//, "");
 export async function isUnchanged(
   url: string,
   { validators, size }: Omit<CameFile, "name">,
-  { request: how, ...waiting }: Omit<Downloading, "onProgress">,
+  { request: how, ...waiting }: Omit<Downloading, "onProgress" | "drafts">,
 ): Promise<boolean> {
-  const ask = (init: RequestInit) => fetchWithin(shownUrl(url), waiting, url, init);
   const init: RequestInit = { ...how, integrity: "", cache: "no-cache" };
-  let response = await ask({ ...init, method: "HEAD" });
+  let response = await ask(url, waiting, { ...init, method: "HEAD" });
   // Some servers, and addresses that are signed for one method, refuse HEAD.
-  if (!response.ok) response = await ask(init);
+  if (!response.ok) response = await ask(url, waiting, init);
   if (!response.ok) throw new StatusError(url, response);
-  void response.body?.cancel().catch(() => undefined);
+  discard(response);
   const now = validatorsOf(response);
   if (validators.etag && now.etag) return strong(validators.etag) === strong(now.etag);
   if (validators.lastModified && now.lastModified)

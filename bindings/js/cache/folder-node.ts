@@ -11,6 +11,9 @@ import { isA } from "../base/tags.js";
 import { chunksOf } from "./chunks.js";
 import type { CacheStore } from "./types.js";
 
+/** The stores that are folders. */
+const folders = new WeakSet<CacheStore>();
+
 const isMissing = (error: unknown) => (error as { code?: unknown }).code === "ENOENT";
 
 /** Writes a file that nobody sees before it is whole. */
@@ -52,7 +55,7 @@ function pathOf(folder: unknown): string {
  */
 export function folderStore(folder: string | URL): CacheStore {
   const path = pathOf(folder);
-  return {
+  const store: CacheStore = {
     async get(key) {
       const file = join(path, key);
       try {
@@ -73,4 +76,10 @@ export function folderStore(folder: string | URL): CacheStore {
       return entries.filter((it) => !it.isDirectory()).map(({ name }) => name);
     },
   };
+  folders.add(store);
+  return store;
 }
+
+/** Tells whether a store is a folder. */
+export const isFolderStore = (store: unknown): store is CacheStore =>
+  folders.has(store as CacheStore);

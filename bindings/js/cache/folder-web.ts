@@ -9,3 +9,6 @@ export function folderStore(folder: string | URL): CacheStore {
     `folderStore("${String(folder)}") is for Node.js; a browser's stores are "cache", "opfs" and "indexeddb".`,
   );
 }
+
+/** Tells whether a store is a folder: none is. */
+export const isFolderStore = (store: unknown): store is CacheStore => store === folderStore;

@@ -1,21 +1,27 @@
 /**
- * What a cache keeps: sets of files under an id, each with its length and SHA-256. The files are written first, under
- * keys of this writing alone, then the record that names them: a record that is there has all its files, or is damaged.
+ * What a cache keeps: sets of files under an id, in parts with their lengths and SHA-256. The parts are written first,
+ * under keys of this writing alone, then the record that names them: a record that is there has all its parts, or is
+ * damaged.
  */
 import { IntegrityError } from "../base/errors.js";
-import { isA } from "../base/tags.js";
-import { sha256Of } from "#digest";
+import type { SequentialFile } from "../files/in-order.js";
 import type { Locks } from "./locks.js";
+import { blobOf, newName, noteOf, PartWriter, sha256Of, textOf } from "./parts.js";
 import type { CacheStore } from "./types.js";
 
-/** A file of a record. */
-interface FileEntry {
-  name: string;
+/** A part of a file. */
+interface PartEntry {
   key: string;
   size: number;
   sha256: string;
+}
+
+/** A file of a record. */
+export interface FileEntry {
+  name: string;
   /** The MIME type. */
   type: string;
+  parts: PartEntry[];
 }
 
 /** What is kept with the files; the meaning is the caller's. */
@@ -41,162 +47,255 @@ export interface FoundRecord {
 const recordKey = (id: string) => `record-${id}`;
 const idOfRecord = (key: string) => /^record-([\da-f]{64})$/.exec(key)?.[1];
 
-/** A file's key: its record's id, when its writing began, in milliseconds since 1970, and that writing's own name. */
-const fileKey = (id: string, begin: number, writing: string, i: number) =>
-  `file-${id}-${begin}-${writing}-${i}`;
-
-/** The keys of files, and of what is not whole: runs that were killed leave that under further endings. */
-const filePattern =
+/** The keys of parts, and of what is not whole: runs that were killed leave that under further endings. */
+const partPattern =
   /^(?:file|record)-([\da-f]{64})(?:-(\d+)-[\da-f-]{36}-\d+)?(?:\.[\da-f-]{36}\.part|\.crswap)?$/;
 
-/** Gives the parts of a file's key; undefined for others. */
-function partsOf(key: string): { id: string; begin: number } | undefined {
-  const match = idOfRecord(key) === undefined ? filePattern.exec(key) : undefined;
+/** Reads a part's key; gives undefined for others. */
+function readKey(key: string): { id: string; begin: number } | undefined {
+  const match = idOfRecord(key) === undefined ? partPattern.exec(key) : undefined;
   return match ? { id: match[1]!, begin: Number(match[2] ?? 0) } : undefined;
 }
 
-/** A name that no other writing has: pages without a secure context have no randomUUID. */
-const newName = () =>
-  Array.from(crypto.getRandomValues(new Uint8Array(18)), (byte) =>
-    byte.toString(16).padStart(2, "0"),
-  ).join("");
+/** Gives an object's properties, or none of what is no object: whoever can write into the store can write anything. */
+const propertiesOf = <T>(value: unknown) => (value ?? {}) as Partial<Record<keyof T, unknown>>;
 
-function blobOf(value: Blob | Uint8Array): Blob {
-  if (isA(value, "Uint8Array")) return new Blob([value as Uint8Array<ArrayBuffer>]);
-  if (isA(value, "Blob", "File")) return value as Blob;
-  throw new IntegrityError("The store gave what is neither a Blob nor a Uint8Array.");
+function isFileEntry(value: unknown, id: string): value is FileEntry {
+  const { name, type, parts } = propertiesOf<FileEntry>(value);
+  const isPart = (it: unknown) => {
+    const { key, size } = propertiesOf<PartEntry>(it);
+    const isOwn =
+      typeof key === "string" && key.startsWith(`file-${id}-`) && readKey(key)?.id === id;
+    return isOwn && Number.isInteger(size);
+  };
+  const isNamed = typeof name === "string" && typeof type === "string";
+  return isNamed && Array.isArray(parts) && parts.every(isPart);
 }
-
-const digestOf = (text: string) => sha256Of(new Blob([text]));
-
-/** Gives a text that stands for `parts`, whatever characters they have. */
-export const idOf = (...parts: unknown[]): Promise<string> => digestOf(JSON.stringify(parts));
-
-/** The line of a record's digest and the record. */
-async function textOf(content: Content): Promise<Blob> {
-  const json = JSON.stringify(content);
-  return new Blob([await digestOf(json), "\n", json], { type: "application/json" });
-}
-
-/** A record has names and facts only; a larger one is none. */
-const maxRecordBytes = 1 << 26;
 
 /** Tells whether a value is the content of a record: whoever can write into the store can make its digest. */
 function isContent(value: unknown, id: string): value is Content {
-  const { facts, files, keptAt } = (value ?? {}) as Partial<Record<keyof Content, unknown>>;
-  const isFile = (it: unknown) => {
-    const { name, key, size, type } = (it ?? {}) as Partial<Record<keyof FileEntry, unknown>>;
-    const isOwn =
-      typeof key === "string" && key.startsWith(`file-${id}-`) && partsOf(key)?.id === id;
-    return isOwn && typeof name === "string" && typeof type === "string" && Number.isInteger(size);
-  };
-  const { url } = (facts ?? {}) as Partial<Facts>;
+  const { facts, files, keptAt } = propertiesOf<Content>(value);
+  const { url } = propertiesOf<Facts>(facts);
   const isNamed = typeof url === "string" && Number.isFinite(keptAt);
+  const isFile = (it: unknown) => isFileEntry(it, id);
   return isNamed && Array.isArray(files) && files.length > 0 && files.every(isFile);
 }
 
 /** Gives the record of an id; throws an IntegrityError for what is none. */
 async function contentOf(value: Blob | Uint8Array, id: string): Promise<Content> {
-  const blob = blobOf(value);
-  const text = blob.size > maxRecordBytes ? "" : await blob.text();
-  const [digest, json] = [text.slice(0, 64), text.slice(65)];
-  if (digest !== (await digestOf(json)))
-    throw new IntegrityError("The record is not what was kept.");
-  const content: unknown = JSON.parse(json);
+  const content = await noteOf(value);
   if (!isContent(content, id)) throw new IntegrityError("The record is none of modelshrink's.");
   return content;
+}
+
+/** Tells whether a Blob can still be read: one of a file that has changed cannot. */
+const isReadable = async (blob: Blob): Promise<boolean> =>
+  blob
+    .slice(0, 1)
+    .arrayBuffer()
+    .then(
+      ({ byteLength }) => byteLength === 1,
+      () => false,
+    );
+
+/** A record that is being written: nobody sees it before it is whole. */
+export class Writing {
+  readonly #store: CacheStore;
+  readonly #id: string;
+  readonly #makeRoom: (error: unknown) => Promise<boolean>;
+  readonly #begin = Date.now();
+  readonly #name = newName();
+  /** What was there before, of an earlier record. */
+  readonly #earlier: readonly string[];
+  readonly #keys = new Set<string>();
+  #count = 0;
+  /** What the store has failed with, where it has. */
+  failure: { cause: unknown } | undefined;
+
+  /** `makeRoom` tells whether what failed by this error may be tried again. */
+  constructor(
+    store: CacheStore,
+    id: string,
+    earlier: readonly string[],
+    makeRoom: (error: unknown) => Promise<boolean>,
+  ) {
+    this.#store = store;
+    this.#id = id;
+    this.#earlier = earlier;
+    this.#makeRoom = makeRoom;
+  }
+
+  /** Makes a file, which is in `files` when it is closed, and whose parts are removed when it is aborted. */
+  file(name: string, type: string, files: FileEntry[]): SequentialFile {
+    const entry: FileEntry = { name, type, parts: [] };
+    const writer = new PartWriter(async (part, sha256) => {
+      entry.parts.push(await this.#keep(part, sha256));
+    });
+    return {
+      // The order of the files is that in which they are opened.
+      open: () => void files.push(entry),
+      append: (bytes) => writer.add(bytes),
+      close: () => writer.flush(),
+      abort: async () => {
+        await writer.drop();
+        await this.#drop(entry.parts.splice(0).map(({ key }) => key));
+      },
+    };
+  }
+
+  async #keep(part: Blob, sha256: string): Promise<PartEntry> {
+    // The part's place in its file is the record's to know.
+    const key = `file-${this.#id}-${this.#begin}-${this.#name}-${this.#count++}`;
+    this.#keys.add(key);
+    await this.#set(key, part);
+    return { key, size: part.size, sha256 };
+  }
+
+  async #set(key: string, value: Blob): Promise<void> {
+    for (;;) {
+      try {
+        await this.#store.set(key, value);
+        return;
+      } catch (cause) {
+        if (await this.#makeRoom(cause)) continue;
+        this.failure = { cause };
+        throw cause;
+      }
+    }
+  }
+
+  async #drop(keys: Iterable<string>): Promise<void> {
+    for (const key of keys) {
+      this.#keys.delete(key);
+      await this.#store.delete(key);
+    }
+  }
+
+  /** Makes the record, which replaces an earlier one. */
+  async finish(facts: Facts, files: FileEntry[]): Promise<void> {
+    const content: Content = { facts, files, keptAt: this.#begin };
+    await this.#set(recordKey(this.#id), await textOf(content));
+    this.#keys.add(recordKey(this.#id));
+    for (const key of this.#earlier) await this.#store.delete(key);
+  }
+
+  /** Leaves an earlier record that was not replaced yet, and nothing of the new. Never throws: the failure that led here is what matters. */
+  async abort(): Promise<void> {
+    await this.#drop([...this.#keys]).catch(() => undefined);
+  }
 }
 
 /** The records of a store. */
 export class Records {
   readonly #store: CacheStore;
+  /** The Blobs of checked parts, by their keys, by the records' ids: what a Blob gives cannot change. */
+  readonly #checked = new Map<string, Map<string, Blob>>();
 
   constructor(store: CacheStore) {
     this.#store = store;
   }
 
-  /** Gives a record, whose bytes are all checked; undefined where there is none. Throws an IntegrityError for a damaged one. */
+  /**
+   * Gives a record, whose bytes are all checked, once as long as they are the same; undefined where there is none. Throws
+   * an IntegrityError for a damaged one.
+   */
   async read(id: string): Promise<FoundRecord | undefined> {
     const value = await this.#store.get(recordKey(id));
+    const earlier = this.#checked.get(id);
+    this.#checked.delete(id);
     if (!value) return undefined;
     const content = await contentOf(value, id);
+    const checked = new Map<string, Blob>();
     const files: [string, Blob][] = [];
-    for (const entry of content.files) files.push([entry.name, await this.#file(entry)]);
+    for (const { name, type, parts } of content.files) {
+      const blobs: Blob[] = [];
+      for (const part of parts) {
+        const known = earlier?.get(part.key);
+        if (known && (await isReadable(known))) {
+          blobs.push(known);
+          checked.set(part.key, known);
+        } else {
+          blobs.push(await this.#part(name, part, checked));
+        }
+      }
+      files.push([name, new Blob(blobs, { type })]);
+    }
+    this.#checked.set(id, checked);
     return { facts: content.facts, files: Object.fromEntries(files) };
   }
 
-  async #file({ name, key, size, sha256, type }: FileEntry): Promise<Blob> {
+  /** Gives a part, whose bytes it checks, and notes it among the checked ones. */
+  async #part(
+    name: string,
+    { key, size, sha256 }: PartEntry,
+    checked: Map<string, Blob>,
+  ): Promise<Blob> {
     const value = await this.#store.get(key);
     const blob = value && blobOf(value);
     if (blob?.size !== size) {
       throw new IntegrityError(
-        `"${name}" has ${blob?.size ?? "no"} bytes in the cache instead of ${size}.`,
+        `A part of "${name}" has ${blob?.size ?? "no"} bytes in the cache instead of ${size}.`,
       );
     }
     if ((await sha256Of(blob)) !== sha256) {
       throw new IntegrityError(`"${name}" in the cache is not what was kept.`);
     }
-    return blob.type === type ? blob : blob.slice(0, size, type);
+    // Copies of bytes would stay in memory.
+    if (blob === value) checked.set(key, blob);
+    return blob;
   }
 
-  /** Keeps files under an id, and replaces an earlier record. A failure leaves that one, and nothing of the new. */
-  async write(id: string, facts: Facts, files: Readonly<Record<string, Blob>>): Promise<void> {
-    const writing = newName();
-    const begin = Date.now();
-    const earlier = await this.#keysOf(id);
-    const entries: FileEntry[] = [];
-    try {
-      for (const [name, blob] of Object.entries(files)) {
-        const key = fileKey(id, begin, writing, entries.length);
-        const { size, type } = blob;
-        entries.push({ name, key, size, type, sha256: await sha256Of(blob) });
-        await this.#store.set(key, blob);
-      }
-      const content = { facts, files: entries, keptAt: begin };
-      await this.#store.set(recordKey(id), await textOf(content));
-    } catch (error) {
-      for (const { key } of entries) await this.#store.delete(key);
-      throw error;
-    }
-    for (const key of earlier) await this.#store.delete(key);
+  /** Begins to write a record; `makeRoom` tells whether what failed by an error may be tried again. */
+  async begin(id: string, makeRoom: (error: unknown) => Promise<boolean>): Promise<Writing> {
+    return new Writing(this.#store, id, await this.#keysOf(id), makeRoom);
   }
 
   async #keysOf(id: string): Promise<string[]> {
-    return [...(await this.#store.keys())].filter((key) => partsOf(key)?.id === id);
+    return [...(await this.#store.keys())].filter((key) => readKey(key)?.id === id);
   }
 
   /** Removes a record and its files; tells whether there was one. */
   async remove(id: string): Promise<boolean> {
+    this.#checked.delete(id);
     const isThere = (await this.#store.get(recordKey(id))) !== undefined;
-    // The record first: without it the files are leftovers.
+    // The record first: without it the parts are leftovers.
     await this.#store.delete(recordKey(id));
     for (const key of await this.#keysOf(id)) await this.#store.delete(key);
     return isThere;
   }
 
   /** Lists the records, the oldest first; damaged ones before all. */
-  async list(): Promise<{ id: string; facts?: Facts; keptAt: number }[]> {
-    const found: { id: string; facts?: Facts; keptAt: number }[] = [];
+  async list(): Promise<{ id: string; facts?: Facts; keptAt: number; names: string[] }[]> {
+    const found: Awaited<ReturnType<Records["list"]>> = [];
     for (const key of await this.#store.keys()) {
       const id = idOfRecord(key);
       if (id === undefined) continue;
-      const value = await this.#store.get(key);
-      const content = value && (await contentOf(value, id).catch(() => undefined));
-      found.push(
-        content ? { id, facts: content.facts, keptAt: content.keptAt } : { id, keptAt: 0 },
-      );
+      const content = await this.#content(id);
+      const names = content?.files.map(({ name }) => name) ?? [];
+      found.push({
+        id,
+        names,
+        keptAt: 0,
+        ...(content && { facts: content.facts, keptAt: content.keptAt }),
+      });
     }
     return found.sort((a, b) => a.keptAt - b.keptAt);
   }
 
+  /** Gives the content of a record; undefined where there is none, or a damaged one. */
+  async #content(id: string): Promise<Content | undefined> {
+    const value = await this.#store.get(recordKey(id));
+    return value && contentOf(value, id).catch(() => undefined);
+  }
+
   /**
-   * Removes files that no record names: of writings that were killed. `ifFree` does its work unless a writing of this id
+   * Removes parts that no record names: of writings that were killed. `ifFree` does its work unless a writing of this id
    * is under way; where nobody can know that, leftovers of the last day stay.
    */
   async sweep({ ifFree, isCertain }: Locks): Promise<void> {
     const latest = isCertain ? Infinity : Date.now() - 86_400_000;
     const ids = [...(await this.#store.keys())].map((key) => {
-      const parts = partsOf(key);
+      const parts = readKey(key);
       return parts && parts.begin < latest ? parts.id : undefined;
     });
     for (const id of new Set(ids)) {
@@ -205,11 +304,10 @@ export class Records {
   }
 
   async #sweepOne(id: string, latest: number): Promise<void> {
-    const value = await this.#store.get(recordKey(id));
-    const content = value && (await contentOf(value, id).catch(() => undefined));
-    const kept = new Set(content?.files.map(({ key }) => key));
+    const content = await this.#content(id);
+    const kept = new Set(content?.files.flatMap(({ parts }) => parts.map(({ key }) => key)));
     for (const key of await this.#keysOf(id)) {
-      if (!kept.has(key) && partsOf(key)!.begin < latest) await this.#store.delete(key);
+      if (!kept.has(key) && readKey(key)!.begin < latest) await this.#store.delete(key);
     }
   }
 }

@@ -20,10 +20,10 @@ import { maxTimeoutMs, maxWorkers } from "../models/inspect.js";
 import { checkWords } from "../recipe/check.js";
 import type { Recipe } from "../recipe/options.js";
 import { StatusError } from "./download.js";
-import { idOf } from "./records.js";
+import { idOf } from "./parts.js";
 import { platform } from "./platform.js";
 import { modelOf, ShrunkModels, type Loading, type Served } from "./shrunk.js";
-import { storeFor } from "./stores.js";
+import { draftStoreFor, storeFor } from "./stores.js";
 import type { Address, CacheWarning, ShrinkCache, ShrinkCacheOptions } from "./types.js";
 
 const optionKeys = [
@@ -154,7 +154,11 @@ class OneCache implements ShrinkCache {
   constructor(options: ShrinkCacheOptions) {
     this.#settings = checkCacheOptions(options);
     const { store, name } = this.#settings;
-    this.#models = new ShrunkModels(this.#settings, storeFor(store, name));
+    this.#models = new ShrunkModels(
+      this.#settings,
+      storeFor(store, name),
+      draftStoreFor(store, name),
+    );
   }
 
   cached: ShrinkCache["cached"] = (url, recipe, options = {}) =>

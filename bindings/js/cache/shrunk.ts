@@ -4,13 +4,17 @@ import { IntegrityError, ModelShrinkError } from "../base/errors.js";
 import { version as libraryVersion } from "../base/version.js";
 import { waitFor } from "../files/stream.js";
 import { besideUrl, nameOfUrl, shownUrl } from "../files/url.js";
+import type { Target } from "../files/sink.js";
+import { sequentialTarget } from "../files/user-sink.js";
 import { shrinkModel } from "../models/write.js";
-import type { Report } from "../models/types.js";
+import type { Report, WriteOptions, WriteResult } from "../models/types.js";
 import { checkRecipe, type CheckedRecipe } from "../recipe/check.js";
 import type { Recipe } from "../recipe/options.js";
 import { downloadModel, isUnchanged, type CameFile, type DownloadedModel } from "./download.js";
+import { DraftsOfModel, sweepDrafts } from "./drafts.js";
 import { locksFor, type Locks } from "./locks.js";
-import { idOf, Records, type Facts, type FoundRecord } from "./records.js";
+import { copyOf, idOf, partsOf } from "./parts.js";
+import { Records, type Facts, type FileEntry, type FoundRecord, type Writing } from "./records.js";
 import type { CachedModel, CacheStore, CacheWarning, ShrinkCacheOptions } from "./types.js";
 
 /** A model, or what came where it could not be shrunk. */
@@ -47,8 +51,12 @@ function isFull(error: unknown): boolean {
   return name === "QuotaExceededError" || code === "ENOSPC" || code === "EDQUOT";
 }
 
-const recordOf = (files: DownloadedModel["files"]) =>
-  Object.fromEntries([...files].map(([name, { blob }]) => [name, blob]));
+/** Gives copies of the files that came. */
+async function copiesOf(files: DownloadedModel["files"]): Promise<Record<string, Blob>> {
+  const copies: [string, Blob][] = [];
+  for (const [name, { blob }] of files) copies.push([name, await copyOf(blob)]);
+  return Object.fromEntries(copies);
+}
 
 /** How a model is loaded. */
 export interface Loading {
@@ -61,23 +69,31 @@ export interface Loading {
 export class ShrunkModels {
   readonly #settings: Settings;
   readonly #records: Records;
+  /** Where downloads are while they come. */
+  readonly #draftStore: CacheStore;
   readonly #locks: Locks;
   /** Loads under way, so that those who ask at once wait for one. */
   readonly #loads = new Map<string, Promise<Served>>();
   #swept: Promise<void> | undefined;
 
-  constructor(settings: Settings, store: CacheStore) {
+  constructor(settings: Settings, store: CacheStore, draftStore: CacheStore) {
     this.#settings = settings;
     this.#records = new Records(store);
+    this.#draftStore = draftStore;
     this.#locks = locksFor(settings.name);
   }
 
   /** Gives the records, from which leftovers of killed runs are swept first. */
   async records(): Promise<Records> {
     // Leftovers that cannot be removed are no reason to give nothing.
-    this.#swept ??= this.#records.sweep(this.#locks).catch(() => undefined);
+    this.#swept ??= this.#sweep();
     await this.#swept;
     return this.#records;
+  }
+
+  async #sweep(): Promise<void> {
+    await this.#records.sweep(this.#locks).catch(() => undefined);
+    await sweepDrafts(this.#draftStore, this.#locks).catch(() => undefined);
   }
 
   /** Gives the model at an absolute address. What cannot be shrunk is given as it came, with the failure. */
@@ -158,40 +174,52 @@ export class ShrunkModels {
     { signal, request = {} }: Loading,
   ): Promise<Served> {
     const { onProgress, timeoutMs, smaller } = this.#settings;
-    const checked = await checkRecipe(recipe);
-    const others = await Promise.all(smaller.map(checkRecipe));
+    const recipes = await Promise.all([recipe, ...smaller].map(checkRecipe));
     const names = { name: url, file: nameOfUrl(url) };
     callUser(() => onProgress?.({ status: "initiate", ...names }));
-    const model = await downloadModel(url, { signal, timeoutMs, onProgress, request });
+    const drafts = new DraftsOfModel(this.#draftStore, id, this.#locks);
+    const asking = { signal, timeoutMs, onProgress, request, drafts };
+    const model = await downloadModel(url, asking);
     let served: Served;
     try {
-      served = await this.#shrunk(url, model, checked, signal);
+      served = await this.#madeAndKept(id, url, model, recipes, drafts, signal);
     } catch (failure) {
+      if (signal?.aborted || model.isInterrupted()) await drafts.leave();
       signal?.throwIfAborted();
-      return { files: recordOf(model.files), failure };
+      served = { files: await copiesOf(model.files), failure };
     }
-    if (!(await this.#keep(id, url, model, served))) {
-      for (const other of others) {
-        const less = await this.#shrunk(url, model, other, signal);
-        if (await this.#keep(id, url, model, less)) {
-          served = less;
-          break;
-        }
-      }
-    }
-    callUser(() => onProgress?.({ status: "done", ...names }));
+    if (!model.isInterrupted()) await drafts.remove();
+    if (!("failure" in served)) callUser(() => onProgress?.({ status: "done", ...names }));
     return served;
   }
 
-  async #shrunk(
+  /** Shrinks a model by the first of the recipes whose result can be kept; by the first one into memory where none can. */
+  async #madeAndKept(
+    id: string,
+    url: string,
+    model: DownloadedModel,
+    recipes: readonly CheckedRecipe[],
+    drafts: DraftsOfModel,
+    signal: AbortSignal | undefined,
+  ): Promise<CachedModel> {
+    for (const recipe of recipes) {
+      const served = await this.#kept(id, url, model, recipe, drafts, signal);
+      if (served) return served;
+    }
+    const { files, report } = await this.#shrunk(url, model, recipes[0]!, signal);
+    return { files, report, hit: false };
+  }
+
+  #shrunk(
     url: string,
     { source }: DownloadedModel,
     recipe: CheckedRecipe,
     signal: AbortSignal | undefined,
-  ): Promise<CachedModel> {
+    target?: Target,
+  ): Promise<WriteResult> {
     const { onProgress, workers } = this.#settings;
     const names = { name: url, file: nameOfUrl(url) };
-    const { files, report } = await shrinkModel(source, recipe, {
+    const options: WriteOptions = {
       ...(signal ? { signal } : {}),
       ...(workers === undefined ? {} : { workers }),
       onProgress: ({ phase, done, total }) => {
@@ -200,15 +228,98 @@ export class ShrunkModels {
         const progress = total > 0 ? (100 * done) / total : 100;
         callUser(() => onProgress?.({ status: "shrink", ...names, progress }));
       },
+    };
+    return shrinkModel(source, recipe, options, target && { target });
+  }
+
+  /** Shrinks a model into the store; gives undefined, after a warning, when that cannot keep it. */
+  async #kept(
+    id: string,
+    url: string,
+    model: DownloadedModel,
+    recipe: CheckedRecipe,
+    drafts: DraftsOfModel,
+    signal: AbortSignal | undefined,
+  ): Promise<CachedModel | undefined> {
+    const writing = await this.#begin(id, () => drafts.toMemory()).catch((cause: unknown) => {
+      this.#warnOfNone(url, cause);
     });
-    return { files, report, hit: false };
+    if (!writing) return undefined;
+    let files: FileEntry[] = [];
+    // A run that is followed by another has dropped its files.
+    const target = sequentialTarget(
+      (name) => writing.file(name, "", files),
+      () => (files = []),
+    );
+    let report: Report;
+    try {
+      ({ report } = await this.#shrunk(url, model, recipe, signal, target));
+    } catch (error) {
+      await writing.abort();
+      if (!writing.failure || signal?.aborted) throw error;
+      this.#warnOfNone(url, writing.failure.cause);
+      return undefined;
+    }
+    try {
+      const came = [...model.files].map(([name, { blob, validators }]) => ({
+        ...{ name, validators, size: blob.size },
+      }));
+      const facts: ModelFacts = { kind: "model", url, report, came };
+      await writing.finish(facts, files);
+      const found = await (await this.records()).read(id);
+      if (found) return { files: found.files, report, hit: false };
+      throw new IntegrityError("The store has not kept it.");
+    } catch (cause) {
+      await writing.abort();
+      this.#warnOfNone(url, cause);
+      return undefined;
+    }
+  }
+
+  #warnOfNone(url: string, cause: unknown): void {
+    const why = isFull(cause) ? "there is no room for it" : "the store failed";
+    this.#warn("uncached", `${shownUrl(url)} is not kept: ${why}.`, cause);
+  }
+
+  /** Begins to write a record; evicts others, the oldest first, while there is no room, and then calls `release`. */
+  async #begin(id: string, release?: () => Promise<void>): Promise<Writing> {
+    const records = await this.records();
+    let others: string[] | undefined;
+    return records.begin(id, async (error) => {
+      if (!isFull(error)) return false;
+      others ??= (await records.list()).map((it) => it.id).filter((it) => it !== id);
+      const oldest = others.shift();
+      if (oldest === undefined) {
+        const work = release?.();
+        release = undefined;
+        await work;
+        return work !== undefined;
+      }
+      // One that somebody is at work on stays.
+      await this.#locks.ifFree(oldest, async () => {
+        await records.remove(oldest);
+      });
+      return true;
+    });
   }
 
   /** Keeps a file that is no model. */
   async keepFile(id: string, url: string, name: string, blob: Blob): Promise<void> {
-    await this.#locks.alone(id, () =>
-      this.#write(id, { kind: "file", url }, Object.fromEntries([[name, blob]])),
-    );
+    await this.#locks.alone(id, async () => {
+      const writing = await this.#begin(id);
+      const files: FileEntry[] = [];
+      try {
+        const file = writing.file(name, blob.type, files);
+        await file.open(blob.size);
+        for (const part of partsOf(blob))
+          await file.append(new Uint8Array(await part.arrayBuffer()));
+        await file.close();
+        await writing.finish({ kind: "file", url }, files);
+      } catch (error) {
+        await writing.abort();
+        throw error;
+      }
+    });
   }
 
   /** Removes all that is of an address, whatever its recipe; tells whether there was something. */
@@ -220,52 +331,6 @@ export class ShrunkModels {
       wasThere = (await this.#locks.alone(id, () => records.remove(id))) || wasThere;
     }
     return wasThere;
-  }
-
-  /** Writes a record; evicts others, the oldest first, while there is no room. */
-  async #write(id: string, facts: Facts, files: Readonly<Record<string, Blob>>): Promise<void> {
-    const records = await this.records();
-    let others: string[] | undefined;
-    for (;;) {
-      try {
-        await records.write(id, facts, files);
-        return;
-      } catch (error) {
-        if (!isFull(error)) throw error;
-        others ??= (await records.list()).map((it) => it.id).filter((it) => it !== id);
-        const oldest = others.shift();
-        if (oldest === undefined) throw error;
-        // One that somebody is at work on stays.
-        await this.#locks.ifFree(oldest, async () => {
-          await records.remove(oldest);
-        });
-      }
-    }
-  }
-
-  /** Keeps a model; tells whether it is kept. */
-  async #keep(
-    id: string,
-    url: string,
-    { files: came }: DownloadedModel,
-    { files, report }: CachedModel,
-  ): Promise<boolean> {
-    const facts: ModelFacts = {
-      ...{ kind: "model", url, report },
-      came: [...came].map(([name, { blob, validators }]) => ({
-        name,
-        validators,
-        size: blob.size,
-      })),
-    };
-    try {
-      await this.#write(id, facts, files);
-      return true;
-    } catch (cause) {
-      const why = isFull(cause) ? "there is no room for it" : "the store failed";
-      this.#warn("uncached", `${shownUrl(url)} is not kept: ${why}.`, cause);
-      return false;
-    }
   }
 }
 

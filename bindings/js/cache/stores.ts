@@ -1,4 +1,5 @@
 /** The stores that browsers have. */
+import { isFolderStore } from "#folder-store";
 import { ArgumentError } from "../base/errors.js";
 import { list, show } from "../base/options.js";
 import { hasMethods } from "../base/tags.js";
@@ -133,4 +134,14 @@ export function storeFor(value: unknown, name: string): CacheStore {
     );
   }
   return stores[found].open(name);
+}
+
+/**
+ * Gives the store of downloads that are under way: the folder that the option `store` names, or the browser's private
+ * file system, else memory.
+ */
+export function draftStoreFor(value: unknown, name: string): CacheStore {
+  if (isFolderStore(value)) return value;
+  const isInMemory = value === "memory" || !stores.opfs.isThere();
+  return stores[isInMemory ? "memory" : "opfs"].open(name);
 }

@@ -1,8 +1,8 @@
 /** Files on a web server, read by HTTP range requests; whole where the server has no ranges. */
-import { IntegrityError, ModelShrinkError } from "../base/errors.js";
+import { IntegrityError, statusError } from "../base/errors.js";
 import { fromBlob } from "./blob.js";
 import type { RawFile, RawFileSet, ReadOptions } from "./raw.js";
-import { blobOfResponse, bytesOfResponse, fetchWithin } from "./stream.js";
+import { blobOfResponse, bytesOfResponse, discard, fetchWithin } from "./stream.js";
 import { besideUrl, decoded, nameOfUrl, shownUrl } from "./url.js";
 
 /** The bytes that are asked for first: enough for most headers. */
@@ -28,12 +28,6 @@ const isEncoded = (response: Response) =>
 
 const versionOf = (response: Response) =>
   response.headers.get("etag") ?? response.headers.get("last-modified") ?? undefined;
-
-const statusError = (what: string, { status }: Response) =>
-  new ModelShrinkError(`${what} gave HTTP status ${status}.`, "io");
-
-/** Tells the server that nothing more of the body is wanted. */
-const discard = (response: Response) => void response.body?.cancel().catch(() => undefined);
 
 /** Gives the header for the name and password of an address; undefined where it has none. */
 function authorizationOf({ username, password }: URL): string | undefined {
@@ -203,7 +197,7 @@ export async function openUrl(
   url.username = url.password = "";
   const client = new HttpClient(waiting, template, authorization);
   const main = await openFile(client, url.href);
-  if (!main) throw new ModelShrinkError(`${shownUrl(url.href)} gave HTTP status 404.`, "io");
+  if (!main) throw statusError(shownUrl(url.href), { status: 404 });
   return {
     main,
     // Each part of a name is one segment of the path, whatever characters it has.

@@ -1,7 +1,7 @@
 /** Opens every kind of source as one thing: files with a size and random access. */
 import { openNodeHandle, openPath } from "#files";
 import { callUser } from "../base/door.js";
-import { ArgumentError, IntegrityError, ModelShrinkError } from "../base/errors.js";
+import { ArgumentError, IntegrityError, ModelShrinkError, statusError } from "../base/errors.js";
 import { openUrl } from "./address.js";
 import { show } from "../base/options.js";
 import { hasMethods, isA, isDetached } from "../base/tags.js";
@@ -40,8 +40,7 @@ function fromBuffer(buffer: ArrayBufferLike, start: number, size: number): RawFi
 
 async function blobOf(response: Response, waiting: ReadOptions): Promise<Blob> {
   const what = response.url ? shownUrl(response.url) : "The response";
-  if (!response.ok)
-    throw new ModelShrinkError(`${what} gave HTTP status ${response.status}.`, "io");
+  if (!response.ok) throw statusError(what, response);
   const blob = await blobOfResponse(response, { ...waiting, what });
   const name = response.url ? nameOfUrl(response.url) : "";
   return name ? new File([blob], name) : blob;

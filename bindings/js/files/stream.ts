@@ -112,20 +112,21 @@ function bytesOfChunk(chunk: unknown, what: string): Uint8Array<ArrayBuffer> {
   throw new ArgumentError(`${what} gives ${show(chunk)}; its chunks must be bytes (Uint8Array).`);
 }
 
+/** Takes the next bytes; the stream waits for it. */
+type Take = (bytes: Uint8Array<ArrayBuffer>) => void | Promise<void>;
+
 /**
  * Passes on what the stream gives, as far as it is expected. A stream that fails, gives more or less than it may, is
  * silent for too long or no longer wanted is cancelled.
  */
-async function drain(
-  stream: object,
-  options: StreamOptions,
-  take: (bytes: Uint8Array<ArrayBuffer>) => void,
-): Promise<void> {
+async function drain(stream: object, options: StreamOptions, take: Take): Promise<void> {
   const { what, size, maxBytes, signal } = options;
   const chunks = chunksOf(stream, what);
   const pacer = new Pacer(signal);
-  let total = 0;
+  let total = size ?? 0;
   try {
+    if (total > maxBytes) throw tooMuch(what, maxBytes);
+    total = 0;
     for (;;) {
       // A stream that is never waited for would let no abort through.
       await pacer.pause();
@@ -137,7 +138,7 @@ async function drain(
         throw new IntegrityError(`${what} gave more than the ${size} bytes that were announced.`);
       }
       if (total > maxBytes) throw tooMuch(what, maxBytes);
-      take(bytes);
+      await take(bytes);
     }
     if (total < (size ?? 0)) {
       throw new IntegrityError(`${what} gave ${total} bytes instead of ${size}.`);
@@ -154,15 +155,12 @@ const tooMuch = (what: string, maxBytes: number) =>
       "a Blob.",
   );
 
-/** All that the stream gives. Memory: its bytes, and once more 16 MiB of them. */
-export async function blobOfStream(
-  stream: object,
-  options: ReadOptions & { what: string } & Partial<Bound>,
-): Promise<Blob> {
+/** Makes a Blob of what `give` passes on. Memory: its bytes, and once more 16 MiB of them. */
+async function blobOf(give: (take: Take) => Promise<void>): Promise<Blob> {
   const parts: Blob[] = [];
   let batch: Uint8Array<ArrayBuffer>[] = [];
   let batched = 0;
-  await drain(stream, { maxBytes: maxHeldBytes, ...options }, (bytes) => {
+  await give((bytes) => {
     batch.push(bytes);
     batched += bytes.length;
     if (batched < batchBytes) return;
@@ -173,17 +171,27 @@ export async function blobOfStream(
   return new Blob([...parts, ...batch]);
 }
 
+/** All that the stream gives. */
+export const blobOfStream = (
+  stream: object,
+  options: ReadOptions & { what: string } & Partial<Bound>,
+): Promise<Blob> => blobOf((take) => drain(stream, { maxBytes: maxHeldBytes, ...options }, take));
+
 /**
  * Gives what these HTTP headers announce for the body. Where it is packed, or `mayBePacked` without a header that says
  * so, only the packed size is announced.
  */
-export function announcedBy(header: (name: string) => unknown, mayBePacked = false): Bound {
+export function announcedBy(
+  header: (name: string) => unknown,
+  mayBePacked = false,
+  maxHeld = maxHeldBytes,
+): Bound {
   const encoding = header("content-encoding") ?? "identity";
   const text = header("content-length");
   const length = typeof text === "string" && /^\d+$/.test(text) ? Number(text) : 0;
   const isPlain = typeof encoding === "string" && /^(identity)?$/i.test(encoding) && !mayBePacked;
-  if (isPlain && text === String(length)) return { size: length, maxBytes: maxHeldBytes };
-  return { maxBytes: Math.min(Math.max(maxPacking * length, maxUnknownBytes), maxHeldBytes) };
+  if (isPlain && text === String(length)) return { size: length, maxBytes: maxHeld };
+  return { maxBytes: Math.min(Math.max(maxPacking * length, maxUnknownBytes), maxHeld) };
 }
 
 interface BodyOptions extends ReadOptions {
@@ -228,6 +236,10 @@ export function fetchWithin(
   });
 }
 
+/** Tells the server that nothing more of the body is wanted. */
+export const discard = (response: Response): void =>
+  void response.body?.cancel().catch(() => undefined);
+
 /** Makes the error of a request that failed; `what` is its address. */
 export function fetchError(what: string, cause: unknown): ModelShrinkError {
   const reason = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
@@ -235,22 +247,31 @@ export function fetchError(what: string, cause: unknown): ModelShrinkError {
 }
 
 /**
- * The body of a response, whole. Pages may not see the Content-Encoding of another origin, so that nothing is known
+ * Passes on the body of a response. Pages may not see the Content-Encoding of another origin, so that nothing is known
  * about the length of such a body.
+ *
+ * @param maxHeld - The most bytes that may be announced.
  */
-export function blobOfResponse(response: Response, options: BodyOptions): Promise<Blob> {
+export function drainResponse(
+  response: Response,
+  options: BodyOptions,
+  take: Take,
+  maxHeld = maxHeldBytes,
+): Promise<void> {
   return received(options, async () => {
     const body = bodyOf(response, options.what);
-    if (!body) return new Blob([await response.arrayBuffer()]);
+    if (!body) return take(new Uint8Array(await response.arrayBuffer()));
     const isForeign = response.type === "cors";
-    const announced = announcedBy((name) => response.headers.get(name), isForeign);
+    const announced = announcedBy((name) => response.headers.get(name), isForeign, maxHeld);
     // Whoever made the response without a server knows its body.
     const isOwn = !response.url && announced.size === undefined;
-    const bound: Bound = isOwn ? { maxBytes: maxHeldBytes } : announced;
-    if ((bound.size ?? 0) > maxHeldBytes) throw tooMuch(options.what, maxHeldBytes);
-    return blobOfStream(body, { ...options, ...bound });
+    return drain(body, { ...options, ...(isOwn ? { maxBytes: maxHeld } : announced) }, take);
   });
 }
+
+/** The body of a response, whole. */
+export const blobOfResponse = (response: Response, options: BodyOptions): Promise<Blob> =>
+  blobOf((take) => drainResponse(response, options, take));
 
 /** The body of a response that has exactly `size` bytes, or throws an IntegrityError. */
 export function bytesOfResponse(

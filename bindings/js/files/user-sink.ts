@@ -162,6 +162,22 @@ function oneForEach(sinkFor: SinkFor): Target {
   };
 }
 
+/**
+ * A target whose files take their bytes from front to end. A run that was aborted may be followed by another: each calls
+ * `begin` first.
+ */
+export const sequentialTarget = (
+  fileFor: (name: string) => SequentialFile,
+  begin: () => void,
+): Target => ({
+  mainName: () => Promise.resolve(undefined),
+  sink() {
+    begin();
+    return new SinkPerFile((name) => ({ file: fileFor(name) }));
+  },
+  isRepeatable: true,
+});
+
 /** The beginning of an address, such as https: or data:, but not of a path with a drive's letter. */
 const scheme = /^[a-z][a-z\d+.-]+:/i;
 

@@ -128,7 +128,7 @@ async function writeModels(
       await repository.open(model.name),
       await checkRecipe(recipe),
       { ...running, onProgress, ...(sink === undefined ? {} : { sink }) },
-      mainName,
+      { name: mainName },
     );
     done += plan.outputBytes;
     for (const [name, blob] of Object.entries(files)) output.files[model.folder + name] = blob;

@@ -26,6 +26,14 @@ type Chooser = (tensors: Rows<CoreTensorInfo>) => RemarkedOrder;
 /** What users pass, or what is opened already. */
 type AnySource = Source | FileSetSource;
 
+/** Where modelshrink itself wants an output. */
+interface OwnOutput {
+  /** The main file's name where the sink has none for it. */
+  name?: string;
+  /** Takes the output instead of a sink. */
+  target?: Target;
+}
+
 type Running = RunOptions & { workers: number; calibration: Calibration | undefined };
 
 /**
@@ -87,13 +95,16 @@ async function write(
   source: AnySource,
   choose: Chooser,
   options: WriteOptions,
-  name?: string,
+  { name, target: own }: OwnOutput = {},
 ): Promise<WriteResult> {
   const resume = checkBoolean("resume", options.resume ?? false);
   const workers = checkInteger("workers", options.workers ?? 0, 0, maxWorkers);
   const skipIdle = checkBoolean("skipIdle", options.skipIdle ?? false);
-  return withTarget(options.sink, resume, (target) =>
-    writeTo(target, source, choose, { ...options, workers, skipIdle, name }),
+  return withTarget(
+    options.sink,
+    resume,
+    (target) => writeTo(target, source, choose, { ...options, workers, skipIdle, name }),
+    own,
   );
 }
 
@@ -125,19 +136,16 @@ function writeTo(
   });
 }
 
-/**
- * Writes a smaller model of the same format; the recipe is checked already. `name` is the main file's where the sink has
- * none for it.
- */
+/** Writes a smaller model of the same format; the recipe is checked already. */
 export async function shrinkModel(
   source: AnySource,
   recipe: CheckedRecipe,
   options: WriteOptions,
-  name?: string,
+  output?: OwnOutput,
 ): Promise<WriteResult> {
   checkRunOptions(options, writeKeys);
   const calibration = checkCalibration(options.calibration);
-  return write(source, (tensors) => orderFor(recipe, tensors, calibration), options, name);
+  return write(source, (tensors) => orderFor(recipe, tensors, calibration), options, output);
 }
 
 /**

@@ -1,0 +1,242 @@
+/**
+ * Downloads that are under way or were interrupted: what has come is kept in parts, so that the next call goes on there.
+ * A note under a key of its own says what it is of.
+ */
+import { isA } from "../base/tags.js";
+import type { Locks } from "./locks.js";
+import { blobOf, copyOf, newName, noteOf, sha256Of, textOf } from "./parts.js";
+import type { CacheStore } from "./types.js";
+
+/** What a server says of a file's version; the same as long as the file is. */
+export interface Validators {
+  etag?: string;
+  lastModified?: string;
+}
+
+/** What a download is of. */
+export interface DraftOf {
+  url: string;
+  validators: Validators;
+  /** The size of the whole file in bytes. */
+  size: number;
+}
+
+/** An interrupted download is kept for a week. */
+const maxAge = 7 * 86_400_000;
+
+/** The keys of notes and parts, and of what is not whole. A part's key has its place in the file and its SHA-256. */
+const keyPattern =
+  /^(draft|part)-([\da-f]{64})-(\d+)-([\da-f]{36})(?:-(\d+)-([\da-f]{64}))?(?:\.[\da-f-]{36}\.part|\.crswap)?$/;
+
+/** A key, read. */
+interface DraftKey {
+  key: string;
+  id: string;
+  begin: number;
+  /** The name of the writing. */
+  writing: string;
+  /** Where a part begins in its file, and its digest; undefined for notes. */
+  offset: number | undefined;
+  sha256: string | undefined;
+}
+
+function readKey(key: string): DraftKey | undefined {
+  const [, , id, begin, writing, offset, sha256] = keyPattern.exec(key) ?? [];
+  if (id === undefined || writing === undefined) return undefined;
+  const place = offset === undefined ? undefined : Number(offset);
+  return { key, id, begin: Number(begin), writing, offset: place, sha256 };
+}
+
+function isDraftOf(value: unknown): value is DraftOf {
+  const { url, validators, size } = (value ?? {}) as Partial<Record<keyof DraftOf, unknown>>;
+  const isSized = typeof size === "number" && Number.isSafeInteger(size) && size > 0;
+  return (
+    typeof url === "string" && typeof validators === "object" && validators !== null && isSized
+  );
+}
+
+/** A part that has come: in the store when it has a key, else in memory. */
+interface Part {
+  key?: string;
+  blob: Blob;
+}
+
+/** One file as far as it has come. */
+export class Draft {
+  readonly #store: CacheStore;
+  /** What keys begin with after their kind: id, time and name of the writing. */
+  readonly #name: string;
+  readonly #parts: Part[];
+  /** What it is of; undefined for what nobody can go on with. */
+  readonly of: DraftOf | undefined;
+  /** The bytes that have come. */
+  loaded: number;
+  #isInMemory = false;
+
+  constructor(store: CacheStore, name: string, of: DraftOf | undefined, parts: Part[]) {
+    this.#store = store;
+    this.#name = name;
+    this.of = of;
+    this.#parts = parts;
+    this.loaded = parts.reduce((sum, { blob }) => sum + blob.size, 0);
+  }
+
+  /** Says what this is, for later calls. Where the store fails, nobody goes on with it. */
+  async note(): Promise<void> {
+    if (!this.of || this.#isInMemory) return;
+    await this.#store.set(`draft-${this.#name}`, await textOf(this.of)).catch(() => undefined);
+  }
+
+  /** Takes the note away. */
+  async unnote(): Promise<void> {
+    await this.#store.delete(`draft-${this.#name}`);
+  }
+
+  /** Keeps the next bytes; in memory where the store fails. */
+  async add(blob: Blob, sha256: string): Promise<void> {
+    const part = this.#isInMemory ? { blob } : await this.#keep(blob, sha256);
+    this.#parts.push(part);
+    this.loaded += blob.size;
+    // A store that is full needs its room for the small model.
+    if (part.key === undefined) await this.toMemory();
+  }
+
+  async #keep(blob: Blob, sha256: string): Promise<Part> {
+    const key = `part-${this.#name}-${this.loaded}-${sha256}`;
+    try {
+      await this.#store.set(key, blob);
+      const kept = await this.#store.get(key);
+      if (isA(kept, "Blob", "File") && (kept as Blob).size === blob.size) {
+        return { key, blob: kept as Blob };
+      }
+    } catch {
+      // The bytes are here still.
+    }
+    await this.#store.delete(key).catch(() => undefined);
+    return { blob };
+  }
+
+  /** Takes all that has come out of the store. */
+  async toMemory(): Promise<void> {
+    if (this.#isInMemory) return;
+    this.#isInMemory = true;
+    for (const part of this.#parts) {
+      if (part.key === undefined) continue;
+      part.blob = await copyOf(part.blob);
+      await this.#store.delete(part.key).catch(() => undefined);
+      delete part.key;
+    }
+    await this.unnote().catch(() => undefined);
+  }
+
+  /** Gives what has come; it can be read as long as the draft is there. */
+  blob(): Blob {
+    return new Blob(this.#parts.map(({ blob }) => blob));
+  }
+
+  /** Removes all that is of this draft from the store. */
+  async remove(): Promise<void> {
+    if (this.#isInMemory) return;
+    await this.unnote();
+    for (const { key } of this.#parts) if (key !== undefined) await this.#store.delete(key);
+  }
+}
+
+/** The drafts of one model, of whose id the caller has the lock. */
+export class DraftsOfModel {
+  readonly #store: CacheStore;
+  readonly #id: string;
+  readonly #isCertain: boolean;
+  readonly #open = new Set<Draft>();
+
+  constructor(store: CacheStore, id: string, { isCertain }: Locks) {
+    this.#store = store;
+    this.#id = id;
+    this.#isCertain = isCertain;
+  }
+
+  /** Gives what has come of a file in an earlier call; undefined where there is nothing. */
+  async find(url: string): Promise<Draft | undefined> {
+    try {
+      const keys = [...(await this.#store.keys())].flatMap((key) => {
+        const it = readKey(key);
+        return it?.id === this.#id ? [it] : [];
+      });
+      for (const note of keys.filter(({ key }) => /^draft-[\da-f-]+$/.test(key))) {
+        const value = await this.#store.get(note.key);
+        const of = value && (await noteOf(value).catch(() => undefined));
+        if (!isDraftOf(of) || of.url !== url) continue;
+        // Where others may not know that this one goes on, they shall not find it.
+        if (!this.#isCertain) await this.#store.delete(note.key);
+        const parts = await this.#chain(keys.filter(({ writing }) => writing === note.writing));
+        const name = `${this.#id}-${note.begin}-${note.writing}`;
+        const draft = this.#opened(new Draft(this.#store, name, of, parts));
+        if (draft.loaded > 0 && draft.loaded <= of.size) return draft;
+        await draft.remove();
+      }
+    } catch {
+      // A store that cannot be read has nothing.
+    }
+    return undefined;
+  }
+
+  /** Gives the parts from a file's beginning on, as far as they are what was kept. */
+  async #chain(keys: readonly DraftKey[]): Promise<Part[]> {
+    const parts: Part[] = [];
+    for (let loaded = 0; ; loaded += parts.at(-1)!.blob.size) {
+      const next = keys.find(({ key, offset }) => offset === loaded && !key.includes("."));
+      const value = next && (await this.#store.get(next.key));
+      const blob = value && blobOf(value);
+      if (!blob || blob.size === 0 || (await sha256Of(blob)) !== next.sha256) return parts;
+      parts.push({ key: next.key, blob });
+    }
+  }
+
+  #opened(draft: Draft): Draft {
+    this.#open.add(draft);
+    return draft;
+  }
+
+  /** Begins a file anew; `of` says what it is where a later call can go on with it. */
+  async begin(of: DraftOf | undefined): Promise<Draft> {
+    const name = `${this.#id}-${Date.now()}-${newName()}`;
+    const draft = this.#opened(new Draft(this.#store, name, of, []));
+    if (this.#isCertain) await draft.note();
+    return draft;
+  }
+
+  /** Lets later calls go on with what has come, and removes what they cannot go on with. */
+  async leave(): Promise<void> {
+    for (const draft of this.#open) await (draft.of ? draft.note() : draft.remove());
+  }
+
+  /** Takes all that has come out of the store, which needs the room. */
+  async toMemory(): Promise<void> {
+    for (const draft of this.#open) await draft.toMemory();
+  }
+
+  /** Removes all: what has come is not needed any more. */
+  async remove(): Promise<void> {
+    for (const draft of this.#open) await draft.remove().catch(() => undefined);
+    this.#open.clear();
+  }
+}
+
+/** Removes what is too old, and what no note is of, unless somebody may be at work on it. */
+export async function sweepDrafts(store: CacheStore, { ifFree, isCertain }: Locks): Promise<void> {
+  const now = Date.now();
+  const found = [...(await store.keys())].flatMap((key) => readKey(key) ?? []);
+  for (const id of new Set(found.map((it) => it.id))) {
+    await ifFree(id, async () => {
+      const own = found.filter((it) => it.id === id);
+      const noted = new Set(
+        own.filter(({ key }) => /^draft-[\da-f-]+$/.test(key)).map((it) => it.writing),
+      );
+      for (const { key, begin, writing } of own) {
+        const isLeft = key.includes(".") || !noted.has(writing);
+        const age = now - begin;
+        if (age > maxAge || (isLeft && (isCertain || age > 86_400_000))) await store.delete(key);
+      }
+    });
+  }
+}

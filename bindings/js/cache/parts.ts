@@ -1,0 +1,122 @@
+/**
+ * Bytes that are kept in parts, each under a key of its own: nothing is in memory as a whole, and a store needs no way to
+ * write into the middle of a value.
+ */
+import { IntegrityError } from "../base/errors.js";
+import { isA } from "../base/tags.js";
+import { newDigest } from "#digest";
+import { chunksOf } from "./chunks.js";
+import type { Digest } from "./digest.js";
+
+/** The bytes of a part; the last one has what is left. */
+const partBytes = 1 << 23;
+
+/** Keeps a part, whose SHA-256 is known. Parts come one after the other. */
+export type KeepPart = (part: Blob, sha256: string) => Promise<void>;
+
+/** Collects bytes to parts. One is kept while the next one comes. */
+export class PartWriter {
+  readonly #keep: KeepPart;
+  #digest: Promise<Digest> | undefined;
+  #batch: Uint8Array<ArrayBuffer>[] = [];
+  #batched = 0;
+  #kept: Promise<void> = Promise.resolve();
+
+  constructor(keep: KeepPart) {
+    this.#keep = keep;
+  }
+
+  /** Takes bytes, which must not change any more; resolves when there is room for others. */
+  async add(bytes: Uint8Array): Promise<void> {
+    const digest = await (this.#digest ??= newDigest());
+    for (let at = 0; at < bytes.length;) {
+      const piece = bytes.subarray(at, at + partBytes - this.#batched);
+      digest.update(piece);
+      this.#batch.push(piece as Uint8Array<ArrayBuffer>);
+      this.#batched += piece.length;
+      at += piece.length;
+      if (this.#batched === partBytes) await this.#next();
+    }
+  }
+
+  /** Begins to keep what was collected, when the part before is kept. */
+  async #next(): Promise<void> {
+    await this.#kept;
+    const part = new Blob(this.#batch);
+    const sha256 = (await this.#digest!).take();
+    this.#batch = [];
+    this.#batched = 0;
+    this.#kept = this.#keep(part, sha256);
+    // Whoever adds more, or flushes, hears of a failure.
+    this.#kept.catch(() => undefined);
+  }
+
+  /** Resolves when all is kept. */
+  async flush(): Promise<void> {
+    if (this.#batched > 0) await this.#next();
+    await this.#kept;
+  }
+
+  /** Forgets what was collected; resolves when nothing is under way. */
+  async drop(): Promise<void> {
+    this.#batch = [];
+    this.#batched = 0;
+    await this.#kept.catch(() => undefined);
+  }
+}
+
+/** Gives a Blob in parts of the usual size. */
+export function* partsOf(blob: Blob): Generator<Blob> {
+  for (let at = 0; at < blob.size; at += partBytes) yield blob.slice(at, at + partBytes);
+}
+
+/** Copies a Blob, so that it outlives the file that it may be a view of. */
+export async function copyOf(blob: Blob): Promise<Blob> {
+  const copies: Blob[] = [];
+  for (const part of partsOf(blob)) copies.push(new Blob([await part.arrayBuffer()]));
+  return new Blob(copies, { type: blob.type });
+}
+
+/** Gives what a store gave as a Blob; throws an IntegrityError for what is none. */
+export function blobOf(value: Blob | Uint8Array): Blob {
+  if (isA(value, "Uint8Array")) return new Blob([value as Uint8Array<ArrayBuffer>]);
+  if (isA(value, "Blob", "File")) return value as Blob;
+  throw new IntegrityError("The store gave what is neither a Blob nor a Uint8Array.");
+}
+
+/** Gives the SHA-256 of a Blob in hexadecimal digits, in memory that does not grow with it. */
+export async function sha256Of(blob: Blob): Promise<string> {
+  const digest = await newDigest();
+  for await (const bytes of chunksOf(blob)) digest.update(bytes);
+  return digest.take();
+}
+
+const digestOf = (text: string) => sha256Of(new Blob([text]));
+
+/** Gives a text that stands for `parts`, whatever characters they have. */
+export const idOf = (...parts: unknown[]): Promise<string> => digestOf(JSON.stringify(parts));
+
+/** A name that no other writing has: pages without a secure context have no randomUUID. */
+export const newName = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(18)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
+
+/** Makes what is kept of a note: the line of its digest, and its JSON. */
+export async function textOf(content: unknown): Promise<Blob> {
+  const json = JSON.stringify(content);
+  return new Blob([await digestOf(json), "\n", json], { type: "application/json" });
+}
+
+/** A note has names and facts only; a larger one is none. */
+const maxNoteBytes = 1 << 26;
+
+/** Gives back what {@link textOf} was given; throws an IntegrityError for what it has not made. */
+export async function noteOf(value: Blob | Uint8Array): Promise<unknown> {
+  const blob = blobOf(value);
+  const text = blob.size > maxNoteBytes ? "" : await blob.text();
+  const [digest, json] = [text.slice(0, 64), text.slice(65)];
+  if (digest !== (await digestOf(json)))
+    throw new IntegrityError("The record is not what was kept.");
+  return JSON.parse(json);
+}

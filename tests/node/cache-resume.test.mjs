@@ -1,0 +1,229 @@
+// Downloads that are interrupted: the next call goes on where the last one ended, when the file is the same.
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { ModelShrinkError, shrink } from "modelshrink";
+import { createShrinkCache, folderStore } from "modelshrink/cache";
+import { ranged, serveRoutes } from "../support/model-server.mjs";
+import { chainModel, externalModel } from "../support/onnx.mjs";
+
+// More than a part of a download has.
+const model = chainModel([{ name: "w", size: 1600 }]);
+const other = chainModel([{ name: "v", size: 1600 }]);
+const cut = 9_000_000;
+const etag = { etag: '"1"' };
+let site;
+let url;
+let folder;
+let warnings;
+
+before(async () => {
+  site = await serveRoutes();
+  url = `${site.base}/m.onnx`;
+});
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "modelshrink-"));
+  site.routes = {};
+  site.requests = [];
+  warnings = [];
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+after(() => site.close());
+
+const cacheOf = (options = {}) =>
+  createShrinkCache({
+    store: folderStore(folder),
+    onWarning: ({ code }) => warnings.push(code),
+    ...options,
+  });
+const bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer());
+const small = async (source) => (await shrink(source)).bytes();
+const ranges = () => site.requests.map(({ headers }) => headers.range);
+const draftKeys = async (kind) =>
+  (await readdir(folder)).filter((name) => name.startsWith(`${kind}-`));
+
+/** Loads a model whose download breaks, then once more as `route` gives it; expects the small one of `source`. */
+async function loadTwice(first, route, source = model) {
+  site.routes["/m.onnx"] = first;
+  await assert.rejects(cacheOf().cached(url), ModelShrinkError);
+  site.routes["/m.onnx"] = route;
+  const seen = [];
+  const { hit, files } = await cacheOf({ onProgress: (it) => seen.push(it) }).cached(url);
+  assert.equal(hit, false);
+  assert.deepEqual(await bytesOf(files["m.onnx"]), await small(source));
+  for (const kind of ["draft", "part"]) assert.deepEqual(await draftKeys(kind), []);
+  assert.deepEqual(warnings, []);
+  return seen;
+}
+
+test("a download that broke goes on where it was, and asks whether the file is the same", async () => {
+  const seen = await loadTwice(ranged(model, etag, cut), ranged(model, etag));
+  const [first, second] = site.requests.map(({ headers }) => headers);
+  assert.equal(first.range, undefined);
+  assert.deepEqual([second.range, second["if-range"]], [`bytes=${cut}-`, '"1"']);
+  const loaded = seen.filter((it) => it.loaded !== undefined);
+  assert.ok(loaded[0].loaded > cut);
+  assert.deepEqual([loaded.at(-1).loaded, loaded.at(-1).progress], [model.length, 100]);
+});
+
+test("it goes on by a date, too, and breaks as often as the server likes", async () => {
+  const date = { "last-modified": "Sun, 29 Nov 2020 00:00:00 GMT" };
+  site.routes["/m.onnx"] = ranged(model, date, 3_000_000);
+  for (let i = 0; i < 3; i++) await assert.rejects(cacheOf().cached(url), ModelShrinkError);
+  await loadTwice(ranged(model, date, 100_000), ranged(model, date));
+  assert.deepEqual(ranges(), [
+    undefined,
+    ...[3_000_000, 6_000_000, 9_000_000, 9_100_000].map((begin) => `bytes=${begin}-`),
+  ]);
+});
+
+test("a call that was aborted is gone on with, and so is one that the app's own function ended", async () => {
+  const stops = [
+    (controller) => controller.abort(new Error("enough")),
+    () => {
+      throw new Error("enough");
+    },
+  ];
+  for (const stop of stops) {
+    site.routes["/m.onnx"] = ranged(model, etag);
+    site.requests = [];
+    const controller = new AbortController();
+    const onProgress = ({ loaded }) => loaded > cut && stop(controller);
+    const { signal } = controller;
+    await assert.rejects(cacheOf({ onProgress }).cached(url, "fp16", { signal }), /enough/);
+    const { files } = await cacheOf().cached(url, "fp16");
+    const expected = await (await shrink(model, "fp16")).bytes();
+    assert.deepEqual(await bytesOf(files["m.onnx"]), expected);
+    assert.ok(Number(/\d+/.exec(ranges().at(-1))[0]) >= cut);
+    await cacheOf().delete(url);
+  }
+});
+
+for (const [what, first, second] of [
+  ["another ETag", etag, { etag: '"2"' }],
+  ["another date", { "last-modified": "Sun, 29 Nov 2020 00:00:00 GMT" }, { "last-modified": "x" }],
+]) {
+  test(`${what}: the file comes anew`, async () => {
+    await loadTwice(ranged(model, first, cut), ranged(other, second), other);
+    assert.equal(site.requests.length, 2);
+  });
+}
+
+/** What servers may answer to a request for the rest. */
+const answers = {
+  "the whole": () => ({ body: other, headers: etag }),
+  "the rest of another file, although asked by If-Range": () =>
+    ranged(other, { etag: '"2"' })({ headers: { range: `bytes=${cut}-` } }),
+  "another range": () => ranged(other, etag)({ headers: { range: `bytes=${cut - 1}-` } }),
+  "a range of another size": () =>
+    ranged(other.subarray(0, -1), etag)({ headers: { range: `bytes=${cut}-` } }),
+  "a range without bounds": () => ({ status: 206, body: other.subarray(cut), headers: etag }),
+  "a range without validators": () => ranged(other, {})({ headers: { range: `bytes=${cut}-` } }),
+  "no such range": () => ({ status: 416, headers: { "content-range": "bytes */7" } }),
+};
+for (const [what, answer] of Object.entries(answers)) {
+  test(`a server that gives ${what}: the file comes anew`, async () => {
+    const route = ({ headers }) => (headers.range ? answer() : { body: other, headers: etag });
+    await loadTwice(ranged(model, etag, cut), route, other);
+  });
+}
+
+for (const [what, headers] of [
+  ["a weak ETag", { etag: 'W/"1"' }],
+  ["nothing", {}],
+  ["a date of this minute", { "last-modified": new Date().toUTCString() }],
+]) {
+  test(`${what} does not tell that a file is the same: it comes anew`, async () => {
+    await loadTwice(ranged(model, headers, cut), ranged(model, headers));
+    assert.deepEqual(ranges(), [undefined, undefined]);
+  });
+}
+
+test("a refusal is an error of that status, and what came stays for a later call", async () => {
+  site.routes["/m.onnx"] = ranged(model, etag, cut);
+  await assert.rejects(cacheOf().cached(url), ModelShrinkError);
+  site.routes["/m.onnx"] = { status: 503 };
+  await assert.rejects(cacheOf().cached(url), /HTTP status 503/);
+  await loadTwice({ status: 503 }, ranged(model, etag));
+  assert.equal(ranges().at(-1), `bytes=${cut}-`);
+});
+
+test("parts that are not what came are none", async () => {
+  const damages = [
+    (bytes) => bytes.subarray(0, 100),
+    (bytes) => ((bytes[bytes.length >> 1] ^= 1), bytes),
+  ];
+  for (const damage of damages) {
+    await rm(folder, { recursive: true });
+    site.requests = [];
+    site.routes["/m.onnx"] = ranged(model, etag, cut);
+    await assert.rejects(cacheOf().cached(url), ModelShrinkError);
+    const parts = await draftKeys("part");
+    assert.equal(parts.length, 2);
+    const later = join(
+      folder,
+      parts.find((name) => !/-0-[\da-f]+$/.test(name)),
+    );
+    await writeFile(later, damage(await readFile(later)));
+    site.routes["/m.onnx"] = ranged(model, etag);
+    const { files } = await cacheOf().cached(url);
+    assert.deepEqual(await bytesOf(files["m.onnx"]), await small(model));
+    assert.equal(ranges().at(-1), `bytes=${2 ** 23}-`);
+  }
+});
+
+test("of a model of several files only what is missing comes", async () => {
+  const files = externalModel("m.onnx_data");
+  const data = Buffer.from(files["m.onnx_data"]);
+  const graph = Buffer.from(files["model.onnx"]);
+  const half = data.length >> 1;
+  site.routes = {
+    "/m.onnx": ranged(graph, etag),
+    "/m.onnx_data": ranged(data, etag, half),
+  };
+  await assert.rejects(cacheOf().cached(url), ModelShrinkError);
+  site.routes["/m.onnx_data"] = ranged(data, etag);
+  const { files: made } = await cacheOf().cached(url);
+  const { files: expected } = await shrink(files);
+  assert.deepEqual(await bytesOf(made["m.onnx_data"]), await bytesOf(Object.values(expected)[1]));
+  // The last byte of what is there tells that it is the same.
+  assert.deepEqual(ranges().slice(2), [`bytes=${graph.length - 1}-`, `bytes=${half}-`]);
+});
+
+test("without a folder an interrupted download goes on in memory, as long as the cache object lives", async () => {
+  const cache = cacheOf({ store: "memory" });
+  site.routes["/m.onnx"] = ranged(model, etag, cut);
+  await assert.rejects(cache.cached(url), ModelShrinkError);
+  site.routes["/m.onnx"] = ranged(model, etag);
+  const { files } = await cache.cached(url);
+  assert.deepEqual(await bytesOf(files["m.onnx"]), await small(model));
+  assert.equal(ranges().at(-1), `bytes=${cut}-`);
+});
+
+test("an interrupted download is swept after a week, and what no note is of after a day", async () => {
+  site.routes["/m.onnx"] = ranged(model, etag, cut);
+  await assert.rejects(cacheOf().cached(url), ModelShrinkError);
+  const [note] = await draftKeys("draft");
+  const parts = await draftKeys("part");
+  const aged = (name, days) =>
+    name.replace(/-(\d{13})-/, (_, begin) => `-${begin - days * 86_400_000}-`);
+  const bytes = { draft: await readFile(join(folder, note)), part: Buffer.from("x") };
+  const make = async (days, withNote) => {
+    const id = String(Math.random()).slice(2).padEnd(64, "0").slice(0, 64);
+    const names = [...(withNote ? [note] : []), ...parts].map((it) =>
+      aged(it, days).replace(/[\da-f]{64}/, id),
+    );
+    for (const name of names) await writeFile(join(folder, name), bytes[name.split("-")[0]]);
+    return names;
+  };
+  const kept = [...(await make(0.5, false)), ...(await make(6, true))];
+  const swept = [...(await make(2, false)), ...(await make(8, true))];
+  site.routes["/n.onnx"] = model;
+  await cacheOf().cached(`${site.base}/n.onnx`);
+  const names = await readdir(folder);
+  for (const name of kept) assert.ok(names.includes(name), name);
+  for (const name of swept) assert.ok(!names.includes(name), name);
+  assert.ok(names.includes(note));
+});

@@ -1,0 +1,55 @@
+// How much memory the shrinking cache takes in Chromium when a large model comes from a server for the first time.
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { launchWithProfile, serve } from "./chromium.mjs";
+import { field, processesOf } from "./large-in-chromium.mjs";
+import { makeLarge } from "./large-models.mjs";
+import { root } from "./run.mjs";
+
+/** Runs in the page. */
+async function loadInPage([name, recipe]) {
+  const { createShrinkCache } = await import("/dist/cache.web.js");
+  const warnings = [];
+  const cache = createShrinkCache({ recipe, onWarning: ({ message }) => warnings.push(message) });
+  const started = performance.now();
+  const { files, hit, report } = await cache.cached(new URL(name, location.href));
+  const seconds = (performance.now() - started) / 1000;
+  const bytes = Object.values(files).reduce((sum, { size }) => sum + size, 0);
+  const { inputBytes, outputBytes } = report;
+  return { seconds, hit, warnings, inputBytes, isWhole: bytes === outputBytes };
+}
+
+/** What the tab may take of a model of so many bytes. */
+export const maxTabBytes = (inputBytes) => inputBytes / 8 + 150e6;
+
+/**
+ * Loads a model by the cache with its default store. `tab` and `browser`: by how much the page's process and the
+ * browser's own one, each at its peak, have grown.
+ */
+export async function measureCached({ format, recipe, size }) {
+  const folder = await mkdtemp(join(tmpdir(), "modelshrink-cached-"));
+  let context;
+  let site;
+  try {
+    const name = basename(await makeLarge(format, folder, size));
+    await symlink(join(root, "dist"), join(folder, "dist"));
+    await writeFile(join(folder, "index.html"), "<!doctype html>");
+    site = await serve(folder, { etag: '"1"' });
+    context = await launchWithProfile(join(folder, "profile"));
+    const page = await context.newPage();
+    await page.goto(site.url);
+    const processes = await processesOf(context.browser());
+    const { hit, warnings, isWhole, ...result } = await page.evaluate(loadInPage, [name, recipe]);
+    if (hit || !isWhole || warnings.length > 0) throw new Error(`Not kept: ${warnings}`);
+    const growthOf = (wanted) =>
+      processes
+        .filter(({ type }) => type === wanted)
+        .reduce((most, { id, before }) => Math.max(most, field(id, "VmHWM") - before), 0);
+    return { ...result, tab: growthOf("renderer"), browser: growthOf("browser") };
+  } finally {
+    await context?.close();
+    await site?.close();
+    await rm(folder, { recursive: true });
+  }
+}

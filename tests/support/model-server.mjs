@@ -1,0 +1,56 @@
+// A server on this machine that gives what a test says, and remembers what it was asked for.
+import { createServer } from "node:http";
+
+const sizeOf = (body) => Buffer.byteLength(body);
+
+/** Gives what a route says for a request: { status, headers, body, end }; `end` is where the connection breaks. */
+function answerOf(route, request) {
+  const given = typeof route === "function" ? route(request) : route;
+  if (given === undefined) return { status: 404, headers: {}, body: "" };
+  const isBody = typeof given === "string" || given.length !== undefined;
+  const { body = "", status = 200, headers = {}, end } = isBody ? { body: given } : given;
+  return { status, headers, body, end };
+}
+
+/**
+ * Resolves to { base, routes, requests, close }. `routes` has by path and query (as they are, or decoded) a body, or
+ * { body, status, headers, end }, or a function of the request that gives one of these; a HEAD gets no body, and after
+ * `end` bytes of a body the connection breaks. `requests` has for each one { line, headers }.
+ */
+export async function serveRoutes() {
+  const site = { routes: {}, requests: [] };
+  const server = createServer((request, response) => {
+    const { method, url, headers: asked } = request;
+    site.requests.push({ line: `${method} ${url}`, headers: asked });
+    const route = site.routes[url] ?? site.routes[decodeURIComponent(url)];
+    const { status, headers, body, end } = answerOf(route, request);
+    response.writeHead(status, { "content-length": sizeOf(body), ...headers });
+    if (method === "HEAD") response.end();
+    else if (end === undefined) response.end(body);
+    else response.write(body.subarray(0, end), () => response.destroy());
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  site.base = `http://127.0.0.1:${server.address().port}`;
+  site.close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return site;
+}
+
+/**
+ * A route of a server that has ranges, and breaks the connection after `end` bytes where it is given. `headers` are the
+ * file's validators; a range is given only where If-Range, if there is one, names one of them.
+ */
+export const ranged =
+  (body, headers, end = undefined) =>
+  ({ headers: { range, "if-range": condition } }) => {
+    const begin = Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? NaN);
+    const isSame = condition === undefined || Object.values(headers).includes(condition);
+    if (Number.isNaN(begin) || !isSame) return { body, headers, end };
+    const contentRange = `bytes ${begin}-${body.length - 1}/${body.length}`;
+    return {
+      ...{ status: 206, body: body.subarray(begin), end },
+      headers: { ...headers, "content-range": contentRange },
+    };
+  };

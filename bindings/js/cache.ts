@@ -1,5 +1,7 @@
 /** modelshrink/cache: models are shrunk when they first come, and the small ones kept. */
 export { createShrinkCache } from "./cache/shrink-cache.js";
+export { serveFromCache } from "./cache/service-worker.js";
+export type { RequestEvent, RequestScope } from "./cache/service-worker.js";
 export { folderStore } from "#folder-store";
 export type {
   Address,

@@ -155,7 +155,7 @@ const runners = {
     if (block.file) await writeFile(join(folderOf(block.page), block.file), block.code);
   },
   host: async ({ host }) => {
-    const tests = await Promise.all(["package", "hosts"].map(testsOf));
+    const tests = await Promise.all(["package", "hosts", "browser"].map(testsOf));
     assert.ok(tests.join("").includes(`hostBlock("${host}")`), `no test runs "host ${host}"`);
   },
   text: () => undefined,

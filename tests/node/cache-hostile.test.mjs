@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { ArgumentError, ModelShrinkError, shrink } from "modelshrink";
-import { createShrinkCache, folderStore } from "modelshrink/cache";
+import { createShrinkCache, folderStore, serveFromCache } from "modelshrink/cache";
 import { serveRoutes } from "../support/model-server.mjs";
 import { chainModel, externalModel } from "../support/onnx.mjs";
 
@@ -367,6 +367,61 @@ test("a store that gives garbage is no store", async () => {
     const cache = cacheOf({ store: { ...store(), keys: async () => keys } });
     const { files } = await cache.cached(`${base}/m.onnx`);
     assert.deepEqual(await bytesOf(files["m.onnx"]), (await small())[0]);
+  }
+});
+
+for (const silent of ["get", "set", "delete", "keys"]) {
+  test(`a store whose ${silent}() never answers holds nobody up, and is not asked again and again`, async () => {
+    let asked = 0;
+    const never = () => {
+      asked++;
+      return new Promise(() => undefined);
+    };
+    const cache = cacheOf({ store: { ...store(), [silent]: never }, timeoutMs: 60 });
+    for (let i = 0; i < 3; i++) {
+      const { files } = await cache.cached(`${base}/m.onnx`, "int8");
+      assert.deepEqual(await bytesOf(files["m.onnx"]), (await small())[0]);
+    }
+    // Only an entry that replaces another one removes that.
+    assert.deepEqual(warnings, silent === "delete" ? [] : Array(3).fill("uncached"));
+    assert.equal(asked, silent === "delete" ? 0 : 1);
+  });
+}
+
+test("an entry that cannot be removed in time is an error of code io", async () => {
+  const cache = cacheOf({
+    store: { ...store(), delete: () => new Promise(() => undefined) },
+    timeoutMs: 60,
+  });
+  await cache.cached(`${base}/m.onnx`);
+  await assert.rejects(cache.delete(`${base}/m.onnx`), (error) => error.code === "io");
+});
+
+test("serveFromCache refuses what is no service worker and no cache, and answers only loads", () => {
+  const listeners = [];
+  const scope = { addEventListener: (type, listener) => listeners.push([type, listener]) };
+  const wrong = [undefined, null, 5, {}];
+  for (const it of wrong) {
+    assert.throws(() => serveFromCache(it, cacheOf()), ArgumentError);
+    assert.throws(() => serveFromCache(scope, it), ArgumentError);
+  }
+  serveFromCache(scope, { fetch: ({ url }) => url });
+  const [[type, listener]] = listeners;
+  assert.equal(type, "fetch");
+  const answered = (request) => {
+    let answer;
+    const headers = new Headers(request.headers);
+    const given = { method: "GET", destination: "", url: `${base}/m.onnx`, ...request, headers };
+    listener({ request: given, respondWith: (it) => (answer = it) });
+    return answer !== undefined;
+  };
+  assert.equal(answered({}), true);
+  assert.equal(answered({ method: "HEAD" }), true);
+  for (const it of [
+    ...[{ method: "POST" }, { destination: "document" }, { destination: "image" }],
+    ...[{ url: "chrome-extension://x/m.onnx" }, { headers: { accept: "text/event-stream" } }],
+  ]) {
+    assert.equal(answered(it), false, JSON.stringify(it));
   }
 });
 

@@ -1,5 +1,8 @@
 // A server on this machine that gives what a test says, and remembers what it was asked for.
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { extname, join } from "node:path";
+import { root } from "./run.mjs";
 
 const sizeOf = (body) => Buffer.byteLength(body);
 
@@ -12,17 +15,40 @@ function answerOf(route, request) {
   return { status, headers, body, end };
 }
 
+const types = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".wasm": "application/wasm",
+};
+
+/** A page, and the repository's files for it, which pages without an origin may have, too. */
+async function fileOf(url) {
+  const path = new URL(url, "http://localhost").pathname;
+  const body = path === "/page.html" ? page : await readFile(join(root, path)).catch(() => {});
+  const type = types[extname(path)] ?? "application/octet-stream";
+  return body && { body, headers: { "content-type": type, "access-control-allow-origin": "*" } };
+}
+
+/** A page that knows modelshrink/cache by its name. */
+export const page = `<!doctype html><link rel="icon" href="data:,"><script type="importmap">{"imports": {
+  "modelshrink/cache": "/dist/cache.web.js"
+}}</script>`;
+
 /**
  * Resolves to { base, routes, requests, close }. `routes` has by path and query (as they are, or decoded) a body, or
  * { body, status, headers, end }, or a function of the request that gives one of these; a HEAD gets no body, and after
- * `end` bytes of a body the connection breaks. `requests` has for each one { line, headers }.
+ * `end` bytes of a body the connection breaks. `requests` has for each one { line, headers }. With `files` there are
+ * /page.html and the repository's files, too, whose requests are not remembered.
  */
-export async function serveRoutes() {
+export async function serveRoutes({ files = false } = {}) {
   const site = { routes: {}, requests: [] };
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
     const { method, url, headers: asked } = request;
-    site.requests.push({ line: `${method} ${url}`, headers: asked });
-    const route = site.routes[url] ?? site.routes[decodeURIComponent(url)];
+    let route = site.routes[url] ?? site.routes[decodeURIComponent(url)];
+    const file = files && route === undefined ? await fileOf(url) : undefined;
+    if (file) route = file;
+    else site.requests.push({ line: `${method} ${url}`, headers: asked });
     const { status, headers, body, end } = answerOf(route, request);
     response.writeHead(status, { "content-length": sizeOf(body), ...headers });
     if (method === "HEAD") response.end();

@@ -11,19 +11,6 @@ export interface Locks {
   isCertain: boolean;
 }
 
-/** Locks that browsers have, and Node.js since version 24. */
-function webLocks(locks: LockManager, prefix: string): Locks {
-  return {
-    alone: async (id, work) => locks.request(prefix + id, work),
-    ifFree: async (id, work) =>
-      locks.request(prefix + id, { ifAvailable: true }, async (lock) => {
-        if (lock) await work();
-      }),
-    // Those of Node.js end with the process.
-    isCertain: "document" in globalThis || "WorkerGlobalScope" in globalThis,
-  };
-}
-
 /** The last work of each id in this realm: several caches may have one store. */
 const last = new Map<string, Promise<unknown>>();
 
@@ -43,6 +30,42 @@ function ownLocks(prefix: string): Locks {
     if (!last.has(prefix + id)) await alone(id, work);
   };
   return { alone, ifFree, isCertain: false };
+}
+
+/** Locks that browsers have, and Node.js since version 24; own ones for pages that are refused them. */
+function webLocks(locks: LockManager, prefix: string): Locks {
+  const own = ownLocks(prefix);
+  /** Asks for a lock; frames in a sandbox have no origin, and so nobody whom they could share a store with. */
+  const ask = async <T>(
+    id: string,
+    ifAvailable: boolean,
+    work: (isMine: boolean) => Promise<T>,
+    instead: () => Promise<T>,
+  ): Promise<T> => {
+    const state = { hasBegun: false };
+    try {
+      return await locks.request(prefix + id, { ifAvailable }, async (lock) => {
+        state.hasBegun = true;
+        return work(lock !== null);
+      });
+    } catch (error) {
+      const { name } = (error ?? {}) as { name?: unknown };
+      if (state.hasBegun || name !== "SecurityError") throw error;
+      return instead();
+    }
+  };
+  return {
+    alone: (id, work) => ask(id, false, work, () => own.alone(id, work)),
+    ifFree: (id, work) =>
+      ask(
+        id,
+        true,
+        async (isMine) => (isMine ? work() : undefined),
+        () => own.ifFree(id, work),
+      ),
+    // Those of Node.js end with the process.
+    isCertain: "document" in globalThis || "WorkerGlobalScope" in globalThis,
+  };
 }
 
 /** Gives the platform's locks for the cache of this name, or own ones. */

@@ -20,6 +20,7 @@ import { maxTimeoutMs, maxWorkers } from "../models/inspect.js";
 import { checkWords } from "../recipe/check.js";
 import type { Recipe } from "../recipe/options.js";
 import { StatusError } from "./download.js";
+import { limited } from "./limited.js";
 import { idOf } from "./parts.js";
 import { platform } from "./platform.js";
 import { modelOf, ShrunkModels, type Loading, type Served } from "./shrunk.js";
@@ -149,15 +150,16 @@ class OneCache implements ShrinkCache {
   readonly #mains = new Map<string, string>();
   /** The main files of models that were given unshrunk: they stay so, since their other files must fit. */
   readonly #unshrunk = new Set<string>();
+  #noted: Promise<void> | undefined;
   #persisted: Promise<boolean> | undefined;
 
   constructor(options: ShrinkCacheOptions) {
     this.#settings = checkCacheOptions(options);
-    const { store, name } = this.#settings;
+    const { store, name, timeoutMs } = this.#settings;
     this.#models = new ShrunkModels(
       this.#settings,
-      storeFor(store, name),
-      draftStoreFor(store, name),
+      limited(storeFor(store, name), timeoutMs),
+      limited(draftStoreFor(store, name), timeoutMs),
     );
   }
 
@@ -180,18 +182,30 @@ class OneCache implements ShrinkCache {
     const recipe = own === undefined ? this.#settings.recipe : checkRecipeOf(own);
     await init();
     const served = await this.#models.load(url, recipe, how);
+    this.#note(url, Object.keys(served.files));
+    return served;
+  }
+
+  /** Notes which model these files are of, the first of which is its main one. */
+  #note(url: string, names: readonly string[]): void {
     const { search } = new URL(url);
-    for (const name of Object.keys(served.files).slice(1)) {
+    for (const name of names.slice(1)) {
       const [, place] = placesOf(besideUrl(name, url));
       this.#mains.set(place, url).set(place + search, url);
     }
-    return served;
+  }
+
+  /** Notes what is kept already: a service worker may be ended between a model's files. */
+  async #noteKept(): Promise<void> {
+    const kept = await this.#models.list(this.#settings.recipe).catch(() => []);
+    for (const { url, names } of kept) this.#note(url, names);
   }
 
   /** Gives a file of a model, as it is when the model cannot be shrunk; undefined when this is no file of a shrunk one. */
   async #modelFile(url: string, how?: Loading): Promise<Response | undefined> {
     const isMain = isModel(url) && mainsOf(url).every((it) => it === url);
     const [withQuery, place] = placesOf(url);
+    if (!isMain) await (this.#noted ??= this.#noteKept());
     const main = isMain
       ? url
       : (this.#mains.get(withQuery) ?? this.#mains.get(place) ?? mainsOf(url)[0]);

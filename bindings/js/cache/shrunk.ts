@@ -322,6 +322,16 @@ export class ShrunkModels {
     });
   }
 
+  /** Lists the models that are kept by a recipe: their addresses, and the names of their files, the main one first. */
+  async list(recipe: string | Recipe): Promise<{ url: string; names: string[] }[]> {
+    const found: { url: string; names: string[] }[] = [];
+    for (const { id, facts, names } of await (await this.records()).list()) {
+      const url = facts?.kind === "model" ? facts.url : undefined;
+      if (url !== undefined && id === (await this.#idOf(url, recipe))) found.push({ url, names });
+    }
+    return found;
+  }
+
   /** Removes all that is of an address, whatever its recipe; tells whether there was something. */
   async remove(url: string): Promise<boolean> {
     const records = await this.records();

@@ -1,23 +1,25 @@
-/** The other end of a WorkerPool: reads the model's structure, then runs the units that it is given. */
+/** The other end of a WorkerPool: reads the models' structure, then runs the units that it is given, or a whole job. */
 import { poolPort } from "#port";
 import { version } from "./base/version.js";
 import { ModelShrinkError } from "./base/errors.js";
 import { loadCompiled, unwrap } from "./core/load.js";
 import { wholeCore } from "./core/whole.js";
-import type { CoreRange } from "./core/types.js";
-import { rangesAheadOf } from "./files/ranges.js";
+import type { CoreModule } from "./core/types.js";
+import { rangesAheadOf, type ReadRange } from "./files/ranges.js";
 import type { Piece } from "./files/sink.js";
 import type { OpenFile } from "./files/source.js";
-import { readStructure } from "./models/open.js";
-import type { FileName, PlainError, ToWorker } from "./models/protocol.js";
-import { callLive, runSteps } from "./models/steps.js";
+import { beginJob } from "./models/jobs.js";
+import { readStructure, type OpenModel } from "./models/open.js";
+import type { FileName, PlainError, ToWorker, WholeJob } from "./models/protocol.js";
+import { callLive, runSteps, runUnit } from "./models/steps.js";
+import type { Order } from "./recipe/specs.js";
 
 const port = poolPort();
 
-type Order = Extract<ToWorker, { kind: "start" | "unit" }>;
+type Command = Extract<ToWorker, { kind: "start" | "unit" }>;
 
-/** Who waits for what: one order, one write, any number of reads. */
-let ordered: (message: Order) => void = () => undefined;
+/** Who waits for what: one command, one write, any number of reads. */
+let commanded: (message: Command) => void = () => undefined;
 let written: () => void = () => undefined;
 const reads = new Map<number, (bytes: Uint8Array) => void>();
 let numReads = 0;
@@ -29,46 +31,56 @@ port.onMessage((message) => {
     reads.get(message.id)?.(message.bytes);
     reads.delete(message.id);
   } else {
-    ordered(message);
+    commanded(message);
   }
 });
 
-const nextOrder = () =>
-  new Promise<Order>((resolve) => {
-    ordered = resolve;
+const nextCommand = () =>
+  new Promise<Command>((resolve) => {
+    commanded = resolve;
   });
 
-const proxyOf = ({ name, size }: FileName, file: number): OpenFile => ({
-  name,
-  size,
-  inMemory: false,
-  isSerial: false,
-  read(offset, length) {
-    if (length === 0) return Promise.resolve(new Uint8Array(0));
+/** Gives the reader of an input of the job's steps. */
+const remote =
+  (input: number): ReadRange =>
+  (range) => {
     const id = numReads++;
-    port.post({ kind: "read", id, file, offset, length });
+    port.post({ kind: "read", id, input, range });
     return new Promise((resolve) => reads.set(id, resolve));
-  },
-  close: () => Promise.resolve(),
-});
+  };
 
-function moments({ file, size }: CoreRange): Promise<Uint8Array> {
-  const id = numReads++;
-  port.post({ kind: "moments", id, tensor: file, size });
-  return new Promise((resolve) => reads.set(id, resolve));
+/** Gives the files of a model, which is input number `input`. */
+function filesOf(names: readonly FileName[], input: number): OpenFile[] {
+  const read = remote(input);
+  return names.map(({ name, size }, file) => ({
+    name,
+    size,
+    inMemory: false,
+    isSerial: false,
+    read: (offset, length) =>
+      length === 0 ? Promise.resolve(new Uint8Array(0)) : read({ file, offset, size: length }),
+    close: () => Promise.resolve(),
+  }));
 }
 
-async function work({ module, files, order }: Extract<ToWorker, { kind: "start" }>): Promise<void> {
-  const core = await loadCompiled(wholeCore, module);
-  const proxies = files.map(proxyOf);
+/** Reads the structure of a model again. */
+function openAgain(core: CoreModule, files: readonly OpenFile[]): Promise<OpenModel> {
   const source = {
-    main: proxies[0]!,
-    open: (name: string) => Promise.resolve(proxies.slice(1).find((file) => file.name === name)),
+    main: files[0]!,
+    open: (name: string) => Promise.resolve(files.slice(1).find((file) => file.name === name)),
     close: () => Promise.resolve(),
   };
-  const { model, pacer } = await readStructure(core, source, {});
+  return readStructure(core, source, {});
+}
+
+/** Runs the units that this worker is given, one after the other, without an end. */
+async function runUnits(
+  { core, model, pacer }: OpenModel,
+  { specs, which, options }: Order,
+  inputs: readonly ReadRange[],
+): Promise<never> {
   const run = callLive(core, () => {
-    const plan = unwrap(model.plan(order.specs, order.which, order.options));
+    const plan = unwrap(model.plan(specs, which, options));
     const shrink = unwrap(plan.shrink());
     plan.delete();
     return shrink;
@@ -83,20 +95,52 @@ async function work({ module, files, order }: Extract<ToWorker, { kind: "start" 
       port.post({ kind: "write", ...piece }, [piece.bytes.buffer as ArrayBuffer]);
     },
   };
-  const inputs = [rangesAheadOf(proxies), moments];
-  let next = nextOrder();
+  let next = nextCommand();
   port.post({ kind: "ready" });
   for (;;) {
-    const order = await next;
-    if (order.kind !== "unit") throw new ModelShrinkError(`got ${order.kind}`, "internal");
-    const { unit } = order;
-    callLive(core, () => unwrap(run.start(unit)));
-    await runSteps(run, { core, pacer, inputs, sink, unit });
-    const reports = callLive(core, () => unwrap(run.reports(unit)));
+    const command = await next;
+    if (command.kind !== "unit") throw new ModelShrinkError(`got ${command.kind}`, "internal");
+    const { unit } = command;
+    const reports = await runUnit(run, { core, pacer, inputs, sink, unit });
     await lastWrite;
-    next = nextOrder();
+    next = nextCommand();
     port.post({ kind: "finished", unit, reports });
   }
+}
+
+/** Does a job from its start to its result. */
+async function runWhole(
+  models: readonly OpenModel[],
+  job: WholeJob,
+  inputs: readonly ReadRange[],
+): Promise<void> {
+  const { core, pacer } = models[0]!;
+  const coreModels = models.map(({ model }) => model);
+  const begun = beginJob(core, coreModels, job);
+  port.post({ kind: "ready" });
+  await runSteps(begun.run, {
+    core,
+    pacer,
+    inputs,
+    onRead: (bytes) => {
+      port.post({ kind: "progress", bytes });
+    },
+    onTensor: (tensor) => {
+      port.post({ kind: "progress", bytes: 0, tensor });
+    },
+  });
+  port.post({ kind: "result", result: callLive(core, () => begun.result()) });
+}
+
+async function work({ module, models, job }: Extract<ToWorker, { kind: "start" }>): Promise<void> {
+  const core = await loadCompiled(wholeCore, module);
+  const files = models.map(filesOf);
+  const opened: OpenModel[] = [];
+  for (const it of files) opened.push(await openAgain(core, it));
+  const inputs = files.map(rangesAheadOf);
+  if (job.kind !== "shrink") return runWhole(opened, job, inputs);
+  // Input 1 of a shrink are the moments of a layer's inputs.
+  return runUnits(opened[0]!, job.order, [inputs[0]!, remote(1)]);
 }
 
 function plain(error: unknown): PlainError {
@@ -108,7 +152,7 @@ function plain(error: unknown): PlainError {
 }
 
 // No top-level await: bundlers may make this a classic script.
-void nextOrder().then((message) => {
+void nextCommand().then((message) => {
   if (message.kind !== "start") return;
   // Copies of this file outlive updates of the package where nothing but people copies it.
   if (message.version !== version) {

@@ -19,8 +19,8 @@ async function outcomeOf(work) {
 }
 
 async function run({ files, recipe }) {
-  const result = await shrink(files, recipe);
-  await compare(files, result.files);
+  const result = await shrink(files, recipe, { workers: 0 });
+  await compare(files, result.files, { workers: 0 });
   const outputs = Object.values(result.files).map((blob) => blob.arrayBuffer());
   return (await Promise.all(outputs)).map((bytes) => new Uint8Array(bytes));
 }

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { shrink } from "modelshrink";
+import { compare, shrink } from "modelshrink";
 import { makeGguf, tinyLlama, weights } from "../support/gguf.mjs";
+import { chainModel } from "../support/onnx.mjs";
 import { makeSafetensors } from "../support/safetensors.mjs";
 
 let folder;
@@ -14,7 +15,7 @@ let expected;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "modelshrink-workers-"));
   model = makeGguf(tinyLlama({ embedding: 512, layers: 3 }));
-  expected = await shrink(model, "Q8_0");
+  expected = await shrink(model, "Q8_0", { workers: 0 });
 });
 after(() => rm(folder, { recursive: true }));
 
@@ -36,7 +37,7 @@ test("workers give the same bytes and the same report of 4,000 small tensors", a
     return { name: `layers.${i}`, dtype: "F32", shape: [32, 32], data };
   });
   const small = makeSafetensors(tensors);
-  const alone = await shrink(small, "int8");
+  const alone = await shrink(small, "int8", { workers: 0 });
   const together = await shrink(small, "int8", { workers: 3 });
   assert.deepEqual(together.report, alone.report);
   assert.equal(alone.report.tensors.filter(({ sqnr }) => sqnr > 30).length, 4000);
@@ -55,7 +56,7 @@ test("workers give the same bytes and the same report", async () => {
     access: { size: model.length, read: (offset, size) => model.subarray(offset, offset + size) },
   };
   for (const [kind, source] of Object.entries(sources)) {
-    for (const workers of [2, 5]) {
+    for (const workers of [undefined, 1, 2, 5]) {
       const result = await shrink(source, "Q8_0", { workers });
       assert.deepEqual(await result.bytes(), bytes, `${kind}, ${workers}`);
       assert.deepEqual({ ...result.report, files: expected.report.files }, expected.report);
@@ -118,7 +119,7 @@ test("an error in a worker is the same error, and nothing is left", async () => 
       () => assert.fail("no error"),
       ({ code, tensor, offset, message }) => ({ code, tensor, offset, message }),
     );
-  const alone = await failure({});
+  const alone = await failure({ workers: 0 });
   assert.equal(alone.tensor, "blk.0.ffn_down.weight");
   assert.deepEqual(await failure({ workers: 2 }), alone);
   assert.ok(!(await readdir(folder)).some((name) => name.includes("broken")));
@@ -160,4 +161,105 @@ test("a resumed run may have workers", async () => {
   const { report } = await shrink(model, "Q8_0", options);
   assert.deepEqual(await readFile(sink), Buffer.from(await expected.bytes()));
   assert.deepEqual(report.tensors, expected.report.tensors);
+});
+
+/** What `work` gives, and how many workers were started meanwhile. */
+async function counting(work) {
+  let started = 0;
+  const count = () => started++;
+  process.on("worker", count);
+  try {
+    return { result: await work(), started };
+  } finally {
+    process.off("worker", count);
+  }
+}
+
+/** A model of so many tensors, of more than 4 MiB in float16 together. */
+function sliced(count) {
+  const elements = count < 100 ? 1 << 20 : 150;
+  const data = new Float32Array(elements).fill(0.5);
+  return makeSafetensors(
+    Array.from({ length: count }, (_, i) => ({
+      name: `t${i}`,
+      dtype: "F32",
+      shape: [2, elements / 2],
+      data,
+    })),
+  );
+}
+
+test("by default each core has a worker, up to 8, but not for little work or very many tensors", async () => {
+  const cores = Math.min(availableParallelism(), 8);
+  const rules = { minElements: 1, rules: [{ match: "*", weights: "float16" }] };
+  for (const [file, options, wanted] of [
+    [sliced(6), {}, cores],
+    [sliced(6), { workers: 0 }, 0],
+    [sliced(6), { workers: 1 }, 1],
+    [sliced(6), { workers: 30 }, 7],
+    [sliced(20_001), {}, 0],
+    [sliced(20_001), { workers: 1 }, 1],
+    [makeGguf(tinyLlama({ layers: 1 })), { workers: 2 }, 0],
+  ]) {
+    const recipe = wanted === 0 && file.length < 1 << 20 ? "Q8_0" : rules;
+    const { started } = await counting(() => shrink(file, recipe, options));
+    assert.equal(started, wanted, JSON.stringify(options));
+  }
+});
+
+const largeChain = () =>
+  chainModel(["first", "second", "third"].map((name) => ({ name, size: 800 })));
+
+for (const [name, work, wanted] of [
+  ["compare", (workers) => compare(largeChain(), largeChain(), { workers }), 1],
+  ...["global", "lamp"].map((allocation) => [
+    `a survey of shares (${allocation})`,
+    (workers) =>
+      shrink(
+        largeChain(),
+        { prune: { method: "magnitude", sparsity: 0.5, allocation } },
+        { workers },
+      ),
+    4,
+  ]),
+  [
+    "a survey of channels",
+    (workers) =>
+      shrink(largeChain(), { prune: { method: "structured", sparsity: 0.25 } }, { workers }),
+    4,
+  ],
+]) {
+  test(`${name} in workers gives what this thread does`, async () => {
+    const alone = await counting(() => work(0));
+    const beside = await counting(() => work(3));
+    assert.deepEqual([alone.started, beside.started], [0, wanted]);
+    assert.deepEqual(beside.result.report ?? beside.result, alone.result.report ?? alone.result);
+    if (!alone.result.bytes) return;
+    const bytes = await beside.result.bytes();
+    assert.equal(Buffer.compare(bytes, await alone.result.bytes()), 0);
+  });
+}
+
+test("compare in a worker tells how far it is, and may be aborted", async () => {
+  const file = largeChain();
+  const seen = [];
+  const onProgress = (it) => seen.push(it);
+  await compare(file, file, { onProgress });
+  const compared = seen.filter(({ phase }) => phase === "compare");
+  assert.deepEqual(compared.at(-1), {
+    phase: "compare",
+    done: 2 * file.length,
+    total: 2 * file.length,
+  });
+  const tensors = compared.flatMap(({ tensor }) => tensor ?? []);
+  assert.ok(["first", "second", "third"].every((name) => tensors.includes(name)));
+  const done = compared.map((it) => it.done);
+  assert.deepEqual(
+    done,
+    [...done].sort((a, b) => a - b),
+  );
+  const controller = new AbortController();
+  const abort = ({ phase }) => phase === "compare" && controller.abort();
+  const { signal } = controller;
+  await assert.rejects(compare(file, file, { signal, onProgress: abort }), { name: "AbortError" });
 });

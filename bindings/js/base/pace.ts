@@ -24,12 +24,13 @@ const nextTask: () => Promise<void> =
 
 /** The pauses of one run. */
 export class Pacer {
-  readonly #signal: AbortSignal | undefined;
+  /** The signal that ends the run. */
+  readonly signal: AbortSignal | undefined;
   #turnStarted = performance.now();
   #end: { reason: unknown } | undefined;
 
   constructor(signal?: AbortSignal) {
-    this.#signal = signal;
+    this.signal = signal;
   }
 
   /** Ends all work at its next pause. */
@@ -50,7 +51,7 @@ export class Pacer {
   }
 
   #check(): void {
-    this.#signal?.throwIfAborted();
+    this.signal?.throwIfAborted();
     if (this.#end) throw this.#end.reason;
   }
 }

@@ -90,7 +90,7 @@ export async function runLayout(invocation: Invocation, context: Context): Promi
     layout: "transformers",
     dtypes: dtypesFrom(values),
     sink: output,
-    workers: workersFrom(values),
+    ...workersFrom(values),
     maxGrowth: growthFrom(values),
   });
   return { text: textOf(report, output), json: { output, ...report } };

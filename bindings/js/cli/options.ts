@@ -27,7 +27,8 @@ const outputOptions = {
     kind: "value",
     group: "output",
     value: "<number>",
-    sentence: "The threads that work; by default one less than there are cores, up to 4.",
+    sentence:
+      "The workers beside the main thread; by default one for each core, up to 8. 0: no workers.",
   },
   resume: {
     kind: "flag",

@@ -1,5 +1,4 @@
 /** The commands that write models: shrink, restore. */
-import { availableParallelism } from "node:os";
 import { plural } from "../base/plural.js";
 import { visible } from "../base/visible.js";
 import type { SinkFor } from "../files/sink.js";
@@ -30,14 +29,10 @@ import { recipeFrom, recipeLabel } from "./recipe-options.js";
 import { standardOutputSink, writingToStandardOutput } from "./standard-streams.js";
 import { UsageError } from "./usage-error.js";
 
-const enoughWorkers = 4;
-
-/** Gives the number of threads: that of --workers, or a few; one core is for the system's reads and writes. */
-export function workersFrom({ workers }: OptionValues): number {
-  if (workers === undefined) {
-    return Math.max(1, Math.min(availableParallelism() - 1, enoughWorkers));
-  }
-  if (/^\d+$/.test(workers) && Number(workers) <= maxWorkers) return Number(workers);
+/** Gives the number of workers, where --workers says one. */
+export function workersFrom({ workers }: OptionValues): { workers?: number } {
+  if (workers === undefined) return {};
+  if (/^\d+$/.test(workers) && Number(workers) <= maxWorkers) return { workers: Number(workers) };
   throw new UsageError(`--workers is "${workers}"; it must be a number from 0 to ${maxWorkers}.`);
 }
 
@@ -156,15 +151,13 @@ async function runWriting(
 ): Promise<Outcome> {
   const { operands, values } = invocation;
   checkStandardOutput(invocation);
-  const workers = workersFrom(values);
-  const maxGrowth = growthFrom(values);
+  const running = { ...runOptions(context), ...workersFrom(values), maxGrowth: growthFrom(values) };
   const outputs = await placeOutputs(invocation, label, context);
   return forEachModel(operands, context, async (model, i) => {
     const output = outputs[i]!;
     const isPiped = output === standardStream;
     const sink = isPiped ? standardOutputSink(process.stdout) : output;
     const resume = values.resume ?? false;
-    const running = { ...runOptions(context), workers, maxGrowth };
     const options = { sink, resume, skipIdle: true, ...running };
     const source = await sourceOf(model, context);
     const work = () => write(source, options);

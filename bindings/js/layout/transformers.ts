@@ -115,9 +115,13 @@ async function writeModels(
   output: LayoutOutput,
   options: LayoutOptions,
 ): Promise<LayoutModel[]> {
-  const { maxGrowth, workers = 0 } = options;
+  const { maxGrowth, workers } = options;
   const total = jobs.reduce((sum, { plan }) => sum + plan.outputBytes, 0);
-  const running = { ...readingOf(options), maxGrowth, workers };
+  const running = {
+    ...readingOf(options),
+    maxGrowth,
+    ...(workers === undefined ? {} : { workers }),
+  };
   const models: LayoutModel[] = [];
   let done = 0;
   for (const job of jobs) {

@@ -20,7 +20,7 @@ export interface LayoutOptions extends RunOptions {
   sink?: FolderSink;
   /** The most bytes that an output of more than 1 MiB may have for each byte of its input, from 1; 10 by default. */
   maxGrowth?: number | undefined;
-  /** The number of threads that do the work, this one included, 0 to 64; by default this one alone. */
+  /** The number of workers, as for {@link shrink}. */
   workers?: number;
 }
 

@@ -26,7 +26,7 @@ export const planKeys = [...runKeys, "calibration", "maxGrowth"] as const;
 export const writeKeys = [...planKeys, "sink", "resume", "skipIdle", "workers"] as const;
 /** The longest time of a timer, in milliseconds. */
 export const maxTimeoutMs = 2 ** 31 - 1;
-/** The largest number of threads. */
+/** The largest number of workers. */
 export const maxWorkers = 64;
 
 /**
@@ -44,6 +44,7 @@ export function checkRunOptions(
   checkFunction("onProgress", given.onProgress);
   optional(given.timeoutMs, (it) => checkInteger("timeoutMs", it, 1, maxTimeoutMs));
   optional(given.maxGrowth, checkGrowthOption);
+  optional(given.workers, (it) => checkInteger("workers", it, 0, maxWorkers));
   return given;
 }
 

@@ -1,7 +1,7 @@
 /** An order, and what the core plans for it. */
 import { unwrap } from "../core/load.js";
 import { reportRows, type CoreReportRows } from "../core/table.js";
-import type { CorePlan, CoreShrink, CoreSurvey } from "../core/types.js";
+import type { CorePlan, CoreShrink } from "../core/types.js";
 import type { Order } from "../recipe/specs.js";
 import { checkGrowth } from "./growth.js";
 import { release, type OpenModel } from "./open.js";
@@ -53,11 +53,6 @@ export class PlannedOrder {
     callLive(this.#opened.core, () => unwrap(this.#plan.rename(mainName)));
     this.#order = { ...this.#order, options: { ...this.#order.options, mainName } };
     this.#report = undefined;
-  }
-
-  /** A look at the channels of which some are to go. The caller releases it. */
-  surveyChannels(): CoreSurvey {
-    return callLive(this.#opened.core, () => unwrap(this.#plan.surveyChannels()));
   }
 
   /** Makes the run that writes the output. The caller releases it. */

@@ -1,29 +1,30 @@
 /**
- * Runs units in workers beside this thread. Each has a core of its own and reads the model's structure again;
- * this thread reads and writes for them, so that every kind of source and sink serves, and no memory is shared.
+ * Workers beside this thread. Each has a core of its own and reads the models' structure again; this thread reads and
+ * writes for them, so that every kind of source and sink serves, and no memory is shared.
  */
-import { startWorker } from "#threads";
+import { numCores, startWorker } from "#threads";
 import { errorOf, ModelShrinkError } from "../base/errors.js";
-import type { Pacer } from "../base/pace.js";
 import { version } from "../base/version.js";
 import { compiledCore } from "../core/load.js";
-import type { CoreModule } from "../core/types.js";
-import type { ReadRange } from "../files/ranges.js";
-import { ownBytes, type OpenFile } from "../files/source.js";
-import type { CheckedSink } from "../files/target.js";
-import type { Order } from "../recipe/specs.js";
-import { warnOfMissingWorkers } from "./missing-workers.js";
+import { waitFor } from "../files/stream.js";
 import type { Take } from "./found.js";
-import type { FromWorker, ToWorker, WorkerPort } from "./protocol.js";
+import type { Host } from "./host.js";
+import { warnOfMissingWorkers } from "./missing-workers.js";
+import type { FromWorker, Results, ToWorker, WorkerPort } from "./protocol.js";
 
-interface Host {
-  core: CoreModule;
-  pacer: Pacer;
-  files: readonly OpenFile[];
-  sink: CheckedSink;
-  /** The reader of input 1 of the steps, a layer's moments. */
-  moments: ReadRange;
-  onWrite(): void;
+/** The largest number of workers where the user names none. */
+const enoughWorkers = 8;
+
+/** A worker that says nothing for so long after its start is one that does not start. */
+const maxStartMilliseconds = 20_000;
+
+/** What becomes of a worker's messages that are no reads or writes. */
+interface Boss {
+  /** Gives the next unit; undefined when there is none. */
+  next(): number | undefined;
+  take: Take;
+  /** Takes the result of a whole job. */
+  end(result: Results[keyof Results]): void;
 }
 
 /** Starts up to `count` workers; none where the host refuses. */
@@ -37,36 +38,49 @@ function startWorkers(count: number): WorkerPort[] {
   return ports;
 }
 
+/** The workers of one job. */
 export class WorkerPool {
-  readonly #order: Order;
   readonly #host: Host;
+  readonly #count: number;
   /** True once the workers are ended, whatever they are doing. */
   #isEnded = false;
 
-  constructor(order: Order, host: Host) {
-    this.#order = order;
+  /** `count`: as many as the user asked for; by default one for each core, up to 8. */
+  constructor(host: Host, count: number = Math.min(numCores(), enoughWorkers)) {
     this.#host = host;
+    this.#count = count;
   }
 
   /**
-   * Runs the units that `next` gives until it gives none, as `here` does meanwhile. `take` gets what each of them
-   * found, in the order in which they end. A worker that does not start leaves its units to the others and to
-   * `here`.
+   * Runs the units that `next` gives until it gives none; there are at most `numUnits`. `take` gets what each of them
+   * found, in the order in which they end. False: no worker has started, and nothing was done.
    */
-  async run(
-    next: () => number | undefined,
-    take: Take,
-    workers: number,
-    here: () => Promise<void>,
-  ): Promise<void> {
-    const ports = startWorkers(workers);
-    const ownWork = here();
+  async runUnits(next: () => number | undefined, take: Take, numUnits: number): Promise<boolean> {
+    const end = () => undefined;
+    return this.#run(Math.min(this.#count, numUnits), { next, take, end });
+  }
+
+  /** Does a whole job in one worker. Undefined: none has started, and nothing was done. */
+  async runWhole<Kind extends keyof Results>(): Promise<Results[Kind] | undefined> {
+    let found: Results[Kind] | undefined;
+    const end = (result: Results[keyof Results]) => {
+      found = result as Results[Kind];
+    };
+    const take = () => Promise.resolve();
+    await this.#run(Math.min(this.#count, 1), { next: () => undefined, take, end });
+    return found;
+  }
+
+  async #run(count: number, boss: Boss): Promise<boolean> {
+    const ports = startWorkers(count);
     try {
-      const served = ports.map((port) => this.#serve(port, next, take, ownWork));
-      await Promise.all([ownWork, ...served]);
+      // A worker may compute for minutes without a word.
+      const all = Promise.all(ports.map((port) => this.#serve(port, boss)));
+      const { signal } = this.#host.pacer;
+      const served = await waitFor("A worker", { signal, timeoutMs: Infinity }, all);
+      return served.includes(true);
     } catch (error) {
       this.#host.pacer.stop(error);
-      await ownWork.catch(() => undefined);
       throw error;
     } finally {
       this.#isEnded = true;
@@ -74,102 +88,101 @@ export class WorkerPool {
     }
   }
 
-  /**
-   * Keeps one worker busy until there is no next unit and its last one is done. A worker that has no unit when
-   * `ownWork` ends is not waited for: it may still be loading, or never answer.
-   */
-  async #serve(
-    port: WorkerPort,
-    next: () => number | undefined,
-    take: Take,
-    ownWork: Promise<void>,
-  ): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
+  /** Keeps one worker busy until there is nothing more for it, and its reads and writes are done. False: it did not start. */
+  #serve(port: WorkerPort, boss: Boss): Promise<boolean> {
+    return new Promise((resolve, reject) => {
       let hasStarted = false;
-      let hasUnit = false;
       let isOver = false;
       let answered: Promise<unknown> = Promise.resolve();
       const end = () => {
         isOver = true;
-        // The worker's reads and writes are done before the run is.
+        clearTimeout(timer);
         void answered.then(() => {
-          resolve();
+          resolve(hasStarted);
         });
       };
-      const nextUnit = () => {
-        const unit = next();
-        hasUnit = unit !== undefined;
-        if (unit === undefined) end();
-        else port.post({ kind: "unit", unit });
+      const giveUp = (reason: string) => {
+        if (isOver || this.#isEnded) return;
+        warnOfMissingWorkers(reason);
+        end();
+      };
+      const timer = setTimeout(giveUp, maxStartMilliseconds, "it does not answer");
+      const fail = (error: unknown) => {
+        isOver = true;
+        clearTimeout(timer);
+        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a signal's reason may be anything
+        reject(error);
+      };
+      const goOn = (message: FromWorker) => {
+        if (isOver) return;
+        if (message.kind === "result") {
+          boss.end(message.result);
+          end();
+        } else if (this.#host.job.kind === "shrink" && isIdle(message)) {
+          const unit = boss.next();
+          if (unit === undefined) end();
+          else port.post({ kind: "unit", unit });
+        }
       };
       port.onError((message) => {
-        if (isOver || this.#isEnded) return;
-        if (hasStarted) {
-          reject(new ModelShrinkError(`A worker failed (${message}).`, "internal"));
-          return;
+        if (!hasStarted) giveUp(message);
+        else if (!isOver && !this.#isEnded) {
+          fail(new ModelShrinkError(`A worker failed (${message}).`, "internal"));
         }
-        warnOfMissingWorkers(message);
-        end();
       });
       port.onMessage((message) => {
         if (isOver) return;
-        hasStarted = true;
+        clearTimeout(timer);
+        hasStarted ||= message.kind === "ready";
         if (message.kind === "stale") {
-          warnOfMissingWorkers(`${message.url} is of version ${message.version}, not ${version}`);
-          end();
-          return;
+          giveUp(`${message.url} is of version ${message.version}, not ${version}`);
+        } else if (message.kind === "failed" && !hasStarted) {
+          giveUp(message.error.message);
+        } else {
+          const answer = this.#answer(port, message, boss.take).then(() => {
+            goOn(message);
+          }, fail);
+          answered = Promise.all([answered, answer]);
         }
-        const isIdle = message.kind === "ready" || message.kind === "finished";
-        const answer = this.#answer(port, message, take).then(() => {
-          if (isIdle && !isOver) nextUnit();
-        }, reject);
-        answered = Promise.all([answered, answer]);
       });
-      ownWork.then(
-        () => {
-          if (!hasUnit) end();
-        },
-        () => undefined,
-      );
       port.post(this.#start());
     });
   }
 
   #start(): ToWorker {
-    const files = this.#host.files.map(({ name, size }) => ({ name, size }));
-    return { kind: "start", version, module: compiledCore(), files, order: this.#order };
+    const models = this.#host.models.map((files) =>
+      files.map(({ name, size }) => ({ name, size })),
+    );
+    return { kind: "start", version, module: compiledCore(), models, job: this.#host.job };
   }
 
   /** Reads and writes for a worker, and takes the reports of its units. */
   async #answer(port: WorkerPort, message: FromWorker, take: Take): Promise<void> {
-    const { files, sink, pacer } = this.#host;
+    const { inputs, sink, pacer, onWrite, onProgress } = this.#host;
     await pacer.pause();
     switch (message.kind) {
-      case "moments": {
-        const { id, tensor, size } = message;
-        const bytes = await this.#host.moments({ file: tensor, offset: 0, size });
-        port.post({ kind: "bytes", id, bytes }, [bytes.buffer as ArrayBuffer]);
-        return;
-      }
       case "read": {
-        const file = files[message.file]!;
-        const bytes = ownBytes(file, await file.read(message.offset, message.length));
+        const bytes = await inputs[message.input]!(message.range, true);
         port.post({ kind: "bytes", id: message.id, bytes }, [bytes.buffer as ArrayBuffer]);
         return;
       }
       case "write":
-        await sink.write(message);
-        this.#host.onWrite();
+        await sink!.write(message);
+        onWrite?.();
         port.post({ kind: "written" });
+        return;
+      case "progress":
+        onProgress?.(message.bytes, message.tensor);
         return;
       case "finished":
         await take(message.unit, message.reports);
         return;
-      case "ready":
-      case "stale":
-        return;
       case "failed":
         throw errorOf(message.error);
+      default:
     }
   }
 }
+
+/** True of a worker that waits for a unit. */
+const isIdle = ({ kind }: FromWorker) => kind === "ready" || kind === "finished";

@@ -1,6 +1,6 @@
 /** The messages of a pool and its workers. All are structured-cloneable; bytes are transferred. */
 import type { ErrorCode } from "../base/errors.js";
-import type { CoreUnitReports } from "../core/types.js";
+import type { CoreRange, CoreReport, CoreShare, CoreUnitReports } from "../core/types.js";
 import type { Order } from "../recipe/specs.js";
 
 export interface FileName {
@@ -8,8 +8,31 @@ export interface FileName {
   size: number;
 }
 
+/** A job that one worker does from its start to its result. */
+export type WholeJob =
+  | { kind: "compare" }
+  | { kind: "shares"; tensors: number[]; allocation: "global" | "lamp"; sparsity: number }
+  | { kind: "channels"; order: Order };
+
+/** What a worker is started for; of a shrink it is given one unit after the other. */
+export type Job = { kind: "shrink"; order: Order } | WholeJob;
+
+/** What whole jobs give. */
+export interface Results {
+  compare: CoreReport;
+  shares: CoreShare[];
+  channels: string;
+}
+
 export type ToWorker =
-  | { kind: "start"; version: string; module: WebAssembly.Module; files: FileName[]; order: Order }
+  | {
+      kind: "start";
+      version: string;
+      module: WebAssembly.Module;
+      /** The files of each model, in the core's order. */
+      models: FileName[][];
+      job: Job;
+    }
   | { kind: "unit"; unit: number }
   /** The answer to the "read" of this number. */
   | { kind: "bytes"; id: number; bytes: Uint8Array }
@@ -26,13 +49,15 @@ export interface PlainError {
 export type FromWorker =
   /** The worker's file is of another version, and the worker does nothing. */
   | { kind: "stale"; url: string; version: string }
-  /** The worker is ready for a unit. */
+  /** The worker has read the structures, and is ready for a unit, or goes on with its whole job. */
   | { kind: "ready" }
-  /** The moments of a layer's inputs, answered as "read" is. */
-  | { kind: "moments"; id: number; tensor: number; size: number }
-  | { kind: "read"; id: number; file: number; offset: number; length: number }
+  /** Asks for a range of an input of the job's steps. */
+  | { kind: "read"; id: number; input: number; range: CoreRange }
   | { kind: "write"; unit: number; file: number; offset: number; bytes: Uint8Array }
+  /** A whole job has read so many bytes more, and may be done with a tensor. */
+  | { kind: "progress"; bytes: number; tensor?: number }
   | { kind: "finished"; unit: number; reports: CoreUnitReports }
+  | { kind: "result"; result: Results[keyof Results] }
   | { kind: "failed"; error: PlainError };
 
 /** One end of the line between a pool and a worker. */

@@ -1,36 +1,32 @@
 /** Runs a plan: every unit of the layout, from the model's files into a sink. */
 import { IntegrityError } from "../base/errors.js";
 import { Meter } from "../base/meter.js";
-import { unwrap } from "../core/load.js";
 import type { ReportRows } from "../core/table.js";
-import type { CoreTable, CoreUnitReports, CoreUnits } from "../core/types.js";
-import { rangesAheadOf, type ReadRange } from "../files/ranges.js";
+import type { CoreTable, CoreUnits, CoreUnitReports } from "../core/types.js";
+import { rangesAheadOf, rangesOf, type ReadRange } from "../files/ranges.js";
 import type { FileSetSink, FinishedUnits, RunIdentity } from "../files/sink.js";
 import type { OpenFile } from "../files/source.js";
 import { CheckedSink } from "../files/target.js";
 import { digestOf, type Calibration } from "../recipe/calibration.js";
 import { Found, type Take } from "./found.js";
+import type { Host } from "./host.js";
 import { release, type OpenModel } from "./open.js";
-import { warnOfMissingWorkers } from "./missing-workers.js";
 import type { PlannedOrder } from "./planned-order.js";
-import type { WorkerPool } from "./pool.js";
-import { callLive, runSteps } from "./steps.js";
+import { callLive, runUnit } from "./steps.js";
 import type { RunOptions } from "./types.js";
+import { poolFor } from "./workers.js";
 
 export interface OrderOptions extends RunOptions {
   /** The reader of a layer's moments, for calibrated pruning. */
   calibration: Calibration | undefined;
   sink: FileSetSink;
-  /** The number of threads that do the work, this one included; 0 is 1. */
-  workers: number;
+  /** The number of workers; 0: this thread does the work; undefined: as many as serve. */
+  workers: number | undefined;
   /** The name of the phase for progress; "write" by default. */
   phase?: "survey" | "write";
   /** Looks at what the run found before the output becomes visible; what it throws ends the run. */
   check?: (report: ReportRows) => void;
 }
-
-/** A run of fewer output bytes is done before a worker has started. */
-const minWorkerBytes = 1 << 22;
 
 const columnsOf = ({ numbers, ...others }: CoreTable) => [
   ...Object.values(others),
@@ -57,18 +53,6 @@ const momentsReader =
   (calibration: Calibration | undefined, { info }: OpenModel): ReadRange =>
   async (range) =>
     (await import("../recipe/moments.js")).momentsOf(calibration, info.tensors, range);
-
-/** Makes a pool of workers; undefined where its code cannot be loaded, as in a service worker of several files. */
-async function loadPool(
-  ...parts: ConstructorParameters<typeof WorkerPool>
-): Promise<WorkerPool | undefined> {
-  try {
-    return new (await import("./pool.js")).WorkerPool(...parts);
-  } catch (error) {
-    warnOfMissingWorkers(String(error));
-    return undefined;
-  }
-}
 
 /** Throws an IntegrityError when a file changed since it was opened: the output would be made of two models. */
 async function checkSame(files: readonly OpenFile[]): Promise<void> {
@@ -132,24 +116,20 @@ export async function runPlan(
       meter.advanceTo(sink.written);
     };
     const moments = momentsReader(options.calibration, opened);
-    const host = { core, pacer, files, sink, onWrite, moments };
+    const inputs = [rangesOf(files), moments];
+    const job = { kind: "shrink", order } as const;
+    const host: Host = { core, pacer, models: [files], inputs, job, sink, onWrite };
     const here = async () => {
-      const inputs = [rangesAheadOf(files), moments];
+      const own = { core, pacer, sink, onWrite, inputs: [rangesAheadOf(files), moments] };
       for (let unit = next(); unit !== undefined; unit = next()) {
-        const started = unit;
-        callLive(core, () => unwrap(run.start(started)));
-        await runSteps(run, { ...host, inputs, unit });
-        await take(
-          started,
-          callLive(core, () => unwrap(run.reports(started))),
-        );
+        await take(unit, await runUnit(run, { ...own, unit }));
       }
     };
-    const isShort = planned.outputBytes < minWorkerBytes;
+    const extent = { bytes: planned.outputBytes, tensors: planned.tensors.length };
+    const pool = await poolFor(host, options.workers, extent);
     const numLeft = units.outputBytes.length - finished.size;
-    const workers = isShort ? 0 : Math.min(options.workers, numLeft) - 1;
-    const pool = workers > 0 ? await loadPool(order, host) : undefined;
-    await (pool ? pool.run(next, take, workers, here) : here());
+    const isDone = (await pool?.runUnits(next, take, numLeft)) ?? false;
+    if (!isDone) await here();
     options.signal?.throwIfAborted();
     await checkSame(files);
     const report = found.report();

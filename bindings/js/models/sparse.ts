@@ -39,7 +39,7 @@ export async function withoutZeros(
   plan: PlannedOrder,
   order: Order,
   candidates: readonly number[],
-  options: RunOptions & { workers: number; calibration: Calibration | undefined },
+  options: RunOptions & { workers: number | undefined; calibration: Calibration | undefined },
 ): Promise<Order> {
   const mayBeSparse = new Set(candidates);
   const { tensors } = await runPlan(opened, plan, { ...options, phase: "survey", sink: nowhere });

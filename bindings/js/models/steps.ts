@@ -8,8 +8,10 @@ import type {
   CoreModule,
   CoreRange,
   CoreResult,
+  CoreShrink,
   CoreStep,
   CoreSteps,
+  CoreUnitReports,
 } from "../core/types.js";
 import { rangesOf, type ReadRange } from "../files/ranges.js";
 import type { FileSetSink, Piece } from "../files/sink.js";
@@ -156,4 +158,14 @@ export async function runSteps(steps: CoreSteps, host: StepHost): Promise<void> 
         return;
     }
   }
+}
+
+/** Runs a unit of a shrink, and gives what it found. */
+export async function runUnit(
+  run: CoreShrink,
+  host: StepHost & { unit: number },
+): Promise<CoreUnitReports> {
+  callLive(host.core, () => unwrap(run.start(host.unit)));
+  await runSteps(run, host);
+  return callLive(host.core, () => unwrap(run.reports(host.unit)));
 }

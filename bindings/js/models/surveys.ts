@@ -3,64 +3,47 @@
  * the channels that go. Loaded for recipes that ask for it alone.
  */
 import { Meter } from "../base/meter.js";
-import { unwrap } from "../core/load.js";
-import type { CoreSurvey } from "../core/types.js";
-import { rangesAheadOf } from "../files/ranges.js";
 import { type PruneSurvey, applyShares } from "../recipe/pruning.js";
 import type { Order } from "../recipe/specs.js";
-import { release, type OpenModel } from "./open.js";
-import type { PlannedOrder } from "./planned-order.js";
-import { callLive, runSteps } from "./steps.js";
+import { runJob } from "./jobs.js";
+import type { OpenModel } from "./open.js";
+import type { Results, WholeJob } from "./protocol.js";
 import type { RunOptions } from "./types.js";
 
-/** Runs a survey, and gives what `take` finds in it at its end. */
-async function runSurvey<T>(
-  { core, files, pacer }: OpenModel,
-  run: CoreSurvey,
-  options: RunOptions,
-  take: (run: CoreSurvey) => T,
-): Promise<T> {
-  const total = files.reduce((bytes, { size }) => bytes + size, 0);
+type Surveying = RunOptions & { workers: number | undefined };
+
+/** Does a job that looks at all weights. */
+async function survey<Job extends WholeJob>(
+  opened: OpenModel,
+  job: Job,
+  options: Surveying,
+): Promise<Results[Job["kind"]]> {
+  const total = opened.files.reduce((bytes, { size }) => bytes + size, 0);
   const meter = new Meter(options, "survey", total);
-  try {
-    await runSteps(run, {
-      core,
-      pacer,
-      inputs: [rangesAheadOf(files)],
-      onRead: (size) => {
-        meter.advanceTo(meter.done + size);
-      },
-    });
-    const found = callLive(core, () => take(run));
-    meter.advanceTo(Infinity);
-    return found;
-  } finally {
-    release(core, run);
-  }
+  const found = await runJob([opened], job, options.workers, (bytes) => {
+    meter.advanceTo(meter.done + bytes);
+  });
+  meter.advanceTo(Infinity);
+  return found;
 }
 
 /** Gives the order with the shares of tensors that lose one amount together. */
 export async function withShares(
   opened: OpenModel,
   order: Order,
-  survey: PruneSurvey,
-  options: RunOptions,
+  wanted: PruneSurvey,
+  options: Surveying,
 ): Promise<Order> {
-  const { core, model } = opened;
-  const { tensors, allocation, sparsity } = survey;
-  const run = callLive(core, () => unwrap(model.survey(tensors, allocation, sparsity)));
-  const shares = await runSurvey(opened, run, options, () => run.shares());
-  return applyShares(survey, shares, order);
+  const shares = await survey(opened, { kind: "shares", ...wanted }, options);
+  return applyShares(wanted, shares, order);
 }
 
-/** Gives the order with the channels that go, if any; `plan` has an order that may lose the same. */
+/** Gives the order with the channels that go, if any. */
 export async function withChannels(
   opened: OpenModel,
-  plan: PlannedOrder,
   order: Order,
-  options: RunOptions,
+  options: Surveying,
 ): Promise<Order> {
-  const run = plan.surveyChannels();
-  const removedChannels = await runSurvey(opened, run, options, () => run.removedChannels());
+  const removedChannels = await survey(opened, { kind: "channels", order }, options);
   return { ...order, options: { ...order.options, removedChannels } };
 }

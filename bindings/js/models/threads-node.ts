@@ -1,6 +1,10 @@
 /** Starts workers on Node.js. */
+import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { WorkerPort } from "./protocol.js";
+
+/** Gives the number of cores that this process may use. */
+export const numCores = availableParallelism;
 
 /** Starts a worker that runs worker.ts. */
 export function startWorker(): WorkerPort {

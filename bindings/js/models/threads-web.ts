@@ -19,6 +19,9 @@ function startableUrl(url: URL): URL {
   return new URL(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
 }
 
+/** Gives the number of cores, 0 where there is no Worker. */
+export const numCores = () => (typeof Worker === "undefined" ? 0 : navigator.hardwareConcurrency);
+
 /** Starts a worker that runs worker.ts; throws an Error where there is no Worker or it may not start. */
 export function startWorker(): WorkerPort {
   if (typeof Worker === "undefined") throw new Error("this host has no Worker");

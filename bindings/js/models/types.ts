@@ -187,7 +187,17 @@ export interface WriteOptions extends PlanOptions {
   resume?: boolean;
   /** Writes nothing where nothing changes (`report.isIdle`); false by default, which writes a copy. */
   skipIdle?: boolean;
-  /** The number of threads that do the work, this one included, 0 to 64; by default this one alone. */
+  /**
+   * The number of workers that do the work while this thread reads and writes for them, 0 to 64; by default one for each
+   * core, up to 8. 0: this thread does the work, as it does for less than 4 MiB, where no worker starts and, by default,
+   * for more than 20,000 tensors, of which each worker would hold the structure.
+   */
+  workers?: number;
+}
+
+/** Options of `compare`. */
+export interface CompareOptions extends RunOptions {
+  /** 0: this thread does the work, and not one worker, as it does by default. */
   workers?: number;
 }
 

@@ -1,7 +1,7 @@
 /** Writes models: finds first what only the weights can tell, then runs every unit into the sink. */
 import { behindDoor } from "../base/door.js";
 import { UnsupportedError } from "../base/errors.js";
-import { checkInteger, checkBoolean, checkOneOf, optional } from "../base/options.js";
+import { checkBoolean, checkOneOf, optional } from "../base/options.js";
 import type { Rows } from "../core/table.js";
 import type { CoreTensorInfo } from "../core/types.js";
 import type { Target } from "../files/sink.js";
@@ -13,7 +13,7 @@ import { checkCalibration, type Calibration } from "../recipe/calibration.js";
 import type { CheckedRecipe } from "../recipe/check.js";
 import { orderFor, restoredTypes, restoringOrder, type RemarkedOrder } from "../recipe/order.js";
 import { defaultGrowth } from "./growth.js";
-import { maxWorkers, checkRunOptions, writeKeys } from "./inspect.js";
+import { checkRunOptions, writeKeys } from "./inspect.js";
 import { type OpenModel, withModel } from "./open.js";
 import { runInRange } from "./overflow.js";
 import { withPlan, type PlannedOrder } from "./planned-order.js";
@@ -34,7 +34,10 @@ interface OwnOutput {
   target?: Target;
 }
 
-type Running = RunOptions & { workers: number; calibration: Calibration | undefined };
+type Running = RunOptions & {
+  workers: number | undefined;
+  calibration: Calibration | undefined;
+};
 
 /**
  * Plans what is to be written: the chosen order, with what only the weights can tell, and the name of the main
@@ -51,7 +54,7 @@ async function complete(
   if (survey || asksForChannels) {
     const { withShares, withChannels } = await import("./surveys.js");
     if (survey) order = await withShares(opened, order, survey, options);
-    if (asksForChannels) order = await withChannels(opened, plan, order, options);
+    if (asksForChannels) order = await withChannels(opened, order, options);
   }
   if (sparse.length > 0) {
     const { countingOrder, withoutZeros } = await import("./sparse.js");
@@ -98,12 +101,11 @@ async function write(
   { name, target: own }: OwnOutput = {},
 ): Promise<WriteResult> {
   const resume = checkBoolean("resume", options.resume ?? false);
-  const workers = checkInteger("workers", options.workers ?? 0, 0, maxWorkers);
   const skipIdle = checkBoolean("skipIdle", options.skipIdle ?? false);
   return withTarget(
     options.sink,
     resume,
-    (target) => writeTo(target, source, choose, { ...options, workers, skipIdle, name }),
+    (target) => writeTo(target, source, choose, { ...options, skipIdle, name }),
     own,
   );
 }
@@ -113,7 +115,7 @@ function writeTo(
   target: Target | undefined,
   source: AnySource,
   choose: Chooser,
-  options: WriteOptions & { workers: number; skipIdle: boolean; name: string | undefined },
+  options: WriteOptions & { skipIdle: boolean; name: string | undefined },
 ): Promise<WriteResult> {
   const { workers, maxGrowth = defaultGrowth } = options;
   const calibration = checkCalibration(options.calibration);

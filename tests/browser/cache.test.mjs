@@ -2,78 +2,48 @@
 // damaged entries, a full disk.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer } from "node:http";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { shrink } from "modelshrink";
 import { launchWithProfile } from "../support/chromium.mjs";
-import { ranged } from "../support/model-server.mjs";
+import { ranged, serveRoutes } from "../support/model-server.mjs";
 import { chainModel } from "../support/onnx.mjs";
-import { root } from "../support/run.mjs";
 
 const model = chainModel([{ name: "w", size: 512 }]);
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
-const page = `<!doctype html><script type="importmap">{"imports": {
-  "modelshrink/cache": "/dist/cache.web.js"
-}}</script>`;
-
 let context;
 let profile;
-let server;
+let site;
 let origin;
 let modelUrl;
 let small;
 let requests = 0;
 
 /** Gives the model slowly, so that something can happen meanwhile. */
-function giveModel(response) {
+function giveSlowly() {
   requests++;
-  response.writeHead(200, { "content-length": model.length, etag: '"1"' });
-  const step = Math.ceil(model.length / 8);
-  let at = 0;
-  const timer = setInterval(() => {
-    response.write(model.subarray(at, (at += step)));
-    if (at < model.length) return;
-    clearInterval(timer);
-    response.end();
-  }, 5);
-  response.on("close", () => clearInterval(timer));
+  return { body: model, headers: { etag: '"1"' }, pause: 5 };
 }
 
 /** More than a part of a download has, and how it was asked for; the first request never gets the end. */
 const largeModel = chainModel([{ name: "w", size: 1600 }]);
 const rangesOfLarge = [];
 
-function giveLarge(request, response) {
+function giveLarge(request) {
   const isFirst = rangesOfLarge.push(request.headers.range) === 1;
-  const { status = 200, body, headers } = ranged(largeModel, { etag: '"1"' })(request);
-  response.writeHead(status, { "content-length": body.length, ...headers });
-  if (isFirst) response.write(body.subarray(0, 9_000_000));
-  else response.end(body);
-}
-
-async function answer(request, response) {
-  const { url } = request;
-  if (url === "/large.onnx") {
-    giveLarge(request, response);
-    return;
-  }
-  if (url === "/m.onnx") {
-    giveModel(response);
-    return;
-  }
-  const isPage = url === "/page.html";
-  const body = isPage ? page : await readFile(join(root, url)).catch(() => undefined);
-  const type = isPage ? "text/html" : url.endsWith(".js") ? "text/javascript" : "application/wasm";
-  response.writeHead(body === undefined ? 404 : 200, { "content-type": type }).end(body);
+  return {
+    ...ranged(largeModel, { etag: '"1"' })(request),
+    ...(isFirst ? { stop: 9_000_000 } : {}),
+  };
 }
 
 before(async () => {
-  server = createServer((request, response) => void answer(request, response));
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  origin = `http://127.0.0.1:${server.address().port}`;
+  site = await serveRoutes({ files: true });
+  origin = site.base;
+  site.routes["/m.onnx"] = giveSlowly;
+  site.routes["/large.onnx"] = giveLarge;
   modelUrl = `${origin}/m.onnx`;
   small = sha256(await (await shrink(model)).bytes());
   profile = await mkdtemp(join(tmpdir(), "modelshrink-"));
@@ -81,8 +51,7 @@ before(async () => {
 });
 after(async () => {
   await context?.close();
-  server?.closeAllConnections();
-  server?.close();
+  site?.close();
   await rm(profile, { recursive: true, force: true });
 });
 

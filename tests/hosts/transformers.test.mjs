@@ -1,15 +1,14 @@
 // transformers.js in Chromium with the shrinking cache as its own: the first load gets the small model, the second visit
 // needs no network.
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer } from "node:http";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { extname, join } from "node:path";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { shrink } from "../../dist/index.js";
 import { launchWithProfile } from "../support/chromium.mjs";
 import { hostBlock } from "../support/host-blocks.mjs";
-import { root } from "../support/run.mjs";
+import { serveRoutes } from "../support/model-server.mjs";
 import { sentenceModel } from "../support/sentence-model.mjs";
 
 const modules = "/tests/hosts/node_modules";
@@ -20,39 +19,24 @@ const imports = {
   "onnxruntime-common": `${modules}/onnxruntime-common/dist/esm/index.js`,
 };
 const page = `<!doctype html><script type="importmap">${JSON.stringify({ imports })}</script>`;
-const types = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
 const files = sentenceModel();
 
-let server;
-let origin;
-let requests = [];
+let site;
 let profile;
 let context;
 
-async function answer({ url }, response) {
-  const path = new URL(url, origin).pathname;
-  const isModels = path.startsWith("/models/");
-  if (isModels) requests.push(path);
-  const file = isModels ? files[path.slice("/models/tiny/".length)] : undefined;
-  const body =
-    path === "/" ? page : isModels ? file : await readFile(join(root, path)).catch(() => undefined);
-  const type = path === "/" ? "text/html" : (types[extname(path)] ?? "application/octet-stream");
-  const status = body === undefined ? 404 : 200;
-  response.writeHead(status, { "content-type": type, "content-length": body?.length ?? 0 });
-  response.end(body);
-}
+const requests = () => site.requests.map(({ line }) => line.split(" ")[1]);
 
 before(async () => {
-  server = createServer((request, response) => void answer(request, response));
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  origin = `http://127.0.0.1:${server.address().port}`;
+  site = await serveRoutes({ files: true });
+  site.routes["/"] = { body: page, headers: { "content-type": "text/html" } };
+  for (const [name, body] of Object.entries(files)) site.routes[`/models/tiny/${name}`] = body;
   profile = await mkdtemp(join(tmpdir(), "modelshrink-"));
   context = await launchWithProfile(profile);
 });
 after(async () => {
   await context?.close();
-  server?.closeAllConnections();
-  server?.close();
+  site?.close();
   await rm(profile, { recursive: true, force: true });
 });
 
@@ -63,15 +47,15 @@ const plain = block.replace(/^env\.\w*[cC]ustomCache = .*$/gm, "");
 /** Visits the page, where `code` makes the pipeline; gives an embedding, and the size of the model in the cache. */
 async function visit(code) {
   const tab = await context.newPage();
-  await tab.goto(origin);
-  const settings = { remoteHost: `${origin}/models/`, remotePathTemplate: "{model}/" };
+  await tab.goto(site.base);
+  const settings = { remoteHost: `${site.base}/models/`, remotePathTemplate: "{model}/" };
   await tab.evaluate(
     async ([given, wasmPaths]) => {
       const { env } = await import("@huggingface/transformers");
       Object.assign(env, { allowLocalModels: false, useBrowserCache: false, ...given });
       Object.assign(env.backends.onnx.wasm, { wasmPaths, numThreads: 1 });
     },
-    [settings, `${origin}${modules}/onnxruntime-web/dist/`],
+    [settings, `${site.base}${modules}/onnxruntime-web/dist/`],
   );
   await tab.addScriptTag({ type: "module", content: `${code}\nglobalThis.extract = extract;` });
   await tab.waitForFunction("globalThis.extract");
@@ -88,12 +72,15 @@ async function visit(code) {
 
 test("transformers.js: the first load gets the small model, the second visit needs no network", async () => {
   const whole = await visit(plain);
-  requests = [];
+  site.requests = [];
   const first = await visit(block);
-  assert.equal(requests.filter((path) => path.endsWith(".onnx")).length, 1);
-  requests = [];
+  assert.equal(requests().filter((path) => path.endsWith(".onnx")).length, 1);
+  site.requests = [];
   const second = await visit(block);
-  assert.deepEqual(requests, []);
+  assert.deepEqual(
+    requests().filter((path) => path.startsWith("/models/")),
+    [],
+  );
   const small = await (await shrink(files["onnx/model.onnx"])).bytes();
   for (const { size, embedding } of [first, second]) {
     assert.equal(size, small.length);

@@ -377,7 +377,7 @@ for (const silent of ["get", "set", "delete", "keys"]) {
       asked++;
       return new Promise(() => undefined);
     };
-    const cache = cacheOf({ store: { ...store(), [silent]: never }, timeoutMs: 60 });
+    const cache = cacheOf({ store: { ...store(), [silent]: never }, timeoutMs: 1000 });
     for (let i = 0; i < 3; i++) {
       const { files } = await cache.cached(`${base}/m.onnx`, "int8");
       assert.deepEqual(await bytesOf(files["m.onnx"]), (await small())[0]);
@@ -391,7 +391,7 @@ for (const silent of ["get", "set", "delete", "keys"]) {
 test("an entry that cannot be removed in time is an error of code io", async () => {
   const cache = cacheOf({
     store: { ...store(), delete: () => new Promise(() => undefined) },
-    timeoutMs: 60,
+    timeoutMs: 1000,
   });
   await cache.cached(`${base}/m.onnx`);
   await assert.rejects(cache.delete(`${base}/m.onnx`), (error) => error.code === "io");

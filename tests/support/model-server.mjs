@@ -6,13 +6,25 @@ import { root } from "./run.mjs";
 
 const sizeOf = (body) => Buffer.byteLength(body);
 
-/** Gives what a route says for a request: { status, headers, body, end }; `end` is where the connection breaks. */
+/** Gives a body in eight pieces, with a pause of so many milliseconds before each. */
+function giveSlowly(response, body, pause) {
+  const step = Math.ceil(body.length / 8);
+  let at = 0;
+  const timer = setInterval(() => {
+    response.write(body.subarray(at, (at += step)));
+    if (at < body.length) return;
+    clearInterval(timer);
+    response.end();
+  }, pause);
+  response.on("close", () => clearInterval(timer));
+}
+
+/** Gives what a route says for a request. */
 function answerOf(route, request) {
   const given = typeof route === "function" ? route(request) : route;
   if (given === undefined) return { status: 404, headers: {}, body: "" };
   const isBody = typeof given === "string" || given.length !== undefined;
-  const { body = "", status = 200, headers = {}, end } = isBody ? { body: given } : given;
-  return { status, headers, body, end };
+  return { status: 200, headers: {}, body: "", ...(isBody ? { body: given } : given) };
 }
 
 const types = {
@@ -37,8 +49,9 @@ export const page = `<!doctype html><link rel="icon" href="data:,"><script type=
 
 /**
  * Resolves to { base, routes, requests, close }. `routes` has by path and query (as they are, or decoded) a body, or
- * { body, status, headers, end }, or a function of the request that gives one of these; a HEAD gets no body, and after
- * `end` bytes of a body the connection breaks. `requests` has for each one { line, headers }. With `files` there are
+ * { body, status, headers }, or a function of the request that gives one of these; a HEAD gets no body. With `end` the
+ * connection breaks after so many bytes of the body, with `stop` nothing more comes after them, and with `pause` they
+ * come slowly. `requests` has for each one { line, headers }. With `files` there are
  * /page.html and the repository's files, too, whose requests are not remembered.
  */
 export async function serveRoutes({ files = false } = {}) {
@@ -49,11 +62,13 @@ export async function serveRoutes({ files = false } = {}) {
     const file = files && route === undefined ? await fileOf(url) : undefined;
     if (file) route = file;
     else site.requests.push({ line: `${method} ${url}`, headers: asked });
-    const { status, headers, body, end } = answerOf(route, request);
+    const { status, headers, body, end, stop, pause } = answerOf(route, request);
     response.writeHead(status, { "content-length": sizeOf(body), ...headers });
     if (method === "HEAD") response.end();
-    else if (end === undefined) response.end(body);
-    else response.write(body.subarray(0, end), () => response.destroy());
+    else if (pause !== undefined) giveSlowly(response, body, pause);
+    else if (stop !== undefined) response.write(body.subarray(0, stop));
+    else if (end !== undefined) response.write(body.subarray(0, end), () => response.destroy());
+    else response.end(body);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   site.base = `http://127.0.0.1:${server.address().port}`;

@@ -9,6 +9,7 @@ import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { shrink } from "../../dist/index.js";
 import { launchWithWebGpu, serve } from "../support/chromium.mjs";
+import { modelPaths } from "../support/models.mjs";
 import { hostBlock } from "../support/host-blocks.mjs";
 import { root } from "../support/run.mjs";
 import { externalSentenceModel, sentenceModel } from "../support/sentence-model.mjs";
@@ -157,6 +158,31 @@ test("fp16 loads on WebGPU without shader-f16, as its weights are computed with 
     [`${site.url}models/small/sentence/onnx/model_fp16.onnx`, web],
   );
   assert.deepEqual(shapes, ["float32", [1, 3, 64]]);
+});
+
+test("real models of other kinds load in every dtype in the build that transformers.js imports, on WebAssembly", async () => {
+  const real = { "config.json": Buffer.from("{}") };
+  for (const [name, path] of Object.entries(modelPaths)) {
+    real[`onnx/${name}.onnx`] = await readFile(path);
+  }
+  const sink = join(folder, "small/real");
+  const { report } = await shrink(real, undefined, { layout: "transformers", sink });
+  assert.equal(report.models.length, Object.keys(modelPaths).length * dtypes.length);
+  for (const { files } of report.models) {
+    assert.equal(files.length, 1);
+    const outputs = await tab.evaluate(
+      async ([url, wasmPaths]) => {
+        const ort = await import("onnxruntime-web/webgpu");
+        Object.assign(ort.env.wasm, { wasmPaths, numThreads: 1 });
+        const session = await ort.InferenceSession.create(url, { executionProviders: ["wasm"] });
+        const { outputNames } = session;
+        await session.release();
+        return outputNames.length;
+      },
+      [`${site.url}models/small/real/${files[0].name}`, web],
+    );
+    assert.ok(outputs > 0);
+  }
 });
 
 test("the documentation's code loads the folder", async () => {

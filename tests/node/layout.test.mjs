@@ -225,6 +225,11 @@ test("names that lead out of a repository, meet or are too many are refused", as
   );
   await refused({ ...small, ...many(1001, (i) => `m${i}.txt`) }, UnsupportedError, /files to copy/);
   await refused({ "config.json": json({}) }, ArgumentError, /no \.onnx file/);
+  await refused(
+    { "config.json": json({}), "onnx/model_q4.onnx": model },
+    ArgumentError,
+    /"onnx\/model\.onnx" is needed/,
+  );
   await refused({ "model.onnx": model }, ArgumentError, /no config\.json/);
   await refused({ ...small, "config.json": text("[]") }, FormatError, /no JSON object/);
   const folder = await save({});
@@ -413,7 +418,7 @@ test("the command writes a layout, and says what it wrote", async () => {
   assert.equal(code, 0, stderr);
   assert.match(
     stdout,
-    /onnx\/model_quantized\.onnx[^]*onnx\/model_q4\.onnx[^]*Copied: [^]*config\.json[^]*Written to models\/tiny/,
+    /^1 model, 140 kB, written as 2 models, [\d.]+ kB:\n[^]*onnx\/model_quantized\.onnx[^]*onnx\/model_q4\.onnx[^]*Copied: [^]*config\.json[^]*Written to models\/tiny/,
   );
   assert.deepEqual(await command.files("models/tiny/onnx"), [
     "model_q4.onnx",

@@ -54,12 +54,12 @@ export const mainFilePatterns: readonly RegExp[] = Object.values(formats)
 /** The endings of an ONNX model's name for its number types, as transformers.js looks for them. */
 const variant = /_(?:fp16|quantized|int8|uint8|bnb4|q[124](?:f16)?)(?=\.onnx$)/i;
 
-/**
- * Tells whether `name` is the ONNX model `plain` with its weights stored otherwise: "model_q4.onnx" of
- * "model.onnx".
- */
+/** The name of the ONNX model whose weights are stored otherwise in `name`: "model.onnx" of "model_q4.onnx", or `name`. */
+export const plainNameOf = (name: string): string => name.replace(variant, "");
+
+/** Tells whether `name` is the ONNX model `plain` with its weights stored otherwise. */
 export const isVariantOf = (name: string, plain: string): boolean =>
-  name !== plain && name.replace(variant, "") === plain;
+  name !== plain && plainNameOf(name) === plain;
 
 /** The names of what lies beside a model and is used with it: configurations, vocabularies, its licence. */
 export const companion = /^[^.].*\.(json|jinja|model|txt)$|^(README|LICEN[CS]E|NOTICE)(\.\w+)?$/i;

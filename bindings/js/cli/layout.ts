@@ -8,7 +8,6 @@ import { dtypeNames, type Dtype } from "../layout/dtypes.js";
 import type { LayoutModel, LayoutReport } from "../layout/types.js";
 import { shrink } from "../shrink.js";
 import { percent, plural } from "../text.js";
-import { sizesText } from "./batch.js";
 import type { Context, Invocation, Outcome } from "./command.js";
 import type { OptionValues } from "./options.js";
 import { isUrl, standardStream } from "./outputs.js";
@@ -60,11 +59,13 @@ function textOf(report: LayoutReport, output: string): string {
   );
   const named = (what: string, names: readonly string[]) =>
     names.length > 0 ? [`${what}: ${names.map((it) => visible(it)).join(", ")}`] : [];
+  const number = new Set(models.map(({ input }) => input)).size;
   return [
-    `${plural(models.length, "model")}: ${sizesText(report)}`,
+    `${plural(number, "model")}, ${formatBytes(report.inputBytes)}, written as ${plural(models.length, "model")}, ` +
+      `${formatBytes(report.outputBytes)}:`,
     ...models.map(lineOf),
     ...named("Copied", copied),
-    ...named("Not read, as they are others in another number type", leftOut),
+    ...named("Not read, as they are in a small number type already", leftOut),
     ...warnings,
     `Written to ${visible(output)}`,
   ].join("\n");

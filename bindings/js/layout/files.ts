@@ -1,6 +1,6 @@
 /** The files of a repository that transformers.js loads, and their places in a folder for it. */
 import { ArgumentError, FormatError, UnsupportedError } from "../base/errors.js";
-import { companion, isVariantOf } from "../base/formats.js";
+import { companion, plainNameOf } from "../base/formats.js";
 import { list } from "../base/options.js";
 import { fold } from "../files/fold.js";
 import { onnxFolder } from "../files/main-file.js";
@@ -30,7 +30,7 @@ export interface RepositoryFiles {
   models: RepositoryModel[];
   /** The files that are copied, `config.json` last: without it nothing is loaded. */
   companions: string[];
-  /** Models that are left out because they are others in another number type. */
+  /** Models that are left out because they are in a number type of transformers.js already. */
   leftOut: string[];
 }
 
@@ -77,7 +77,7 @@ export function chooseFiles(names: readonly string[]): RepositoryFiles {
   // One level only: what lies deeper is of other models, or of the tools that made them.
   const companions = seen.filter((name) => !name.includes("/") && companion.test(name)).sort();
   for (const name of [...all, ...companions]) checkPath(name);
-  const leftOut = all.filter((name) => all.some((plain) => isVariantOf(name, plain)));
+  const leftOut = all.filter((name) => plainNameOf(name) !== name);
   const models = all
     .filter((name) => !leftOut.includes(name))
     .map((name) => ({
@@ -87,7 +87,14 @@ export function chooseFiles(names: readonly string[]): RepositoryFiles {
     }));
   bounded("models", all, maxModels);
   bounded("files to copy", companions, maxCompanions);
-  if (models.length === 0) throw new ArgumentError("The repository has no .onnx file.");
+  const [first] = leftOut;
+  if (models.length === 0) {
+    throw new ArgumentError(
+      first === undefined
+        ? "The repository has no .onnx file."
+        : `The repository has models in small number types only: ${list([plainNameOf(first)])} is needed, not ${list([first])}.`,
+    );
+  }
   if (!companions.includes(configName)) {
     throw new ArgumentError(`The repository has no ${configName}, which transformers.js needs.`);
   }

@@ -1,5 +1,6 @@
 /** Repositories on a network, whose files are read more than once: each comes once, and stays in a folder meanwhile. */
 import { openFolder } from "#files";
+import { callUser } from "../base/door.js";
 import { openSource, FileSetSource } from "../files/open.js";
 import type { RawFile, RawFileSet, RawRepository } from "../files/raw.js";
 import type { Repository } from "../files/repository.js";
@@ -24,7 +25,7 @@ export function keptIn(folder: string, remote: RawRepository, options: LayoutOpt
         copyFile(target!, path.slice(home.length), opened.main, (bytes) => {
           options.signal?.throwIfAborted();
           done += bytes;
-          options.onProgress?.({ phase: "read", done, total });
+          callUser(() => options.onProgress?.({ phase: "read", done, total }));
         }),
       );
     } finally {

@@ -12,8 +12,8 @@ import { checkRecipe } from "../recipe/check.js";
 import { recipeOptions, type Recipe } from "../recipe/options.js";
 import { configFor } from "./config.js";
 import { dtypeNames, dtypes, type Dtype } from "./dtypes.js";
-import { keptIn } from "./kept.js";
 import { checkApart, chooseFiles, configName, type RepositoryModel } from "./files.js";
+import { keptIn } from "./kept.js";
 import { openOutput, writeFile, type LayoutOutput } from "./output.js";
 import type { LayoutModel, LayoutOptions, LayoutReport, LayoutResult } from "./types.js";
 
@@ -222,7 +222,8 @@ export async function shrinkRepository(
     await output.commit();
     return { files: output.files, report: reportOf(written, companions, leftOut) };
   } catch (error) {
-    await output.abort();
+    // The failure matters more than a folder that could not be removed.
+    await output.abort().catch(() => undefined);
     throw error;
   }
 }

@@ -48,7 +48,7 @@ export interface LayoutReport {
   models: LayoutModel[];
   /** The files that were copied. */
   copied: string[];
-  /** The models of the repository that were not read, because they are others in another number type. */
+  /** The models of the repository that were not read, because they are in a small number type already. */
   leftOut: string[];
 }
 

@@ -21,13 +21,14 @@ const prunings = [
 ];
 
 /** Whether it kept within the bounds. */
-function show(where, { format }, { seconds, growth, heap, inputBytes }, bounds) {
+function show(where, { format }, { seconds, growth, heap, longest, inputBytes }, bounds) {
   const isWithin = heap <= bounds.maxHeap && growth <= bounds.maxGrowth;
   console.log(
     `${isWithin ? "✔" : "✖"} ${where}, ${format}: ` +
       `${(inputBytes / 1e9).toFixed(2)} GB in ${seconds.toFixed(1)} s; ` +
       `heap ${(heap / 2 ** 20).toFixed(1)} MiB of ${bounds.maxHeap / 2 ** 20}, ` +
-      `process +${(growth / 1e6).toFixed(0)} MB of ${bounds.maxGrowth / 1e6}`,
+      `process +${(growth / 1e6).toFixed(0)} MB of ${bounds.maxGrowth / 1e6}` +
+      (longest === undefined ? "" : `; longest task ${longest.toFixed(0)} ms of the page's 50`),
   );
   return isWithin;
 }

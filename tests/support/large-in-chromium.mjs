@@ -41,6 +41,11 @@ async function shrinkInPage(recipe) {
   };
   const model =
     files.length > 1 ? Object.fromEntries([...files].map((file) => [file.name, file])) : files[0];
+  let longest = 0;
+  const observer = new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
+  });
+  observer.observe({ type: "longtask" });
   const started = performance.now();
   const { report } = await shrink(model, recipe, { sink });
   const seconds = (performance.now() - started) / 1000;
@@ -49,7 +54,9 @@ async function shrinkInPage(recipe) {
   for (const { name } of report.files) {
     written[name] = (await (await home.getFileHandle(name)).getFile()).size;
   }
-  return { seconds, heap, files: report.files, written, inputBytes: report.inputBytes };
+  // The observer hears of a task after it has ended.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  return { seconds, heap, longest, files: report.files, written, inputBytes: report.inputBytes };
 }
 
 export const field = (pid, name) =>
@@ -69,7 +76,10 @@ export async function processesOf(browser) {
 export const maxHeap = 64 * 2 ** 20;
 export const maxGrowth = 300e6;
 
-/** `growth`: by how much the renderer and the browser process, each at its own peak, have grown. */
+/**
+ * `longest`: the longest task of the page's thread in milliseconds, 0 where none took 50. `growth`: by how much the
+ * renderer and the browser process, each at its own peak, have grown.
+ */
 export async function measureInChromium({ format, recipe, size }) {
   const folder = await mkdtemp(join(tmpdir(), "modelshrink-chromium-"));
   let context;

@@ -42,14 +42,14 @@ async function checkMarks(path, begin, { rows, columns }, isGguf) {
 }
 
 /** Shrinks one model in a process of its own; what that took. */
-export async function checkLarge({ format, recipe, folder, size, workers = 0 }) {
+export async function checkLarge({ format, recipe, folder, size }) {
   const place = await mkdtemp(join(folder, "large-"));
   try {
     const model = await makeLarge(format, place, size);
     const output = join(place, "out");
     await mkdir(output);
     const sink = join(output, `small.${format}`);
-    const result = await measure([model, recipe, sink, workers]);
+    const result = await measure([model, recipe, sink]);
     const { tensors } = await inspect(sink);
     if (tensors.filter(({ quantized }) => quantized).length !== 5) {
       throw new Error(`${format}: not every weight was quantized`);
@@ -88,7 +88,7 @@ export async function measurePruning({ recipe, folder, size }) {
   const place = await mkdtemp(join(folder, "large-"));
   try {
     const model = await makeLarge("safetensors", place, size);
-    return await measure([model, JSON.stringify(recipe), join(place, "pruned.safetensors"), 0]);
+    return await measure([model, JSON.stringify(recipe), join(place, "pruned.safetensors")]);
   } finally {
     await rm(place, { recursive: true });
   }

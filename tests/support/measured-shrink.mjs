@@ -1,4 +1,4 @@
-// node measured-shrink.mjs <model> <recipe or JSON> <output> <workers>: shrinks, and prints as JSON how much memory
+// node measured-shrink.mjs <model> <recipe or JSON> <output> [<workers>]: shrinks, and prints as JSON how much memory
 // that took: of the process beyond what it had before, and the largest of WebAssembly's memories.
 import { readFileSync } from "node:fs";
 import { init, shrink } from "modelshrink";
@@ -22,7 +22,10 @@ await init();
 globalThis.gc?.();
 const before = peakOf("VmRSS");
 const started = performance.now();
-const { report } = await shrink(model, recipe, { sink, workers: Number(workers) });
+const { report } = await shrink(model, recipe, {
+  sink,
+  ...(workers === undefined ? {} : { workers: Number(workers) }),
+});
 const seconds = (performance.now() - started) / 1000;
 const heap = Math.max(
   ...memories.map((exports) => {

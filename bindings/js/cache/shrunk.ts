@@ -221,7 +221,8 @@ export class ShrunkModels {
     const names = { name: url, file: nameOfUrl(url) };
     const options: WriteOptions = {
       ...(signal ? { signal } : {}),
-      ...(workers === undefined ? {} : { workers }),
+      // Each worker takes memory of its own, and most of the time is the download's.
+      workers: workers ?? 0,
       onProgress: ({ phase, done, total }) => {
         // What is read before is the download, and looks at weights are not known to come.
         if (phase !== "write") return;

@@ -58,7 +58,7 @@ struct ModelHead {
   const std::string& format;
   const std::vector<InputFile>& files;
   uint64_t size_bytes;
-  std::vector<TextPair> metadata;
+  const std::vector<TextPair>& metadata;
   uint64_t metadata_left_out;
 };
 

@@ -71,7 +71,7 @@ std::vector<LayerInput> TableWriter::WithoutPlaces(std::vector<LayerInput> input
     AppendQuoted(input.value, &places_);
     places_ += ',';
     places_ += std::to_string(input.node);
-    input.value.clear();
+    input.value = {};
     input.node = 0;
   }
   return inputs;

@@ -14,9 +14,6 @@ namespace {
 
 constexpr uint64_t kMaxFileBytes = kMaxInteger;
 
-// An object of JavaScript takes some 150 bytes for a member: a file may have millions.
-constexpr size_t kMaxMetadata = 10000;
-
 // A class that Embind knows, or a CoreError.
 template <typename Core, typename T, typename Hold>
 val Held(Hold hold, StatusOr<T> made) {
@@ -47,10 +44,8 @@ ModelHead::ModelHead(const Model& model)
     : format(model.format),
       files(model.files),
       size_bytes(model.size_bytes),
-      metadata(model.metadata.begin(),
-               model.metadata.begin() +
-                   static_cast<ptrdiff_t>(std::min(model.metadata.size(), kMaxMetadata))),
-      metadata_left_out(model.metadata.size() - metadata.size()) {}
+      metadata(model.metadata),
+      metadata_left_out(model.metadata_left_out) {}
 
 TensorView::TensorView(const Tensor& tensor)
     : name(tensor.name),

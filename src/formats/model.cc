@@ -1,5 +1,7 @@
 #include "formats/model.h"
 
+#include <algorithm>
+
 #include "base/checked.h"
 
 namespace modelshrink {
@@ -24,19 +26,29 @@ bool MayBeForced(const Tensor& tensor) {
 namespace {
 
 template <typename T>
-const std::vector<T>& Nothing() {
-  static const auto& nothing = *new std::vector<T>();
+const T& Nothing() {
+  static const auto& nothing = *new T();
   return nothing;
 }
 
 }  // namespace
 
+const ConvWalk& LayerInput::walk() const { return conv == nullptr ? Nothing<ConvWalk>() : *conv; }
+
 const std::vector<LayerInput>& Tensor::layer_inputs() const {
-  return layer == nullptr ? Nothing<LayerInput>() : layer->inputs;
+  return layer == nullptr ? Nothing<std::vector<LayerInput>>() : layer->inputs;
 }
 
 const std::vector<OutputAxis>& Tensor::output_axes() const {
-  return layer == nullptr ? Nothing<OutputAxis>() : layer->output_axes;
+  return layer == nullptr ? Nothing<std::vector<OutputAxis>>() : layer->output_axes;
+}
+
+void Model::SetMetadata(std::span<const std::pair<std::string, std::string>> all) {
+  // An object of JavaScript takes some 150 bytes for a member: a file may have millions.
+  constexpr size_t kMaxMetadata = 10'000;
+  const auto first = all.first(std::min(all.size(), kMaxMetadata));
+  metadata.assign(first.begin(), first.end());
+  metadata_left_out = all.size() - first.size();
 }
 
 bool RangeFitsFiles(const ByteRange& range, std::span<const InputFile> files) {

@@ -32,15 +32,22 @@ struct ByteRange {
 // input any more; which that is, the direction tells.
 enum class Hidden : uint8_t { kNone, kInitial, kForward, kReverse, kBidirectional };
 
-// Where a layer's inputs come from, for calibration: a value of the graph, and of a convolution how
-// it walks over it (as ONNX's Conv has it; empty: the defaults).
-struct LayerInput {
-  std::string value;
-  uint32_t graph = 0;  // where the name is known: 0 for the main graph, others within it
-  uint64_t node = 0;   // of the layer, in the order of the file
-  Hidden hidden = Hidden::kNone;
+// How a convolution walks over its input, as ONNX's Conv has it; empty: the defaults.
+struct ConvWalk {
   std::vector<int64_t> strides, dilations, pads;
   std::string auto_pad;
+};
+
+// Where a layer's inputs come from, for calibration: a value of the graph. Small, since a graph may
+// have millions of layers.
+struct LayerInput {
+  std::string_view value;  // in the memory of the Format whose model it is
+  uint32_t graph = 0;      // where the name is known: 0 for the main graph, others within it
+  Hidden hidden = Hidden::kNone;
+  uint64_t node = 0;                               // of the layer, in the order of the file
+  std::shared_ptr<const ConvWalk> conv = nullptr;  // null: the defaults, or no convolution
+
+  const ConvWalk& walk() const;
 };
 
 // An axis of a value, or a part of one, and whether each of its indices is of other outputs.
@@ -124,7 +131,11 @@ struct Model {
   std::vector<InputFile> files;  // the main file comes first
   uint64_t size_bytes = 0;       // of all files
   std::vector<Tensor> tensors;   // in the order of the file
-  std::vector<std::pair<std::string, std::string>> metadata;  // "opset", "producer", …
+  // "opset", "producer", …: the first of them where there are very many, and how many are left out.
+  std::vector<std::pair<std::string, std::string>> metadata;
+  uint64_t metadata_left_out = 0;
+
+  void SetMetadata(std::span<const std::pair<std::string, std::string>> all);
 };
 
 }  // namespace modelshrink

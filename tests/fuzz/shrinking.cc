@@ -170,7 +170,8 @@ std::vector<Tap> TapsOf(const Model& model) {
   std::vector<Tap> taps;
   for (const Tensor& tensor : model.tensors) {
     for (const LayerInput& input : tensor.layer_inputs()) {
-      if (taps.size() < kMaxTaps) taps.push_back({.graph = input.graph, .value = input.value});
+      if (taps.size() < kMaxTaps)
+        taps.push_back({.graph = input.graph, .value = std::string(input.value)});
     }
   }
   return taps;

@@ -39,7 +39,7 @@ StatusOr<std::optional<Request>> OnnxFormat::Next() {
   }
   RETURN_IF_ERROR(ResolveExternal());
   ASSIGN_OR_RETURN(model_, Analyze(builder_.document()));
-  model_.metadata = builder_.metadata();
+  model_.SetMetadata(builder_.metadata());
   model_.files = files_;
   model_.size_bytes = 0;
   for (const InputFile& file : files_) model_.size_bytes += file.size_bytes;

@@ -16,6 +16,8 @@ namespace {
 
 constexpr uint32_t kNone = NameMap::kNone;
 
+using Metadata = std::vector<std::pair<std::string, std::string>>;
+
 // A quantized tensor: where its parts are among the entries.
 struct Quantized {
   SavedScheme saved;
@@ -35,13 +37,14 @@ class Collector {
         owner_(header.entries.size(), kNone),
         is_listed_(header.entries.size(), true) {}
 
-  Status Run() {
+  // Leaves what is no scheme of a tensor of `metadata`, the header's, to the document.
+  Status Run(Metadata metadata) {
     RETURN_IF_ERROR(CheckIndex());
     Document::File file;
     file.first_tensor = model_->tensors.size();
-    for (const auto& [key, value] : header_.metadata) {
-      if (!Recognize(key, value)) file.metadata.emplace_back(key, value);
-    }
+    std::erase_if(metadata,
+                  [this](const auto& entry) { return Recognize(entry.first, entry.second); });
+    file.metadata = std::move(metadata);
     model_->tensors.reserve(model_->tensors.size() + header_.entries.size());
     document_->dtypes.reserve(model_->tensors.capacity());
     for (uint32_t i = 0; i < header_.entries.size(); ++i) AddTensor(i);
@@ -208,9 +211,9 @@ class Collector {
 
 }  // namespace
 
-Status CollectTensors(const Header& header, uint64_t data_begin, uint32_t file, Model* model,
+Status CollectTensors(Header* header, uint64_t data_begin, uint32_t file, Model* model,
                       Document* document) {
-  return Collector(header, data_begin, file, model, document).Run();
+  return Collector(*header, data_begin, file, model, document).Run(std::move(header->metadata));
 }
 
 }  // namespace modelshrink::safetensors

@@ -130,9 +130,9 @@ Status SafetensorsFormat::FinishIndex() {
 Status SafetensorsFormat::FinishHeader() {
   const uint64_t data_begin = kLengthBytes + text_.size();
   {
-    ASSIGN_OR_RETURN(const Header header,
+    ASSIGN_OR_RETURN(Header header,
                      ParseHeader(text(), model_.files.back().size_bytes - data_begin));
-    RETURN_IF_ERROR(CollectTensors(header, data_begin, file(), &model_, &document_));
+    RETURN_IF_ERROR(CollectTensors(&header, data_begin, file(), &model_, &document_));
   }
   NextFile();
   return {};
@@ -152,7 +152,9 @@ void SafetensorsFormat::NextFile() {
     }
   }
   for (const Document::File& file : document_.files) {
-    if (!file.metadata.empty() && model_.metadata.empty()) model_.metadata = file.metadata;
+    if (!file.metadata.empty() && model_.metadata.empty()) {
+      model_.SetMetadata(file.metadata);
+    }
   }
 }
 

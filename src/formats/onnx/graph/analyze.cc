@@ -137,15 +137,16 @@ bool CanTap(const Document& document, size_t graph) {
 }
 
 // Names of absent inputs and outputs are empty.
-std::string NameAt(const std::vector<Name>& names, size_t index) {
-  return index < names.size() ? names[index].text() : "";
+std::string_view NameAt(const std::vector<Name>& names, size_t index) {
+  return index < names.size() ? std::string_view(names[index].text()) : std::string_view();
 }
 
 LayerInput ConvInputOf(const Node& node, LayerInput input) {
-  input.strides = IntsAttribute(node, "strides");
-  input.dilations = IntsAttribute(node, "dilations");
-  input.pads = IntsAttribute(node, "pads");
-  if (const Attribute* auto_pad = FindAttribute(node, "auto_pad")) input.auto_pad = auto_pad->s;
+  ConvWalk walk = {.strides = IntsAttribute(node, "strides"),
+                   .dilations = IntsAttribute(node, "dilations"),
+                   .pads = IntsAttribute(node, "pads")};
+  if (const Attribute* auto_pad = FindAttribute(node, "auto_pad")) walk.auto_pad = auto_pad->s;
+  input.conv = std::make_shared<const ConvWalk>(std::move(walk));
   return input;
 }
 
@@ -210,8 +211,9 @@ std::vector<LayerInput> LayerInputsOf(const Document& document, const WeightRole
   return ReadsRows(node) ? std::vector{input} : std::vector<LayerInput>();
 }
 
-// Gives the tensor the axis of its outputs, and `output_axes` all axes where there are more.
-void SetOutputAxes(const WeightRole& role, Tensor* tensor, std::vector<OutputAxis>* output_axes) {
+// Gives the tensor the axis of its outputs; returns all axes where there are more.
+std::vector<OutputAxis> SetOutputAxes(const WeightRole& role, Tensor* tensor) {
+  std::vector<OutputAxis> output_axes;
   size_t num_axes = 0;
   bool is_view = false;
   for (uint32_t i = 0; i < tensor->shape.size(); ++i) {
@@ -222,13 +224,14 @@ void SetOutputAxes(const WeightRole& role, Tensor* tensor, std::vector<OutputAxi
       has_inputs |= !factor.is_output && factor.size != 1;
     }
     is_view |= has_outputs && has_inputs;
-    output_axes->push_back({.size = tensor->shape[i], .axis = i, .is_output = has_outputs});
+    output_axes.push_back({.size = tensor->shape[i], .axis = i, .is_output = has_outputs});
     if (!has_outputs) continue;
     tensor->axis = i;
     ++num_axes;
   }
-  if (is_view) *output_axes = role.axes;
-  if (num_axes == 1 && !is_view) output_axes->clear();
+  if (is_view) return role.axes;
+  if (num_axes == 1) return {};
+  return output_axes;
 }
 
 // `roles`: at least one; the first is the tensor's own.
@@ -236,7 +239,7 @@ void DescribeLayer(const Document& document, std::span<const WeightRole> roles, 
   const Node& consumer = document.nodes[roles[0].consumer];
   tensor->is_weight = true;
   auto layer = std::make_unique<LayerFacts>();
-  SetOutputAxes(roles[0], tensor, &layer->output_axes);
+  layer->output_axes = SetOutputAxes(roles[0], tensor);
   tensor->consumer = consumer.op_type;
   tensor->is_embedding = LooksUpRows(consumer, roles[0].input);
   int64_t groups = IsConvolution(consumer) ? IntAttribute(consumer, "group", 1) : 1;

@@ -3,6 +3,7 @@
 #define MODELSHRINK_FORMATS_ONNX_WRITE_EDITS_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "formats/onnx/read/document.h"
@@ -23,6 +24,8 @@ inline Extent Before(const Extent& field) { return {field.begin, field.begin}; }
 // Edits of a whole file, of which there may be several for each node. Ranges do not overlap.
 class Edits {
  public:
+  // There will be about so many.
+  void Reserve(size_t count) { items_.reserve(count); }
   void Add(size_t message, Extent range, const Fragment& replacement = {}) {
     items_.push_back(Keep(message, range, replacement));
   }
@@ -45,17 +48,26 @@ class Edits {
   struct Item {
     Extent range;
     uint32_t message;
-    uint32_t number;        // in the order of the edits
-    uint32_t first, count;  // its replacement, in segments of replacements_
+    uint32_t number;  // in the order of the edits
+    size_t pieces;    // of its replacement, in pieces_
+    size_t literals;  // theirs begin here, in literals_
   };
 
   Item Keep(size_t message, Extent range, const Fragment& replacement);
+  // Calls `visit` with each Segment of an item's replacement, whose literals are in literals_.
+  template <typename Visit>
+  void VisitPieces(const Item& item, Visit visit) const;
   uint64_t SizeOf(const Item& item) const;
   // Adds what replaces the tags and lengths of messages that hold changes.
   void AddHeads(const Document& document);
+  // By range, and what comes first of those at one place.
+  void Sort();
 
   std::vector<Item> items_;
-  Fragment replacements_;  // all of them: a million fragments would take a million allocations
+  // Of each replacement the number of its segments and their members, as varints: a million
+  // fragments, or segments, would take several times the memory.
+  std::vector<uint8_t> pieces_;
+  std::vector<uint8_t> literals_;
 };
 
 }  // namespace modelshrink::onnx

@@ -20,6 +20,11 @@ Fragment NamedAttribute(std::string_view name) {
 
 }  // namespace
 
+Fragment::Fragment(std::vector<Segment> segments, std::vector<uint8_t> literals)
+    : segments_(std::move(segments)), literals_(std::move(literals)) {
+  for (const Segment& segment : segments_) size_bytes_ += segment.size;
+}
+
 void Fragment::AppendLiteral(std::string_view bytes) {
   if (bytes.empty()) return;
   if (segments_.empty() || segments_.back().kind != Segment::Kind::kLiteral) {
@@ -72,21 +77,6 @@ void Fragment::Append(const Fragment& other) {
         break;  // only in JSON
     }
   }
-}
-
-void Fragment::AppendApart(const Fragment& other) {
-  size_bytes_ += other.size_bytes_;
-  for (const Segment& segment : other.segments_) {
-    segments_.push_back(segment);
-    if (segment.kind == Segment::Kind::kLiteral) segments_.back().source_offset += literals_.size();
-  }
-  literals_.insert(literals_.end(), other.literals_.begin(), other.literals_.end());
-}
-
-void Fragment::Rearrange(std::vector<Segment> segments) {
-  segments_ = std::move(segments);
-  size_bytes_ = 0;
-  for (const Segment& segment : segments_) size_bytes_ += segment.size;
 }
 
 void Fragment::MoveTo(OutputFile* file, std::vector<uint8_t>* literals) && {

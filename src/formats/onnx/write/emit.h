@@ -18,6 +18,10 @@ namespace modelshrink::onnx {
 // A run of output bytes of known size: literals, ranges copied from the input and parts of jobs.
 class Fragment {
  public:
+  Fragment() = default;
+  // The literals of `segments` are anywhere in `literals`.
+  Fragment(std::vector<Segment> segments, std::vector<uint8_t> literals);
+
   uint64_t size_bytes() const { return size_bytes_; }
   // Literals are in literals(), one after the other.
   const std::vector<Segment>& segments() const { return segments_; }
@@ -28,8 +32,6 @@ class Fragment {
   void AppendCopy(Extent range, uint32_t file = 0);
   void AppendPart(size_t job, Part part, uint64_t size_bytes);
   void Append(const Fragment& other);
-  // As one or more segments of its own; nothing becomes one with what was there before.
-  void AppendApart(const Fragment& other);
 
   // A protobuf field; a negative int64 is passed as its two's complement.
   void AppendVarintField(uint32_t field, uint64_t value);
@@ -41,8 +43,6 @@ class Fragment {
 
   // Becomes the contents of a file.
   void MoveTo(OutputFile* file, std::vector<uint8_t>* literals) &&;
-  // Has these segments instead, whose literals are in literals().
-  void Rearrange(std::vector<Segment> segments);
 
  private:
   void AppendTag(uint32_t field, uint32_t wire_type);

@@ -60,6 +60,12 @@ class Rewriter {
     next_short_name_ = short_names_->num_counted();
   }
 
+  // So many tensors may be replaced.
+  void Reserve(size_t count) {
+    jobs_.reserve(count);
+    edits_.Reserve(2 * count);  // in the place of each, and where its nodes go
+  }
+
   const Document& document() const { return document_; }
   const Model& model() const { return model_; }
   bool HasName(const std::string& name) const {

@@ -220,7 +220,10 @@ StatusOr<Layout> WriteOnce(const Document& document, const Model& model, const T
   Layout layout;
   if (cut != nullptr) layout.channels = cut->channels;
   Rewriter rewriter(document, model, options, {location, all_external}, cut);
-  rewriter.SeparateNames(MayBeRewritten(document, model, specs));
+  const Flags may_be_rewritten = MayBeRewritten(document, model, specs);
+  rewriter.Reserve(static_cast<size_t>(
+      std::count(may_be_rewritten.begin(), may_be_rewritten.end(), uint8_t{true})));
+  rewriter.SeparateNames(may_be_rewritten);
   layout.outcomes.reserve(specs.size());
   for (size_t i = 0; i < specs.size(); ++i) {
     const size_t constant = document.constant_of_tensor[i];

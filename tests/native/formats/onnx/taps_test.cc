@@ -131,11 +131,17 @@ std::string StringAttr(const std::string& name, const std::string& value) {
   return Bytes(5, Bytes(1, name) + Bytes(4, value) + Number(20, 3));
 }
 
+// Of a LayerInput, whose name lies in the format's memory.
+struct RecurrentInput {
+  std::string value;
+  Hidden hidden;
+};
+
 // The inputs of W (1) and R (2) of a recurrent layer with these attributes.
-std::vector<LayerInput> RecurrentInputs(const std::string& weight, const std::string& op_type,
-                                        const std::string& attributes,
-                                        const Strings& more_inputs = {},
-                                        const Strings& outputs = {"y"}) {
+std::vector<RecurrentInput> RecurrentInputs(const std::string& weight, const std::string& op_type,
+                                            const std::string& attributes,
+                                            const Strings& more_inputs = {},
+                                            const Strings& outputs = {"y"}) {
   Strings inputs = {"x", "w", "r"};
   inputs.insert(inputs.end(), more_inputs.begin(), more_inputs.end());
   const auto format = Read(ModelFile(NodeField(op_type, inputs, outputs, attributes) +
@@ -143,7 +149,11 @@ std::vector<LayerInput> RecurrentInputs(const std::string& weight, const std::st
   const Tensor& tensor = TensorNamed(*format, weight);
   EXPECT_EQ(tensor.axis, 1U);
   EXPECT_EQ(tensor.groups, 2U);
-  return tensor.layer_inputs();
+  std::vector<RecurrentInput> seen;
+  for (const LayerInput& input : tensor.layer_inputs()) {
+    seen.push_back({std::string(input.value), input.hidden});
+  }
+  return seen;
 }
 
 TEST(OnnxTaps, RecurrentLayersReadTheirInputsAndEarlierStates) {

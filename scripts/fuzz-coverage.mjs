@@ -1,28 +1,27 @@
 // `npm run fuzz -- --coverage`: which lines of the core the committed corpora reach, and which they and the native tests
 // reach together, by folder. Some folders have a floor.
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
 import { buildFolder, buildPresetOrExit } from "../tests/support/cmake.mjs";
+import { judge, linesByFolder, percent } from "../tests/support/coverage-floor.mjs";
 import { root, run, runOrExit } from "../tests/support/run.mjs";
 
 const preset = "coverage";
 const folder = buildFolder(preset);
 const tests = join(folder, "tests/native/modelshrink_native_tests");
-const floor = 80;
-/** In src; the tests and corpora reach at least `floor` percent of the lines of each. */
-const foldersWithFloor = ["formats", "pipeline", "calibrated", "prune", "sparse"];
 
 /** Runs a program, whose counts go to a file of its own. Gives that. */
-async function profile(name, program, args) {
+async function profile(name, program, args, env = {}) {
   const path = join(folder, "profiles", `${name}.profraw`);
-  const { ok, output } = await run(program, args, { env: { LLVM_PROFILE_FILE: path } });
+  const { ok, output } = await run(program, args, { env: { ...env, LLVM_PROFILE_FILE: path } });
   if (ok) return path;
   process.stderr.write(`${output}\n${name}: it failed\n`);
   process.exit(1);
 }
 
-/** Lines and covered lines by folder: of src, and of the formats' own. */
-async function linesByFolder(name, profiles, programs) {
+/** Lines and covered lines of each file of src, by its path in there. */
+async function linesByFile(name, profiles, programs) {
   const merged = join(folder, "profiles", `${name}.profdata`);
   await runOrExit("llvm-profdata", ["merge", "-sparse", "-o", merged, ...profiles]);
   const [first, ...others] = programs;
@@ -31,21 +30,25 @@ async function linesByFolder(name, profiles, programs) {
   const output = await runOrExit("llvm-cov", exported);
   // Warnings of functions that differ between programs stand before the JSON.
   const { files } = JSON.parse(output.slice(output.indexOf("{"))).data[0];
-  const lines = new Map();
-  const add = (key, { count, covered }) => {
-    const sum = lines.get(key) ?? { count: 0, covered: 0 };
-    lines.set(key, { count: sum.count + count, covered: sum.covered + covered });
-  };
-  for (const { filename, summary } of files) {
-    const [src, ...parts] = relative(root, filename).split("/");
-    if (src !== "src") continue;
-    add(parts[0], summary.lines);
-    for (let i = 2; i < parts.length; ++i) add(parts.slice(0, i).join("/"), summary.lines);
-  }
-  return lines;
+  const paths = files.map(({ filename, summary }) => [
+    relative(join(root, "src"), filename),
+    summary.lines,
+  ]);
+  return new Map(paths.filter(([path]) => !path.startsWith("..")));
 }
 
-const percent = ({ covered, count } = { covered: 0, count: 1 }) => (100 * covered) / count;
+/** Runs the tests in as many processes as there are cores. Gives their profiles. */
+function profileTests() {
+  const shards = availableParallelism();
+  return Promise.all(
+    Array.from({ length: shards }, (_, i) =>
+      profile(`native-${i}`, tests, ["--gtest_brief=1"], {
+        GTEST_TOTAL_SHARDS: `${shards}`,
+        GTEST_SHARD_INDEX: `${i}`,
+      }),
+    ),
+  );
+}
 
 /** Whether all folders are above their floor. */
 export async function coverage({ corpus, targets }) {
@@ -54,16 +57,17 @@ export async function coverage({ corpus, targets }) {
   await buildPresetOrExit(preset, { targets: built });
   await rm(join(folder, "profiles"), { recursive: true, force: true });
   await mkdir(join(folder, "profiles"), { recursive: true });
-  const replays = [];
-  for (const [i, target] of targets.entries()) {
-    const inputs = await readdir(join(corpus, target));
-    if (inputs.length === 0) throw new Error(`corpus/${target} is empty`);
-    replays.push(await profile(target, programs[i], [join(corpus, target)]));
-  }
-  const ofCorpus = await linesByFolder("corpus", replays, programs);
-  const native = await profile("native", tests, ["--gtest_brief=1"]);
-  const ofAll = await linesByFolder("all", [...replays, native], [...programs, tests]);
-  const rows = [...ofAll].sort(([a], [b]) => (a < b ? -1 : 1));
+  const replays = await Promise.all(
+    targets.map(async (target, i) => {
+      const inputs = await readdir(join(corpus, target));
+      if (inputs.length === 0) throw new Error(`corpus/${target} is empty`);
+      return profile(target, programs[i], [join(corpus, target)]);
+    }),
+  );
+  const ofCorpus = linesByFolder(await linesByFile("corpus", replays, programs));
+  const profiles = [...replays, ...(await profileTests())];
+  const files = await linesByFile("all", profiles, [...programs, tests]);
+  const rows = [...linesByFolder(files)].sort(([a], [b]) => (a < b ? -1 : 1));
   console.log(`${"".padEnd(24)}   lines   corpus    with native tests`);
   for (const [name, lines] of rows) {
     const cells = [
@@ -76,14 +80,11 @@ export async function coverage({ corpus, targets }) {
     );
   }
   await writeFile(join(folder, "coverage.json"), JSON.stringify(rows, null, 1));
-  let ok = true;
-  for (const name of foldersWithFloor) {
-    const reached = percent(ofAll.get(name));
-    const isReached = reached >= floor;
-    ok &&= isReached;
-    console.log(
-      `${isReached ? "✔" : "✖"} src/${name}: ${reached.toFixed(1)} % of its lines, at least ${floor} %`,
-    );
-  }
-  return ok;
+  const sources = await readdir(join(root, "src"), { recursive: true });
+  const judged = judge(
+    files,
+    sources.filter((path) => path.endsWith(".cc")),
+  );
+  for (const { line } of judged) console.log(line);
+  return judged.every(({ ok }) => ok);
 }

@@ -1,0 +1,203 @@
+// modelshrink/unplugin: a model that a page imports is small in what its bundler writes, and loads there.
+import assert from "node:assert/strict";
+import { cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import * as esbuild from "esbuild";
+import { shrink } from "modelshrink";
+import * as vite from "vite";
+import webpack from "webpack";
+import { launch } from "../support/chromium.mjs";
+import { hostBlock } from "../support/host-blocks.mjs";
+import { emptySite, installPackage, runInPage, runSite } from "../support/installed-package.mjs";
+import { chainModel, externalModel } from "../support/onnx.mjs";
+import { root } from "../support/run.mjs";
+
+const page = `import small, { files } from "./model.onnx?shrink=int8";
+import tiny from "./model.onnx?shrink=tiny";
+import whole, { files as both } from "./split.onnx?shrink=fp16";
+
+const bytes = async (url) => Array.from(new Uint8Array(await (await fetch(url)).arrayBuffer()));
+globalThis.result = (async () => ({
+  ...{ small: await bytes(small), tiny: await bytes(tiny), whole: await bytes(whole) },
+  names: [Object.keys(files), Object.keys(both)],
+}))();`;
+
+const recipes = { tiny: { weights: "int4", blockSize: 32 } };
+let installed;
+let folder;
+let browser;
+let expected;
+let plugin;
+
+before(async () => {
+  installed = await installPackage();
+  folder = installed.folder;
+  const modules = join(folder, "node_modules");
+  for (const name of await dependenciesOf("unplugin")) {
+    await mkdir(dirname(join(modules, name)), { recursive: true });
+    await symlink(join(root, "node_modules", name), join(modules, name));
+  }
+  const model = chainModel(["a", "b"].map((name) => ({ name, size: 128 })));
+  const split = externalModel("split.onnx_data");
+  const files = { "model.onnx": model, "split.onnx": split["model.onnx"] };
+  files["split.onnx_data"] = split["split.onnx_data"];
+  for (const [name, bytes] of Object.entries(files)) await writeFile(join(folder, name), bytes);
+  await writeFile(join(folder, "page.mjs"), page);
+  await writeFile(
+    join(folder, "index.html"),
+    `<!doctype html><script type="module" src="./page.mjs"></script>`,
+  );
+  const bytesOf = async (path, recipe) => {
+    const { files } = await shrink(join(folder, path), recipe);
+    return Array.from(new Uint8Array(await files[path].arrayBuffer()));
+  };
+  expected = {
+    small: await bytesOf("model.onnx", "int8"),
+    tiny: await bytesOf("model.onnx", recipes.tiny),
+    whole: await bytesOf("split.onnx", "fp16"),
+    names: [["model.onnx"], ["split.onnx", "split.onnx_data"]],
+  };
+  const door = join(modules, "modelshrink/dist/unplugin.js");
+  const { shrinkPlugin } = await import(pathToFileURL(door));
+  const cacheDir = join(folder, "cache");
+  plugin = (bundler) => shrinkPlugin[bundler]({ recipes, cacheDir });
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await installed?.remove();
+});
+
+/** A package of the root and all that it depends on. */
+async function dependenciesOf(name, found = new Set()) {
+  if (found.has(name)) return found;
+  found.add(name);
+  const path = join(root, "node_modules", name, "package.json");
+  const { dependencies = {} } = JSON.parse(await readFile(path, "utf8"));
+  for (const it of Object.keys(dependencies)) await dependenciesOf(it, found);
+  return found;
+}
+
+/** The models of a built folder have hashed names, and are small. */
+async function checkBuilt(path) {
+  const names = await readdir(path, { recursive: true });
+  const models = names.filter((name) => /-[\w-]{8}\.onnx(_data)?$/.test(name));
+  assert.equal(models.length, 4, names.join());
+  const { size } = await stat(join(folder, "model.onnx"));
+  for (const name of models) assert.ok((await stat(join(path, name))).size < size / 2, name);
+}
+
+test("Vite, build", async () => {
+  const outDir = join(folder, "vite");
+  const options = { root: folder, base: "./", logLevel: "error", configFile: false };
+  await vite.build({
+    ...options,
+    plugins: [plugin("vite")],
+    build: { outDir, assetsInlineLimit: 0 },
+  });
+  await checkBuilt(outDir);
+  assert.deepEqual(await runSite(browser, outDir), expected);
+});
+
+test("Vite, dev", async () => {
+  const server = await vite.createServer({
+    ...{ root: folder, logLevel: "error", configFile: false, plugins: [plugin("vite")] },
+    server: { port: 0, host: "127.0.0.1" },
+  });
+  try {
+    await server.listen();
+    assert.deepEqual(await runInPage(browser, server.resolvedUrls.local[0]), expected);
+  } finally {
+    await server.close();
+  }
+});
+
+test("webpack", async () => {
+  const path = await emptySite(folder, "webpack");
+  const compiler = webpack({
+    ...{ mode: "production", context: folder, entry: "./page.mjs", target: "web" },
+    output: { path, filename: "bundle.js", publicPath: "" },
+    plugins: [plugin("webpack")],
+  });
+  const stats = await promisify(compiler.run.bind(compiler))();
+  assert.deepEqual(stats.toJson({ errors: true }).errors, []);
+  await promisify(compiler.close.bind(compiler))();
+  await checkBuilt(path);
+  assert.deepEqual(await runSite(browser, path), expected);
+});
+
+test("esbuild", async () => {
+  const path = await emptySite(folder, "esbuild");
+  await esbuild.build({
+    ...{ absWorkingDir: folder, entryPoints: ["page.mjs"], bundle: true, format: "esm" },
+    ...{ outdir: path, entryNames: "bundle", logLevel: "error", plugins: [plugin("esbuild")] },
+  });
+  await checkBuilt(path);
+  assert.deepEqual(await runSite(browser, path), expected);
+});
+
+test("the example of the documentation builds", async () => {
+  const path = join(folder, "vite.config.js");
+  await writeFile(path, await hostBlock("unplugin.config.js"));
+  const outDir = join(folder, "documented");
+  await cp(join(folder, "page.mjs"), join(folder, "kept.mjs"));
+  await writeFile(join(folder, "page.mjs"), await hostBlock("unplugin.page.mjs"));
+  await vite.build({ root: folder, base: "./", logLevel: "error", build: { outDir } });
+  await cp(join(folder, "kept.mjs"), join(folder, "page.mjs"));
+  const names = await readdir(outDir, { recursive: true });
+  assert.equal(names.filter((name) => name.endsWith(".onnx")).length, 1);
+});
+
+test("a second build takes what the first has kept, and a changed model is shrunk anew", async () => {
+  const cacheDir = join(folder, "kept");
+  const { shrinkPlugin } = await import(
+    pathToFileURL(join(folder, "node_modules/modelshrink/dist/unplugin.js"))
+  );
+  const build = () =>
+    esbuild.build({
+      ...{ absWorkingDir: folder, entryPoints: ["page.mjs"], bundle: true, format: "esm" },
+      ...{ outdir: join(folder, "again"), logLevel: "silent" },
+      plugins: [shrinkPlugin.esbuild({ recipes, cacheDir })],
+    });
+  await build();
+  const kept = async () =>
+    Promise.all(
+      (await readdir(cacheDir))
+        .sort()
+        .map(async (name) => [name, (await stat(join(cacheDir, name))).ino]),
+    );
+  const first = await kept();
+  assert.equal(first.length, 3);
+  await build();
+  assert.deepEqual(await kept(), first);
+  const path = join(folder, "model.onnx");
+  const model = await readFile(path);
+  try {
+    await writeFile(path, chainModel(["c", "d"].map((name) => ({ name, size: 128 }))));
+    await build();
+    assert.equal((await kept()).length, 5);
+    // A model that is none leaves nothing.
+    await writeFile(path, "no model");
+    await assert.rejects(build(), /format of "model\.onnx"|not a model|no ONNX model/i);
+    assert.equal((await kept()).length, 5);
+  } finally {
+    await writeFile(path, model);
+    await rm(cacheDir, { recursive: true });
+  }
+});
+
+test("an unknown recipe, and a main file that is JSON, say so", async () => {
+  const build = (id) => {
+    const contents = `import ${JSON.stringify(id)};`;
+    return esbuild.build({
+      ...{ stdin: { contents, resolveDir: folder, sourcefile: join(folder, "in.mjs") } },
+      ...{ bundle: true, write: false, outdir: "out", logLevel: "silent" },
+      plugins: [plugin("esbuild")],
+    });
+  };
+  await assert.rejects(build("./model.onnx?shrink=int7"), /recipe "int7"; there are tiny, /);
+  await assert.rejects(build("./model.json?shrink"), /main file is JSON/);
+});

@@ -7,12 +7,15 @@ import type { ShrinkCache } from "./types.js";
 
 /** What is used of a FetchEvent. */
 export interface RequestEvent {
+  /** The request that the page made. */
   request: Request;
+  /** Answers it. */
   respondWith(response: Promise<Response>): void;
 }
 
 /** What is used of a service worker's `self`. */
 export interface RequestScope {
+  /** Adds a listener of requests. */
   addEventListener(type: "fetch", listener: (event: RequestEvent) => void): void;
 }
 

@@ -238,6 +238,24 @@ test("names that lead out of a repository, meet or are too many are refused", as
   await refused(folder, UnsupportedError, /more than 10000 files/);
 });
 
+test("a config.json that cannot be written is refused before anything is", async () => {
+  const nested = (depth) => "[".repeat(depth) + "]".repeat(depth);
+  const sink = () => assert.fail("a file was begun");
+  for (const depth of [1e4, 1e6]) {
+    for (const config of [
+      `{"a":${nested(depth)}}`,
+      `{"transformers.js_config":{"a":${nested(depth)}}}`,
+    ]) {
+      const files = { ...small, "config.json": text(config) };
+      await refused(files, FormatError, /config\.json is too deep/, { sink });
+    }
+  }
+  for (const config of ["[]", "null", "{"]) {
+    const files = { ...small, "config.json": text(config) };
+    await refused(files, FormatError, /config\.json is no JSON object/, { sink });
+  }
+});
+
 test("an output is new: neither in the repository, nor a folder with files, nor a file", async () => {
   const folder = await save(small);
   const full = await save({ "mine.txt": text("mine") }, join(top, "full"));

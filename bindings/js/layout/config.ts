@@ -27,9 +27,19 @@ function prune(config: Json, written: ReadonlySet<unknown>): void {
   if (!asked.every((it) => it === "auto" || written.has(it))) delete config.dtype;
 }
 
+/** Gives a configuration as text; `space` is that of JSON.stringify, which needs stack for each level. */
+function textOf(config: Json, space?: number): string {
+  try {
+    return JSON.stringify(config, null, space);
+  } catch (cause) {
+    throw new FormatError(`${configName} is too deep or too large to be written.`, { cause });
+  }
+}
+
 /**
  * Gives the config.json of a folder that has these `dtypes`, and of whose ONNX files those named in `external` have a file
- * of data each; undefined where that is `text` itself. Throws a FormatError where it is no JSON object.
+ * of data each; undefined where that is `text` itself. Throws a FormatError where it is no JSON object, or so
+ * deep that it cannot be written.
  */
 export function configFor(
   text: string,
@@ -38,7 +48,7 @@ export function configFor(
 ): string | undefined {
   const key = "transformers.js_config";
   const config = parse(text);
-  const before = JSON.stringify(config);
+  const before = textOf(config);
   if (external.length > 0 && !isObject(config[key])) config[key] = {};
   const own = config[key];
   if (!isObject(own)) return undefined;
@@ -52,5 +62,5 @@ export function configFor(
   if (external.length > 0) {
     own.use_external_data_format = Object.fromEntries(external.map((name) => [name, 1]));
   }
-  return JSON.stringify(config) === before ? undefined : `${JSON.stringify(config, null, 2)}\n`;
+  return textOf(config) === before ? undefined : `${textOf(config, 2)}\n`;
 }

@@ -105,14 +105,14 @@ export async function copyFile(
   }
 }
 
-/** Writes a small file at a path without folders: as it is read, or the text that is to stand there instead. */
+/** Writes a small file at a path without folders: as it is read, or the bytes that are to stand there instead. */
 export async function writeFile(
   output: LayoutOutput,
   name: string,
   from: OpenFile,
-  text?: string,
+  content?: Uint8Array,
 ): Promise<void> {
-  const file = text === undefined ? from : withText(from, text);
+  const file = content === undefined ? from : withContent(from, content);
   await withTarget(output.sinkIn(""), false, async (target) => {
     if (target) await copyFile(target, name, file);
     else output.files[name] = new Blob([new Uint8Array(await file.read(0, file.size))]);
@@ -120,8 +120,7 @@ export async function writeFile(
 }
 
 /** Gives the same file with another content. */
-function withText(file: OpenFile, text: string): OpenFile {
-  const bytes = new TextEncoder().encode(text);
+function withContent(file: OpenFile, bytes: Uint8Array): OpenFile {
   const read = (offset: number, length: number) =>
     Promise.resolve(bytes.subarray(offset, offset + length));
   return { ...file, size: bytes.length, inMemory: true, read };

@@ -4,6 +4,7 @@ import type { Progress } from "../base/meter.js";
 import { checkKeys, checkObject, checkOneOf, list, show } from "../base/options.js";
 import { openSource } from "../files/open.js";
 import { openRepository, type Repository } from "../files/repository.js";
+import type { OpenFile } from "../files/source.js";
 import { checkRunOptions, readingOf, runKeys } from "../models/inspect.js";
 import { planModel } from "../models/plan.js";
 import type { FileInfo, Plan } from "../models/types.js";
@@ -141,36 +142,59 @@ async function writeModels(
   return models;
 }
 
-/** Copies what lies beside the models; config.json says which of them have data in other files. */
+/** Calls `work` with a file that lies beside the models; throws an UnsupportedError where it is too large. */
+async function withCompanion<T>(
+  repository: Repository,
+  name: string,
+  options: LayoutOptions,
+  work: (file: OpenFile) => Promise<T>,
+): Promise<T> {
+  const opened = await openSource(await repository.open(name), readingOf(options));
+  try {
+    const { size } = opened.main;
+    if (size > maxCompanionBytes) {
+      throw new UnsupportedError(
+        `"${name}" has ${size} bytes; at most ${maxCompanionBytes} are copied.`,
+      );
+    }
+    return await work(opened.main);
+  } finally {
+    await opened.close();
+  }
+}
+
+/** Gives the config.json of the output, which says which models have data in other files. */
+async function newConfig(
+  repository: Repository,
+  jobs: readonly PlannedJob[],
+  options: LayoutOptions,
+): Promise<Uint8Array> {
+  const written = [...new Set(jobs.map(({ dtype }) => dtype))];
+  const external = jobs.flatMap(({ plan, mainName }) => (plan.files.length > 1 ? [mainName] : []));
+  const bytes = await withCompanion(
+    repository,
+    configName,
+    options,
+    // A copy, for the models are written before it.
+    async (file) => new Uint8Array(await file.read(0, file.size)),
+  );
+  const text = configFor(new TextDecoder().decode(bytes), written, external);
+  return text === undefined ? bytes : new TextEncoder().encode(text);
+}
+
+/** Copies what lies beside the models, but for config.json, whose content is `config`. */
 async function copyCompanions(
   repository: Repository,
   names: readonly string[],
-  models: readonly LayoutModel[],
+  config: Uint8Array,
   output: LayoutOutput,
   options: LayoutOptions,
 ): Promise<void> {
-  const written = [...new Set(models.map(({ dtype }) => dtype))];
-  const external = models.flatMap(({ files }) =>
-    files.length > 1 ? [files[0]!.name.split("/").at(-1)!] : [],
-  );
   for (const name of names) {
     options.signal?.throwIfAborted();
-    const opened = await openSource(await repository.open(name), readingOf(options));
-    try {
-      const { main } = opened;
-      if (main.size > maxCompanionBytes) {
-        throw new UnsupportedError(
-          `"${name}" has ${main.size} bytes; at most ${maxCompanionBytes} are copied.`,
-        );
-      }
-      const text =
-        name === configName
-          ? configFor(new TextDecoder().decode(await main.read(0, main.size)), written, external)
-          : undefined;
-      await writeFile(output, name, main, text);
-    } finally {
-      await opened.close();
-    }
+    await withCompanion(repository, name, options, (file) =>
+      writeFile(output, name, file, name === configName ? config : undefined),
+    );
   }
 }
 
@@ -216,8 +240,9 @@ export async function shrinkRepository(
     const jobs = await planJobs(repository, wanted, options);
     const outputs = jobs.flatMap((job) => pathsOf(job, job.plan.files).map(({ name }) => name));
     checkApart([...outputs, ...companions]);
+    const config = await newConfig(named, jobs, options);
     const written = await writeModels(repository, jobs, output, options);
-    await copyCompanions(named, companions, written, output, options);
+    await copyCompanions(named, companions, config, output, options);
     options.signal?.throwIfAborted();
     await output.commit();
     return { files: output.files, report: reportOf(written, companions, leftOut) };

@@ -209,8 +209,29 @@ test("names that lead out of a repository, meet or are too many are refused", as
     "C:x.onnx",
     "a//b.onnx",
     "a\n.onnx",
+    "a\u0085.onnx",
+    "a\u202e.onnx",
+    "a\u2066/b.onnx",
+    "\ud800.onnx",
+    "a\udc00/b.onnx",
+    "\udc00\ud800.txt",
+    "a./b.onnx",
+    "a /b.onnx",
+    "onnx/con.onnx",
+    "AUX/b.onnx",
+    "nul.extra.txt",
+    "Com1 .txt",
+    "lpt²/b.onnx",
+    `${"x".repeat(1 << 20)}.onnx`,
   ]) {
-    await refused({ ...small, [name]: model }, FormatError, /no path in it/);
+    await refused({ ...small, [name]: model }, FormatError, /^.{1,1100}no path in it/);
+  }
+  for (const name of ["console.onnx", "onnx/\u{1f600} é.onnx", "a.b/com10.onnx"]) {
+    const { report } = await shrink({ ...small, [name]: model }, undefined, {
+      ...transformers,
+      dtypes: ["fp16"],
+    });
+    assert.equal(report.models.length, 2, name);
   }
   await refused(
     { ...small, "onnx/Model.onnx": model },
@@ -402,6 +423,7 @@ test("a hub's answers are not trusted", async () => {
     [json({ sha: commit, siblings: [null] }), FormatError, /without a name/],
     [listing([...names, "../../etc/x.onnx"]), FormatError, /no path in it/],
     [listing([...names, "a..%2f..\\x.onnx"]), FormatError, /no path in it/],
+    [listing([...names, "\ud800.onnx"]), FormatError, /no path in it/],
     [
       listing(Array.from({ length: 10_001 }, (_, i) => `${i}`)),
       UnsupportedError,

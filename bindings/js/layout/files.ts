@@ -2,6 +2,7 @@
 import { ArgumentError, FormatError, UnsupportedError } from "../base/errors.js";
 import { companion, plainNameOf } from "../base/formats.js";
 import { list } from "../base/options.js";
+import { visible } from "../base/visible.js";
 import { fold } from "../files/fold.js";
 import { onnxFolder } from "../files/main-file.js";
 
@@ -36,15 +37,25 @@ export interface RepositoryFiles {
 
 const folderOf = (name: string) => name.slice(0, name.lastIndexOf("/") + 1);
 
-/** Throws a FormatError for a path that could lead out of a folder, or is none on some system. */
+/** Names that Windows takes for devices, whatever comes after a dot. */
+const device = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³]) *(\.|$)/i;
+
+/** Tells whether a part of a path names the same file on every system: Windows drops dots and spaces at the end. */
+const isPlainPart = (part: string) => part !== "" && !/[. ]$/.test(part) && !device.test(part);
+
+/**
+ * Throws a FormatError for a path that could lead out of a folder, names another file or none on some system (surrogates
+ * without their halves are no text), or is not shown as it is.
+ */
 function checkPath(name: string): void {
   const isBad =
     name.length > maxPathLength ||
-    // eslint-disable-next-line no-control-regex -- those are what is looked for
-    /[\\:\u0000-\u001f\u007f]/.test(name) ||
-    name.split("/").some((part) => part === "" || part === "." || part === "..");
-  if (isBad)
-    throw new FormatError(`The repository has a file ${list([name])}, which is no path in it.`);
+    /[\\:\p{Cs}]/u.test(name) ||
+    visible(name) !== name ||
+    !name.split("/").every(isPlainPart);
+  if (!isBad) return;
+  const shown = list([name.slice(0, maxPathLength)]);
+  throw new FormatError(`The repository has a file ${shown}, which is no path in it.`);
 }
 
 /** Throws an ArgumentError where two paths would be one file on some file system. */

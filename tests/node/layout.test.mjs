@@ -163,6 +163,34 @@ test("external data has the names that transformers.js looks for, and config.jso
   await (await ort.InferenceSession.create(join(out, "onnx/large_int8.onnx"))).release();
 });
 
+test("models of one name, one with its data inside and one not, are refused: config.json cannot say which", async () => {
+  const external = externalSentenceModel();
+  const [model, data] = [external["onnx/model.onnx"], external["onnx/weights.bin"]];
+  const sink = () => assert.fail("a file was begun");
+  const message = (outside, inside) =>
+    new RegExp(`"${outside}" has data in another file, and "${inside}" has not`);
+  await refused(
+    { ...small, "other/model.onnx": model, "other/weights.bin": data },
+    UnsupportedError,
+    message("other/model.onnx", "onnx/model.onnx"),
+    { sink },
+  );
+  await refused(
+    { ...external, "other/model.onnx": small["onnx/model.onnx"] },
+    UnsupportedError,
+    message("onnx/model.onnx", "other/model.onnx"),
+    { sink },
+  );
+  const { files } = await shrink(
+    { ...external, "other/model.onnx": model, "other/weights.bin": data },
+    undefined,
+    { ...transformers, dtypes: ["fp16"] },
+  );
+  assert.deepEqual(JSON.parse(await files["config.json"].text())["transformers.js_config"], {
+    use_external_data_format: { "model_fp16.onnx": 1 },
+  });
+});
+
 /** Expects that a repository is refused, and that nothing is left. */
 async function refused(source, error, message, options = {}) {
   const before = await readdir(top);

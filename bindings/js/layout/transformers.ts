@@ -163,6 +163,29 @@ async function withCompanion<T>(
   }
 }
 
+/**
+ * Gives the names of main files whose data is in another. Throws an UnsupportedError where a model in another folder has
+ * such a name and its data inside: transformers.js is told by the name alone.
+ */
+function externalNames(jobs: readonly PlannedJob[]): string[] {
+  const byName = new Map<string, PlannedJob>();
+  for (const job of jobs) {
+    const isExternal = job.plan.files.length > 1;
+    const other = byName.get(job.mainName) ?? job;
+    if (other.plan.files.length > 1 !== isExternal) {
+      const [outside, inside] = isExternal ? [job, other] : [other, job];
+      throw new UnsupportedError(
+        `"${outside.model.name}" has data in another file, and "${inside.model.name}" has not: transformers.js cannot ` +
+          "tell such models of one name apart.",
+      );
+    }
+    byName.set(job.mainName, job);
+  }
+  return [...byName.values()].flatMap(({ plan, mainName }) =>
+    plan.files.length > 1 ? [mainName] : [],
+  );
+}
+
 /** Gives the config.json of the output, which says which models have data in other files. */
 async function newConfig(
   repository: Repository,
@@ -170,7 +193,7 @@ async function newConfig(
   options: LayoutOptions,
 ): Promise<Uint8Array> {
   const written = [...new Set(jobs.map(({ dtype }) => dtype))];
-  const external = jobs.flatMap(({ plan, mainName }) => (plan.files.length > 1 ? [mainName] : []));
+  const external = externalNames(jobs);
   const bytes = await withCompanion(
     repository,
     configName,

@@ -266,6 +266,18 @@ test("names that lead out of a repository, meet or are too many are refused", as
     ArgumentError,
     /one file on some file systems/,
   );
+  const sink = () => assert.fail("a file was begun");
+  for (const name of [
+    "config.json/model.onnx",
+    "Config.JSON/deep/model.onnx",
+    "onnx/model_FP16.onnx/a.onnx",
+    "tokenizer.json/onnx/a.onnx",
+  ]) {
+    const files = { ...small, [name]: model };
+    for (const options of [{}, { sink }, { sink: undefined }]) {
+      await refused(files, ArgumentError, /would be a file, and the folder of/, options);
+    }
+  }
   await refused({ ...small, "model.onnx": model }, ArgumentError, /Two files would be written to/);
   await refused(
     { ...small, ...many(101, (i) => `onnx/m${i}.onnx`) },

@@ -58,9 +58,10 @@ function checkPath(name: string): void {
   throw new FormatError(`The repository has a file ${shown}, which is no path in it.`);
 }
 
-/** Throws an ArgumentError where two paths would be one file on some file system. */
+/** Throws an ArgumentError where two paths would be one file on some file system, or one file another's folder. */
 export function checkApart(names: readonly string[]): void {
   const taken = new Map<string, string>();
+  const folders = new Map<string, string>();
   for (const name of names) {
     const other = taken.get(fold(name));
     if (other !== undefined) {
@@ -71,6 +72,14 @@ export function checkApart(names: readonly string[]): void {
       );
     }
     taken.set(fold(name), name);
+    for (const { index } of name.matchAll(/\//g)) folders.set(fold(name.slice(0, index)), name);
+  }
+  for (const [folded, name] of taken) {
+    const inside = folders.get(folded);
+    if (inside === undefined) continue;
+    throw new ArgumentError(
+      `${list([name])} would be a file, and the folder of ${list([inside])}.`,
+    );
   }
 }
 

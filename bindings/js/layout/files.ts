@@ -44,8 +44,8 @@ const device = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³]) *(\.|$)/
 const isPlainPart = (part: string) => part !== "" && !/[. ]$/.test(part) && !device.test(part);
 
 /**
- * Throws a FormatError for a path that could lead out of a folder, names another file or none on some system (surrogates
- * without their halves are no text), or is not shown as it is.
+ * Throws a FormatError for a path that could lead out of a folder, is another file's or a device's on some system, is no
+ * text (surrogates without their halves), or is not shown as it is.
  */
 function checkPath(name: string): void {
   const isBad =

@@ -1,6 +1,7 @@
 // Downloads that are interrupted: the next call goes on where the last one ended, when the file is the same.
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readdirSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
@@ -40,6 +41,12 @@ const cacheOf = (options = {}) =>
   });
 const bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer());
 const small = async (source) => (await shrink(source)).bytes();
+/** A promise, with what resolves it. */
+function gate() {
+  let resolve;
+  const promise = new Promise((open) => (resolve = open));
+  return { promise, resolve };
+}
 const ranges = () => site.requests.map(({ headers }) => headers.range);
 const draftKeys = async (kind) =>
   (await readdir(folder)).filter((name) => name.startsWith(`${kind}-`));
@@ -111,6 +118,18 @@ for (const [what, first, second] of [
   });
 }
 
+const chunked = { "transfer-encoding": "chunked", "content-length": [] };
+
+/** What is announced as the rest of the model, with so many bytes more. */
+function restOf(more, headers = {}) {
+  const rest = ranged(model, etag)({ headers: { range: `bytes=${cut}-` } });
+  const body = Buffer.concat([rest.body, Buffer.alloc(100, 0x12)]).subarray(
+    0,
+    more - 100 || undefined,
+  );
+  return { ...rest, body, headers: { ...rest.headers, ...headers } };
+}
+
 /** What servers may answer to a request for the rest. */
 const answers = {
   "the whole": () => ({ body: other, headers: etag }),
@@ -121,6 +140,13 @@ const answers = {
     ranged(other.subarray(0, -1), etag)({ headers: { range: `bytes=${cut}-` } }),
   "a range without bounds": () => ({ status: 206, body: other.subarray(cut), headers: etag }),
   "a range without validators": () => ranged(other, {})({ headers: { range: `bytes=${cut}-` } }),
+  "too few bytes of the range": () => restOf(-1000),
+  "too few bytes of the range, without their number": () => restOf(-1000, chunked),
+  "too many bytes for the range": () => restOf(100),
+  "too many bytes for the range, without their number": () => restOf(100, chunked),
+  "a status without a body": () => ({ status: 204 }),
+  "a status for what the asker has": () => ({ status: 304 }),
+  "a refusal of ranges": () => ({ status: 400 }),
   "no such range": () => ({ status: 416, headers: { "content-range": "bytes */7" } }),
 };
 for (const [what, answer] of Object.entries(answers)) {
@@ -148,6 +174,74 @@ test("a refusal is an error of that status, and what came stays for a later call
   await assert.rejects(cacheOf().cached(url), /HTTP status 503/);
   await loadTwice({ status: 503 }, ranged(model, etag));
   assert.equal(ranges().at(-1), `bytes=${cut}-`);
+});
+
+test("where the file cannot be had anew either, what came stays", async () => {
+  site.routes["/m.onnx"] = ranged(model, etag, cut);
+  await assert.rejects(cacheOf().cached(url), ModelShrinkError);
+  site.routes["/m.onnx"] = { status: 403 };
+  await assert.rejects(cacheOf().cached(url), /HTTP status 403/);
+  assert.deepEqual(ranges().slice(1), [`bytes=${cut}-`, undefined]);
+  await loadTwice({ status: 503 }, ranged(model, etag));
+  assert.equal(ranges().at(-1), `bytes=${cut}-`);
+});
+
+test("two that go on with one download have each its own parts", async () => {
+  site.routes["/m.onnx"] = ranged(model, etag, cut);
+  await assert.rejects(cacheOf().cached(url), ModelShrinkError);
+  site.routes["/m.onnx"] = ranged(model, etag);
+  const bothHaveRead = gate();
+  const firstIsDone = gate();
+  let readers = 0;
+  /** A store for one of them: both read the note before one takes it, and one keeps the rest when the other is done. */
+  const storeOf = (isLast) => {
+    const store = folderStore(folder);
+    const own = { ...store };
+    // Downloads go into what folderStore has made.
+    return Object.assign(store, {
+      async get(key) {
+        const value = await own.get(key);
+        if (key.startsWith("draft-") && ++readers === 2) bothHaveRead.resolve();
+        return value;
+      },
+      async set(key, value) {
+        if (isLast && key.includes(`-${cut}-`)) await firstIsDone.promise;
+        await own.set(key, value);
+      },
+      async delete(key) {
+        if (key.startsWith("draft-")) await bothHaveRead.promise;
+        await own.delete(key);
+      },
+    });
+  };
+  // Caches of two names have locks of their own, as two processes have.
+  const load = async (name, isLast) => {
+    const { files } = await cacheOf({ name, store: storeOf(isLast) }).cached(url);
+    return bytesOf(files["m.onnx"]);
+  };
+  const expected = await small(model);
+  const first = load("first", false).finally(firstIsDone.resolve);
+  assert.deepEqual(await Promise.all([first, load("last", true)]), [expected, expected]);
+  for (const kind of ["draft", "part"]) assert.deepEqual(await draftKeys(kind), []);
+});
+
+test("parts that cannot be read any more are none", async () => {
+  site.routes["/m.onnx"] = ranged(model, etag, cut);
+  await assert.rejects(cacheOf().cached(url), ModelShrinkError);
+  site.routes["/m.onnx"] = ranged(model, etag);
+  const store = folderStore(folder);
+  const own = { ...store };
+  let hasFound = false;
+  store.get = async (key) => {
+    const value = await own.get(key);
+    // What it gives is a view of a file, which goes away.
+    if (!hasFound && key.includes(`-${2 ** 23}-`)) await own.delete(key);
+    return value;
+  };
+  const onProgress = ({ status }) => (hasFound ||= status === "download");
+  const { files } = await cacheOf({ store, onProgress }).cached(url);
+  assert.deepEqual(await bytesOf(files["m.onnx"]), await small(model));
+  assert.equal(ranges().at(-1), `bytes=${2 ** 23}-`);
 });
 
 test("parts that are not what came are none", async () => {
@@ -200,6 +294,23 @@ test("without a folder an interrupted download goes on in memory, as long as the
   const { files } = await cache.cached(url);
   assert.deepEqual(await bytesOf(files["m.onnx"]), await small(model));
   assert.equal(ranges().at(-1), `bytes=${cut}-`);
+});
+
+test("the week of an interrupted download begins anew when a call goes on with it", async () => {
+  site.routes["/m.onnx"] = ranged(model, etag, cut);
+  await assert.rejects(cacheOf().cached(url), ModelShrinkError);
+  for (const name of await readdir(folder)) {
+    const aged = name.replace(/-(\d{13})-/, (_, begin) => `-${begin - 6 * 86_400_000}-`);
+    await rename(join(folder, name), join(folder, aged));
+  }
+  const whileItComes = [];
+  const onProgress = ({ loaded }) => loaded && whileItComes.push(...readdirSync(folder));
+  site.routes["/m.onnx"] = ranged(model, etag, 100_000);
+  await assert.rejects(cacheOf({ onProgress }).cached(url), ModelShrinkError);
+  assert.equal(ranges().at(-1), `bytes=${cut}-`);
+  const names = [...whileItComes, ...(await readdir(folder))];
+  assert.ok(names.length > 4);
+  for (const name of names) assert.ok(Date.now() - /-(\d{13})-/.exec(name)[1] < 86_400_000, name);
 });
 
 test("an interrupted download is swept after a week, and what no note is of after a day", async () => {

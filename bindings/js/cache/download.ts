@@ -1,6 +1,6 @@
 /** Models as they come from a server: each file is read once, from front to end, and checked against what was announced. */
 import { callUser } from "../base/door.js";
-import { ModelShrinkError, statusError } from "../base/errors.js";
+import { IntegrityError, ModelShrinkError, statusError } from "../base/errors.js";
 import { fromBlob } from "../files/blob.js";
 import { FileSetSource } from "../files/open.js";
 import type { RawFile, ReadOptions } from "../files/raw.js";
@@ -95,7 +95,8 @@ async function askForRest(
   if (goesOn(response, of, begin)) return response;
   // Whoever has no ranges gives the whole.
   if (response.status === 200) return response;
-  if (response.status !== 206 && response.status !== 416) throw new StatusError(url, response);
+  // Whoever is busy may give the rest later; what else is said may be of the range alone.
+  if (response.status === 429 || response.status >= 500) throw new StatusError(url, response);
   discard(response);
   return undefined;
 }
@@ -119,9 +120,9 @@ async function begin(
   const earlier = request.integrity ? undefined : await drafts.find(url);
   const rest = earlier && (await askForRest(url, earlier, downloading));
   if (earlier && rest?.status === 206) return { response: rest, draft: earlier };
-  await earlier?.remove();
   const response = rest ?? (await ask(url, downloading, request));
   if (response.status !== 200) throw new StatusError(url, response);
+  if (earlier) await drafts.drop(earlier);
   return {
     response,
     draft: await drafts.begin(request.integrity ? undefined : draftOf(url, response)),
@@ -145,6 +146,9 @@ async function download(url: string, downloading: Downloading): Promise<Download
   const validators = validatorsOf(response);
   const total = draft.of?.size ?? (numberIn(response, "content-length") || undefined);
   const isWhole = draft.loaded === draft.of?.size;
+  // Of a whole file only the packed size may be announced; a rest is of the range that was asked for.
+  const isRest = draft.loaded > 0;
+  const wrongRest = () => new IntegrityError(`${shownUrl(url)} gave another rest than it said.`);
   let { loaded } = draft;
   const writer = new PartWriter((part, sha256) => draft.add(part, sha256));
   try {
@@ -155,8 +159,9 @@ async function download(url: string, downloading: Downloading): Promise<Download
         response,
         { ...downloading, what: shownUrl(url) },
         async (bytes) => {
-          await writer.add(bytes);
           loaded += bytes.length;
+          if (isRest && loaded > total!) throw wrongRest();
+          await writer.add(bytes);
           const share =
             total === undefined ? {} : { total, progress: Math.min(100, (100 * loaded) / total) };
           tell({ status: "progress", loaded, ...share });
@@ -165,11 +170,16 @@ async function download(url: string, downloading: Downloading): Promise<Download
       );
     }
     await writer.flush();
+    if (isRest && loaded !== total) throw wrongRest();
     return { blob: draft.blob(), validators };
   } catch (error) {
     discard(response);
     // What came is not lost.
     await writer.flush();
+    if (isRest && !thrown && error instanceof IntegrityError) {
+      await downloading.drafts.drop(draft);
+      return download(url, downloading);
+    }
     // What the app's function threw looks like a body that failed.
     throw thrown ? thrown.error : error;
   }

@@ -61,6 +61,12 @@ interface Part {
   blob: Blob;
 }
 
+/** A part in the store. */
+interface KeptPart extends Part {
+  key: string;
+  sha256: string;
+}
+
 /** One file as far as it has come. */
 export class Draft {
   readonly #store: CacheStore;
@@ -170,9 +176,11 @@ export class DraftsOfModel {
         if (!this.#isCertain) await this.#store.delete(note.key);
         const parts = await this.#chain(keys.filter(({ writing }) => writing === note.writing));
         const name = `${this.#id}-${note.begin}-${note.writing}`;
-        const draft = this.#opened(new Draft(this.#store, name, of, parts));
+        const draft = this.#isCertain
+          ? this.#opened(new Draft(this.#store, name, of, parts))
+          : await this.#claimed(of, parts);
         if (draft.loaded > 0 && draft.loaded <= of.size) return draft;
-        await draft.remove();
+        await this.drop(draft);
       }
     } catch {
       // A store that cannot be read has nothing.
@@ -180,16 +188,43 @@ export class DraftsOfModel {
     return undefined;
   }
 
-  /** Gives the parts from a file's beginning on, as far as they are what was kept. */
-  async #chain(keys: readonly DraftKey[]): Promise<Part[]> {
-    const parts: Part[] = [];
+  /** Gives the parts from a file's beginning on, as far as they can be read and are what was kept. */
+  async #chain(keys: readonly DraftKey[]): Promise<KeptPart[]> {
+    const parts: KeptPart[] = [];
     for (let loaded = 0; ; loaded += parts.at(-1)!.blob.size) {
       const next = keys.find(({ key, offset }) => offset === loaded && !key.includes("."));
-      const value = next && (await this.#store.get(next.key));
-      const blob = value && blobOf(value);
-      if (!blob || blob.size === 0 || (await sha256Of(blob)) !== next.sha256) return parts;
-      parts.push({ key: next.key, blob });
+      const blob = next && (await this.#read(next).catch(() => undefined));
+      if (!blob) return parts;
+      parts.push({ key: next.key, blob, sha256: next.sha256! });
     }
+  }
+
+  /** Gives a part; undefined when it is not what was kept. */
+  async #read({ key, sha256 }: DraftKey): Promise<Blob | undefined> {
+    const value = await this.#store.get(key);
+    const blob = value && blobOf(value);
+    return blob && blob.size > 0 && (await sha256Of(blob)) === sha256 ? blob : undefined;
+  }
+
+  /**
+   * Sets parts under the name of a new writing. Others may have found them, too, and remove them when they are done, and
+   * a sweep goes by the time when a writing began.
+   */
+  async #claimed(of: DraftOf, parts: readonly KeptPart[]): Promise<Draft> {
+    const draft = this.#new(of);
+    for (const { key, blob, sha256 } of parts) {
+      const copy = await copyOf(blob).catch(() => undefined);
+      // Somebody else was faster.
+      if (!copy) break;
+      await draft.add(copy, sha256);
+      await this.#store.delete(key).catch(() => undefined);
+    }
+    return draft;
+  }
+
+  #new(of: DraftOf | undefined): Draft {
+    const name = `${this.#id}-${Date.now()}-${newName()}`;
+    return this.#opened(new Draft(this.#store, name, of, []));
   }
 
   #opened(draft: Draft): Draft {
@@ -199,10 +234,18 @@ export class DraftsOfModel {
 
   /** Begins a file anew; `of` says what it is where a later call can go on with it. */
   async begin(of: DraftOf | undefined): Promise<Draft> {
-    const name = `${this.#id}-${Date.now()}-${newName()}`;
-    const draft = this.#opened(new Draft(this.#store, name, of, []));
+    const draft = this.#new(of);
     if (this.#isCertain) await draft.note();
     return draft;
+  }
+
+  /** Removes what nobody shall go on with. */
+  async drop(draft: Draft): Promise<void> {
+    // What cannot be removed now is tried again at the end.
+    await draft.remove().then(
+      () => this.#open.delete(draft),
+      () => undefined,
+    );
   }
 
   /** Lets later calls go on with what has come, and removes what they cannot go on with. */
@@ -217,8 +260,7 @@ export class DraftsOfModel {
 
   /** Removes all: what has come is not needed any more. */
   async remove(): Promise<void> {
-    for (const draft of this.#open) await draft.remove().catch(() => undefined);
-    this.#open.clear();
+    for (const draft of this.#open) await this.drop(draft);
   }
 }
 

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { createUnplugin, type UnpluginContextMeta, type UnpluginInstance } from "unplugin";
 import { ArgumentError, FormatError } from "./base/errors.js";
 import { checkKeys, checkObject } from "./base/options.js";
@@ -38,7 +39,7 @@ const withoutQuery = (id: string) => id.replace(/\?.*$/, "");
 
 /** Gives the recipe that an import names; "int8" where it names none. Throws an ArgumentError for an unknown one. */
 function recipeOf(id: string, recipes: Record<string, Recipe>): string | Recipe {
-  const name = decodeURIComponent(query.exec(id)?.[1] ?? "int8");
+  const name = query.exec(id)?.[1] ?? "int8";
   if (Object.hasOwn(recipes, name)) return recipes[name]!;
   if (Object.hasOwn(presets, name)) return name;
   const known = [...Object.keys(recipes), ...Object.keys(presets)].join(", ");
@@ -153,7 +154,7 @@ export const shrinkPlugin: UnpluginInstance<ShrinkPluginOptions | undefined> = c
           const addressFor = (file: SmallFile) =>
             served === undefined
               ? addressOf(file, framework, this)
-              : Promise.resolve(JSON.stringify(`${served}@fs/${file.path.replace(/^\//, "")}`));
+              : Promise.resolve(JSON.stringify(`${served}@fs${pathToFileURL(file.path).pathname}`));
           return { code: await moduleOf(main, files, addressFor), map: null };
         },
       },

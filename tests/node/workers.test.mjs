@@ -149,6 +149,23 @@ test("an abort reaches the workers", async () => {
   assert.ok(!(await readdir(folder)).some((name) => name.includes("aborted")));
 });
 
+test("nothing keeps the process alive after a run that ends early", async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((it) => it === "Timeout").length;
+  const before = timers();
+  for (const milliseconds of [0, 30, 100, 200]) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const run = shrink(model, "Q8_0", { workers: 2, signal });
+    setTimeout(() => controller.abort(), milliseconds);
+    await assert.rejects(run, { name: "AbortError" });
+    assert.equal(timers(), before, `aborted after ${milliseconds} ms`);
+  }
+  const [open, abort] = [() => undefined, () => undefined];
+  const sink = { open, write: () => Promise.reject(new Error("full")), close: open, abort };
+  await assert.rejects(shrink(model, "Q8_0", { workers: 2, sink }), /full/);
+  assert.equal(timers(), before);
+});
+
 test("a resumed run may have workers", async () => {
   const sink = join(folder, "resumed.gguf");
   const controller = new AbortController();
@@ -177,7 +194,7 @@ async function counting(work) {
 
 /** A model of so many tensors, of more than 4 MiB in float16 together. */
 function sliced(count) {
-  const elements = count < 100 ? 1 << 20 : 150;
+  const elements = count < 100 ? 1 << 20 : 600;
   const data = new Float32Array(elements).fill(0.5);
   return makeSafetensors(
     Array.from({ length: count }, (_, i) => ({
@@ -189,16 +206,16 @@ function sliced(count) {
   );
 }
 
-test("by default each core has a worker, up to 8, but not for little work or very many tensors", async () => {
-  const cores = Math.min(availableParallelism(), 8);
+test("by default each core but two has a worker, up to 8, but not for little work or very many tensors", async () => {
+  const cores = Math.max(0, Math.min(availableParallelism() - 2, 8));
   const rules = { minElements: 1, rules: [{ match: "*", weights: "float16" }] };
   for (const [file, options, wanted] of [
     [sliced(6), {}, cores],
     [sliced(6), { workers: 0 }, 0],
     [sliced(6), { workers: 1 }, 1],
     [sliced(6), { workers: 30 }, 7],
-    [sliced(20_001), {}, 0],
-    [sliced(20_001), { workers: 1 }, 1],
+    [sliced(5_001), {}, 0],
+    [sliced(5_001), { workers: 1 }, 1],
     [makeGguf(tinyLlama({ layers: 1 })), { workers: 2 }, 0],
   ]) {
     const recipe = wanted === 0 && file.length < 1 << 20 ? "Q8_0" : rules;

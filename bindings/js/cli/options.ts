@@ -28,7 +28,7 @@ const outputOptions = {
     group: "output",
     value: "<number>",
     sentence:
-      "The workers beside the main thread; by default one for each core, up to 8. 0: no workers.",
+      "The workers beside the main thread; by default one for each core but two, up to 8. 0: none.",
   },
   resume: {
     kind: "flag",

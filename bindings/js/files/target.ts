@@ -65,7 +65,8 @@ export class CheckedSink {
   readonly #run: RunIdentity;
   readonly #planned: number;
   readonly #writes = new Set<Promise<void>>();
-  #isAborted = false;
+  /** True once the output is dropped. */
+  isAborted = false;
   written = 0;
 
   constructor(sink: FileSetSink, run: RunIdentity) {
@@ -85,7 +86,7 @@ export class CheckedSink {
 
   async write(piece: Piece): Promise<void> {
     // A worker's last words may come after the failure of another.
-    if (this.#isAborted) throw new ModelShrinkError("The run has ended.", "internal");
+    if (this.isAborted) throw new ModelShrinkError("The run has ended.", "internal");
     const size = this.#run.files[piece.file]?.sizeBytes ?? 0;
     const { length } = piece.bytes;
     if (piece.offset + length > size) {
@@ -112,7 +113,7 @@ export class CheckedSink {
   }
 
   async finish(unit: number, reports: CoreUnitReports): Promise<void> {
-    if (this.#isAborted) return;
+    if (this.isAborted) return;
     await this.#sink.finish(unit, reports);
   }
 
@@ -127,7 +128,7 @@ export class CheckedSink {
 
   /** Drops the output and never throws: the caller has to hear `reason`. */
   async abort(reason: unknown): Promise<void> {
-    this.#isAborted = true;
+    this.isAborted = true;
     await Promise.all(this.#writes);
     try {
       await this.#sink.abort(reason);

@@ -2,7 +2,7 @@
  * Workers beside this thread. Each has a core of its own and reads the models' structure again; this thread reads and
  * writes for them, so that every kind of source and sink serves, and no memory is shared.
  */
-import { numCores, startWorker } from "#threads";
+import { numWorkers, startWorker } from "#threads";
 import { errorOf, ModelShrinkError } from "../base/errors.js";
 import { version } from "../base/version.js";
 import { compiledCore } from "../core/load.js";
@@ -18,7 +18,7 @@ const enoughWorkers = 8;
 /** A worker that says nothing for so long after its start is one that does not start. */
 const maxStartMilliseconds = 20_000;
 
-/** What becomes of a worker's messages that are no reads or writes. */
+/** Gives units out, and takes what a worker has found. */
 interface Boss {
   /** Gives the next unit; undefined when there is none. */
   next(): number | undefined;
@@ -44,9 +44,11 @@ export class WorkerPool {
   readonly #count: number;
   /** True once the workers are ended, whatever they are doing. */
   #isEnded = false;
+  /** Of workers that have not said a word. */
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
 
-  /** `count`: as many as the user asked for; by default one for each core, up to 8. */
-  constructor(host: Host, count: number = Math.min(numCores(), enoughWorkers)) {
+  /** `count`: as many as the user asked for; by default what suits the platform, up to 8. */
+  constructor(host: Host, count: number = Math.min(numWorkers(), enoughWorkers)) {
     this.#host = host;
     this.#count = count;
   }
@@ -84,6 +86,7 @@ export class WorkerPool {
       throw error;
     } finally {
       this.#isEnded = true;
+      for (const timer of this.#timers) clearTimeout(timer);
       for (const port of ports) port.terminate();
     }
   }
@@ -96,7 +99,6 @@ export class WorkerPool {
       let answered: Promise<unknown> = Promise.resolve();
       const end = () => {
         isOver = true;
-        clearTimeout(timer);
         void answered.then(() => {
           resolve(hasStarted);
         });
@@ -107,9 +109,9 @@ export class WorkerPool {
         end();
       };
       const timer = setTimeout(giveUp, maxStartMilliseconds, "it does not answer");
+      this.#timers.add(timer);
       const fail = (error: unknown) => {
         isOver = true;
-        clearTimeout(timer);
         // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a signal's reason may be anything
         reject(error);
       };
@@ -168,6 +170,7 @@ export class WorkerPool {
       }
       case "write":
         await sink!.write(message);
+        if (this.#isEnded) return;
         onWrite?.();
         port.post({ kind: "written" });
         return;

@@ -49,7 +49,7 @@ export interface PlainError {
 export type FromWorker =
   /** The worker's file is of another version, and the worker does nothing. */
   | { kind: "stale"; url: string; version: string }
-  /** The worker has read the structures, and is ready for a unit, or goes on with its whole job. */
+  /** The worker has read the structures, and is ready for a unit, or begins its whole job. */
   | { kind: "ready" }
   /** Asks for a range of an input of the job's steps. */
   | { kind: "read"; id: number; input: number; range: CoreRange }

@@ -105,7 +105,7 @@ export async function runPlan(
     const tell = teller(meter, sink, found);
     const take: Take = async (unit, reports) => {
       await sink.finish(unit, reports);
-      tell(unit, reports);
+      if (!sink.isAborted) tell(unit, reports);
     };
     for (const [unit, reports] of finished) {
       sink.skip(units.outputBytes[unit] ?? 0);

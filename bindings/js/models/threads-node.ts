@@ -3,13 +3,17 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { WorkerPort } from "./protocol.js";
 
-/** Gives the number of cores that this process may use. */
-export const numCores = availableParallelism;
+/**
+ * Gives the number of workers where nobody names one: two cores stay for this thread and the system's reads and writes,
+ * without which most recipes go no faster.
+ */
+export const numWorkers = () => Math.max(availableParallelism() - 2, 0);
 
 /** Starts a worker that runs worker.ts. */
 export function startWorker(): WorkerPort {
   const url = new URL("../worker.js", import.meta.url);
-  const worker = new Worker(url);
+  // What this process was started with is not for a file: "--input-type" would refuse it, and "--import" run again.
+  const worker = new Worker(url, { execArgv: [] });
   return {
     post: (message, transfer = []) => {
       worker.postMessage(message, transfer);
@@ -18,9 +22,11 @@ export function startWorker(): WorkerPort {
       worker.on("message", listener);
     },
     onError: (listener) => {
-      worker.on("error", (error) => {
-        listener(`${url.href}: ${String(error)}`);
-      });
+      for (const event of ["error", "messageerror"] as const) {
+        worker.on(event, (error) => {
+          listener(`${url.href}: ${String(error)}`);
+        });
+      }
       worker.on("exit", (code) => {
         listener(`${url.href}: it ended with code ${code}`);
       });

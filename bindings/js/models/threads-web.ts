@@ -19,8 +19,8 @@ function startableUrl(url: URL): URL {
   return new URL(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
 }
 
-/** Gives the number of cores, 0 where there is no Worker. */
-export const numCores = () => (typeof Worker === "undefined" ? 0 : navigator.hardwareConcurrency);
+/** Gives the number of workers where nobody names one: that of the cores, 0 where there is no Worker. */
+export const numWorkers = () => (typeof Worker === "undefined" ? 0 : navigator.hardwareConcurrency);
 
 /** Starts a worker that runs worker.ts; throws an Error where there is no Worker or it may not start. */
 export function startWorker(): WorkerPort {
@@ -48,6 +48,9 @@ export function startWorker(): WorkerPort {
     },
     onError: (listener) => {
       // A file that cannot be loaded gives an Event without a message.
+      worker.onmessageerror = () => {
+        listener(`${url.href}: a message of it cannot be read`);
+      };
       worker.onerror = ({ message }: Partial<ErrorEvent>) => {
         listener(`${url.href}: ${message ?? "it cannot be loaded"}`);
       };

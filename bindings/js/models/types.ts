@@ -189,8 +189,9 @@ export interface WriteOptions extends PlanOptions {
   skipIdle?: boolean;
   /**
    * The number of workers that do the work while this thread reads and writes for them, 0 to 64; by default one for each
-   * core, up to 8. 0: this thread does the work, as it does for less than 4 MiB, where no worker starts and, by default,
-   * for more than 20,000 tensors, of which each worker would hold the structure.
+   * core of a page's machine, on Node.js for each core but two, up to 8. 0: this thread does the work, as it does for less
+   * than 4 MiB, where no worker starts and, by default, for more than 5,000 tensors, of which each worker would hold the
+   * structure.
    */
   workers?: number;
 }

@@ -7,7 +7,7 @@ import type { WorkerPool } from "./pool.js";
 const minBytes = 1 << 22;
 
 /** By default a model of more tensors gets no workers, because each of them holds the structure again. */
-const maxTensors = 20_000;
+const maxTensors = 5_000;
 
 /** The size of the work. */
 export interface Extent {

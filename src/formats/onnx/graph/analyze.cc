@@ -399,7 +399,8 @@ StatusOr<Model> Analyze(Document& document) {
   }
   for (const FunctionTensor& constant : document.function_tensors) {
     model.tensors.push_back(DescribeFunctionTensor(constant));
-    model.tensors.back().name = namer.NameOf(constant.name, 0);
+    const bool is_nameless = constant.name.empty();
+    model.tensors.back().name = namer.NameOf(is_nameless ? "function constant" : constant.name, 0);
     document.constant_of_tensor.push_back(kNone);
   }
   return model;

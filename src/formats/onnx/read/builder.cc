@@ -157,8 +157,12 @@ Status Builder::Enter(const Event& event, Scanner& scanner) {
     case kHiddenTrainingInfo:
       document_.has_hidden_references = true;
       return {};
+    case kHiddenNode:
+      hidden_output_.clear();
+      return {};
     case kHiddenTensor:
       hidden_ = {};
+      has_hidden_dims_ = true;
       return {};
     default:
       return {};
@@ -260,7 +264,7 @@ Status Builder::Field(const Event& event, uint32_t message_kind) {
     case kDimensionProto:
       return ValueInfoField(event, message_kind);
     case kHiddenNode:
-      hidden_output_ = TextOf(event);
+      if (event.has_bytes && hidden_output_.empty()) hidden_output_ = TextOf(event);
       return {};
     case kHiddenTensor:
       HiddenTensorField(event);
@@ -407,6 +411,10 @@ Status Builder::Leave(const Event& event, Scanner& scanner) {
       return LeaveEntry(event).WithTensor(tensor_.name);
     case kSparseTensorProto:
       return LeaveSparse(event);
+    case kHiddenNode:
+      // The node around it, if any, is nameless from here on.
+      hidden_output_.clear();
+      return {};
     case kHiddenTensor:
       return LeaveHiddenTensor(event, scanner);
     default:
@@ -502,13 +510,13 @@ void Builder::HiddenTensorField(const Event& event) {
   switch (event.rule->number) {
     case kTensorDims:
       // What nobody looks into may say what it likes.
-      if (!AddDims(event, &hidden_.dims).ok()) hidden_.dims.clear();
+      has_hidden_dims_ = has_hidden_dims_ && AddDims(event, &hidden_.dims).ok();
       break;
     case kTensorDataType:
       hidden_.data_type = static_cast<int32_t>(event.value);
       break;
     case kTensorName:
-      hidden_.name = TextOf(event);
+      if (event.has_bytes) hidden_.name = TextOf(event);
       break;
     default:
       document_.has_other_external_data |= event.value == 1;
@@ -520,6 +528,8 @@ Status Builder::LeaveHiddenTensor(const Event& event, Scanner& scanner) {
   const bool is_in_function = frames.size() > 1 && frames[1].kind == kHiddenFunction;
   if (!is_in_function || event.field.size() < kMinExternalBytes) return {};
   if (hidden_.name.empty()) hidden_.name = hidden_output_;
+  uint64_t num_elements = 0;
+  if (!has_hidden_dims_ || !CheckedNumElements(hidden_.dims, &num_elements)) hidden_.dims.clear();
   hidden_.field = event.field;
   const uint64_t name_bytes = hidden_.name.size();
   document_.function_tensors.push_back(std::move(hidden_));

@@ -100,7 +100,8 @@ class Builder {
   PendingTensor tensor_;
   SparseInitializer sparse_;
   FunctionTensor hidden_;
-  std::string hidden_output_;  // of the hidden node that was read last
+  bool has_hidden_dims_ = false;  // false: `hidden_` has some that cannot be
+  std::string hidden_output_;     // the first one of the hidden node that is open
   PendingEntry entry_;
   PendingOpset opset_;
   ValueInfo value_info_;

@@ -116,7 +116,7 @@ struct SparseInitializer {
 // A tensor inside a model-local function. The reader does not look at its values, and the writer
 // leaves it alone.
 struct FunctionTensor {
-  std::string name;  // its own, or that of its node's output; may be empty
+  std::string name;  // its own, or that of its node's first output; empty where there is none
   int32_t data_type = 0;
   Shape dims;    // empty where the file has none that it could be
   Extent field;  // in the file

@@ -23,6 +23,12 @@ constexpr FieldRule ShortText(uint32_t number, const char* name) {
   return {.number = number, .name = name, .action = Action::kTakeIfShort};
 }
 
+// Of a message that nobody else looks into: it may be there any number of times.
+constexpr FieldRule Optional(uint32_t number, const char* name, Action action) {
+  const Wire wire = action == Action::kScalar ? Wire::kVarint : Wire::kBytes;
+  return {.number = number, .name = name, .action = action, .wire = wire, .repeated = true};
+}
+
 constexpr FieldRule One(uint32_t number, const char* name, MessageKind child) {
   return {.number = number, .name = name, .action = Action::kEnter, .child = child};
 }
@@ -157,7 +163,7 @@ constexpr FieldRule kHiddenGraphRules[] = {
 };
 
 constexpr FieldRule kHiddenNodeRules[] = {
-    Text(kNodeOutput, "output", true),
+    Optional(kNodeOutput, "output", Action::kTakeIfShort),
     Many(kNodeAttribute, "attribute", kHiddenAttribute),
 };
 
@@ -177,8 +183,8 @@ constexpr FieldRule kHiddenSparseTensorRules[] = {
 
 constexpr FieldRule kHiddenTensorRules[] = {
     Numbers(kTensorDims, "dims"),
-    Number(kTensorDataType, "data_type"),
-    Text(kTensorName, "name"),
+    Optional(kTensorDataType, "data_type", Action::kScalar),
+    Optional(kTensorName, "name", Action::kTakeIfShort),
     Number(kTensorDataLocation, "data_location"),
 };
 

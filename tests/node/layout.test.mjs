@@ -47,6 +47,16 @@ async function contents(folder) {
   return Object.fromEntries(files.map(([path, bytes]) => [path.slice(folder.length + 1), bytes]));
 }
 
+test("a model whose data file is missing is refused, and nothing is written", async () => {
+  const { "model.onnx": main } = externalModel("weights.bin");
+  const repository = { "config.json": Buffer.from("{}"), "onnx/model.onnx": main };
+  const options = { layout: "transformers", dtypes: ["int8"] };
+  await assert.rejects(shrink(repository, {}, options), {
+    code: "unsupported",
+    message: /"w" cannot be read: its values are in "weights\.bin", which is not there/,
+  });
+});
+
 test("every .onnx file of a repository is written in every dtype, and what lies beside is copied", async () => {
   const extra = {
     "vocab.txt": text("a"),

@@ -16,7 +16,7 @@ const goal = { inspect: 6, plan: 6, shrink: 12 };
 const multiples = {
   ...{ safetensors: goal, gguf: goal },
   tfjs: { inspect: 6, plan: 7, shrink: 12 },
-  onnx: { inspect: 6, plan: 9, shrink: 12 },
+  onnx: { inspect: 7, plan: 9, shrink: 12 },
 };
 
 let folder;

@@ -12,13 +12,21 @@ import { withTarget } from "../files/with-target.js";
 import { checkCalibration, type Calibration } from "../recipe/calibration.js";
 import type { CheckedRecipe } from "../recipe/check.js";
 import { orderFor, restoredTypes, restoringOrder, type RemarkedOrder } from "../recipe/order.js";
+import { hasReason } from "../recipe/reasons.js";
 import { defaultGrowth } from "./growth.js";
 import { checkRunOptions, writeKeys } from "./inspect.js";
 import { type OpenModel, withModel } from "./open.js";
 import { runInRange } from "./overflow.js";
 import { withPlan, type PlannedOrder } from "./planned-order.js";
 import { toReport } from "./report.js";
-import type { Report, RestoreOptions, WriteOptions, WriteResult, RunOptions } from "./types.js";
+import type {
+  Report,
+  ReportedTensor,
+  RestoreOptions,
+  WriteOptions,
+  WriteResult,
+  RunOptions,
+} from "./types.js";
 
 /** Makes the order for the tensors that a model has. */
 type Chooser = (tensors: Rows<CoreTensorInfo>) => RemarkedOrder;
@@ -26,7 +34,7 @@ type Chooser = (tensors: Rows<CoreTensorInfo>) => RemarkedOrder;
 /** What users pass, or what is opened already. */
 type AnySource = Source | FileSetSource;
 
-/** Where modelshrink itself wants an output. */
+/** Where modelshrink itself wants an output, which has to be of a model that can be loaded. */
 interface OwnOutput {
   /** The main file's name where the sink has none for it. */
   name?: string;
@@ -98,16 +106,26 @@ async function write(
   source: AnySource,
   choose: Chooser,
   options: WriteOptions,
-  { name, target: own }: OwnOutput = {},
+  own?: OwnOutput,
 ): Promise<WriteResult> {
   const resume = checkBoolean("resume", options.resume ?? false);
   const skipIdle = checkBoolean("skipIdle", options.skipIdle ?? false);
   return withTarget(
     options.sink,
     resume,
-    (target) => writeTo(target, source, choose, { ...options, skipIdle, name }),
-    own,
+    (target) => writeTo(target, source, choose, { ...options, skipIdle, own }),
+    own?.target,
   );
+}
+
+/** Throws an UnsupportedError for a model some of whose values are in a file that is not there: it cannot be loaded. */
+function refuseMissing(tensors: Rows<ReportedTensor>): void {
+  for (const tensor of tensors) {
+    if (!hasReason(tensor, "fileMissing")) continue;
+    throw new UnsupportedError(`"${tensor.name}" cannot be read: ${tensor.note}.`, {
+      tensor: tensor.name,
+    });
+  }
 }
 
 /** Reads, plans and writes into a target; into memory without one. */
@@ -115,7 +133,7 @@ function writeTo(
   target: Target | undefined,
   source: AnySource,
   choose: Chooser,
-  options: WriteOptions & { skipIdle: boolean; name: string | undefined },
+  options: WriteOptions & { skipIdle: boolean; own: OwnOutput | undefined },
 ): Promise<WriteResult> {
   const { workers, maxGrowth = defaultGrowth } = options;
   const calibration = checkCalibration(options.calibration);
@@ -126,7 +144,8 @@ function writeTo(
         ? (await import("./sparse.js")).firstOrder(opened.info.format, chosen)
         : chosen.order;
     return withPlan(opened, first, maxGrowth, async (plan) => {
-      const mainName = (await target?.mainName(plan.report)) ?? options.name;
+      if (options.own) refuseMissing(plan.report.tensors);
+      const mainName = (await target?.mainName(plan.report)) ?? options.own?.name;
       await complete(opened, plan, chosen, mainName, { ...options, workers, calibration });
       const running = { ...options, workers, calibration };
       const { found, memory } = await runInRange(opened, plan, chosen, target, running);

@@ -264,8 +264,15 @@ export class DraftsOfModel {
   }
 }
 
-/** Removes what is too old, and what no note is of, unless somebody may be at work on it. */
-export async function sweepDrafts(store: CacheStore, { ifFree, isCertain }: Locks): Promise<void> {
+/**
+ * Removes what is too old, what no note is of, and what `isMade` says the small model is made of, unless somebody may be
+ * at work on it.
+ */
+export async function sweepDrafts(
+  store: CacheStore,
+  { ifFree, isCertain }: Locks,
+  isMade: (id: string) => Promise<boolean>,
+): Promise<void> {
   const now = Date.now();
   const found = [...(await store.keys())].flatMap((key) => readKey(key) ?? []);
   for (const id of new Set(found.map((it) => it.id))) {
@@ -274,8 +281,9 @@ export async function sweepDrafts(store: CacheStore, { ifFree, isCertain }: Lock
       const noted = new Set(
         own.filter(({ key }) => /^draft-[\da-f-]+$/.test(key)).map((it) => it.writing),
       );
+      const isOver = await isMade(id);
       for (const { key, begin, writing } of own) {
-        const isLeft = key.includes(".") || !noted.has(writing);
+        const isLeft = isOver || key.includes(".") || !noted.has(writing);
         const age = now - begin;
         if (age > maxAge || (isLeft && (isCertain || age > 86_400_000))) await store.delete(key);
       }

@@ -303,6 +303,11 @@ export class Records {
     }
   }
 
+  /** True where there is a record of this id, whole or not. */
+  async has(id: string): Promise<boolean> {
+    return (await this.#content(id).catch(() => undefined)) !== undefined;
+  }
+
   async #sweepOne(id: string, latest: number): Promise<void> {
     const content = await this.#content(id);
     const kept = new Set(content?.files.flatMap(({ parts }) => parts.map(({ key }) => key)));

@@ -93,7 +93,8 @@ export class ShrunkModels {
 
   async #sweep(): Promise<void> {
     await this.#records.sweep(this.#locks).catch(() => undefined);
-    await sweepDrafts(this.#draftStore, this.#locks).catch(() => undefined);
+    const isMade = (id: string) => this.#records.has(id);
+    await sweepDrafts(this.#draftStore, this.#locks, isMade).catch(() => undefined);
   }
 
   /** Gives the model at an absolute address. What cannot be shrunk is given as it came, with the failure. */

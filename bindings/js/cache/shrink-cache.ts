@@ -13,7 +13,6 @@ import {
   show,
 } from "../base/options.js";
 import { isA } from "../base/tags.js";
-import { init } from "../core/init.js";
 import { fetchError } from "../files/stream.js";
 import { baseAddress, besideUrl, decoded, nameOfUrl, parseUrl, shownUrl } from "../files/url.js";
 import { maxTimeoutMs, maxWorkers } from "../models/inspect.js";
@@ -180,7 +179,6 @@ class OneCache implements ShrinkCache {
 
   async #load(url: string, how?: Loading, own?: string | Recipe): Promise<Served> {
     const recipe = own === undefined ? this.#settings.recipe : checkRecipeOf(own);
-    await init();
     const served = await this.#models.load(url, recipe, how);
     this.#note(url, Object.keys(served.files));
     return served;

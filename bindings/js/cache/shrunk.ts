@@ -2,6 +2,7 @@
 import { callUser } from "../base/door.js";
 import { IntegrityError, ModelShrinkError } from "../base/errors.js";
 import { version as libraryVersion } from "../base/version.js";
+import { init } from "../core/init.js";
 import { waitFor } from "../files/stream.js";
 import { besideUrl, nameOfUrl, shownUrl } from "../files/url.js";
 import type { Target } from "../files/sink.js";
@@ -175,6 +176,8 @@ export class ShrunkModels {
     { signal, request = {} }: Loading,
   ): Promise<Served> {
     const { onProgress, timeoutMs, smaller } = this.#settings;
+    // Here, because a hit does without the core; and before anything is downloaded.
+    await init();
     const recipes = await Promise.all([recipe, ...smaller].map(checkRecipe));
     const names = { name: url, file: nameOfUrl(url) };
     callUser(() => onProgress?.({ status: "initiate", ...names }));

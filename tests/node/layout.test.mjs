@@ -557,7 +557,8 @@ test("an interrupted command leaves nothing", async () => {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   child.kill("SIGINT");
-  const { code } = await ended;
+  const { code, stderr } = await ended;
   assert.equal(code, 130);
+  assert.match(stderr, /interrupted; nothing was written\.\n$/);
   assert.deepEqual(await command.files(), ["model.onnx", "tiny"]);
 });

@@ -19,6 +19,8 @@ export interface Findings {
   uncut: PlannedTensor | undefined;
   /** Those of which a quarter or more is zero after pruning. */
   pruned: { count: number; hasFloats: boolean; bytes: number; sparseBytes: number; most: number };
+  /** A tensor whose file is not there. */
+  missing: PlannedTensor | undefined;
   beyondRange: PlannedTensor[];
   lost: ReportedTensor[];
   /** True when a tensor gets another type. */
@@ -35,7 +37,7 @@ export const isKeptFloat = ({ from, to }: PlannedTensor): boolean =>
 export function findingsIn(tensors: Rows<ReportedTensor>): Findings {
   const pruned = { count: 0, hasFloats: false, bytes: 0, sparseBytes: 0, most: 0 };
   const found: Findings = {
-    ...{ isChanged: false, isCut: false, isSparse: false, uncut: undefined },
+    ...{ isChanged: false, isCut: false, isSparse: false, uncut: undefined, missing: undefined },
     ...{ pruned, beyondRange: [], lost: [], isNarrowed: false, keptFloatBytes: 0 },
   };
   for (const tensor of tensors) {
@@ -46,6 +48,7 @@ export function findingsIn(tensors: Rows<ReportedTensor>): Findings {
     found.isCut ||= isCut(tensor);
     found.isSparse ||= tensor.isSparse === true;
     if (hasReason(tensor, "keepsChannels")) found.uncut ??= tensor;
+    if (hasReason(tensor, "fileMissing")) found.missing ??= tensor;
     if (hasReason(tensor, "outOfRange")) found.beyondRange.push(tensor);
     if (isLost(tensor)) found.lost.push(tensor);
     if (!isPruned(tensor) || sparsity < 0.25) continue;

@@ -16,6 +16,7 @@ const mayWarn = ({ name }: OpenFile, found: Findings, remarks: Remarks): boolean
   remarks.layers !== undefined ||
   remarks.asksForSparse ||
   remarks.asksForChannels ||
+  found.missing !== undefined ||
   found.pruned.count + found.beyondRange.length + found.lost.length > 0;
 
 /** Adds to the core's report the recipe's reasons, and the warnings. */

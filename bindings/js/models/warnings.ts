@@ -108,6 +108,12 @@ function rangeWarning({ beyondRange: kept }: Findings): string | undefined {
   );
 }
 
+/** Makes the warning for a model of which a file is not there. */
+const missingWarning = ({ missing }: Findings): string | undefined =>
+  missing &&
+  `A file of the model is missing ("${missing.name}": ${missing.note ?? ""}): what it holds stays as it is, and the output ` +
+    "needs that file, too. Put it beside the model, or pass all files.";
+
 /** Makes the warning for tensors that lost much. */
 function lossWarning(found: Findings): string | undefined {
   const lost = found.lost.sort((a, b) => lowestSqnr(a) - lowestSqnr(b));
@@ -163,6 +169,7 @@ export function warningsOf(
 ): string[] {
   return [
     shardWarning(main),
+    missingWarning(found),
     ...(remarks.layers ? calibrationWarnings(remarks.layers, remarks.isCalibrated) : []),
     remarks.asksForSparse ? sparseWarning(format, found.isSparse) : sparseHint(format, found),
     channelWarning(found, remarks),

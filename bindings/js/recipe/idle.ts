@@ -53,6 +53,10 @@ function presetsFor({ format, metadata }: ModelFacts): string {
   return presetsOf(format).filter(fits).join(", ");
 }
 
+/** True of a reason that no rule helps against. */
+const isOutOfReach = (code: ReasonCode | undefined) =>
+  code === "inFunction" || code === "fileMissing";
+
 /** The formats in which a rule that names a tensor has it written, whatever it is used for. */
 const forcedIn: readonly FormatName[] = ["onnx", "safetensors"];
 
@@ -68,7 +72,7 @@ function noWeightWarning({ format }: ModelFacts, tensors: Iterable<CoreTensorRep
   const { name, note, reasons } = largest;
   const found = `The largest tensor of floats is ${JSON.stringify(name)}${note ? ` (${note})` : ""}`;
   const rule = "a rule whose match is its whole name has it written in another type all the same";
-  const canForce = forcedIn.includes(format) && reasons?.[0]?.code !== "inFunction";
+  const canForce = forcedIn.includes(format) && !isOutOfReach(reasons?.[0]?.code);
   return `${head} ${found}${canForce ? `: ${rule}` : ""}.`;
 }
 

@@ -214,7 +214,11 @@ const onDisk = (page) =>
     const found = [];
     const walk = async (folder, path) => {
       for await (const [name, handle] of folder) {
-        if (handle.kind === "directory") await walk(handle, `${path}/${name}`);
+        // The page may remove a folder meanwhile.
+        const unlessRemoved = (error) => {
+          if (error.name !== "NotFoundError") throw error;
+        };
+        if (handle.kind === "directory") await walk(handle, `${path}/${name}`).catch(unlessRemoved);
         else found.push(`${path}/${name}`);
       }
     };

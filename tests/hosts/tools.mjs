@@ -29,10 +29,21 @@ export function start(cwd, command, ...args) {
   return child;
 }
 
-/** Runs to its end and gives what it printed. */
+/** A command that takes longer hangs. */
+const maxMilliseconds = 180_000;
+
+/**
+ * Runs to its end and gives what it printed. What hangs is ended, and run once more: at its end the main thread of Node.js
+ * 20.0.0 may wait for a compiler's thread that waits for it to collect garbage.
+ */
 export async function run(cwd, command, ...args) {
-  const child = start(cwd, command, ...args);
-  const [code, signal] = await once(child, "close");
-  if (code === 0) return child.output;
-  throw new Error(`${command} ${args.join(" ")}: ${signal ?? code}\n${child.output}`);
+  for (let isLast = false; ; isLast = true) {
+    const child = start(cwd, command, ...args);
+    const timer = setTimeout(() => child.kill("SIGKILL"), maxMilliseconds);
+    const [code, signal] = await once(child, "close");
+    clearTimeout(timer);
+    if (code === 0) return child.output;
+    if (signal === "SIGKILL" && !isLast) continue;
+    throw new Error(`${command} ${args.join(" ")}: ${signal ?? code}\n${child.output}`);
+  }
 }

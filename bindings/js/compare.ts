@@ -3,7 +3,7 @@ import { compareArrays, type ErrorStats } from "./arrays/quantize.js";
 import { isFloats, type Floats } from "./arrays/floats.js";
 import { attend } from "./files/open.js";
 import type { Source } from "./files/source.js";
-import type { Report, RunOptions } from "./models/types.js";
+import type { CompareOptions, Report } from "./models/types.js";
 
 /**
  * Says how far the array `b` is from `a`, at once. Needs `init()`.
@@ -17,11 +17,11 @@ export function compare(a: Floats, b: Floats): ErrorStats;
  *
  * @throws The same errors as `inspect`, for either model.
  */
-export function compare(a: Source, b: Source, options?: RunOptions): Promise<Report>;
+export function compare(a: Source, b: Source, options?: CompareOptions): Promise<Report>;
 export function compare(
   a: Source | Floats,
   b: Source | Floats,
-  options?: RunOptions,
+  options?: CompareOptions,
 ): ErrorStats | Promise<Report> {
   if (isFloats(a) && isFloats(b)) return compareArrays(a, b);
   if (isFloats(a) || isFloats(b)) {
@@ -31,7 +31,7 @@ export function compare(
 }
 
 /** Loads what compares models: a page that only compares arrays does without. */
-async function compareLater(a: Source, b: Source, options?: RunOptions): Promise<Report> {
+async function compareLater(a: Source, b: Source, options?: CompareOptions): Promise<Report> {
   attend(a);
   attend(b);
   const { compareModels } = await import("./models/compare.js");

@@ -61,6 +61,7 @@ export { plan } from "./models/plan.js";
 export { restore } from "./models/write.js";
 export { shrink, type GuardedResult, type ShrinkOptions, type ShrinkResult } from "./shrink.js";
 export type {
+  CompareOptions,
   FileInfo,
   LayerInput,
   LayerMatrices,

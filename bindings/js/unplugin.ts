@@ -97,7 +97,7 @@ async function addressOf(
     return `import.meta.ROLLUP_FILE_URL_${reference}`;
   }
   const ending = extname(name);
-  const hash = (await digestOf(path)).slice(0, 8);
+  const hash = createHash("sha256").update(source).digest("hex").slice(0, 8);
   const fileName = `${basename(name, ending)}-${hash}${ending}`;
   context.emitFile({ type: "asset", fileName, source });
   const text = JSON.stringify(fileName);

@@ -8,10 +8,10 @@ import type { CoreModule } from "./core/types.js";
 import { rangesAheadOf, type ReadRange } from "./files/ranges.js";
 import type { Piece } from "./files/sink.js";
 import type { OpenFile } from "./files/source.js";
-import { beginJob } from "./models/jobs.js";
+import { beginJob, finishJob } from "./models/jobs.js";
 import { readStructure, type OpenModel } from "./models/open.js";
 import type { FileName, PlainError, ToWorker, WholeJob } from "./models/protocol.js";
-import { callLive, runSteps, runUnit } from "./models/steps.js";
+import { callLive, runUnit } from "./models/steps.js";
 import type { Order } from "./recipe/specs.js";
 
 const port = poolPort();
@@ -118,18 +118,10 @@ async function runWhole(
   const coreModels = models.map(({ model }) => model);
   const begun = beginJob(core, coreModels, job);
   port.post({ kind: "ready" });
-  await runSteps(begun.run, {
-    core,
-    pacer,
-    inputs,
-    onRead: (bytes) => {
-      port.post({ kind: "progress", bytes });
-    },
-    onTensor: (tensor) => {
-      port.post({ kind: "progress", bytes: 0, tensor });
-    },
+  const result = await finishJob(begun, { core, pacer, inputs }, (bytes, tensor) => {
+    port.post({ kind: "progress", bytes, ...(tensor === undefined ? {} : { tensor }) });
   });
-  port.post({ kind: "result", result: callLive(core, () => begun.result()) });
+  port.post({ kind: "result", result });
 }
 
 async function work({ module, models, job }: Extract<ToWorker, { kind: "start" }>): Promise<void> {

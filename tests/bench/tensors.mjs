@@ -1,5 +1,6 @@
 // Models of very many tensors: the memory that the command takes, beside its limit, and its time. Writes the table of
-// docs/benchmarks.md. `node tests/bench/tensors.mjs` after a build.
+// docs/benchmarks.md. `node tests/bench/tensors.mjs` after a build; with a format and a number of tensors it prints these
+// alone.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,13 +8,15 @@ import { machineName, markdownTable, writeMeasured } from "../support/docs.mjs";
 import { formatsOfMany } from "../support/many-tensors.mjs";
 import { goalOf, measureTensors } from "../support/tensors-in-node.mjs";
 
-const counts = [1000, 10_000, 100_000];
+const [, , onlyFormat, onlyCount] = process.argv;
+const formats = onlyFormat === undefined ? formatsOfMany : [onlyFormat];
+const counts = onlyCount === undefined ? [1000, 10_000, 100_000] : [Number(onlyCount)];
 const megabytes = (bytes) => Math.round(bytes / 1e6);
 
 const folder = await mkdtemp(join(tmpdir(), "modelshrink-tensors-"));
 const rows = [];
 try {
-  for (const format of formatsOfMany) {
+  for (const format of formats) {
     for (const count of counts) {
       const found = await measureTensors(format, count, folder);
       const [inspect, plan, shrink] = found.map(({ peakBytes }) => megabytes(peakBytes));
@@ -34,4 +37,6 @@ try {
 }
 const head = ["format", "tensors", "header MB", "inspect MB", "plan MB", "limit MB"];
 const table = markdownTable([...head, "shrink MB", "limit MB"], rows);
-await writeMeasured("bench-tensors", `Measured on ${machineName()}.\n\n${table}`);
+if (onlyFormat === undefined) {
+  await writeMeasured("bench-tensors", `Measured on ${machineName()}.\n\n${table}`);
+}

@@ -1,5 +1,6 @@
 // A user's file, compiled against the packed types without the DOM library and without @types/node.
 import {
+  compare,
   dequantize,
   init,
   inspect,
@@ -52,6 +53,7 @@ export async function use(): Promise<number> {
     inputs: [{ x: { data: Float32Array.of(1), dims: [1] } }],
   });
   const { tensors } = await inspect("model.onnx");
+  await compare(bytes, "model.onnx", { workers: 0 });
   // @ts-expect-error -- a recipe is a word or an object
   await shrink(bytes, 7);
   return planned.outputBytes + tensors.length + Number(simd) + Number(worst === undefined);

@@ -73,7 +73,7 @@ export interface ShrinkCacheOptions extends Pick<ReadOptions, "timeoutMs"> {
   revalidate?: boolean;
   /** Recipes whose result is smaller, tried one after the other when the store is full; none by default. */
   smaller?: readonly (string | Recipe)[];
-  /** The number of threads that shrink; by default the calling one alone. */
+  /** The number of workers that shrink; none by default, since each takes memory of its own. */
   workers?: number;
   /** Is called as a model comes. */
   onProgress?: (progress: CacheProgress) => void;

@@ -1,7 +1,7 @@
 /** Folders that a page was allowed to use, or of its private file system: loaded by whoever has one. */
 import { ArgumentError } from "../base/errors.js";
 import { openHandle } from "./handle.js";
-import { mainFileInFolder, onnxFolder } from "./main-file.js";
+import { folderOf, mainFileInFolder, onnxFolder } from "./main-file.js";
 import {
   maxRepositoryFiles,
   tooManyFiles,
@@ -48,7 +48,7 @@ async function openBelow(
 async function openSet(folder: FileSystemDirectoryHandle, path: string): Promise<RawFileSet> {
   const main = await openBelow(folder, path);
   if (!main) throw new ArgumentError(`"${folder.name}" has no "${path}" any more.`);
-  const home = path.slice(0, path.lastIndexOf("/") + 1);
+  const home = folderOf(path);
   return { main, open: (name) => openBelow(folder, home + name) };
 }
 

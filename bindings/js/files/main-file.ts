@@ -54,6 +54,9 @@ export function mainFileOf(names: readonly string[], advice = "give one of them 
 /** The subfolder where transformers.js and Hugging Face's repositories keep ONNX models. */
 export const onnxFolder = "onnx";
 
+/** Gives the part of a path that names its folder: "" or with "/" at its end. */
+export const folderOf = (path: string): string => path.slice(0, path.lastIndexOf("/") + 1);
+
 /**
  * The main file of a folder: one of the `names` in it, or of those in its subfolder "onnx", which `namesInOnnx`
  * lists. `folder` is what errors call it.

@@ -7,7 +7,7 @@ import { show } from "../base/options.js";
 import { hasMethods, isA, isDetached } from "../base/tags.js";
 import { fromBlob } from "./blob.js";
 import { isFileHandle, isFolderHandle, openHandle } from "./handle.js";
-import { mainFileOf } from "./main-file.js";
+import { folderOf, mainFileOf } from "./main-file.js";
 import type { NodeFileHandle } from "./node-types.js";
 import {
   alone,
@@ -268,7 +268,7 @@ async function openRecord(
     Object.entries(source).map(([name, value]) => [name.replace(/(^|\/)(\.\/)+/g, "$1"), value]),
   );
   const main = mainFileOf([...values.keys()]);
-  const folder = main.slice(0, main.lastIndexOf("/") + 1);
+  const folder = folderOf(main);
   const openOne = async (name: string) => {
     const value = values.get(folder + name);
     const { main: file } = await kindOf(value, `The source's "${name}"`, true).open(value, options);

@@ -4,6 +4,7 @@ import { ArgumentError } from "../base/errors.js";
 import { show } from "../base/options.js";
 import { isA } from "../base/tags.js";
 import { isFolderHandle } from "./handle.js";
+import { folderOf } from "./main-file.js";
 import { FileSetSource, isPlainRecord, reusable } from "./open.js";
 import type { RawRepository, ReadOptions } from "./raw.js";
 import type { OneSource, Source } from "./source.js";
@@ -26,7 +27,7 @@ async function fromRecord(
   const files = (await reusable(source, waiting)) as Readonly<Record<string, OneSource>>;
   const names = Object.keys(files);
   const open = (name: string) => {
-    const folder = name.slice(0, name.lastIndexOf("/") + 1);
+    const folder = folderOf(name);
     // Other models would be candidates for the main file.
     const beside = names.filter(
       (it) => it === name || (it.startsWith(folder) && !/\.(onnx|json)$/i.test(it)),

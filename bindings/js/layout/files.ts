@@ -4,7 +4,7 @@ import { companion, plainNameOf } from "../base/formats.js";
 import { list } from "../base/options.js";
 import { visible } from "../base/visible.js";
 import { fold } from "../files/fold.js";
-import { onnxFolder } from "../files/main-file.js";
+import { folderOf, onnxFolder } from "../files/main-file.js";
 
 /** The most models of a repository; real ones have up to ten. */
 const maxModels = 100;
@@ -34,8 +34,6 @@ export interface RepositoryFiles {
   /** Models that are left out because they are in a number type of transformers.js already. */
   leftOut: string[];
 }
-
-const folderOf = (name: string) => name.slice(0, name.lastIndexOf("/") + 1);
 
 /** Names that Windows takes for devices, whatever comes after a dot. */
 const device = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³]) *(\.|$)/i;

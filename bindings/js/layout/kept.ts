@@ -2,6 +2,7 @@
 import { openFolder } from "#files";
 import { callUser } from "../base/door.js";
 import { openSource, FileSetSource } from "../files/open.js";
+import { folderOf } from "../files/main-file.js";
 import type { RawFile, RawFileSet, RawRepository } from "../files/raw.js";
 import type { Repository } from "../files/repository.js";
 import { withTarget } from "../files/with-target.js";
@@ -19,7 +20,7 @@ export function keptIn(folder: string, remote: RawRepository, options: LayoutOpt
     checkApart([...kept, path]);
     const opened = await openSource(new FileSetSource({ main: raw, open: () => nothing }), reading);
     const total = done + raw.size;
-    const home = path.slice(0, path.lastIndexOf("/") + 1);
+    const home = folderOf(path);
     try {
       await withTarget(`${folder}/${home}`, false, (target) =>
         copyFile(target!, path.slice(home.length), opened.main, (bytes) => {
@@ -50,7 +51,7 @@ export function keptIn(folder: string, remote: RawRepository, options: LayoutOpt
     open: async (name) => {
       let set: Promise<RawFileSet> | undefined;
       const remoteSet = () => (set ??= remote.open(name));
-      const home = name.slice(0, name.lastIndexOf("/") + 1);
+      const home = folderOf(name);
       const main = (await local(name, async () => (await remoteSet()).main))!.main;
       const open = async (it: string) =>
         (await local(home + it, async () => (await remoteSet()).open(it)))?.main;

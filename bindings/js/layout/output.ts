@@ -105,23 +105,17 @@ export async function copyFile(
   }
 }
 
-/** Writes a small file at a path without folders: as it is read, or the bytes that are to stand there instead. */
-export async function writeFile(
-  output: LayoutOutput,
-  name: string,
-  from: OpenFile,
-  content?: Uint8Array,
-): Promise<void> {
-  const file = content === undefined ? from : withContent(from, content);
+/** Writes a small file at a path without folders. */
+export async function writeFile(output: LayoutOutput, name: string, file: OpenFile): Promise<void> {
   await withTarget(output.sinkIn(""), false, async (target) => {
     if (target) await copyFile(target, name, file);
     else output.files[name] = new Blob([new Uint8Array(await file.read(0, file.size))]);
   });
 }
 
-/** Gives the same file with another content. */
-function withContent(file: OpenFile, bytes: Uint8Array): OpenFile {
-  const read = (offset: number, length: number) =>
-    Promise.resolve(bytes.subarray(offset, offset + length));
-  return { ...file, size: bytes.length, inMemory: true, read };
-}
+/** Gives bytes as an open file. */
+export const fileOf = (name: string, bytes: Uint8Array): OpenFile => ({
+  ...{ name, size: bytes.length, inMemory: true, isSerial: false },
+  read: (offset, length) => Promise.resolve(bytes.subarray(offset, offset + length)),
+  close: () => Promise.resolve(),
+});

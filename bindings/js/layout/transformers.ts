@@ -15,7 +15,7 @@ import { configFor } from "./config.js";
 import { dtypeNames, dtypes, type Dtype } from "./dtypes.js";
 import { checkApart, chooseFiles, configName, type RepositoryModel } from "./files.js";
 import { keptIn } from "./kept.js";
-import { openOutput, writeFile, type LayoutOutput } from "./output.js";
+import { fileOf, openOutput, writeFile, type LayoutOutput } from "./output.js";
 import type { LayoutModel, LayoutOptions, LayoutReport, LayoutResult } from "./types.js";
 
 /** The most bytes of a file that is copied: the largest vocabularies have a tenth. */
@@ -215,9 +215,8 @@ async function copyCompanions(
 ): Promise<void> {
   for (const name of names) {
     options.signal?.throwIfAborted();
-    await withCompanion(repository, name, options, (file) =>
-      writeFile(output, name, file, name === configName ? config : undefined),
-    );
+    if (name === configName) await writeFile(output, name, fileOf(name, config));
+    else await withCompanion(repository, name, options, (file) => writeFile(output, name, file));
   }
 }
 

@@ -1,12 +1,10 @@
 /** What a thread does for the workers of its pool. */
 import type { Pacer } from "../base/pace.js";
-import type { CoreModule } from "../core/types.js";
 import type { ReadRange } from "../files/ranges.js";
 import type { CheckedSink } from "../files/target.js";
 import type { FileName, Job } from "./protocol.js";
 
 export interface Host {
-  core: CoreModule;
   pacer: Pacer;
   /** The files of each model that workers open, in the core's order. */
   models: readonly (readonly FileName[])[];

@@ -4,14 +4,14 @@ import type { CoreModel, CoreModule, CoreSteps } from "../core/types.js";
 import { rangesAheadOf, rangesOf } from "../files/ranges.js";
 import { release, type OpenModel } from "./open.js";
 import type { Results, WholeJob } from "./protocol.js";
-import { callLive, runSteps } from "./steps.js";
+import { callLive, runSteps, type StepHost } from "./steps.js";
 import { poolFor } from "./workers.js";
 
 /** A job that has begun. It lives in the core: to be released. */
 export interface BegunJob {
   run: CoreSteps & { delete(): void };
   /** Gives the result; after the last step. */
-  result(): Results[keyof Results];
+  result: () => Results[keyof Results];
 }
 
 /** Begins a job with the models that it takes, one or two. */
@@ -40,6 +40,19 @@ export function beginJob(core: CoreModule, models: readonly CoreModel[], job: Wh
   }
 }
 
+/** Does all steps of a job, and gives its result. `onProgress` is as for {@link runJob}. */
+export async function finishJob(
+  { run, result }: BegunJob,
+  host: StepHost,
+  onProgress: (bytes: number, tensor?: number) => void,
+): Promise<Results[keyof Results]> {
+  const onTensor = (tensor: number) => {
+    onProgress(0, tensor);
+  };
+  await runSteps(run, { ...host, onRead: onProgress, onTensor });
+  return callLive(host.core, result);
+}
+
 /**
  * Does a job with the models that it takes, in a worker where `workers` and their size allow it. `onProgress` hears of
  * the bytes that were read, and of the tensors that are done.
@@ -52,7 +65,7 @@ export async function runJob<Job extends WholeJob>(
 ): Promise<Results[Job["kind"]]> {
   const { core, pacer } = models[0]!;
   const files = models.map((model) => model.files);
-  const host = { core, pacer, models: files, inputs: files.map(rangesOf), job, onProgress };
+  const host = { pacer, models: files, inputs: files.map(rangesOf), job, onProgress };
   const extent = {
     bytes: files.flat().reduce((bytes, { size }) => bytes + size, 0),
     tensors: models.reduce((tensors, { info }) => tensors + info.tensors.length, 0),
@@ -63,16 +76,8 @@ export async function runJob<Job extends WholeJob>(
   const coreModels = models.map(({ model }) => model);
   const begun = beginJob(core, coreModels, job);
   try {
-    await runSteps(begun.run, {
-      core,
-      pacer,
-      inputs: files.map(rangesAheadOf),
-      onRead: onProgress,
-      onTensor: (tensor) => {
-        onProgress(0, tensor);
-      },
-    });
-    return callLive(core, () => begun.result()) as Results[Job["kind"]];
+    const inputs = files.map(rangesAheadOf);
+    return (await finishJob(begun, { core, pacer, inputs }, onProgress)) as Results[Job["kind"]];
   } finally {
     release(core, begun.run);
   }

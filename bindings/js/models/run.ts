@@ -118,7 +118,7 @@ export async function runPlan(
     const moments = momentsReader(options.calibration, opened);
     const inputs = [rangesOf(files), moments];
     const job = { kind: "shrink", order } as const;
-    const host: Host = { core, pacer, models: [files], inputs, job, sink, onWrite };
+    const host: Host = { pacer, models: [files], inputs, job, sink, onWrite };
     const here = async () => {
       const own = { core, pacer, sink, onWrite, inputs: [rangesAheadOf(files), moments] };
       for (let unit = next(); unit !== undefined; unit = next()) {

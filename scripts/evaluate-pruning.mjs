@@ -15,7 +15,8 @@ import {
 } from "../tests/support/models.mjs";
 import { recognitionInput } from "../tests/support/recognition.mjs";
 import { nodeRuntime } from "../tests/support/runtimes.mjs";
-import { machineName, markdownTable } from "../tests/support/docs.mjs";
+import { machineName } from "../tests/support/docs.mjs";
+import { markdownTable } from "../tests/support/markdown-table.mjs";
 
 const amounts = {
   "30 %": { sparsity: 0.3 },

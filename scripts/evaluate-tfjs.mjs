@@ -11,7 +11,8 @@ import {
   tensorflow,
   tfjsModels,
 } from "../tests/support/tfjs-models.mjs";
-import { machineName, markdownTable } from "../tests/support/docs.mjs";
+import { machineName } from "../tests/support/docs.mjs";
+import { markdownTable } from "../tests/support/markdown-table.mjs";
 
 /** Label → the files of a shrunk model. */
 const by = (recipe) => (files) => shrunkFiles(shrink, files, recipe);

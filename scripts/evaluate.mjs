@@ -16,7 +16,8 @@ import {
 import { nodeRuntime, webRuntime } from "../tests/support/runtimes.mjs";
 import { evaluatePruning, evaluateRefits, evaluateStructured } from "./evaluate-pruning.mjs";
 import { evaluateTfjs } from "./evaluate-tfjs.mjs";
-import { machineName, markdownTable, writeMeasured } from "../tests/support/docs.mjs";
+import { machineName, writeMeasured } from "../tests/support/docs.mjs";
+import { markdownTable } from "../tests/support/markdown-table.mjs";
 import { root } from "../tests/support/run.mjs";
 
 const NUM_LOADS = 3;

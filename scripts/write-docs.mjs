@@ -1,7 +1,7 @@
 // `npm run docs`: writes the parts of README.md and docs/ that are taken from elsewhere: the figures from measured
 // tables, the command's reference from its own tables. `--check` writes nothing and fails where a part is not up to date.
 import { readPart, writePart } from "../tests/support/docs.mjs";
-import { figures } from "../tests/support/figures.mjs";
+import { choosingFigures, figures } from "../tests/support/figures.mjs";
 import { commandReference } from "./command-reference.mjs";
 import { optionsMarkdown, optionTables } from "./option-tables.mjs";
 
@@ -9,6 +9,7 @@ const parts = {
   "recipe-options": () => optionsMarkdown(optionTables.recipe),
   "quantize-options": () => optionsMarkdown(optionTables.quantize),
   figures: () => figures(readPart),
+  choosing: () => choosingFigures(readPart),
   commands: commandReference,
 };
 

@@ -25,7 +25,8 @@ import {
   toSparse,
 } from "../../dist/index.js";
 import { buildFolder, buildPresetOrExit } from "../support/cmake.mjs";
-import { machineName, markdownTable, writeMeasured } from "../support/docs.mjs";
+import { machineName, writeMeasured } from "../support/docs.mjs";
+import { markdownTable } from "../support/markdown-table.mjs";
 import { root, run, runOrExit } from "../support/run.mjs";
 import { webRuntime } from "../support/runtimes.mjs";
 import { copyModule } from "./copy-module.mjs";

@@ -5,7 +5,8 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { Gram, init, quantize } from "modelshrink";
 import { median } from "../support/models.mjs";
-import { machineName, markdownTable, writeMeasured } from "../support/docs.mjs";
+import { machineName, writeMeasured } from "../support/docs.mjs";
+import { markdownTable } from "../support/markdown-table.mjs";
 
 const ROUNDS = 5;
 const OUTPUTS = 1024;

@@ -9,7 +9,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { shrink } from "modelshrink";
 import { refitLayers, verify } from "modelshrink/runtime";
-import { machineName, markdownTable, writeMeasured } from "../support/docs.mjs";
+import { machineName, writeMeasured } from "../support/docs.mjs";
+import { markdownTable } from "../support/markdown-table.mjs";
 import { int, int64, ints, model, node } from "../support/onnx-graphs.mjs";
 import { makeWeights } from "./weights.mjs";
 

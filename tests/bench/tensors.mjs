@@ -4,7 +4,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { machineName, markdownTable, writeMeasured } from "../support/docs.mjs";
+import { machineName, writeMeasured } from "../support/docs.mjs";
+import { markdownTable } from "../support/markdown-table.mjs";
 import { formatsOfMany } from "../support/many-tensors.mjs";
 import { goalOf, measureTensors } from "../support/tensors-in-node.mjs";
 

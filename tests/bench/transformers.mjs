@@ -11,7 +11,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { unzipSync } from "fflate";
 import { shrink } from "modelshrink";
-import { markdownTable, writeMeasured } from "../support/docs.mjs";
+import { writeMeasured } from "../support/docs.mjs";
+import { markdownTable } from "../support/markdown-table.mjs";
 import { root } from "../support/run.mjs";
 
 const wheels = join(root, "build/wheels");

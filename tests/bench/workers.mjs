@@ -5,7 +5,8 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Gram, init, shrink } from "modelshrink";
-import { machineName, markdownTable, writeMeasured } from "../support/docs.mjs";
+import { machineName, writeMeasured } from "../support/docs.mjs";
+import { markdownTable } from "../support/markdown-table.mjs";
 import { makeSafetensors } from "../support/safetensors.mjs";
 import { makeWeights } from "./weights.mjs";
 

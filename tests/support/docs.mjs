@@ -2,7 +2,7 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
-import { figures } from "./figures.mjs";
+import { choosingFigures, figures } from "./figures.mjs";
 import { root } from "./run.mjs";
 
 /** The paths of all pages, relative to the repository's root. */
@@ -41,25 +41,11 @@ export async function writePart(name, markdown) {
   await writeFile(join(root, path), `${text.slice(0, start)}\n\n${markdown}\n\n${text.slice(end)}`);
 }
 
-/** Replaces a part that was measured, and the README's figures, which are taken from such parts. */
+/** Replaces a part that was measured, and the figures that are taken from such parts. */
 export async function writeMeasured(name, markdown) {
   await writePart(name, markdown);
   await writePart("figures", await figures(readPart));
-}
-
-/** A Markdown table, padded as Prettier pads it; the first column is left-aligned, the rest right. */
-export function markdownTable(header, rows) {
-  const cells = [header, ...rows].map((row) => row.map(String));
-  const widths = header.map((_, i) => Math.max(3, ...cells.map((row) => [...row[i]].length)));
-  const pad = (text, i) => {
-    const space = " ".repeat(widths[i] - [...text].length);
-    return i === 0 ? text + space : space + text;
-  };
-  const line = (row) => `| ${row.map(pad).join(" | ")} |`;
-  const rule = widths.map((width, i) =>
-    i === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`,
-  );
-  return [line(cells[0]), `| ${rule.join(" | ")} |`, ...cells.slice(1).map(line)].join("\n");
+  await writePart("choosing", await choosingFigures(readPart));
 }
 
 /** The machine and Node.js, as the measured tables name them. */

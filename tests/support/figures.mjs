@@ -1,4 +1,6 @@
-// The README's headline figures, taken from the tables that `npm run evaluate` and `npm run bench` wrote.
+// The figures of README.md and docs/choosing.md, taken from the tables that `npm run evaluate`, `npm run bench` and
+// tests/bench/transformers.mjs wrote.
+import { markdownTable } from "./markdown-table.mjs";
 
 const cellsOf = (line) =>
   line
@@ -59,4 +61,64 @@ export async function figures(readPart) {
   ]
     .map(item)
     .join("\n");
+}
+
+/** The part of `markdown` from the bold title that begins with `title` to the next one. */
+function underTitle(markdown, title) {
+  const from = markdown.indexOf(`**${title}`);
+  if (from < 0) throw new Error(`No table is called "${title}".`);
+  const next = markdown.indexOf("\n**", from);
+  return markdown.slice(from, next < 0 ? undefined : next);
+}
+
+/** Where docs/choosing.md takes its rows from. `column`: that of the measure; `rows`: the labels of the recipes' rows. */
+const onnxRows = { float: "fp32", half: "fp16", eight: "int8 storage", four: "int4 storage" };
+const tfjsRows = { float: "float32", half: "float16", eight: "int8, a scale a channel" };
+const measured = [
+  {
+    ...{ part: "evaluate", title: "PP-OCRv4 recognition", column: "node", rows: onnxRows },
+    ...{ model: "Text recognition (ONNX, convolutions)", measure: "character error rate" },
+  },
+  {
+    ...{ part: "evaluate", title: "PP-OCRv4 detection", column: "node", rows: onnxRows },
+    ...{ model: "Text detection (ONNX, convolutions)", measure: "F1 of boxes (change)" },
+  },
+  {
+    ...{ part: "evaluate", title: "Silero VAD v5", column: "node", rows: onnxRows },
+    ...{ model: "Voice detection (ONNX, LSTM)", measure: "probability in speech / noise" },
+  },
+  {
+    ...{
+      part: "transformers",
+      column: "mean cosine",
+      model: "Sentence encoder (ONNX, transformer)",
+    },
+    ...{ measure: "mean cosine of embeddings" },
+    rows: { float: "fp32 (the original)", half: "fp16", eight: "int8", four: "q4" },
+  },
+  ...[
+    ["posenet", "Poses"],
+    ["faceres-deep", "Faces"],
+    ["mobilefacenet", "Face embeddings"],
+  ].map(([title, name]) => ({
+    ...{ part: "evaluate-tfjs", title, column: "worst cosine", rows: tfjsRows },
+    ...{ model: `${name} (TensorFlow.js, graph model)`, measure: "worst cosine of outputs" },
+  })),
+];
+
+/** What each number type did to real models, as a Markdown table; `readPart` is as for {@link figures}. */
+export async function choosingFigures(readPart) {
+  const rows = await Promise.all(
+    measured.map(async ({ part, title, column, rows, model, measure }) => {
+      const markdown = await readPart(part);
+      const table = title === undefined ? markdown : underTitle(markdown, title);
+      const cell = (kind) => {
+        if (rows[kind] === undefined) return "–";
+        const { MB, [column]: value } = rowOf(table, rows[kind]);
+        return value === "" ? `${MB} MB` : `${MB} MB: ${value}`;
+      };
+      return [model, measure, cell("float"), cell("half"), cell("eight"), cell("four")];
+    }),
+  );
+  return markdownTable(["model", "measure", "float32", "`fp16`", "`int8`", "`int4`, `q4`"], rows);
 }

@@ -1,14 +1,14 @@
 import type { Plan, Report } from "modelshrink";
 import { formatBytes } from "modelshrink";
 import { visible } from "modelshrink/text";
-import { formatPercent } from "./format.js";
-import { showNotes } from "./notes.js";
-import { chosenFiles, droppedFiles, type Files } from "./open.js";
-import { Output } from "./output.js";
-import type { Answer, Request } from "./protocol.js";
-import { choice, listenForChoices, offerRecipes } from "./recipe-form.js";
-import { formatNamed } from "./recipes.js";
-import { samples } from "./samples.js";
+import { formatPercent } from "./base/format.js";
+import { showNotes } from "./result/notes.js";
+import { chosenFiles, droppedFiles, type Files } from "./open/files.js";
+import { Output } from "./result/output.js";
+import type { Answer, Request } from "./work/protocol.js";
+import { choice, listenForChoices, offerRecipes } from "./recipe/form.js";
+import { formatNamed } from "./recipe/formats.js";
+import { samples } from "./open/samples.js";
 import {
   canPickFolder,
   download,
@@ -17,11 +17,11 @@ import {
   saveToFolder,
   zipOf,
   type Origin,
-} from "./save.js";
-import { showTensors } from "./table.js";
-import { showError, ui } from "./ui.js";
+} from "./result/save.js";
+import { showTensors } from "./result/table.js";
+import { showError, ui } from "./base/ui.js";
 
-const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+const worker = new Worker(new URL("./work/worker.ts", import.meta.url), { type: "module" });
 const send = (request: Request): void => {
   worker.postMessage(request);
 };

@@ -1,6 +1,6 @@
 /** Outputs as downloads, zip files and folders. */
 import { Zip, ZipPassThrough } from "fflate";
-import type { Files } from "./open.js";
+import type { Files } from "../open/files.js";
 
 /** Where a model came from. */
 export interface Origin {

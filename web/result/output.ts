@@ -1,5 +1,5 @@
 /** What a shrink has written, for as long as somebody needs it. */
-import type { Files } from "./open.js";
+import type { Files } from "../open/files.js";
 
 export class Output {
   readonly files: Files;

@@ -2,7 +2,7 @@ import type { Report } from "modelshrink";
 import { formatBytes } from "modelshrink";
 import { visible } from "modelshrink/text";
 import { isCut, isKept, type PlannedTensor } from "./changes.js";
-import { formatError, formatSqnr } from "./format.js";
+import { formatError, formatSqnr } from "../base/format.js";
 
 type Row = PlannedTensor & Partial<Report["tensors"][number]>;
 

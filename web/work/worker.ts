@@ -2,7 +2,7 @@
 import { inspect, plan, shrink } from "modelshrink";
 import { diskOutput, type DiskOutput } from "./disk.js";
 import type { Answer, Job, Request } from "./protocol.js";
-import { suggestedPreset } from "./recipes.js";
+import { suggestedPreset } from "../recipe/formats.js";
 
 const running = new Map<number, AbortController>();
 /** What shrinks have left on the disk. */

@@ -1,7 +1,7 @@
 /** A control for each option of a recipe that has none of its own, made from the library's table of options. */
 import type { Recipe } from "modelshrink";
 import { recipeOptionInfos, type OptionInfo } from "modelshrink/options";
-import { ui } from "./ui.js";
+import { ui } from "../base/ui.js";
 
 /** Those that have a control already, need samples, or make no sense beside a type. */
 const left = new Set(["mode", "gptq", "actOrder", "sparse"]);

@@ -1,6 +1,6 @@
 /** What the page and its worker say to each other. Each request has an id, which its answers repeat. */
 import type { FormatName, Plan, Recipe, Report } from "modelshrink";
-import type { Files } from "./open.js";
+import type { Files } from "../open/files.js";
 
 export interface Job {
   id: number;

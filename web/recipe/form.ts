@@ -2,8 +2,8 @@
 import type { FormatName, Mode, Preset, PruneRecipe, Recipe } from "modelshrink";
 import { presets } from "modelshrink";
 import { offerMoreOptions, moreLabel, moreOptions } from "./more-options.js";
-import { formatNamed, hasModes, presetsOf } from "./recipes.js";
-import { ui } from "./ui.js";
+import { formatNamed, hasModes, presetsOf } from "./formats.js";
+import { ui } from "../base/ui.js";
 
 export interface Choice {
   recipe: Recipe;

@@ -40,9 +40,9 @@ function externalInitializer({ name, shape }, location, offset) {
 }
 
 /** The encoder, whose weights are in a file of their own where that has a name. */
-function encoder(location) {
+function encoder({ location, rows = words.length * 32 }) {
   const weights = [
-    { name: "words", shape: [words.length * 32, columns] },
+    { name: "words", shape: [rows, columns] },
     ...[1, 2, 3].map((i) => ({ name: `w${i}`, shape: [columns, columns] })),
   ].map((it, i) => ({ ...it, values: noise(it.shape[0] * it.shape[1], 7 * i + 1) }));
   let size = 0;
@@ -111,15 +111,16 @@ export function companions(more) {
   };
 }
 
-export function sentenceModel() {
+/** `rows`: how many embeddings it has, most of which no word needs. */
+export function sentenceModel({ rows } = {}) {
   return {
     ...companions({ model_type: "bert", architectures: ["BertModel"] }),
-    "onnx/model.onnx": encoder().main,
+    "onnx/model.onnx": encoder({ rows }).main,
   };
 }
 
 /** The same with the weights in a file beside the model, whose name no loader would guess. */
 export function externalSentenceModel() {
-  const { main, data } = encoder("weights.bin");
+  const { main, data } = encoder({ location: "weights.bin" });
   return { ...sentenceModel(), "onnx/model.onnx": main, "onnx/weights.bin": data };
 }

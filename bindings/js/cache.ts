@@ -5,6 +5,7 @@ export type { RequestEvent, RequestScope } from "./cache/service-worker.js";
 export { folderStore } from "#folder-store";
 export type {
   Address,
+  CachedEntry,
   CachedModel,
   CachedOptions,
   CacheProgress,

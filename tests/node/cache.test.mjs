@@ -61,6 +61,29 @@ test("another recipe, revision or name is another entry", async () => {
   assert.equal(site.requests.length, 3);
 });
 
+test("list tells what is kept, and what it gives can be loaded and removed one by one", async () => {
+  const url = `${base}/m.onnx`;
+  const begin = Date.now();
+  await cacheOf().cached(url);
+  const half = { weights: "float16" };
+  const { report } = await cacheOf().cached(url, half);
+  await cacheOf().put(`${base}/config.json`, new Response("{}"));
+  await writeFile(join(folder, `record-${"0".repeat(64)}`), "no record");
+  const [newest, oldest, ...others] = await cacheOf().list();
+  assert.deepEqual(others, []);
+  assert.deepEqual([newest.recipe, oldest.recipe], [half, "int8"]);
+  assert.deepEqual(newest.files, [{ name: "m.onnx", bytes: report.outputBytes }]);
+  assert.ok(begin <= oldest.keptAt && oldest.keptAt <= newest.keptAt);
+  assert.ok(newest.keptAt <= Date.now());
+  assert.equal((await cacheOf().cached(newest.url, newest.recipe)).hit, true);
+  assert.equal(await cacheOf().delete(newest), true);
+  assert.equal(await cacheOf().delete(newest), false);
+  assert.deepEqual(await cacheOf().list(), [oldest]);
+  assert.equal(await cacheOf().delete(url), true);
+  assert.deepEqual(await cacheOf().list(), []);
+  assert.equal(site.requests.length, 2);
+});
+
 test("with revalidate a changed model is noticed, by ETag, date or size", async () => {
   const url = `${base}/m.onnx`;
   for (const [before, now] of [

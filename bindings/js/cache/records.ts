@@ -5,6 +5,7 @@
  */
 import { IntegrityError } from "../base/errors.js";
 import type { SequentialFile } from "../files/in-order.js";
+import type { FileInfo } from "../models/types.js";
 import type { Locks } from "./locks.js";
 import { blobOf, newName, noteOf, PartWriter, sha256Of, textOf } from "./parts.js";
 import type { CacheStore } from "./types.js";
@@ -43,6 +44,20 @@ export interface FoundRecord {
   facts: Facts;
   files: Record<string, Blob>;
 }
+
+/** A record as its own text describes it: nobody has looked at the files. */
+export interface ListedRecord {
+  id: string;
+  facts: Facts | undefined;
+  files: FileInfo[];
+  /** When it was written, in milliseconds since 1970. */
+  keptAt: number;
+}
+
+const sizeOf = ({ name, parts }: FileEntry): FileInfo => ({
+  name,
+  bytes: parts.reduce((bytes, { size }) => bytes + size, 0),
+});
 
 const recordKey = (id: string) => `record-${id}`;
 const idOfRecord = (key: string) => /^record-([\da-f]{64})$/.exec(key)?.[1];
@@ -264,20 +279,15 @@ export class Records {
     return isThere;
   }
 
-  /** Lists the records, the oldest first; damaged ones before all. */
-  async list(): Promise<{ id: string; facts?: Facts; keptAt: number; names: string[] }[]> {
-    const found: Awaited<ReturnType<Records["list"]>> = [];
+  /** Lists the records, the oldest first; damaged ones, which have no facts, before all. */
+  async list(): Promise<ListedRecord[]> {
+    const found: ListedRecord[] = [];
     for (const key of await this.#store.keys()) {
       const id = idOfRecord(key);
       if (id === undefined) continue;
       const content = await this.#content(id);
-      const names = content?.files.map(({ name }) => name) ?? [];
-      found.push({
-        id,
-        names,
-        keptAt: 0,
-        ...(content && { facts: content.facts, keptAt: content.keptAt }),
-      });
+      const { facts, files = [], keptAt = 0 } = content ?? {};
+      found.push({ id, facts, files: files.map(sizeOf), keptAt });
     }
     return found.sort((a, b) => a.keptAt - b.keptAt);
   }

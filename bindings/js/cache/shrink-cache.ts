@@ -24,7 +24,13 @@ import { idOf } from "./parts.js";
 import { platform } from "./platform.js";
 import { modelOf, ShrunkModels, type Loading, type Served } from "./shrunk.js";
 import { draftStoreFor, storeFor } from "./stores.js";
-import type { Address, CacheWarning, ShrinkCache, ShrinkCacheOptions } from "./types.js";
+import type {
+  Address,
+  CachedEntry,
+  CacheWarning,
+  ShrinkCache,
+  ShrinkCacheOptions,
+} from "./types.js";
 
 const optionKeys = [
   ...["recipe", "name", "store", "revision", "revalidate", "smaller", "workers", "timeoutMs"],
@@ -282,12 +288,15 @@ class OneCache implements ShrinkCache {
       await this.#models.keepFile(await idOf("file", url), url, nameOfUrl(url), blob);
     });
 
+  list: ShrinkCache["list"] = () => behindDoor(undefined, () => this.#models.entries());
+
   delete: ShrinkCache["delete"] = (request) =>
     behindDoor(undefined, async () => {
-      const url = addressOf(request);
+      const { id } = Object(request) as Partial<CachedEntry>;
+      const url = addressOf(request as Address);
       if (url === undefined) return false;
       this.#unshrunk.delete(url);
-      return this.#models.remove(url);
+      return this.#models.remove(url, id);
     });
 
   fetch: ShrinkCache["fetch"] = async (input, given?: RequestInit | null) => {

@@ -16,7 +16,13 @@ import { DraftsOfModel, sweepDrafts } from "./drafts.js";
 import { locksFor, type Locks } from "./locks.js";
 import { copyOf, idOf, partsOf } from "./parts.js";
 import { Records, type Facts, type FileEntry, type FoundRecord, type Writing } from "./records.js";
-import type { CachedModel, CacheStore, CacheWarning, ShrinkCacheOptions } from "./types.js";
+import type {
+  CachedEntry,
+  CachedModel,
+  CacheStore,
+  CacheWarning,
+  ShrinkCacheOptions,
+} from "./types.js";
 
 /** A model, or what came where it could not be shrunk. */
 export type Served = CachedModel | { files: Record<string, Blob>; failure: unknown };
@@ -24,19 +30,24 @@ export type Served = CachedModel | { files: Record<string, Blob>; failure: unkno
 /** What is known of a kept model. */
 interface ModelFacts extends Facts {
   kind: "model";
+  /** What was asked for; where there was no room for that, `report` tells of a smaller one. */
+  recipe: string | Recipe;
   report: Report;
   /** The files that came, the main one first. */
   came: CameFile[];
 }
 
 /** Tells whether facts are a model's: whoever can write into the store can write others. */
-function isModelFacts({ report, came }: Facts): boolean {
+function isModelFacts({ recipe, report, came }: Facts): boolean {
   const isFile = (it: unknown) => {
     const { name, validators } = (it ?? {}) as Partial<CameFile>;
     return typeof name === "string" && typeof validators === "object";
   };
-  const hasReport = typeof report === "object" && report !== null;
-  return hasReport && Array.isArray(came) && came.length > 0 && came.every(isFile);
+  const isObject = (it: unknown) => typeof it === "object" && it !== null;
+  const hasRecipe = typeof recipe === "string" || isObject(recipe);
+  return (
+    hasRecipe && isObject(report) && Array.isArray(came) && came.length > 0 && came.every(isFile)
+  );
 }
 
 interface Settings extends ShrinkCacheOptions {
@@ -57,6 +68,14 @@ async function copiesOf(files: DownloadedModel["files"]): Promise<Record<string,
   const copies: [string, Blob][] = [];
   for (const [name, { blob }] of files) copies.push([name, await copyOf(blob)]);
   return Object.fromEntries(copies);
+}
+
+/** An entry that is to be made. */
+interface NewEntry {
+  id: string;
+  url: string;
+  /** The recipe that the entry is for. */
+  asked: string | Recipe;
 }
 
 /** How a model is loaded. */
@@ -186,7 +205,7 @@ export class ShrunkModels {
     const model = await downloadModel(url, asking);
     let served: Served;
     try {
-      served = await this.#madeAndKept(id, url, model, recipes, drafts, signal);
+      served = await this.#madeAndKept({ id, url, asked: recipe }, model, recipes, drafts, signal);
     } catch (failure) {
       if (signal?.aborted || model.isInterrupted()) await drafts.leave();
       signal?.throwIfAborted();
@@ -199,18 +218,17 @@ export class ShrunkModels {
 
   /** Shrinks a model by the first of the recipes whose result can be kept; by the first one into memory where none can. */
   async #madeAndKept(
-    id: string,
-    url: string,
+    entry: NewEntry,
     model: DownloadedModel,
     recipes: readonly CheckedRecipe[],
     drafts: DraftsOfModel,
     signal: AbortSignal | undefined,
   ): Promise<CachedModel> {
     for (const recipe of recipes) {
-      const served = await this.#kept(id, url, model, recipe, drafts, signal);
+      const served = await this.#kept(entry, model, recipe, drafts, signal);
       if (served) return served;
     }
-    const { files, report } = await this.#shrunk(url, model, recipes[0]!, signal);
+    const { files, report } = await this.#shrunk(entry.url, model, recipes[0]!, signal);
     return { files, report, hit: false };
   }
 
@@ -239,8 +257,7 @@ export class ShrunkModels {
 
   /** Shrinks a model into the store; gives undefined, after a warning, when that cannot keep it. */
   async #kept(
-    id: string,
-    url: string,
+    { id, url, asked }: NewEntry,
     model: DownloadedModel,
     recipe: CheckedRecipe,
     drafts: DraftsOfModel,
@@ -269,7 +286,7 @@ export class ShrunkModels {
       const came = [...model.files].map(([name, { blob, validators }]) => ({
         ...{ name, validators, size: blob.size },
       }));
-      const facts: ModelFacts = { kind: "model", url, report, came };
+      const facts: ModelFacts = { kind: "model", url, recipe: asked, report, came };
       await writing.finish(facts, files);
       const found = await (await this.records()).read(id);
       if (found) return { files: found.files, report, hit: false };
@@ -330,19 +347,29 @@ export class ShrunkModels {
   /** Lists the models that are kept by a recipe: their addresses, and the names of their files, the main one first. */
   async list(recipe: string | Recipe): Promise<{ url: string; names: string[] }[]> {
     const found: { url: string; names: string[] }[] = [];
-    for (const { id, facts, names } of await (await this.records()).list()) {
+    for (const { id, facts, files } of await (await this.records()).list()) {
       const url = facts?.kind === "model" ? facts.url : undefined;
-      if (url !== undefined && id === (await this.#idOf(url, recipe))) found.push({ url, names });
+      if (url === undefined || id !== (await this.#idOf(url, recipe))) continue;
+      found.push({ url, names: files.map(({ name }) => name) });
     }
     return found;
   }
 
-  /** Removes all that is of an address, whatever its recipe; tells whether there was something. */
-  async remove(url: string): Promise<boolean> {
+  /** Lists all models, the newest first; those that a damaged record is of are left out. */
+  async entries(): Promise<CachedEntry[]> {
+    const records = await (await this.records()).list();
+    return records.reverse().flatMap(({ id, facts, files, keptAt }) => {
+      if (facts?.kind !== "model" || !isModelFacts(facts)) return [];
+      return [{ id, url: facts.url, recipe: facts.recipe as string | Recipe, files, keptAt }];
+    });
+  }
+
+  /** Removes all that is of an address, whatever its recipe, or one entry of it; tells whether there was something. */
+  async remove(url: string, only?: string): Promise<boolean> {
     const records = await this.records();
     let wasThere = false;
     for (const { id, facts } of await records.list()) {
-      if (facts?.url !== url) continue;
+      if (facts?.url !== url || (only !== undefined && id !== only)) continue;
       wasThere = (await this.#locks.alone(id, () => records.remove(id))) || wasThere;
     }
     return wasThere;

@@ -1,7 +1,7 @@
 /** The words of the shrinking cache. */
 import type { Blob, Request, Response, URL } from "../base/platform-types.js";
 import type { ReadOptions } from "../files/raw.js";
-import type { Report } from "../models/types.js";
+import type { FileInfo, Report } from "../models/types.js";
 import type { Recipe } from "../recipe/options.js";
 
 /**
@@ -99,6 +99,20 @@ export interface CachedModel {
   hit: boolean;
 }
 
+/** A model that a cache keeps, as {@link ShrinkCache.list} gives it. */
+export interface CachedEntry {
+  /** The entry's own name, of 64 hexadecimal digits. */
+  id: string;
+  /** The address that the model came from. */
+  url: string;
+  /** The recipe that it was asked for with: `cached(url, recipe)` gives it. */
+  recipe: string | Recipe;
+  /** The small model's files, the main one first. */
+  files: FileInfo[];
+  /** The time when it was kept, in milliseconds since 1970. */
+  keptAt: number;
+}
+
 /**
  * A cache of models that are shrunk when they come. `match`, `put` and `delete` are what transformers.js's
  * `env.customCache` calls.
@@ -119,8 +133,13 @@ export interface ShrinkCache {
   match(request: Address): Promise<Response | undefined>;
   /** Keeps a file that is no model as it is; its response must be whole, of status 200. */
   put(request: Address, response: Response): Promise<void>;
-  /** Removes a file, or a model with all its recipes; tells whether it was there. */
-  delete(request: Address): Promise<boolean>;
+  /** Lists the models that are kept, of all recipes and versions, the newest first. Damaged records are left out. */
+  list(): Promise<CachedEntry[]>;
+  /**
+   * Removes a file, or a model with all its recipes; only one of these when it is given an entry of `list`. Tells whether
+   * there was something to remove.
+   */
+  delete(request: Address | CachedEntry): Promise<boolean>;
   /**
    * Does what the platform's `fetch` does, but gives models shrunk, also to HEAD and to requests for a range. A download is
    * asked for as the request says: headers but for conditions, credentials, mode, redirect and so on.

@@ -8,7 +8,11 @@ import { root } from "../support/run.mjs";
 const notRunMark = /^\s*(?:\/\/|#|<!--)\s*Not run by the tests: (\S.*)/;
 
 /** How blocks of each language are run; a block of another language is an error. */
-const kinds = { js: "script", ts: "script", html: "html", sh: "shell", json: "json", text: "text" };
+const kinds = {
+  ...{ js: "script", ts: "script", html: "html", sh: "shell", json: "json", text: "text" },
+  // Only tests of hosts compile it.
+  jsx: "host",
+};
 
 /**
  * All blocks in order: {page, name, language, kind, where, file, code, notRun}. The words after the language are

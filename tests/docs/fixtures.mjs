@@ -75,6 +75,7 @@ export async function writeFiles(folder) {
   const matrix = { name: "w", dtype: "F32", shape: [size, size] };
   const files = {
     "model.onnx": await model(),
+    "public/models/vision/model.onnx": await model(),
     "model.gguf": makeGguf(tinyLlama()),
     "model.safetensors": makeSafetensors([{ ...matrix, data: weights(size * size, "F32", 1) }]),
     "samples.json": samplesJson(),

@@ -1,10 +1,12 @@
 // Next.js: a page and a server route, built by Turbopack and by webpack.
 import assert from "node:assert/strict";
-import { cp, readFile, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { launch } from "../support/chromium.mjs";
+import { tinyModel } from "../support/app/tiny-model.mjs";
 import { hostBlock } from "../support/host-blocks.mjs";
 import { runInNode, runInPage } from "../support/installed-package.mjs";
 import { installBesideTools, node, run, start, tool } from "./tools.mjs";
@@ -18,6 +20,9 @@ before(async () => {
   installed = await installBesideTools();
   await cp(fileURLToPath(new URL("next", import.meta.url)), installed.folder, { recursive: true });
   await writeFile(join(installed.folder, "documented.mjs"), await hostBlock("next.config.mjs"));
+  const chosen = join(installed.folder, "app/chosen");
+  await mkdir(chosen);
+  await writeFile(join(chosen, "page.jsx"), await hostBlock("next-page.jsx"));
   expected = await runInNode(installed.folder);
   browser = await launch();
 });
@@ -60,6 +65,23 @@ for (const bundler of ["turbopack", "webpack"]) {
     try {
       await t.test("page", async () => {
         assert.deepEqual(await runInPage(browser, server.url), expected);
+      });
+      await t.test("the documented component", async () => {
+        const page = await browser.newPage();
+        await page.goto(new URL("/chosen", server.url).href);
+        const buffer = Buffer.from(tinyModel());
+        // Before React has taken the page over, nobody hears of the file.
+        const input = page.locator("input");
+        await page.waitForFunction(() =>
+          Object.keys(document.querySelector("input")).some((key) => key.startsWith("__react")),
+        );
+        await input.setInputFiles({ name: "a.onnx", mimeType: "application/octet-stream", buffer });
+        const link = page.getByRole("link", { name: /^a\.onnx, [\d.]+ kB$/ });
+        const bytes = await link.evaluate(async ({ href }) => [
+          ...new Uint8Array(await (await fetch(href)).arrayBuffer()),
+        ]);
+        await page.close();
+        assert.equal(createHash("sha256").update(Buffer.from(bytes)).digest("hex"), expected.small);
       });
       await t.test("server route", async () => {
         assert.deepEqual(await answer(new URL("/api", server.url)), expected);

@@ -1,7 +1,7 @@
 // Runtimes and test runners: each runs the app and must give what this Node.js gives.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -61,17 +61,32 @@ init().then(() => console.log(quantize(Float32Array.of(-1, 0, 1), { type: "int8"
   });
 }
 
+const deno = tool("@deno/linux-x64-glibc/deno");
+const offline = ["--no-lock", "--cached-only"];
+const bun = tool("@oven/bun-linux-x64-baseline/bin/bun");
+
 test("Deno", async () => {
-  const deno = tool("@deno/linux-x64-glibc/deno");
-  assert.deepEqual(
-    await print(deno, "run", "--allow-read", "--no-lock", "--cached-only"),
-    expected,
-  );
+  assert.deepEqual(await print(deno, "run", "--allow-read", ...offline), expected);
 });
 
 test("Bun", async () => {
-  assert.deepEqual(await print(tool("@oven/bun-linux-x64-baseline/bin/bun")), expected);
+  assert.deepEqual(await print(bun), expected);
 });
+
+for (const host of ["deno", "bun"]) {
+  test(`${host}, the documented script and command`, async () => {
+    await writeFile(join(folder, "deno-bun.mjs"), await hostBlock("deno-bun.mjs"));
+    await writeFile(join(folder, "model.onnx"), tinyModel());
+    await rm(join(folder, "small.onnx"), { force: true });
+    const words = (await (host === "deno" ? hostBlock("deno") : hostBlock("bun")))
+      .trim()
+      .split(" ");
+    assert.equal(words.shift(), host);
+    const own = host === "deno" ? [deno, words.shift(), ...offline] : [bun];
+    await run(folder, ...own, ...words);
+    assert.equal(sha256(await readFile(join(folder, "small.onnx"))), expected.small);
+  });
+}
 
 test("Jest", async () => {
   await writeFile(
@@ -132,7 +147,7 @@ async function askEdgeWorker(name, code, body) {
   await writeFile(join(folder, "request.bin"), body);
   await writeFile(
     join(folder, "miniflare.mjs"),
-    `import { readFile, writeFile } from "node:fs/promises";
+    `import { readFile, rm, writeFile } from "node:fs/promises";
 import { Miniflare } from "miniflare";
 const modules = [
   { type: "ESModule", path: "edge.mjs", contents: await readFile("${bundled}", "utf8") },

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as esbuild from "esbuild";
 import { launch, serve } from "../support/chromium.mjs";
+import { tinyModel } from "../support/app/tiny-model.mjs";
 import { hostBlock } from "../support/host-blocks.mjs";
 import {
   copyBeside,
@@ -78,6 +79,25 @@ test("CDN of another origin", async () => {
     assert.deepEqual(await runSite(browser, folder), expected);
   } finally {
     await cdn.close();
+  }
+});
+
+test("a page that keeps a small model, with everything of ours from a CDN", async (t) => {
+  const cdn = await serve(join(folder, "node_modules"), { "access-control-allow-origin": "*" });
+  t.after(() => cdn.close());
+  const path = await emptySite(folder, "from-cdn");
+  const address = /https:\/\/cdn\.example\/modelshrink@[\d.]+\//g;
+  const html = (await hostBlock("cdn")).replaceAll(address, `${cdn.url}modelshrink/`);
+  await writeFile(join(path, "index.html"), html);
+  await writeFile(join(path, "model.onnx"), tinyModel());
+  const site = await serve(path);
+  t.after(() => site.close());
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const page = await context.newPage();
+  for (const expected of [/^[\d.]+ kB → [\d.]+ kB$/, /^[\d.]+ kB → [\d.]+ kB, kept$/]) {
+    await page.goto(site.url);
+    await page.locator("#result", { hasText: expected }).waitFor();
   }
 });
 

@@ -1,7 +1,7 @@
 /** The float32 initializers of an ONNX file, read without the library: field numbers of onnx.proto3. */
 
 /** Calls visit(field, bytes or number) for each field of a message. */
-function forFields(bytes, visit) {
+export function forFields(bytes, visit) {
   let at = 0;
   const varint = () => {
     let value = 0;

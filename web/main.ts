@@ -20,6 +20,7 @@ import {
 } from "./result/save.js";
 import { showTensors } from "./result/table.js";
 import { showError, ui } from "./base/ui.js";
+import { mountTrial } from "./trial/panel.js";
 
 const worker = new Worker(new URL("./work/worker.ts", import.meta.url), { type: "module" });
 const send = (request: Request): void => {
@@ -29,7 +30,11 @@ const send = (request: Request): void => {
 interface Model extends Origin {
   /** Everything that was dropped or chosen; the library finds the main file. */
   files: Files;
+  /** The name of the sample that it is. */
+  sampleName: string | undefined;
 }
+
+const trial = mountTrial(ui.trial);
 
 let model: Model | undefined;
 let output: Output | undefined;
@@ -91,6 +96,7 @@ function clearDownload(): void {
   output = undefined;
   ui.download.hidden = true;
   ui.save.hidden = true;
+  trial.clear();
 }
 
 function planAgain(): void {
@@ -103,7 +109,7 @@ function planAgain(): void {
   send({ kind: "plan", id: ++current, model: model.files, recipe: choice().recipe });
 }
 
-function openModel(files: Files): void {
+function openModel(files: Files, sampleName?: string): void {
   const [first] = Object.keys(files);
   if (first === undefined) {
     showError("There is no file in what was dropped or chosen.");
@@ -113,7 +119,7 @@ function openModel(files: Files): void {
   clearDownload();
   setRunning(false);
   // Until it is known which file is the main one, errors name what was dropped.
-  model = { files, main: first.split("/")[0] ?? first, folder: undefined };
+  model = { files, main: first.split("/")[0] ?? first, folder: undefined, sampleName };
   ui.work.hidden = true;
   ui.error.hidden = true;
   ui.status.textContent = "";
@@ -139,12 +145,12 @@ async function sampleFiles(name: string, url: URL): Promise<Files> {
 }
 
 /** Opens what `find` gives, unless the visitor has gone on to something else by then. */
-function openFound(failure: string, find: () => Promise<Files>): void {
+function openFound(failure: string, find: () => Promise<Files>, sampleName?: string): void {
   const own = ++intent;
   ui.error.hidden = true;
   find().then(
     (files) => {
-      if (own === intent) openModel(files);
+      if (own === intent) openModel(files, sampleName);
     },
     (error: unknown) => {
       if (own === intent) showError(`${failure}: ${messageOf(error)}`);
@@ -175,6 +181,12 @@ function offerDownload(files: Files, release: () => void): void {
     );
   }
   (ui.download.hidden ? ui.save : ui.download).focus();
+}
+
+function offerTrial({ files, report }: Extract<Answer, { kind: "shrunk" }>): void {
+  if (!model) return;
+  const { files: original, sampleName } = model;
+  trial.offer({ original, small: files, format: report.format, report, sampleName });
 }
 
 /** Shows what happens to the output, as long as it is the current one. */
@@ -258,6 +270,7 @@ function receive(answer: Answer): void {
       showReport(answer.report);
       ui.status.textContent = `Done in ${answer.seconds.toFixed(1)} s.`;
       offerDownload(answer.files, release);
+      offerTrial(answer);
       break;
     case "cancelled":
       setRunning(false);
@@ -279,7 +292,7 @@ function addSamples(): void {
     button.type = "button";
     button.append(label);
     button.addEventListener("click", () => {
-      openFound("The sample could not be loaded", () => sampleFiles(name, url));
+      openFound("The sample could not be loaded", () => sampleFiles(name, url), name);
     });
     ui.samples.append(button);
   }

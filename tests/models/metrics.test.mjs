@@ -4,7 +4,12 @@ import { test } from "node:test";
 import { countMatches, textBoxes } from "../support/detection.mjs";
 import { crop, paste, resize } from "../support/images.mjs";
 import { composePages, loadLines } from "../support/models.mjs";
-import { characterErrorRate, decodeCtc, editDistance } from "../support/recognition.mjs";
+import {
+  characterErrorRate,
+  compareLetters,
+  decodeCtc,
+  editDistance,
+} from "../support/recognition.mjs";
 import { decodeWav } from "../support/speech.mjs";
 
 test("edit distance counts insertions, deletions and replacements of code points", () => {
@@ -15,6 +20,16 @@ test("edit distance counts insertions, deletions and replacements of code points
   assert.equal(editDistance("今天𠮷", "今夜𠮷"), 1);
 });
 
+test("letters that were read otherwise are told from those that were not", () => {
+  const shown = (written, read) =>
+    compareLetters(written, read).map(({ text, differs }) => (differs ? `[${text}]` : text));
+  assert.deepEqual(shown("boat", "boat"), ["b", "o", "a", "t"]);
+  assert.deepEqual(shown("boat", "bat"), ["b", "[]", "a", "t"]);
+  assert.deepEqual(shown("bat", "bo𠮷t"), ["b", "[o]", "[𠮷]", "t"]);
+  assert.deepEqual(shown("", "a"), ["[a]"]);
+  assert.deepEqual(shown("ab", ""), ["[]", "[]"]);
+});
+
 test("the character error rate is weighted by length", () => {
   assert.equal(characterErrorRate(["ab", "abcdefgh"], ["xx", "abcdefgh"]), 0.2);
 });
@@ -22,8 +37,9 @@ test("the character error rate is weighted by length", () => {
 test("greedy CTC merges repetitions and drops blanks", () => {
   const steps = [1, 1, 0, 1, 2, 2, 0];
   const data = new Float32Array(steps.length * 3);
-  steps.forEach((best, step) => (data[step * 3 + best] = 1));
-  assert.equal(decodeCtc({ data, dims: [1, steps.length, 3] }, ["", "a", "b"]), "aab");
+  steps.forEach((best, step) => (data[step * 3 + best] = step === 0 ? 0.25 : 1));
+  const read = decodeCtc({ data, dims: [1, steps.length, 3] }, ["", "a", "b"]);
+  assert.deepEqual(read, { text: "aab", confidence: 0.75 });
   assert.throws(() => decodeCtc({ data, dims: [1, 7, 3] }, ["", "a"]), /3 classes/);
 });
 

@@ -75,7 +75,7 @@ export async function recognizeLines(session, lines) {
   const [output] = session.outputNames;
   const { results, runMs } = await timed(inputs, async (x) => (await session.run({ x }))[output]);
   // A blank at an end is the crop's margin, not text.
-  const texts = results.map((probabilities) => decodeCtc(probabilities, classes).trim());
+  const texts = results.map((probabilities) => decodeCtc(probabilities, classes).text.trim());
   return {
     texts,
     runMs,

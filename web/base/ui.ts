@@ -35,6 +35,7 @@ export const ui = {
   status: element("status", HTMLElement),
   changedOnly: element("changed-only", HTMLInputElement),
   tensors: element("tensors", HTMLTableSectionElement),
+  trial: element("trial", HTMLElement),
 };
 
 export function showError(message: string): void {

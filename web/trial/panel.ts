@@ -1,0 +1,136 @@
+/** The card that says in plain words what a shrink has done to a model. */
+import type { FormatName, Report } from "modelshrink";
+import { visible } from "modelshrink/text";
+import type { Files } from "../open/files.js";
+import { button, make } from "./dom.js";
+import { HearingView } from "./hearing-view.js";
+import { OutputsView } from "./outputs-view.js";
+import { ReadingView } from "./reading-view.js";
+import { Runner } from "./runner.js";
+import "./trial.css";
+import { judgeWeights, weightsBounds, type Verdict } from "./verdict.js";
+import type { View } from "./views.js";
+
+/** A model and what was made of it. */
+export interface Offer {
+  original: Files;
+  small: Files;
+  format: FormatName;
+  /** The report of the shrink. */
+  report: Report;
+  /** The file name of a sample of this page; its trial is its own, and begins by itself. */
+  sampleName?: string | undefined;
+}
+
+export interface Trial {
+  /** Takes the place of what was offered before. */
+  offer(offer: Offer): void;
+  /** Ends what is under way, and shows nothing. */
+  clear(): void;
+}
+
+const viewsOfSamples: Readonly<Record<string, () => View>> = {
+  "ch_PP-OCRv4_rec_infer.onnx": () => new ReadingView(),
+  "silero_vad_v5.onnx": () => new HearingView(),
+};
+
+class Panel implements Trial {
+  readonly #place: HTMLElement;
+  readonly #verdict = make("p", { className: "trial-verdict" });
+  readonly #bounds = make("p", { className: "trial-note" });
+  readonly #progress = make("progress", { max: 1, value: 0, hidden: true });
+  readonly #try: HTMLButtonElement;
+  readonly #cancel: HTMLButtonElement;
+  readonly #body = make("div", { className: "trial-body" });
+  #view: View | undefined;
+  #runner: Runner | undefined;
+  /** The number of the run whose outcome still matters. */
+  #current = 0;
+
+  constructor(place: HTMLElement) {
+    this.#place = place;
+    this.#try = button("Try it", () => void this.#run());
+    this.#cancel = button("Cancel the trial", () => {
+      this.#stop();
+      this.#show({ level: "none", words: "Cancelled" });
+      this.#try.focus();
+    });
+    this.#cancel.hidden = true;
+    this.#verdict.setAttribute("role", "status");
+    this.#progress.setAttribute("aria-label", "Trying");
+    const actions = make("div", { className: "actions" }, this.#try, this.#cancel, this.#progress);
+    const title = make("h2", {}, "Does it still work?");
+    place.classList.add("trial");
+    place.replaceChildren(title, this.#verdict, actions, this.#body, this.#bounds);
+    this.clear();
+  }
+
+  offer({ original, small, format, report, sampleName }: Offer): void {
+    this.clear();
+    this.#place.hidden = false;
+    const isRun = format === "onnx" || format === "tfjs";
+    this.#try.parentElement!.hidden = !isRun;
+    this.#bounds.textContent = weightsBounds;
+    if (!isRun) {
+      this.#show(judgeWeights(report));
+      return;
+    }
+    const own = viewsOfSamples[sampleName ?? ""];
+    this.#view = own?.() ?? new OutputsView(format);
+    this.#runner = new Runner({ original, small });
+    this.#body.replaceChildren(this.#view.body);
+    this.#bounds.textContent = this.#view.bounds;
+    if (own) void this.#run();
+    else
+      this.#show({ level: "none", words: "Not tried yet: run the original and the small model" });
+  }
+
+  clear(): void {
+    this.#stop();
+    this.#view = undefined;
+    this.#runner = undefined;
+    this.#place.hidden = true;
+    this.#body.replaceChildren();
+    this.#verdict.textContent = "";
+  }
+
+  #stop(): void {
+    this.#current++;
+    this.#runner?.stop();
+    this.#setRunning(false);
+  }
+
+  #setRunning(running: boolean): void {
+    this.#try.hidden = running;
+    this.#cancel.hidden = this.#progress.hidden = !running;
+    this.#progress.value = 0;
+  }
+
+  #show({ level, words }: Verdict): void {
+    this.#verdict.dataset["level"] = level;
+    this.#verdict.textContent = visible(`${words}.`);
+  }
+
+  async #run(): Promise<void> {
+    const [view, runner, own] = [this.#view, this.#runner, ++this.#current];
+    if (!view || !runner) return;
+    this.#setRunning(true);
+    this.#show({ level: "none", words: "Running the original and the small model" });
+    let verdict: Verdict;
+    try {
+      verdict = await view.run(runner, (fraction) => {
+        if (own === this.#current) this.#progress.value = fraction;
+      });
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      verdict = { level: "none", words: `It cannot be tried here: ${why.replace(/\.$/, "")}` };
+    }
+    if (own !== this.#current) return;
+    this.#setRunning(false);
+    this.#try.textContent = "Try it again";
+    this.#show(verdict);
+  }
+}
+
+/** Makes the card in its place; it is hidden until something is offered. */
+export const mountTrial = (place: HTMLElement): Trial => new Panel(place);

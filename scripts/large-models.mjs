@@ -3,7 +3,7 @@
 // and prints the memory that it took. Last it loads a GGUF file and an ONNX model of 1 GB by the shrinking cache in Chromium.
 // The files are sparse.
 import { tmpdir } from "node:os";
-import { goalOfTab, maxTabBytes, measureCached } from "../tests/support/cached-in-chromium.mjs";
+import { maxTabBytes, measureCached } from "../tests/support/cached-in-chromium.mjs";
 import * as inChromium from "../tests/support/large-in-chromium.mjs";
 import * as inNode from "../tests/support/large-in-node.mjs";
 
@@ -56,7 +56,7 @@ for (const { format, recipe } of models.slice(1)) {
   console.log(
     `${tab <= most ? "✔" : "✖"} Chromium, the cache's first load, ${format}: ` +
       `${(inputBytes / 1e9).toFixed(2)} GB in ${seconds.toFixed(1)} s; ` +
-      `tab +${(tab / 1e6).toFixed(0)} MB of ${(most / 1e6).toFixed(0)} (goal ${(goalOfTab(inputBytes) / 1e6).toFixed(0)}), browser process +${(browser / 1e6).toFixed(0)} MB`,
+      `tab +${(tab / 1e6).toFixed(0)} MB of ${(most / 1e6).toFixed(0)}, browser process +${(browser / 1e6).toFixed(0)} MB`,
   );
 }
 if (!isWithin) {

@@ -1,6 +1,7 @@
 // Memory does not grow with the model in a page either: what scripts/large-models.mjs shows, on smaller files.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { maxTabBytes, measureCached } from "../support/cached-in-chromium.mjs";
 import { maxGrowth, maxHeap, measureInChromium } from "../support/large-in-chromium.mjs";
 
 for (const [format, recipe] of [
@@ -12,5 +13,15 @@ for (const [format, recipe] of [
     const { heap, growth } = await measureInChromium({ format, recipe, size: 8e8 });
     assert.ok(heap <= maxHeap, `${heap} bytes of heap`);
     assert.ok(growth <= maxGrowth, `${growth} bytes of growth`);
+  });
+}
+
+for (const [format, recipe] of [
+  ["gguf", "Q8_0"],
+  ["onnx", "int8"],
+]) {
+  test(`the cache's first load of 1 GB of ${format} takes at most an eighth of it and 150 MB of the tab`, async () => {
+    const { tab, inputBytes } = await measureCached({ format, recipe, size: 1e9 });
+    assert.ok(tab <= maxTabBytes(inputBytes), `${tab} bytes of growth`);
   });
 }

@@ -20,14 +20,8 @@ async function loadInPage([name, recipe]) {
   return { seconds, hit, warnings, inputBytes, isWhole: bytes === outputBytes };
 }
 
-/** What the tab should take of a model of so many bytes. */
-export const goalOfTab = (inputBytes) => inputBytes / 8 + 150e6;
-
-/**
- * What it may take: more than the goal, because buffers that nobody needs pile up until V8 collects them, the more the
- * faster the model comes.
- */
-export const maxTabBytes = (inputBytes) => goalOfTab(inputBytes) + 150e6;
+/** What the tab may take of a model of so many bytes. */
+export const maxTabBytes = (inputBytes) => inputBytes / 8 + 150e6;
 
 /**
  * Loads a model by the cache with its default store. `tab` and `browser`: by how much the page's process and the

@@ -157,7 +157,7 @@ async function download(url: string, downloading: Downloading): Promise<Download
     else {
       await drainResponse(
         response,
-        { ...downloading, what: shownUrl(url) },
+        { ...downloading, what: shownUrl(url), reuses: true },
         async (bytes) => {
           loaded += bytes.length;
           if (isRest && loaded > total!) throw wrongRest();

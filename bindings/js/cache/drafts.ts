@@ -5,7 +5,7 @@
 import { isA } from "../base/tags.js";
 import type { Locks } from "./locks.js";
 import { blobOf, copyOf, newName, noteOf, sha256Of, textOf } from "./parts.js";
-import type { CacheStore } from "./types.js";
+import type { ByteStore } from "./stores.js";
 
 /** What a server says of a file's version; the same as long as the file is. */
 export interface Validators {
@@ -69,7 +69,7 @@ interface KeptPart extends Part {
 
 /** One file as far as it has come. */
 export class Draft {
-  readonly #store: CacheStore;
+  readonly #store: ByteStore;
   /** What keys begin with after their kind: id, time and name of the writing. */
   readonly #name: string;
   readonly #parts: Part[];
@@ -79,7 +79,7 @@ export class Draft {
   loaded: number;
   #isInMemory = false;
 
-  constructor(store: CacheStore, name: string, of: DraftOf | undefined, parts: Part[]) {
+  constructor(store: ByteStore, name: string, of: DraftOf | undefined, parts: Part[]) {
     this.#store = store;
     this.#name = name;
     this.of = of;
@@ -99,27 +99,29 @@ export class Draft {
   }
 
   /** Keeps the next bytes; in memory where the store fails. */
-  async add(blob: Blob, sha256: string): Promise<void> {
-    const part = this.#isInMemory ? { blob } : await this.#keep(blob, sha256);
+  async add(bytes: Uint8Array<ArrayBuffer>, sha256: string): Promise<void> {
+    const kept = this.#isInMemory ? undefined : await this.#keep(bytes, sha256);
+    const part = kept ?? { blob: new Blob([bytes]) };
     this.#parts.push(part);
-    this.loaded += blob.size;
+    this.loaded += bytes.length;
     // A store that is full needs its room for the small model.
     if (part.key === undefined) await this.toMemory();
   }
 
-  async #keep(blob: Blob, sha256: string): Promise<Part> {
+  /** Keeps bytes in the store; gives undefined where it fails. */
+  async #keep(bytes: Uint8Array<ArrayBuffer>, sha256: string): Promise<Part | undefined> {
     const key = `part-${this.#name}-${this.loaded}-${sha256}`;
     try {
-      await this.#store.set(key, blob);
+      await this.#store.set(key, bytes);
       const kept = await this.#store.get(key);
-      if (isA(kept, "Blob", "File") && (kept as Blob).size === blob.size) {
+      if (isA(kept, "Blob", "File") && (kept as Blob).size === bytes.length) {
         return { key, blob: kept as Blob };
       }
     } catch {
       // The bytes are here still.
     }
     await this.#store.delete(key).catch(() => undefined);
-    return { blob };
+    return undefined;
   }
 
   /** Takes all that has come out of the store. */
@@ -150,12 +152,12 @@ export class Draft {
 
 /** The drafts of one model, of whose id the caller has the lock. */
 export class DraftsOfModel {
-  readonly #store: CacheStore;
+  readonly #store: ByteStore;
   readonly #id: string;
   readonly #isCertain: boolean;
   readonly #open = new Set<Draft>();
 
-  constructor(store: CacheStore, id: string, { isCertain }: Locks) {
+  constructor(store: ByteStore, id: string, { isCertain }: Locks) {
     this.#store = store;
     this.#id = id;
     this.#isCertain = isCertain;
@@ -213,10 +215,10 @@ export class DraftsOfModel {
   async #claimed(of: DraftOf, parts: readonly KeptPart[]): Promise<Draft> {
     const draft = this.#new(of);
     for (const { key, blob, sha256 } of parts) {
-      const copy = await copyOf(blob).catch(() => undefined);
+      const copy = await blob.arrayBuffer().catch(() => undefined);
       // Somebody else was faster.
       if (!copy) break;
-      await draft.add(copy, sha256);
+      await draft.add(new Uint8Array(copy), sha256);
       await this.#store.delete(key).catch(() => undefined);
     }
     return draft;
@@ -269,7 +271,7 @@ export class DraftsOfModel {
  * at work on it.
  */
 export async function sweepDrafts(
-  store: CacheStore,
+  store: ByteStore,
   { ifFree, isCertain }: Locks,
   isMade: (id: string) => Promise<boolean>,
 ): Promise<void> {

@@ -1,12 +1,12 @@
 /** Stores that end: one that never answers must not hold up whoever wants a model. */
 import { waitFor } from "../files/stream.js";
-import type { CacheStore } from "./types.js";
+import type { ByteStore } from "./stores.js";
 
 /** A store that was silent once is not asked again for so long, in milliseconds. */
 const silence = 60_000;
 
 /** The same store, but what it does not answer in time, by `timeoutMs` as for servers, fails by an "io" error. */
-export function limited(store: CacheStore, timeoutMs: number | undefined): CacheStore {
+export function limited(store: ByteStore, timeoutMs: number | undefined): ByteStore {
   let silent: { error: unknown; at: number } | undefined;
   const within = async <T>(work: () => Promise<T>): Promise<T> => {
     if (silent && Date.now() - silent.at < silence) throw silent.error;
@@ -27,7 +27,7 @@ export function limited(store: CacheStore, timeoutMs: number | undefined): Cache
   };
   return {
     get: (key) => within(() => store.get(key)),
-    set: (key, value) => within(() => store.set(key, value)),
+    set: (key, bytes) => within(() => store.set(key, bytes)),
     delete: (key) => within(() => store.delete(key)),
     keys: () => within(() => store.keys()),
   };

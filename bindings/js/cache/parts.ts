@@ -11,41 +11,60 @@ import type { Digest } from "./digest.js";
 /** The bytes of a part; the last one has what is left. */
 const partBytes = 1 << 23;
 
-/** Keeps a part, whose SHA-256 is known. Parts come one after the other. */
-export type KeepPart = (part: Blob, sha256: string) => Promise<void>;
+/**
+ * Keeps a part, whose SHA-256 is known; its bytes change when that has resolved. Parts come one after the other.
+ */
+export type KeepPart = (part: Uint8Array<ArrayBuffer>, sha256: string) => Promise<void>;
 
-/** Collects bytes to parts. One is kept while the next one comes. */
+/**
+ * Collects bytes to parts. One is kept while the next one comes, so that there are two buffers, used in turn: new ones
+ * would stay in memory until the garbage is collected.
+ */
 export class PartWriter {
   readonly #keep: KeepPart;
   #digest: Promise<Digest> | undefined;
-  #batch: Uint8Array<ArrayBuffer>[] = [];
-  #batched = 0;
+  /** The buffer that is filled, which grows to a part as bytes come, and the other one. */
+  #buffers = [new Uint8Array(0), new Uint8Array(0)] as [
+    Uint8Array<ArrayBuffer>,
+    Uint8Array<ArrayBuffer>,
+  ];
+  #filled = 0;
   #kept: Promise<void> = Promise.resolve();
 
   constructor(keep: KeepPart) {
     this.#keep = keep;
   }
 
-  /** Takes bytes, which must not change any more; resolves when there is room for others. */
+  /** Takes bytes, which may change again when it has resolved: then there is room for others. */
   async add(bytes: Uint8Array): Promise<void> {
     const digest = await (this.#digest ??= newDigest());
     for (let at = 0; at < bytes.length;) {
-      const piece = bytes.subarray(at, at + partBytes - this.#batched);
+      const piece = bytes.subarray(at, at + partBytes - this.#filled);
       digest.update(piece);
-      this.#batch.push(piece as Uint8Array<ArrayBuffer>);
-      this.#batched += piece.length;
+      this.#reserve(this.#filled + piece.length);
+      this.#buffers[0].set(piece, this.#filled);
+      this.#filled += piece.length;
       at += piece.length;
-      if (this.#batched === partBytes) await this.#next();
+      if (this.#filled === partBytes) await this.#next();
     }
+  }
+
+  /** Makes room for so many bytes of a part: most files are smaller than one. */
+  #reserve(size: number): void {
+    const [buffer] = this.#buffers;
+    if (buffer.length >= size) return;
+    this.#buffers[0] = new Uint8Array(Math.min(partBytes, Math.max(2 * buffer.length, size)));
+    this.#buffers[0].set(buffer.subarray(0, this.#filled));
   }
 
   /** Begins to keep what was collected, when the part before is kept. */
   async #next(): Promise<void> {
     await this.#kept;
-    const part = new Blob(this.#batch);
     const sha256 = (await this.#digest!).take();
-    this.#batch = [];
-    this.#batched = 0;
+    const [full, free] = this.#buffers;
+    this.#buffers = [free, full];
+    const part = full.subarray(0, this.#filled);
+    this.#filled = 0;
     this.#kept = this.#keep(part, sha256);
     // Whoever adds more, or flushes, hears of a failure.
     this.#kept.catch(() => undefined);
@@ -53,14 +72,13 @@ export class PartWriter {
 
   /** Resolves when all is kept. */
   async flush(): Promise<void> {
-    if (this.#batched > 0) await this.#next();
+    if (this.#filled > 0) await this.#next();
     await this.#kept;
   }
 
   /** Forgets what was collected; resolves when nothing is under way. */
   async drop(): Promise<void> {
-    this.#batch = [];
-    this.#batched = 0;
+    this.#filled = 0;
     await this.#kept.catch(() => undefined);
   }
 }
@@ -91,7 +109,11 @@ export async function sha256Of(blob: Blob): Promise<string> {
   return digest.take();
 }
 
-const digestOf = (text: string) => sha256Of(new Blob([text]));
+async function digestOf(text: string): Promise<string> {
+  const digest = await newDigest();
+  digest.update(new TextEncoder().encode(text));
+  return digest.take();
+}
 
 /** Gives a text that stands for `parts`, whatever characters they have. */
 export const idOf = (...parts: unknown[]): Promise<string> => digestOf(JSON.stringify(parts));
@@ -103,9 +125,9 @@ export const newName = () =>
   ).join("");
 
 /** Makes what is kept of a note: the line of its digest, and its JSON. */
-export async function textOf(content: unknown): Promise<Blob> {
+export async function textOf(content: unknown): Promise<Uint8Array<ArrayBuffer>> {
   const json = JSON.stringify(content);
-  return new Blob([await digestOf(json), "\n", json], { type: "application/json" });
+  return new TextEncoder().encode(`${await digestOf(json)}\n${json}`);
 }
 
 /** A note has names and facts only; a larger one is none. */

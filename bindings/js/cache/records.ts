@@ -8,7 +8,7 @@ import type { SequentialFile } from "../files/in-order.js";
 import type { FileInfo } from "../models/types.js";
 import type { Locks } from "./locks.js";
 import { blobOf, newName, noteOf, PartWriter, sha256Of, textOf } from "./parts.js";
-import type { CacheStore } from "./types.js";
+import type { ByteStore } from "./stores.js";
 
 /** A part of a file. */
 interface PartEntry {
@@ -115,7 +115,7 @@ const isReadable = async (blob: Blob): Promise<boolean> =>
 
 /** A record that is being written: nobody sees it before it is whole. */
 export class Writing {
-  readonly #store: CacheStore;
+  readonly #store: ByteStore;
   readonly #id: string;
   readonly #makeRoom: (error: unknown) => Promise<boolean>;
   readonly #begin = Date.now();
@@ -129,7 +129,7 @@ export class Writing {
 
   /** `makeRoom` tells whether what failed by this error may be tried again. */
   constructor(
-    store: CacheStore,
+    store: ByteStore,
     id: string,
     earlier: readonly string[],
     makeRoom: (error: unknown) => Promise<boolean>,
@@ -158,18 +158,18 @@ export class Writing {
     };
   }
 
-  async #keep(part: Blob, sha256: string): Promise<PartEntry> {
+  async #keep(part: Uint8Array<ArrayBuffer>, sha256: string): Promise<PartEntry> {
     // The part's place in its file is the record's to know.
     const key = `file-${this.#id}-${this.#begin}-${this.#name}-${this.#count++}`;
     this.#keys.add(key);
     await this.#set(key, part);
-    return { key, size: part.size, sha256 };
+    return { key, size: part.length, sha256 };
   }
 
-  async #set(key: string, value: Blob): Promise<void> {
+  async #set(key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     for (;;) {
       try {
-        await this.#store.set(key, value);
+        await this.#store.set(key, bytes);
         return;
       } catch (cause) {
         if (await this.#makeRoom(cause)) continue;
@@ -202,11 +202,11 @@ export class Writing {
 
 /** The records of a store. */
 export class Records {
-  readonly #store: CacheStore;
+  readonly #store: ByteStore;
   /** The Blobs of checked parts, by their keys, by the records' ids: what a Blob gives cannot change. */
   readonly #checked = new Map<string, Map<string, Blob>>();
 
-  constructor(store: CacheStore) {
+  constructor(store: ByteStore) {
     this.#store = store;
   }
 

@@ -16,13 +16,8 @@ import { DraftsOfModel, sweepDrafts } from "./drafts.js";
 import { locksFor, type Locks } from "./locks.js";
 import { copyOf, idOf, partsOf } from "./parts.js";
 import { Records, type Facts, type FileEntry, type FoundRecord, type Writing } from "./records.js";
-import type {
-  CachedEntry,
-  CachedModel,
-  CacheStore,
-  CacheWarning,
-  ShrinkCacheOptions,
-} from "./types.js";
+import type { ByteStore } from "./stores.js";
+import type { CachedEntry, CachedModel, CacheWarning, ShrinkCacheOptions } from "./types.js";
 
 /** A model, or what came where it could not be shrunk. */
 export type Served = CachedModel | { files: Record<string, Blob>; failure: unknown };
@@ -90,13 +85,13 @@ export class ShrunkModels {
   readonly #settings: Settings;
   readonly #records: Records;
   /** Where downloads are while they come. */
-  readonly #draftStore: CacheStore;
+  readonly #draftStore: ByteStore;
   readonly #locks: Locks;
   /** Loads under way, so that those who ask at once wait for one. */
   readonly #loads = new Map<string, Promise<Served>>();
   #swept: Promise<void> | undefined;
 
-  constructor(settings: Settings, store: CacheStore, draftStore: CacheStore) {
+  constructor(settings: Settings, store: ByteStore, draftStore: ByteStore) {
     this.#settings = settings;
     this.#records = new Records(store);
     this.#draftStore = draftStore;

@@ -7,15 +7,29 @@ import { ifThere, namesIn } from "../files/folder-handle.js";
 import { platform } from "./platform.js";
 import type { CacheStore, StoreName } from "./types.js";
 
+/** A store that keeps bytes, which are the caller's to change again when `set` has resolved. */
+export interface ByteStore extends Pick<CacheStore, "get" | "delete" | "keys"> {
+  set(key: string, bytes: Uint8Array<ArrayBuffer>): Promise<unknown>;
+}
+
+/** Gives bytes to a store as Blobs. */
+const inBlobs = (store: CacheStore): ByteStore => ({
+  get: (key) => store.get(key),
+  set: (key, bytes) => store.set(key, new Blob([bytes])),
+  delete: (key) => store.delete(key),
+  keys: () => store.keys(),
+});
+
 /** Keys become addresses that no server has. */
 const addressOf = (key: string) => `https://modelshrink.invalid/${key}`;
 
 /** The Cache API: a cache of this name. */
-function cacheApiStore(name: string): CacheStore {
+function cacheApiStore(name: string): ByteStore {
   const open = () => caches.open(name);
   return {
     get: async (key) => (await (await open()).match(addressOf(key)))?.blob(),
-    set: async (key, value) => (await open()).put(addressOf(key), new Response(value)),
+    // Of a Blob the browser would have a copy in memory, and the page another one.
+    set: async (key, bytes) => (await open()).put(addressOf(key), new Response(bytes)),
     delete: async (key) => (await open()).delete(addressOf(key)),
     keys: async () =>
       (await (await open()).keys()).map(({ url }) => url.slice(addressOf("").length)),
@@ -23,16 +37,23 @@ function cacheApiStore(name: string): CacheStore {
 }
 
 /** The origin's private file system: a folder of this name. */
-function opfsStore(name: string): CacheStore {
+function opfsStore(name: string): ByteStore {
   const open = async () => {
     const root = await navigator.storage.getDirectory();
     return root.getDirectoryHandle(name, { create: true });
   };
   return {
     get: async (key) => (await ifThere((await open()).getFileHandle(key)))?.getFile(),
-    async set(key, value) {
+    async set(key, bytes) {
       const handle = await (await open()).getFileHandle(key, { create: true });
-      await value.stream().pipeTo(await handle.createWritable());
+      const writable = await handle.createWritable();
+      try {
+        await writable.write(bytes);
+        await writable.close();
+      } catch (error) {
+        await writable.abort().catch(() => undefined);
+        throw error;
+      }
     },
     delete: async (key) => ifThere((await open()).removeEntry(key)),
     keys: async () => namesIn(await open()),
@@ -105,20 +126,24 @@ function memoryStore(): CacheStore {
 }
 
 const stores: Readonly<
-  Record<StoreName, { isThere: () => boolean; open: (name: string) => CacheStore }>
+  Record<StoreName, { isThere: () => boolean; open: (name: string) => ByteStore }>
 > = {
   cache: { isThere: () => "caches" in globalThis, open: cacheApiStore },
   opfs: {
     isThere: () => hasMethods(platform.navigator?.storage, "getDirectory"),
     open: opfsStore,
   },
-  indexeddb: { isThere: () => "indexedDB" in globalThis, open: indexedDbStore },
-  memory: { isThere: () => true, open: memoryStore },
+  indexeddb: {
+    isThere: () => "indexedDB" in globalThis,
+    open: (name) => inBlobs(indexedDbStore(name)),
+  },
+  memory: { isThere: () => true, open: () => inBlobs(memoryStore()) },
 };
 
 /** Gives the store of the option `store`, or the platform's own; throws an ArgumentError for what is none. */
-export function storeFor(value: unknown, name: string): CacheStore {
-  if (hasMethods(value, "get", "set", "delete", "keys")) return value as unknown as CacheStore;
+export function storeFor(value: unknown, name: string): ByteStore {
+  if (hasMethods(value, "get", "set", "delete", "keys"))
+    return inBlobs(value as unknown as CacheStore);
   const names = Object.keys(stores) as StoreName[];
   const wanted = value ?? (stores.cache.isThere() ? "cache" : "memory");
   const found = names.find((it) => it === wanted);
@@ -140,8 +165,8 @@ export function storeFor(value: unknown, name: string): CacheStore {
  * Gives the store of downloads that are under way: the folder that the option `store` names, or the browser's private
  * file system, else memory.
  */
-export function draftStoreFor(value: unknown, name: string): CacheStore {
-  if (isFolderStore(value)) return value;
+export function draftStoreFor(value: unknown, name: string): ByteStore {
+  if (isFolderStore(value)) return inBlobs(value);
   const isInMemory = value === "memory" || !stores.opfs.isThere();
   return stores[isInMemory ? "memory" : "opfs"].open(name);
 }

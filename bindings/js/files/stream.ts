@@ -35,10 +35,14 @@ export interface Bound {
   maxBytes: number;
 }
 
-interface StreamOptions extends ReadOptions, Bound {
+interface ChunkOptions {
   /** The stream's name in errors. */
   what: string;
+  /** Whether a chunk may be overwritten by the next one. */
+  reuses?: boolean | undefined;
 }
+
+interface StreamOptions extends ChunkOptions, ReadOptions, Bound {}
 
 /**
  * Gives the result of `work`, which `what` may never end: rejects with the signal's reason, or by an "io" error when the
@@ -85,14 +89,41 @@ const lockedError = (what: string) =>
     `${what} is locked: another reader has it. Release that, or pass the stream before it is read.`,
   );
 
+/** The bytes of a buffer that a stream fills again and again. */
+const reusedBytes = 1 << 19;
+
+/**
+ * Gives the chunks of a stream of bytes in one buffer, each as long as the next one is not asked for: a buffer for each
+ * would stay in memory until the garbage is collected, hundreds of megabytes later. Gives undefined for other streams.
+ */
+function reusedChunksOf(stream: object): Chunks | undefined {
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = (stream as ReadableStream).getReader({ mode: "byob" });
+  } catch {
+    return undefined;
+  }
+  let buffer = new ArrayBuffer(reusedBytes);
+  return {
+    async next() {
+      const { done, value } = await callUser(() => reader.read(new Uint8Array(buffer)));
+      if (value) buffer = value.buffer;
+      return { done, value };
+    },
+    cancel: (reason) => reader.cancel(reason),
+  };
+}
+
 /**
  * Gives the chunks of a ReadableStream, or of whatever else can be iterated asynchronously, such as a Node.js
  * Readable.
  */
-function chunksOf(stream: object, what: string): Chunks {
+export function chunksOfStream(stream: object, { what, reuses }: ChunkOptions): Chunks {
   if (hasMethods(stream, "getReader")) {
     const readable = stream as unknown as ReadableStream<unknown>;
     if (readable.locked) throw lockedError(what);
+    const reused = reuses ? reusedChunksOf(stream) : undefined;
+    if (reused) return reused;
     const reader = readable.getReader();
     return { next: () => callUser(() => reader.read()), cancel: (reason) => reader.cancel(reason) };
   }
@@ -121,7 +152,7 @@ type Take = (bytes: Uint8Array<ArrayBuffer>) => void | Promise<void>;
  */
 async function drain(stream: object, options: StreamOptions, take: Take): Promise<void> {
   const { what, size, maxBytes, signal } = options;
-  const chunks = chunksOf(stream, what);
+  const chunks = chunksOfStream(stream, options);
   const pacer = new Pacer(signal);
   let total = size ?? 0;
   try {
@@ -194,10 +225,7 @@ export function announcedBy(
   return { maxBytes: Math.min(Math.max(maxPacking * length, maxUnknownBytes), maxHeld) };
 }
 
-interface BodyOptions extends ReadOptions {
-  /** The response's name in errors. */
-  what: string;
-}
+interface BodyOptions extends ChunkOptions, ReadOptions {}
 
 function bodyOf(response: Response, what: string): ReadableStream | null | undefined {
   if (response.bodyUsed) {
@@ -283,10 +311,14 @@ export function bytesOfResponse(
     const body = bodyOf(response, options.what);
     const bytes = body ? new Uint8Array(size) : new Uint8Array(await response.arrayBuffer());
     let done = 0;
-    await drain(body ?? new Blob([bytes]).stream(), { ...options, size, maxBytes: size }, (it) => {
-      bytes.set(it, done);
-      done += it.length;
-    });
+    await drain(
+      body ?? new Blob([bytes]).stream(),
+      { ...options, size, maxBytes: size, reuses: true },
+      (it) => {
+        bytes.set(it, done);
+        done += it.length;
+      },
+    );
     return bytes;
   });
 }

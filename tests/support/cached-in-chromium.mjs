@@ -42,6 +42,9 @@ export async function measureCached({ format, recipe, size }) {
     const processes = await processesOf(context.browser());
     const { hit, warnings, isWhole, ...result } = await page.evaluate(loadInPage, [name, recipe]);
     if (hit || !isWhole || warnings.length > 0) throw new Error(`Not kept: ${warnings}`);
+    const later = await processesOf(context.browser());
+    if (later.some(({ id }) => processes.every((it) => it.id !== id)))
+      throw new Error("The page may have moved to another process.");
     const growthOf = (wanted) =>
       processes
         .filter(({ type }) => type === wanted)

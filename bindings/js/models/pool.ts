@@ -18,6 +18,9 @@ const enoughWorkers = 8;
 /** A worker that says nothing for so long after its start is one that does not start. */
 const maxStartMilliseconds = 20_000;
 
+/** So is one that has begun to read the models' structure, and says nothing for so long before it is ready. */
+const maxReadingMilliseconds = 120_000;
+
 /** Gives units out, and takes what a worker has found. */
 interface Boss {
   /** Gives the next unit; undefined when there is none. */
@@ -44,8 +47,8 @@ export class WorkerPool {
   readonly #count: number;
   /** True once the workers are ended, whatever they are doing. */
   #isEnded = false;
-  /** Of workers that have not said a word. */
-  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  /** Of workers that are not ready, by their ports. */
+  readonly #timers = new Map<WorkerPort, ReturnType<typeof setTimeout>>();
 
   /** `count`: as many as the user asked for; by default what suits the platform, up to 8. */
   constructor(host: Host, count: number = Math.min(numWorkers(), enoughWorkers)) {
@@ -76,7 +79,6 @@ export class WorkerPool {
   async #run(count: number, boss: Boss): Promise<boolean> {
     const ports = startWorkers(count);
     try {
-      // A worker may compute for minutes without a word.
       const all = Promise.all(ports.map((port) => this.#serve(port, boss)));
       const { signal } = this.#host.pacer;
       const served = await waitFor("A worker", { signal, timeoutMs: Infinity }, all);
@@ -86,7 +88,7 @@ export class WorkerPool {
       throw error;
     } finally {
       this.#isEnded = true;
-      for (const timer of this.#timers) clearTimeout(timer);
+      for (const timer of this.#timers.values()) clearTimeout(timer);
       for (const port of ports) port.terminate();
     }
   }
@@ -108,8 +110,11 @@ export class WorkerPool {
         warnOfMissingWorkers(reason);
         end();
       };
-      const timer = setTimeout(giveUp, maxStartMilliseconds, "it does not answer");
-      this.#timers.add(timer);
+      const expectWord = (within: number) => {
+        clearTimeout(this.#timers.get(port));
+        this.#timers.set(port, setTimeout(giveUp, within, "it does not answer"));
+      };
+      expectWord(maxStartMilliseconds);
       const fail = (error: unknown) => {
         isOver = true;
         // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a signal's reason may be anything
@@ -134,7 +139,7 @@ export class WorkerPool {
       });
       port.onMessage((message) => {
         if (isOver) return;
-        clearTimeout(timer);
+        clearTimeout(this.#timers.get(port));
         hasStarted ||= message.kind === "ready";
         if (message.kind === "stale") {
           giveUp(`${message.url} is of version ${message.version}, not ${version}`);
@@ -142,6 +147,8 @@ export class WorkerPool {
           giveUp(message.error.message);
         } else {
           const answer = this.#answer(port, message, boss.take).then(() => {
+            // A worker that is ready may compute for minutes without a word.
+            if (!hasStarted && !isOver && !this.#isEnded) expectWord(maxReadingMilliseconds);
             goOn(message);
           }, fail);
           answered = Promise.all([answered, answer]);

@@ -57,7 +57,7 @@ export {
 } from "./arrays/layers.js";
 export type { BlockType, Codes, FloatType, IntegerType, QuantizedType } from "./arrays/types.js";
 export { inspect } from "./models/inspect.js";
-export { plan } from "./models/plan.js";
+export { plan } from "./plan.js";
 export { restore } from "./models/write.js";
 export { shrink, type GuardedResult, type ShrinkOptions, type ShrinkResult } from "./shrink.js";
 export type {
@@ -79,7 +79,17 @@ export type {
   WriteOptions,
   WriteResult,
 } from "./models/types.js";
-export type { LayoutModel, LayoutOptions, LayoutReport, LayoutResult } from "./layout/types.js";
+export type {
+  LayoutModel,
+  LayoutOf,
+  LayoutOptions,
+  LayoutPlan,
+  LayoutPlanOptions,
+  LayoutReport,
+  LayoutResult,
+  ModelInDtype,
+  PlannedLayoutModel,
+} from "./layout/types.js";
 export type { Dtype } from "./layout/dtypes.js";
 export type { FolderSink } from "./layout/output.js";
 export type { ReasonCode } from "./base/reason-table.js";

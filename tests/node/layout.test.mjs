@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
-import { ArgumentError, FormatError, shrink, UnsupportedError } from "modelshrink";
+import { ArgumentError, FormatError, plan, shrink, UnsupportedError } from "modelshrink";
 import ort from "onnxruntime-node";
 import { externalModel } from "../support/onnx.mjs";
 import { externalSentenceModel, sentenceModel } from "../support/sentence-model.mjs";
@@ -51,10 +51,32 @@ test("a model whose data file is missing is refused, and nothing is written", as
   const { "model.onnx": main } = externalModel("weights.bin");
   const repository = { "config.json": Buffer.from("{}"), "onnx/model.onnx": main };
   const options = { layout: "transformers", dtypes: ["int8"] };
-  await assert.rejects(shrink(repository, {}, options), {
-    code: "unsupported",
-    message: /"w" cannot be read: its values are in "weights\.bin", which is not there/,
+  const written = [];
+  const sink = (name) => written.push(name);
+  for (const run of [
+    () => shrink(repository, {}, { ...options, sink }),
+    () => plan(repository, {}, options),
+  ]) {
+    await assert.rejects(run(), {
+      code: "unsupported",
+      message: /"w" cannot be read: its values are in "weights\.bin", which is not there/,
+    });
+  }
+  assert.deepEqual(written, [], "it is found before the first sink is asked for");
+});
+
+test("plan tells what shrink writes, file for file, and reads no weight", async () => {
+  const options = { layout: "transformers", dtypes: ["q8", "fp16"] };
+  const repository = externalSentenceModel();
+  const planned = await plan(repository, { minElements: 64 }, options);
+  const { report } = await shrink(repository, { minElements: 64 }, options);
+  const withoutFates = ({ models, ...rest }) => ({
+    ...rest,
+    models: models.map(({ input, dtype, files }) => ({ input, dtype, files })),
   });
+  assert.deepEqual(withoutFates(planned), withoutFates(report));
+  assert.ok(planned.models.every(({ plan: { tensors } }) => tensors.length > 0));
+  await assert.rejects(plan(repository, {}, { ...options, sink: "out" }), ArgumentError);
 });
 
 test("every .onnx file of a repository is written in every dtype, and what lies beside is copied", async () => {
@@ -336,7 +358,7 @@ test("an output is new: neither in the repository, nor a folder with files, nor 
   await refused(folder, ArgumentError, /no folder/, { sink: join(full, "mine.txt") });
   await symlink(full, join(top, "link"));
   await refused(folder, ArgumentError, /no folder/, { sink: join(top, "link") });
-  await mkdir(join(top, ".out.part"));
+  await symlink(full, join(top, ".out.part"));
   await assert.rejects(
     shrink(folder, undefined, { ...transformers, sink: join(top, "out") }),
     /\.out\.part" is in the way/,
@@ -524,6 +546,14 @@ test("the command writes a layout, and says what it wrote", async () => {
   );
   assert.equal(again.code, 1);
   assert.match(again.stderr, /not empty/);
+  const planned = await command.run("plan", "tiny", "--layout", "transformers");
+  assert.match(
+    planned.stdout,
+    /^1 model, 140 kB, would be 5 models, [\d.]+ kB:\n[^]*onnx\/model_q4\.onnx/,
+  );
+  const dry = await command.run("shrink", "tiny", "--layout", "transformers", "--dry-run");
+  assert.match(dry.stdout, /Nothing is written; it would be written to .*tiny\.transformers\n$/);
+  assert.ok(!(await command.files()).includes("tiny.transformers"));
   const beside = await command.run("shrink", "tiny", "--layout", "transformers", "--json");
   assert.equal(beside.code, 0, beside.stderr);
   const { output, models } = JSON.parse(beside.stdout);
@@ -535,7 +565,7 @@ test("the command writes a layout, and says what it wrote", async () => {
     [["tiny", "--layout", "transformers", "--dtypes", "q3"], /--dtypes has "q3"/],
     [["tiny", "--layout", "transformers", "--recipe", "int8"], /leave out --recipe/],
     [["tiny", "--layout", "transformers", "--mode", "dynamic"], /leave out --mode/],
-    [["tiny", "--layout", "transformers", "--dry-run"], /no use for --dry-run/],
+    [["tiny", "--layout", "transformers", "--resume"], /no use for --resume/],
     [["tiny", "tiny", "--layout", "transformers"], /one repository/],
     [["-", "--layout", "transformers"], /- is neither/],
   ]) {
@@ -561,4 +591,35 @@ test("an interrupted command leaves nothing", async () => {
   assert.equal(code, 130);
   assert.match(stderr, /interrupted; nothing was written\.\n$/);
   assert.deepEqual(await command.files(), ["model.onnx", "tiny"]);
+});
+
+test("what a killed command has left goes when the next one writes the same folder; another's folder stays", async () => {
+  const files = Object.fromEntries(
+    Array.from({ length: 40 }, (_, i) => [`onnx/m${i}.onnx`, small["onnx/model.onnx"]]),
+  );
+  await save({ ...small, ...files }, command.path("tiny"));
+  const words = ["shrink", "tiny", "--layout", "transformers", "--dtypes", "q8", "-o", "out"];
+  const child = command.start(words);
+  const ended = finish(child);
+  while (!(await command.files()).includes(".out.part")) {
+    assert.equal(child.exitCode, null);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  const meanwhile = await command.run(...words);
+  assert.equal(meanwhile.code, 1);
+  assert.match(meanwhile.stderr, /process \d+ is writing it/);
+  child.kill("SIGKILL");
+  await ended;
+  assert.ok((await command.files()).includes(".out.part"));
+  const next = await command.run(...words);
+  assert.equal(next.code, 0, next.stderr);
+  assert.deepEqual(await command.files(), ["model.onnx", "out", "tiny"]);
+  assert.ok(!(await command.files("out")).some((name) => name.startsWith(".")));
+
+  await mkdir(command.path(".other.part"));
+  await writeFile(command.path(".other.part/mine.txt"), "mine");
+  const inTheWay = await command.run(...words.with(-1, "other"));
+  assert.equal(inTheWay.code, 1);
+  assert.match(inTheWay.stderr, /\.other\.part" is in the way of this run's own folder/);
+  assert.equal(await readFile(command.path(".other.part/mine.txt"), "utf8"), "mine");
 });

@@ -31,6 +31,14 @@ function runCompletion({ operands: [shell = ""] }: Invocation, { commands }: Con
   return Promise.resolve({ text: text.trimEnd(), json: { text } });
 }
 
+/** Runs a command that also takes --layout: `run` does what it does without. */
+const withLayout =
+  (run: Command["run"]): Command["run"] =>
+  (invocation, context) =>
+    invocation.values.layout === undefined && invocation.values.dtypes === undefined
+      ? run(invocation, context)
+      : runLayout(invocation, context);
+
 /** All commands, in the order of help. */
 export const commands: readonly Command[] = [
   {
@@ -46,13 +54,21 @@ export const commands: readonly Command[] = [
     name: "plan",
     summary: "show what shrink would do, with exact sizes, from the headers alone",
     operands: [models],
-    options: ["max-growth", ...optionSets.recipe, ...optionSets.samples, "all", ...common],
+    options: [
+      ...optionSets.layout,
+      "max-growth",
+      ...optionSets.recipe,
+      ...optionSets.samples,
+      "all",
+      ...common,
+    ],
     notes: () => [...recipeNotes(), ...severalNotes()],
     examples: [
       "modelshrink plan https://example.com/model.onnx --recipe q4",
       "modelshrink plan model.onnx --prune structured:0.3",
+      "modelshrink plan repository/ --layout transformers",
     ],
-    run: runPlan,
+    run: withLayout(runPlan),
   },
   {
     name: "shrink",
@@ -83,10 +99,7 @@ export const commands: readonly Command[] = [
       "modelshrink shrink model.onnx --min-cosine 0.99 --inputs photos/ --resize 224x224 \\\n" +
         "      --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225",
     ],
-    run: (invocation, context) =>
-      invocation.values.layout === undefined && invocation.values.dtypes === undefined
-        ? runShrink(invocation, context)
-        : runLayout(invocation, context),
+    run: withLayout(runShrink),
   },
   {
     name: "restore",

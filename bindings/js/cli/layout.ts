@@ -1,11 +1,12 @@
-/** shrink with --layout: a folder for a runtime, of a model repository. */
+/** shrink and plan with --layout: a folder for a runtime, of a model repository. */
 import { resolve } from "node:path";
 import { formatBytes } from "../base/bytes.js";
 import { suggestion } from "../base/suggest.js";
 import { visible } from "../base/visible.js";
 import { nameOfUrl } from "../files/url.js";
 import { dtypeNames, type Dtype } from "../layout/dtypes.js";
-import type { LayoutModel, LayoutReport } from "../layout/types.js";
+import type { LayoutModel, LayoutPlan, LayoutReport, PlannedLayoutModel } from "../layout/types.js";
+import { plan } from "../plan.js";
 import { shrink } from "../shrink.js";
 import { percent, plural } from "../text.js";
 import type { Context, Invocation, Outcome } from "./command.js";
@@ -17,7 +18,7 @@ import { UsageError } from "./usage-error.js";
 import { workersFrom } from "./writing.js";
 
 /** Options that a layout has no use for. */
-const otherOptions = ["resume", "dry-run", "inputs", "input-name", "min-cosine"] as const;
+const otherOptions = ["resume", "inputs", "input-name", "min-cosine"] as const;
 
 function checkUsage({ operands, values }: Invocation): void {
   if (values.layout === undefined) throw new UsageError("--dtypes needs --layout transformers.");
@@ -43,31 +44,40 @@ function outputFor(repository: string, { output, layout }: OptionValues): string
   return `${name || "model"}.${layout}`;
 }
 
-function lineOf({ files, report }: LayoutModel): string {
+/** What is to be or was written of a model. */
+const fateOf = (model: LayoutModel | PlannedLayoutModel) =>
+  "plan" in model ? model.plan : model.report;
+
+function lineOf(model: LayoutModel | PlannedLayoutModel): string {
+  const { files } = model;
+  const { isIdle, inputBytes } = fateOf(model);
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
-  const note = report.isIdle ? ", as it was" : "";
-  const size = `${formatBytes(bytes).padStart(8)} (${percent(bytes, report.inputBytes)}${note})`;
+  const note = isIdle ? ", as it was" : "";
+  const size = `${formatBytes(bytes).padStart(8)} (${percent(bytes, inputBytes)}${note})`;
   return `  ${size}  ${files.map(({ name }) => visible(name)).join(", ")}`;
 }
 
-function textOf(report: LayoutReport, output: string): string {
+/** `ends`: what is said of the models ("written as") and of the output at last. */
+function textOf(report: LayoutReport | LayoutPlan, ends: { verb: string; last?: string }): string {
   const { models, copied, leftOut } = report;
   const warnings = new Set(
-    models.flatMap(({ input, dtype, report: { warnings: own = [] } }) =>
-      own.map((it) => `Warning: ${visible(input)}, ${dtype}: ${visible(it)}`),
+    models.flatMap((model) =>
+      (fateOf(model).warnings ?? []).map(
+        (it) => `Warning: ${visible(model.input)}, ${model.dtype}: ${visible(it)}`,
+      ),
     ),
   );
   const named = (what: string, names: readonly string[]) =>
     names.length > 0 ? [`${what}: ${names.map((it) => visible(it)).join(", ")}`] : [];
   const number = new Set(models.map(({ input }) => input)).size;
   return [
-    `${plural(number, "model")}, ${formatBytes(report.inputBytes)}, written as ${plural(models.length, "model")}, ` +
+    `${plural(number, "model")}, ${formatBytes(report.inputBytes)}, ${ends.verb} ${plural(models.length, "model")}, ` +
       `${formatBytes(report.outputBytes)}:`,
     ...models.map(lineOf),
     ...named("Copied", copied),
     ...named("Not read, as they are in a small number type already", leftOut),
     ...warnings,
-    `Written to ${visible(output)}`,
+    ...(ends.last === undefined ? [] : [ends.last]),
   ].join("\n");
 }
 
@@ -82,17 +92,31 @@ function dtypesFrom({ dtypes: text }: OptionValues): readonly Dtype[] {
 
 export async function runLayout(invocation: Invocation, context: Context): Promise<Outcome> {
   checkUsage(invocation);
-  const { operands, values } = invocation;
+  const { command, operands, values } = invocation;
   const [repository = ""] = operands;
-  const output = outputFor(repository, values);
   const words = await layoutWordsFrom(values);
-  const { report } = await shrink(repository, words, {
+  const planning = {
     ...runOptions(context),
-    layout: "transformers",
+    layout: "transformers" as const,
     dtypes: dtypesFrom(values),
-    sink: output,
-    ...workersFrom(values),
     maxGrowth: growthFrom(values),
+  };
+  const isPlan = command.name === "plan";
+  const output = isPlan ? undefined : outputFor(repository, values);
+  if (isPlan || values["dry-run"]) {
+    const planned = await plan(repository, words, planning);
+    const last =
+      output === undefined
+        ? {}
+        : { last: `Nothing is written; it would be written to ${visible(output)}` };
+    const text = textOf(planned, { verb: "would be", ...last });
+    return { text, json: output === undefined ? planned : { output, ...planned } };
+  }
+  const { report } = await shrink(repository, words, {
+    ...planning,
+    sink: output!,
+    ...workersFrom(values),
   });
-  return { text: textOf(report, output), json: { output, ...report } };
+  const text = textOf(report, { verb: "written as", last: `Written to ${visible(output!)}` });
+  return { text, json: { output, ...report } };
 }

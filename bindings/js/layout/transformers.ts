@@ -13,10 +13,23 @@ import { checkRecipe } from "../recipe/check.js";
 import { recipeOptions, type Recipe } from "../recipe/options.js";
 import { configFor } from "./config.js";
 import { dtypeNames, dtypes, type Dtype } from "./dtypes.js";
-import { checkApart, chooseFiles, configName, type RepositoryModel } from "./files.js";
+import {
+  checkApart,
+  chooseFiles,
+  configName,
+  type RepositoryFiles,
+  type RepositoryModel,
+} from "./files.js";
 import { keptIn } from "./kept.js";
 import { fileOf, openOutput, writeFile, type LayoutOutput } from "./output.js";
-import type { LayoutModel, LayoutOptions, LayoutReport, LayoutResult } from "./types.js";
+import type {
+  LayoutModel,
+  LayoutOptions,
+  LayoutPlan,
+  LayoutPlanOptions,
+  LayoutResult,
+  PlannedLayoutModel,
+} from "./types.js";
 
 /** The most bytes of a file that is copied: the largest vocabularies have a tenth. */
 const maxCompanionBytes = 1 << 28;
@@ -24,7 +37,8 @@ const maxCompanionBytes = 1 << 28;
 /** The words of a recipe that a dtype decides. */
 const ownWords: readonly (keyof Recipe)[] = ["weights", "mode", "symmetric"];
 
-const keys = [...runKeys, "layout", "dtypes", "sink", "maxGrowth", "workers"] as const;
+const planKeys = [...runKeys, "layout", "dtypes", "maxGrowth"] as const;
+const writeKeys = [...planKeys, "sink", "workers"] as const;
 
 /** One output: a model in one number type. */
 interface Job {
@@ -99,7 +113,7 @@ function progressFrom(done: number, total: number, { onProgress }: LayoutOptions
 async function planJobs(
   repository: Repository,
   jobs: readonly Job[],
-  { maxGrowth, ...options }: LayoutOptions,
+  { maxGrowth, ...options }: LayoutPlanOptions,
 ): Promise<PlannedJob[]> {
   const planned: PlannedJob[] = [];
   const running = { ...readingOf(options), maxGrowth };
@@ -146,7 +160,7 @@ async function writeModels(
 async function withCompanion<T>(
   repository: Repository,
   name: string,
-  options: LayoutOptions,
+  options: LayoutPlanOptions,
   work: (file: OpenFile) => Promise<T>,
 ): Promise<T> {
   const opened = await openSource(await repository.open(name), readingOf(options));
@@ -190,7 +204,7 @@ function externalNames(jobs: readonly PlannedJob[]): string[] {
 async function newConfig(
   repository: Repository,
   jobs: readonly PlannedJob[],
-  options: LayoutOptions,
+  options: LayoutPlanOptions,
 ): Promise<Uint8Array> {
   const written = [...new Set(jobs.map(({ dtype }) => dtype))];
   const external = externalNames(jobs);
@@ -220,17 +234,79 @@ async function copyCompanions(
   }
 }
 
-function reportOf(models: LayoutModel[], copied: string[], leftOut: string[]): LayoutReport {
+/** What `models` and `planned`, which are of the same jobs, have in common. */
+function summaryOf<Model extends LayoutModel | PlannedLayoutModel>(
+  models: Model[],
+  planned: readonly PlannedJob[],
+  { companions, leftOut }: RepositoryFiles,
+) {
   const sum = (numbers: Iterable<number>) => [...numbers].reduce((all, it) => all + it, 0);
-  const inputs = new Map(models.map(({ input, report }) => [input, report.inputBytes]));
+  const inputs = new Map(planned.map(({ model, plan }) => [model.name, plan.inputBytes]));
   return {
-    layout: "transformers",
+    layout: "transformers" as const,
     inputBytes: sum(inputs.values()),
-    outputBytes: sum(models.map(({ report }) => report.outputBytes)),
+    outputBytes: sum(models.flatMap(({ files }) => files.map(({ bytes }) => bytes))),
     models,
-    copied,
+    copied: companions,
     leftOut,
   };
+}
+
+/** A repository, and what is to be made of it. */
+interface Order {
+  repository: Repository;
+  files: RepositoryFiles;
+  jobs: Job[];
+}
+
+async function orderOf(
+  source: unknown,
+  words: unknown,
+  options: LayoutPlanOptions,
+  keys: readonly string[],
+): Promise<Order> {
+  checkRunOptions(options, keys);
+  checkOneOf("layout", options.layout, ["transformers"]);
+  const given = checkObject("The recipe of a layout", words ?? {});
+  checkKeys("recipe", given, Object.keys(recipeOptions));
+  const names = checkDtypes(options.dtypes);
+  const repository = await openRepository(source, readingOf(options));
+  const files = chooseFiles(repository.names);
+  return { repository, files, jobs: await jobsFor(files.models, names, given) };
+}
+
+/** What is known of an output before its first byte is written. */
+interface PlannedOutput {
+  jobs: PlannedJob[];
+  /** The content of its config.json. */
+  config: Uint8Array;
+}
+
+/** Plans all outputs; throws for what cannot be written. `repository` is where the models are read. */
+async function planOutput(
+  { repository: named, files, jobs: wanted }: Order,
+  repository: Repository,
+  options: LayoutPlanOptions,
+): Promise<PlannedOutput> {
+  const jobs = await planJobs(repository, wanted, options);
+  const outputs = jobs.flatMap((job) => pathsOf(job, job.plan.files).map(({ name }) => name));
+  checkApart([...outputs, ...files.companions]);
+  return { jobs, config: await newConfig(named, jobs, options) };
+}
+
+/** Says what {@link shrinkRepository} would write, and fails where it would before it writes. */
+export async function planRepository(
+  source: unknown,
+  words: unknown,
+  options: LayoutPlanOptions,
+): Promise<LayoutPlan> {
+  const order = await orderOf(source, words, options, planKeys);
+  const { jobs } = await planOutput(order, order.repository, options);
+  const models = jobs.map((job) => ({
+    ...{ input: job.model.name, dtype: job.dtype, plan: job.plan },
+    files: pathsOf(job, job.plan.files),
+  }));
+  return summaryOf(models, jobs, order.files);
 }
 
 /**
@@ -245,29 +321,20 @@ export async function shrinkRepository(
   words: unknown,
   options: LayoutOptions,
 ): Promise<LayoutResult> {
-  checkRunOptions(options, keys);
-  checkOneOf("layout", options.layout, ["transformers"]);
-  const given = checkObject("The recipe of a layout", words ?? {});
-  checkKeys("recipe", given, Object.keys(recipeOptions));
-  const names = checkDtypes(options.dtypes);
-  const named = await openRepository(source, readingOf(options));
-  const { models, companions, leftOut } = chooseFiles(named.names);
-  const wanted = await jobsFor(models, names, given);
+  const order = await orderOf(source, words, options, writeKeys);
+  const { repository: named, files } = order;
   const output = await openOutput(options.sink, named.path);
   try {
     // Each model is read once for each dtype.
     const { scratch } = output;
     const repository =
       named.remote && scratch !== undefined ? keptIn(scratch, named.remote, options) : named;
-    const jobs = await planJobs(repository, wanted, options);
-    const outputs = jobs.flatMap((job) => pathsOf(job, job.plan.files).map(({ name }) => name));
-    checkApart([...outputs, ...companions]);
-    const config = await newConfig(named, jobs, options);
+    const { jobs, config } = await planOutput(order, repository, options);
     const written = await writeModels(repository, jobs, output, options);
-    await copyCompanions(named, companions, config, output, options);
+    await copyCompanions(named, files.companions, config, output, options);
     options.signal?.throwIfAborted();
     await output.commit();
-    return { files: output.files, report: reportOf(written, companions, leftOut) };
+    return { files: output.files, report: summaryOf(written, jobs, files) };
   } catch (error) {
     // The failure matters more than a folder that could not be removed.
     await output.abort().catch(() => undefined);

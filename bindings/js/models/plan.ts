@@ -1,5 +1,4 @@
 /** Plans: the sizes of an output, from headers alone. */
-import { behindDoor } from "../base/door.js";
 import { attend, type FileSetSource } from "../files/open.js";
 import type { Source } from "../files/source.js";
 import { checkCalibration } from "../recipe/calibration.js";
@@ -8,28 +7,16 @@ import { orderFor } from "../recipe/order.js";
 import type { Recipe } from "../recipe/options.js";
 import { defaultGrowth } from "./growth.js";
 import { checkRunOptions, planKeys } from "./inspect.js";
+import { refuseMissing } from "./missing-files.js";
 import { withModel } from "./open.js";
 import { withPlan } from "./planned-order.js";
 import { toReport } from "./report.js";
 import type { Plan, PlanOptions } from "./types.js";
 
 /**
- * Says what `shrink` would do, and the exact size of its output, without reading any weight. Recipes that need a
- * calibration are planned without one as if every layer's inputs were known.
- *
- * @param source - The model; of one at a URL only the headers are fetched where the server has ranges.
- * @param recipe - A preset's name or a recipe; "int8" by default.
- * @throws The errors of `inspect`; {@link ArgumentError} for a wrong recipe.
+ * Plans one model; see `plan`. Its main output file is called `mainName` where that is given: an output that will lie by
+ * itself, so that an UnsupportedError is thrown for a model of which a file is missing.
  */
-export async function plan(
-  source: Source,
-  recipe: string | Recipe = "int8",
-  options: PlanOptions = {},
-): Promise<Plan> {
-  return behindDoor(options, () => planModel(source, recipe, options));
-}
-
-/** Does what `plan` does, for a main output file that is called `mainName` where that is given. */
 export async function planModel(
   source: Source | FileSetSource,
   recipe: string | Recipe,
@@ -50,7 +37,10 @@ export async function planModel(
       );
     }
     return withPlan(opened, chosen.order, maxGrowth, (planned) => {
-      if (mainName !== undefined) planned.rename(mainName);
+      if (mainName !== undefined) {
+        refuseMissing(planned.report.tensors);
+        planned.rename(mainName);
+      }
       return toReport(opened, planned.report, chosen);
     });
   });

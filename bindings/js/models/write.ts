@@ -12,21 +12,14 @@ import { withTarget } from "../files/with-target.js";
 import { checkCalibration, type Calibration } from "../recipe/calibration.js";
 import type { CheckedRecipe } from "../recipe/check.js";
 import { orderFor, restoredTypes, restoringOrder, type RemarkedOrder } from "../recipe/order.js";
-import { hasReason } from "../recipe/reasons.js";
 import { defaultGrowth } from "./growth.js";
 import { checkRunOptions, writeKeys } from "./inspect.js";
+import { refuseMissing } from "./missing-files.js";
 import { type OpenModel, withModel } from "./open.js";
 import { runInRange } from "./overflow.js";
 import { withPlan, type PlannedOrder } from "./planned-order.js";
 import { toReport } from "./report.js";
-import type {
-  Report,
-  ReportedTensor,
-  RestoreOptions,
-  WriteOptions,
-  WriteResult,
-  RunOptions,
-} from "./types.js";
+import type { Report, RestoreOptions, WriteOptions, WriteResult, RunOptions } from "./types.js";
 
 /** Makes the order for the tensors that a model has. */
 type Chooser = (tensors: Rows<CoreTensorInfo>) => RemarkedOrder;
@@ -116,16 +109,6 @@ async function write(
     (target) => writeTo(target, source, choose, { ...options, skipIdle, own }),
     own?.target,
   );
-}
-
-/** Throws an UnsupportedError for a model some of whose values are in a file that is not there: it cannot be loaded. */
-function refuseMissing(tensors: Rows<ReportedTensor>): void {
-  for (const tensor of tensors) {
-    if (!hasReason(tensor, "fileMissing")) continue;
-    throw new UnsupportedError(`"${tensor.name}" cannot be read: ${tensor.note}.`, {
-      tensor: tensor.name,
-    });
-  }
 }
 
 /** Reads, plans and writes into a target; into memory without one. */

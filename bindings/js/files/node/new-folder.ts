@@ -5,7 +5,9 @@ import { ArgumentError, ModelShrinkError } from "../../base/errors.js";
 import { removeEmpty, syncFolder } from "./folders.js";
 import { hidden, suffixes } from "./hidden.js";
 import { ioError, isMissing } from "./io-error.js";
+import { releaseLock, takeLock } from "./lock.js";
 import { refuseInside } from "./meetings.js";
+import { makeNew } from "./own-file.js";
 import { pathOf } from "./path-of.js";
 import type { NewFolder } from "../sink.js";
 
@@ -24,14 +26,38 @@ async function isEmptyFolder(path: string): Promise<boolean> {
 const isThere = (cause: unknown) =>
   cause instanceof Error && "code" in cause && cause.code === "EEXIST";
 
+/** An empty file in a folder says that a run of this kind has made it, and has not come to its end. */
+const markName = ".modelshrink-unfinished";
+
+/** Makes the folder `part`, in the place of what a killed run has left. Whoever calls it holds the output's lock. */
+async function makePart(part: string): Promise<void> {
+  try {
+    await mkdir(part);
+  } catch (cause) {
+    if (!isThere(cause)) throw cause;
+    const entry = await lstat(part);
+    const names = entry.isDirectory() ? await readdir(part) : undefined;
+    const isLeft = names !== undefined && (names.length === 0 || names.includes(markName));
+    if (!isLeft) {
+      throw new ModelShrinkError(
+        `"${part}" is in the way of this run's own folder: delete it.`,
+        "io",
+      );
+    }
+    await rm(part, { recursive: true });
+    await mkdir(part);
+  }
+  await (await makeNew(join(part, markName))).close();
+}
+
 /**
  * Makes a folder under a hidden name beside `pathOrUrl`, which must be free or an empty folder, and not below `input`.
- * Rejects with an ArgumentError otherwise, and with an "io" error where another run, or one that was killed, has such a
- * folder.
+ * What a killed run has left there goes. Rejects with an ArgumentError otherwise, and with an "io" error where another
+ * run writes the same folder, or something else is in the way.
  */
 export async function makeFolder(pathOrUrl: string | URL, input?: string): Promise<NewFolder> {
   const path = resolve(pathOf(pathOrUrl, "sink"));
-  const fail = (cause: unknown) => {
+  const fail = (cause: unknown): never => {
     throw cause instanceof ModelShrinkError ? cause : ioError("write", path, cause);
   };
   if (input !== undefined) await refuseInside(path, input);
@@ -39,13 +65,13 @@ export async function makeFolder(pathOrUrl: string | URL, input?: string): Promi
   const home = dirname(path);
   const part = hidden(path, suffixes.part);
   const made = await mkdir(home, { recursive: true }).catch(fail);
-  await mkdir(part).catch((cause: unknown) => {
-    if (!isThere(cause)) return fail(cause);
-    throw new ModelShrinkError(
-      `"${part}" is in the way: another run writes it, or was killed while it did. If none does, delete it.`,
-      "io",
-    );
-  });
+  const lock = await takeLock(path).catch(fail);
+  try {
+    await makePart(part);
+  } catch (cause) {
+    await releaseLock(lock);
+    return fail(cause);
+  }
   const scratch = join(part, ".source");
   return {
     path: part,
@@ -54,14 +80,18 @@ export async function makeFolder(pathOrUrl: string | URL, input?: string): Promi
       try {
         await rm(scratch, { recursive: true, force: true });
         if (await isEmptyFolder(path)) await rmdir(path);
+        await rm(join(part, markName));
         await rename(part, path);
         await syncFolder(home);
       } catch (cause) {
         fail(cause);
+      } finally {
+        await releaseLock(lock);
       }
     },
     async abort() {
       await rm(part, { recursive: true, force: true });
+      await releaseLock(lock);
       if (made !== undefined) await removeEmpty(home, resolve(made));
     },
   };

@@ -1,0 +1,15 @@
+/** Models of which a file is not there. */
+import { UnsupportedError } from "../base/errors.js";
+import type { Rows } from "../core/table.js";
+import { hasReason } from "../recipe/reasons.js";
+import type { ReportedTensor } from "./types.js";
+
+/** Throws an UnsupportedError for a model some of whose values are in a file that is not there: it cannot be loaded. */
+export function refuseMissing(tensors: Rows<ReportedTensor>): void {
+  for (const tensor of tensors) {
+    if (!hasReason(tensor, "fileMissing")) continue;
+    throw new UnsupportedError(`"${tensor.name}" cannot be read: ${tensor.note}.`, {
+      tensor: tensor.name,
+    });
+  }
+}

@@ -1,0 +1,47 @@
+/** Says what `shrink` would do, from headers alone. */
+import { behindDoor } from "./base/door.js";
+import { checkObject } from "./base/options.js";
+import type { Source } from "./files/source.js";
+import type { LayoutPlan, LayoutPlanOptions } from "./layout/types.js";
+import { planModel } from "./models/plan.js";
+import type { Plan, PlanOptions } from "./models/types.js";
+import type { Recipe } from "./recipe/options.js";
+
+/**
+ * Says what `shrink` would write for a runtime of a repository of models: every file, and its exact size.
+ *
+ * @param source - The repository, as `shrink` takes it; of one on a hub only headers are fetched.
+ * @param recipe - Words of a recipe that hold for all models.
+ * @param options - With `layout`.
+ * @throws The same errors as for one model, and those of `shrink` for a repository that cannot be written.
+ */
+export function plan(
+  source: Source,
+  recipe: Recipe | undefined,
+  options: LayoutPlanOptions,
+): Promise<LayoutPlan>;
+/**
+ * Says what `shrink` would do, and the exact size of its output, without reading any weight. Recipes that need a
+ * calibration are planned without one as if every layer's inputs were known.
+ *
+ * @param source - The model; of one at a URL only the headers are fetched where the server has ranges.
+ * @param recipe - A preset's name or a recipe; "int8" by default.
+ * @throws The errors of `inspect`; {@link ArgumentError} for a wrong recipe.
+ */
+export function plan(
+  source: Source,
+  recipe?: string | Recipe,
+  options?: PlanOptions,
+): Promise<Plan>;
+export async function plan(
+  source: Source,
+  recipe?: string | Recipe,
+  options: PlanOptions | LayoutPlanOptions = {},
+): Promise<Plan | LayoutPlan> {
+  return behindDoor(options, async () => {
+    const { layout } = checkObject("options", options) as Partial<LayoutPlanOptions>;
+    if (layout === undefined) return planModel(source, recipe ?? "int8", options);
+    const { planRepository } = await import("./layout/transformers.js");
+    return planRepository(source, recipe, options as LayoutPlanOptions);
+  });
+}

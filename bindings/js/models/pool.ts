@@ -110,11 +110,7 @@ export class WorkerPool {
         warnOfMissingWorkers(reason);
         end();
       };
-      const expectWord = (within: number) => {
-        clearTimeout(this.#timers.get(port));
-        this.#timers.set(port, setTimeout(giveUp, within, "it does not answer"));
-      };
-      expectWord(maxStartMilliseconds);
+      this.#expectWord(port, maxStartMilliseconds, giveUp);
       const fail = (error: unknown) => {
         isOver = true;
         // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a signal's reason may be anything
@@ -148,7 +144,7 @@ export class WorkerPool {
         } else {
           const answer = this.#answer(port, message, boss.take).then(() => {
             // A worker that is ready may compute for minutes without a word.
-            if (!hasStarted && !isOver && !this.#isEnded) expectWord(maxReadingMilliseconds);
+            if (!hasStarted && !isOver) this.#expectWord(port, maxReadingMilliseconds, giveUp);
             goOn(message);
           }, fail);
           answered = Promise.all([answered, answer]);
@@ -156,6 +152,13 @@ export class WorkerPool {
       });
       port.post(this.#start());
     });
+  }
+
+  /** Calls `giveUp` when a worker, from now on, says nothing for so many milliseconds. */
+  #expectWord(port: WorkerPort, within: number, giveUp: (reason: string) => void): void {
+    clearTimeout(this.#timers.get(port));
+    if (this.#isEnded) return;
+    this.#timers.set(port, setTimeout(giveUp, within, "it does not answer"));
   }
 
   #start(): ToWorker {

@@ -219,3 +219,23 @@ test("damaged entries are made anew: truncated, or with another bit", async () =
   assert.equal((await load(tab, options)).hit, true);
   await tab.close();
 });
+
+test("persist asks the browser once, and tells what it said", async () => {
+  const tab = await open();
+  const told = await tab.evaluate(async () => {
+    const { createShrinkCache } = await import("modelshrink/cache");
+    const { storage } = navigator;
+    const ask = storage.persist.bind(storage);
+    let asked = 0;
+    storage.persist = () => {
+      asked++;
+      return ask();
+    };
+    const cache = createShrinkCache();
+    const atOnce = await Promise.all([cache.persist(), cache.persist()]);
+    return { asked, said: [...atOnce, await cache.persist()], is: await storage.persisted() };
+  });
+  assert.equal(told.asked, 1);
+  assert.deepEqual(told.said, [told.is, told.is, told.is]);
+  await tab.close();
+});

@@ -1,23 +1,14 @@
 // The pages of docs/ on onnxruntime-web, TensorFlow.js and wllama, as apps in Chromium: what a first and a second visit do.
 import { readFileSync } from "node:fs";
-import { basename } from "node:path";
-import * as esbuild from "esbuild";
+import { onnxruntimeApp, tfjsApp, wllamaApp } from "../support/client-apps.mjs";
 import { describeClient } from "../support/clients.mjs";
 import { externalized } from "../support/external-onnx.mjs";
 import { batches, fashionPaths, testImages } from "../support/fashion.mjs";
 import { makeGguf, tinyLlama } from "../support/gguf.mjs";
 import { hostBlock } from "../support/host-blocks.mjs";
 import { loadLines, modelPaths } from "../support/models.mjs";
-import { packageFile } from "../support/packages.mjs";
 import { recognitionInput } from "../support/recognition.mjs";
-import { root } from "../support/run.mjs";
 import { modelFiles, tfjsModels } from "../support/tfjs-models.mjs";
-
-const ort = "/node_modules/onnxruntime-web/dist/";
-const prepareOrt = `
-  import { env as settings } from "onnxruntime-web";
-  Object.assign(settings.wasm, { wasmPaths: "${ort}", numThreads: 1 });
-`;
 
 /** By their paths: the values of feeds, whose sizes `given` has. */
 const feeds = (tensors) => {
@@ -62,53 +53,24 @@ async function classify(shapes) {
 
 const lines = loadLines().slice(0, 10);
 describeClient("onnxruntime-web", {
-  imports: { "onnxruntime-web": `${ort}ort.wasm.bundle.min.mjs` },
+  ...onnxruntimeApp(await hostBlock("onnxruntime-web"), "/models/recognizer.onnx"),
   models: { "/models/recognizer.onnx": readFileSync(modelPaths.recognition) },
   weights: ["/models/recognizer.onnx"],
   ...feeds(lines.map(({ image }) => recognitionInput(image))),
-  ...{ prepare: prepareOrt, code: await hostBlock("onnxruntime-web") },
-  plain: `
-    import * as ort from "onnxruntime-web";
-    const session = await ort.InferenceSession.create("/models/recognizer.onnx");
-  `,
-  ...{ made: "session", answer: recognize, truth: lines.map(({ text }) => text) },
+  ...{ answer: recognize, truth: lines.map(({ text }) => text) },
 });
 
 const { main, data } = externalized(readFileSync(fashionPaths.mlp), "classifier.onnx_data");
 const [images] = batches(testImages(10), 100);
+const classifier = ["/models/classifier.onnx", "/models/classifier.onnx_data"];
+const external = await hostBlock("onnxruntime-web-external");
 
 for (const build of ["wasm", "jspi"]) {
   describeClient(`onnxruntime-web (${build}) with external data as Blobs`, {
-    imports: { "onnxruntime-web": `${ort}ort.${build}.bundle.min.mjs` },
-    models: { "/models/classifier.onnx": main, "/models/classifier.onnx_data": data },
-    weights: ["/models/classifier.onnx", "/models/classifier.onnx_data"],
-    ...feeds([images]),
-    ...{ prepare: prepareOrt, code: await hostBlock("onnxruntime-web-external") },
-    plain: `
-      import * as ort from "onnxruntime-web";
-      const externalData = [{ path: "classifier.onnx_data", data: "/models/classifier.onnx_data" }];
-      const session = await ort.InferenceSession.create("/models/classifier.onnx", { externalData });
-    `,
-    ...{ made: "session", answer: classify },
+    ...onnxruntimeApp(external, classifier[0], { build, data: [classifier[1]] }),
+    ...{ models: { [classifier[0]]: main, [classifier[1]]: data }, weights: classifier },
+    ...{ ...feeds([images]), answer: classify },
   });
-}
-
-/** TensorFlow.js and its wasm backend as a bundler makes them, with one core for both, and the backend's binary: routes. */
-async function bundledTfjs() {
-  const wasm = "tfjs-backend-wasm-simd.wasm";
-  const { outputFiles } = await esbuild.build({
-    entryPoints: { tfjs: "@tensorflow/tfjs", backend: "@tensorflow/tfjs-backend-wasm" },
-    ...{ bundle: true, splitting: true, format: "esm", platform: "browser", write: false },
-    ...{ absWorkingDir: root, outdir: "bundled", logLevel: "error" },
-  });
-  const script = ({ path, contents }) => [
-    `/bundled/${basename(path)}`,
-    { body: Buffer.from(contents), headers: { "content-type": "text/javascript" } },
-  ];
-  return Object.fromEntries([
-    ...outputFiles.map(script),
-    [`/tfjs/${wasm}`, readFileSync(packageFile(`@tensorflow/tfjs-backend-wasm/dist/${wasm}`))],
-  ]);
 }
 
 /** The files of a model in a package, by their paths: the main one as `path`, the others beside it. */
@@ -138,33 +100,18 @@ async function nearestFaces({ count, size, scale, offset }) {
   return { says: [...likeness.argMax(1).dataSync()], numbers: [...likeness.dataSync()] };
 }
 
-const tfjsPages = {
-  tfjs: { model: "mobilefacenet", main: "/models/faces/model.json" },
-  "tfjs-cached": { model: "faceres-deep", main: "/models/faces.json" },
-};
 const tfjsBlocks = { tfjs: await hostBlock("tfjs"), "tfjs-cached": await hostBlock("tfjs-cached") };
-const tfjs = await bundledTfjs();
+const tfjsModelsOf = {
+  tfjs: { model: "mobilefacenet", path: "/models/faces/model.json" },
+  "tfjs-cached": { model: "faceres-deep", path: "/models/faces.json" },
+};
 
-for (const [name, { model, main: path }] of Object.entries(tfjsPages)) {
+for (const [name, { model, path }] of Object.entries(tfjsModelsOf)) {
   const models = await tfjsFiles(model, path);
-  const backend = `
-    import { setWasmPaths as setPaths } from "@tensorflow/tfjs-backend-wasm";
-    import { setBackend } from "@tensorflow/tfjs";
-    setPaths("/tfjs/");
-    await setBackend("wasm");
-  `;
-  describeClient(`TensorFlow.js, docs' "${name}"`, {
-    imports: {
-      "@tensorflow/tfjs": "/bundled/tfjs.js",
-      "@tensorflow/tfjs-backend-wasm": "/bundled/backend.js",
-    },
-    ...{ models, weights: Object.keys(models), inputs: tfjs, prepare: backend },
-    code: tfjsBlocks[name],
-    plain: `
-      import * as tf from "@tensorflow/tfjs";
-      const model = await tf.loadGraphModel("${path}");
-    `,
-    ...{ made: "model", answer: nearestFaces, given: { ...tfjsModels[model], count: 6 } },
+  describeClient(`TensorFlow.js, the block "${name}"`, {
+    ...(await tfjsApp(tfjsBlocks[name], path)),
+    ...{ models, weights: Object.keys(models) },
+    ...{ answer: nearestFaces, given: { ...tfjsModels[model], count: 6 } },
   });
 }
 
@@ -183,26 +130,10 @@ async function nearestTexts(texts) {
   return { says, numbers: vectors[0] };
 }
 
-const wllama = await hostBlock("wllama");
 describeClient("wllama", {
-  imports: { "@wllama/wllama": "/node_modules/@wllama/wllama/esm/index.js" },
+  ...wllamaApp(await hostBlock("wllama"), "/models/llama.gguf"),
   models: { "/models/llama.gguf": makeGguf(tinyLlama({ embedding: 128 })) },
   weights: ["/models/llama.gguf"],
-  inputs: {
-    "/wllama/wllama.wasm": readFileSync(packageFile("@wllama/wllama/esm/wasm/wllama.wasm")),
-  },
-  code: wllama,
-  plain: `
-    import { Wllama } from "@wllama/wllama";
-    const wllama = new Wllama({ default: "/wllama/wllama.wasm" });
-    const pooling_type = "LLAMA_POOLING_TYPE_MEAN";
-    const settings = { embeddings: true, pooling_type, n_ctx: 64, n_threads: 1 };
-    const file = await (await fetch("/models/llama.gguf")).blob();
-    await wllama.loadModel([file], settings);
-  `,
-  ...{
-    made: "wllama",
-    answer: nearestTexts,
-    given: ["w1 w2 w3", "w1 w2 w4", "w7", "w9 w8", "w30 w31", "w9 w8 w7"],
-  },
+  answer: nearestTexts,
+  given: ["w1 w2 w3", "w1 w2 w4", "w7", "w9 w8", "w30 w31", "w9 w8 w7"],
 });

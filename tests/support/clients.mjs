@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { launchWithProfile } from "./chromium.mjs";
-import { serveRoutes } from "./model-server.mjs";
+import { appPage, serveRoutes } from "./model-server.mjs";
 
 /** What the small model may have of the bytes of the fp32 one. */
 const largestShare = 0.3;
@@ -28,10 +28,7 @@ async function newVisitor({ imports, models, inputs = {}, prepare = "", made, an
   const site = await serveRoutes({ files: true });
   const profile = await mkdtemp(join(tmpdir(), "modelshrink-"));
   const context = await launchWithProfile(profile);
-  const map = { "modelshrink/cache": "/dist/cache.web.js", ...imports };
-  const page = `<!doctype html><link rel="icon" href="data:,">
-    <script type="importmap">${JSON.stringify({ imports: map })}</script>`;
-  site.routes["/"] = { body: page, headers: { "content-type": "text/html" } };
+  site.routes["/"] = appPage(imports);
   Object.assign(site.routes, inputs, models);
   return {
     /** Runs an app in a new page; gives what it answers, the bytes in the cache and which models it asked the server for. */

@@ -19,6 +19,31 @@ function giveSlowly(response, body, pause) {
   response.on("close", () => clearInterval(timer));
 }
 
+/** Gives a function that resolves when so many bytes may go on a line of `rate` bytes a second that all share. */
+export function newLine(rate) {
+  let free = 0;
+  return async (size) => {
+    // A timer that is late does not slow the line down.
+    free = Math.max(free, performance.now() - 50) + (1000 * size) / rate;
+    const wait = free - performance.now();
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+  };
+}
+
+/** Gives a body as the line lets it, and as the other end takes it. */
+async function giveByLine(response, body, line) {
+  const step = 1 << 16;
+  for (let at = 0; at < body.length && !response.destroyed; at += step) {
+    await line(Math.min(step, body.length - at));
+    if (response.write(body.subarray(at, at + step))) continue;
+    await new Promise((resolve) => {
+      const goOn = () => resolve(response.off("drain", goOn).off("close", goOn));
+      response.on("drain", goOn).on("close", goOn);
+    });
+  }
+  response.end();
+}
+
 /** Gives what a route says for a request. */
 function answerOf(route, request) {
   const given = typeof route === "function" ? route(request) : route;
@@ -42,16 +67,24 @@ async function fileOf(url) {
   return body && { body, headers: { "content-type": type, "access-control-allow-origin": "*" } };
 }
 
+const pageOf = (imports) => `<!doctype html><link rel="icon" href="data:,"><script type="importmap">
+  ${JSON.stringify({ imports: { "modelshrink/cache": "/dist/cache.web.js", ...imports } })}
+</script>`;
+
 /** A page that knows modelshrink/cache by its name. */
-export const page = `<!doctype html><link rel="icon" href="data:,"><script type="importmap">{"imports": {
-  "modelshrink/cache": "/dist/cache.web.js"
-}}</script>`;
+export const page = pageOf({});
+
+/** The route of a page that knows other modules by their names, too. */
+export const appPage = (imports) => ({
+  body: pageOf(imports),
+  headers: { "content-type": "text/html" },
+});
 
 /**
  * Resolves to { base, routes, requests, close }. `routes` has by path and query (as they are, or decoded) a body, or
  * { body, status, headers }, or a function of the request that gives one of these; a HEAD gets no body. With `end` the
- * connection breaks after so many bytes of the body, with `stop` nothing more comes after them, and with `pause` they
- * come slowly. `requests` has for each one { line, headers }. With `files` there are
+ * connection breaks after so many bytes of the body, with `stop` nothing more comes after them, with `pause` they
+ * come slowly, and with `line`, which {@link newLine} gives, at its rate. `requests` has for each one { line, headers }. With `files` there are
  * /page.html and the repository's files, too, whose requests are not remembered.
  */
 export async function serveRoutes({ files = false } = {}) {
@@ -62,10 +95,11 @@ export async function serveRoutes({ files = false } = {}) {
     const file = files && route === undefined ? await fileOf(url) : undefined;
     if (file) route = file;
     else site.requests.push({ line: `${method} ${url}`, headers: asked });
-    const { status, headers, body, end, stop, pause } = answerOf(route, request);
+    const { status, headers, body, end, stop, pause, line } = answerOf(route, request);
     response.writeHead(status, { "content-length": sizeOf(body), ...headers });
     if (method === "HEAD") response.end();
     else if (pause !== undefined) giveSlowly(response, body, pause);
+    else if (line !== undefined) await giveByLine(response, body, line);
     else if (stop !== undefined) response.write(body.subarray(0, stop));
     else if (end !== undefined) response.write(body.subarray(0, end), () => response.destroy());
     else response.end(body);

@@ -19,7 +19,8 @@ const outputOptions = {
     completes: "path",
     sentence: "Where the output goes: a file, a folder, or - for standard output.",
     details: [
-      "By default it lies beside the model: <model>.<recipe>.<its ending>, <folder>.<recipe>/. " +
+      "By default it lies beside the model: <model>.<recipe>.<its ending>, <folder>.<recipe>/; " +
+        "restore writes <model>.restored.<its ending>, a layout <repository>.transformers/. " +
         "A folder that is missing is made. For several models it is a folder.",
     ],
   },

@@ -160,8 +160,8 @@ function parsePrune(text: string, refit: boolean): PruneRecipe {
   const [, name = "", sparsity] = /^([^:]+):(0?\.\d+|[01])$/.exec(text) ?? [];
   if (sparsity === undefined) {
     throw new UsageError(
-      `--prune is "${text}"; it must be <method>:<sparsity>, <n>:<m> or <method>:<n>:<m>: ` +
-        '"magnitude:0.5", "2:4", "sparsegpt:2:4".',
+      `--prune is "${text}"; it must be <method>:<sparsity>, with a sparsity from 0 to 1, <n>:<m> or ` +
+        '<method>:<n>:<m>: "magnitude:0.5", "2:4", "sparsegpt:2:4".',
     );
   }
   const isAllocation = name === "erk" || name === "global" || name === "lamp";

@@ -8,7 +8,7 @@ import { Output } from "./result/output.js";
 import type { Answer, Request } from "./work/protocol.js";
 import { choice, listenForChoices, offerRecipes } from "./recipe/form.js";
 import { formatNamed } from "./recipe/formats.js";
-import { samples } from "./open/samples.js";
+import { samples, type Sample } from "./open/samples.js";
 import {
   canPickFolder,
   download,
@@ -20,6 +20,7 @@ import {
 } from "./result/save.js";
 import { showTensors } from "./result/table.js";
 import { showError, ui } from "./base/ui.js";
+import { mountCached } from "./cached/panel.js";
 import { mountTrial } from "./trial/panel.js";
 
 const worker = new Worker(new URL("./work/worker.ts", import.meta.url), { type: "module" });
@@ -30,11 +31,15 @@ const send = (request: Request): void => {
 interface Model extends Origin {
   /** Everything that was dropped or chosen; the library finds the main file. */
   files: Files;
-  /** The name of the sample that it is. */
-  sampleName: string | undefined;
+  /** The sample that it is. */
+  sample: Sample | undefined;
 }
 
 const trial = mountTrial(ui.trial);
+const cached = mountCached(ui.cached, (files) => {
+  intent++;
+  openModel(files);
+});
 
 let model: Model | undefined;
 let output: Output | undefined;
@@ -97,6 +102,7 @@ function clearDownload(): void {
   ui.download.hidden = true;
   ui.save.hidden = true;
   trial.clear();
+  cached.clear();
 }
 
 function planAgain(): void {
@@ -109,7 +115,7 @@ function planAgain(): void {
   send({ kind: "plan", id: ++current, model: model.files, recipe: choice().recipe });
 }
 
-function openModel(files: Files, sampleName?: string): void {
+function openModel(files: Files, sample?: Sample): void {
   const [first] = Object.keys(files);
   if (first === undefined) {
     showError("There is no file in what was dropped or chosen.");
@@ -119,7 +125,7 @@ function openModel(files: Files, sampleName?: string): void {
   clearDownload();
   setRunning(false);
   // Until it is known which file is the main one, errors name what was dropped.
-  model = { files, main: first.split("/")[0] ?? first, folder: undefined, sampleName };
+  model = { files, main: first.split("/")[0] ?? first, folder: undefined, sample };
   ui.work.hidden = true;
   ui.error.hidden = true;
   ui.status.textContent = "";
@@ -145,12 +151,12 @@ async function sampleFiles(name: string, url: URL): Promise<Files> {
 }
 
 /** Opens what `find` gives, unless the visitor has gone on to something else by then. */
-function openFound(failure: string, find: () => Promise<Files>, sampleName?: string): void {
+function openFound(failure: string, find: () => Promise<Files>, sample?: Sample): void {
   const own = ++intent;
   ui.error.hidden = true;
   find().then(
     (files) => {
-      if (own === intent) openModel(files, sampleName);
+      if (own === intent) openModel(files, sample);
     },
     (error: unknown) => {
       if (own === intent) showError(`${failure}: ${messageOf(error)}`);
@@ -185,8 +191,10 @@ function offerDownload(files: Files, release: () => void): void {
 
 function offerTrial({ files, report }: Extract<Answer, { kind: "shrunk" }>): void {
   if (!model) return;
-  const { files: original, sampleName } = model;
-  trial.offer({ original, small: files, format: report.format, report, sampleName });
+  const { files: original, sample } = model;
+  const { format } = report;
+  trial.offer({ original, small: files, format, report, sampleName: sample?.name });
+  if (sample) cached.offer({ url: sample.url, recipe: choice().recipe });
 }
 
 /** Shows what happens to the output, as long as it is the current one. */
@@ -287,12 +295,13 @@ function receive(answer: Answer): void {
 }
 
 function addSamples(): void {
-  for (const { label, name, url } of samples) {
+  for (const sample of samples) {
+    const { label, name, url } = sample;
     const button = document.createElement("button");
     button.type = "button";
     button.append(label);
     button.addEventListener("click", () => {
-      openFound("The sample could not be loaded", () => sampleFiles(name, url), name);
+      openFound("The sample could not be loaded", () => sampleFiles(name, url), sample);
     });
     ui.samples.append(button);
   }

@@ -1,11 +1,27 @@
-import { defineConfig } from "vite";
+import { defineConfig, type Plugin } from "vite";
+
+/** What is larger is kept for visits without a network when it is first used. */
+const largestFile = 2_000_000;
+
+/** Lists the built page's files in files.json, for its service worker. */
+const pageFiles: Plugin = {
+  name: "page-files",
+  generateBundle(_, bundle) {
+    const names = Object.values(bundle).flatMap((file) => {
+      const size = file.type === "chunk" ? file.code.length : file.source.length;
+      return size > largestFile || file.fileName === "index.html" ? [] : [file.fileName];
+    });
+    this.emitFile({ type: "asset", fileName: "files.json", source: JSON.stringify(names) });
+  },
+};
 
 export default defineConfig({
   root: import.meta.dirname,
   base: "./",
   // The samples come from the repository's node_modules, the library from its dist.
   server: { fs: { allow: [".."] } },
-  optimizeDeps: { exclude: ["modelshrink"] },
+  optimizeDeps: { exclude: ["modelshrink", "onnxruntime-web"] },
+  plugins: [pageFiles],
   worker: { format: "es" },
   build: { outDir: "../build/web", emptyOutDir: true, target: "es2022" },
 });

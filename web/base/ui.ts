@@ -36,6 +36,7 @@ export const ui = {
   changedOnly: element("changed-only", HTMLInputElement),
   tensors: element("tensors", HTMLTableSectionElement),
   trial: element("trial", HTMLElement),
+  cached: element("cached", HTMLElement),
 };
 
 export function showError(message: string): void {

@@ -1,5 +1,5 @@
 /** Voice detection: what both models hear in a sentence, drawn over time. */
-import { formatMilliseconds, make } from "./dom.js";
+import { formatMilliseconds, make } from "../base/dom.js";
 import type { Hearing } from "./protocol.js";
 import type { Runner } from "./runner.js";
 import { frameSeconds } from "./speech.mjs";

@@ -1,6 +1,6 @@
 /** Any model: both run on the same inputs, random or given, and their outputs are compared. */
 import { formatPercent, formatSqnr, formatError } from "../base/format.js";
-import { formatMilliseconds, make, table } from "./dom.js";
+import { formatMilliseconds, make, table } from "../base/dom.js";
 import type { OutputsComparison } from "./protocol.js";
 import type { Runner } from "./runner.js";
 import { judgeOutputs, outputsBounds, type Verdict } from "./verdict.js";

@@ -2,7 +2,7 @@
 import type { FormatName, Report } from "modelshrink";
 import { visible } from "modelshrink/text";
 import type { Files } from "../open/files.js";
-import { button, make } from "./dom.js";
+import { button, make } from "../base/dom.js";
 import { HearingView } from "./hearing-view.js";
 import { OutputsView } from "./outputs-view.js";
 import { ReadingView } from "./reading-view.js";

@@ -1,6 +1,6 @@
 /** Text recognition: what a visitor types is drawn and read back by both models; drawn lines give the verdict. */
 import { formatPercent } from "../base/format.js";
-import { formatMilliseconds, make, table } from "./dom.js";
+import { formatMilliseconds, make, table } from "../base/dom.js";
 import { drawLine, judgingLines, typedFont } from "./lines.js";
 import type { Pair, Reading } from "./protocol.js";
 import { characterErrorRate, compareLetters } from "./reading.mjs";

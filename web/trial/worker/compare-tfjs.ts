@@ -21,6 +21,8 @@ async function start(): Promise<void> {
   setWasmPaths({
     "tfjs-backend-wasm.wasm": plainWasm,
     "tfjs-backend-wasm-simd.wasm": simdWasm,
+    // It wants a place for each binary, of those that it does not load, too.
+    "tfjs-backend-wasm-threaded-simd.wasm": simdWasm,
   });
   if (!(await tf.setBackend("wasm"))) throw new Error("TensorFlow.js could not start.");
   await tf.ready();

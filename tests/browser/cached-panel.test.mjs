@@ -1,0 +1,80 @@
+// What the demo page keeps: a model is kept, and opens on a second visit when the server is gone.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { accessibilityProblems } from "../support/axe.mjs";
+import { serve } from "../support/chromium.mjs";
+import { browser, root, shoot, startDemo, status, stopDemo, visit } from "../support/demo.mjs";
+
+const patience = 120_000;
+
+before(startDemo);
+after(stopDemo);
+
+async function shrinkSample(page) {
+  await page.getByRole("button", { name: "Voice detection" }).click();
+  await status(page, "exact");
+  await page.getByRole("button", { name: "Shrink", exact: true }).click();
+  await status(page, "Done in");
+}
+
+const panel = (page) => page.locator("#cached");
+const keep = (page) => page.getByRole("button", { name: "Keep it in this browser" });
+const kept = (page) => panel(page).getByRole("listitem");
+
+test("a sample is kept, opens on a second visit without a server, and is deleted", async (t) => {
+  const home = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  t.after(() => home.close());
+  const site = await serve(join(root, "build/web"));
+  const first = await visit(t, {}, site.url, home);
+  assert.equal(await panel(first).isVisible(), false, "there is nothing to show");
+  await shrinkSample(first);
+  const bytes = await first.locator("#after-bytes").innerText();
+  await keep(first).click();
+  await panel(first).getByText("both open without a network").waitFor({ timeout: patience });
+  const text = await kept(first).innerText();
+  assert.match(text, /silero_vad_v5\.onnx/);
+  assert.match(text, /int8/);
+  assert.ok(text.includes(bytes.split(" · ")[0]), `${text} has the size of ${bytes}`);
+  assert.match(await panel(first).innerText(), /1 model, .*This page takes .* of the .* allows/);
+  assert.equal(await keep(first).isVisible(), false);
+  assert.deepEqual(await accessibilityProblems(first, "#cached"), []);
+  await shoot(first, "cached");
+  await first.close();
+
+  await site.close();
+  const second = await visit(t, { viewport: { width: 390, height: 844 } }, site.url, home);
+  await kept(second).waitFor();
+  await second.getByRole("button", { name: /^Open silero/ }).click();
+  await second.locator("#model-name").filter({ hasText: "silero_vad_v5" }).waitFor();
+  await second.locator("#status").filter({ hasText: /./ }).waitFor();
+  assert.equal(await second.locator("#before-bytes").innerText(), bytes.split(" · ")[0]);
+  await shoot(second, "cached-offline");
+  await second.getByRole("button", { name: /^Delete silero/ }).click();
+  await panel(second).getByText("is deleted").waitFor();
+  assert.equal(await kept(second).count(), 0);
+  await second.reload();
+  await second.locator("#drop").waitFor();
+  assert.equal(await panel(second).isVisible(), false);
+});
+
+test("each recipe of a model is kept and deleted for itself", async (t) => {
+  const home = await browser.newContext();
+  t.after(() => home.close());
+  const page = await visit(t, {}, undefined, home);
+  await shrinkSample(page);
+  await keep(page).click();
+  await kept(page).filter({ hasText: "int8" }).waitFor({ timeout: patience });
+  await page.locator('input[name="preset"][value="fp16"]').evaluate((it) => it.click());
+  await status(page, "exact");
+  assert.equal(await keep(page).isVisible(), false, "what is not shrunk yet cannot be kept");
+  await page.getByRole("button", { name: "Shrink", exact: true }).click();
+  await status(page, "Done in");
+  await keep(page).click();
+  await kept(page).filter({ hasText: "float16" }).waitFor({ timeout: patience });
+  assert.equal(await kept(page).count(), 2);
+  await page.getByRole("button", { name: /^Delete silero.*float16/ }).click();
+  await panel(page).getByText("is deleted").waitFor();
+  assert.match((await kept(page).allInnerTexts()).join(), /^[^]*int8[^]*$/);
+  assert.equal(await kept(page).count(), 1);
+});

@@ -1,0 +1,234 @@
+/** The card of what this browser keeps: shrunk models, which open without a network. */
+import type { Recipe } from "modelshrink";
+import { formatBytes } from "modelshrink";
+import type { CachedEntry } from "modelshrink/cache";
+import { visible } from "modelshrink/text";
+import { button, make } from "../base/dom.js";
+import type { Files } from "../open/files.js";
+import { samples } from "../open/samples.js";
+import "./cached.css";
+import { keepPage } from "./offline.js";
+import type { Answer, JobName, Jobs } from "./protocol.js";
+
+/** A model of this page that can be kept: it came from an address. */
+export interface Keepable {
+  url: URL;
+  recipe: Recipe;
+}
+
+export interface Cached {
+  /** Offers to keep a model that was just shrunk. */
+  offer(model: Keepable): void;
+  /** There is nothing to keep any more. */
+  clear(): void;
+}
+
+type Progress = (words: string, fraction: number | undefined) => void;
+
+interface Waiting {
+  resolve: (result: never) => void;
+  reject: (error: Error) => void;
+  onProgress: Progress;
+}
+
+/** The worker that has the cache. */
+class CacheWorker {
+  readonly #worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+  readonly #waiting = new Map<number, Waiting>();
+  #count = 0;
+
+  constructor() {
+    this.#worker.addEventListener("message", ({ data }: MessageEvent<Answer>) => {
+      const waiting = this.#waiting.get(data.id);
+      if (data.kind === "progress") {
+        waiting?.onProgress(data.words, data.fraction);
+        return;
+      }
+      this.#waiting.delete(data.id);
+      if (data.kind === "failed") waiting?.reject(new Error(data.message));
+      else waiting?.resolve(data.result as never);
+    });
+    this.#worker.addEventListener("error", () => {
+      for (const { reject } of this.#waiting.values())
+        reject(new Error("its script did not load."));
+      this.#waiting.clear();
+    });
+  }
+
+  ask<K extends JobName>(
+    kind: K,
+    given: Jobs[K]["given"],
+    onProgress: Progress = () => undefined,
+  ): Promise<Jobs[K]["result"]> {
+    const id = this.#count++;
+    return new Promise<Jobs[K]["result"]>((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject, onProgress });
+      this.#worker.postMessage({ kind, id, ...given });
+    });
+  }
+}
+
+const fileName = ({ url, files }: CachedEntry): string =>
+  samples.find((it) => it.url.href === url)?.name ?? files[0]?.name ?? url;
+
+const sizeOf = ({ files }: CachedEntry): number =>
+  files.reduce((bytes, file) => bytes + file.bytes, 0);
+
+/** A recipe in a few words: what it says beside its number type. */
+function recipeText(recipe: string | Recipe): string {
+  if (typeof recipe === "string") return recipe;
+  const { weights, prune, ...others } = recipe;
+  const rest = Object.entries(others).map(([name, value]) =>
+    typeof value === "object" ? name : `${name} ${String(value)}`,
+  );
+  return [weights, prune && "with zeros", ...rest].filter(Boolean).join(", ");
+}
+
+/** Pages without TLS have no storage that they could ask about. */
+const { storage } = navigator as { storage?: StorageManager };
+
+/** What the browser says of its storage; empty where it says nothing. */
+async function storageText(): Promise<string> {
+  const { usage, quota } = (await storage?.estimate()) ?? {};
+  if (usage === undefined || quota === undefined) return "";
+  return ` This page takes ${formatBytes(usage)} of the ${formatBytes(quota)} that the browser allows.`;
+}
+
+class Panel implements Cached {
+  readonly #place: HTMLElement;
+  readonly #onOpen: (files: Files) => void;
+  readonly #worker = new CacheWorker();
+  readonly #status = make("p");
+  readonly #progress = make("progress", { max: 1, value: 0, hidden: true });
+  readonly #total = make("p", { className: "subtitle" });
+  readonly #list = make("ul", { className: "cached-list" });
+  readonly #keep: HTMLButtonElement;
+  #model: Keepable | undefined;
+  #entries: CachedEntry[] = [];
+  /** The number of what the visitor last asked for: older answers show nothing. */
+  #current = 0;
+
+  constructor(place: HTMLElement, onOpen: (files: Files) => void) {
+    this.#place = place;
+    this.#onOpen = onOpen;
+    this.#keep = button("Keep it in this browser", () => {
+      this.#attempt("It cannot be kept", () => this.#keepModel());
+    });
+    this.#keep.hidden = true;
+    this.#status.setAttribute("role", "status");
+    this.#progress.setAttribute("aria-label", "Keeping");
+    const title = make("h2", {}, "Kept in this browser");
+    const actions = make("div", { className: "actions" }, this.#keep, this.#progress, this.#status);
+    place.replaceChildren(title, this.#total, this.#list, actions);
+    this.#refresh();
+  }
+
+  offer(model: Keepable): void {
+    this.#model = model;
+    this.#status.textContent = "";
+    this.#keep.hidden = false;
+    this.#showPlace();
+  }
+
+  clear(): void {
+    this.#model = undefined;
+    this.#keep.hidden = true;
+    this.#showPlace();
+  }
+
+  #showPlace(): void {
+    const isEmpty = this.#entries.length === 0 && this.#status.textContent === "";
+    this.#place.hidden = isEmpty && this.#keep.hidden;
+  }
+
+  #refresh(): void {
+    this.#attempt("What is kept cannot be listed", () => this.#showEntries());
+  }
+
+  async #showEntries(): Promise<void> {
+    this.#entries = await this.#worker.ask("list", {});
+    const bytes = this.#entries.reduce((sum, it) => sum + sizeOf(it), 0);
+    const count = this.#entries.length;
+    const models = `${count} ${count === 1 ? "model" : "models"}`;
+    this.#total.textContent =
+      count === 0
+        ? "Nothing yet. What is kept opens without a network, and without shrinking it again."
+        : `${models}, ${formatBytes(bytes)}; they open without a network.${await storageText()}`;
+    this.#list.replaceChildren(...this.#entries.map((it) => this.#itemOf(it)));
+    this.#showPlace();
+  }
+
+  #itemOf(entry: CachedEntry): HTMLElement {
+    const name = visible(fileName(entry));
+    const when = new Date(entry.keptAt).toLocaleString();
+    const facts = [recipeText(entry.recipe), formatBytes(sizeOf(entry)), when].join(" · ");
+    const open = button("Open", () => {
+      this.#attempt(`${name} cannot be opened`, () => this.#open(entry));
+    });
+    const remove = button("Delete", () => {
+      this.#attempt(`${name} cannot be deleted`, () => this.#delete(entry));
+    });
+    for (const it of [open, remove]) {
+      it.setAttribute("aria-label", `${it.textContent} ${name}, ${recipeText(entry.recipe)}`);
+    }
+    const text = make("div", {}, make("strong", {}, name), make("small", {}, visible(facts)));
+    return make("li", {}, text, open, remove);
+  }
+
+  async #open({ url, recipe }: CachedEntry): Promise<void> {
+    const own = ++this.#current;
+    this.#status.textContent = "Opening…";
+    const files = await this.#worker.ask("load", { url, recipe });
+    if (own !== this.#current) return;
+    this.#status.textContent = "";
+    this.#onOpen(files);
+  }
+
+  async #delete(entry: CachedEntry): Promise<void> {
+    await this.#worker.ask("delete", { entry });
+    this.#status.textContent = `${visible(fileName(entry))} is deleted.`;
+    await this.#showEntries();
+    // The button that had the focus is gone.
+    this.#list.querySelector("button")?.focus();
+  }
+
+  async #keepModel(): Promise<void> {
+    if (!this.#model) return;
+    const { url, recipe } = this.#model;
+    const own = ++this.#current;
+    this.#keep.disabled = true;
+    this.#progress.hidden = false;
+    // Browsers that ask their user want a click for it.
+    const persisted = storage?.persist() ?? Promise.resolve(false);
+    try {
+      await this.#worker.ask("load", { url: url.href, recipe }, (words, fraction) => {
+        if (own !== this.#current) return;
+        this.#status.textContent = words;
+        if (fraction !== undefined) this.#progress.value = fraction;
+      });
+      const isOffline = await keepPage();
+      await persisted.catch(() => false);
+      this.#status.textContent = isOffline
+        ? "It is kept, and this page with it: both open without a network."
+        : "It is kept.";
+      this.#keep.hidden = true;
+    } finally {
+      this.#keep.disabled = false;
+      this.#progress.hidden = true;
+    }
+    await this.#showEntries();
+  }
+
+  /** Says what went wrong with something that the visitor asked for. */
+  #attempt(what: string, work: () => Promise<void>): void {
+    work().catch((error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#status.textContent = visible(`${what}: ${why}`);
+      this.#showPlace();
+    });
+  }
+}
+
+/** Makes the card in its place; it is hidden while there is nothing to show. `onOpen` gets the files of what is opened. */
+export const mountCached = (place: HTMLElement, onOpen: (files: Files) => void): Cached =>
+  new Panel(place, onOpen);

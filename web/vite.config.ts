@@ -20,7 +20,11 @@ export default defineConfig({
   base: "./",
   // The samples come from the repository's node_modules, the library from its dist.
   server: { fs: { allow: [".."] } },
-  optimizeDeps: { exclude: ["modelshrink", "onnxruntime-web"] },
+  optimizeDeps: {
+    exclude: ["modelshrink", "onnxruntime-web"],
+    // What is found only when a worker asks for it would reload the page.
+    include: ["@tensorflow/tfjs", "@tensorflow/tfjs-backend-wasm"],
+  },
   plugins: [pageFiles],
   worker: { format: "es" },
   build: { outDir: "../build/web", emptyOutDir: true, target: "es2022" },

@@ -1,10 +1,9 @@
 // What the demo page keeps: a model is kept, and opens on a second visit when the server is gone.
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { accessibilityProblems } from "../support/axe.mjs";
-import { serve } from "../support/chromium.mjs";
-import { browser, root, shoot, startDemo, status, stopDemo, visit } from "../support/demo.mjs";
+import { browser, shoot, startDemo, status, stopDemo, visit } from "../support/demo.mjs";
+import { serveStrictly } from "../support/strict-site.mjs";
 
 const patience = 120_000;
 
@@ -25,7 +24,7 @@ const kept = (page) => panel(page).getByRole("listitem");
 test("a sample is kept, opens on a second visit without a server, and is deleted", async (t) => {
   const home = await browser.newContext({ viewport: { width: 1280, height: 900 } });
   t.after(() => home.close());
-  const site = await serve(join(root, "build/web"));
+  const site = await serveStrictly();
   const first = await visit(t, {}, site.url, home);
   assert.equal(await panel(first).isVisible(), false, "there is nothing to show");
   await shrinkSample(first);
@@ -43,10 +42,14 @@ test("a sample is kept, opens on a second visit without a server, and is deleted
   await first.close();
 
   await site.close();
-  const second = await visit(t, { viewport: { width: 390, height: 844 } }, site.url, home);
+  const second = await visit(t, {}, site.url, home);
+  await second.setViewportSize({ width: 390, height: 844 });
   await kept(second).waitFor();
   await second.getByRole("button", { name: /^Open silero/ }).click();
-  await second.locator("#model-name").filter({ hasText: "silero_vad_v5" }).waitFor();
+  await second
+    .locator("#model-name")
+    .filter({ hasText: /^silero_vad_v5\.onnx$/ })
+    .waitFor();
   await second.locator("#status").filter({ hasText: /./ }).waitFor();
   assert.equal(await second.locator("#before-bytes").innerText(), bytes.split(" · ")[0]);
   await shoot(second, "cached-offline");

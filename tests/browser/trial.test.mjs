@@ -1,26 +1,22 @@
 // The demo page's verdicts: the original and the small model run side by side, under a strict policy and without a
 // request to anybody else.
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { accessibilityProblems } from "../support/axe.mjs";
-import { serve } from "../support/chromium.mjs";
-import { chosen, open, root, shoot, startDemo, status, stopDemo, visit } from "../support/demo.mjs";
+import { chosen, open, shoot, startDemo, status, stopDemo, visit } from "../support/demo.mjs";
 import { makeGguf, tinyLlama } from "../support/gguf.mjs";
 import { chainModel, wave } from "../support/onnx.mjs";
 import { int64, model, node, weight } from "../support/onnx-graphs.mjs";
+import { serveStrictly } from "../support/strict-site.mjs";
 import { modelFiles, tfjsModels } from "../support/tfjs-models.mjs";
 
-const policy =
-  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; " +
-  "connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'";
 /** Models run on a machine that does other work, too. */
 const patience = 240_000;
 let site;
 
 before(async () => {
   await startDemo();
-  site = await serve(join(root, "build/web"), { "content-security-policy": policy });
+  site = await serveStrictly();
 });
 after(async () => {
   await site?.close();

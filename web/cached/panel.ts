@@ -175,13 +175,19 @@ class Panel implements Cached {
     return make("li", {}, text, open, remove);
   }
 
-  async #open({ url, recipe }: CachedEntry): Promise<void> {
+  async #open(entry: CachedEntry): Promise<void> {
+    const { url, recipe } = entry;
     const own = ++this.#current;
     this.#status.textContent = "Opening…";
     const files = await this.#worker.ask("load", { url, recipe });
     if (own !== this.#current) return;
     this.#status.textContent = "";
-    this.#onOpen(files);
+    // A build gives samples' addresses other names; only the main file's is free.
+    const named = Object.entries(files).map(([name, blob], i) => [
+      i ? name : fileName(entry),
+      blob,
+    ]);
+    this.#onOpen(Object.fromEntries(named) as Files);
   }
 
   async #delete(entry: CachedEntry): Promise<void> {

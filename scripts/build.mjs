@@ -2,6 +2,7 @@
 // dist/. Ninja and tsc are incremental, so an unchanged tree costs seconds.
 // --simd: only the binary for engines with SIMD, which all current ones are.
 // --package: optimized when they are linked, as the package ships them; that takes longer.
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -52,6 +53,20 @@ async function withoutUnused(glue) {
   return code;
 }
 
+/** What "modelshrink/hashes" is: a page can have the browser check a binary before it is compiled. */
+async function writeHashes(hashes) {
+  const comment =
+    "/** The SHA-256 of each binary in dist/wasm, as `fetch` takes it for `integrity`. */";
+  const names = Object.keys(hashes).map((name) => `"${name}"`);
+  const type = `Readonly<Record<${names.join(" | ")}, string>>`;
+  const value = JSON.stringify(hashes, undefined, 2);
+  await install(Buffer.from(`${comment}\nexport const integrity = ${value};\n`), "hashes.js");
+  await install(
+    Buffer.from(`${comment}\nexport declare const integrity: ${type};\n`),
+    "hashes.d.ts",
+  );
+}
+
 /** The modules that CMake makes, and the names of their binaries. */
 const modules = {
   modelshrink: (variant) => `${variant}.wasm`,
@@ -66,6 +81,7 @@ for (const variant of variants) {
 await mkdir(join(dist, "wasm"), { recursive: true });
 await mkdir(join(dist, "core"), { recursive: true });
 const names = [];
+const hashes = {};
 for (const [module, nameOf] of Object.entries(modules)) {
   const built = (variant, ending) =>
     readFile(join(buildFolder(presetOf(variant)), `${module}.${ending}`));
@@ -78,10 +94,13 @@ for (const [module, nameOf] of Object.entries(modules)) {
     `core/${module}.mjs`,
   );
   for (const variant of variants) {
-    names.push(nameOf(variant));
-    await install(await built(variant, "wasm"), `wasm/${nameOf(variant)}`);
+    const [name, bytes] = [nameOf(variant), await built(variant, "wasm")];
+    names.push(name);
+    hashes[name] = `sha256-${createHash("sha256").update(bytes).digest("base64")}`;
+    await install(bytes, `wasm/${name}`);
   }
 }
+await writeHashes(hashes);
 // A binary of an earlier build does not fit this build's glue.
 for (const name of await readdir(join(dist, "wasm"))) {
   if (!names.includes(name)) await rm(join(dist, "wasm", name));

@@ -1,9 +1,11 @@
 // The package as users get it: packed, and installed in an empty folder.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { verdictOf } from "../support/audit.mjs";
@@ -68,6 +70,33 @@ test("no file of the package needs another package, but for the bundlers' plugin
   });
   assert.ok(names.length > 50);
   for (const name of Object.keys(metafile.inputs)) assert.match(name, /^dist\//);
+});
+
+test("modelshrink/hashes has the SHA-256 of each binary, as browsers check it", async () => {
+  const home = join(folder, "node_modules/modelshrink/dist");
+  const { integrity } = await import(pathToFileURL(join(home, "hashes.js")));
+  const names = await readdir(join(home, "wasm"));
+  assert.deepEqual(Object.keys(integrity).sort(), names.sort());
+  for (const name of names) {
+    const bytes = await readFile(join(home, "wasm", name));
+    const digest = createHash("sha256").update(bytes).digest("base64");
+    assert.equal(integrity[name], `sha256-${digest}`, name);
+  }
+});
+
+test("no code of the package is made from text: no eval, no new Function, no timer with a text", async () => {
+  const home = join(folder, "node_modules/modelshrink");
+  const names = await readdir(home, { recursive: true });
+  const scripts = names.filter((name) => /\.[cm]?js$/.test(name));
+  assert.ok(scripts.length > 50);
+  for (const name of scripts) {
+    const text = await readFile(join(home, name), "utf8");
+    assert.doesNotMatch(
+      text,
+      /\beval\s*\(|\bFunction\s*\(|\bset(Timeout|Interval)\(\s*["'`]/,
+      name,
+    );
+  }
 });
 
 test("npm audit: what it found, and that it found nothing out", () => {

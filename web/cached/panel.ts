@@ -118,7 +118,13 @@ class Panel implements Cached {
     this.#status.setAttribute("role", "status");
     this.#progress.setAttribute("aria-label", "Keeping");
     const title = make("h2", {}, "Kept in this browser");
-    const actions = make("div", { className: "actions" }, this.#keep, this.#progress, this.#status);
+    const actions = make(
+      "div",
+      { className: "actions cached-actions" },
+      this.#keep,
+      this.#progress,
+      this.#status,
+    );
     place.replaceChildren(title, this.#total, this.#list, actions);
     this.#refresh();
   }
@@ -172,7 +178,8 @@ class Panel implements Cached {
       it.setAttribute("aria-label", `${it.textContent} ${name}, ${recipeText(entry.recipe)}`);
     }
     const text = make("div", {}, make("strong", {}, name), make("small", {}, visible(facts)));
-    return make("li", {}, text, open, remove);
+    const buttons = make("span", { className: "cached-buttons" }, open, remove);
+    return make("li", {}, text, buttons);
   }
 
   async #open(entry: CachedEntry): Promise<void> {

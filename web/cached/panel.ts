@@ -4,11 +4,12 @@ import { formatBytes } from "modelshrink";
 import type { CachedEntry } from "modelshrink/cache";
 import { visible } from "modelshrink/text";
 import { button, make } from "../base/dom.js";
+import { WorkerJobs } from "../base/jobs.js";
 import type { Files } from "../open/files.js";
 import { samples } from "../open/samples.js";
 import "./cached.css";
 import { keepPage } from "./offline.js";
-import type { Answer, JobName, Jobs } from "./protocol.js";
+import type { Jobs } from "./protocol.js";
 
 /** A model of this page that can be kept: it came from an address. */
 export interface Keepable {
@@ -23,50 +24,8 @@ export interface Cached {
   clear(): void;
 }
 
-type Progress = (words: string, fraction: number | undefined) => void;
-
-interface Waiting {
-  resolve: (result: never) => void;
-  reject: (error: Error) => void;
-  onProgress: Progress;
-}
-
 /** The worker that has the cache. */
-class CacheWorker {
-  readonly #worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-  readonly #waiting = new Map<number, Waiting>();
-  #count = 0;
-
-  constructor() {
-    this.#worker.addEventListener("message", ({ data }: MessageEvent<Answer>) => {
-      const waiting = this.#waiting.get(data.id);
-      if (data.kind === "progress") {
-        waiting?.onProgress(data.words, data.fraction);
-        return;
-      }
-      this.#waiting.delete(data.id);
-      if (data.kind === "failed") waiting?.reject(new Error(data.message));
-      else waiting?.resolve(data.result as never);
-    });
-    this.#worker.addEventListener("error", () => {
-      for (const { reject } of this.#waiting.values())
-        reject(new Error("its script did not load."));
-      this.#waiting.clear();
-    });
-  }
-
-  ask<K extends JobName>(
-    kind: K,
-    given: Jobs[K]["given"],
-    onProgress: Progress = () => undefined,
-  ): Promise<Jobs[K]["result"]> {
-    const id = this.#count++;
-    return new Promise<Jobs[K]["result"]>((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject, onProgress });
-      this.#worker.postMessage({ kind, id, ...given });
-    });
-  }
-}
+const startWorker = () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
 
 const fileName = ({ url, files }: CachedEntry): string =>
   samples.find((it) => it.url.href === url)?.name ?? files[0]?.name ?? url;
@@ -97,7 +56,7 @@ async function storageText(): Promise<string> {
 class Panel implements Cached {
   readonly #place: HTMLElement;
   readonly #onOpen: (files: Files) => void;
-  readonly #worker = new CacheWorker();
+  readonly #worker = new WorkerJobs<Jobs>(startWorker);
   readonly #status = make("p");
   readonly #progress = make("progress", { max: 1, value: 0, hidden: true });
   readonly #total = make("p", { className: "subtitle" });
@@ -214,7 +173,7 @@ class Panel implements Cached {
     // Browsers that ask their user want a click for it.
     const persisted = storage?.persist() ?? Promise.resolve(false);
     try {
-      await this.#worker.ask("load", { url: url.href, recipe }, (words, fraction) => {
+      await this.#worker.ask("load", { url: url.href, recipe }, ({ words = "", fraction }) => {
         if (own !== this.#current) return;
         this.#status.textContent = words;
         if (fraction !== undefined) this.#progress.value = fraction;

@@ -4,17 +4,9 @@ import type { CachedEntry } from "modelshrink/cache";
 import type { Files } from "../open/files.js";
 
 /** What the worker can be asked for, and what it gives. */
-export interface Jobs {
+export type Jobs = {
   list: { given: object; result: CachedEntry[] };
   /** Downloads a model, shrinks it and keeps it; gives it from the cache where it is there. */
   load: { given: { url: string; recipe: string | Recipe }; result: Files };
   delete: { given: { entry: CachedEntry }; result: boolean };
-}
-export type JobName = keyof Jobs;
-
-export type Request = { [K in JobName]: { kind: K; id: number } & Jobs[K]["given"] }[JobName];
-
-export type Answer =
-  | { kind: "progress"; id: number; words: string; fraction?: number }
-  | { kind: "done"; id: number; result: Jobs[JobName]["result"] }
-  | { kind: "failed"; id: number; message: string };
+};

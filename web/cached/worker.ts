@@ -1,10 +1,9 @@
 /** Has the cache, so that the page stays responsive while a model is downloaded, shrunk or checked. */
 import { createShrinkCache, type CacheProgress } from "modelshrink/cache";
-import type { Answer, JobName, Jobs, Request } from "./protocol.js";
+import { answerJobs, type JobProgress, type JobRequest } from "../base/jobs.js";
+import type { Jobs } from "./protocol.js";
 
-const answer = (message: Answer): void => {
-  postMessage(message);
-};
+type Tell = (progress: JobProgress) => void;
 
 /** The loads that want to hear of progress, by their addresses. */
 const listeners = new Map<string, (progress: CacheProgress) => void>();
@@ -26,10 +25,10 @@ const doing: Readonly<Record<CacheProgress["status"], string>> = {
   done: "Keeping…",
 };
 
-async function load({ id, url, recipe }: Extract<Request, { kind: "load" }>) {
+async function load({ url, recipe }: Jobs["load"]["given"], onProgress: Tell) {
   listeners.set(url, ({ status, progress }) => {
     const fraction = progress === undefined ? {} : { fraction: progress / 100 };
-    answer({ kind: "progress", id, words: doing[status], ...fraction });
+    onProgress({ words: doing[status], ...fraction });
   });
   failures = [];
   try {
@@ -42,26 +41,17 @@ async function load({ id, url, recipe }: Extract<Request, { kind: "load" }>) {
   }
 }
 
-function work(request: Request): Promise<Jobs[JobName]["result"]> {
-  switch (request.kind) {
+const answer = answerJobs<Jobs>((job, onProgress) => {
+  switch (job.kind) {
     case "list":
       return cache.list();
     case "load":
-      return load(request);
+      return load(job, onProgress);
     case "delete":
-      return cache.delete(request.entry);
+      return cache.delete(job.entry);
   }
-}
+});
 
-addEventListener("message", ({ data }: MessageEvent<Request>) => {
-  const { id } = data;
-  work(data).then(
-    (result) => {
-      answer({ kind: "done", id, result });
-    },
-    (error: unknown) => {
-      const message = error instanceof Error ? error.message : String(error);
-      answer({ kind: "failed", id, message });
-    },
-  );
+addEventListener("message", ({ data }: MessageEvent<JobRequest<Jobs>>) => {
+  answer(data);
 });

@@ -6,7 +6,7 @@ import { button, make } from "../base/dom.js";
 import { HearingView } from "./hearing-view.js";
 import { OutputsView } from "./outputs-view.js";
 import { ReadingView } from "./reading-view.js";
-import { Runner } from "./runner.js";
+import { runnerOf, type Runner } from "./runner.js";
 import "./trial.css";
 import { judgeWeights, weightsBounds, type Verdict } from "./verdict.js";
 import type { View } from "./views.js";
@@ -77,7 +77,7 @@ class Panel implements Trial {
     }
     const own = viewsOfSamples[sampleName ?? ""];
     this.#view = own?.() ?? new OutputsView(format);
-    this.#runner = new Runner({ original, small });
+    this.#runner = runnerOf({ original, small });
     this.#body.replaceChildren(this.#view.body);
     this.#bounds.textContent = this.#view.bounds;
     if (own) void this.#run();
@@ -118,7 +118,7 @@ class Panel implements Trial {
     this.#show({ level: "none", words: "Running the original and the small model" });
     let verdict: Verdict;
     try {
-      verdict = await view.run(runner, (fraction) => {
+      verdict = await view.run(runner, ({ fraction = 0 }) => {
         if (own === this.#current) this.#progress.value = fraction;
       });
     } catch (error) {

@@ -1,5 +1,6 @@
 /** What the page and the worker that runs models ask each other. A worker has the two models of one offer. */
 import type { OutputComparison } from "modelshrink/runtime";
+import type { JobRequest } from "../base/jobs.js";
 import type { Files } from "../open/files.js";
 
 /** Something of the original, and of the model that was made of it. */
@@ -36,19 +37,12 @@ export interface OutputsComparison {
 }
 
 /** What a worker can be asked for, and what it gives. */
-export interface Jobs {
+export type Jobs = {
   read: { given: { lines: ImageData[] }; result: Pair<Reading>[] };
   listen: { given: object; result: Hearing };
   /** `samples` is a JSON file of samples; random ones where there is none. */
   compare: { given: { format: "onnx" | "tfjs"; samples?: Blob }; result: OutputsComparison };
-}
-export type JobName = keyof Jobs;
+};
 
-export type Request =
-  | { kind: "models"; models: Pair<Files> }
-  | { [K in JobName]: { kind: K; id: number } & Jobs[K]["given"] }[JobName];
-
-export type Answer =
-  | { kind: "progress"; id: number; fraction: number }
-  | { kind: "done"; id: number; result: Jobs[JobName]["result"] }
-  | { kind: "failed"; id: number; message: string };
+/** The first message gives the models; the others are jobs. */
+export type Request = { kind: "models"; models: Pair<Files> } | JobRequest<Jobs>;

@@ -4,6 +4,7 @@ import { formatMilliseconds, make, table } from "../base/dom.js";
 import { drawLine, judgingLines, typedFont } from "./lines.js";
 import type { Pair, Reading } from "./protocol.js";
 import { characterErrorRate, compareLetters } from "./reading.mjs";
+import type { JobProgress } from "../base/jobs.js";
 import type { Runner } from "./runner.js";
 import { judgeReading, readingBounds, type Verdict } from "./verdict.js";
 import type { View } from "./views.js";
@@ -68,12 +69,12 @@ export class ReadingView implements View {
     this.#draw();
   }
 
-  async run(runner: Runner, onProgress: (fraction: number) => void): Promise<Verdict> {
+  async run(runner: Runner, onProgress: (progress: JobProgress) => void): Promise<Verdict> {
     this.#runner = runner;
     await this.#readTyped(runner);
     const canvas = document.createElement("canvas");
     const lines = judgingLines.map((line) => drawLine(canvas, line));
-    const readings = await runner.run("read", { lines }, onProgress);
+    const readings = await runner.ask("read", { lines }, onProgress);
     this.#showJudged(readings);
     const written = judgingLines.map(({ text }) => text);
     const rateOf = (key: keyof Pair<Reading>) =>
@@ -94,7 +95,7 @@ export class ReadingView implements View {
     const text = this.#input.value.trim();
     this.#typed.element.hidden = text === "";
     if (text === "") return;
-    const [reading] = await runner.run("read", { lines: [this.#draw()] });
+    const [reading] = await runner.ask("read", { lines: [this.#draw()] });
     // Something else may have been typed meanwhile; its own reading comes later.
     if (!reading || text !== this.#input.value.trim()) return;
     this.#typed.show([

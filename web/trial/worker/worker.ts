@@ -1,14 +1,11 @@
 /** Runs models off the page's thread; the page ends it to stop a run. */
+import { answerJobs, type JobProgress, type JobRequest } from "../../base/jobs.js";
 import type { Files } from "../../open/files.js";
-import type { Answer, JobName, Jobs, Pair, Request } from "../protocol.js";
+import type { Jobs, Pair, Request } from "../protocol.js";
 import type { Session } from "./onnxruntime.js";
 
 let models: Pair<Files> | undefined;
 let sessions: Promise<Pair<Session>> | undefined;
-
-const answer = (message: Answer): void => {
-  postMessage(message);
-};
 
 async function openBoth(): Promise<Pair<Session>> {
   if (!models) throw new Error("There are no models.");
@@ -17,11 +14,9 @@ async function openBoth(): Promise<Pair<Session>> {
   return { original, small: await openSession(models.small) };
 }
 
-type Job = Exclude<Request, { kind: "models" }>;
-
-async function work(job: Job): Promise<Jobs[JobName]["result"]> {
+async function work(job: JobRequest<Jobs>, tell: (progress: JobProgress) => void) {
   const onProgress = (fraction: number) => {
-    answer({ kind: "progress", id: job.id, fraction });
+    tell({ fraction });
   };
   if (job.kind === "compare") {
     if (!models) throw new Error("There are no models.");
@@ -38,25 +33,16 @@ async function work(job: Job): Promise<Jobs[JobName]["result"]> {
 
 const isOfMemory = /bad_alloc|out of memory|memory access|allocation failed|failed to allocate/i;
 
-function wordsOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  if (isOfMemory.test(message))
-    return "The models need more memory than this browser gives a page.";
-  return message;
-}
+const answer = answerJobs<Jobs>((job, onProgress) =>
+  work(job, onProgress).catch((error: unknown) => {
+    if (!isOfMemory.test(String(error))) throw error;
+    throw new Error("The models need more memory than this browser gives a page.", {
+      cause: error,
+    });
+  }),
+);
 
 addEventListener("message", ({ data }: MessageEvent<Request>) => {
-  if (data.kind === "models") {
-    ({ models } = data);
-    return;
-  }
-  const { id } = data;
-  work(data).then(
-    (result) => {
-      answer({ kind: "done", id, result });
-    },
-    (error: unknown) => {
-      answer({ kind: "failed", id, message: wordsOf(error) });
-    },
-  );
+  if (data.kind === "models") ({ models } = data);
+  else answer(data);
 });

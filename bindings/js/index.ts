@@ -58,6 +58,7 @@ export {
 export type { BlockType, Codes, FloatType, IntegerType, QuantizedType } from "./arrays/types.js";
 export { inspect } from "./models/inspect.js";
 export { plan } from "./plan.js";
+export { readTensor } from "./read-tensor.js";
 export { restore } from "./models/write.js";
 export { shrink, type GuardedResult, type ShrinkOptions, type ShrinkResult } from "./shrink.js";
 export type {
@@ -76,6 +77,7 @@ export type {
   RestoreOptions,
   RunOptions,
   TensorInfo,
+  TensorValues,
   WriteOptions,
   WriteResult,
 } from "./models/types.js";

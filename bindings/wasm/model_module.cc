@@ -28,7 +28,8 @@ EMSCRIPTEN_BINDINGS(models) {
       .function("feed", &CoreModel::Feed)
       .function("info", &CoreModel::Info)
       .function("plan", &CoreModel::Plan)
-      .function("survey", &CoreModel::Survey);
+      .function("survey", &CoreModel::Survey)
+      .function("values", &CoreModel::Values);
   class_<CorePlan>("CorePlan")
       .function("report", &CorePlan::Report)
       .function("rename", &CorePlan::Rename)
@@ -44,6 +45,7 @@ EMSCRIPTEN_BINDINGS(models) {
       .function("reports", &CoreShrink::Reports);
   class_<CoreComparison, base<CoreSteps>>("CoreComparison")
       .function("report", &CoreComparison::Report);
+  class_<CoreValues, base<CoreSteps>>("CoreValues");
   class_<CoreSurvey, base<CoreSteps>>("CoreSurvey")
       .function("shares", &CoreSurvey::Shares)
       .function("removedChannels", &CoreSurvey::RemovedChannels);

@@ -273,6 +273,15 @@ val CoreModel::Survey(const val& tensors, const std::string& allocation, double 
   return Held<CoreSurvey>(format_, create());
 }
 
+val CoreModel::Values(double tensor) const {
+  const auto create = [&]() -> StatusOr<std::unique_ptr<StepRunner>> {
+    RETURN_IF_ERROR(CheckComplete());
+    ASSIGN_OR_RETURN(const auto index, IntegerFrom(tensor, "tensor", SIZE_MAX));
+    return ReadValues(*format_, static_cast<size_t>(index));
+  };
+  return Held<CoreValues>(format_, create());
+}
+
 val CoreModel::CompareWith(const CoreModel& other) const {
   for (const CoreModel* model : {this, &other}) {
     const Status status = model->CheckComplete();

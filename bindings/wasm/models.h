@@ -17,6 +17,7 @@
 #include "pipeline/plan.h"
 #include "pipeline/shrink.h"
 #include "pipeline/survey.h"
+#include "pipeline/values.h"
 
 namespace modelshrink::wasm {
 
@@ -103,6 +104,13 @@ class CoreSurvey : public CoreSteps {
   Surveyor* surveyor_;
 };
 
+// The values of a tensor.
+class CoreValues : public CoreSteps {
+ public:
+  CoreValues(std::shared_ptr<Format> format, std::unique_ptr<StepRunner> reader)
+      : CoreSteps({std::move(format)}, reader.release()) {}
+};
+
 // A plan, with the model that it is of.
 class CorePlan {
  public:
@@ -135,6 +143,8 @@ class CoreModel {
   val Plan(const val& specs, const val& which, const val& options) const;
   // A CoreSurvey of the weights of these tensors, of which the fraction `sparsity` is to go.
   val Survey(const val& tensors, const std::string& allocation, double sparsity) const;
+  // CoreValues of tensor number `tensor`.
+  val Values(double tensor) const;
   val CompareWith(const CoreModel& other) const;
 
  private:

@@ -15,6 +15,7 @@ import {
   plan,
   prune,
   quantize,
+  readTensor,
   restore,
   shrink,
   toSparse,
@@ -51,6 +52,7 @@ const doors = {
   plan: (source, options) => plan(source, "int8", options),
   shrink: (source, options) => shrink(source, "int8", options),
   restore: (source, options) => restore(source, options),
+  readTensor: (source, options) => readTensor(source, "w", options),
   compare: (source, options) => compare(source, model, options),
 };
 

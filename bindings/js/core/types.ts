@@ -119,6 +119,8 @@ export interface CoreModel extends CoreSteps<CoreRequest> {
     allocation: "global" | "lamp",
     sparsity: number,
   ): CoreResult<CoreSurvey>;
+  /** Reads the tensor of this number of info(): "write" steps give its values as float32, from the first to the last. */
+  values(tensor: number): CoreResult<CoreValues>;
 }
 
 /** The plan of an output: decisions, and the place of each byte. */
@@ -148,6 +150,9 @@ export interface CoreComparison extends CoreSteps {
   /** Complete after "done". */
   report(): CoreReport;
 }
+
+/** The values of a tensor. */
+export type CoreValues = CoreSteps;
 
 /** Looks at weights before anything is written. */
 export interface CoreSurvey extends CoreSteps {

@@ -53,6 +53,16 @@ export interface TensorInfo {
 
 export type { LayerInput, LayerMatrices, Reason };
 
+/** The values of a tensor: the result of `readTensor`. */
+export interface TensorValues {
+  /** The name that was asked for. */
+  name: string;
+  /** The sizes of its dimensions, outermost first. */
+  shape: number[];
+  /** All its elements, the last dimension fastest. */
+  values: Float32Array;
+}
+
 /** A file of a model. */
 export interface FileInfo {
   /** Its name, relative to the folder of the main file. */

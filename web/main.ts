@@ -1,82 +1,66 @@
-import type { Plan, Report } from "modelshrink";
-import { formatBytes } from "modelshrink";
+/** The page: a model is opened, recipes are planned, one is carried out. */
+import type { Plan, Recipe, Report } from "modelshrink";
 import { visible } from "modelshrink/text";
-import { formatPercent } from "./base/format.js";
-import { showNotes } from "./result/notes.js";
-import { chosenFiles, droppedFiles, type Files } from "./open/files.js";
-import { Output } from "./result/output.js";
-import type { Answer, Request } from "./work/protocol.js";
-import { choice, listenForChoices, offerRecipes } from "./recipe/form.js";
-import { formatNamed } from "./recipe/formats.js";
-import { samples, type Sample } from "./open/samples.js";
+import { messageOf, showError, ui } from "./base/ui.js";
+import type { Files } from "./open/files.js";
+import { forgetPending, listenForModels } from "./open/panel.js";
 import {
-  canPickFolder,
-  download,
-  fitsZip,
-  outputName,
-  saveToFolder,
-  zipOf,
-  type Origin,
-} from "./result/save.js";
-import { showTensors } from "./result/table.js";
-import { showError, ui } from "./base/ui.js";
-import { mountCached } from "./cached/panel.js";
+  choice,
+  choose,
+  chosenPreset,
+  isPlainMode,
+  listenForChoices,
+  offerRecipes,
+  recipesOf,
+  showSizes,
+  want,
+} from "./recipe/form.js";
+import { formatNamed } from "./recipe/formats.js";
+import { isCostly, planSizes, stopSizes } from "./recipe/sizes.js";
+import { listenForSlides, moveTo, offeredOf, resetSlider, showSlider } from "./recipe/slider.js";
+import {
+  clearDelivery,
+  describeOutputs,
+  listenForDelivery,
+  offerDelivery,
+  outputFiles,
+} from "./result/deliver.js";
+import { showNotes } from "./result/notes.js";
+import type { Origin } from "./result/save.js";
+import { showSize } from "./result/size.js";
+import { listenForRows, showTensors } from "./result/table.js";
 import { mountTrial } from "./trial/panel.js";
+import { Cancelled, onBrokenWorker, start, type Task } from "./work/client.js";
+import type { Model, Opened, Sized } from "./work/protocol.js";
 
-const worker = new Worker(new URL("./work/worker.ts", import.meta.url), { type: "module" });
-const send = (request: Request): void => {
-  worker.postMessage(request);
-};
-
-interface Model extends Origin {
-  /** Everything that was dropped or chosen; the library finds the main file. */
-  files: Files;
-  /** The sample that it is. */
-  sample: Sample | undefined;
+interface Current extends Origin {
+  /** Everything that was dropped or chosen, or an address; the library finds the main file. */
+  model: Model;
+  opened: Opened | undefined;
+  /** The name of the sample that it is. */
+  sampleName: string | undefined;
 }
 
 const trial = mountTrial(ui.trial);
-const cached = mountCached(ui.cached, (files) => {
-  intent++;
-  openModel(files);
-});
 
-let model: Model | undefined;
-let output: Output | undefined;
+let current: Current | undefined;
 let shown: Plan | Report | undefined;
-/** The id of the only request whose answers still matter. */
-let current = 0;
-/** The number of what the visitor last asked for: files that arrive for something older are too late. */
-let intent = 0;
+let known: ReadonlyMap<string, Sized> = new Map<string, Sized>();
+/** The only task whose answer still matters. */
+let task: Task<unknown> | undefined;
 
-/** "a", "a and b", "a, b and 3 more". */
-function listNames(names: readonly string[]): string {
-  if (names.length <= 2) return names.join(" and ");
-  return `${names.slice(0, 2).join(", ")} and ${names.length - 2} more`;
+/** With the model's name, which some messages have already. */
+function aboutModel(message: string): string {
+  const name = current?.main ?? "The model";
+  return message.includes(name) ? message : `${name}: ${message}`;
 }
 
-const nameOfOutput = (from: Model, numFiles: number): string =>
-  outputName(from, choice().label, numFiles);
-
-/** What a download will be. */
-function describeOutputs(from: Model, { files }: Plan): string {
-  const name = nameOfOutput(from, files.length);
-  if (files.length === 1) return `Out comes ${name}.`;
-  const where = canPickFolder() ? `${name}.zip or a folder` : `${name}.zip`;
-  return `Out come ${listNames(files.map((file) => file.name))}, in ${where}.`;
-}
-
-/** Gives what is unexpected about them. */
-function showReport(report: Plan | Report): string {
+/** Shows a report; gives what is unexpected about it. */
+function showReport(report: Plan | Report, label: string): string {
   shown = report;
-  const share = report.outputBytes / report.inputBytes;
-  ui.bars.style.setProperty("--size-before", "1");
-  ui.bars.style.setProperty("--size-after", String(share));
-  ui.bars.hidden = false;
-  ui.beforeBytes.textContent = formatBytes(report.inputBytes);
-  ui.afterBytes.textContent = `${formatBytes(report.outputBytes)} · ${formatPercent(share)}`;
-  if (model) ui.outputs.textContent = visible(describeOutputs(model, report));
-  showTensors(ui.tensors, report.tensors, ui.changedOnly.checked);
+  showSize(report.inputBytes, report.outputBytes);
+  if (current) ui.outputs.textContent = visible(describeOutputs(current, label, report));
+  showTensors(report.tensors);
   return showNotes(ui.notes, report);
 }
 
@@ -85,281 +69,242 @@ function clearReport(): void {
   ui.bars.hidden = true;
   ui.notes.hidden = true;
   ui.outputs.textContent = "";
-  ui.tensors.replaceChildren();
+  showTensors([]);
 }
 
 function setRunning(running: boolean): void {
   ui.shrink.hidden = running;
+  ui.restore.hidden = running || !canRestore();
   ui.cancel.hidden = !running;
   ui.progress.hidden = !running;
   ui.progress.value = 0;
   ui.options.inert = running;
+  ui.slider.disabled = running;
 }
 
-function clearDownload(): void {
-  output?.letGo();
-  output = undefined;
-  ui.download.hidden = true;
-  ui.save.hidden = true;
+/** Waits for a task; `onResult` hears of it only when the visitor has asked for nothing else meanwhile. */
+function follow<T>(own: Task<T>, onResult: (result: T) => void): void {
+  task?.cancel();
+  task = own;
+  own.result.then(
+    (result) => {
+      if (task === own) onResult(result);
+      else own.release();
+    },
+    (error: unknown) => {
+      if (task !== own) return;
+      setRunning(false);
+      ui.status.textContent = "";
+      if (error instanceof Cancelled) {
+        ui.status.textContent = "Cancelled.";
+        ui.shrink.focus();
+        return;
+      }
+      if (!shown) clearReport();
+      showError(aboutModel(messageOf(error)));
+    },
+  );
+}
+
+function clearOutput(): void {
+  clearDelivery();
   trial.clear();
-  cached.clear();
 }
 
 function planAgain(): void {
-  if (!model) return;
-  clearDownload();
+  if (!current) return;
+  clearOutput();
   setRunning(false);
   shown = undefined;
   ui.error.hidden = true;
   ui.status.textContent = "Reading the model’s structure…";
-  send({ kind: "plan", id: ++current, model: model.files, recipe: choice().recipe });
+  const { recipe, label } = choice();
+  follow(start("plan", { model: current.model, recipe }), (plan) => {
+    ui.work.hidden = false;
+    const headline = showReport(plan, label);
+    ui.status.textContent = headline || "Planned from the structure alone; this size is exact.";
+    ui.shrink.disabled = plan.isIdle === true;
+  });
 }
 
-function openModel(files: Files, sample?: Sample): void {
-  const [first] = Object.keys(files);
+/** In ONNX quantized weights are a part of the graph. */
+const isQuantized = ({ quantizedBytes, inputBytes }: Opened): boolean =>
+  quantizedBytes > inputBytes / 2;
+const canRestore = (): boolean => {
+  const opened = current?.opened;
+  return opened !== undefined && opened.format !== "onnx" && opened.quantizedBytes > 0;
+};
+
+/** What the slider has to say beside the sizes. */
+function slideNote(opened: Opened, numOffered: number): string {
+  if (numOffered > 0) {
+    return isQuantized(opened)
+      ? "This model is quantized already. These recipes quantize it again, or the floats it still has."
+      : "";
+  }
+  const reason = isQuantized(opened)
+    ? "This model is quantized already, and no recipe makes it smaller"
+    : "No recipe makes this model smaller";
+  const advice = canRestore() ? "; its floats can be restored." : ". More says why.";
+  return reason + advice;
+}
+
+/** Sizes of all recipes are known: chooses another one when the chosen one changes nothing. */
+function offerSizes(opened: Opened, found: ReadonlyMap<string, Sized>): void {
+  const { inputBytes } = opened;
+  // What was quantized is not made larger again by quantizing it: restoring does that.
+  const useful = [...found.values()].map((it) =>
+    it.requantizes && it.outputBytes >= inputBytes
+      ? { ...it, requantizes: false, refusal: "The model is smaller already." }
+      : it,
+  );
+  known = new Map(useful.map((it) => [it.name, it]));
+  const offered = offeredOf(known.values());
+  const chosen = known.get(chosenPreset());
+  const nearest = offered.filter((it) => it.outputBytes < inputBytes).at(-1) ?? offered.at(-1);
+  showSizes(known);
+  const changes = chosen === undefined || chosen.refusal !== undefined || chosen.requantizes;
+  if (changes && nearest) {
+    choose(chosen?.requantizes ? chosen.name : nearest.name);
+    showSizes(known);
+    planAgain();
+  }
+  showSlider(offered, inputBytes, chosenPreset());
+  ui.slideNote.textContent = slideNote(opened, offered.length);
+}
+
+function planAllSizes(): void {
+  const { model, opened } = current ?? {};
+  if (model === undefined || !opened) return;
+  known = new Map();
+  showSizes(known);
+  resetSlider("Working out the sizes of all recipes…");
+  moveTo(chosenPreset());
+  ui.allSizes.hidden = true;
+  const mayRequantize = opened.format !== "onnx" && opened.quantizedBytes > 0;
+  planSizes(
+    { model, recipes: recipesOf(), mayRequantize },
+    (found) => {
+      offerSizes(opened, found);
+    },
+    resetSlider,
+  );
+}
+
+/** Plans the sizes of all recipes at once, or offers to where that takes long. */
+function offerAllSizes(): void {
+  const { model, opened } = current ?? {};
+  if (model === undefined || !opened) return;
+  if (!isCostly(model, opened.numTensors)) {
+    planAllSizes();
+    return;
+  }
+  stopSizes();
+  resetSlider("");
+  moveTo(chosenPreset());
+  ui.allSizes.hidden = false;
+}
+
+function showModel(from: Current, opened: Opened): void {
+  const { format, names } = opened;
+  const main = names[0] ?? from.main;
+  const path =
+    typeof from.model === "string"
+      ? undefined
+      : Object.keys(from.model).find((it) => `/${it}`.endsWith(`/${main}`));
+  current = { ...from, main, folder: path?.split("/").at(-2), opened };
+  ui.name.textContent = visible(main);
+  const others = names.length > 1 ? ` · ${names.length} files` : "";
+  ui.kind.textContent = `${formatNamed(format).title}${others}`;
+  offerRecipes(opened);
+  planAgain();
+  offerAllSizes();
+}
+
+function openModel(model: Model, sampleName?: string): void {
+  const first = typeof model === "string" ? model.split("/").at(-1) : Object.keys(model)[0];
   if (first === undefined) {
     showError("There is no file in what was dropped or chosen.");
     return;
   }
-  send({ kind: "cancel", id: current });
-  clearDownload();
+  stopSizes();
+  clearOutput();
   setRunning(false);
   // Until it is known which file is the main one, errors name what was dropped.
-  model = { files, main: first.split("/")[0] ?? first, folder: undefined, sample };
+  const main = first.split("/")[0] ?? first;
+  const own = { model, main, folder: undefined, opened: undefined, sampleName };
+  current = own;
+  shown = undefined;
+  known = new Map();
+  resetSlider("");
   ui.work.hidden = true;
   ui.error.hidden = true;
   ui.status.textContent = "";
-  send({ kind: "open", id: ++current, model: model.files });
+  follow(start("open", { model }), (opened) => {
+    showModel(own, opened);
+  });
 }
 
-function showModel({ format, names, suggested }: Extract<Answer, { kind: "opened" }>): void {
-  if (!model) return;
-  const main = names[0] ?? model.main;
-  const path = Object.keys(model.files).find((it) => `/${it}`.endsWith(`/${main}`));
-  model = { ...model, main, folder: path?.split("/").at(-2) };
-  ui.name.textContent = visible(main);
-  const others = names.length > 1 ? ` · ${names.length} files` : "";
-  ui.kind.textContent = `${formatNamed(format).title}${others}`;
-  offerRecipes(format, suggested);
-  planAgain();
-}
-
-async function sampleFiles(name: string, url: URL): Promise<Files> {
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`status ${response.status}.`);
-  return { [name]: new File([await response.blob()], name) };
-}
-
-/** Opens what `find` gives, unless the visitor has gone on to something else by then. */
-function openFound(failure: string, find: () => Promise<Files>, sample?: Sample): void {
-  const own = ++intent;
+function run(recipe: Recipe | undefined, label: string): void {
+  if (!current) return;
+  const from = current;
+  forgetPending();
+  clearOutput();
   ui.error.hidden = true;
-  find().then(
-    (files) => {
-      if (own === intent) openModel(files, sample);
-    },
-    (error: unknown) => {
-      if (own === intent) showError(`${failure}: ${messageOf(error)}`);
-    },
-  );
-}
-
-function startShrink(): void {
-  if (!model) return;
-  intent++;
-  clearDownload();
   setRunning(true);
   ui.cancel.focus();
-  ui.status.textContent = "Shrinking…";
-  send({ kind: "shrink", id: ++current, model: model.files, recipe: choice().recipe });
-}
-
-function offerDownload(files: Files, release: () => void): void {
-  output = new Output(files, release);
-  const isOne = Object.keys(files).length === 1;
-  ui.download.textContent = isOne ? "Download" : "Download zip";
-  ui.download.hidden = !isOne && !fitsZip(files);
-  ui.save.hidden = isOne || !canPickFolder();
-  ui.shrink.hidden = true;
-  if (ui.download.hidden && ui.save.hidden) {
-    showError(
-      "These files are too large for a zip file, and this browser cannot write into a folder.",
-    );
-  }
-  (ui.download.hidden ? ui.save : ui.download).focus();
-}
-
-function offerTrial({ files, report }: Extract<Answer, { kind: "shrunk" }>): void {
-  if (!model) return;
-  const { files: original, sample } = model;
-  const { format } = report;
-  trial.offer({ original, small: files, format, report, sampleName: sample?.name });
-  if (sample) cached.offer({ url: sample.url, recipe: choice().recipe });
-}
-
-/** Shows what happens to the output, as long as it is the current one. */
-async function withStatus(during: string, work: (files: Files) => Promise<string>): Promise<void> {
-  const before = output;
-  ui.status.textContent = during;
-  const after = await before?.during(work);
-  if (output === before && after !== undefined) ui.status.textContent = after;
-}
-
-async function downloadOutput(): Promise<void> {
-  const from = output;
-  const blobs = Object.values(from?.files ?? {});
-  const [only] = blobs;
-  if (!model || !from || !only) return;
-  const name = nameOfOutput(model, blobs.length);
-  if (blobs.length === 1) {
-    void from.during(() => download(only, name));
-    return;
-  }
-  await withStatus("Making the zip file…", async (files) => {
-    const zip = await zipOf(files);
-    // It refers to the files.
-    void from.during(() => download(zip, `${name}.zip`));
-    return `${name}.zip is made.`;
-  });
-}
-
-async function saveOutput(): Promise<void> {
-  if (!model || !output) return;
-  const count = Object.keys(output.files).length;
-  const name = nameOfOutput(model, count);
-  await withStatus("Saving…", async (files) =>
-    (await saveToFolder(files, name))
-      ? `${count} files are saved in ${name}.`
-      : "Nothing is saved.",
+  ui.status.textContent = recipe ? "Shrinking…" : "Restoring floats…";
+  const own: Task<{ report: Report; files: Files; seconds: number }> = start(
+    "shrink",
+    { model: from.model, recipe },
+    (fraction) => {
+      if (task === own) ui.progress.value = fraction;
+    },
   );
-}
-
-const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);
-
-/** Shows what went wrong with something that the visitor asked for. */
-function attempt(what: string, work: () => Promise<void>): void {
-  ui.error.hidden = true;
-  work().catch((error: unknown) => {
-    ui.status.textContent = "";
-    showError(`${what}: ${messageOf(error)}`);
+  follow(own, ({ report, files, seconds }) => {
+    setRunning(false);
+    showReport(report, label);
+    ui.status.textContent = `Done in ${seconds.toFixed(1)} s.`;
+    offerDelivery(from, label, files, own.release);
+    const { model: original, sampleName } = from;
+    // Both are read again and again: what is elsewhere would be fetched each time.
+    if (typeof original === "string") return;
+    trial.offer({ original, small: files, format: report.format, report, sampleName });
   });
 }
 
-/** With the model's name, which some messages have already. */
-function aboutModel(message: string): string {
-  const name = model?.main ?? "The model";
-  return message.includes(name) ? message : `${name}: ${message}`;
-}
+/** Time for a thumb that is still moving, in milliseconds. */
+const slideDelay = 150;
+let sliding: ReturnType<typeof setTimeout> | undefined;
 
-function receive(answer: Answer): void {
-  const { id } = answer;
-  const release = () => {
-    send({ kind: "release", id });
-  };
-  if (id !== current) {
-    if (answer.kind === "shrunk") release();
-    return;
-  }
-  switch (answer.kind) {
-    case "opened":
-      showModel(answer);
-      break;
-    case "planned":
-      ui.work.hidden = false;
-      ui.status.textContent =
-        showReport(answer.plan) || "Planned from the structure alone; this size is exact.";
-      break;
-    case "progress":
-      ui.progress.value = answer.fraction;
-      break;
-    case "shrunk":
-      setRunning(false);
-      showReport(answer.report);
-      ui.status.textContent = `Done in ${answer.seconds.toFixed(1)} s.`;
-      offerDownload(answer.files, release);
-      offerTrial(answer);
-      break;
-    case "cancelled":
-      setRunning(false);
-      ui.status.textContent = "Cancelled.";
-      ui.shrink.focus();
-      break;
-    case "failed":
-      setRunning(false);
-      ui.status.textContent = "";
-      if (!shown) clearReport();
-      showError(aboutModel(answer.message));
-      break;
-  }
-}
-
-function addSamples(): void {
-  for (const sample of samples) {
-    const { label, name, url } = sample;
-    const button = document.createElement("button");
-    button.type = "button";
-    button.append(label);
-    button.addEventListener("click", () => {
-      openFound("The sample could not be loaded", () => sampleFiles(name, url), sample);
-    });
-    ui.samples.append(button);
-  }
-}
-
-function listenForFiles(): void {
-  const over = (isOver: boolean) => (event: DragEvent) => {
-    event.preventDefault();
-    ui.drop.classList.toggle("over", isOver);
-  };
-  // The whole page takes drops: a near miss must not make the browser leave it.
-  document.addEventListener("dragover", over(true));
-  document.addEventListener("dragleave", over(false));
-  document.addEventListener("drop", (event) => {
-    over(false)(event);
-    const { dataTransfer } = event;
-    if (!dataTransfer) return;
-    openFound("The files cannot be read", () => droppedFiles(dataTransfer));
-  });
-  for (const input of [ui.file, ui.folder]) {
-    input.addEventListener("change", () => {
-      const chosen = input.files;
-      if (chosen?.length) {
-        openFound(
-          "The files cannot be read",
-          () =>
-            new Promise((resolve) => {
-              resolve(chosenFiles(chosen));
-            }),
-        );
-      }
-      input.value = "";
-    });
-  }
-  ui.chooseFolder.addEventListener("click", () => {
-    ui.folder.click();
-  });
-}
-
-addSamples();
-listenForFiles();
-listenForChoices(planAgain);
-worker.addEventListener("message", ({ data }: MessageEvent<Answer>) => {
-  receive(data);
+listenForModels(openModel);
+listenForDelivery();
+listenForRows(() => ({ before: current?.model, after: outputFiles() }));
+listenForChoices(
+  () => {
+    moveTo(chosenPreset());
+    planAgain();
+  },
+  (isMode) => {
+    planAgain();
+    if (!isMode) offerAllSizes();
+  },
+);
+listenForSlides(({ name, outputBytes }) => {
+  want(name);
+  if (current?.opened && isPlainMode()) showSize(current.opened.inputBytes, outputBytes);
+  clearTimeout(sliding);
+  sliding = setTimeout(planAgain, slideDelay);
 });
-worker.addEventListener("error", ({ message }) => {
-  showError(`The worker could not start: ${message}`);
+onBrokenWorker(showError);
+ui.allSizes.addEventListener("click", planAllSizes);
+ui.shrink.addEventListener("click", () => {
+  const { recipe, label } = choice();
+  run(recipe, label);
 });
-ui.download.addEventListener("click", () => {
-  attempt("The download failed", downloadOutput);
+ui.restore.addEventListener("click", () => {
+  run(undefined, "restored");
 });
-ui.save.addEventListener("click", () => {
-  attempt("Saving failed", saveOutput);
-});
-ui.shrink.addEventListener("click", startShrink);
 ui.cancel.addEventListener("click", () => {
-  send({ kind: "cancel", id: current });
-});
-ui.changedOnly.addEventListener("change", () => {
-  if (shown) showTensors(ui.tensors, shown.tensors, ui.changedOnly.checked);
+  task?.cancel();
 });

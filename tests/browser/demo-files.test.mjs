@@ -20,6 +20,8 @@ import {
   shrunk,
   assertSame,
   shrinkInPage,
+  choose,
+  allSizes,
 } from "../support/demo.mjs";
 import { ggufSplits, onnxWithData, safetensorsShards } from "../support/file-sets.mjs";
 import { weights } from "../support/gguf.mjs";
@@ -175,20 +177,34 @@ test("files are dropped, and folders with folders in them", async (t) => {
   await page.getByText("in model.Q8_0.zip").waitFor();
 });
 
-test("says why a recipe changes nothing", async (t) => {
+test("a recipe that changes nothing is not offered, and it says why", async (t) => {
   const page = await visit(t);
   await open(page, ocrModel);
-  await status(page, "this size is exact");
-  const notes = page.getByRole("group", { name: "Notes" });
-  assert.equal(await notes.isVisible(), false);
-  await page.getByText("bf16", { exact: true }).click();
-  await status(page, "Nothing changes");
+  await allSizes(page);
+  assert.doesNotMatch(await page.locator("#slide-sizes").textContent(), /bf16|fp8/);
+  await page.locator("#more > summary").click();
+  const chips = page.locator("#recipes label", { has: page.locator(":disabled") });
+  assert.deepEqual(await chips.locator("span").allInnerTexts(), ["bf16", "fp8"]);
   assert.match(
-    await notes.innerText(),
-    /^Nothing changes with this recipe\.\nNo weight is changed \(41 × bfloat16 needs opset 13, the model has 9\)/,
+    await page.locator("#refused").innerText(),
+    /bf16: No weight is changed \(41 × bfloat16 needs opset 13, the model has 9\)/,
   );
-  assert.equal(await page.locator("#tensors").innerText(), "No tensor changes.");
   await shoot(page, "nothing-changes");
+});
+
+test("options that leave nothing to change say so, and Shrink waits", async (t) => {
+  const page = await visit(t);
+  await open(page, ocrModel);
+  await allSizes(page);
+  await page.locator("#more > summary").click();
+  await page.getByLabel("min elements").fill("100000000");
+  await page.getByLabel("min elements").press("Tab");
+  await status(page, "Nothing changes");
+  const notes = page.getByRole("group", { name: "Notes" });
+  assert.match(await notes.innerText(), /^Nothing changes with this recipe\.\n.{20}/);
+  assert.equal(await page.locator("#tensors").innerText(), "No tensor changes.");
+  assert.ok(await page.getByRole("button", { name: "Shrink", exact: true }).isDisabled());
+  await page.getByText("No recipe makes this model smaller").waitFor();
 });
 
 test("says why most of a model stays, and when it is hardly smaller", async (t) => {
@@ -199,11 +215,11 @@ test("says why most of a model stays, and when it is hardly smaller", async (t) 
   await open(page, chosen({ "a.safetensors": makeSafetensors([half]) }));
   await status(page, "this size is exact");
   assert.equal(await page.locator("#recipes :checked").inputValue(), "int8");
-  await page.getByText("fp16", { exact: true }).click();
+  await choose(page, "fp16");
   await status(page, "hardly smaller");
   await open(page, chosen({ "a.safetensors": makeSafetensors([half, wide]) }));
   await status(page, "this size is exact");
-  await page.getByText("bf16", { exact: true }).click();
+  await choose(page, "bf16");
   await status(page, "Most of the model stays");
   assert.match(await notes.innerText(), /already bfloat16: 1 tensor, 8\.\d+ kB/);
 });
@@ -269,7 +285,7 @@ test("a plan that fails leaves no numbers of the one before", async (t) => {
     const response = await route.fetch();
     // Of a model and a recipe that cannot be planned.
     const failing = `const post = globalThis.postMessage;
-      globalThis.postMessage = (m) => post(m.kind === "planned" && ++globalThis.plans === 2
+      globalThis.postMessage = (m) => post(m.result?.tensors && ++globalThis.plans === 2
         ? { kind: "failed", id: m.id, message: "no room" } : m);
       globalThis.plans = 0;`;
     await route.fulfill({ response, body: `${failing}\n${await response.text()}` });
@@ -277,11 +293,11 @@ test("a plan that fails leaves no numbers of the one before", async (t) => {
   await page.reload();
   await open(page, ocrModel);
   await status(page, "this size is exact");
-  await page.getByText("fp16", { exact: true }).click();
+  await choose(page, "fp16");
   await page.getByRole("alert").filter({ hasText: "no room" }).waitFor();
   assert.equal(await page.locator("#bars").isVisible(), false);
   assert.equal(await page.locator("#tensors tr").count(), 0);
-  await page.getByText("int4", { exact: true }).click();
+  await choose(page, "int4");
   await status(page, "this size is exact");
   assert.equal(await page.locator("#bars").isVisible(), true);
 });
@@ -300,7 +316,7 @@ test("outputs stay on the disk while they are saved, and go when nobody needs th
   await shrinkInPage(page);
   const first = await onDisk(page);
   await page.getByRole("button", { name: "Save to a folder" }).click();
-  await page.getByText("Q4_0", { exact: true }).click();
+  await choose(page, "Q4_0");
   await status(page, "this size is exact");
   await shrinkInPage(page);
   const both = await onDisk(page);

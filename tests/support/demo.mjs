@@ -86,7 +86,18 @@ export function assertSame(actual, expected) {
   }
 }
 
+/** Chooses a recipe, or something else of "More", by the word that stands on it. */
+export async function choose(page, word) {
+  if (!(await page.locator("#more").evaluate((more) => more.open))) {
+    await page.locator("#more > summary").click();
+  }
+  await page.locator("#options").getByText(word, { exact: true }).click();
+}
+
+/** The sizes of all recipes are there. */
+export const allSizes = (page) => page.locator("#slide[aria-busy=false]").waitFor();
+
 export async function shrinkInPage(page) {
-  await page.getByRole("button", { name: "Shrink" }).click();
+  await page.getByRole("button", { name: "Shrink", exact: true }).click();
   await status(page, "Done in");
 }

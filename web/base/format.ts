@@ -2,6 +2,9 @@
 
 export const formatPercent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 
+/** In whole percent, where space is scarce. */
+export const formatShare = (share: number): string => `${Math.round(share * 100)} %`;
+
 export function formatSqnr(decibels: number | undefined): string {
   if (decibels === undefined) return "";
   return Number.isFinite(decibels) ? `${decibels.toFixed(1)} dB` : "exact";

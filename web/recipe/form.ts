@@ -1,19 +1,27 @@
-/** The choice of a recipe: what is offered depends on the model's format. */
+/** The choice of a recipe: what is offered depends on the model's format, and on what recipes would make of it. */
 import type { FormatName, Mode, Preset, PruneRecipe, Recipe } from "modelshrink";
-import { presets } from "modelshrink";
-import { offerMoreOptions, moreLabel, moreOptions } from "./more-options.js";
-import { formatNamed, hasModes, presetsOf } from "./formats.js";
+import { formatBytes, presets } from "modelshrink";
+import { visible } from "modelshrink/text";
+import { h } from "../base/dom.js";
 import { ui } from "../base/ui.js";
+import type { NamedRecipe, Opened, Sized } from "../work/protocol.js";
+import { formatNamed, hasModes, presetsOf } from "./formats.js";
+import { moreLabel, moreOptions, offerMoreOptions } from "./more-options.js";
 
 export interface Choice {
+  /** The preset that it begins with. */
+  name: string;
   recipe: Recipe;
   /** For file names: "int8", or "int8-lowmem" where the mode is not the preset's own. */
   label: string;
 }
 
 let format: FormatName = "onnx";
+let suggestion: Pick<Opened, "suggested" | "why"> | undefined;
 /** What the visitor has chosen, for the next models too. */
 let wanted: string | undefined;
+/** What is known of the recipes with the options that are set. */
+let sized: ReadonlyMap<string, Sized> = new Map<string, Sized>();
 
 const isMode = (value: unknown): value is Mode =>
   value === "storage" || value === "dynamic" || value === "lowmem";
@@ -25,7 +33,7 @@ function presetNamed(name: string): Preset {
   return preset;
 }
 
-function chosenPreset(): string {
+export function chosenPreset(): string {
   const name = new FormData(ui.options).get("preset");
   if (typeof name !== "string") throw new Error("No recipe is chosen.");
   return name;
@@ -64,29 +72,63 @@ function chosenZeros(): [string, Zeros] | undefined {
   return found && [name as string, found];
 }
 
+/** What the visitor has set beside the preset and the mode. */
+const extras = (): Partial<Recipe> => {
+  const pruned = chosenZeros();
+  return { ...(pruned ? { prune: pruned[1].prune } : {}), ...moreOptions() };
+};
+
+/** Each preset of the format, with the options that are set. */
+export const recipesOf = (): NamedRecipe[] =>
+  presetsOf(format).map((name) => ({
+    name,
+    recipe: recipeOf(name, presetNamed(name).recipe.mode),
+  }));
+
+function recipeOf(name: string, mode: Mode | undefined): Recipe {
+  const again = sized.get(name)?.requantizes ? { requantize: true } : {};
+  const own = mode === undefined ? {} : { mode };
+  return { ...presetNamed(name).recipe, ...own, ...again, ...extras() };
+}
+
 export function choice(): Choice {
   const name = chosenPreset();
   const { recipe } = presetNamed(name);
   const mode = chosenMode(recipe);
   const pruned = chosenZeros();
-  const more = moreOptions();
+  const isOwnMode = mode === modeOf(recipe);
   return {
-    recipe: { ...recipe, mode, ...(pruned ? { prune: pruned[1].prune } : {}), ...more },
+    name,
+    recipe: recipeOf(name, isOwnMode ? recipe.mode : mode),
     label: [
       name,
-      ...(mode === modeOf(recipe) ? [] : [mode]),
+      ...(isOwnMode ? [] : [mode]),
       ...(pruned ? [pruned[0]] : []),
-      ...moreLabel(more),
+      ...moreLabel(moreOptions()),
     ].join("-"),
   };
 }
 
-function describe(): void {
+/** Tells whether the sizes that are known hold for what is chosen. */
+export const isPlainMode = (): boolean => {
+  const { recipe } = presetNamed(chosenPreset());
+  return chosenMode(recipe) === modeOf(recipe);
+};
+
+/** Says what the chosen recipe is. */
+export function describe(): void {
   const name = chosenPreset();
   const { description, recipe, formats } = presetNamed(name);
-  const sentence = `${name}: ${formats[format] ?? description}.`;
-  const loading = formatNamed(format).loading(recipe, chosenMode(recipe));
-  const lines = [sentence, loading, chosenZeros()?.[1].hint ?? ""];
+  const why = name === suggestion?.suggested && `Recommended: ${suggestion.why}`;
+  const lines = [
+    `${name}: ${formats[format] ?? description}.`,
+    why || "",
+    formatNamed(format).loading(recipe, chosenMode(recipe)),
+    chosenZeros()?.[1].hint ?? "",
+    sized.get(name)?.requantizes
+      ? "The weights are quantized already: to quantize them again adds a second error to the first."
+      : "",
+  ];
   ui.hint.textContent = lines.filter((line) => line !== "").join("\n");
 }
 
@@ -96,35 +138,84 @@ function resetMode(): void {
   const radios = ui.modes.querySelectorAll<HTMLInputElement>("input");
   for (const radio of radios) radio.checked = radio.value === modeOf(recipe);
   ui.modes.disabled = !hasModes(format, recipe);
+  ui.modesReason.textContent = ui.modes.disabled ? "Floats are written in one way only." : "";
 }
+
+const radios = () => ui.recipes.querySelectorAll<HTMLInputElement>("input");
 
 function recipeRadio(name: string, checked: boolean): HTMLLabelElement {
-  const input = document.createElement("input");
-  Object.assign(input, { type: "radio", name: "preset", value: name, checked });
-  const label = document.createElement("label");
-  label.append(input, name);
-  return label;
+  const input = h("input", { type: "radio", name: "preset", value: name, checked });
+  const isSuggested = name === suggestion?.suggested;
+  return h(
+    "label",
+    {},
+    input,
+    h("span", {}, name),
+    ...(isSuggested ? [h("em", {}, "recommended")] : []),
+    h("small"),
+  );
 }
 
-/** Offers what makes sense for a format. */
-export function offerRecipes(forFormat: FormatName, suggested: string): void {
-  format = forFormat;
+/** Offers the recipes of a format, the recommended one first. */
+export function offerRecipes(opened: Opened): void {
+  ({ format } = opened);
+  suggestion = opened;
+  sized = new Map();
+  const { suggested } = opened;
   const names = presetsOf(format);
   const chosen = wanted !== undefined && names.includes(wanted) ? wanted : suggested;
-  ui.recipes.replaceChildren(...names.map((name) => recipeRadio(name, name === chosen)));
+  const inOrder = [suggested, ...names.filter((name) => name !== suggested)];
+  ui.recipes.replaceChildren(...inOrder.map((name) => recipeRadio(name, name === chosen)));
+  ui.refused.hidden = true;
   ui.modes.hidden = format !== "onnx";
   resetMode();
   describe();
 }
 
-export function listenForChoices(onChange: () => void): void {
+/** Chooses a preset as if the visitor had, but for the next models. */
+export function choose(name: string): void {
+  for (const radio of radios()) radio.checked = radio.value === name;
+  resetMode();
+  describe();
+}
+
+/** Chooses a preset because the visitor wants it. */
+export function want(name: string): void {
+  wanted = name;
+  choose(name);
+}
+
+/** Shows what is known of the recipes; those that would change nothing cannot be chosen, and it says why. */
+export function showSizes(known: ReadonlyMap<string, Sized>): void {
+  sized = known;
+  const refusals: HTMLLIElement[] = [];
+  for (const radio of radios()) {
+    const found = known.get(radio.value);
+    const refusal = found?.refusal;
+    radio.disabled = refusal !== undefined && !radio.checked;
+    const small = radio.parentElement?.querySelector("small");
+    if (small) small.textContent = found && !refusal ? formatBytes(found.outputBytes) : "";
+    if (refusal) refusals.push(h("li", {}, visible(`${radio.value}: ${refusal}`)));
+  }
+  ui.refused.replaceChildren(...refusals);
+  ui.refused.hidden = refusals.length === 0;
+  describe();
+}
+
+/** `onPreset` is called when another preset is chosen, `onOption` when something else is. */
+export function listenForChoices(onPreset: () => void, onOption: (isMode: boolean) => void): void {
   offerMoreOptions();
+  ui.options.addEventListener("submit", (event) => {
+    event.preventDefault();
+  });
   ui.options.addEventListener("change", ({ target }) => {
     if (target instanceof HTMLInputElement && target.name === "preset") {
-      wanted = target.value;
-      resetMode();
+      want(target.value);
+      onPreset();
+      return;
     }
     describe();
-    onChange();
+    const { name } = target as HTMLInputElement;
+    onOption(name === "mode");
   });
 }

@@ -15,9 +15,12 @@ import {
   showSizes,
   want,
 } from "./recipe/form.js";
+import { listenForCode, showCode } from "./recipe/code.js";
 import { formatNamed } from "./recipe/formats.js";
 import { isCostly, planSizes, stopSizes } from "./recipe/sizes.js";
 import { listenForSlides, moveTo, offeredOf, resetSlider, showSlider } from "./recipe/slider.js";
+import { sqnrOf } from "./result/changes.js";
+import { addPoint, clearChart, listenForMeasuring, showChart } from "./result/chart.js";
 import {
   clearDelivery,
   describeOutputs,
@@ -26,7 +29,7 @@ import {
   outputFiles,
 } from "./result/deliver.js";
 import { showNotes } from "./result/notes.js";
-import type { Origin } from "./result/save.js";
+import { outputName, type Origin } from "./result/save.js";
 import { showSize } from "./result/size.js";
 import { listenForRows, showTensors } from "./result/table.js";
 import { mountTrial } from "./trial/panel.js";
@@ -124,6 +127,21 @@ function planAgain(): void {
     const headline = showReport(plan, label);
     ui.status.textContent = headline || "Planned from the structure alone; this size is exact.";
     ui.shrink.disabled = plan.isIdle === true;
+    showSnippet(plan);
+  });
+}
+
+function showSnippet({ files }: Plan): void {
+  if (!current?.opened) return;
+  const { model, main, opened } = current;
+  const { name, recipe, label } = choice();
+  showCode({
+    preset: name,
+    recipe,
+    format: opened.format,
+    main: typeof model === "string" ? model : main,
+    output: outputName(current, label, files.length),
+    isOneFile: files.length === 1,
   });
 }
 
@@ -170,6 +188,10 @@ function offerSizes(opened: Opened, found: ReadonlyMap<string, Sized>): void {
     planAgain();
   }
   showSlider(offered, inputBytes, chosenPreset());
+  if (current) {
+    const { model } = current;
+    showChart({ model, inputBytes, offered, recipes: recipesOf(), chosen: chosenPreset() });
+  }
   ui.slideNote.textContent = slideNote(opened, offered.length);
 }
 
@@ -177,6 +199,7 @@ function planAllSizes(): void {
   const { model, opened } = current ?? {};
   if (model === undefined || !opened) return;
   known = new Map();
+  clearChart();
   showSizes(known);
   resetSlider("Working out the sizes of all recipes…");
   moveTo(chosenPreset());
@@ -200,6 +223,7 @@ function offerAllSizes(): void {
     return;
   }
   stopSizes();
+  clearChart();
   resetSlider("");
   moveTo(chosenPreset());
   ui.allSizes.hidden = false;
@@ -261,8 +285,12 @@ function run(recipe: Recipe | undefined, label: string): void {
       if (task === own) ui.progress.value = fraction;
     },
   );
+  const isMeasured = recipe !== undefined && isPlainMode();
+  const preset = chosenPreset();
   follow(own, ({ report, files, seconds }) => {
     setRunning(false);
+    const { outputBytes } = report;
+    if (isMeasured) addPoint({ name: preset, outputBytes, sqnr: sqnrOf(report) });
     showReport(report, label);
     ui.status.textContent = `Done in ${seconds.toFixed(1)} s.`;
     offerDelivery(from, label, files, own.release);
@@ -279,6 +307,8 @@ let sliding: ReturnType<typeof setTimeout> | undefined;
 
 listenForModels(openModel);
 listenForDelivery();
+listenForMeasuring();
+listenForCode();
 listenForRows(() => ({ before: current?.model, after: outputFiles() }));
 listenForChoices(
   () => {

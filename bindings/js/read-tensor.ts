@@ -1,4 +1,3 @@
-import { behindDoor } from "./base/door.js";
 import type { ReadOptions } from "./files/raw.js";
 import type { Source } from "./files/source.js";
 import type { TensorValues } from "./models/types.js";
@@ -11,12 +10,8 @@ import type { TensorValues } from "./models/types.js";
  * @throws {@link ArgumentError} when the model has no such tensor; {@link UnsupportedError} when its values are no
  *   numbers of up to 32 bits, lie in a file that is not there, or are more than 2²⁹; else the errors of `inspect`.
  */
-export const readTensor = (
+export const readTensor = async (
   source: Source,
   name: string,
   options: ReadOptions = {},
-): Promise<TensorValues> =>
-  behindDoor(options, async () => {
-    const { valuesOf } = await import("./models/values.js");
-    return valuesOf(source, name, options);
-  });
+): Promise<TensorValues> => (await import("./models/values.js")).valuesOf(source, name, options);

@@ -1,4 +1,5 @@
 /** The values of one tensor. Loaded for those who ask for them alone. */
+import { behindDoor } from "../base/door.js";
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
 import { show } from "../base/options.js";
 import { unwrap } from "../core/load.js";
@@ -20,8 +21,10 @@ export async function valuesOf(
   name: string,
   options: ReadOptions,
 ): Promise<TensorValues> {
-  checkRunOptions(options, readKeys);
-  return withModel(source, options, (opened) => read(opened, name));
+  return behindDoor(options, async () => {
+    checkRunOptions(options, readKeys);
+    return withModel(source, options, (opened) => read(opened, name));
+  });
 }
 
 async function read(opened: OpenModel, name: string): Promise<TensorValues> {

@@ -1,0 +1,179 @@
+/** Size against error: a point for each recipe that was carried out. */
+import { formatBytes } from "modelshrink";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { h } from "../base/dom.js";
+import { formatShare, formatSqnr } from "../base/format.js";
+import { messageOf, ui } from "../base/ui.js";
+import { Cancelled, start, type Task } from "../work/client.js";
+import type { Measured, Model, NamedRecipe, Sized } from "../work/protocol.js";
+
+interface Subject {
+  model: Model;
+  inputBytes: number;
+  /** The recipes that change something, the smallest result first. */
+  offered: readonly Sized[];
+  recipes: readonly NamedRecipe[];
+  chosen: string;
+}
+
+let subject: Subject | undefined;
+let measured = new Map<string, Measured>();
+let task: Task<null> | undefined;
+let plot: uPlot | undefined;
+
+/** The points from the smallest on; what lost nothing has no place on an axis of decibels. */
+const points = (): Measured[] =>
+  [...measured.values()]
+    .filter(({ sqnr }) => Number.isFinite(sqnr))
+    .sort((a, b) => a.outputBytes - b.outputBytes);
+
+function drawNames(chart: uPlot): void {
+  const { ctx } = chart;
+  ctx.save();
+  ctx.fillStyle = chart.root.dataset["text"] ?? "";
+  ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
+  ctx.textAlign = "center";
+  for (const { name, outputBytes, sqnr } of points()) {
+    const [x, y] = [chart.valToPos(outputBytes, "x", true), chart.valToPos(sqnr, "y", true)];
+    ctx.fillText(name, x, y - 9 * devicePixelRatio);
+  }
+  ctx.restore();
+}
+
+function draw(): void {
+  plot?.destroy();
+  plot = undefined;
+  const found = points();
+  if (found.length === 0) {
+    ui.chart.replaceChildren(
+      h("p", { className: "hint" }, "The sizes are known; the errors are when recipes have run."),
+    );
+    return;
+  }
+  // Colors that follow the scheme have their value only where they are used.
+  ui.chart.replaceChildren();
+  const text = getComputedStyle(ui.chart).color;
+  const probe = h("i", { className: "dot" });
+  ui.chart.append(probe);
+  const accent = getComputedStyle(probe).color;
+  probe.remove();
+  const axis = { stroke: text, grid: { stroke: "rgb(128 128 140 / 0.2)" } };
+  const range = (_: uPlot, min: number, max: number): [number, number] => {
+    const room = Math.max((max - min) * 0.15, max * 0.05);
+    return [min - room, max + room];
+  };
+  plot = new uPlot(
+    {
+      width: Math.max(200, ui.chart.clientWidth),
+      height: 260,
+      legend: { show: false },
+      cursor: { show: false },
+      scales: { x: { time: false, range }, y: { range } },
+      axes: [
+        { ...axis, values: (_, splits) => splits.map((it) => formatBytes(it)) },
+        { ...axis, label: "SQNR in dB, higher is better" },
+      ],
+      series: [{}, { stroke: accent, width: 1, points: { show: true, size: 9, fill: accent } }],
+      hooks: { draw: [drawNames] },
+    },
+    [found.map((it) => it.outputBytes), found.map((it) => it.sqnr)],
+  );
+  plot.root.dataset["text"] = text;
+  plot.root.setAttribute("role", "img");
+  plot.root.setAttribute("aria-label", "Size against error; the table below has the same numbers.");
+  ui.chart.append(plot.root);
+  plot.redraw();
+}
+
+function listRows(): void {
+  const { offered = [], inputBytes = 1, chosen } = subject ?? {};
+  const rows = offered.map(({ name, outputBytes }) => {
+    const known = measured.get(name);
+    const row = h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, name),
+      h("td", { className: "number" }, formatBytes(outputBytes)),
+      h("td", { className: "number" }, formatShare(outputBytes / inputBytes)),
+      h("td", { className: "number" }, known ? formatSqnr(known.sqnr) : "not measured"),
+    );
+    if (name === chosen) row.ariaCurrent = "true";
+    return row;
+  });
+  ui.chartRows.replaceChildren(...rows);
+}
+
+function show(): void {
+  listRows();
+  draw();
+}
+
+function setMeasuring(isMeasuring: boolean): void {
+  ui.measure.hidden = isMeasuring;
+  ui.measureCancel.hidden = !isMeasuring;
+}
+
+/** Forgets what was measured: the model or the options are others. */
+export function clearChart(): void {
+  task?.cancel();
+  task = undefined;
+  subject = undefined;
+  measured = new Map();
+  setMeasuring(false);
+  ui.measure.disabled = true;
+  ui.measureStatus.textContent = "";
+  show();
+}
+
+export function showChart(shown: Subject): void {
+  subject = shown;
+  ui.measure.disabled = shown.offered.length === 0;
+  show();
+}
+
+export function addPoint(point: Measured): void {
+  measured.set(point.name, point);
+  show();
+}
+
+function measureAll(): void {
+  if (!subject) return;
+  const { model, offered, recipes } = subject;
+  const wanted = recipes.filter(
+    ({ name }) => offered.some((it) => it.name === name) && !measured.has(name),
+  );
+  let done = 0;
+  setMeasuring(true);
+  ui.measureCancel.focus();
+  ui.measureStatus.textContent = `0 of ${wanted.length}`;
+  const own = start("measure", { model, recipes: wanted }, (point) => {
+    if (task !== own) return;
+    done++;
+    ui.measureStatus.textContent = `${done} of ${wanted.length}`;
+    addPoint(point);
+  });
+  task = own;
+  const end = (text: string) => {
+    if (task !== own) return;
+    setMeasuring(false);
+    ui.measureStatus.textContent = text;
+  };
+  own.result.then(
+    () => {
+      end("All are measured.");
+    },
+    (error: unknown) => {
+      end(error instanceof Cancelled ? "Stopped." : messageOf(error));
+    },
+  );
+}
+
+export function listenForMeasuring(): void {
+  ui.measure.addEventListener("click", measureAll);
+  ui.measureCancel.addEventListener("click", () => {
+    task?.cancel();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  addEventListener("resize", draw);
+}

@@ -2,8 +2,10 @@
 import type { Plan, Recipe, Report } from "modelshrink";
 import { visible } from "modelshrink/text";
 import { messageOf, showError, ui } from "./base/ui.js";
+import { mountCached } from "./cached/panel.js";
 import type { Files } from "./open/files.js";
 import { forgetPending, listenForModels } from "./open/panel.js";
+import type { Sample } from "./open/samples.js";
 import {
   choice,
   choose,
@@ -40,11 +42,15 @@ interface Current extends Origin {
   /** Everything that was dropped or chosen, or an address; the library finds the main file. */
   model: Model;
   opened: Opened | undefined;
-  /** The name of the sample that it is. */
-  sampleName: string | undefined;
+  /** The sample that it is. */
+  sample: Sample | undefined;
 }
 
 const trial = mountTrial(ui.trial);
+const cached = mountCached(ui.cached, (files) => {
+  forgetPending();
+  openModel(files);
+});
 
 let current: Current | undefined;
 let shown: Plan | Report | undefined;
@@ -112,6 +118,7 @@ function follow<T>(own: Task<T>, onResult: (result: T) => void): void {
 function clearOutput(): void {
   clearDelivery();
   trial.clear();
+  cached.clear();
 }
 
 function planAgain(): void {
@@ -245,7 +252,7 @@ function showModel(from: Current, opened: Opened): void {
   offerAllSizes();
 }
 
-function openModel(model: Model, sampleName?: string): void {
+function openModel(model: Model, sample?: Sample): void {
   const first = typeof model === "string" ? model.split("/").at(-1) : Object.keys(model)[0];
   if (first === undefined) {
     showError("There is no file in what was dropped or chosen.");
@@ -256,7 +263,7 @@ function openModel(model: Model, sampleName?: string): void {
   setRunning(false);
   // Until it is known which file is the main one, errors name what was dropped.
   const main = first.split("/")[0] ?? first;
-  const own = { model, main, folder: undefined, opened: undefined, sampleName };
+  const own = { model, main, folder: undefined, opened: undefined, sample };
   current = own;
   shown = undefined;
   known = new Map();
@@ -294,10 +301,12 @@ function run(recipe: Recipe | undefined, label: string): void {
     showReport(report, label);
     ui.status.textContent = `Done in ${seconds.toFixed(1)} s.`;
     offerDelivery(from, label, files, own.release);
-    const { model: original, sampleName } = from;
+    const { model: original, sample } = from;
     // Both are read again and again: what is elsewhere would be fetched each time.
     if (typeof original === "string") return;
-    trial.offer({ original, small: files, format: report.format, report, sampleName });
+    const { format } = report;
+    trial.offer({ original, small: files, format, report, sampleName: sample?.name });
+    if (sample && recipe) cached.offer({ url: sample.url, recipe });
   });
 }
 

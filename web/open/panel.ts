@@ -1,12 +1,12 @@
 /** Every way to open a model: a drop, files, a folder, an address, samples. */
-import { h } from "../base/dom.js";
+import { make } from "../base/dom.js";
 import { messageOf, showError, ui } from "../base/ui.js";
 import type { Model } from "../work/protocol.js";
 import { addressOf } from "./address.js";
 import { chosenFiles, droppedFiles, type Files } from "./files.js";
 import { samples, type Sample } from "./samples.js";
 
-type OnOpen = (model: Model, sampleName?: string) => void;
+type OnOpen = (model: Model, sample?: Sample) => void;
 
 /** The number of what the visitor last asked for: files that arrive for something older are too late. */
 let intent = 0;
@@ -38,13 +38,13 @@ async function sampleFiles({ name, url }: Sample): Promise<Files> {
 
 function offerSamples(onOpen: OnOpen): void {
   for (const sample of samples) {
-    const button = h("button", { type: "button" }, sample.label);
+    const button = make("button", { type: "button" }, sample.label);
     button.addEventListener("click", () => {
       openFound(
         "The sample could not be loaded",
         () => sampleFiles(sample),
         (files) => {
-          onOpen(files, sample.name);
+          onOpen(files, sample);
         },
       );
     });

@@ -8,7 +8,9 @@ let subject: Subject | undefined;
 function show(): void {
   ui.copyStatus.textContent = "";
   const code = ui.snippet.querySelector("code");
-  if (code && subject) code.textContent = visible(snippetOf(ui.snippetKind.value, subject));
+  if (!code || !subject) return;
+  const lines = snippetOf(ui.snippetKind.value, subject).split("\n");
+  code.textContent = lines.map((line) => visible(line)).join("\n");
 }
 
 export function showCode(shown: Subject): void {

@@ -2,7 +2,7 @@
 import type { FormatName, Mode, Preset, PruneRecipe, Recipe } from "modelshrink";
 import { formatBytes, presets } from "modelshrink";
 import { visible } from "modelshrink/text";
-import { h } from "../base/dom.js";
+import { make } from "../base/dom.js";
 import { ui } from "../base/ui.js";
 import type { NamedRecipe, Opened, Sized } from "../work/protocol.js";
 import { formatNamed, hasModes, presetsOf } from "./formats.js";
@@ -144,15 +144,15 @@ function resetMode(): void {
 const radios = () => ui.recipes.querySelectorAll<HTMLInputElement>("input");
 
 function recipeRadio(name: string, checked: boolean): HTMLLabelElement {
-  const input = h("input", { type: "radio", name: "preset", value: name, checked });
+  const input = make("input", { type: "radio", name: "preset", value: name, checked });
   const isSuggested = name === suggestion?.suggested;
-  return h(
+  return make(
     "label",
     {},
     input,
-    h("span", {}, name),
-    ...(isSuggested ? [h("em", {}, "recommended")] : []),
-    h("small"),
+    make("span", {}, name),
+    ...(isSuggested ? [make("em", {}, "recommended")] : []),
+    make("small"),
   );
 }
 
@@ -195,7 +195,7 @@ export function showSizes(known: ReadonlyMap<string, Sized>): void {
     radio.disabled = refusal !== undefined && !radio.checked;
     const small = radio.parentElement?.querySelector("small");
     if (small) small.textContent = found && !refusal ? formatBytes(found.outputBytes) : "";
-    if (refusal) refusals.push(h("li", {}, visible(`${radio.value}: ${refusal}`)));
+    if (refusal) refusals.push(make("li", {}, visible(`${radio.value}: ${refusal}`)));
   }
   ui.refused.replaceChildren(...refusals);
   ui.refused.hidden = refusals.length === 0;

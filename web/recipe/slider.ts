@@ -1,6 +1,6 @@
 /** The slider over a format's recipes, from the smallest result to the largest. */
 import { formatBytes } from "modelshrink";
-import { h } from "../base/dom.js";
+import { make } from "../base/dom.js";
 import { formatShare } from "../base/format.js";
 import { ui } from "../base/ui.js";
 import type { Sized } from "../work/protocol.js";
@@ -49,7 +49,7 @@ export function showSlider(known: readonly Sized[], originalBytes: number, chose
   ui.slider.hidden = known.length < 2;
   ui.slide.style.setProperty("--ticks", String(Math.max(1, known.length)));
   const ticks = known.map(({ name, outputBytes }) =>
-    h("li", {}, h("b", {}, name), formatBytes(outputBytes)),
+    make("li", {}, make("b", {}, name), formatBytes(outputBytes)),
   );
   ui.slideSizes.replaceChildren(...(known.length < 2 ? [] : ticks));
   ui.slideNote.textContent = "";

@@ -2,7 +2,7 @@
 import { formatBytes } from "modelshrink";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { h } from "../base/dom.js";
+import { make } from "../base/dom.js";
 import { formatShare, formatSqnr } from "../base/format.js";
 import { messageOf, ui } from "../base/ui.js";
 import { Cancelled, start, type Task } from "../work/client.js";
@@ -47,14 +47,18 @@ function draw(): void {
   const found = points();
   if (found.length === 0) {
     ui.chart.replaceChildren(
-      h("p", { className: "hint" }, "The sizes are known; the errors are when recipes have run."),
+      make(
+        "p",
+        { className: "hint" },
+        "The sizes are known; the errors are when recipes have run.",
+      ),
     );
     return;
   }
   // Colors that follow the scheme have their value only where they are used.
   ui.chart.replaceChildren();
   const text = getComputedStyle(ui.chart).color;
-  const probe = h("i", { className: "dot" });
+  const probe = make("i", { className: "dot" });
   ui.chart.append(probe);
   const accent = getComputedStyle(probe).color;
   probe.remove();
@@ -90,13 +94,13 @@ function listRows(): void {
   const { offered = [], inputBytes = 1, chosen } = subject ?? {};
   const rows = offered.map(({ name, outputBytes }) => {
     const known = measured.get(name);
-    const row = h(
+    const row = make(
       "tr",
       {},
-      h("th", { scope: "row" }, name),
-      h("td", { className: "number" }, formatBytes(outputBytes)),
-      h("td", { className: "number" }, formatShare(outputBytes / inputBytes)),
-      h("td", { className: "number" }, known ? formatSqnr(known.sqnr) : "not measured"),
+      make("th", { scope: "row" }, name),
+      make("td", { className: "number" }, formatBytes(outputBytes)),
+      make("td", { className: "number" }, formatShare(outputBytes / inputBytes)),
+      make("td", { className: "number" }, known ? formatSqnr(known.sqnr) : "not measured"),
     );
     if (name === chosen) row.ariaCurrent = "true";
     return row;

@@ -7,7 +7,7 @@ import {
 } from "@tanstack/virtual-core";
 import { formatBytes } from "modelshrink";
 import { visible } from "modelshrink/text";
-import { h } from "../base/dom.js";
+import { make } from "../base/dom.js";
 import { formatError, formatSqnr } from "../base/format.js";
 import { ui } from "../base/ui.js";
 import type { Files } from "../open/files.js";
@@ -72,14 +72,14 @@ function matches(row: Row, words: readonly string[]): boolean {
 
 function nameCell(row: Row): HTMLTableCellElement {
   const name = visible(row.name);
-  const button = h("button", { type: "button", className: "row-name", title: name }, name);
+  const button = make("button", { type: "button", className: "row-name", title: name }, name);
   button.setAttribute("aria-pressed", String(row.name === chosen));
-  const note = row.note === undefined ? [] : [h("small", { title: row.note }, row.note)];
-  return h("th", { scope: "row" }, button, ...note);
+  const note = row.note === undefined ? [] : [make("small", { title: row.note }, row.note)];
+  return make("th", { scope: "row" }, button, ...note);
 }
 
 function cell(label: string, text: string, className = ""): HTMLTableCellElement {
-  const element = h("td", { className }, text);
+  const element = make("td", { className }, text);
   // Shown before the value where the table has no head (a narrow screen).
   element.dataset["label"] = label;
   return element;
@@ -93,7 +93,7 @@ function tableRow(row: Row, index: number): HTMLTableRowElement {
   const shape = isCut(row)
     ? `${dimsOf(row.shape)} → ${dimsOf(row.outputShape)}`
     : dimsOf(row.shape);
-  const element = h(
+  const element = make(
     "tr",
     { className: kept ? "kept" : "" },
     nameCell(row),
@@ -126,7 +126,7 @@ const optionsOf = (count: number) => ({
 const virtualizer = new Virtualizer<HTMLElement, HTMLTableRowElement>(optionsOf(0));
 
 function spacer(place: HTMLElement, height: number): void {
-  const row = h("tr");
+  const row = make("tr");
   row.style.height = `${height}px`;
   place.replaceChildren(...(height > 0 ? [row] : []));
 }
@@ -135,7 +135,7 @@ function spacer(place: HTMLElement, height: number): void {
 function renderRows(): void {
   const focused = document.activeElement?.closest<HTMLElement>("#tensors tr")?.dataset["index"];
   const items = virtualizer.getVirtualItems();
-  const empty = h("tr", {}, h("td", { colSpan: columns.length }, emptyText()));
+  const empty = make("tr", {}, make("td", { colSpan: columns.length }, emptyText()));
   ui.tensors.replaceChildren(
     ...(rows.length === 0
       ? all.length > 0
@@ -174,10 +174,10 @@ function update(): void {
 function renderHeads(): void {
   const heads = columns.map(({ title, meaning, isNumber }, index) => {
     const isSorted = sorted.column === index;
-    const button = h("button", { type: "button" }, title);
+    const button = make("button", { type: "button" }, title);
     if (meaning) button.title = meaning;
     button.dataset["column"] = String(index);
-    const head = h("th", { scope: "col", className: isNumber ? "number" : "" }, button);
+    const head = make("th", { scope: "col", className: isNumber ? "number" : "" }, button);
     if (isSorted) head.ariaSort = sorted.descending ? "descending" : "ascending";
     return head;
   });

@@ -1,6 +1,6 @@
 /** The weights of a chosen tensor as a drawing: how often each value occurs, before and after. */
 import { visible } from "modelshrink/text";
-import { h, svg } from "../base/dom.js";
+import { make, svg } from "../base/dom.js";
 import { messageOf, ui } from "../base/ui.js";
 import type { Files } from "../open/files.js";
 import { Cancelled, start, type Task } from "../work/client.js";
@@ -52,20 +52,20 @@ const sentence = ({ numValues, min, max, deviation, zeros }: Counted): string =>
 function show(row: Row, histogram: Histogram): void {
   const { before, after, from, to } = histogram;
   const lines = [
-    h("p", { className: "key key-before" }, `Before: ${sentence(before)}.`),
+    make("p", { className: "key key-before" }, `Before: ${sentence(before)}.`),
     after
-      ? h("p", { className: "key key-after" }, `After: ${sentence(after)}.`)
-      : h("p", { className: "hint" }, "Shrink the model to see the weights after."),
+      ? make("p", { className: "key key-after" }, `After: ${sentence(after)}.`)
+      : make("p", { className: "hint" }, "Shrink the model to see the weights after."),
   ];
   const texts = lines.map((line) => line.textContent).join(" ");
   ui.histogram.replaceChildren(
-    h("figcaption", {}, h("b", {}, visible(row.name)), row.note ? ` · ${row.note}` : ""),
+    make("figcaption", {}, make("b", {}, visible(row.name)), row.note ? ` · ${row.note}` : ""),
     draw(histogram, `Histogram. ${texts}`),
-    h(
+    make(
       "p",
       { className: "axis" },
-      h("span", {}, format.format(from)),
-      h("span", {}, format.format(to)),
+      make("span", {}, format.format(from)),
+      make("span", {}, format.format(to)),
     ),
     ...lines,
   );
@@ -80,7 +80,7 @@ export function clearWeights(): void {
 /** Reads the weights, in the worker, and draws them. */
 export function showWeights(row: Row, before: Model, after: Files | undefined): void {
   task?.cancel();
-  const title = h("figcaption", {}, h("b", {}, visible(row.name)));
+  const title = make("figcaption", {}, make("b", {}, visible(row.name)));
   ui.histogram.hidden = false;
   // The drawing before stays until the next is there: the page does not jump.
   if (!ui.histogram.firstChild) ui.histogram.replaceChildren(title);
@@ -92,7 +92,7 @@ export function showWeights(row: Row, before: Model, after: Files | undefined): 
     },
     (error: unknown) => {
       if (task !== own || error instanceof Cancelled) return;
-      ui.histogram.replaceChildren(title, h("p", { className: "hint" }, messageOf(error)));
+      ui.histogram.replaceChildren(title, make("p", { className: "hint" }, messageOf(error)));
     },
   );
 }

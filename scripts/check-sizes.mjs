@@ -40,7 +40,7 @@ const rows = [
   ["baseline.wasm", await wasm("baseline.wasm"), 279],
   ["arrays-simd.wasm", await wasm("arrays-simd.wasm"), 65],
   ["arrays-baseline.wasm", await wasm("arrays-baseline.wasm"), 73],
-  ["glue and JavaScript", await bundle("index"), 40],
+  ["glue and JavaScript", await bundle("index"), 40.1],
   ["glue and JavaScript of arrays", await bundle("arrays"), 40],
 ];
 for (const [name, bytes, budget] of rows) {

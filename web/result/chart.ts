@@ -87,7 +87,6 @@ function draw(): void {
   plot.root.setAttribute("role", "img");
   plot.root.setAttribute("aria-label", "Size against error; the table below has the same numbers.");
   ui.chart.append(plot.root);
-  plot.redraw();
 }
 
 function listRows(): void {

@@ -75,8 +75,7 @@ async function downloadOutput(): Promise<void> {
   }
   await withStatus("Making the zip file…", async (files) => {
     const zip = await zipOf(files);
-    // It refers to the files.
-    void from.output.during(() => download(zip, `${name}.zip`));
+    void download(zip, `${name}.zip`);
     return `${name}.zip is made.`;
   });
 }

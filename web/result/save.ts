@@ -1,5 +1,5 @@
 /** Outputs as downloads, zip files and folders. */
-import { Zip, ZipPassThrough } from "fflate";
+import { makeZip } from "client-zip";
 import type { Files } from "../open/files.js";
 
 /** Where a model came from. */
@@ -19,45 +19,18 @@ export function outputName({ main, folder }: Origin, label: string, numFiles: nu
   return `${stemOf(main)}.${label}${/\.\w+$/.exec(main)?.[0] ?? ""}`;
 }
 
-const sliceBytes = 1 << 22;
-
-/** A zip file without zip64 ends here. */
-const maxZipBytes = 2 ** 32 - 2 ** 20;
-const maxZipFiles = 2 ** 16 - 1;
-
-export function fitsZip(files: Files): boolean {
-  const blobs = Object.values(files);
-  const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
-  return blobs.length <= maxZipFiles && bytes < maxZipBytes;
-}
-
 /**
- * Weights do not compress: they are stored, and the zip file refers to the Blobs instead of holding a
- * copy. They are read once, for their checksums.
+ * Weights do not compress: they are stored. The zip file is written as it is read, in zip64 where it needs that, and the
+ * browser keeps large Blobs on its disk.
  */
-export async function zipOf(files: Files): Promise<Blob> {
-  const parts: BlobPart[] = [];
-  let failure: Error | undefined;
-  let content: Uint8Array | undefined;
-  const zip = new Zip((error, bytes) => {
-    if (error) failure ??= error;
-    // What is stored comes back as it was given; the rest is the zip file's own.
-    else if (bytes !== content) parts.push(bytes);
-  });
-  for (const [name, blob] of Object.entries(files)) {
-    const entry = new ZipPassThrough(name);
-    zip.add(entry);
-    entry.push((content = new Uint8Array(0)));
-    parts.push(blob);
-    for (let begin = 0; begin < blob.size; begin += sliceBytes) {
-      const slice = blob.slice(begin, begin + sliceBytes);
-      entry.push((content = new Uint8Array(await slice.arrayBuffer())));
-    }
-    entry.push((content = new Uint8Array(0)), true);
-  }
-  zip.end();
-  if (failure) throw failure;
-  return new Blob(parts, { type: "application/zip" });
+export function zipOf(files: Files): Promise<Blob> {
+  const entries = Object.entries(files).map(([name, blob]) => ({
+    name,
+    input: blob,
+    size: blob.size,
+  }));
+  const headers = { "content-type": "application/zip" };
+  return new Response(makeZip(entries), { headers }).blob();
 }
 
 /** The browser tells nobody when a download has ended. */

@@ -63,17 +63,21 @@ function draw(): void {
   const accent = getComputedStyle(probe).color;
   probe.remove();
   const axis = { stroke: text, grid: { stroke: "rgb(128 128 140 / 0.2)" } };
-  const range = (_: uPlot, min: number, max: number): [number, number] => {
+  const rangeOf = (values: readonly number[]) => (): [number, number] => {
+    const min = values.reduce((a, b) => Math.min(a, b));
+    const max = values.reduce((a, b) => Math.max(a, b));
     const room = Math.max((max - min) * 0.15, max * 0.05);
     return [min - room, max + room];
   };
+  const sizes = found.map((it) => it.outputBytes);
+  const ratios = found.map((it) => it.sqnr);
   plot = new uPlot(
     {
       width: Math.max(200, ui.chart.clientWidth),
       height: 260,
       legend: { show: false },
       cursor: { show: false },
-      scales: { x: { time: false, range }, y: { range } },
+      scales: { x: { time: false, range: rangeOf(sizes) }, y: { range: rangeOf(ratios) } },
       axes: [
         { ...axis, values: (_, splits) => splits.map((it) => formatBytes(it)) },
         { ...axis, label: "SQNR in dB, higher is better" },
@@ -81,7 +85,7 @@ function draw(): void {
       series: [{}, { stroke: accent, width: 1, points: { show: true, size: 9, fill: accent } }],
       hooks: { draw: [drawNames] },
     },
-    [found.map((it) => it.outputBytes), found.map((it) => it.sqnr)],
+    [sizes, ratios],
   );
   plot.root.dataset["text"] = text;
   plot.root.setAttribute("role", "img");

@@ -152,16 +152,19 @@ test("an abort reaches the workers", async () => {
 test("nothing keeps the process alive after a run that ends early", async () => {
   const timers = () => process.getActiveResourcesInfo().filter((it) => it === "Timeout").length;
   const before = timers();
+  const open = () => undefined;
   for (const milliseconds of [0, 30, 100, 200]) {
     const controller = new AbortController();
     const { signal } = controller;
-    const run = shrink(model, "Q8_0", { workers: 2, signal });
+    const aborted = new Promise((resolve) => signal.addEventListener("abort", resolve));
+    // Without an abort no write would end.
+    const sink = { open, write: () => aborted, close: open, abort: open };
+    const run = shrink(model, "Q8_0", { workers: 2, signal, sink });
     setTimeout(() => controller.abort(), milliseconds);
     await assert.rejects(run, { name: "AbortError" });
     assert.equal(timers(), before, `aborted after ${milliseconds} ms`);
   }
-  const [open, abort] = [() => undefined, () => undefined];
-  const sink = { open, write: () => Promise.reject(new Error("full")), close: open, abort };
+  const sink = { open, write: () => Promise.reject(new Error("full")), close: open, abort: open };
   await assert.rejects(shrink(model, "Q8_0", { workers: 2, sink }), /full/);
   assert.equal(timers(), before);
 });

@@ -28,6 +28,26 @@ export class StatusError extends ModelShrinkError {
   }
 }
 
+/**
+ * Room in memory for the files of a model: what has come is kept in the store, but reading it from there again, twice by
+ * most recipes, takes longer than shrinking it.
+ */
+class Room {
+  #left = 1 << 26;
+
+  /** Gives memory for a file of this size; undefined when there is not as much. */
+  take(size: number | undefined): Uint8Array | undefined {
+    if (size === undefined || size > this.#left) return undefined;
+    try {
+      const bytes = new Uint8Array(size);
+      this.#left -= size;
+      return bytes;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
 /** Downloads, with what they need. */
 export interface Downloading extends ReadOptions {
   onProgress: ((progress: CacheProgress) => void) | undefined;
@@ -35,6 +55,11 @@ export interface Downloading extends ReadOptions {
   request: RequestInit;
   /** Where the files are while they come. */
   drafts: DraftsOfModel;
+}
+
+/** Downloads of one model. */
+interface OfModel extends Downloading {
+  room: Room;
 }
 
 /** Gives a header's whole number; undefined where it is none. */
@@ -107,8 +132,19 @@ const ask = (url: string, waiting: ReadOptions, init: RequestInit) =>
 /** A file that came. */
 interface Downloaded {
   blob: Blob;
+  /** The same in memory, where there was room. */
+  copy: Uint8Array | undefined;
   validators: Validators;
 }
+
+/** Gives a file that came to be read. */
+const rawFileOf = ({ blob, copy }: Downloaded): RawFile =>
+  copy
+    ? {
+        ...{ size: copy.length, inMemory: true },
+        read: (offset, length) => copy.subarray(offset, offset + length),
+      }
+    : fromBlob(blob);
 
 /** Begins to download a file, or goes on with it; throws a StatusError when the server has none. */
 async function begin(
@@ -130,7 +166,7 @@ async function begin(
 }
 
 /** Downloads a file; throws a StatusError when the server has none. */
-async function download(url: string, downloading: Downloading): Promise<Downloaded> {
+async function download(url: string, downloading: OfModel): Promise<Downloaded> {
   const { response, draft } = await begin(url, downloading);
   const { onProgress } = downloading;
   const names = { name: url, file: nameOfUrl(url) };
@@ -150,6 +186,7 @@ async function download(url: string, downloading: Downloading): Promise<Download
   const isRest = draft.loaded > 0;
   const wrongRest = () => new IntegrityError(`${shownUrl(url)} gave another rest than it said.`);
   let { loaded } = draft;
+  let copy = isRest ? undefined : downloading.room.take(draft.of?.size);
   const writer = new PartWriter((part, sha256) => draft.add(part, sha256));
   try {
     tell({ status: "download" });
@@ -159,6 +196,9 @@ async function download(url: string, downloading: Downloading): Promise<Download
         response,
         { ...downloading, what: shownUrl(url), reuses: true },
         async (bytes) => {
+          // Of a packed body of another origin the packed size is announced.
+          if (copy && loaded + bytes.length > copy.length) copy = undefined;
+          copy?.set(bytes, loaded);
           loaded += bytes.length;
           if (isRest && loaded > total!) throw wrongRest();
           await writer.add(bytes);
@@ -171,7 +211,7 @@ async function download(url: string, downloading: Downloading): Promise<Download
     }
     await writer.flush();
     if (isRest && loaded !== total) throw wrongRest();
-    return { blob: draft.blob(), validators };
+    return { blob: draft.blob(), copy: copy?.length === loaded ? copy : undefined, validators };
   } catch (error) {
     discard(response);
     // What came is not lost.
@@ -208,10 +248,11 @@ export async function downloadModel(
     if (!isNone) await downloading.drafts.leave();
     throw error;
   };
+  const room = new Room();
   const get = async (name: string, from: string, how: Downloading): Promise<RawFile> => {
-    const found = files.get(name) ?? (await download(from, how).catch(interrupted));
+    const found = files.get(name) ?? (await download(from, { ...how, room }).catch(interrupted));
     files.set(name, found);
-    return { ...fromBlob(found.blob), name };
+    return { ...rawFileOf(found), name };
   };
   const main = await get(nameOfUrl(url), url, downloading);
   const others = { ...downloading, request: { ...downloading.request, integrity: "" } };

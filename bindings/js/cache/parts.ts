@@ -3,11 +3,10 @@
  * write into the middle of a value.
  */
 import { IntegrityError } from "../base/errors.js";
-import { Pacer } from "../base/pace.js";
 import { isA } from "../base/tags.js";
-import { newDigest } from "#digest";
+import { sha256 } from "#digest";
 import { chunksOf } from "./chunks.js";
-import type { Digest } from "./digest.js";
+import { hexOf } from "./hex.js";
 
 /** The bytes of a part; the last one has what is left. */
 const partBytes = 1 << 23;
@@ -23,7 +22,6 @@ export type KeepPart = (part: Uint8Array<ArrayBuffer>, sha256: string) => Promis
  */
 export class PartWriter {
   readonly #keep: KeepPart;
-  #digest: Promise<Digest> | undefined;
   /** The buffer that is filled, which grows to a part as bytes come, and the other one. */
   #buffers = [new Uint8Array(0), new Uint8Array(0)] as [
     Uint8Array<ArrayBuffer>,
@@ -38,10 +36,8 @@ export class PartWriter {
 
   /** Takes bytes, which may change again when it has resolved: then there is room for others. */
   async add(bytes: Uint8Array): Promise<void> {
-    const digest = await (this.#digest ??= newDigest());
     for (let at = 0; at < bytes.length;) {
       const piece = bytes.subarray(at, at + partBytes - this.#filled);
-      digest.update(piece);
       this.#reserve(this.#filled + piece.length);
       this.#buffers[0].set(piece, this.#filled);
       this.#filled += piece.length;
@@ -61,12 +57,11 @@ export class PartWriter {
   /** Begins to keep what was collected, when the part before is kept. */
   async #next(): Promise<void> {
     await this.#kept;
-    const sha256 = (await this.#digest!).take();
     const [full, free] = this.#buffers;
     this.#buffers = [free, full];
     const part = full.subarray(0, this.#filled);
     this.#filled = 0;
-    this.#kept = this.#keep(part, sha256);
+    this.#kept = sha256(part).then((digest) => this.#keep(part, digest));
     // Whoever adds more, or flushes, hears of a failure.
     this.#kept.catch(() => undefined);
   }
@@ -103,32 +98,35 @@ export function blobOf(value: Blob | Uint8Array): Blob {
   throw new IntegrityError("The store gave what is neither a Blob nor a Uint8Array.");
 }
 
-/** Gives the SHA-256 of a Blob in hexadecimal digits, in memory that does not grow with it. */
+/** A buffer of a part's size that nobody uses at the moment. */
+let spare: Uint8Array<ArrayBuffer> | undefined;
+
+/** Gives the SHA-256 of what is at most a part, in hexadecimal digits; throws an IntegrityError for more. */
 export async function sha256Of(blob: Blob): Promise<string> {
-  const digest = await newDigest();
-  // What a browser has read ahead comes without a wait: many pieces would be one long task.
-  const pacer = new Pacer();
-  for await (const bytes of chunksOf(blob)) {
-    digest.update(bytes);
-    await pacer.pause();
+  if (blob.size > partBytes) throw new IntegrityError("The store gave more than was kept.");
+  // A buffer for each part would stay in memory until the garbage is collected.
+  const isWhole = blob.size === partBytes;
+  const buffer = (isWhole ? spare : undefined) ?? new Uint8Array(blob.size);
+  if (isWhole) spare = undefined;
+  try {
+    let filled = 0;
+    for await (const bytes of chunksOf(blob)) {
+      buffer.set(bytes, filled);
+      filled += bytes.length;
+    }
+    return await sha256(buffer.subarray(0, filled));
+  } finally {
+    if (isWhole) spare = buffer;
   }
-  return digest.take();
 }
 
-async function digestOf(text: string): Promise<string> {
-  const digest = await newDigest();
-  digest.update(new TextEncoder().encode(text));
-  return digest.take();
-}
+const digestOf = (text: string) => sha256(new TextEncoder().encode(text));
 
 /** Gives a text that stands for `parts`, whatever characters they have. */
 export const idOf = (...parts: unknown[]): Promise<string> => digestOf(JSON.stringify(parts));
 
 /** A name that no other writing has: pages without a secure context have no randomUUID. */
-export const newName = () =>
-  Array.from(crypto.getRandomValues(new Uint8Array(18)), (byte) =>
-    byte.toString(16).padStart(2, "0"),
-  ).join("");
+export const newName = () => hexOf(crypto.getRandomValues(new Uint8Array(18)));
 
 /** Makes what is kept of a note: the line of its digest, and its JSON. */
 export async function textOf(content: unknown): Promise<Uint8Array<ArrayBuffer>> {

@@ -190,8 +190,9 @@ export class ShrunkModels {
     { signal, request = {} }: Loading,
   ): Promise<Served> {
     const { onProgress, timeoutMs, smaller } = this.#settings;
-    // Here, because a hit does without the core; and before anything is downloaded.
-    await init();
+    // Here, because a hit does without the core, which comes while the model does.
+    const core = init();
+    core.catch(() => undefined);
     const recipes = await Promise.all([recipe, ...smaller].map(checkRecipe));
     const names = { name: url, file: nameOfUrl(url) };
     callUser(() => onProgress?.({ status: "initiate", ...names }));
@@ -200,6 +201,7 @@ export class ShrunkModels {
     const model = await downloadModel(url, asking);
     let served: Served;
     try {
+      await core;
       served = await this.#madeAndKept({ id, url, asked: recipe }, model, recipes, drafts, signal);
     } catch (failure) {
       if (signal?.aborted || model.isInterrupted()) await drafts.leave();

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { unzipSync } from "fflate";
+import { restore } from "modelshrink";
 import {
   ocrModel,
   visit,
@@ -24,7 +25,7 @@ import {
   allSizes,
 } from "../support/demo.mjs";
 import { ggufSplits, onnxWithData, safetensorsShards } from "../support/file-sets.mjs";
-import { weights } from "../support/gguf.mjs";
+import { makeGguf, tinyLlama, weights } from "../support/gguf.mjs";
 import { makeSafetensors } from "../support/safetensors.mjs";
 
 before(startDemo);
@@ -78,6 +79,59 @@ test("saves into a folder of its own, so that originals stay", async (t) => {
   assert.equal(saved.original, "original");
   assertSame(saved.files, await shrunk(files, "Q8_0"));
 });
+
+test("a zip file goes straight into the file that is picked", async (t) => {
+  const page = await visit(t);
+  const files = ggufSplits();
+  await page.evaluate(async () => {
+    const home = await navigator.storage.getDirectory();
+    const picked = await home.getFileHandle("picked.zip", { create: true });
+    const closed = new DOMException("It was closed.", "AbortError");
+    const answers = [() => Promise.reject(closed), () => Promise.resolve(picked)];
+    window.showSaveFilePicker = ({ suggestedName }) => {
+      window.suggestedName = suggestedName;
+      return answers.shift()();
+    };
+  });
+  await open(page, chosen(files));
+  await status(page, "this size is exact");
+  await shrinkInPage(page);
+  const save = page.getByRole("button", { name: "Download zip" });
+  await save.click();
+  await status(page, "Nothing is saved.");
+  await save.click();
+  await status(page, "m.Q8_0.zip is made.");
+  assert.equal(await page.evaluate(() => window.suggestedName), "m.Q8_0.zip");
+  const bytes = await page.evaluate(async () => {
+    const home = await navigator.storage.getDirectory();
+    const file = await (await home.getFileHandle("picked.zip")).getFile();
+    return Array.from(new Uint8Array(await file.arrayBuffer()));
+  });
+  assertSame(unzipSync(Uint8Array.from(bytes)), await shrunk(files, "Q8_0"));
+});
+
+const quantizedModels = {
+  "safetensors int8": [
+    "a.safetensors",
+    makeSafetensors([{ name: "w", dtype: "F32", shape: [64, 64], data: weights(4096, "F32", 1) }]),
+    "int8",
+  ],
+  "GGUF Q4_0": ["a.gguf", makeGguf(tinyLlama({})), "Q4_0"],
+};
+for (const [title, [name, model, recipe]] of Object.entries(quantizedModels)) {
+  test(`${title}: the floats of a quantized model are restored`, async (t) => {
+    const small = Object.values(await shrunk({ [name]: model }, recipe))[0];
+    const page = await visit(t);
+    await open(page, chosen({ [name]: small }));
+    await allSizes(page);
+    await page.getByRole("button", { name: "Restore floats" }).click();
+    await status(page, "Done in");
+    const { bytes } = await download(page);
+    const { files } = await restore({ [name]: small });
+    const [expected] = Object.values(files);
+    assert.ok(bytes.equals(Buffer.from(await expected.arrayBuffer())));
+  });
+}
 
 /** A drop as the system gives it: folders have entries then. */
 async function dropPath(page, path) {

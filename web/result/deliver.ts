@@ -3,7 +3,7 @@ import type { Plan } from "modelshrink";
 import { messageOf, showError, ui } from "../base/ui.js";
 import type { Files } from "../open/files.js";
 import { Output } from "./output.js";
-import { canPickFolder, download, outputName, saveToFolder, zipOf, type Origin } from "./save.js";
+import { canPickFolder, download, outputName, saveToFolder, saveZip, type Origin } from "./save.js";
 
 interface Delivery {
   output: Output;
@@ -73,11 +73,9 @@ async function downloadOutput(): Promise<void> {
     void from.output.during(() => download(only, name));
     return;
   }
-  await withStatus("Making the zip file…", async (files) => {
-    const zip = await zipOf(files);
-    void download(zip, `${name}.zip`);
-    return `${name}.zip is made.`;
-  });
+  await withStatus("Making the zip file…", async (files) =>
+    (await saveZip(files, `${name}.zip`)) ? `${name}.zip is made.` : "Nothing is saved.",
+  );
 }
 
 async function saveOutput(): Promise<void> {

@@ -19,18 +19,14 @@ export function outputName({ main, folder }: Origin, label: string, numFiles: nu
   return `${stemOf(main)}.${label}${/\.\w+$/.exec(main)?.[0] ?? ""}`;
 }
 
-/**
- * Weights do not compress: they are stored. The zip file is written as it is read, in zip64 where it needs that, and the
- * browser keeps large Blobs on its disk.
- */
-export function zipOf(files: Files): Promise<Blob> {
+/** Weights do not compress: they are stored. The zip file is made as it is read, in zip64 where it needs that. */
+function zipOf(files: Files): ReadableStream<Uint8Array<ArrayBuffer>> {
   const entries = Object.entries(files).map(([name, blob]) => ({
     name,
     input: blob,
     size: blob.size,
   }));
-  const headers = { "content-type": "application/zip" };
-  return new Response(makeZip(entries), { headers }).blob();
+  return makeZip(entries) as ReadableStream<Uint8Array<ArrayBuffer>>;
 }
 
 /** The browser tells nobody when a download has ended. */
@@ -48,9 +44,35 @@ export async function download(blob: Blob, name: string): Promise<void> {
 
 declare global {
   interface Window {
-    /** Chromium only. */
+    /** Chromium only, both. */
     showDirectoryPicker?: (options: { mode: "readwrite" }) => Promise<FileSystemDirectoryHandle>;
+    showSaveFilePicker?: (options: { suggestedName: string }) => Promise<FileSystemFileHandle>;
   }
+}
+
+/** Gives what the visitor picks; undefined when the dialog was closed. */
+async function picked<T>(pick: () => Promise<T> | undefined): Promise<T | undefined> {
+  try {
+    return await pick();
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") return undefined;
+    throw error;
+  }
+}
+
+/** Hands the files over as one zip file of this name; false when the visitor chose no place for it. */
+export async function saveZip(files: Files, name: string): Promise<boolean> {
+  if (!window.showSaveFilePicker) {
+    // A download wants a whole Blob: a second copy, which browsers keep on their disk when it is large.
+    const headers = { "content-type": "application/zip" };
+    void download(await new Response(zipOf(files), { headers }).blob(), name);
+    return true;
+  }
+  // A picked file takes the stream as it is: there is no copy, and the file appears when it is whole.
+  const handle = await picked(() => window.showSaveFilePicker?.({ suggestedName: name }));
+  if (!handle) return false;
+  await zipOf(files).pipeTo(await handle.createWritable());
+  return true;
 }
 
 export const canPickFolder = (): boolean => window.showDirectoryPicker !== undefined;
@@ -60,12 +82,7 @@ export const canPickFolder = (): boolean => window.showDirectoryPicker !== undef
  * names are the original's, which may be there.
  */
 export async function saveToFolder(files: Files, name: string): Promise<boolean> {
-  let parent;
-  try {
-    parent = await window.showDirectoryPicker?.({ mode: "readwrite" });
-  } catch (error) {
-    if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
-  }
+  const parent = await picked(() => window.showDirectoryPicker?.({ mode: "readwrite" }));
   if (!parent) return false;
   const folder = await parent.getDirectoryHandle(name, { create: true });
   for (const [path, blob] of Object.entries(files)) {

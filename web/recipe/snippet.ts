@@ -85,19 +85,23 @@ function pruneWord(prune: Recipe["prune"]): string {
 function flagOf([name, value]: [string, unknown]): string {
   if (name === "prune") return `--prune ${pruneWord(value as Recipe["prune"])}`;
   const isFlag = recipeOptionInfos.find((info) => info.name === name)?.kind === "flag";
-  if (isFlag) return value === true ? `--${kebab(name)}` : `--no-${kebab(name)}`;
-  return `--${kebab(name)} ${quoted(String(value))}`;
+  return isFlag ? `--${kebab(name)}` : `--${kebab(name)} ${quoted(String(value))}`;
 }
 
 function commandCode(subject: Subject): string {
-  const { preset, main, output, isOneFile } = subject;
+  const { preset, recipe, main, output, isOneFile } = subject;
+  const changes = changesOf(subject);
+  // No flag of the command says that an option is off: only a recipe file can.
+  const needsFile = changes.some(([, value]) => value === false);
+  const head = needsFile
+    ? `cat > recipe.json <<'END'\n${JSON.stringify(recipe, undefined, 2)}\nEND\n`
+    : "";
   const words = [
     `npx modelshrink shrink ${quoted(main)}`,
-    `--recipe ${preset}`,
-    ...changesOf(subject).map(flagOf),
+    ...(needsFile ? ["--recipe recipe.json"] : [`--recipe ${preset}`, ...changes.map(flagOf)]),
     `-o ${quoted(isOneFile ? output : `${output}/`)}`,
   ];
-  return words.join(" \\\n  ");
+  return head + words.join(" \\\n  ");
 }
 
 const kinds: Readonly<Record<SnippetKind, (subject: Subject) => string>> = {

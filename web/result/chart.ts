@@ -6,6 +6,7 @@ import { make } from "../base/dom.js";
 import { formatShare, formatSqnr } from "../base/format.js";
 import { messageOf, ui } from "../base/ui.js";
 import { Cancelled, start, type Task } from "../work/client.js";
+import { placeLabels } from "./labels.js";
 import type { Measured, Model, NamedRecipe, Sized } from "../work/protocol.js";
 
 interface Subject {
@@ -34,9 +35,20 @@ function drawNames(chart: uPlot): void {
   ctx.fillStyle = chart.root.dataset["text"] ?? "";
   ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
   ctx.textAlign = "center";
-  for (const { name, outputBytes, sqnr } of points()) {
-    const [x, y] = [chart.valToPos(outputBytes, "x", true), chart.valToPos(sqnr, "y", true)];
-    ctx.fillText(name, x, y - 9 * devicePixelRatio);
+  ctx.textBaseline = "middle";
+  const found = points();
+  const boxes = placeLabels(
+    found.map(({ name, outputBytes, sqnr }) => ({
+      x: chart.valToPos(outputBytes, "x", true),
+      y: chart.valToPos(sqnr, "y", true),
+      width: ctx.measureText(name).width,
+    })),
+    { dot: 9 * devicePixelRatio, height: 14 * devicePixelRatio, within: chart.bbox },
+  );
+  for (const [i, box] of boxes.entries()) {
+    const { left, top, width, height } = box ?? {};
+    if (left === undefined || top === undefined || !width || !height) continue;
+    ctx.fillText(found[i]?.name ?? "", left + width / 2, top + height / 2);
   }
   ctx.restore();
 }
@@ -82,7 +94,11 @@ function draw(): void {
         { ...axis, values: (_, splits) => splits.map((it) => formatBytes(it)) },
         { ...axis, label: "SQNR in dB, higher is better" },
       ],
-      series: [{}, { stroke: accent, width: 1, points: { show: true, size: 9, fill: accent } }],
+      series: [
+        {},
+        // The recipes are apart: no line joins their points.
+        { stroke: accent, paths: () => null, points: { show: true, size: 9, fill: accent } },
+      ],
       hooks: { draw: [drawNames] },
     },
     [sizes, ratios],
@@ -121,16 +137,21 @@ function setMeasuring(isMeasuring: boolean): void {
   ui.measureCancel.hidden = !isMeasuring;
 }
 
-/** Forgets what was measured: the model or the options are others. */
-export function clearChart(): void {
+/** Forgets what was measured: it was other recipes. */
+export function clearPoints(): void {
   task?.cancel();
   task = undefined;
-  subject = undefined;
   measured = new Map();
   setMeasuring(false);
-  ui.measure.disabled = true;
   ui.measureStatus.textContent = "";
   show();
+}
+
+/** Forgets the recipes, too: the model or the options are others. */
+export function clearChart(): void {
+  subject = undefined;
+  ui.measure.disabled = true;
+  clearPoints();
 }
 
 export function showChart(shown: Subject): void {

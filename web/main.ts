@@ -3,6 +3,7 @@ import type { Plan, Recipe, Report } from "modelshrink";
 import { visible } from "modelshrink/text";
 import { messageOf, showError, ui } from "./base/ui.js";
 import { mountCached } from "./cached/panel.js";
+import { downloadAll } from "./open/address.js";
 import type { Files } from "./open/files.js";
 import { forgetPending, listenForModels } from "./open/panel.js";
 import type { Sample } from "./open/samples.js";
@@ -22,7 +23,13 @@ import { formatNamed } from "./recipe/formats.js";
 import { isCostly, planSizes, stopSizes } from "./recipe/sizes.js";
 import { listenForSlides, moveTo, offeredOf, resetSlider, showSlider } from "./recipe/slider.js";
 import { sqnrOf } from "./result/changes.js";
-import { addPoint, clearChart, listenForMeasuring, showChart } from "./result/chart.js";
+import {
+  addPoint,
+  clearChart,
+  clearPoints,
+  listenForMeasuring,
+  showChart,
+} from "./result/chart.js";
 import {
   clearDelivery,
   describeOutputs,
@@ -301,12 +308,16 @@ function run(recipe: Recipe | undefined, label: string): void {
     showReport(report, label);
     ui.status.textContent = `Done in ${seconds.toFixed(1)} s.`;
     offerDelivery(from, label, files, own.release);
-    const { model: original, sample } = from;
-    // Both are read again and again: what is elsewhere would be fetched each time.
-    if (typeof original === "string") return;
+    const { model, sample, opened } = from;
     const { format } = report;
+    // A trial reads again and again: what is elsewhere would be fetched each time.
+    const original =
+      typeof model === "string"
+        ? (signal: AbortSignal) => downloadAll(model, opened?.names ?? [], signal)
+        : model;
     trial.offer({ original, small: files, format, report, sampleName: sample?.name });
-    if (sample && recipe) cached.offer({ url: sample.url, recipe });
+    const url = typeof model === "string" ? new URL(model) : sample?.url;
+    if (url && recipe) cached.offer({ url, recipe });
   });
 }
 
@@ -326,7 +337,8 @@ listenForChoices(
   },
   (isMode) => {
     planAgain();
-    if (!isMode) offerAllSizes();
+    if (isMode) clearPoints();
+    else offerAllSizes();
   },
 );
 listenForSlides(({ name, outputBytes }) => {

@@ -1,16 +1,18 @@
 // The demo page's slider, addresses, chart, code and tables, and what axe finds in each state.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { plan, shrink } from "modelshrink";
+import { plan, readTensor, shrink } from "modelshrink";
 import { serve } from "../support/chromium.mjs";
 import {
   allSizes,
+  browser,
   chosen,
   ocrModel,
   open,
@@ -80,7 +82,7 @@ test("the slider goes through the recipes by size, and each size is exact", asyn
 test("a model at an address is planned and shrunk", async (t) => {
   const server = await serve(dirname(ocrModel), { "access-control-allow-origin": "*" });
   t.after(() => server.close());
-  const page = await visit(t);
+  const page = await visit(t, { hosts: [server.url] });
   await page.getByText("From a URL").click();
   await page
     .getByLabel("Address of the model’s file")
@@ -91,6 +93,116 @@ test("a model at an address is planned and shrunk", async (t) => {
   await page.getByRole("button", { name: "Work out the sizes" }).click();
   await allSizes(page);
   await shrinkInPage(page);
+  const verdict = page.locator(".trial-verdict");
+  assert.match(await verdict.innerText(), /the original model is downloaded whole for it/);
+  const whole = page.waitForRequest((request) => !("range" in request.headers()));
+  await page.getByRole("button", { name: "Download the original and try it" }).click();
+  assert.equal((await whole).url(), `${server.url}ch_PP-OCRv4_rec_infer.onnx`);
+  await page.getByRole("button", { name: "Try it again" }).waitFor({ timeout: 120_000 });
+  assert.match(await verdict.innerText(), /: cosine \d\.\d{5} of the output/);
+  await page.getByRole("button", { name: "Keep it in this browser" }).click();
+  const kept = page.locator("#cached").getByRole("listitem");
+  await kept.filter({ hasText: "ch_PP-OCRv4_rec_infer.onnx" }).waitFor({ timeout: 120_000 });
+});
+
+test("an option that is off goes into a recipe file, which the command takes", async (t) => {
+  const page = await visit(t);
+  const tensor = { name: "w", dtype: "F32", shape: [64, 64], data: weights(4096, "F32", 2) };
+  const model = makeSafetensors([tensor]);
+  await open(page, chosen({ "a.safetensors": model }));
+  await allSizes(page);
+  await page.locator("#more > summary").click();
+  await page.locator('input[name="preset"][value="int8"]').evaluate((it) => it.click());
+  await page.getByLabel("symmetric").selectOption("false");
+  await page.getByText("no-symmetric.safetensors").first().waitFor();
+  await page.locator("#snippet-kind").selectOption("command");
+  const command = await page.locator("#snippet").textContent();
+  const folder = await mkdtemp(join(root, "build/command-"));
+  t.after(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, "a.safetensors"), model);
+  const npx = `npx() { shift; "${process.execPath}" "${join(root, "dist/cli.js")}" "$@"; }`;
+  await run("bash", ["-ec", `${npx}\n${command}`], { cwd: folder });
+  const out = / -o (\S+)/.exec(command)[1];
+  const expected = await (await shrink(model, { weights: "int8", symmetric: false })).bytes();
+  assert.ok((await readFile(join(folder, out))).equals(expected));
+});
+
+test("the code is copied, and that for a page shrinks and keeps the model in a browser", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "modelshrink-page-"));
+  t.after(() => rm(folder, { recursive: true }));
+  await cp(join(root, "dist"), join(folder, "dist"), { recursive: true });
+  const model = await readFile(ocrModel);
+  await writeFile(join(folder, "ch_PP-OCRv4_rec_infer.onnx"), model);
+  await writeFile(join(folder, "index.html"), "<!doctype html><title>A page</title>");
+  const server = await serve(folder);
+  t.after(() => server.close());
+  const home = await browser.newContext({ permissions: ["clipboard-read", "clipboard-write"] });
+  t.after(() => home.close());
+  const page = await visit(t, {}, undefined, home);
+  await open(page, ocrModel);
+  await allSizes(page);
+  await page.locator("#snippet-kind").selectOption("page");
+  await page.getByRole("button", { name: "Copy" }).click();
+  await status(page, "Copied.");
+  const code = await page.evaluate(() => navigator.clipboard.readText());
+  assert.equal(code, await page.locator("#snippet").textContent());
+  const own = code.replace('"modelshrink/cache"', '"./dist/cache.web.js"');
+  await writeFile(join(folder, "snippet.mjs"), `${own}\nexport { small };\n`);
+  const other = await home.newPage();
+  await other.goto(server.url);
+  const sum = await other.evaluate(async () => {
+    const { small } = await import("/snippet.mjs");
+    return Array.from(
+      new Uint8Array(await crypto.subtle.digest("SHA-256", await small.arrayBuffer())),
+    );
+  });
+  const expected = await (await shrink(model, "int8")).bytes();
+  assert.deepEqual(sum, [...createHash("sha256").update(expected).digest()]);
+});
+
+test("the arrow keys go from row to row, and the histogram says what the weights are", async (t) => {
+  const page = await visit(t);
+  const tensors = ["a", "b", "c"].map((name, i) => ({
+    ...{ name, dtype: "F32", shape: [64, 64], data: weights(4096, "F32", i + 2) },
+  }));
+  const model = makeSafetensors(tensors);
+  await open(page, chosen({ "m.safetensors": model }));
+  await allSizes(page);
+  await page.locator('input[name="preset"][value="int8"]').evaluate((it) => it.click());
+  await status(page, "this size is exact");
+  await shrinkInPage(page);
+  const focused = () => page.evaluate(() => document.activeElement.textContent);
+  const names = await page.locator(".row-name").allInnerTexts();
+  await page.locator(".row-name").first().focus();
+  for (const [key, name] of [
+    ["ArrowDown", names[1]],
+    ["ArrowDown", names[2]],
+    ["ArrowUp", names[1]],
+  ]) {
+    await page.keyboard.press(key);
+    await page.waitForFunction((it) => document.activeElement.textContent === it, name);
+    assert.equal(await focused(), name);
+  }
+  await page.keyboard.press("Enter");
+  await page.locator("#histogram svg").waitFor();
+  const { files } = await shrink(model, "int8");
+  const text = await page.locator("#histogram").innerText();
+  for (const [when, source] of Object.entries({ Before: model, After: files })) {
+    const { values } = await readTensor(source, names[1]);
+    const mean = values.reduce((sum, x) => sum + x, 0) / values.length;
+    const deviation = Math.sqrt(
+      values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length,
+    );
+    const zeros = (100 * values.filter((x) => x === 0).length) / values.length;
+    const [min, max, spread, share] = [
+      values.reduce((a, b) => Math.min(a, b)),
+      values.reduce((a, b) => Math.max(a, b)),
+      deviation,
+      zeros,
+    ].map((it) => new Intl.NumberFormat("en", { maximumSignificantDigits: 3 }).format(it));
+    const words = `${when}: 4,096 weights from ${min} to ${max}, standard deviation ${spread}, ${share} % zeros.`;
+    assert.ok(text.includes(words), `${text}\n${words}`);
+  }
 });
 
 test("the code for Node.js and the command make what the page makes", async (t) => {
@@ -159,4 +271,25 @@ test("all recipes are measured, for the chart and its table", async (t) => {
   const int8 = rows.find((row) => row.startsWith("int8"));
   assert.ok(int8.includes(`${report.tensors[0].sqnr.toFixed(1)} dB`), int8);
   assert.ok(rows.every((row) => !row.includes("not measured")));
+});
+
+test("measuring can be stopped; what was measured goes with the options and the mode", async (t) => {
+  const page = await visit(t);
+  await open(page, ocrModel);
+  await allSizes(page);
+  await page.getByRole("button", { name: "Measure all recipes" }).click();
+  await page
+    .locator("#measure-status")
+    .filter({ hasText: /^[1-9]/ })
+    .waitFor();
+  await page.getByRole("button", { name: "Stop measuring" }).click();
+  await status(page, "Stopped.");
+  await page.getByText("The same as a table").click();
+  const measured = () => page.locator("#chart-rows tr").filter({ hasText: " dB" }).count();
+  const all = await page.locator("#chart-rows tr").count();
+  assert.ok((await measured()) > 0 && (await measured()) < all);
+  await page.locator("#more > summary").click();
+  await page.locator("#options").getByText("lowmem", { exact: true }).click();
+  assert.equal(await measured(), 0);
+  await page.getByRole("button", { name: "Measure all recipes" }).waitFor();
 });

@@ -76,6 +76,29 @@ for (const [title, model] of Object.entries(onnx)) {
   });
 }
 
+test("a tensor of more values than an array holds is an error before any of it is read", async () => {
+  const numBytes = 10 * 2 ** 30;
+  const shape = [numBytes / 4];
+  const tensor = { dtype: "F32", shape, data_offsets: [0, numBytes] };
+  const header = Buffer.from(JSON.stringify({ w: tensor }));
+  const head = Buffer.alloc(8 + header.length);
+  head.writeBigUInt64LE(BigInt(header.length));
+  header.copy(head, 8);
+  const source = {
+    size: head.length + numBytes,
+    read: (offset, length) => {
+      const bytes = new Uint8Array(length);
+      bytes.set(head.subarray(offset, offset + length));
+      assert.ok(offset + length < 2 ** 24, "only the header is read");
+      return bytes;
+    },
+  };
+  await assert.rejects(readTensor(source, "w"), {
+    name: "UnsupportedError",
+    message: /2684354560/,
+  });
+});
+
 test("says what it cannot read", async () => {
   const model = makeSafetensors([
     { name: "ids", dtype: "I64", shape: [4], data: new Uint8Array(32) },

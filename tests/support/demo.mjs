@@ -29,8 +29,16 @@ export async function stopDemo() {
   await site?.close();
 }
 
-/** The page, whose uncaught errors fail the test that opened it; `home` is a browser or a context. */
-export async function visit(t, options = {}, url = site.resolvedUrls.local[0], home = browser) {
+/**
+ * The page; uncaught errors, and requests to other hosts than its own and those of `hosts`, fail the test that opened
+ * it. `home` is a browser or a context.
+ */
+export async function visit(
+  t,
+  { hosts = [], ...options } = {},
+  url = site.resolvedUrls.local[0],
+  home = browser,
+) {
   const page = await home.newPage({
     viewport: { width: 1100, height: 1000 },
     // A bar on its way to its length would be in the screenshots.
@@ -41,9 +49,20 @@ export async function visit(t, options = {}, url = site.resolvedUrls.local[0], h
   const errors = [];
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+  const origins = [url, ...hosts].map((it) => new URL(it).origin);
+  const foreign = [];
+  page.on("request", (request) => {
+    const { protocol, origin } = new URL(request.url());
+    if (!["blob:", "data:"].includes(protocol) && !origins.includes(origin)) {
+      foreign.push(request.url());
+    }
+  });
+  // Downloads, not dialogs, which nobody answers here; tests of dialogs put their own in.
+  await page.addInitScript(() => delete globalThis.showSaveFilePicker);
   t.after(async () => {
     await page.close();
     assert.deepEqual(errors, []);
+    assert.deepEqual(foreign, [], "requests to other hosts");
   });
   await page.goto(url);
   return page;

@@ -13,7 +13,8 @@ import type { View } from "./views.js";
 
 /** A model and what was made of it. */
 export interface Offer {
-  original: Files;
+  /** Its files; or what downloads them whole, which only happens when the visitor asks for it. */
+  original: Files | ((signal: AbortSignal) => Promise<Files>);
   small: Files;
   format: FormatName;
   /** The report of the shrink. */
@@ -43,7 +44,9 @@ class Panel implements Trial {
   readonly #cancel: HTMLButtonElement;
   readonly #body = make("div", { className: "trial-body" });
   #view: View | undefined;
+  #offer: Offer | undefined;
   #runner: Runner | undefined;
+  #download: AbortController | undefined;
   /** The number of the run whose outcome still matters. */
   #current = 0;
 
@@ -65,8 +68,10 @@ class Panel implements Trial {
     this.clear();
   }
 
-  offer({ original, small, format, report, sampleName }: Offer): void {
+  offer(offer: Offer): void {
+    const { original, format, report, sampleName } = offer;
     this.clear();
+    this.#offer = offer;
     this.#place.hidden = false;
     const isRun = format === "onnx" || format === "tfjs";
     this.#try.parentElement!.hidden = !isRun;
@@ -77,17 +82,23 @@ class Panel implements Trial {
     }
     const own = viewsOfSamples[sampleName ?? ""];
     this.#view = own?.() ?? new OutputsView(format);
-    this.#runner = runnerOf({ original, small });
     this.#body.replaceChildren(this.#view.body);
     this.#bounds.textContent = this.#view.bounds;
+    const isElsewhere = typeof original === "function";
+    this.#try.textContent = isElsewhere ? "Download the original and try it" : "Try it";
     if (own) void this.#run();
-    else
-      this.#show({ level: "none", words: "Not tried yet: run the original and the small model" });
+    else {
+      const why = isElsewhere
+        ? "Not tried yet: the original model is downloaded whole for it, then both are run"
+        : "Not tried yet: run the original and the small model";
+      this.#show({ level: "none", words: why });
+    }
   }
 
   clear(): void {
     this.#stop();
     this.#view = undefined;
+    this.#offer = undefined;
     this.#runner = undefined;
     this.#place.hidden = true;
     this.#body.replaceChildren();
@@ -96,6 +107,7 @@ class Panel implements Trial {
 
   #stop(): void {
     this.#current++;
+    this.#download?.abort();
     this.#runner?.stop();
     this.#setRunning(false);
   }
@@ -111,13 +123,22 @@ class Panel implements Trial {
     this.#verdict.textContent = visible(`${words}.`);
   }
 
+  async #runnerFor({ original, small }: Offer): Promise<Runner> {
+    if (typeof original !== "function") return runnerOf({ original, small });
+    this.#show({ level: "none", words: "Downloading the original model" });
+    this.#download = new AbortController();
+    return runnerOf({ original: await original(this.#download.signal), small });
+  }
+
   async #run(): Promise<void> {
-    const [view, runner, own] = [this.#view, this.#runner, ++this.#current];
-    if (!view || !runner) return;
+    const [view, offer, own] = [this.#view, this.#offer, ++this.#current];
+    if (!view || !offer) return;
     this.#setRunning(true);
-    this.#show({ level: "none", words: "Running the original and the small model" });
     let verdict: Verdict;
     try {
+      const runner = (this.#runner ??= await this.#runnerFor(offer));
+      if (own !== this.#current) return;
+      this.#show({ level: "none", words: "Running the original and the small model" });
       verdict = await view.run(runner, ({ fraction = 0 }) => {
         if (own === this.#current) this.#progress.value = fraction;
       });

@@ -1,11 +1,14 @@
-// `node scripts/large-models.mjs [GB]`: shrinks a 6 GB safetensors file, a 6 GB GGUF file and an ONNX model with
+// `node scripts/large-models.mjs [GB] [--write]`: shrinks a 6 GB safetensors file, a 6 GB GGUF file and an ONNX model with
 // 3 GB of external data (or that many GB each), in Node.js and in Chromium, prunes the first one in several ways,
 // and prints the memory that it took. Last it loads a GGUF file and an ONNX model of 1 GB by the shrinking cache in Chromium.
-// The files are sparse.
+// The files are sparse. --write puts what Chromium took into docs/performance.md.
 import { tmpdir } from "node:os";
+import { parseArgs } from "node:util";
 import { maxTabBytes, measureCached } from "../tests/support/cached-in-chromium.mjs";
 import * as inChromium from "../tests/support/large-in-chromium.mjs";
 import * as inNode from "../tests/support/large-in-node.mjs";
+import { machineName, writeMeasured } from "../tests/support/docs.mjs";
+import { markdownTable } from "../tests/support/markdown-table.mjs";
 
 const models = [
   { format: "safetensors", recipe: "int8", size: 6e9 },
@@ -33,7 +36,14 @@ function show(where, { format }, { seconds, growth, heap, longest, inputBytes },
   return isWithin;
 }
 
-const gigabytes = process.argv[2] === undefined ? undefined : Number(process.argv[2]);
+const { values, positionals } = parseArgs({
+  options: { write: { type: "boolean" } },
+  allowPositionals: true,
+});
+const gigabytes = positionals[0] === undefined ? undefined : Number(positionals[0]);
+/** The rows of the two tables of docs/performance.md. */
+const tasks = [];
+const loads = [];
 let isWithin = true;
 for (const model of models) {
   const size = gigabytes === undefined ? model.size : gigabytes * 1e9;
@@ -41,6 +51,11 @@ for (const model of models) {
   isWithin = show("Node.js", model, result, inNode) && isWithin;
   const inPage = await inChromium.measureInChromium({ ...model, size });
   isWithin = show("Chromium", model, inPage, inChromium) && isWithin;
+  tasks.push([
+    ...[`${model.format}, ${model.recipe}`, (inPage.inputBytes / 1e9).toFixed(2)],
+    ...[inPage.seconds.toFixed(1), (inPage.heap / 2 ** 20).toFixed(0)],
+    ...[(inPage.growth / 1e6).toFixed(0), inPage.longest < 50 ? "none" : inPage.longest.toFixed(0)],
+  ]);
 }
 for (const recipe of prunings) {
   const size = gigabytes === undefined ? 6e9 : gigabytes * 1e9;
@@ -53,11 +68,22 @@ for (const { format, recipe } of models.slice(1)) {
   const { seconds, inputBytes, tab, browser } = await measureCached({ format, recipe, size });
   const most = maxTabBytes(inputBytes);
   isWithin &&= tab <= most;
+  loads.push([
+    ...[`${format}, ${recipe}`, (inputBytes / 1e9).toFixed(2), seconds.toFixed(1)],
+    ...[(tab / 1e6).toFixed(0), (most / 1e6).toFixed(0), (browser / 1e6).toFixed(0)],
+  ]);
   console.log(
     `${tab <= most ? "✔" : "✖"} Chromium, the cache's first load, ${format}: ` +
       `${(inputBytes / 1e9).toFixed(2)} GB in ${seconds.toFixed(1)} s; ` +
       `tab +${(tab / 1e6).toFixed(0)} MB of ${(most / 1e6).toFixed(0)}, browser process +${(browser / 1e6).toFixed(0)} MB`,
   );
+}
+if (values.write) {
+  const growth = ["of the heap, MiB", "of the processes, MB", "longest task over 50 ms, ms"];
+  const shrinking = markdownTable(["a file in a page", "GB", "s", ...growth], tasks);
+  const room = ["tab, MB", "goal, MB", "browser process, MB"];
+  const loading = markdownTable(["the cache's first load", "GB", "s", ...room], loads);
+  await writeMeasured("tab", `Measured on ${machineName()}.\n\n${shrinking}\n\n${loading}`);
 }
 if (!isWithin) {
   console.error("Over the bounds.");

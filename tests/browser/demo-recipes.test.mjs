@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
+import { build } from "esbuild";
 import { plan, readTensor, shrink } from "modelshrink";
 import { serve } from "../support/chromium.mjs";
 import {
@@ -292,4 +293,40 @@ test("measuring can be stopped; what was measured goes with the options and the 
   await page.locator("#options").getByText("lowmem", { exact: true }).click();
   assert.equal(await measured(), 0);
   await page.getByRole("button", { name: "Measure all recipes" }).waitFor();
+});
+
+test("the table's shapes, types and bytes are there whole", async (t) => {
+  const page = await visit(t, { viewport: { width: 1280, height: 900 } });
+  await open(page, ocrModel);
+  await status(page, "this size is exact");
+  const cells = page.locator("#tensors td");
+  assert.ok((await cells.count()) > 0);
+  const cut = await cells.evaluateAll((all) =>
+    all.filter((it) => it.scrollWidth > it.clientWidth).map((it) => it.textContent),
+  );
+  assert.deepEqual(cut, []);
+});
+
+test("names in the chart cover neither each other nor points", async () => {
+  const { outputFiles } = await build({
+    ...{ entryPoints: [join(root, "web/result/labels.ts")], format: "esm", write: false },
+  });
+  const code = Buffer.from(outputFiles[0].contents).toString("base64");
+  const { placeLabels } = await import(`data:text/javascript;base64,${code}`);
+  const points = Array.from({ length: 12 }, (_, i) => ({
+    ...{ x: 60 + 9 * i, y: 80 + (i % 3) * 8, width: 30 },
+  }));
+  const within = { left: 0, top: 0, width: 240, height: 160 };
+  const names = placeLabels(points, { dot: 9, height: 14, within });
+  const dots = points.map(({ x, y }) => ({ left: x - 4.5, top: y - 4.5, width: 9, height: 9 }));
+  const found = names.filter((it) => it !== undefined);
+  assert.ok(found.length >= 4, `${found.length} names`);
+  for (const [i, a] of found.entries()) {
+    assert.ok(a.left >= 0 && a.top >= 0 && a.left + a.width <= 240 && a.top + a.height <= 160);
+    for (const b of [...dots, ...found.slice(0, i)]) {
+      const apartX = a.left >= b.left + b.width || b.left >= a.left + a.width;
+      const apartY = a.top >= b.top + b.height || b.top >= a.top + a.height;
+      assert.ok(apartX || apartY, JSON.stringify([a, b]));
+    }
+  }
 });

@@ -7,11 +7,13 @@ const largestFile = 2_000_000;
 const pageFiles: Plugin = {
   name: "page-files",
   generateBundle(_, bundle) {
-    const names = Object.values(bundle).flatMap((file) => {
+    const files: Record<"small" | "large", string[]> = { small: [], large: [] };
+    for (const file of Object.values(bundle)) {
+      if (file.fileName === "index.html") continue;
       const size = file.type === "chunk" ? file.code.length : file.source.length;
-      return size > largestFile || file.fileName === "index.html" ? [] : [file.fileName];
-    });
-    this.emitFile({ type: "asset", fileName: "files.json", source: JSON.stringify(names) });
+      files[size > largestFile ? "large" : "small"].push(file.fileName);
+    }
+    this.emitFile({ type: "asset", fileName: "files.json", source: JSON.stringify(files) });
   },
 };
 

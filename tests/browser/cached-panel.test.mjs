@@ -39,6 +39,13 @@ test("a sample is kept, opens on a second visit without a server, and is deleted
   assert.equal(await keep(first).isVisible(), false);
   assert.deepEqual(await accessibilityProblems(first, "#cached"), []);
   await shoot(first, "cached");
+  // What a visitor's own address gives is no file of the page.
+  const others = await first.evaluate(async () => {
+    await (await fetch("files.json?for=a-model")).text();
+    const keys = await (await caches.open("modelshrink-page")).keys();
+    return keys.map(({ url }) => new URL(url)).filter(({ search }) => search !== "").length;
+  });
+  assert.equal(others, 0);
   await first.close();
 
   await site.close();

@@ -23,6 +23,7 @@ import {
   shrinkInPage,
   choose,
   allSizes,
+  withoutDialogs,
 } from "../support/demo.mjs";
 import { ggufSplits, onnxWithData, safetensorsShards } from "../support/file-sets.mjs";
 import { makeGguf, tinyLlama, weights } from "../support/gguf.mjs";
@@ -420,6 +421,7 @@ test("another tab leaves outputs alone", async (t) => {
 test("where the browser has no disk for pages, outputs are in memory", async (t) => {
   const page = await browser.newPage();
   t.after(() => page.close());
+  await withoutDialogs(page);
   await page.route("**/worker*.js", async (route) => {
     const response = await route.fetch();
     const without = "delete FileSystemFileHandle.prototype.createSyncAccessHandle;";

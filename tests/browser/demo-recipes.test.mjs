@@ -214,7 +214,8 @@ test("the code for Node.js and the command make what the page makes", async (t) 
   await page.getByLabel("granularity").selectOption("block");
   await page.getByLabel("block size").fill("64");
   await page.locator("#options").getByText("2:4", { exact: true }).click();
-  await page.getByText("granularity-block-blockSize-64.onnx").first().waitFor();
+  // What is planned after the last choice, which the code is of.
+  await page.getByText("2of4-granularity-block-blockSize-64.onnx").first().waitFor();
   const folder = await mkdtemp(join(root, "build/snippet-"));
   t.after(() => rm(folder, { recursive: true }));
   const model = await readFile(ocrModel);

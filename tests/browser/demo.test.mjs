@@ -295,6 +295,7 @@ test("every other option of a recipe has a control, which the library's table ma
   await page.getByLabel("granularity").selectOption("block");
   await page.getByLabel("block size").fill("64");
   await page.getByLabel("strip").selectOption("true");
+  await page.locator("#outputs", { hasText: "blockSize-64-strip.onnx" }).waitFor();
   await status(page, "this size is exact");
   await shoot(page, "more-options");
   await page.getByRole("button", { name: "Shrink", exact: true }).click();

@@ -76,6 +76,7 @@ test("list tells what is kept, and what it gives can be loaded and removed one b
   assert.ok(begin <= oldest.keptAt && oldest.keptAt <= newest.keptAt);
   assert.ok(newest.keptAt <= Date.now());
   assert.equal((await cacheOf().cached(newest.url, newest.recipe)).hit, true);
+  assert.deepEqual(await cacheOf({ revision: "2" }).list(), [], "it would be made anew for that");
   assert.equal(await cacheOf().delete(newest), true);
   assert.equal(await cacheOf().delete(newest), false);
   assert.deepEqual(await cacheOf().list(), [oldest]);

@@ -40,7 +40,10 @@ async function newVisitor({ imports, models, inputs = {}, prepare = "", made, an
       site.requests = [];
       const content = `${prepare}\n${code}\nglobalThis.made = ${made};`;
       await Promise.race([tab.addScriptTag({ type: "module", content }), failure]);
-      await Promise.race([tab.waitForFunction("globalThis.made"), failure]);
+      await Promise.race([
+        tab.waitForFunction("globalThis.made", null, { timeout: 240_000 }),
+        failure,
+      ]);
       const found = await tab.evaluate(answer, given);
       const kept = await tab.evaluate(keptInPage);
       await tab.close();

@@ -29,6 +29,10 @@ export async function stopDemo() {
   await site?.close();
 }
 
+/** Downloads, not dialogs, which nobody answers here; tests of dialogs put their own in. */
+export const withoutDialogs = (page) =>
+  page.addInitScript(() => delete globalThis.showSaveFilePicker);
+
 /**
  * The page; uncaught errors, and requests to other hosts than its own and those of `hosts`, fail the test that opened
  * it. `home` is a browser or a context.
@@ -45,7 +49,8 @@ export async function visit(
     reducedMotion: "reduce",
     ...options,
   });
-  page.setDefaultTimeout(30000);
+  // No bound on speed, only on hanging.
+  page.setDefaultTimeout(120_000);
   const errors = [];
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
@@ -57,8 +62,7 @@ export async function visit(
       foreign.push(request.url());
     }
   });
-  // Downloads, not dialogs, which nobody answers here; tests of dialogs put their own in.
-  await page.addInitScript(() => delete globalThis.showSaveFilePicker);
+  await withoutDialogs(page);
   t.after(async () => {
     await page.close();
     assert.deepEqual(errors, []);

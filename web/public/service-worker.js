@@ -1,29 +1,48 @@
 // Gives this page without a network, once a visitor has kept a model: files come from the network while there is one.
 const cacheName = "modelshrink-page";
-const pageFiles = new URL("files.json", self.registration.scope);
+const { scope } = self.registration;
+const list = new URL("files.json", scope).href;
+const assets = new URL("assets/", scope).href;
 
-/** Keeps all files that the build lists, and leaves none of an earlier build. */
-async function keepAll() {
-  const names = await (await fetch(pageFiles, { cache: "no-cache" })).json();
-  const wanted = ["./", ...names].map((name) => new URL(name, self.registration.scope).href);
+/** The network's list of the build's files, as text. */
+const currentList = async () => (await fetch(list, { cache: "no-cache" })).text();
+
+/** Keeps what the build lists, the page itself last, and leaves none of an earlier build. */
+async function keepAll(text) {
+  const { small, large } = JSON.parse(text);
+  const href = (name) => new URL(name, scope).href;
   const cache = await caches.open(cacheName);
-  await cache.addAll(wanted);
+  await cache.addAll(small.map(href));
+  await cache.addAll([scope]);
+  await cache.put(list, new Response(text));
+  const wanted = [scope, list, ...[...small, ...large].map(href)];
   for (const request of await cache.keys()) {
     if (!wanted.includes(request.url)) await cache.delete(request);
   }
 }
 
-async function answer(request) {
+/** Where a page is kept and another one is there by now, keeps that one, with all that it loads. */
+async function keepNewer() {
+  const kept = await (await caches.open(cacheName)).match(list);
+  const text = kept && (await currentList());
+  if (kept && text !== (await kept.text())) await keepAll(text);
+}
+
+async function answer(event) {
+  const { request } = event;
   const cache = await caches.open(cacheName);
+  const isPage = request.mode === "navigate";
   try {
     const response = await fetch(request);
-    // Only the page itself changes under its name; what is large is kept when it is first used.
-    const isNew = request.mode === "navigate" || !(await cache.match(request));
-    // A full disk is no reason to give nothing.
-    if (response.ok && isNew) await cache.put(request, response.clone()).catch(() => undefined);
+    // What is large is kept when it is first used. A full disk is no reason to give nothing.
+    const keep = async (copy) => {
+      if (isPage) await keepNewer();
+      else if (!(await cache.match(request))) await cache.put(request, copy);
+    };
+    if (response.ok) event.waitUntil(keep(response.clone()).catch(() => undefined));
     return response;
   } catch (error) {
-    const kept = await cache.match(request, { ignoreSearch: true });
+    const kept = await cache.match(isPage ? scope : request, { ignoreSearch: true });
     if (kept) return kept;
     throw error;
   }
@@ -34,15 +53,17 @@ self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim(
 self.addEventListener("message", (event) => {
   if (event.data !== "keep") return;
   const [port] = event.ports;
-  const work = keepAll().then(
-    () => port.postMessage(true),
-    () => port.postMessage(false),
-  );
+  const work = currentList()
+    .then(keepAll)
+    .then(
+      () => port.postMessage(true),
+      () => port.postMessage(false),
+    );
   event.waitUntil(work);
 });
 self.addEventListener("fetch", (event) => {
-  const { request } = event;
-  const { origin, pathname } = new URL(request.url);
-  const isOfPage = request.method === "GET" && origin === self.location.origin;
-  if (isOfPage && !pathname.endsWith(".onnx")) event.respondWith(answer(request));
+  const { method, mode, url } = event.request;
+  // A visitor's models are none of the page's files, and samples are too large for it.
+  const isOfPage = mode === "navigate" || (url.startsWith(assets) && !url.endsWith(".onnx"));
+  if (method === "GET" && isOfPage) event.respondWith(answer(event));
 });

@@ -355,10 +355,15 @@ export class ShrunkModels {
   /** Lists all models, the newest first; those that a damaged record is of are left out. */
   async entries(): Promise<CachedEntry[]> {
     const records = await (await this.records()).list();
-    return records.reverse().flatMap(({ id, facts, files, keptAt }) => {
-      if (facts?.kind !== "model" || !isModelFacts(facts)) return [];
-      return [{ id, url: facts.url, recipe: facts.recipe as string | Recipe, files, keptAt }];
-    });
+    const entries: CachedEntry[] = [];
+    for (const { id, facts, files, keptAt } of records.reverse()) {
+      if (facts?.kind !== "model" || !isModelFacts(facts)) continue;
+      const { url } = facts;
+      const recipe = facts.recipe as string | Recipe;
+      // Those of another revision or version of the library are not what a load gives.
+      if (id === (await this.#idOf(url, recipe))) entries.push({ id, url, recipe, files, keptAt });
+    }
+    return entries;
   }
 
   /** Removes all that is of an address, whatever its recipe, or one entry of it; tells whether there was something. */

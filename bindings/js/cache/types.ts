@@ -133,7 +133,10 @@ export interface ShrinkCache {
   match(request: Address): Promise<Response | undefined>;
   /** Keeps a file that is no model as it is; its response must be whole, of status 200. */
   put(request: Address, response: Response): Promise<void>;
-  /** Lists the models that are kept, of all recipes and versions, the newest first. Damaged records are left out. */
+  /**
+   * Lists the models that are kept, of all recipes, the newest first. Damaged records are left out, and so are models of
+   * another `revision` or version of the library, which a load would make anew.
+   */
   list(): Promise<CachedEntry[]>;
   /**
    * Removes a file, or a model with all its recipes; only one of these when it is given an entry of `list`. Tells whether

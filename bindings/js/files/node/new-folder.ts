@@ -80,14 +80,14 @@ export async function makeFolder(pathOrUrl: string | URL, input?: string): Promi
       try {
         await rm(scratch, { recursive: true, force: true });
         if (await isEmptyFolder(path)) await rmdir(path);
-        await rm(join(part, markName));
         await rename(part, path);
+        // Last: without it a killed run's folder would be in the way of the next one.
+        await rm(join(path, markName));
         await syncFolder(home);
       } catch (cause) {
         fail(cause);
-      } finally {
-        await releaseLock(lock);
       }
+      await releaseLock(lock);
     },
     async abort() {
       await rm(part, { recursive: true, force: true });

@@ -1,11 +1,10 @@
 /** Says what `shrink` would do, from headers alone. */
-import { behindDoor } from "./base/door.js";
-import { checkObject } from "./base/options.js";
 import type { Source } from "./files/source.js";
 import type { LayoutPlan, LayoutPlanOptions } from "./layout/types.js";
 import { planModel } from "./models/plan.js";
 import type { Plan, PlanOptions } from "./models/types.js";
 import type { Recipe } from "./recipe/options.js";
+import { withLayout } from "./with-layout.js";
 
 /**
  * Says what `shrink` would write for a runtime of a repository of models: every file, and its exact size.
@@ -38,10 +37,9 @@ export async function plan(
   recipe?: string | Recipe,
   options: PlanOptions | LayoutPlanOptions = {},
 ): Promise<Plan | LayoutPlan> {
-  return behindDoor(options, async () => {
-    const { layout } = checkObject("options", options) as Partial<LayoutPlanOptions>;
-    if (layout === undefined) return planModel(source, recipe ?? "int8", options);
-    const { planRepository } = await import("./layout/transformers.js");
-    return planRepository(source, recipe, options as LayoutPlanOptions);
-  });
+  return withLayout<Plan | LayoutPlan>(
+    options,
+    () => planModel(source, recipe ?? "int8", options),
+    (layouts) => layouts.planRepository(source, recipe, options as LayoutPlanOptions),
+  );
 }

@@ -13,5 +13,5 @@ import type { TensorValues } from "./models/types.js";
 export const readTensor = async (
   source: Source,
   name: string,
-  options: ReadOptions = {},
+  options?: ReadOptions,
 ): Promise<TensorValues> => (await import("./models/values.js")).valuesOf(source, name, options);

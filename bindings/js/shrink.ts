@@ -1,6 +1,5 @@
 /** Writes smaller models, under a guard where one is given. */
-import { behindDoor } from "./base/door.js";
-import { checkKeys, checkObject } from "./base/options.js";
+import { checkKeys } from "./base/options.js";
 import { attend } from "./files/open.js";
 import type { Source } from "./files/source.js";
 import { checkRecipe } from "./recipe/check.js";
@@ -10,6 +9,7 @@ import { writeKeys } from "./models/inspect.js";
 import type { WriteOptions, WriteResult } from "./models/types.js";
 import { shrinkModel } from "./models/write.js";
 import type { Guard, GuardOutcome } from "./runtime/guard.js";
+import { withLayout } from "./with-layout.js";
 
 /** The options of {@link shrink}. */
 export interface ShrinkOptions extends WriteOptions {
@@ -84,13 +84,11 @@ export async function shrink(
   recipe?: string | Recipe,
   options: ShrinkOptions | LayoutOptions = {},
 ): Promise<ShrinkResult | LayoutResult> {
-  return behindDoor(options, async () => {
-    const { layout } = checkObject("options", options) as Partial<LayoutOptions>;
-    if (layout === undefined) return shrinkAny(source, recipe, options as ShrinkOptions);
-    // Only who asks for a layout downloads it.
-    const { shrinkRepository } = await import("./layout/transformers.js");
-    return shrinkRepository(source, recipe, options as LayoutOptions);
-  });
+  return withLayout<ShrinkResult | LayoutResult>(
+    options,
+    () => shrinkAny(source, recipe, options as ShrinkOptions),
+    (layouts) => layouts.shrinkRepository(source, recipe, options as LayoutOptions),
+  );
 }
 
 async function shrinkAny(

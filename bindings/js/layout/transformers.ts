@@ -6,6 +6,7 @@ import { openSource } from "../files/open.js";
 import { openRepository, type Repository } from "../files/repository.js";
 import type { OpenFile } from "../files/source.js";
 import { checkRunOptions, readingOf, runKeys } from "../models/inspect.js";
+import { refuseMissing } from "../models/missing-files.js";
 import { planModel } from "../models/plan.js";
 import type { FileInfo, Plan } from "../models/types.js";
 import { shrinkModel } from "../models/write.js";
@@ -119,7 +120,9 @@ async function planJobs(
   const running = { ...readingOf(options), maxGrowth };
   for (const job of jobs) {
     const source = await repository.open(job.model.name);
-    planned.push({ ...job, plan: await planModel(source, job.recipe, running, job.mainName) });
+    const plan = await planModel(source, job.recipe, running, job.mainName);
+    refuseMissing(plan.tensors);
+    planned.push({ ...job, plan });
   }
   return planned;
 }

@@ -7,16 +7,12 @@ import { orderFor } from "../recipe/order.js";
 import type { Recipe } from "../recipe/options.js";
 import { defaultGrowth } from "./growth.js";
 import { checkRunOptions, planKeys } from "./inspect.js";
-import { refuseMissing } from "./missing-files.js";
 import { withModel } from "./open.js";
 import { withPlan } from "./planned-order.js";
 import { toReport } from "./report.js";
 import type { Plan, PlanOptions } from "./types.js";
 
-/**
- * Plans one model; see `plan`. Its main output file is called `mainName` where that is given: an output that will lie by
- * itself, so that an UnsupportedError is thrown for a model of which a file is missing.
- */
+/** Plans one model; see `plan`. Its main output file is called `mainName` where that is given. */
 export async function planModel(
   source: Source | FileSetSource,
   recipe: string | Recipe,
@@ -37,10 +33,7 @@ export async function planModel(
       );
     }
     return withPlan(opened, chosen.order, maxGrowth, (planned) => {
-      if (mainName !== undefined) {
-        refuseMissing(planned.report.tensors);
-        planned.rename(mainName);
-      }
+      if (mainName !== undefined) planned.rename(mainName);
       return toReport(opened, planned.report, chosen);
     });
   });

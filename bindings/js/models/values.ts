@@ -19,7 +19,7 @@ const maxElements = 2 ** 29;
 export async function valuesOf(
   source: Source,
   name: string,
-  options: ReadOptions,
+  options: ReadOptions = {},
 ): Promise<TensorValues> {
   return behindDoor(options, async () => {
     checkRunOptions(options, readKeys);

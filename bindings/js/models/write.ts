@@ -14,7 +14,6 @@ import type { CheckedRecipe } from "../recipe/check.js";
 import { orderFor, restoredTypes, restoringOrder, type RemarkedOrder } from "../recipe/order.js";
 import { defaultGrowth } from "./growth.js";
 import { checkRunOptions, writeKeys } from "./inspect.js";
-import { refuseMissing } from "./missing-files.js";
 import { type OpenModel, withModel } from "./open.js";
 import { runInRange } from "./overflow.js";
 import { withPlan, type PlannedOrder } from "./planned-order.js";
@@ -127,7 +126,7 @@ function writeTo(
         ? (await import("./sparse.js")).firstOrder(opened.info.format, chosen)
         : chosen.order;
     return withPlan(opened, first, maxGrowth, async (plan) => {
-      if (options.own) refuseMissing(plan.report.tensors);
+      if (options.own) (await import("./missing-files.js")).refuseMissing(plan.report.tensors);
       const mainName = (await target?.mainName(plan.report)) ?? options.own?.name;
       await complete(opened, plan, chosen, mainName, { ...options, workers, calibration });
       const running = { ...options, workers, calibration };

@@ -4,8 +4,8 @@ import { verify, type Feeds, type OrtModule } from "modelshrink/runtime";
 import type { InferenceSession } from "onnxruntime-web/wasm";
 import type { Files } from "../../open/files.js";
 import type { OutputsComparison, Pair } from "../protocol.js";
-import { describeInput, fillingsFor, randomNumbers, randomValue } from "./inputs.js";
-import type { Filling, InputInfo } from "./inputs.js";
+import { describeInput, fillingOf, randomFeeds, randomNumbers } from "./inputs.js";
+import type { InputInfo } from "./inputs.js";
 import { ort } from "./onnxruntime.js";
 import { bytesOf, isTimeUp, maxSamples } from "./limits.js";
 import { readSamples } from "./samples.js";
@@ -58,9 +58,6 @@ async function smallestTable(model: Files): Promise<number> {
   return rows.length > 0 ? rows.reduce((least, it) => Math.min(least, it)) : 2;
 }
 
-const feedsOf = (inputs: readonly InputInfo[], filling: Filling, random: () => number): Feeds =>
-  Object.fromEntries(inputs.map((it) => [it.name, randomValue(it, filling, random)]));
-
 const tensorsOf = (feeds: Feeds) =>
   Object.fromEntries(
     Object.entries(feeds).map(([name, { type, data, dims }]) => [
@@ -68,24 +65,6 @@ const tensorsOf = (feeds: Feeds) =>
       new ort.Tensor(type as "float32", data as Float32Array, dims),
     ]),
   );
-
-/** Finds what the model takes, by trying. */
-async function fillingOf(session: InferenceSession, inputs: readonly InputInfo[], rows: number) {
-  let failure: unknown;
-  for (const filling of fillingsFor(inputs, rows)) {
-    const feeds = feedsOf(inputs, filling, randomNumbers());
-    try {
-      await session.run(tensorsOf(feeds));
-      return filling;
-    } catch (error) {
-      failure = error;
-    }
-  }
-  const why = failure instanceof Error ? failure.message : String(failure);
-  throw new Error(
-    `The model does not take random inputs; give inputs of your own. It said: ${why}`,
-  );
-}
 
 /** The samples for `verify`, and what they are in words once it has asked for them. */
 class RandomSamples implements AsyncIterable<Feeds> {
@@ -104,12 +83,12 @@ class RandomSamples implements AsyncIterable<Feeds> {
     // Both models are loaded by now: shapes need not be asked for by a session of their own.
     const { session } = this.#sessions[0]!;
     const inputs = infosOf(session);
-    const filling = await fillingOf(session, inputs, this.#rows);
+    const filling = await fillingOf(inputs, this.#rows, (it) => session.run(tensorsOf(it)));
     this.descriptions = inputs.map((it) => describeInput(it, filling));
     const random = randomNumbers();
     const start = performance.now();
     for (let i = 0; i < maxSamples && !(i > 0 && isTimeUp(start)); ++i) {
-      yield feedsOf(inputs, filling, random);
+      yield randomFeeds(inputs, filling, random);
       this.#onProgress((i + 1) / maxSamples);
     }
   }

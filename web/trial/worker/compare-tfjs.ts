@@ -7,8 +7,8 @@ import { compare, init, inspect } from "modelshrink";
 import type { Feeds, OutputComparison } from "modelshrink/runtime";
 import type { Files } from "../../open/files.js";
 import type { OutputsComparison, Pair } from "../protocol.js";
-import { describeInput, fillingsFor, randomNumbers, randomValue } from "./inputs.js";
-import type { Filling, InputInfo } from "./inputs.js";
+import { describeInput, fillingOf, randomFeeds, randomNumbers } from "./inputs.js";
+import type { InputInfo } from "./inputs.js";
 import { isTimeUp, maxSamples } from "./limits.js";
 import { readSamples } from "./samples.js";
 
@@ -87,26 +87,6 @@ async function run(model: Model, feeds: Feeds): Promise<Float32Array[]> {
   return numbers.map((it) => Float32Array.from(it));
 }
 
-const randomFeeds = (infos: readonly InputInfo[], filling: Filling, random: () => number): Feeds =>
-  Object.fromEntries(infos.map((it) => [it.name, randomValue(it, filling, random)]));
-
-/** Finds what the model takes, by trying. */
-async function fillingOf(model: Model, infos: readonly InputInfo[]): Promise<Filling> {
-  let failure: unknown;
-  for (const filling of fillingsFor(infos, 2)) {
-    try {
-      await run(model, randomFeeds(infos, filling, randomNumbers()));
-      return filling;
-    } catch (error) {
-      failure = error;
-    }
-  }
-  const why = failure instanceof Error ? failure.message : String(failure);
-  throw new Error(
-    `The model does not take random inputs; give inputs of your own. It said: ${why}`,
-  );
-}
-
 function joined(parts: readonly Float32Array[]): Float32Array {
   const all = new Float32Array(parts.reduce((length, it) => length + it.length, 0));
   let at = 0;
@@ -149,7 +129,7 @@ export async function compareTfjs(
   const small = await load(files.small);
   const infos = infosOf(original);
   const own = given && (await readSamples(given));
-  const filling = own ? undefined : await fillingOf(original, infos);
+  const filling = own ? undefined : await fillingOf(infos, 2, (it) => run(original, it));
   const random = randomNumbers();
   const count = own?.length ?? maxSamples;
   const outputs: Outputs = [];

@@ -43,7 +43,7 @@ const isInteger = (type: string): boolean => /int/.test(type);
 const isOpen = (size: number | string): boolean => typeof size === "string" || size < 0;
 
 /** Gives the fillings to try one after the other: models need not say what they can take. */
-export function* fillingsFor(inputs: readonly InputInfo[], rows: number): Generator<Filling> {
+function* fillingsFor(inputs: readonly InputInfo[], rows: number): Generator<Filling> {
   const hasOpen = inputs.some(({ shape }) => shape.slice(1).some(isOpen));
   const isOfImages = inputs.some(({ shape }) => shape.length > 3);
   const sizes = hasOpen ? (isOfImages ? [64, 224, 320, 32] : [16, 64, 128, 1]) : [1];
@@ -81,7 +81,7 @@ function float16Of(value: number): number {
 const maxElements = 2 ** 26;
 
 /** Gives a random value for an input. Throws an Error in words for an input that none can be made for. */
-export function randomValue(input: InputInfo, filling: Filling, random: () => number): InputValue {
+function randomValue(input: InputInfo, filling: Filling, random: () => number): InputValue {
   const { name, type } = input;
   const dims = dimsOf(input, filling);
   const length = dims.reduce((all, size) => all * size, 1);
@@ -133,4 +133,33 @@ export function describeInput(input: InputInfo, filling: Filling): string {
   };
   const dims = dimsOf(input, filling).join("×") || "one number";
   return `${name}: ${type} ${dims}, ${range()}`;
+}
+
+/** Gives random values for all inputs, by their names. */
+export const randomFeeds = (
+  inputs: readonly InputInfo[],
+  filling: Filling,
+  random: () => number,
+): Record<string, InputValue> =>
+  Object.fromEntries(inputs.map((it) => [it.name, randomValue(it, filling, random)]));
+
+/** Finds what a model takes, by trying: `run` rejects what it does not. `rows`: integers may be below it. */
+export async function fillingOf(
+  inputs: readonly InputInfo[],
+  rows: number,
+  run: (feeds: Record<string, InputValue>) => Promise<unknown>,
+): Promise<Filling> {
+  let failure: unknown;
+  for (const filling of fillingsFor(inputs, rows)) {
+    try {
+      await run(randomFeeds(inputs, filling, randomNumbers()));
+      return filling;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  const why = failure instanceof Error ? failure.message : String(failure);
+  throw new Error(
+    `The model does not take random inputs; give inputs of your own. It said: ${why}`,
+  );
 }

@@ -7,6 +7,7 @@ import { waitFor } from "../files/stream.js";
 import { besideUrl, nameOfUrl, shownUrl } from "../files/url.js";
 import type { Target } from "../files/sink.js";
 import { sequentialTarget } from "../files/user-sink.js";
+import { refuseMissing } from "../models/missing-files.js";
 import { shrinkModel } from "../models/write.js";
 import type { Report, WriteOptions, WriteResult } from "../models/types.js";
 import { checkRecipe, type CheckedRecipe } from "../recipe/check.js";
@@ -249,7 +250,8 @@ export class ShrunkModels {
         callUser(() => onProgress?.({ status: "shrink", ...names, progress }));
       },
     };
-    return shrinkModel(source, recipe, options, target && { target });
+    const output = { check: refuseMissing, ...(target ? { target } : {}) };
+    return shrinkModel(source, recipe, options, output);
   }
 
   /** Shrinks a model into the store; gives undefined, after a warning, when that cannot keep it. */

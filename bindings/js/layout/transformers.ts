@@ -150,7 +150,7 @@ async function writeModels(
       await repository.open(model.name),
       await checkRecipe(recipe),
       { ...running, onProgress, ...(sink === undefined ? {} : { sink }) },
-      { name: mainName },
+      { name: mainName, check: refuseMissing },
     );
     done += plan.outputBytes;
     for (const [name, blob] of Object.entries(files)) output.files[model.folder + name] = blob;

@@ -18,7 +18,14 @@ import { type OpenModel, withModel } from "./open.js";
 import { runInRange } from "./overflow.js";
 import { withPlan, type PlannedOrder } from "./planned-order.js";
 import { toReport } from "./report.js";
-import type { Report, RestoreOptions, WriteOptions, WriteResult, RunOptions } from "./types.js";
+import type {
+  PlannedTensor,
+  Report,
+  RestoreOptions,
+  RunOptions,
+  WriteOptions,
+  WriteResult,
+} from "./types.js";
 
 /** Makes the order for the tensors that a model has. */
 type Chooser = (tensors: Rows<CoreTensorInfo>) => RemarkedOrder;
@@ -32,6 +39,8 @@ interface OwnOutput {
   name?: string;
   /** Takes the output instead of a sink. */
   target?: Target;
+  /** Throws for a model that could not be loaded then. */
+  check: (tensors: Iterable<PlannedTensor>) => void;
 }
 
 type Running = RunOptions & {
@@ -126,7 +135,7 @@ function writeTo(
         ? (await import("./sparse.js")).firstOrder(opened.info.format, chosen)
         : chosen.order;
     return withPlan(opened, first, maxGrowth, async (plan) => {
-      if (options.own) (await import("./missing-files.js")).refuseMissing(plan.report.tensors);
+      options.own?.check(plan.report.tensors);
       const mainName = (await target?.mainName(plan.report)) ?? options.own?.name;
       await complete(opened, plan, chosen, mainName, { ...options, workers, calibration });
       const running = { ...options, workers, calibration };

@@ -1,6 +1,7 @@
 /** The page: a model is opened, recipes are planned, one is carried out. */
 import type { Plan, Recipe, Report } from "modelshrink";
 import { visible } from "modelshrink/text";
+import { Cancelled, type Task } from "./base/jobs.js";
 import { messageOf, showError, ui } from "./base/ui.js";
 import { mountCached } from "./cached/panel.js";
 import { downloadAll } from "./open/address.js";
@@ -42,7 +43,7 @@ import { outputName, type Origin } from "./result/save.js";
 import { showSize } from "./result/size.js";
 import { listenForRows, showTensors } from "./result/table.js";
 import { mountTrial } from "./trial/panel.js";
-import { Cancelled, onBrokenWorker, start, type Task } from "./work/client.js";
+import { library } from "./work/client.js";
 import type { Model, Opened, Sized } from "./work/protocol.js";
 
 interface Current extends Origin {
@@ -136,7 +137,7 @@ function planAgain(): void {
   ui.error.hidden = true;
   ui.status.textContent = "Reading the model’s structure…";
   const { recipe, label } = choice();
-  follow(start("plan", { model: current.model, recipe }), (plan) => {
+  follow(library.start("plan", { model: current.model, recipe }), (plan) => {
     ui.work.hidden = false;
     const headline = showReport(plan, label);
     ui.status.textContent = headline || "Planned from the structure alone; this size is exact.";
@@ -278,7 +279,7 @@ function openModel(model: Model, sample?: Sample): void {
   ui.work.hidden = true;
   ui.error.hidden = true;
   ui.status.textContent = "";
-  follow(start("open", { model }), (opened) => {
+  follow(library.start("open", { model }), (opened) => {
     showModel(own, opened);
   });
 }
@@ -292,7 +293,7 @@ function run(recipe: Recipe | undefined, label: string): void {
   setRunning(true);
   ui.cancel.focus();
   ui.status.textContent = recipe ? "Shrinking…" : "Restoring floats…";
-  const own: Task<{ report: Report; files: Files; seconds: number }> = start(
+  const own: Task<{ report: Report; files: Files; seconds: number }> = library.start(
     "shrink",
     { model: from.model, recipe },
     (fraction) => {
@@ -347,7 +348,6 @@ listenForSlides(({ name, outputBytes }) => {
   clearTimeout(sliding);
   sliding = setTimeout(planAgain, slideDelay);
 });
-onBrokenWorker(showError);
 ui.allSizes.addEventListener("click", planAllSizes);
 ui.shrink.addEventListener("click", () => {
   const { recipe, label } = choice();

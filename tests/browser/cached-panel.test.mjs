@@ -88,3 +88,31 @@ test("each recipe of a model is kept and deleted for itself", async (t) => {
   assert.match((await kept(page).allInnerTexts()).join(), /^[^]*int8[^]*$/);
   assert.equal(await kept(page).count(), 1);
 });
+
+test("a model that is still on its way leaves the next one's button and words alone", async (t) => {
+  const home = await browser.newContext();
+  t.after(() => home.close());
+  const page = await visit(t, {}, undefined, home);
+  await shrinkSample(page);
+  let letGo;
+  const held = new Promise((resolve) => (letGo = resolve));
+  await page.route("**/silero*.onnx", async (route) => {
+    await held;
+    await route.continue();
+  });
+  const asked = page.waitForRequest("**/silero*.onnx");
+  await keep(page).click();
+  await asked;
+  await page.locator('input[name="preset"][value="fp16"]').evaluate((it) => it.click());
+  await status(page, "exact");
+  await page.getByRole("button", { name: "Shrink", exact: true }).click();
+  await status(page, "Done in");
+  assert.ok(await keep(page).isEnabled(), "the second recipe can be kept");
+  letGo();
+  await kept(page).filter({ hasText: "int8" }).waitFor({ timeout: patience });
+  assert.ok(await keep(page).isVisible(), "the first one's end is not the second one's");
+  assert.doesNotMatch(await panel(page).innerText(), /It is kept|Downloading|Shrinking|Keeping/);
+  await keep(page).click();
+  await kept(page).filter({ hasText: "float16" }).waitFor({ timeout: patience });
+  assert.equal(await kept(page).count(), 2);
+});

@@ -192,6 +192,20 @@ test("a model that cannot be run says why", async (t) => {
   assert.equal(await levelOf(page), "none");
 });
 
+test("a trial whose runtime did not load works when it is tried again", async (t) => {
+  const page = await visitStrictly(t, { expected: /wasm|ArrayBuffer|Aborted/i });
+  let isBroken = true;
+  await page.route("**/ort-wasm*.wasm", (route) => {
+    if (!isBroken) return route.continue();
+    return route.fulfill({ contentType: "application/wasm", body: "no module" });
+  });
+  await page.getByRole("button", { name: "Voice detection" }).click();
+  await shrinkWith(page);
+  assert.match(await verdict(page), /^It cannot be tried here: /);
+  isBroken = false;
+  assert.match(await tryIt(page), /^Hears as before/);
+});
+
 test("a TensorFlow.js model runs, too", async (t) => {
   const page = await visitStrictly(t);
   const files = await modelFiles(tfjsModels.mobilefacenet.path);

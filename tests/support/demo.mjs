@@ -35,11 +35,11 @@ export const withoutDialogs = (page) =>
 
 /**
  * The page; uncaught errors, and requests to other hosts than its own and those of `hosts`, fail the test that opened
- * it. `home` is a browser or a context.
+ * it, but for console errors like `expected`. `home` is a browser or a context.
  */
 export async function visit(
   t,
-  { hosts = [], ...options } = {},
+  { hosts = [], expected = /^$/, ...options } = {},
   url = site.resolvedUrls.local[0],
   home = browser,
 ) {
@@ -65,7 +65,10 @@ export async function visit(
   await withoutDialogs(page);
   t.after(async () => {
     await page.close();
-    assert.deepEqual(errors, []);
+    assert.deepEqual(
+      errors.filter((it) => !expected.test(it)),
+      [],
+    );
     assert.deepEqual(foreign, [], "requests to other hosts");
   });
   await page.goto(url);

@@ -5,11 +5,12 @@ import type { CachedEntry } from "modelshrink/cache";
 import { visible } from "modelshrink/text";
 import { button, make } from "../base/dom.js";
 import { WorkerJobs } from "../base/jobs.js";
+import { messageOf } from "../base/ui.js";
 import type { Files } from "../open/files.js";
 import { samples } from "../open/samples.js";
 import "./cached.css";
 import { keepPage } from "./offline.js";
-import type { Jobs } from "./protocol.js";
+import type { Jobs, Loading } from "./protocol.js";
 
 /** A model of this page that can be kept: it came from an address. */
 export interface Keepable {
@@ -26,6 +27,9 @@ export interface Cached {
 
 /** The worker that has the cache. */
 const startWorker = () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+
+const nameOf = ({ url }: Keepable): string =>
+  samples.find((it) => it.url.href === url.href)?.name ?? url.pathname.split("/").at(-1)!;
 
 const fileName = ({ url, files }: CachedEntry): string =>
   samples.find((it) => it.url.href === url)?.name ?? files[0]?.name ?? url;
@@ -56,7 +60,7 @@ async function storageText(): Promise<string> {
 class Panel implements Cached {
   readonly #place: HTMLElement;
   readonly #onOpen: (files: Files) => void;
-  readonly #worker = new WorkerJobs<Jobs>(startWorker);
+  readonly #jobs = new WorkerJobs<Jobs>(startWorker);
   readonly #status = make("p");
   readonly #progress = make("progress", { max: 1, value: 0, hidden: true });
   readonly #total = make("p", { className: "subtitle" });
@@ -66,12 +70,15 @@ class Panel implements Cached {
   #entries: CachedEntry[] = [];
   /** The number of what the visitor last asked for: older answers show nothing. */
   #current = 0;
+  /** The number of the last list that was asked for. */
+  #listing = 0;
 
   constructor(place: HTMLElement, onOpen: (files: Files) => void) {
     this.#place = place;
     this.#onOpen = onOpen;
     this.#keep = button("Keep it in this browser", () => {
-      this.#attempt("It cannot be kept", () => this.#keepModel());
+      const model = this.#model;
+      if (model) this.#attempt(`${nameOf(model)} cannot be kept`, () => this.#keepModel(model));
     });
     this.#keep.hidden = true;
     this.#status.setAttribute("role", "status");
@@ -90,7 +97,8 @@ class Panel implements Cached {
 
   offer(model: Keepable): void {
     this.#model = model;
-    this.#status.textContent = "";
+    this.#startAnew();
+    this.#keep.disabled = false;
     this.#keep.hidden = false;
     this.#showPlace();
   }
@@ -99,6 +107,13 @@ class Panel implements Cached {
     this.#model = undefined;
     this.#keep.hidden = true;
     this.#showPlace();
+  }
+
+  /** What is under way goes on, and says nothing more; gives the number of what begins. */
+  #startAnew(): number {
+    this.#status.textContent = "";
+    this.#progress.hidden = true;
+    return ++this.#current;
   }
 
   #showPlace(): void {
@@ -111,14 +126,18 @@ class Panel implements Cached {
   }
 
   async #showEntries(): Promise<void> {
-    this.#entries = await this.#worker.ask("list", {});
+    const own = ++this.#listing;
+    const entries = await this.#jobs.start("list", undefined).result;
+    const room = await storageText();
+    if (own !== this.#listing) return;
+    this.#entries = entries;
     const bytes = this.#entries.reduce((sum, it) => sum + sizeOf(it), 0);
     const count = this.#entries.length;
     const models = `${count} ${count === 1 ? "model" : "models"}`;
     this.#total.textContent =
       count === 0
         ? "Nothing yet. What is kept opens without a network, and without shrinking it again."
-        : `${models}, ${formatBytes(bytes)}; they open without a network.${await storageText()}`;
+        : `${models}, ${formatBytes(bytes)}; they open without a network.${room}`;
     this.#list.replaceChildren(...this.#entries.map((it) => this.#itemOf(it)));
     this.#showPlace();
   }
@@ -143,9 +162,9 @@ class Panel implements Cached {
 
   async #open(entry: CachedEntry): Promise<void> {
     const { url, recipe } = entry;
-    const own = ++this.#current;
+    const own = this.#startAnew();
     this.#status.textContent = "Opening…";
-    const files = await this.#worker.ask("load", { url, recipe });
+    const files = await this.#jobs.start("load", { url, recipe }).result;
     if (own !== this.#current) return;
     this.#status.textContent = "";
     // A build gives samples' addresses other names; only the main file's is free.
@@ -157,45 +176,56 @@ class Panel implements Cached {
   }
 
   async #delete(entry: CachedEntry): Promise<void> {
-    await this.#worker.ask("delete", { entry });
-    this.#status.textContent = `${visible(fileName(entry))} is deleted.`;
+    const own = this.#startAnew();
+    await this.#jobs.start("delete", { entry }).result;
+    if (own === this.#current) {
+      this.#status.textContent = `${visible(fileName(entry))} is deleted.`;
+    }
     await this.#showEntries();
     // The button that had the focus is gone.
     this.#list.querySelector("button")?.focus();
   }
 
-  async #keepModel(): Promise<void> {
-    if (!this.#model) return;
-    const { url, recipe } = this.#model;
-    const own = ++this.#current;
+  async #load({ url, recipe }: Keepable, isCurrent: () => boolean): Promise<void> {
+    const onNews = ({ words, fraction }: Loading) => {
+      if (!isCurrent()) return;
+      this.#status.textContent = words;
+      if (fraction !== undefined) this.#progress.value = fraction;
+    };
+    await this.#jobs.start("load", { url: url.href, recipe }, onNews).result;
+  }
+
+  async #keepModel(model: Keepable): Promise<void> {
+    const own = this.#startAnew();
+    // Meanwhile the visitor may turn to another model, whose button it is then, or to another entry.
+    const isOffered = () => model === this.#model;
+    const isCurrent = () => own === this.#current;
     this.#keep.disabled = true;
+    this.#progress.value = 0;
     this.#progress.hidden = false;
     // Browsers that ask their user want a click for it.
     const persisted = storage?.persist() ?? Promise.resolve(false);
     try {
-      await this.#worker.ask("load", { url: url.href, recipe }, ({ words = "", fraction }) => {
-        if (own !== this.#current) return;
-        this.#status.textContent = words;
-        if (fraction !== undefined) this.#progress.value = fraction;
-      });
+      await this.#load(model, isCurrent);
       const isOffline = await keepPage();
       await persisted.catch(() => false);
-      this.#status.textContent = isOffline
-        ? "It is kept, and this page with it: both open without a network."
-        : "It is kept.";
-      this.#keep.hidden = true;
+      if (isCurrent()) {
+        this.#status.textContent = isOffline
+          ? "It is kept, and this page with it: both open without a network."
+          : "It is kept.";
+      }
+      if (isOffered()) this.#keep.hidden = true;
     } finally {
-      this.#keep.disabled = false;
-      this.#progress.hidden = true;
+      if (isOffered()) this.#keep.disabled = false;
+      if (isCurrent()) this.#progress.hidden = true;
     }
     await this.#showEntries();
   }
 
-  /** Says what went wrong with something that the visitor asked for. */
+  /** Says what went wrong with something that the visitor asked for, however long ago. */
   #attempt(what: string, work: () => Promise<void>): void {
     work().catch((error: unknown) => {
-      const why = error instanceof Error ? error.message : String(error);
-      this.#status.textContent = visible(`${what}: ${why}`);
+      this.#status.textContent = visible(`${what}: ${messageOf(error)}`);
       this.#showPlace();
     });
   }

@@ -1,6 +1,7 @@
 /** The sizes of all recipes, which the worker plans one after the other. */
 import { messageOf } from "../base/ui.js";
-import { Cancelled, start, type Task } from "../work/client.js";
+import { Cancelled, type Task } from "../base/jobs.js";
+import { library } from "../work/client.js";
 import type { Model, NamedRecipe, Sized } from "../work/protocol.js";
 
 /** Structures that take long to read are read again and again only when the visitor asks for it. */
@@ -24,7 +25,7 @@ export function planSizes(
 ): void {
   stopSizes();
   const known = new Map<string, Sized>();
-  const own = start("sizes", ask, (sized) => {
+  const own = library.start("sizes", ask, (sized) => {
     known.set(sized.name, sized);
   });
   task = own;

@@ -5,7 +5,8 @@ import "uplot/dist/uPlot.min.css";
 import { make } from "../base/dom.js";
 import { formatShare, formatSqnr } from "../base/format.js";
 import { messageOf, ui } from "../base/ui.js";
-import { Cancelled, start, type Task } from "../work/client.js";
+import { Cancelled, type Task } from "../base/jobs.js";
+import { library } from "../work/client.js";
 import { placeLabels } from "./labels.js";
 import type { Measured, Model, NamedRecipe, Sized } from "../work/protocol.js";
 
@@ -175,7 +176,7 @@ function measureAll(): void {
   setMeasuring(true);
   ui.measureCancel.focus();
   ui.measureStatus.textContent = `0 of ${wanted.length}`;
-  const own = start("measure", { model, recipes: wanted }, (point) => {
+  const own = library.start("measure", { model, recipes: wanted }, (point) => {
     if (task !== own) return;
     done++;
     ui.measureStatus.textContent = `${done} of ${wanted.length}`;

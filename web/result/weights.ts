@@ -3,7 +3,8 @@ import { visible } from "modelshrink/text";
 import { make, svg } from "../base/dom.js";
 import { messageOf, ui } from "../base/ui.js";
 import type { Files } from "../open/files.js";
-import { Cancelled, start, type Task } from "../work/client.js";
+import { Cancelled, type Task } from "../base/jobs.js";
+import { library } from "../work/client.js";
 import type { Model } from "../work/protocol.js";
 import type { Row } from "./changes.js";
 import type { Counted, Histogram } from "./histogram.js";
@@ -84,7 +85,7 @@ export function showWeights(row: Row, before: Model, after: Files | undefined): 
   ui.histogram.hidden = false;
   // The drawing before stays until the next is there: the page does not jump.
   if (!ui.histogram.firstChild) ui.histogram.replaceChildren(title);
-  const own = start("weights", { before, after, name: row.name });
+  const own = library.start("weights", { before, after, name: row.name });
   task = own;
   own.result.then(
     (histogram) => {

@@ -1,7 +1,6 @@
 /** Voice detection: what both models hear in a sentence, drawn over time. */
 import { formatMilliseconds, make } from "../base/dom.js";
 import type { Hearing } from "./protocol.js";
-import type { JobProgress } from "../base/jobs.js";
 import type { Runner } from "./runner.js";
 import { frameSeconds } from "./speech.mjs";
 import { hearingBounds, judgeHearing, type Verdict } from "./verdict.js";
@@ -40,7 +39,7 @@ export class HearingView implements View {
   readonly body = make("div");
   readonly bounds = hearingBounds;
 
-  async run(runner: Runner, onProgress: (progress: JobProgress) => void): Promise<Verdict> {
+  async run(runner: Runner, onProgress: (fraction: number) => void): Promise<Verdict> {
     const { probabilities, milliseconds } = await runner.ask("listen", {}, onProgress);
     const seconds = probabilities.original.length * frameSeconds;
     const legend = make(

@@ -2,7 +2,6 @@
 import { formatPercent, formatSqnr, formatError } from "../base/format.js";
 import { formatMilliseconds, make, table } from "../base/dom.js";
 import type { OutputsComparison } from "./protocol.js";
-import type { JobProgress } from "../base/jobs.js";
 import type { Runner } from "./runner.js";
 import { judgeOutputs, outputsBounds, type Verdict } from "./verdict.js";
 import type { View } from "./views.js";
@@ -36,7 +35,7 @@ export class OutputsView implements View {
     this.body = make("div", {}, this.#found, make("details", {}, summary, hint, given));
   }
 
-  async run(runner: Runner, onProgress: (progress: JobProgress) => void): Promise<Verdict> {
+  async run(runner: Runner, onProgress: (fraction: number) => void): Promise<Verdict> {
     this.#found.replaceChildren();
     const [samples] = this.#file.files ?? [];
     const given = { format: this.#format, ...(samples ? { samples } : {}) };

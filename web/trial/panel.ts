@@ -3,10 +3,11 @@ import type { FormatName, Report } from "modelshrink";
 import { visible } from "modelshrink/text";
 import type { Files } from "../open/files.js";
 import { button, make } from "../base/dom.js";
+import { messageOf } from "../base/ui.js";
 import { HearingView } from "./hearing-view.js";
 import { OutputsView } from "./outputs-view.js";
 import { ReadingView } from "./reading-view.js";
-import { runnerOf, type Runner } from "./runner.js";
+import { Runner } from "./runner.js";
 import "./trial.css";
 import { judgeWeights, weightsBounds, type Verdict } from "./verdict.js";
 import type { View } from "./views.js";
@@ -124,29 +125,35 @@ class Panel implements Trial {
   }
 
   async #runnerFor({ original, small }: Offer): Promise<Runner> {
-    if (typeof original !== "function") return runnerOf({ original, small });
+    if (typeof original !== "function") return new Runner({ original, small });
     this.#show({ level: "none", words: "Downloading the original model" });
     this.#download = new AbortController();
-    return runnerOf({ original: await original(this.#download.signal), small });
+    return new Runner({ original: await original(this.#download.signal), small });
   }
 
   async #run(): Promise<void> {
     const [view, offer, own] = [this.#view, this.#offer, ++this.#current];
     if (!view || !offer) return;
+    const isCurrent = () => own === this.#current;
     this.#setRunning(true);
     let verdict: Verdict;
     try {
-      const runner = (this.#runner ??= await this.#runnerFor(offer));
-      if (own !== this.#current) return;
+      const runner = this.#runner ?? (await this.#runnerFor(offer));
+      // Meanwhile another model may have been offered, which this is no runner for.
+      if (!isCurrent()) return;
+      this.#runner = runner;
       this.#show({ level: "none", words: "Running the original and the small model" });
-      verdict = await view.run(runner, ({ fraction = 0 }) => {
-        if (own === this.#current) this.#progress.value = fraction;
+      verdict = await view.run(runner, (fraction) => {
+        if (isCurrent()) this.#progress.value = fraction;
       });
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      if (!isCurrent()) return;
+      // A runtime that has failed once is in no known state: the next try has a new one.
+      this.#runner?.stop();
+      const why = messageOf(error);
       verdict = { level: "none", words: `It cannot be tried here: ${why.replace(/\.$/, "")}` };
     }
-    if (own !== this.#current) return;
+    if (!isCurrent()) return;
     this.#setRunning(false);
     this.#try.textContent = "Try it again";
     this.#show(verdict);

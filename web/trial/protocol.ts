@@ -1,6 +1,5 @@
-/** What the page and the worker that runs models ask each other. A worker has the two models of one offer. */
+/** What the page and the worker that runs models ask each other. */
 import type { OutputComparison } from "modelshrink/runtime";
-import type { JobRequest } from "../base/jobs.js";
 import type { Files } from "../open/files.js";
 
 /** Something of the original, and of the model that was made of it. */
@@ -36,13 +35,19 @@ export interface OutputsComparison {
   milliseconds: Pair<number>;
 }
 
-/** What a worker can be asked for, and what it gives. */
-export type Jobs = {
-  read: { given: { lines: ImageData[] }; result: Pair<Reading>[] };
-  listen: { given: object; result: Hearing };
-  /** `samples` is a JSON file of samples; random ones where there is none. */
-  compare: { given: { format: "onnx" | "tfjs"; samples?: Blob }; result: OutputsComparison };
-};
+/** The two models of an offer, which every job of its worker is given. */
+export interface Given {
+  models: Pair<Files>;
+}
 
-/** The first message gives the models; the others are jobs. */
-export type Request = { kind: "models"; models: Pair<Files> } | JobRequest<Jobs>;
+/** Each tells how far it is, as a part of 1. */
+export type Jobs = {
+  read: { ask: Given & { lines: ImageData[] }; news: number; result: Pair<Reading>[] };
+  listen: { ask: Given; news: number; result: Hearing };
+  /** `samples` is a JSON file of samples; random ones where there is none. */
+  compare: {
+    ask: Given & { format: "onnx" | "tfjs"; samples?: Blob };
+    news: number;
+    result: OutputsComparison;
+  };
+};

@@ -1,10 +1,12 @@
 /** Text recognition: what a visitor types is drawn and read back by both models; drawn lines give the verdict. */
 import { formatPercent } from "../base/format.js";
+import { visible } from "modelshrink/text";
 import { formatMilliseconds, make, table } from "../base/dom.js";
+import { Cancelled } from "../base/jobs.js";
+import { messageOf } from "../base/ui.js";
 import { drawLine, judgingLines, typedFont } from "./lines.js";
 import type { Pair, Reading } from "./protocol.js";
 import { characterErrorRate, compareLetters } from "./reading.mjs";
-import type { JobProgress } from "../base/jobs.js";
 import type { Runner } from "./runner.js";
 import { judgeReading, readingBounds, type Verdict } from "./verdict.js";
 import type { View } from "./views.js";
@@ -46,6 +48,7 @@ export class ReadingView implements View {
   readonly #input = make("input", { type: "text", id: "trial-text", maxLength: 60 });
   readonly #canvas = make("canvas", { className: "trial-line" });
   readonly #typed = table("What both models read", ["Model", "Reads", "Confidence", "Time"]);
+  readonly #failure = make("p", { className: "trial-note", role: "status" });
   readonly #judged = make("div");
   #runner: Runner | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -57,19 +60,19 @@ export class ReadingView implements View {
     const label = make("label", { htmlFor: this.#input.id }, "Text to draw and to read back");
     const scroll = make("div", { className: "trial-scroll" }, this.#canvas);
     const line = make("div", { className: "trial-typed" }, label, this.#input, scroll);
-    this.body = make("div", {}, line, this.#typed.element, this.#judged);
+    this.body = make("div", {}, line, this.#typed.element, this.#failure, this.#judged);
     this.#typed.element.hidden = true;
     this.#input.addEventListener("input", () => {
       this.#draw();
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => {
-        if (this.#runner) void this.#readTyped(this.#runner);
+        if (this.#runner) this.#attemptTyped(this.#runner);
       }, pause);
     });
     this.#draw();
   }
 
-  async run(runner: Runner, onProgress: (progress: JobProgress) => void): Promise<Verdict> {
+  async run(runner: Runner, onProgress: (fraction: number) => void): Promise<Verdict> {
     this.#runner = runner;
     await this.#readTyped(runner);
     const canvas = document.createElement("canvas");
@@ -89,6 +92,16 @@ export class ReadingView implements View {
     const text = this.#input.value;
     this.#canvas.setAttribute("aria-label", `The line as it is drawn: ${text}`);
     return drawLine(this.#canvas, { text, font: typedFont });
+  }
+
+  /** Reads what was typed since; it stands alone, so that nobody else would tell what went wrong. */
+  #attemptTyped(runner: Runner): void {
+    this.#failure.textContent = "";
+    this.#readTyped(runner).catch((error: unknown) => {
+      if (error instanceof Cancelled) return;
+      this.#typed.element.hidden = true;
+      this.#failure.textContent = visible(`It cannot be read: ${messageOf(error)}`);
+    });
   }
 
   async #readTyped(runner: Runner): Promise<void> {

@@ -1,5 +1,4 @@
 /** What all kinds of trial have in common for the panel that shows them. */
-import type { JobProgress } from "../base/jobs.js";
 import type { Runner } from "./runner.js";
 import type { Verdict } from "./verdict.js";
 
@@ -10,5 +9,5 @@ export interface View {
   /** What verdicts stand on, in a sentence. */
   bounds: string;
   /** Runs the models, and shows what came out. Rejects with the reason in words where they cannot be run. */
-  run(runner: Runner, onProgress: (progress: JobProgress) => void): Promise<Verdict>;
+  run(runner: Runner, onProgress: (fraction: number) => void): Promise<Verdict>;
 }

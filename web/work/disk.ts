@@ -3,6 +3,7 @@
  * copies read from there.
  */
 import type { Sink, SinkFor } from "modelshrink";
+import { once } from "../base/once.js";
 
 /** Of workers only. */
 interface SyncAccess {
@@ -15,7 +16,7 @@ export interface DiskOutput {
   sink: SinkFor;
   /** What was written, by name; the main file first. They are read from there. */
   files(): Promise<Record<string, Blob>>;
-  remove(): Promise<void>;
+  remove: () => Promise<void>;
 }
 
 const prefix = "modelshrink-output-";
@@ -55,7 +56,7 @@ function sinkTo(access: SyncAccess): Sink {
   };
 }
 
-let folder: Promise<FileSystemDirectoryHandle> | undefined;
+const folder = once(openFolder);
 let runs = 0;
 
 /** Place for the files of one run; undefined where there is none. */
@@ -65,8 +66,7 @@ export async function diskOutput(): Promise<DiskOutput | undefined> {
   let place: FileSystemDirectoryHandle;
   try {
     if (!("createSyncAccessHandle" in FileSystemFileHandle.prototype)) return undefined;
-    folder ??= openFolder();
-    own = await folder;
+    own = await folder();
     place = await own.getDirectoryHandle(name, { create: true });
   } catch {
     // Private windows of some browsers, and pages without TLS.

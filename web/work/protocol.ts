@@ -1,7 +1,4 @@
-/**
- * What the page and its worker say to each other. Each request has an id, which its answers repeat: any number of
- * "news", then one "done", "failed" or "cancelled".
- */
+/** What the page and the worker that runs the library ask each other. */
 import type { FormatName, Plan, Recipe, Report } from "modelshrink";
 import type { Files } from "../open/files.js";
 import type { Histogram } from "../result/histogram.js";
@@ -54,7 +51,7 @@ export interface Shrunk {
 }
 
 /** What is asked, told on the way, and answered. */
-export interface Jobs {
+export type Jobs = {
   open: { ask: { model: Model }; news: never; result: Opened };
   plan: { ask: { model: Model; recipe: Recipe }; news: never; result: Plan };
   /** `mayRequantize`: recipes that change nothing are planned for quantized weights, too. */
@@ -71,18 +68,4 @@ export interface Jobs {
     news: never;
     result: Histogram;
   };
-}
-
-export type JobKind = keyof Jobs;
-
-export type Request =
-  | { [K in JobKind]: { kind: K; id: number; ask: Jobs[K]["ask"] } }[JobKind]
-  | { kind: "cancel"; id: number }
-  /** Nobody needs the files of this shrink any more. */
-  | { kind: "release"; id: number };
-
-export type Answer =
-  | { kind: "news"; id: number; news: Jobs[JobKind]["news"] }
-  | { kind: "done"; id: number; result: Jobs[JobKind]["result"] }
-  | { kind: "failed"; id: number; message: string }
-  | { kind: "cancelled"; id: number };
+};

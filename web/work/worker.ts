@@ -1,34 +1,19 @@
 /** Runs the library off the page's thread, so that the page stays responsive. */
 import { inspect, plan, readTensor, restore, shrink, type Plan, type Recipe } from "modelshrink";
+import { serveJobs, type JobContext } from "../base/jobs.js";
 import { suggestionFor } from "../recipe/formats.js";
 import { sqnrOf } from "../result/changes.js";
 import { histogramOf } from "../result/histogram.js";
-import { diskOutput, type DiskOutput } from "./disk.js";
-import type { Answer, JobKind, Jobs, Model, Request, Sized } from "./protocol.js";
+import { diskOutput } from "./disk.js";
+import type { Jobs, Model, Sized } from "./protocol.js";
 
-const running = new Map<number, AbortController>();
-/** What shrinks have left on the disk. */
-const outputs = new Map<number, DiskOutput>();
-
-interface Context {
-  id: number;
-  signal: AbortSignal;
-  tell: (news: Jobs[JobKind]["news"]) => void;
-}
-
-const post = (message: Answer): void => {
-  postMessage(message);
-};
+type Ask<K extends keyof Jobs> = Jobs[K]["ask"];
+type Context<K extends keyof Jobs> = JobContext<Jobs[K]["news"]>;
 
 const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
 
-async function release(id: number): Promise<void> {
-  await outputs.get(id)?.remove();
-  outputs.delete(id);
-}
-
-async function open({ model }: Jobs["open"]["ask"], { signal }: Context) {
+async function open({ model }: Ask<"open">, { signal }: Context<"open">) {
   const info = await inspect(model, { signal });
   const { format, files, inputBytes, tensors } = info;
   const quantized = tensors.filter((tensor) => tensor.quantized);
@@ -65,17 +50,20 @@ async function sizeOf(
   }
 }
 
-async function sizes(ask: Jobs["sizes"]["ask"], { signal, tell }: Context): Promise<null> {
+async function sizes(ask: Ask<"sizes">, { signal, tell }: Context<"sizes">): Promise<null> {
   for (const recipe of ask.recipes) {
     tell(await sizeOf(ask.model, recipe, ask.mayRequantize, signal));
   }
   return null;
 }
 
-async function shrinkJob({ model, recipe }: Jobs["shrink"]["ask"], { id, signal, tell }: Context) {
+async function shrinkJob(
+  { model, recipe }: Ask<"shrink">,
+  { signal, tell, leave }: Context<"shrink">,
+) {
   const start = performance.now();
   const disk = await diskOutput();
-  if (disk) outputs.set(id, disk);
+  if (disk) leave(disk.remove);
   const options = {
     signal,
     ...(disk ? { sink: disk.sink } : {}),
@@ -96,7 +84,7 @@ const nowhere = () => ({
   abort: () => undefined,
 });
 
-async function measure(ask: Jobs["measure"]["ask"], { signal, tell }: Context): Promise<null> {
+async function measure(ask: Ask<"measure">, { signal, tell }: Context<"measure">): Promise<null> {
   for (const { name, recipe } of ask.recipes) {
     const { report } = await shrink(ask.model, recipe, { signal, sink: nowhere });
     tell({ name, outputBytes: report.outputBytes, sqnr: sqnrOf(report) });
@@ -104,44 +92,17 @@ async function measure(ask: Jobs["measure"]["ask"], { signal, tell }: Context): 
   return null;
 }
 
-async function weights({ before, after, name }: Jobs["weights"]["ask"], { signal }: Context) {
+async function weights({ before, after, name }: Ask<"weights">, { signal }: Context<"weights">) {
   const original = await readTensor(before, name, { signal });
   const small = after && (await readTensor(after, name, { signal }));
   return histogramOf(original.values, small?.values);
 }
 
-const jobs: {
-  [K in JobKind]: (ask: Jobs[K]["ask"], context: Context) => Promise<Jobs[K]["result"]>;
-} = {
+serveJobs<Jobs>({
   open,
   plan: ({ model, recipe }, { signal }) => plan(model, recipe, { signal }),
   sizes,
   shrink: shrinkJob,
   measure,
   weights,
-};
-
-async function run({ kind, id, ask }: Exclude<Request, { kind: "cancel" | "release" }>) {
-  const controller = new AbortController();
-  const { signal } = controller;
-  running.set(id, controller);
-  const tell = (news: Jobs[JobKind]["news"]) => {
-    if (!signal.aborted) post({ kind: "news", id, news });
-  };
-  try {
-    const job = jobs[kind] as (ask: unknown, context: Context) => Promise<Jobs[JobKind]["result"]>;
-    post({ kind: "done", id, result: await job(ask, { id, signal, tell }) });
-  } catch (error) {
-    await release(id);
-    if (signal.aborted) post({ kind: "cancelled", id });
-    else post({ kind: "failed", id, message: messageOf(error) });
-  } finally {
-    running.delete(id);
-  }
-}
-
-addEventListener("message", ({ data }: MessageEvent<Request>) => {
-  if (data.kind === "cancel") running.get(data.id)?.abort();
-  else if (data.kind === "release") void release(data.id);
-  else void run(data);
 });

@@ -1,4 +1,5 @@
 /** PP-OCRv4's recognizer reads drawn lines, by the original and by the small model. */
+import { once } from "../../base/once.js";
 import { decodeCtc, recognitionClasses } from "../reading.mjs";
 import type { Pair, Reading } from "../protocol.js";
 import type { Session } from "./onnxruntime.js";
@@ -8,13 +9,11 @@ const keysUrl = new URL(
   import.meta.url,
 );
 
-let classes: Promise<string[]> | undefined;
-
-async function loadClasses(): Promise<string[]> {
+const classes = once(async () => {
   const response = await fetch(keysUrl);
   if (!response.ok) throw new Error(`The letters could not be loaded: status ${response.status}.`);
   return recognitionClasses(await response.text());
-}
+});
 
 /** Gives [1, 3, height, width] of gray from −1 to 1, as the model wants it. */
 function inputOf({ data, width, height }: ImageData) {
@@ -25,7 +24,7 @@ function inputOf({ data, width, height }: ImageData) {
 }
 
 async function readLine(session: Session, line: ImageData): Promise<Reading> {
-  const known = await (classes ??= loadClasses());
+  const known = await classes();
   const x = inputOf(line);
   const start = performance.now();
   const [output] = Object.values(await session.run({ x }));

@@ -99,6 +99,8 @@ function setRunning(running: boolean): void {
   ui.slider.disabled = running;
 }
 
+const isRunning = () => ui.options.inert;
+
 /** Waits for a task; `onResult` hears of it only when the visitor has asked for nothing else meanwhile. */
 function follow<T>(own: Task<T>, onResult: (result: T) => void): void {
   task?.cancel();
@@ -130,7 +132,8 @@ function clearOutput(): void {
 }
 
 function planAgain(): void {
-  if (!current) return;
+  // What comes late, of a thumb or of a number, is in the choice that a run has begun with.
+  if (!current || isRunning()) return;
   clearOutput();
   setRunning(false);
   shown = undefined;
@@ -197,7 +200,7 @@ function offerSizes(opened: Opened, found: ReadonlyMap<string, Sized>): void {
   const nearest = offered.filter((it) => it.outputBytes < inputBytes).at(-1) ?? offered.at(-1);
   showSizes(known);
   const changes = chosen === undefined || chosen.refusal !== undefined || chosen.requantizes;
-  if (changes && nearest) {
+  if (changes && nearest && !isRunning()) {
     choose(chosen?.requantizes ? chosen.name : nearest.name);
     showSizes(known);
     planAgain();

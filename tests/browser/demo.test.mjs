@@ -6,6 +6,7 @@ import { unzipSync, zipSync } from "fflate";
 import { inspect, shrink } from "modelshrink";
 import * as vite from "vite";
 import {
+  allSizes,
   ocrModel,
   configFile,
   visit,
@@ -307,6 +308,46 @@ test("every other option of a recipe has a control, which the library's table ma
     bytes.equals(await (await shrink(ocrModel, recipe)).bytes()),
     "the same bytes as in Node.js",
   );
+});
+
+test("the button stays under the pointer while a number that was typed changes sizes", async (t) => {
+  const page = await visit(t);
+  const top = () =>
+    page.locator("#shrink").evaluate((it) => it.getBoundingClientRect().top + scrollY);
+  await open(page, ocrModel);
+  await status(page, "this size is exact");
+  const before = await top();
+  await allSizes(page);
+  assert.equal(await top(), before);
+  await page.locator("#more > summary").click();
+  await page.getByLabel("granularity").selectOption("block");
+  await allSizes(page);
+  await page.getByLabel("block size").fill("64");
+  await page.locator("#shrink").hover();
+  await page.mouse.down();
+  await page.locator("#outputs", { hasText: "blockSize-64.onnx" }).waitFor();
+  assert.equal(await top(), before);
+  await page.mouse.up();
+  await status(page, "Done in");
+  assert.equal(
+    (await download(page)).name.split(".").at(-2),
+    "int8-granularity-block-blockSize-64",
+  );
+});
+
+test("a run goes on when a thumb has just moved", async (t) => {
+  const page = await visit(t);
+  await open(page, ocrModel);
+  await allSizes(page);
+  await page.evaluate(() => {
+    const slider = document.querySelector("#size-slider");
+    slider.value = slider.max;
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+    document.querySelector("#shrink").click();
+  });
+  await status(page, "Done in");
+  const name = await page.locator("#slide-name").textContent();
+  assert.equal((await download(page)).name, `ch_PP-OCRv4_rec_infer.${name}.onnx`);
 });
 
 test("another recipe than the suggested one stays chosen for the next model", async (t) => {

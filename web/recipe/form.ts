@@ -202,20 +202,43 @@ export function showSizes(known: ReadonlyMap<string, Sized>): void {
   describe();
 }
 
-/** `onPreset` is called when another preset is chosen, `onOption` when something else is. */
+/** Time for the next digit of a number, in milliseconds. */
+const typingDelay = 300;
+
+/**
+ * `onPreset` is called when another preset is chosen, `onOption` when something else is. Numbers count while they are
+ * typed: a page that changed only when their field is left would move the button that the pointer is on.
+ */
 export function listenForChoices(onPreset: () => void, onOption: (isMode: boolean) => void): void {
   offerMoreOptions();
-  ui.options.addEventListener("submit", (event) => {
-    event.preventDefault();
-  });
-  ui.options.addEventListener("change", ({ target }) => {
+  let typing: ReturnType<typeof setTimeout> | undefined;
+  const valuesOf = () => JSON.stringify([...new FormData(ui.options)]);
+  let told = valuesOf();
+  const tell = (target: EventTarget | null) => {
+    clearTimeout(typing);
+    const values = valuesOf();
+    const isKnown = values === told;
+    told = values;
     if (target instanceof HTMLInputElement && target.name === "preset") {
       want(target.value);
       onPreset();
-      return;
+    } else if (!isKnown) {
+      describe();
+      onOption((target as HTMLInputElement).name === "mode");
     }
-    describe();
-    const { name } = target as HTMLInputElement;
-    onOption(name === "mode");
+  };
+  ui.options.addEventListener("submit", (event) => {
+    event.preventDefault();
+  });
+  ui.options.addEventListener("input", ({ target }) => {
+    clearTimeout(typing);
+    if ((target as HTMLInputElement).type === "number")
+      typing = setTimeout(() => {
+        tell(target);
+      }, typingDelay);
+  });
+  ui.options.addEventListener("change", ({ target }) => {
+    // What is typed is told of in time.
+    if ((target as HTMLInputElement).type !== "number") tell(target);
   });
 }

@@ -7,6 +7,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
+import { gzipSync } from "node:zlib";
 import { shrink } from "modelshrink";
 import { launchWithProfile } from "../support/chromium.mjs";
 import { serveRoutes } from "../support/model-server.mjs";
@@ -177,6 +178,12 @@ test("CORS rules are respected: a model that the page may not read is an error o
   assert.deepEqual(await load(options, address), await given());
   // Neither of them was asked for with the page's cookies.
   for (const { headers } of foreign.requests) assert.equal(headers.cookie, undefined);
+});
+
+test("a body that another origin's server has packed, which a page cannot see, has not the size that was announced", async () => {
+  const headers = { "access-control-allow-origin": "*", "content-encoding": "gzip" };
+  foreign.routes["/m.onnx"] = { body: gzipSync(model), headers };
+  assert.deepEqual(await load({ name: "tests-packed" }, `${foreign.base}/m.onnx`), await given());
 });
 
 test("nothing is fetched that the caller did not name, but the files that the model names", async () => {

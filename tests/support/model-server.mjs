@@ -30,11 +30,23 @@ export function newLine(rate) {
   };
 }
 
+/** Gives a function for `line` that lets so many bytes go, and more when `opened` resolves; a line that is cut breaks then. */
+export function gate(bytes, opened, { isCut = false } = {}) {
+  let given = 0;
+  return async (size) => {
+    given += size;
+    if (given <= bytes) return undefined;
+    await opened;
+    return isCut ? "cut" : undefined;
+  };
+}
+
 /** Gives a body as the line lets it, and as the other end takes it. */
 async function giveByLine(response, body, line) {
   const step = 1 << 16;
+  response.flushHeaders();
   for (let at = 0; at < body.length && !response.destroyed; at += step) {
-    await line(Math.min(step, body.length - at));
+    if ((await line(Math.min(step, body.length - at))) === "cut") response.destroy();
     if (response.write(body.subarray(at, at + step))) continue;
     await new Promise((resolve) => {
       const goOn = () => resolve(response.off("drain", goOn).off("close", goOn));
@@ -84,7 +96,7 @@ export const appPage = (imports) => ({
  * Resolves to { base, routes, requests, close }. `routes` has by path and query (as they are, or decoded) a body, or
  * { body, status, headers }, or a function of the request that gives one of these; a HEAD gets no body. With `end` the
  * connection breaks after so many bytes of the body, with `stop` nothing more comes after them, with `pause` they
- * come slowly, and with `line`, which {@link newLine} gives, at its rate. `requests` has for each one { line, headers }. With `files` there are
+ * come slowly, and with `line`, which {@link newLine} or {@link gate} gives, as that lets them. `requests` has for each one { line, headers }. With `files` there are
  * /page.html and the repository's files, too, whose requests are not remembered.
  */
 export async function serveRoutes({ files = false } = {}) {

@@ -1,13 +1,12 @@
 /** Models as they come from a server: each file is read once, from front to end, and checked against what was announced. */
 import { callUser } from "../base/door.js";
 import { IntegrityError, ModelShrinkError, statusError } from "../base/errors.js";
-import { fromBlob } from "../files/blob.js";
 import { FileSetSource } from "../files/open.js";
 import type { RawFile, ReadOptions } from "../files/raw.js";
-import { discard, drainResponse, fetchWithin } from "../files/stream.js";
+import { announcedBy, discard, drainResponse, fetchWithin } from "../files/stream.js";
 import { besideUrl, nameOfUrl, shownUrl } from "../files/url.js";
+import { Arriving, Room } from "./arriving.js";
 import type { Draft, DraftOf, DraftsOfModel, Validators } from "./drafts.js";
-import { PartWriter } from "./parts.js";
 import type { CacheProgress } from "./types.js";
 
 const validatorsOf = ({ headers }: Response): Validators => {
@@ -28,26 +27,6 @@ export class StatusError extends ModelShrinkError {
   }
 }
 
-/**
- * Room in memory for the files of a model: what has come is kept in the store, but reading it from there again, twice by
- * most recipes, takes longer than shrinking it.
- */
-class Room {
-  #left = 1 << 26;
-
-  /** Gives memory for a file of this size; undefined when there is not as much. */
-  take(size: number | undefined): Uint8Array | undefined {
-    if (size === undefined || size > this.#left) return undefined;
-    try {
-      const bytes = new Uint8Array(size);
-      this.#left -= size;
-      return bytes;
-    } catch {
-      return undefined;
-    }
-  }
-}
-
 /** Downloads, with what they need. */
 export interface Downloading extends ReadOptions {
   onProgress: ((progress: CacheProgress) => void) | undefined;
@@ -55,11 +34,6 @@ export interface Downloading extends ReadOptions {
   request: RequestInit;
   /** Where the files are while they come. */
   drafts: DraftsOfModel;
-}
-
-/** Downloads of one model. */
-interface OfModel extends Downloading {
-  room: Room;
 }
 
 /** Gives a header's whole number; undefined where it is none. */
@@ -129,28 +103,14 @@ async function askForRest(
 const ask = (url: string, waiting: ReadOptions, init: RequestInit) =>
   fetchWithin(shownUrl(url), waiting, url, init);
 
-/** A file that came. */
-interface Downloaded {
-  blob: Blob;
-  /** The same in memory, where there was room. */
-  copy: Uint8Array | undefined;
-  validators: Validators;
+/** A response of which nothing was read, and the draft that its body goes on with. */
+interface Begun {
+  response: Response;
+  draft: Draft;
 }
 
-/** Gives a file that came to be read. */
-const rawFileOf = ({ blob, copy }: Downloaded): RawFile =>
-  copy
-    ? {
-        ...{ size: copy.length, inMemory: true },
-        read: (offset, length) => copy.subarray(offset, offset + length),
-      }
-    : fromBlob(blob);
-
 /** Begins to download a file, or goes on with it; throws a StatusError when the server has none. */
-async function begin(
-  url: string,
-  downloading: Downloading,
-): Promise<{ response: Response; draft: Draft }> {
+async function begin(url: string, downloading: Downloading): Promise<Begun> {
   const { drafts, request } = downloading;
   // A digest of the whole says nothing of the rest.
   const earlier = request.integrity ? undefined : await drafts.find(url);
@@ -161,108 +121,165 @@ async function begin(
   if (earlier) await drafts.drop(earlier);
   return {
     response,
-    draft: await drafts.begin(request.integrity ? undefined : draftOf(url, response)),
+    draft: drafts.begin(request.integrity ? undefined : draftOf(url, response)),
   };
 }
 
-/** Downloads a file; throws a StatusError when the server has none. */
-async function download(url: string, downloading: OfModel): Promise<Downloaded> {
-  const { response, draft } = await begin(url, downloading);
-  const { onProgress } = downloading;
-  const names = { name: url, file: nameOfUrl(url) };
+/** Brings the body of a response to a file, and tells of it; what the app's own function throws ends it. */
+async function receive(
+  url: string,
+  { response, draft }: Begun,
+  file: Arriving,
+  downloading: Downloading,
+): Promise<void> {
   let thrown: { error: unknown } | undefined;
   const tell = (progress: Omit<CacheProgress, "name" | "file">) => {
     try {
-      callUser(() => onProgress?.({ ...progress, ...names }));
+      callUser(() => downloading.onProgress?.({ ...progress, name: url, file: file.name }));
     } catch (error) {
       thrown = { error };
       throw error;
     }
   };
-  const validators = validatorsOf(response);
-  const total = draft.of?.size ?? (numberIn(response, "content-length") || undefined);
-  const isWhole = draft.loaded === draft.of?.size;
+  const size = draft.of?.size;
+  const total = size ?? (numberIn(response, "content-length") || undefined);
   // Of a whole file only the packed size may be announced; a rest is of the range that was asked for.
-  const isRest = draft.loaded > 0;
+  const restOf = file.loaded > 0 ? size : undefined;
   const wrongRest = () => new IntegrityError(`${shownUrl(url)} gave another rest than it said.`);
-  let { loaded } = draft;
-  let copy = isRest ? undefined : downloading.room.take(draft.of?.size);
-  const writer = new PartWriter((part, sha256) => draft.add(part, sha256));
+  const take = async (bytes: Uint8Array<ArrayBuffer>) => {
+    if (file.loaded + bytes.length > (restOf ?? Infinity)) throw wrongRest();
+    await file.take(bytes);
+    const { loaded } = file;
+    const share =
+      total === undefined ? {} : { total, progress: Math.min(100, (100 * loaded) / total) };
+    tell({ status: "progress", loaded, ...share });
+  };
   try {
     tell({ status: "download" });
-    if (isWhole) discard(response);
-    else {
-      await drainResponse(
-        response,
-        { ...downloading, what: shownUrl(url), reuses: true },
-        async (bytes) => {
-          // Of a packed body of another origin the packed size is announced.
-          if (copy && loaded + bytes.length > copy.length) copy = undefined;
-          copy?.set(bytes, loaded);
-          loaded += bytes.length;
-          if (isRest && loaded > total!) throw wrongRest();
-          await writer.add(bytes);
-          const share =
-            total === undefined ? {} : { total, progress: Math.min(100, (100 * loaded) / total) };
-          tell({ status: "progress", loaded, ...share });
-        },
-        Infinity,
-      );
-    }
-    await writer.flush();
-    if (isRest && loaded !== total) throw wrongRest();
-    return { blob: draft.blob(), copy: copy?.length === loaded ? copy : undefined, validators };
+    const how = { ...downloading, what: shownUrl(url), reuses: true };
+    if (file.loaded === size) discard(response);
+    else await drainResponse(response, how, take, Infinity);
+    if (restOf !== undefined && file.loaded !== restOf) throw wrongRest();
   } catch (error) {
     discard(response);
-    // What came is not lost.
-    await writer.flush();
-    if (isRest && !thrown && error instanceof IntegrityError) {
-      await downloading.drafts.drop(draft);
-      return download(url, downloading);
-    }
     // What the app's function threw looks like a body that failed.
     throw thrown ? thrown.error : error;
   }
 }
 
-/** A model that is downloaded as it is read. */
-export interface DownloadedModel {
-  source: FileSetSource;
-  /** The files that have come, by name, the main one first. */
-  files: Map<string, Downloaded>;
-  /** Whether a file did not come, or not as a whole. */
-  isInterrupted: () => boolean;
+/**
+ * Begins to download a file; throws a StatusError when the server has none. Resolves when its size is known: at once where
+ * the server says it, else, and where an earlier download goes on, when it has come.
+ */
+async function download(url: string, room: Room, downloading: Downloading): Promise<Arriving> {
+  const begun = await begin(url, downloading);
+  const { response, draft } = begun;
+  const isRest = draft.loaded > 0;
+  const size = isRest ? undefined : announcedBy((name) => response.headers.get(name)).size;
+  const file = new Arriving(nameOfUrl(url), validatorsOf(response), draft, room.take(size), size);
+  file.begin(() => receive(url, begun, file, downloading));
+  try {
+    if (size === undefined) await file.whole;
+    return file;
+  } catch (error) {
+    if (!isRest || !(error instanceof IntegrityError)) throw error;
+    await downloading.drafts.drop(draft);
+    return download(url, room, downloading);
+  }
 }
 
-/** Downloads a model's main file at once, and its others as the main one names them. */
-export async function downloadModel(
-  url: string,
-  downloading: Downloading,
-): Promise<DownloadedModel> {
-  const files = new Map<string, Downloaded>();
-  let isInterrupted = false;
-  const interrupted = async (error: unknown): Promise<never> => {
-    const isNone = error instanceof StatusError && error.response.status === 404;
-    isInterrupted ||= !isNone;
-    // A later call goes on where this one ended.
-    if (!isNone) await downloading.drafts.leave();
-    throw error;
-  };
-  const room = new Room();
-  const get = async (name: string, from: string, how: Downloading): Promise<RawFile> => {
-    const found = files.get(name) ?? (await download(from, { ...how, room }).catch(interrupted));
-    files.set(name, found);
-    return { ...rawFileOf(found), name };
-  };
-  const main = await get(nameOfUrl(url), url, downloading);
-  const others = { ...downloading, request: { ...downloading.request, integrity: "" } };
-  const open = (name: string) =>
-    get(name, besideUrl(name, url), others).catch((error: unknown) => {
-      if (error instanceof StatusError && error.response.status === 404) return undefined;
+/** The most files that come at once: while one ends, the line is another's. */
+const maxAtOnce = 2;
+
+const isNone = (error: unknown) => error instanceof StatusError && error.response.status === 404;
+
+/** A model that is downloaded as it is read: its main file at once, and the others as that names them. */
+export class ModelDownload {
+  readonly #url: string;
+  readonly #downloading: Downloading;
+  readonly #room = new Room();
+  /** The files that come, or have come, by name, the main one first. */
+  readonly #files = new Map<string, Arriving>();
+  /** The ends of those that come; none of them rejects. */
+  readonly #coming = new Set<Promise<void>>();
+  /** Why the main file does not come, once that is so. */
+  failure: { error: unknown } | undefined;
+  /** Whether a file did not come, or not as a whole. */
+  isInterrupted = false;
+
+  constructor(url: string, downloading: Downloading) {
+    this.#url = url;
+    this.#downloading = downloading;
+  }
+
+  /** Begins to download the main file; throws a StatusError when the server has none. */
+  async begin(): Promise<void> {
+    await this.#main();
+  }
+
+  #main(): Promise<RawFile> {
+    return this.#get(nameOfUrl(this.#url), this.#url, this.#downloading);
+  }
+
+  /** Gives the model, which has begun to come: whoever reads what is not there waits for it. */
+  async source(): Promise<FileSetSource> {
+    const { request } = this.#downloading;
+    const others = { ...this.#downloading, request: { ...request, integrity: "" } };
+    const main = await this.#main();
+    const open = (name: string) =>
+      this.#get(name, besideUrl(name, this.#url), others).catch((error: unknown) => {
+        if (isNone(error)) return undefined;
+        throw error;
+      });
+    return new FileSetSource({ main, open });
+  }
+
+  async #get(name: string, url: string, downloading: Downloading): Promise<RawFile> {
+    const known = this.#files.get(name);
+    if (known) return { ...known.file(), name };
+    while (this.#coming.size >= maxAtOnce) await Promise.race(this.#coming);
+    const isMain = this.#files.size === 0;
+    const fail = (error: unknown) => {
+      this.isInterrupted ||= isMain || !isNone(error);
+      if (isMain) this.failure = { error };
+    };
+    try {
+      const file = await download(url, this.#room, downloading);
+      this.#files.set(name, file);
+      const end = file.whole.catch(fail).finally(() => this.#coming.delete(end));
+      this.#coming.add(end);
+      return { ...file.file(), name };
+    } catch (error) {
+      fail(error);
       throw error;
-    });
-  const source = new FileSetSource({ main, open });
-  return { source, files, isInterrupted: () => isInterrupted };
+    }
+  }
+
+  /** True while bytes are still to come. */
+  get isComing(): boolean {
+    return this.#coming.size > 0;
+  }
+
+  /** True when readers were told another size than a file turned out to have: what they made is of no use. */
+  get isMisjudged(): boolean {
+    return [...this.#files.values()].some((file) => file.isMisjudged);
+  }
+
+  /** Resolves when nothing more comes. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#coming);
+  }
+
+  /** Resolves when all files that were asked for have come; throws when one has not, or had another size than it said. */
+  async whole(): Promise<void> {
+    for (const file of this.#files.values()) await file.whole;
+    if (this.isMisjudged) throw new IntegrityError("A file has another size than was announced.");
+  }
+
+  /** The files that have come, by name, the main one first. */
+  came(): [string, Arriving][] {
+    return [...this.#files].filter(([, { isWhole }]) => isWhole);
+  }
 }
 
 /** What is known of a file that came. */

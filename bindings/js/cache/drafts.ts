@@ -3,6 +3,7 @@
  * A note under a key of its own says what it is of.
  */
 import { isA } from "../base/tags.js";
+import { fromBlob } from "../files/blob.js";
 import type { Locks } from "./locks.js";
 import { blobOf, copyOf, newName, noteOf, sha256Of, textOf } from "./parts.js";
 import type { ByteStore } from "./stores.js";
@@ -61,6 +62,26 @@ interface Part {
   blob: Blob;
 }
 
+/** Gives a range of a part, which may move into memory meanwhile. */
+async function readPart(part: Part, begin: number, end: number): Promise<Uint8Array> {
+  for (;;) {
+    const { blob } = part;
+    try {
+      return await fromBlob(blob).read(begin, end - begin);
+    } catch (error) {
+      if (part.blob === blob) throw error;
+    }
+  }
+}
+
+/** What an earlier call has left of a file. */
+interface LeftDraft {
+  of: DraftOf;
+  /** The key of its note, and all keys of its writing. */
+  note: DraftKey;
+  keys: DraftKey[];
+}
+
 /** A part in the store. */
 interface KeptPart extends Part {
   key: string;
@@ -78,6 +99,9 @@ export class Draft {
   /** The bytes that have come. */
   loaded: number;
   #isInMemory = false;
+  /** The last write of the note, and the last move into memory. */
+  #noted: Promise<void> = Promise.resolve();
+  #moved: Promise<void> = Promise.resolve();
 
   constructor(store: ByteStore, name: string, of: DraftOf | undefined, parts: Part[]) {
     this.#store = store;
@@ -90,11 +114,20 @@ export class Draft {
   /** Says what this is, for later calls. Where the store fails, nobody goes on with it. */
   async note(): Promise<void> {
     if (!this.of || this.#isInMemory) return;
-    await this.#store.set(`draft-${this.#name}`, await textOf(this.of)).catch(() => undefined);
+    const { of } = this;
+    const work = this.#noted.then(async () =>
+      this.#store.set(`draft-${this.#name}`, await textOf(of)),
+    );
+    this.#noted = work.then(
+      () => undefined,
+      () => undefined,
+    );
+    await this.#noted;
   }
 
   /** Takes the note away. */
   async unnote(): Promise<void> {
+    await this.#noted;
     await this.#store.delete(`draft-${this.#name}`);
   }
 
@@ -105,7 +138,7 @@ export class Draft {
     this.#parts.push(part);
     this.loaded += bytes.length;
     // A store that is full needs its room for the small model.
-    if (part.key === undefined) await this.toMemory();
+    if (this.#isInMemory || part.key === undefined) await this.toMemory();
   }
 
   /** Keeps bytes in the store; gives undefined where it fails. */
@@ -124,17 +157,40 @@ export class Draft {
     return undefined;
   }
 
-  /** Takes all that has come out of the store. */
-  async toMemory(): Promise<void> {
-    if (this.#isInMemory) return;
+  /** Takes all that has come out of the store, and keeps what comes from now on in memory. */
+  toMemory(): Promise<void> {
     this.#isInMemory = true;
+    this.#moved = this.#moved.then(async () => {
+      for (const part of this.#parts) {
+        const { key } = part;
+        if (key === undefined) continue;
+        part.blob = await copyOf(part.blob);
+        delete part.key;
+        await this.#store.delete(key).catch(() => undefined);
+      }
+      await this.unnote().catch(() => undefined);
+    });
+    return this.#moved;
+  }
+
+  /** Gives bytes that have come. */
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const pieces: Uint8Array[] = [];
+    let begin = 0;
     for (const part of this.#parts) {
-      if (part.key === undefined) continue;
-      part.blob = await copyOf(part.blob);
-      await this.#store.delete(part.key).catch(() => undefined);
-      delete part.key;
+      const from = Math.max(offset - begin, 0);
+      const to = Math.min(offset + length - begin, part.blob.size);
+      if (from < to) pieces.push(await readPart(part, from, to));
+      begin += part.blob.size;
     }
-    await this.unnote().catch(() => undefined);
+    if (pieces.length === 1) return pieces[0]!;
+    const bytes = new Uint8Array(length);
+    let done = 0;
+    for (const piece of pieces) {
+      bytes.set(piece, done);
+      done += piece.length;
+    }
+    return bytes;
   }
 
   /** Gives what has come; it can be read as long as the draft is there. */
@@ -144,9 +200,11 @@ export class Draft {
 
   /** Removes all that is of this draft from the store. */
   async remove(): Promise<void> {
+    await this.#moved;
     if (this.#isInMemory) return;
     await this.unnote();
-    for (const { key } of this.#parts) if (key !== undefined) await this.#store.delete(key);
+    const keys = this.#parts.flatMap(({ key }) => key ?? []);
+    await Promise.all(keys.map((key) => this.#store.delete(key)));
   }
 }
 
@@ -156,6 +214,8 @@ export class DraftsOfModel {
   readonly #id: string;
   readonly #isCertain: boolean;
   readonly #open = new Set<Draft>();
+  /** What earlier calls have left. */
+  #left: Promise<LeftDraft[]> | undefined;
 
   constructor(store: ByteStore, id: string, { isCertain }: Locks) {
     this.#store = store;
@@ -166,17 +226,11 @@ export class DraftsOfModel {
   /** Gives what has come of a file in an earlier call; undefined where there is nothing. */
   async find(url: string): Promise<Draft | undefined> {
     try {
-      const keys = [...(await this.#store.keys())].flatMap((key) => {
-        const it = readKey(key);
-        return it?.id === this.#id ? [it] : [];
-      });
-      for (const note of keys.filter(({ key }) => /^draft-[\da-f-]+$/.test(key))) {
-        const value = await this.#store.get(note.key);
-        const of = value && (await noteOf(value).catch(() => undefined));
-        if (!isDraftOf(of) || of.url !== url) continue;
+      for (const { of, note, keys } of await (this.#left ??= this.#list())) {
+        if (of.url !== url) continue;
         // Where others may not know that this one goes on, they shall not find it.
         if (!this.#isCertain) await this.#store.delete(note.key);
-        const parts = await this.#chain(keys.filter(({ writing }) => writing === note.writing));
+        const parts = await this.#chain(keys);
         const name = `${this.#id}-${note.begin}-${note.writing}`;
         const draft = this.#isCertain
           ? this.#opened(new Draft(this.#store, name, of, parts))
@@ -188,6 +242,22 @@ export class DraftsOfModel {
       // A store that cannot be read has nothing.
     }
     return undefined;
+  }
+
+  /** Lists what earlier calls have left. */
+  async #list(): Promise<LeftDraft[]> {
+    const keys = [...(await this.#store.keys())].flatMap((key) => {
+      const it = readKey(key);
+      return it?.id === this.#id ? [it] : [];
+    });
+    const found: LeftDraft[] = [];
+    for (const note of keys.filter(({ key }) => /^draft-[\da-f-]+$/.test(key))) {
+      const value = await this.#store.get(note.key);
+      const of = value && (await noteOf(value).catch(() => undefined));
+      const own = keys.filter(({ writing }) => writing === note.writing);
+      if (isDraftOf(of)) found.push({ of, note, keys: own });
+    }
+    return found;
   }
 
   /** Gives the parts from a file's beginning on, as far as they can be read and are what was kept. */
@@ -235,9 +305,9 @@ export class DraftsOfModel {
   }
 
   /** Begins a file anew; `of` says what it is where a later call can go on with it. */
-  async begin(of: DraftOf | undefined): Promise<Draft> {
+  begin(of: DraftOf | undefined): Draft {
     const draft = this.#new(of);
-    if (this.#isCertain) await draft.note();
+    if (this.#isCertain) void draft.note();
     return draft;
   }
 
@@ -262,7 +332,7 @@ export class DraftsOfModel {
 
   /** Removes all: what has come is not needed any more. */
   async remove(): Promise<void> {
-    for (const draft of this.#open) await this.drop(draft);
+    await Promise.all([...this.#open].map((draft) => this.drop(draft)));
   }
 }
 

@@ -123,17 +123,20 @@ export class Writing {
   /** What was there before, of an earlier record. */
   readonly #earlier: readonly string[];
   readonly #keys = new Set<string>();
+  readonly #check: (name: string, part: PartEntry) => Promise<unknown>;
   #count = 0;
   /** What the store has failed with, where it has. */
   failure: { cause: unknown } | undefined;
 
-  /** `makeRoom` tells whether what failed by this error may be tried again. */
+  /** `makeRoom` tells whether what failed by this error may be tried again; `check` throws for a part that is not there. */
   constructor(
     store: ByteStore,
     id: string,
     earlier: readonly string[],
     makeRoom: (error: unknown) => Promise<boolean>,
+    check: (name: string, part: PartEntry) => Promise<unknown>,
   ) {
+    this.#check = check;
     this.#store = store;
     this.#id = id;
     this.#earlier = earlier;
@@ -143,8 +146,15 @@ export class Writing {
   /** Makes a file, which is in `files` when it is closed, and whose parts are removed when it is aborted. */
   file(name: string, type: string, files: FileEntry[]): SequentialFile {
     const entry: FileEntry = { name, type, parts: [] };
-    const writer = new PartWriter(async (part, sha256) => {
-      entry.parts.push(await this.#keep(part, sha256));
+    const writer = new PartWriter(async (bytes, sha256) => {
+      const part = await this.#keep(bytes, sha256);
+      entry.parts.push(part);
+      try {
+        await this.#check(name, part);
+      } catch (cause) {
+        this.failure = { cause };
+        throw cause;
+      }
     });
     return {
       // The order of the files is that in which they are opened.
@@ -262,7 +272,11 @@ export class Records {
 
   /** Begins to write a record; `makeRoom` tells whether what failed by an error may be tried again. */
   async begin(id: string, makeRoom: (error: unknown) => Promise<boolean>): Promise<Writing> {
-    return new Writing(this.#store, id, await this.#keysOf(id), makeRoom);
+    const checked = new Map<string, Blob>();
+    this.#checked.set(id, checked);
+    // While the next part is made there is time for that.
+    const check = (name: string, part: PartEntry) => this.#part(name, part, checked);
+    return new Writing(this.#store, id, await this.#keysOf(id), makeRoom, check);
   }
 
   async #keysOf(id: string): Promise<string[]> {

@@ -12,7 +12,7 @@ import { shrinkModel } from "../models/write.js";
 import type { Report, WriteOptions, WriteResult } from "../models/types.js";
 import { checkRecipe, type CheckedRecipe } from "../recipe/check.js";
 import type { Recipe } from "../recipe/options.js";
-import { downloadModel, isUnchanged, type CameFile, type DownloadedModel } from "./download.js";
+import { isUnchanged, ModelDownload, type CameFile } from "./download.js";
 import { DraftsOfModel, sweepDrafts } from "./drafts.js";
 import { locksFor, type Locks } from "./locks.js";
 import { copyOf, idOf, partsOf } from "./parts.js";
@@ -60,9 +60,9 @@ function isFull(error: unknown): boolean {
 }
 
 /** Gives copies of the files that came. */
-async function copiesOf(files: DownloadedModel["files"]): Promise<Record<string, Blob>> {
+async function copiesOf(model: ModelDownload): Promise<Record<string, Blob>> {
   const copies: [string, Blob][] = [];
-  for (const [name, { blob }] of files) copies.push([name, await copyOf(blob)]);
+  for (const [name, file] of model.came()) copies.push([name, await copyOf(file.blob())]);
   return Object.fromEntries(copies);
 }
 
@@ -154,8 +154,9 @@ export class ShrunkModels {
   async #find(id: string, url: string, { signal, request = {} }: Loading) {
     let found: (FoundRecord & { facts: ModelFacts }) | undefined;
     try {
-      const records = await this.records();
-      found = (await records.read(id)) as typeof found;
+      // Leftovers are swept meanwhile.
+      this.records().catch(() => undefined);
+      found = (await this.#records.read(id)) as typeof found;
       if (found && !isModelFacts(found.facts)) throw new IntegrityError("The record is no model.");
     } catch (cause) {
       // A store that cannot be read is told of when it cannot be written either.
@@ -199,17 +200,24 @@ export class ShrunkModels {
     callUser(() => onProgress?.({ status: "initiate", ...names }));
     const drafts = new DraftsOfModel(this.#draftStore, id, this.#locks);
     const asking = { signal, timeoutMs, onProgress, request, drafts };
-    const model = await downloadModel(url, asking);
+    const model = new ModelDownload(url, asking);
+    const make = () =>
+      this.#madeAndKept({ id, url, asked: recipe }, model, recipes, drafts, signal);
     let served: Served;
     try {
-      await core;
-      served = await this.#madeAndKept({ id, url, asked: recipe }, model, recipes, drafts, signal);
+      await model.begin();
+      served = await make().catch(async (failure: unknown) => {
+        await model.settled();
+        if (!model.isMisjudged) throw failure;
+        return make();
+      });
     } catch (failure) {
-      if (signal?.aborted || model.isInterrupted()) await drafts.leave();
+      if (signal?.aborted || model.isInterrupted) await drafts.leave();
       signal?.throwIfAborted();
-      served = { files: await copiesOf(model.files), failure };
+      if (model.failure) throw model.failure.error;
+      served = { files: await copiesOf(model), failure };
     }
-    if (!model.isInterrupted()) await drafts.remove();
+    if (!model.isInterrupted) await drafts.remove();
     if (!("failure" in served)) callUser(() => onProgress?.({ status: "done", ...names }));
     return served;
   }
@@ -217,7 +225,7 @@ export class ShrunkModels {
   /** Shrinks a model by the first of the recipes whose result can be kept; by the first one into memory where none can. */
   async #madeAndKept(
     entry: NewEntry,
-    model: DownloadedModel,
+    model: ModelDownload,
     recipes: readonly CheckedRecipe[],
     drafts: DraftsOfModel,
     signal: AbortSignal | undefined,
@@ -230,34 +238,39 @@ export class ShrunkModels {
     return { files, report, hit: false };
   }
 
-  #shrunk(
+  async #shrunk(
     url: string,
-    { source }: DownloadedModel,
+    model: ModelDownload,
     recipe: CheckedRecipe,
     signal: AbortSignal | undefined,
     target?: Target,
   ): Promise<WriteResult> {
     const { onProgress, workers } = this.#settings;
-    const names = { name: url, file: nameOfUrl(url) };
+    const tell = (progress: number) => {
+      const names = { name: url, file: nameOfUrl(url) };
+      callUser(() => onProgress?.({ status: "shrink", ...names, progress }));
+    };
     const options: WriteOptions = {
       ...(signal ? { signal } : {}),
       // Each worker takes memory of its own, and most of the time is the download's.
       workers: workers ?? 0,
       onProgress: ({ phase, done, total }) => {
-        // What is read before is the download, and looks at weights are not known to come.
-        if (phase !== "write") return;
-        const progress = total > 0 ? (100 * done) / total : 100;
-        callUser(() => onProgress?.({ status: "shrink", ...names, progress }));
+        // What is shrunk while it comes is the download, and looks at weights are not known to come.
+        if (phase === "write" && done < total && !model.isComing) tell((100 * done) / total);
       },
     };
     const output = { check: refuseMissing, ...(target ? { target } : {}) };
-    return shrinkModel(source, recipe, options, output);
+    const result = await shrinkModel(await model.source(), recipe, options, output);
+    // It may have been made of less than the server had to give.
+    await model.whole();
+    tell(100);
+    return result;
   }
 
   /** Shrinks a model into the store; gives undefined, after a warning, when that cannot keep it. */
   async #kept(
     { id, url, asked }: NewEntry,
-    model: DownloadedModel,
+    model: ModelDownload,
     recipe: CheckedRecipe,
     drafts: DraftsOfModel,
     signal: AbortSignal | undefined,
@@ -282,9 +295,7 @@ export class ShrunkModels {
       return undefined;
     }
     try {
-      const came = [...model.files].map(([name, { blob, validators }]) => ({
-        ...{ name, validators, size: blob.size },
-      }));
+      const came = model.came().map(([name, { validators, size }]) => ({ name, validators, size }));
       const facts: ModelFacts = { kind: "model", url, recipe: asked, report, came };
       await writing.finish(facts, files);
       const found = await (await this.records()).read(id);

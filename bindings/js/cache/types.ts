@@ -42,7 +42,7 @@ export interface CacheWarning {
 
 /** How far a model is, in the shape of transformers.js's progress events. */
 export interface CacheProgress {
-  /** "initiate" comes once; then "download" and "progress" while bytes come; "shrink" while they are shrunk; "done". */
+  /** "initiate" comes once; then "download" and "progress" while bytes come; "shrink" when all have; "done". */
   status: "initiate" | "download" | "progress" | "shrink" | "done";
   /** The address of the model. */
   name: string;

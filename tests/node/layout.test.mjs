@@ -1,7 +1,7 @@
 // shrink with a layout: repositories in, folders that transformers.js loads out. tests/hosts/layout.test.mjs loads them.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -388,7 +388,9 @@ test("wrong options are errors", async () => {
     [undefined, { layout: "other" }, /layout is "other"/],
     [undefined, { dtypes: ["q5"] }, /dtypes is "q5"/],
     [undefined, { dtypes: [] }, /dtypes is \[\]/],
-    [undefined, { resume: true }, /unknown key "resume"/],
+    [undefined, { resume: true }, /resume needs a path/],
+    [undefined, { guard: { ort } }, /guard needs minCosine or maxDrop/],
+    [undefined, { skipIdle: true }, /unknown key "skipIdle"/],
     [{ weights: "int8" }, {}, /decide "weights"/],
     [{ wieghts: "int8" }, {}, /unknown key "wieghts"/],
     ["int8", {}, /must be an object/],
@@ -509,6 +511,189 @@ test("a hub's answers are not trusted", async () => {
   await refused("http://127.0.0.1:1/model.onnx", ArgumentError, /no repository's address/);
 });
 
+/** A server of a hub's files, which redirects lead to; it remembers the headers of requests. */
+async function withFileServer(files, work) {
+  const headers = [];
+  const server = createServer((request, response) => {
+    headers.push(request.headers);
+    const body = files[decodeURIComponent(request.url).slice(1)];
+    response.writeHead(body ? 200 : 404, { "content-length": body?.length ?? 0 }).end(body);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    return await work(`http://127.0.0.1:${server.address().port}`, headers);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+/** A hub with a private repository, whose files are at another host. */
+const withPrivateHub = (authorization, work) =>
+  withFileServer(small, async (elsewhere, headersElsewhere) => {
+    const seen = [];
+    const hub = createServer(({ url, headers }, response) => {
+      seen.push(headers.authorization);
+      const prefix = `/me/tiny/resolve/${commit}/`;
+      if (headers.authorization !== authorization) response.writeHead(401).end();
+      else if (url.startsWith(prefix)) {
+        response.writeHead(302, { location: `${elsewhere}/${url.slice(prefix.length)}` }).end();
+      } else response.end(listing(Object.keys(small)));
+    });
+    await new Promise((resolve) => hub.listen(0, "127.0.0.1", resolve));
+    try {
+      await work(`http://127.0.0.1:${hub.address().port}/me/tiny`);
+      assert.deepEqual(new Set(seen), new Set([authorization]));
+      assert.ok(headersElsewhere.length > 0);
+      for (const headers of headersElsewhere) {
+        const names = Object.keys(headers).filter((it) => /authorization|cookie/.test(it));
+        assert.deepEqual(names, [], "the token stays with the hub");
+      }
+    } finally {
+      hub.closeAllConnections();
+      hub.close();
+    }
+  });
+
+test("a token for a private repository goes to the hub's host alone, not where that redirects to", async () => {
+  const options = { ...transformers, dtypes: ["int8"] };
+  const expected = await shrink(small, undefined, options);
+  const bearer = (url) => new Request(url, { headers: { authorization: "Bearer secret" } });
+  for (const [authorization, sourceFor] of [
+    ["Bearer secret", bearer],
+    [`Basic ${btoa("me:secret")}`, (url) => url.replace("//", "//me:secret@")],
+  ]) {
+    for (const sink of [undefined, join(top, authorization.slice(0, 5))]) {
+      await withPrivateHub(authorization, async (url) => {
+        const { report } = await shrink(sourceFor(url), undefined, { ...options, sink });
+        assert.equal(report.outputBytes, expected.report.outputBytes);
+      });
+    }
+  }
+  await withPrivateHub("Bearer secret", async (url) => {
+    await shrink(bearer(url), undefined, options);
+    const post = new Request(url, { method: "POST" });
+    await assert.rejects(shrink(post, undefined, options), /read by GET/);
+  });
+});
+
+/** A run that stops when so many models are finished. */
+async function stopAfter(count, source, options, words) {
+  const controller = new AbortController();
+  let finished = 0;
+  const onProgress = ({ phase, done, total }) => {
+    // What is written of the first model is all that is known of its end.
+    if (phase === "write" && done > (total * count) / 5 && ++finished > 0) controller.abort();
+  };
+  const { signal } = controller;
+  await assert.rejects(shrink(source, words, { ...options, signal, onProgress }), {
+    name: "AbortError",
+  });
+}
+
+test("a layout that was cut off goes on with resume: finished models are checked, and stay", async () => {
+  const source = await save(seq2seqModel());
+  const out = join(top, "out");
+  const part = join(top, ".out.part");
+  const options = { ...transformers, sink: out, resume: true };
+  const expected = await shrink(source, undefined, transformers);
+  await stopAfter(2, source, options);
+  const left = Object.keys(await contents(part)).filter((it) => /onnx$/.test(it));
+  const finished = left.filter((it) => !it.includes("/."));
+  assert.ok(finished.length > 1, String(left));
+  // One of them is damaged meanwhile, and something else lies there.
+  const damaged = await readFile(join(part, finished[0]));
+  damaged[damaged.length >> 1] ^= 1;
+  await writeFile(join(part, finished[0]), damaged);
+  await writeFile(join(part, "onnx/model_old.onnx"), "of an earlier run");
+  const before = await stat(join(part, finished[1]));
+  const { report } = await shrink(source, undefined, options);
+  assert.equal((await stat(join(out, finished[1]))).ino, before.ino, "it is the same file");
+  const found = await contents(out);
+  assert.deepEqual(Object.keys(found).sort(), Object.keys(expected.files).sort());
+  for (const [name, blob] of Object.entries(expected.files)) {
+    assert.deepEqual(found[name], Buffer.from(await blob.arrayBuffer()), name);
+  }
+  assert.deepEqual(report, expected.report);
+  assert.deepEqual(await readdir(top), ["out", "repository"]);
+});
+
+test("what is left of another recipe or source is not gone on with; without resume it goes", async () => {
+  const source = await save(seq2seqModel());
+  const out = join(top, "out");
+  const options = { ...transformers, sink: out, resume: true };
+  await stopAfter(2, source, options);
+  await assert.rejects(shrink(source, { strip: true }, options), {
+    code: "argument",
+    message: /Cannot resume: the recipe .* is another since. Run without resume to start anew/,
+  });
+  await symlink("/", join(top, ".out.part/link"));
+  await assert.rejects(shrink(source, undefined, options), /in the way of this run's own folder/);
+  await shrink(source, undefined, { ...options, resume: false });
+  assert.deepEqual(await readdir(top), ["out", "repository"]);
+  for (const sink of [undefined, () => new WritableStream()]) {
+    await assert.rejects(shrink(source, undefined, { ...options, sink }), /resume needs a path/);
+  }
+});
+
+test("what came from a hub stays for a run that goes on, at the same commit", async () => {
+  const files = externalSentenceModel();
+  const names = Object.keys(files).filter((it) => !it.endsWith(".bin"));
+  const options = { ...transformers, sink: join(top, "out"), resume: true };
+  await withHub(
+    listing(names),
+    async (url, requests) => {
+      await stopAfter(1, url, options);
+      requests.splice(0);
+      await shrink(url, undefined, options);
+      assert.ok(!requests.some((path) => path.includes("onnx")), String(requests));
+    },
+    files,
+  );
+  const { files: expected } = await shrink(files, undefined, transformers);
+  const found = await contents(join(top, "out"));
+  assert.deepEqual(Object.keys(found).sort(), Object.keys(expected).sort());
+});
+
+test("a guard holds for each model that is written; a function gives each its own", async () => {
+  const source = await save(small);
+  const ids = (values) => new ort.Tensor("int64", BigInt64Array.from(values, BigInt), [1, 4]);
+  const sample = {
+    input_ids: ids([1, 2, 3, 4]),
+    attention_mask: ids([1, 1, 1, 1]),
+    token_type_ids: ids([0, 0, 0, 0]),
+  };
+  const guard = { ort, inputs: [sample], minCosine: 0.9999 };
+  const options = { ...transformers, dtypes: ["fp16", "q4"] };
+  const whole = await shrink(source, undefined, options);
+  const out = join(top, "out");
+  for (const sink of [undefined, out]) {
+    const { report } = await shrink(source, undefined, { ...options, sink, guard });
+    for (const { guard: outcome } of report.models) {
+      assert.ok(outcome.verification.worst.cosine >= 0.9999);
+    }
+    const [fp16, q4] = report.models;
+    assert.deepEqual(fp16.guard.keptTensors, []);
+    assert.ok(q4.guard.attempts > 1);
+    assert.ok(q4.files[0].bytes > whole.report.models[1].files[0].bytes);
+  }
+  await (await ort.InferenceSession.create(join(out, "onnx/model_q4.onnx"))).release();
+  const seen = [];
+  const guardFor = (model) => {
+    seen.push(model);
+    return model.dtype === "q4" ? guard : undefined;
+  };
+  const { report } = await shrink(source, undefined, { ...options, guard: guardFor });
+  assert.deepEqual(seen, [
+    { input: "onnx/model.onnx", dtype: "fp16" },
+    { input: "onnx/model.onnx", dtype: "q4" },
+  ]);
+  assert.deepEqual(
+    report.models.map((it) => it.guard !== undefined),
+    [false, true],
+  );
+});
+
 const command = commandFolder();
 
 test("the command writes a layout, and says what it wrote", async () => {
@@ -565,7 +750,10 @@ test("the command writes a layout, and says what it wrote", async () => {
     [["tiny", "--layout", "transformers", "--dtypes", "q3"], /--dtypes has "q3"/],
     [["tiny", "--layout", "transformers", "--recipe", "int8"], /leave out --recipe/],
     [["tiny", "--layout", "transformers", "--mode", "dynamic"], /leave out --mode/],
-    [["tiny", "--layout", "transformers", "--resume"], /no use for --resume/],
+    [
+      ["tiny", "--layout", "transformers", "--min-cosine", "0.9"],
+      /no use for --min-cosine: models of a repository have inputs of their own\. In code, shrink takes a guard for each/,
+    ],
     [["tiny", "tiny", "--layout", "transformers"], /one repository/],
     [["-", "--layout", "transformers"], /- is neither/],
   ]) {
@@ -589,8 +777,32 @@ test("an interrupted command leaves nothing", async () => {
   child.kill("SIGINT");
   const { code, stderr } = await ended;
   assert.equal(code, 130);
-  assert.match(stderr, /interrupted; nothing was written\.\n$/);
+  assert.match(stderr, /interrupted; nothing was written \(.*--resume.*\)\.\n$/);
   assert.deepEqual(await command.files(), ["model.onnx", "tiny"]);
+});
+
+test("an interrupted command with --resume leaves what the same command goes on with", async () => {
+  await save(seq2seqModel(), command.path("tiny"));
+  const words = ["shrink", "tiny", "--layout", "transformers", "-o", "out", "--resume"];
+  const child = command.start(words);
+  const ended = finish(child);
+  const finished = async () =>
+    (await command.files(".out.part/onnx").catch(() => [])).filter((it) => /^[^.].*onnx$/.test(it));
+  while ((await finished()).length === 0) {
+    assert.equal(child.exitCode, null);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  child.kill("SIGINT");
+  const { code, stderr } = await ended;
+  assert.equal(code, 130);
+  assert.match(stderr, /interrupted; the same command goes on from here\.\n$/);
+  assert.deepEqual(await command.files(), [".out.part", "model.onnx", "tiny"]);
+  const [name] = await finished();
+  const { ino } = await stat(command.path(`.out.part/onnx/${name}`));
+  const next = await command.run(...words);
+  assert.equal(next.code, 0, next.stderr);
+  assert.equal((await stat(command.path(`out/onnx/${name}`))).ino, ino);
+  assert.deepEqual(await command.files(), ["model.onnx", "out", "tiny"]);
 });
 
 test("what a killed command has left goes when the next one writes the same folder; another's folder stays", async () => {

@@ -17,8 +17,8 @@ import { layoutWordsFrom } from "./recipe-options.js";
 import { UsageError } from "./usage-error.js";
 import { workersFrom } from "./writing.js";
 
-/** Options that a layout has no use for. */
-const otherOptions = ["resume", "inputs", "input-name", "min-cosine"] as const;
+/** Options for one model: those of a repository have inputs of their own. */
+const otherOptions = ["inputs", "input-name", "min-cosine"] as const;
 
 function checkUsage({ operands, values }: Invocation): void {
   if (values.layout === undefined) throw new UsageError("--dtypes needs --layout transformers.");
@@ -32,7 +32,12 @@ function checkUsage({ operands, values }: Invocation): void {
     throw new UsageError("--layout reads a folder and writes one: - is neither.");
   }
   const other = otherOptions.find((name) => values[name] !== undefined);
-  if (other !== undefined) throw new UsageError(`--layout has no use for --${other}.`);
+  if (other !== undefined) {
+    throw new UsageError(
+      `--layout has no use for --${other}: models of a repository have inputs of their own. In code, shrink takes a ` +
+        "guard for each (docs/transformers.md).",
+    );
+  }
 }
 
 /** The folder of the output; by default beside the repository's, or here. */
@@ -115,6 +120,7 @@ export async function runLayout(invocation: Invocation, context: Context): Promi
   const { report } = await shrink(repository, words, {
     ...planning,
     sink: output!,
+    resume: values.resume ?? false,
     ...workersFrom(values),
   });
   const text = textOf(report, { verb: "written as", last: `Written to ${visible(output!)}` });

@@ -26,7 +26,6 @@ const isDataOnOutput = ({ values }: Invocation) =>
 function afterInterrupt({ command, operands, values }: Invocation): string {
   if (!command.options.includes("resume") || values["dry-run"]) return "";
   if (values.resume) return "; the same command goes on from here";
-  if (values.layout !== undefined) return "; nothing was written";
   return operands.length > 1
     ? "; models that are done stay, nothing of the others was written"
     : "; nothing was written (with --resume what is done would stay)";

@@ -38,8 +38,8 @@ function listingOf(text: string, what: string): Listing {
   return { names, commit: sha };
 }
 
-async function textOf(url: URL, waiting: ReadOptions): Promise<string> {
-  const { main } = await openUrl(url, waiting);
+async function textOf(url: URL, waiting: ReadOptions, template?: Request): Promise<string> {
+  const { main } = await openUrl(url, waiting, template);
   if (main.size > maxListBytes) {
     throw new UnsupportedError(
       `${shownUrl(url.href)} has ${main.size} bytes; a list of files may have ${maxListBytes}.`,
@@ -48,8 +48,16 @@ async function textOf(url: URL, waiting: ReadOptions): Promise<string> {
   return new TextDecoder().decode(await main.read(0, main.size));
 }
 
-/** Lists the repository at an address, at one commit, which all its files are then read from. */
-export async function openHub(address: string, waiting: ReadOptions): Promise<RawRepository> {
+/**
+ * Lists the repository at an address, at one commit, which all its files are then read from. `template` is the user's own
+ * request for it, whose method must be GET: its headers, such as a token's, are for the hub alone, not for where that
+ * redirects to.
+ */
+export async function openHub(
+  address: string,
+  waiting: ReadOptions,
+  template?: Request,
+): Promise<RawRepository> {
   const url = parseUrl(address);
   const [, owner, name, revision = "main"] = repositoryPath.exec(url?.pathname ?? "") ?? [];
   if (!url || owner === undefined || name === undefined) {
@@ -65,7 +73,7 @@ export async function openHub(address: string, waiting: ReadOptions): Promise<Ra
     return found;
   };
   const api = at(`/api/models/${owner}/${name}/revision/${encodeURIComponent(decoded(revision))}`);
-  const { names, commit } = listingOf(await textOf(api, waiting), shownUrl(api.href));
+  const { names, commit } = listingOf(await textOf(api, waiting, template), shownUrl(api.href));
   const files = at(`/${owner}/${name}/resolve/${commit}/`);
-  return { names, open: (file) => openUrl(at(besideUrl(file, files)), waiting) };
+  return { names, commit, open: (file) => openUrl(at(besideUrl(file, files)), waiting, template) };
 }

@@ -43,6 +43,8 @@ export interface RawRepository {
   names: readonly string[];
   /** The path in the file system, for a folder there. */
   path?: string;
+  /** The commit, which stays what it is, for one on a hub. */
+  commit?: string;
   /** Opens the file of this name, one of `names`; its neighbours are those in its folder. */
   open(name: string): Promise<RawFileSet>;
 }

@@ -38,27 +38,35 @@ async function fromRecord(
   return { names, open };
 }
 
+function getOnly(request: Request): Request {
+  if (request.method === "GET") return request;
+  throw new ArgumentError(
+    `The request's method is ${request.method}: repositories are read by GET.`,
+  );
+}
+
 async function openRaw(source: unknown): Promise<RawRepository> {
   if (typeof source === "string" || isA(source, "URL")) return openFolder(source as string | URL);
   if (isFolderHandle(source)) {
     return (await import("./folder-handle.js")).openFolderRepository(source);
   }
   throw new ArgumentError(
-    `The source is ${show(source)}; a repository is a folder's path (Node.js) or handle, the address of one on a hub, or ` +
-      "a record of sources by their paths.",
+    `The source is ${show(source)}; a repository is a folder's path (Node.js) or handle, the address of one on a hub (or a ` +
+      "Request), or a record of sources by their paths.",
   );
 }
 
 /**
- * Opens a repository: a folder's path or handle, the address of a hub's (`https://huggingface.co/<owner>/<name>`), or a
- * record of sources by their paths. Throws an ArgumentError for anything else.
+ * Opens a repository: a folder's path or handle, the address of a hub's (`https://huggingface.co/<owner>/<name>`) or a
+ * Request for it, whose headers may have a token, or a record of sources by their paths. Throws an ArgumentError for anything else.
  */
 export async function openRepository(source: unknown, waiting: ReadOptions): Promise<Repository> {
   if (isPlainRecord(source)) return fromRecord(source, waiting);
-  const address = isA(source, "URL") ? (source as URL).href : source;
+  const template = isA(source, "Request") ? getOnly(source as Request) : undefined;
+  const address = isA(source, "URL") ? (source as URL).href : (template?.url ?? source);
   const isRemote = typeof address === "string" && /^https?:/i.test(address);
   const raw = isRemote
-    ? await (await import("./hub.js")).openHub(address, waiting)
+    ? await (await import("./hub.js")).openHub(address, waiting, template)
     : await openRaw(source);
   const open = async (name: string) => new FileSetSource(await raw.open(name));
   return { ...raw, ...(isRemote ? { remote: raw } : {}), open };

@@ -100,8 +100,10 @@ export interface NewFolder {
   path: string;
   /** The path of a folder in it that may be made, and is removed at the end. */
   scratch: string;
-  /** Gives the folder its name. */
-  commit: () => Promise<void>;
-  /** Removes the folder with all that was written into it. */
+  /** Gives the place of a run's files in a folder of it, "" or with "/" at its end: a later run can go on with them. */
+  targetIn: (folder: string) => Target;
+  /** Gives the folder its name; what is in it and not among these paths, of earlier runs, goes. */
+  commit: (paths: Iterable<string>) => Promise<void>;
+  /** Removes the folder with all that was written into it, or leaves it for a run that goes on with it. */
   abort: () => Promise<void>;
 }

@@ -11,9 +11,18 @@ import { checkApart } from "./files.js";
 import { copyFile } from "./output.js";
 import type { LayoutOptions } from "./types.js";
 
-/** Gives the same repository, whose files are copied into `folder`, a path, when they are first opened. */
-export function keptIn(folder: string, remote: RawRepository, options: LayoutOptions): Repository {
-  const kept = new Set<string>();
+/**
+ * Gives the same repository, whose files are copied into a folder of their commit in `scratch`, a path, when they are
+ * first opened. Those that an earlier run has left there stay: a file is there when it is whole.
+ */
+export async function keptIn(
+  scratch: string,
+  remote: RawRepository,
+  options: LayoutOptions,
+): Promise<Repository> {
+  const folder = `${scratch}/${remote.commit ?? ""}`;
+  const left = await openFolder(folder).catch(() => undefined);
+  const kept = new Set<string>(left?.names);
   const reading = readingOf(options);
   let done = 0;
   const keep = async (path: string, raw: RawFile): Promise<void> => {

@@ -16,13 +16,15 @@ export type FolderSink = string | URL | FileSystemDirectoryHandle | SinkFor;
 export interface LayoutOutput {
   /** Gives the option `sink` for files in a folder, "" or with "/" at its end; undefined for memory. */
   sinkIn(folder: string): string | SinkFor | undefined;
+  /** Gives the place of a model's files in such a folder, which a later run can go on with, for an output with a path. */
+  targetIn?: (folder: string) => Target;
   /** The path of a folder that is there until the output is visible, for an output with a path. */
   scratch?: string;
   /** The files in memory, by path. */
   files: Record<string, Blob>;
-  /** Makes the output visible. */
-  commit: () => Promise<void>;
-  /** Leaves nothing of a folder that is named by a path. */
+  /** Makes the output visible, whose files have these paths. */
+  commit: (paths: Iterable<string>) => Promise<void>;
+  /** Leaves nothing of a folder that is named by a path, unless a later run shall go on with it. */
   abort: () => Promise<void>;
 }
 
@@ -45,15 +47,20 @@ async function refuseFull(folder: FileSystemDirectoryHandle): Promise<void> {
 }
 
 /** Opens the place that `sink` names; `input` is the path of the folder that is read, where it has one. */
-export async function openOutput(sink: unknown, input?: string): Promise<LayoutOutput> {
+export async function openOutput(
+  sink: unknown,
+  isResuming: boolean,
+  input?: string,
+): Promise<LayoutOutput> {
   const files: Record<string, Blob> = {};
   const nothing = () => Promise.resolve();
+  if (typeof sink === "string" || isA(sink, "URL")) {
+    const folder = await makeFolder(sink as string | URL, isResuming, input);
+    return { ...folder, files, sinkIn: (name) => `${folder.path}/${name}` };
+  }
+  if (isResuming) throw new ArgumentError("resume needs a path as sink.");
   if (sink === undefined) {
     return { files, sinkIn: () => undefined, commit: nothing, abort: nothing };
-  }
-  if (typeof sink === "string" || isA(sink, "URL")) {
-    const folder = await makeFolder(sink as string | URL, input);
-    return { ...folder, files, sinkIn: (name) => `${folder.path}/${name}` };
   }
   if (isFolderHandle(sink)) await refuseFull(sink);
   else if (typeof sink !== "function") {

@@ -1,17 +1,19 @@
 /** Folders that transformers.js loads, made of a model repository: every model in every number type that is asked for. */
+import { callUser } from "../base/door.js";
 import { ArgumentError, UnsupportedError } from "../base/errors.js";
 import type { Progress } from "../base/meter.js";
-import { checkKeys, checkObject, checkOneOf, list, show } from "../base/options.js";
+import { checkBoolean, checkKeys, checkObject, checkOneOf, list, show } from "../base/options.js";
 import { openSource } from "../files/open.js";
 import { openRepository, type Repository } from "../files/repository.js";
 import type { OpenFile } from "../files/source.js";
 import { checkRunOptions, readingOf, runKeys } from "../models/inspect.js";
 import { refuseMissing } from "../models/missing-files.js";
 import { planModel } from "../models/plan.js";
-import type { FileInfo, Plan } from "../models/types.js";
-import { shrinkModel } from "../models/write.js";
-import { checkRecipe } from "../recipe/check.js";
+import type { FileInfo, Plan, WriteOptions, WriteResult } from "../models/types.js";
+import { shrinkModel, type AnySource, type OwnOutput } from "../models/write.js";
+import { checkRecipe, type CheckedRecipe } from "../recipe/check.js";
 import { recipeOptions, type Recipe } from "../recipe/options.js";
+import type { Guard, GuardOutcome } from "../runtime/guard.js";
 import { configFor } from "./config.js";
 import { dtypeNames, dtypes, type Dtype } from "./dtypes.js";
 import {
@@ -39,7 +41,7 @@ const maxCompanionBytes = 1 << 28;
 const ownWords: readonly (keyof Recipe)[] = ["weights", "mode", "symmetric"];
 
 const planKeys = [...runKeys, "layout", "dtypes", "maxGrowth"] as const;
-const writeKeys = [...planKeys, "sink", "workers"] as const;
+const writeKeys = [...planKeys, "sink", "workers", "resume", "guard"] as const;
 
 /** One output: a model in one number type. */
 interface Job {
@@ -127,6 +129,28 @@ async function planJobs(
   return planned;
 }
 
+/** Gives the guard of a model; undefined for none. */
+function guardOf(
+  { guard }: LayoutOptions,
+  model: { input: string; dtype: Dtype },
+): Guard | undefined {
+  return typeof guard === "function" ? callUser(() => guard(model)) : guard;
+}
+
+/** Writes a model, under a guard where there is one. */
+async function writeModel(
+  open: () => Promise<AnySource>,
+  recipe: CheckedRecipe,
+  guard: Guard | undefined,
+  options: WriteOptions,
+  output: OwnOutput,
+): Promise<WriteResult & { guard?: GuardOutcome }> {
+  if (guard === undefined) return shrinkModel(await open(), recipe, options, output);
+  // Only who asks for a guard downloads it.
+  const { writeGuarded } = await import("../runtime/guard.js");
+  return writeGuarded(open, recipe, guard, options, output);
+}
+
 async function writeModels(
   repository: Repository,
   jobs: readonly PlannedJob[],
@@ -145,16 +169,24 @@ async function writeModels(
   for (const job of jobs) {
     const { model, dtype, plan, recipe, mainName } = job;
     const onProgress = progressFrom(done, total, options);
-    const sink = output.sinkIn(model.folder);
-    const { files, report } = await shrinkModel(
-      await repository.open(model.name),
+    const target = output.targetIn?.(model.folder);
+    const sink = target ? undefined : output.sinkIn(model.folder);
+    const { files, report, guard } = await writeModel(
+      () => repository.open(model.name),
       await checkRecipe(recipe),
+      guardOf(options, { input: model.name, dtype }),
       { ...running, onProgress, ...(sink === undefined ? {} : { sink }) },
-      { name: mainName, check: refuseMissing },
+      { name: mainName, check: refuseMissing, ...(target ? { target } : {}) },
     );
     done += plan.outputBytes;
     for (const [name, blob] of Object.entries(files)) output.files[model.folder + name] = blob;
-    models.push({ input: model.name, dtype, files: pathsOf(job, report.files), report });
+    models.push({
+      input: model.name,
+      dtype,
+      files: pathsOf(job, report.files),
+      report,
+      ...(guard ? { guard } : {}),
+    });
   }
   return models;
 }
@@ -220,6 +252,20 @@ async function newConfig(
   );
   const text = configFor(new TextDecoder().decode(bytes), written, external);
   return text === undefined ? bytes : new TextEncoder().encode(text);
+}
+
+/** Gives the config.json of what was written: under a guard that may be more than was planned. */
+function configOf(
+  repository: Repository,
+  jobs: readonly PlannedJob[],
+  models: readonly LayoutModel[],
+  options: LayoutOptions,
+): Promise<Uint8Array> {
+  const written = jobs.map((job, i) => ({
+    ...job,
+    plan: { ...job.plan, files: models[i]!.report.files },
+  }));
+  return newConfig(repository, written, options);
 }
 
 /** Copies what lies beside the models, but for config.json, whose content is `config`. */
@@ -326,17 +372,20 @@ export async function shrinkRepository(
 ): Promise<LayoutResult> {
   const order = await orderOf(source, words, options, writeKeys);
   const { repository: named, files } = order;
-  const output = await openOutput(options.sink, named.path);
+  const isResuming = checkBoolean("resume", options.resume ?? false);
+  const output = await openOutput(options.sink, isResuming, named.path);
   try {
     // Each model is read once for each dtype.
     const { scratch } = output;
     const repository =
-      named.remote && scratch !== undefined ? keptIn(scratch, named.remote, options) : named;
+      named.remote && scratch !== undefined ? await keptIn(scratch, named.remote, options) : named;
     const { jobs, config } = await planOutput(order, repository, options);
     const written = await writeModels(repository, jobs, output, options);
-    await copyCompanions(named, files.companions, config, output, options);
+    const content = options.guard ? await configOf(named, jobs, written, options) : config;
+    await copyCompanions(named, files.companions, content, output, options);
     options.signal?.throwIfAborted();
-    await output.commit();
+    const paths = written.flatMap((it) => it.files.map(({ name }) => name));
+    await output.commit([...paths, ...files.companions]);
     return { files: output.files, report: summaryOf(written, jobs, files) };
   } catch (error) {
     // The failure matters more than a folder that could not be removed.

@@ -1,6 +1,7 @@
 /** The options and results of layouts. */
 import type { Blob } from "../base/platform-types.js";
 import type { FileInfo, Plan, Report, RunOptions } from "../models/types.js";
+import type { Guard, GuardOutcome } from "../runtime/guard.js";
 import type { Dtype } from "./dtypes.js";
 import type { FolderSink } from "./output.js";
 
@@ -17,6 +18,9 @@ export interface LayoutPlanOptions extends RunOptions {
   maxGrowth?: number | undefined;
 }
 
+/** Gives the guard of a model of the repository in a number type; undefined for none. */
+export type GuardFor = (model: Pick<ModelInDtype, "input" | "dtype">) => Guard | undefined;
+
 /** The options of `shrink` for a repository of models. */
 export interface LayoutOptions extends LayoutPlanOptions {
   /**
@@ -26,6 +30,17 @@ export interface LayoutOptions extends LayoutPlanOptions {
   sink?: FolderSink;
   /** The number of workers, as for {@link shrink}. */
   workers?: number;
+  /**
+   * Goes on with what an earlier run of the same order has left beside a path: models that are finished there are checked
+   * against what was written and stay, and so does what came from a hub at the same commit. What this run leaves when it
+   * fails or is aborted stays for the next one. A run that was killed can be gone on with either way.
+   */
+  resume?: boolean;
+  /**
+   * Runs each model that is written in onnxruntime, beside its original, and shrinks it less until it is good enough, as
+   * for one model. Models with other inputs need guards of their own, which a function gives.
+   */
+  guard?: Guard | GuardFor;
 }
 
 /** A model of the repository in one number type. */
@@ -48,6 +63,8 @@ export interface PlannedLayoutModel extends ModelInDtype {
 export interface LayoutModel extends ModelInDtype {
   /** The fate of each tensor. */
   report: Report;
+  /** The guard's findings and the tensors that it gave up, where the model has one. */
+  guard?: GuardOutcome;
 }
 
 /** A layout, and what becomes of each model in it. */

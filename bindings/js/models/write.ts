@@ -31,10 +31,10 @@ import type {
 type Chooser = (tensors: Rows<CoreTensorInfo>) => RemarkedOrder;
 
 /** What users pass, or what is opened already. */
-type AnySource = Source | FileSetSource;
+export type AnySource = Source | FileSetSource;
 
 /** Where modelshrink itself wants an output, which has to be of a model that can be loaded. */
-interface OwnOutput {
+export interface OwnOutput {
   /** The main file's name where the sink has none for it. */
   name?: string;
   /** Takes the output instead of a sink. */

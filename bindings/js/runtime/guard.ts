@@ -9,7 +9,7 @@ import type { CheckedRecipe } from "../recipe/check.js";
 import { isChanged } from "../models/changes.js";
 import { checkRunOptions, readKeys } from "../models/inspect.js";
 import type { WriteOptions, WriteResult } from "../models/types.js";
-import { shrinkModel } from "../models/write.js";
+import { shrinkModel, type AnySource, type OwnOutput } from "../models/write.js";
 import { checkSamples, type Feeds } from "./session.js";
 import { leastHarm, withLevels, type Level, type Trial } from "./trials.js";
 import { Original, type Verification, type VerifyOptions } from "./verify.js";
@@ -38,7 +38,7 @@ export interface GuardOutcome {
 }
 
 /** Gives a user's guard when it is one; throws an ArgumentError otherwise. */
-function checkGuard(value: unknown): Guard {
+export function checkGuard(value: unknown): Guard {
   const keys = ["minCosine", "maxDrop", "ort", "inputs", "outputs", "metric", "session"];
   const guard = checkRunOptions(value, [...keys, ...readKeys], "guard");
   if (guard.minCosine === undefined && guard.maxDrop === undefined) {
@@ -79,12 +79,27 @@ export async function shrinkGuarded(
   value: Guard,
   options: WriteOptions,
 ): Promise<WriteResult & { guard: GuardOutcome }> {
-  // What the guard does not say of reading holds as for the rest of the work.
+  const guard = withReading(value, options);
+  return withTarget(options.sink, options.resume ?? false, async () => {
+    const read = await reusable(source, { signal: guard.signal, timeoutMs: guard.timeoutMs });
+    return tryUntilItHolds(() => Promise.resolve(read), recipe, guard, options);
+  });
+}
+
+/** The same for a model whose output modelshrink wants in a place of its own; `open` gives its source for each trial. */
+export const writeGuarded = (
+  open: () => Promise<AnySource>,
+  recipe: CheckedRecipe,
+  value: Guard,
+  options: WriteOptions,
+  output: OwnOutput,
+): Promise<WriteResult & { guard: GuardOutcome }> =>
+  tryUntilItHolds(open, recipe, withReading(value, options), options, output);
+
+/** What the guard does not say of reading holds as for the rest of the work. */
+function withReading(value: Guard, options: WriteOptions): Guard {
   const { signal = options.signal, timeoutMs = options.timeoutMs, ...given } = checkGuard(value);
-  const reading = { signal, timeoutMs };
-  return withTarget(options.sink, options.resume ?? false, async () =>
-    tryUntilItHolds(await reusable(source, reading), recipe, { ...given, ...reading }, options),
-  );
+  return { ...given, signal, timeoutMs };
 }
 
 /** Says in the report what the guard gave up. */
@@ -108,10 +123,11 @@ function remark({ report }: WriteResult, { levels, ok }: Trial, attempts: number
 }
 
 async function tryUntilItHolds(
-  source: Source,
+  open: () => Promise<AnySource>,
   recipe: CheckedRecipe,
   guard: Guard,
   options: WriteOptions,
+  output?: OwnOutput,
 ): Promise<WriteResult & { guard: GuardOutcome }> {
   // A one-time list of samples would be empty at the second trial.
   const inputs: Feeds[] = [];
@@ -123,23 +139,26 @@ async function tryUntilItHolds(
   delete rest.resume;
   delete rest.skipIdle;
   let attempts = 0;
-  const original = await Original.open(source, verifyOptions);
+  // Trials are in memory.
+  const tried = output && { ...output };
+  delete tried?.target;
+  const original = await Original.open(await open(), verifyOptions);
   try {
     const best = await leastHarm(
       async (levels) => {
         attempts++;
-        const tried = withLevels(recipe, levels);
-        const result = await shrinkModel(source, tried, rest);
+        const own = withLevels(recipe, levels);
+        const result = await shrinkModel(await open(), own, rest, tried);
         const verification = await original.compare(result.files, { holds: true });
         options.signal?.throwIfAborted();
-        return { levels, recipe: tried, result, verification, ok: holds(guard, verification) };
+        return { levels, recipe: own, result, verification, ok: holds(guard, verification) };
       },
       () => attempts,
     );
-    const result =
-      options.sink === undefined && !options.skipIdle
-        ? best.result
-        : await shrinkModel(source, best.recipe, options);
+    const isWritten = options.sink !== undefined || options.skipIdle || output?.target;
+    const result = isWritten
+      ? await shrinkModel(await open(), best.recipe, options, output)
+      : best.result;
     const namesAt = (wanted: Level) =>
       [...best.levels].filter(([, level]) => level === wanted).map(([name]) => name);
     const outcome: GuardOutcome = {

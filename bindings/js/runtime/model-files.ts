@@ -1,8 +1,8 @@
 /** Models as onnxruntime takes them: bytes in memory, of the files that the user named and of no others. */
 import { UnsupportedError } from "../base/errors.js";
 import type { ReadOptions } from "../files/raw.js";
-import type { Source } from "../files/source.js";
 import { withModel } from "../models/open.js";
+import type { AnySource } from "../models/write.js";
 
 /** The bytes of a model in several files. */
 export interface ModelFiles {
@@ -16,7 +16,7 @@ export interface ModelFiles {
  * Reads all files of an ONNX model whole. The core finds which ones it names, and refuses names that lead out of its
  * folder. Throws an UnsupportedError for other formats.
  */
-export function modelFilesOf(source: Source, options: ReadOptions): Promise<ModelFiles> {
+export function modelFilesOf(source: AnySource, options: ReadOptions): Promise<ModelFiles> {
   return withModel(source, options, async ({ info, files }) => {
     if (info.format !== "onnx") {
       throw new UnsupportedError(`onnxruntime runs ONNX models; this is ${info.format}.`);

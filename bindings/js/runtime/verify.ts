@@ -6,6 +6,7 @@ import { attend } from "../files/open.js";
 import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
 import { checkRunOptions, readingOf, readKeys } from "../models/inspect.js";
+import type { AnySource } from "../models/write.js";
 import { modelFilesOf } from "./model-files.js";
 import { OutputSums, type OutputComparison } from "./output-sums.js";
 import {
@@ -141,7 +142,7 @@ function checkOutputs(value: unknown, a: Session, b: Session): readonly string[]
 const maxHeldBytes = 2 ** 28;
 
 /** Loads a model, whose name in errors is `what`. */
-type Open = (source: Source, what: string) => Promise<Session>;
+type Open = (source: AnySource, what: string) => Promise<Session>;
 
 /** The original of one or more comparisons: its session stays open, and what it gave is not computed twice. */
 export class Original {
@@ -159,7 +160,7 @@ export class Original {
   }
 
   /** Loads the original. Throws the errors of `verify`. */
-  static async open(source: Source, options: VerifyOptions): Promise<Original> {
+  static async open(source: AnySource, options: VerifyOptions): Promise<Original> {
     const keys = ["ort", "inputs", "outputs", "metric", "session", ...readKeys];
     const given = checkRunOptions(options, keys);
     const ort = checkOrt(given.ort);

@@ -12,7 +12,14 @@ import { Journal, type Left, type WrittenPiece } from "./journal.js";
 import { releaseLock, takeLock } from "./lock.js";
 import { refuseMeetings } from "./meetings.js";
 import { pathOf } from "./path-of.js";
-import { checkReplaceable, makeOwn, removeOwn, renameOwn, reopenOwn } from "./own-file.js";
+import {
+  checkReplaceable,
+  makeOwn,
+  removeOwn,
+  renameOwn,
+  reopenOwn,
+  takeBack,
+} from "./own-file.js";
 import { readFully } from "./read-fully.js";
 import type { FileSetSink, FinishedUnits, Piece, RunIdentity, Target } from "../sink.js";
 
@@ -55,9 +62,13 @@ class PartFile {
     this.#mode = mode;
   }
 
-  /** Opens the file with the bytes of an earlier run; tells whether it has left any. */
-  async reopen(): Promise<boolean> {
+  /**
+   * Opens the file with the bytes of an earlier run; tells whether it has left any. `isFinished`: that may have given the
+   * file its name.
+   */
+  async reopen(isFinished: boolean): Promise<boolean> {
     await attempt(this.path, async () => {
+      if (isFinished) await takeBack(this.path, this.part);
       this.#handle = await reopenOwn(this.part, this.size);
     });
     return this.#handle !== undefined;
@@ -150,6 +161,7 @@ class FileTargetSink implements FileSetSink {
   readonly #pathFor: (name: string) => string;
   readonly #folder: string;
   readonly #resume: boolean;
+  readonly #keepsJournal: boolean;
   #files: PartFile[] = [];
   #journal: Journal | undefined;
   readonly #locks: string[] = [];
@@ -162,10 +174,16 @@ class FileTargetSink implements FileSetSink {
   #failure: { cause: unknown } | undefined;
 
   /** `pathFor` gives the path of the output file of a name, which lies in `folder`. */
-  constructor(pathFor: (name: string) => string, folder: string, resume: boolean) {
+  constructor(
+    pathFor: (name: string) => string,
+    folder: string,
+    resume: boolean,
+    keepsJournal: boolean,
+  ) {
     this.#pathFor = pathFor;
     this.#folder = folder;
     this.#resume = resume;
+    this.#keepsJournal = keepsJournal;
   }
 
   async open(run: RunIdentity): Promise<FinishedUnits> {
@@ -225,7 +243,8 @@ class FileTargetSink implements FileSetSink {
       // Whoever looks finds the old set, no main file, or the new set.
       if (others.length > 0) await rm(main!.path, { force: true });
       for (const file of [...others, main!]) await renameOwn(file.part, file.path);
-      await this.#journal?.remove();
+      if (this.#keepsJournal) await this.#journal?.close();
+      else await this.#journal?.remove();
     });
     for (const folder of new Set(this.#files.map(({ path }) => dirname(path)))) {
       await syncFolder(folder);
@@ -295,7 +314,7 @@ class FileTargetSink implements FileSetSink {
   /** Opens all parts; tells whether they are an earlier run's. */
   async #openParts({ hasJournal, isKept }: Left): Promise<boolean> {
     let areThere = isKept;
-    for (const file of this.#files) areThere &&= await file.reopen();
+    for (const file of this.#files) areThere &&= await file.reopen(this.#keepsJournal);
     if (!areThere) for (const file of this.#files) await file.open(hasJournal);
     return areThere;
   }
@@ -333,9 +352,14 @@ function checkExtension(path: string, planned: CoreReportHead): void {
 /**
  * A path, or a file: address, names the output file. An output of several files goes into the path's folder, if the
  * path ends like a model's main file, whose name it then is; otherwise the path is the folder itself. An existing
- * folder, or a path that ends in "/", takes the files by their own names. Missing folders are made.
+ * folder, or a path that ends in "/", takes the files by their own names. Missing folders are made. With `keepsJournal` a
+ * run that has come to its end leaves its journal, so that a later one checks its files and writes nothing.
  */
-export function pathTarget(pathOrUrl: string | URL, isResuming: boolean): Target {
+export function pathTarget(
+  pathOrUrl: string | URL,
+  isResuming: boolean,
+  keepsJournal = false,
+): Target {
   const path = pathOf(pathOrUrl, "sink");
   let folder = path;
   let pathFor = (name: string) => join(path, name);
@@ -355,7 +379,7 @@ export function pathTarget(pathOrUrl: string | URL, isResuming: boolean): Target
       pathFor = isOne ? () => path : (name: string) => join(folder, name);
       return basename(path);
     },
-    sink: () => new FileTargetSink(pathFor, folder, isResuming),
+    sink: () => new FileTargetSink(pathFor, folder, isResuming, keepsJournal),
     // What is resumed has one order only.
     isRepeatable: !isResuming,
   };

@@ -1,6 +1,7 @@
 /** Folders of outputs. */
-import { open, rmdir } from "node:fs/promises";
-import { dirname } from "node:path";
+import type { Dirent } from "node:fs";
+import { open, readdir, rmdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
 
 /** Makes new names themselves durable, where the system can open folders. */
 export async function syncFolder(path: string): Promise<void> {
@@ -17,5 +18,14 @@ export async function removeEmpty(folder: string, top: string): Promise<void> {
     } catch {
       return;
     }
+  }
+}
+
+/** Gives all that is below a folder with its path, a folder after what is in it; links are followed nowhere. */
+export async function* entriesBelow(folder: string): AsyncGenerator<[path: string, entry: Dirent]> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) yield* entriesBelow(path);
+    yield [path, entry];
   }
 }

@@ -128,3 +128,9 @@ export async function renameOwn(from: string, to: string): Promise<void> {
   await checkReplaceable(to);
   await rename(from, to);
 }
+
+/** Gives a finished file its temporary name again, where nothing has that. */
+export async function takeBack(path: string, part: string): Promise<void> {
+  const isFinished = (await entryAt(path))?.isFile() === true;
+  if (isFinished && !(await entryAt(part))) await rename(path, part);
+}

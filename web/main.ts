@@ -12,6 +12,7 @@ import {
   choice,
   choose,
   chosenPreset,
+  isPlain,
   isPlainMode,
   listenForChoices,
   offerRecipes,
@@ -21,6 +22,14 @@ import {
 } from "./recipe/form.js";
 import { listenForCode, showCode } from "./recipe/code.js";
 import { formatNamed } from "./recipe/formats.js";
+import {
+  canRestore,
+  clearQuantized,
+  isQuantized,
+  listenForStripping,
+  showQuantized,
+  showStrip,
+} from "./recipe/quantized.js";
 import { isCostly, planSizes, stopSizes } from "./recipe/sizes.js";
 import { listenForSlides, moveTo, offeredOf, resetSlider, showSlider } from "./recipe/slider.js";
 import { sqnrOf } from "./result/changes.js";
@@ -76,7 +85,9 @@ function aboutModel(message: string): string {
 function showReport(report: Plan | Report, label: string): string {
   shown = report;
   showSize(report.inputBytes, report.outputBytes);
-  if (current) ui.outputs.textContent = visible(describeOutputs(current, label, report));
+  const isIdle = report.isIdle === true;
+  ui.outputs.textContent =
+    current && !isIdle ? visible(describeOutputs(current, label, report)) : "";
   showTensors(report.tensors);
   return showNotes(ui.notes, report);
 }
@@ -91,7 +102,9 @@ function clearReport(): void {
 
 function setRunning(running: boolean): void {
   ui.shrink.hidden = running;
-  ui.restore.hidden = running || !canRestore();
+  showStrip(!running);
+  const opened = current?.opened;
+  ui.restore.hidden = running || !opened || !canRestore(opened);
   ui.cancel.hidden = !running;
   ui.progress.hidden = !running;
   ui.progress.value = 0;
@@ -163,26 +176,13 @@ function showSnippet({ files }: Plan): void {
   });
 }
 
-/** In ONNX quantized weights are a part of the graph. */
-const isQuantized = ({ quantizedBytes, inputBytes }: Opened): boolean =>
-  quantizedBytes > inputBytes / 2;
-const canRestore = (): boolean => {
-  const opened = current?.opened;
-  return opened !== undefined && opened.format !== "onnx" && opened.quantizedBytes > 0;
-};
-
 /** What the slider has to say beside the sizes. */
 function slideNote(opened: Opened, numOffered: number): string {
-  if (numOffered > 0) {
-    return isQuantized(opened)
-      ? "This model is quantized already. These recipes quantize it again, or the floats it still has."
-      : "";
-  }
-  const reason = isQuantized(opened)
-    ? "This model is quantized already, and no recipe makes it smaller"
-    : "No recipe makes this model smaller";
-  const advice = canRestore() ? "; its floats can be restored." : ". More says why.";
-  return reason + advice;
+  if (numOffered === 0)
+    return "No recipe makes this model smaller. The list of more recipes says why.";
+  return isQuantized(opened)
+    ? "This model is quantized already. These recipes quantize it again, or the floats it still has."
+    : "";
 }
 
 /** Sizes of all recipes are known: chooses another one when the chosen one changes nothing. */
@@ -211,12 +211,16 @@ function offerSizes(opened: Opened, found: ReadonlyMap<string, Sized>): void {
     showChart({ model, inputBytes, offered, recipes: recipesOf(), chosen: chosenPreset() });
   }
   ui.slideNote.textContent = slideNote(opened, offered.length);
+  // Where the visitor has set options, these may be what leaves nothing to change.
+  const isLeftAlone = offered.length === 0 && isQuantized(opened) && isPlain();
+  if (current && isLeftAlone) showQuantized(current.model, opened);
 }
 
 function planAllSizes(): void {
   const { model, opened } = current ?? {};
   if (model === undefined || !opened) return;
   known = new Map();
+  clearQuantized();
   clearChart();
   showSizes(known);
   resetSlider("Working out the sizes of all recipes…");
@@ -278,6 +282,7 @@ function openModel(model: Model, sample?: Sample): void {
   current = own;
   shown = undefined;
   known = new Map();
+  clearQuantized();
   resetSlider("");
   ui.work.hidden = true;
   ui.error.hidden = true;
@@ -303,21 +308,24 @@ function run(recipe: Recipe | undefined, label: string): void {
       if (task === own) ui.progress.value = fraction;
     },
   );
-  const isMeasured = recipe !== undefined && isPlainMode();
+  const isMeasured = label === choice().label && isPlainMode();
   const preset = chosenPreset();
   follow(own, ({ report, files, seconds }) => {
     setRunning(false);
     const { outputBytes } = report;
     if (isMeasured) addPoint({ name: preset, outputBytes, sqnr: sqnrOf(report) });
+    // The weights after it are those of what is offered.
+    offerDelivery(from, label, files, own.release);
+    showStrip(false);
     showReport(report, label);
     ui.status.textContent = `Done in ${seconds.toFixed(1)} s.`;
-    offerDelivery(from, label, files, own.release);
     const { model, sample, opened } = from;
     const { format } = report;
     // A trial reads again and again: what is elsewhere would be fetched each time.
     const original =
       typeof model === "string"
-        ? (signal: AbortSignal) => downloadAll(model, opened?.names ?? [], signal)
+        ? (limits: { maxBytes: number; signal: AbortSignal }) =>
+            downloadAll(model, opened?.names ?? [], limits)
         : model;
     trial.offer({ original, small: files, format, report, sampleName: sample?.name });
     const url = typeof model === "string" ? new URL(model) : sample?.url;
@@ -331,7 +339,13 @@ let sliding: ReturnType<typeof setTimeout> | undefined;
 
 listenForModels(openModel);
 listenForDelivery();
-listenForMeasuring();
+listenForMeasuring((name) => {
+  // A run keeps the recipe that it has begun with.
+  if (isRunning()) return;
+  want(name);
+  moveTo(name);
+  planAgain();
+});
 listenForCode();
 listenForRows(() => ({ before: current?.model, after: outputFiles() }));
 listenForChoices(
@@ -355,6 +369,9 @@ ui.allSizes.addEventListener("click", planAllSizes);
 ui.shrink.addEventListener("click", () => {
   const { recipe, label } = choice();
   run(recipe, label);
+});
+listenForStripping((recipe) => {
+  run(recipe, "stripped");
 });
 ui.restore.addEventListener("click", () => {
   run(undefined, "restored");

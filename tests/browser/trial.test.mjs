@@ -1,9 +1,22 @@
 // The demo page's verdicts: the original and the small model run side by side, under a strict policy and without a
 // request to anybody else.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { formatBytes, shrink } from "modelshrink";
 import { accessibilityProblems } from "../support/axe.mjs";
-import { chosen, open, shoot, startDemo, status, stopDemo, visit } from "../support/demo.mjs";
+import {
+  chosen,
+  download,
+  open,
+  root,
+  shoot,
+  startDemo,
+  status,
+  stopDemo,
+  visit,
+} from "../support/demo.mjs";
 import { makeGguf, tinyLlama } from "../support/gguf.mjs";
 import { chainModel, wave } from "../support/onnx.mjs";
 import { int64, model, node, weight } from "../support/onnx-graphs.mjs";
@@ -97,7 +110,10 @@ test("text recognition in q4 is ruined, and the letters that were read otherwise
   assert.equal(await levelOf(page), "bad");
   const small = page.locator("#trial tbody tr").filter({ hasText: /^Small/ });
   assert.ok((await small.locator("mark, i").count()) > 0, await small.innerText());
-  assert.match(await page.locator("#trial details").innerText(), /^24 of them are not read/);
+  assert.match(
+    await page.locator("#trial details").innerText(),
+    /^24 of them are not read as written/,
+  );
   assert.deepEqual(await accessibilityProblems(page, "#trial"), []);
   await shoot(page, "trial-ruined");
 });
@@ -213,6 +229,78 @@ test("a TensorFlow.js model runs, too", async (t) => {
   await shrinkWith(page, "fp16");
   assert.match(await tryIt(page), /^Answers as before: cosine (0\.999|1\.000)\d\d of the output “/);
   assert.match(await page.locator("#trial").innerText(), /float32 1×112×112×3, random/);
+});
+
+for (const how of ["dynamic", "static"]) {
+  test(`what onnxruntime has quantized (${how}) gets no control that leads nowhere`, async (t) => {
+    const page = await visitStrictly(t, { viewport: { width: 1280, height: 900 } });
+    const name = `fashion-cnn.ort-${how}.onnx`;
+    const model = await readFile(join(root, "tests/support/fixtures", name));
+    await open(page, fileOf(name, model));
+    await page.getByText("This model is quantized already: ").waitFor();
+    const strip = page.getByRole("button", { name: /^Leave out names: [\d.]+ kB$/ });
+    const offered = await strip.innerText();
+    const disabled = page.locator("button:visible:disabled, input:visible:disabled");
+    assert.deepEqual(await disabled.allInnerTexts(), []);
+    assert.equal(await page.locator("#status").innerText(), "");
+    for (const name of ["Shrink", "Measure all recipes", "Copy"]) {
+      assert.equal(await page.getByRole("button", { name, exact: true }).isVisible(), false, name);
+    }
+    assert.equal(await page.locator("#more").isVisible(), false);
+    assert.deepEqual(await accessibilityProblems(page, "#work"), []);
+    await page.getByLabel("only what changes").uncheck();
+    assert.ok((await page.locator("#tensors .row-name").count()) > 5);
+    await shoot(page, `quantized-${how}`);
+    await strip.click();
+    await status(page, "Done in");
+    assert.equal(await strip.isVisible(), false);
+    const { name: file, bytes } = await download(page);
+    assert.equal(file, `fashion-cnn.ort-${how}.stripped.onnx`);
+    const expected = await shrink(model, { weights: "int8", strip: true });
+    assert.ok(bytes.equals(await expected.bytes()));
+    assert.ok(offered.includes(`: ${formatBytes(bytes.length)}`), offered);
+    assert.match(await tryIt(page), /^Answers as before: cosine 1\.00000 /);
+    await page.getByRole("button", { name: "Voice detection" }).click();
+    await status(page, "exact");
+    assert.ok(await page.getByRole("button", { name: "Shrink", exact: true }).isEnabled());
+    assert.equal(await strip.isVisible(), false);
+    assert.ok(await page.locator("#more").isVisible());
+  });
+}
+
+const tooLarge =
+  /^It cannot be tried here: both models together have 2\.\d\d GB, and a page can run 1\.20 GB at most\.$/;
+
+/** Has reports of the page's worker say that a model of this size was shrunk. */
+const claimSize = (page, inputBytes) =>
+  page.route("**/worker*.js", async (route) => {
+    const response = await route.fetch();
+    const claiming = `const post = globalThis.postMessage;
+      globalThis.postMessage = (m) => {
+        if (m.result?.report) m.result.report.inputBytes = ${inputBytes};
+        post(m);
+      };`;
+    await route.fulfill({ response, body: `${claiming}\n${await response.text()}` });
+  });
+
+test("what is too large to be run is not offered to be, whatever its format", async (t) => {
+  const page = await visitStrictly(t);
+  await claimSize(page, 2e9);
+  await page.reload();
+  const models = [
+    await modelFiles(tfjsModels.mobilefacenet.path),
+    { "chain.onnx": chainModel([{ name: "first", size: 64 }]) },
+  ];
+  for (const files of models) {
+    await open(page, chosen(files));
+    await page
+      .locator("#model-name")
+      .filter({ hasText: Object.keys(files)[0] })
+      .waitFor();
+    await shrinkWith(page);
+    assert.match(await verdictOf(page).innerText(), tooLarge);
+    assert.equal(await page.getByRole("button", { name: /try it/i }).isVisible(), false);
+  }
 });
 
 test("GGUF is judged by its worst tensor, and the page says that it was not run", async (t) => {

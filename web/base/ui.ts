@@ -33,6 +33,7 @@ export const ui = {
   hint: element("hint", HTMLElement),
   shrink: element("shrink", HTMLButtonElement),
   restore: element("restore", HTMLButtonElement),
+  strip: element("strip", HTMLButtonElement),
   cancel: element("cancel", HTMLButtonElement),
   download: element("download", HTMLButtonElement),
   save: element("save", HTMLButtonElement),
@@ -77,6 +78,8 @@ export const ui = {
 export function showError(message: string): void {
   ui.error.textContent = visible(message);
   ui.error.hidden = false;
+  // What went wrong far below on the page is told at its top.
+  ui.error.scrollIntoView({ block: "nearest" });
 }
 
 export const messageOf = (error: unknown): string =>

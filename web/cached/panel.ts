@@ -105,6 +105,7 @@ class Panel implements Cached {
 
   clear(): void {
     this.#model = undefined;
+    if (this.#progress.hidden) this.#status.textContent = "";
     this.#keep.hidden = true;
     this.#showPlace();
   }
@@ -137,7 +138,7 @@ class Panel implements Cached {
     this.#total.textContent =
       count === 0
         ? "Nothing yet. What is kept opens without a network, and without shrinking it again."
-        : `${models}, ${formatBytes(bytes)}; they open without a network.${room}`;
+        : `${models}, ${formatBytes(bytes)}; ${count === 1 ? "it opens" : "they open"} without a network.${room}`;
     this.#list.replaceChildren(...this.#entries.map((it) => this.#itemOf(it)));
     this.#showPlace();
   }

@@ -90,6 +90,14 @@ function listenForFiles(onOpen: OnOpen): void {
 }
 
 function listenForAddresses(onOpen: OnOpen): void {
+  ui.elsewhere.addEventListener("toggle", () => {
+    if (ui.elsewhere.open) ui.address.focus();
+  });
+  ui.elsewhere.addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape") return;
+    ui.elsewhere.open = false;
+    ui.elsewhere.querySelector("summary")?.focus();
+  });
   ui.addressForm.addEventListener("submit", (event) => {
     event.preventDefault();
     const address = () =>

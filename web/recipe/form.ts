@@ -109,6 +109,9 @@ export function choice(): Choice {
   };
 }
 
+/** Tells whether nothing is set beside a preset. */
+export const isPlain = (): boolean => isPlainMode() && Object.keys(extras()).length === 0;
+
 /** Tells whether the sizes that are known hold for what is chosen. */
 export const isPlainMode = (): boolean => {
   const { recipe } = presetNamed(chosenPreset());
@@ -188,17 +191,21 @@ export function want(name: string): void {
 /** Shows what is known of the recipes; those that would change nothing cannot be chosen, and it says why. */
 export function showSizes(known: ReadonlyMap<string, Sized>): void {
   sized = known;
-  const refusals: HTMLLIElement[] = [];
+  /** The recipes by the reasons why they change nothing. */
+  const refusals = new Map<string, string[]>();
   for (const radio of radios()) {
     const found = known.get(radio.value);
     const refusal = found?.refusal;
     radio.disabled = refusal !== undefined && !radio.checked;
     const small = radio.parentElement?.querySelector("small");
     if (small) small.textContent = found && !refusal ? formatBytes(found.outputBytes) : "";
-    if (refusal) refusals.push(make("li", {}, visible(`${radio.value}: ${refusal}`)));
+    if (refusal) refusals.set(refusal, [...(refusals.get(refusal) ?? []), radio.value]);
   }
-  ui.refused.replaceChildren(...refusals);
-  ui.refused.hidden = refusals.length === 0;
+  const items = [...refusals].map(([reason, names]) =>
+    make("li", {}, visible(`${names.join(", ")}: ${reason}`)),
+  );
+  ui.refused.replaceChildren(...items);
+  ui.refused.hidden = items.length === 0;
   describe();
 }
 

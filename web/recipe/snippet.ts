@@ -2,6 +2,7 @@
 import type { FormatName, Recipe } from "modelshrink";
 import { presets } from "modelshrink";
 import { recipeOptionInfos } from "modelshrink/options";
+import { besideUrl } from "../../bindings/js/files/url.js";
 
 export type SnippetKind = "node" | "page" | "command";
 
@@ -55,7 +56,7 @@ function nodeCode(subject: Subject): string {
 
 function pageCode(subject: Subject): string {
   const { main } = subject;
-  const address = /^https?:/.test(main) ? main : `/${main}`;
+  const address = /^https?:/.test(main) ? main : new URL(besideUrl(main, "https://app/")).pathname;
   return [
     `import { createShrinkCache } from "modelshrink/cache";`,
     ``,

@@ -8,6 +8,7 @@ import { messageOf, ui } from "../base/ui.js";
 import { Cancelled, type Task } from "../base/jobs.js";
 import { library } from "../work/client.js";
 import { placeLabels } from "./labels.js";
+import { pointButtons, type Placed } from "./points.js";
 import type { Measured, Model, NamedRecipe, Sized } from "../work/protocol.js";
 
 interface Subject {
@@ -23,6 +24,7 @@ let subject: Subject | undefined;
 let measured = new Map<string, Measured>();
 let task: Task<null> | undefined;
 let plot: uPlot | undefined;
+let onChoose: (name: string) => void = () => undefined;
 
 /** The points from the smallest on; what lost nothing has no place on an axis of decibels. */
 const points = (): Measured[] =>
@@ -92,7 +94,7 @@ function draw(): void {
       cursor: { show: false },
       scales: { x: { time: false, range: rangeOf(sizes) }, y: { range: rangeOf(ratios) } },
       axes: [
-        { ...axis, values: (_, splits) => splits.map((it) => formatBytes(it)) },
+        { ...axis, label: "Size", space: 90, values: (_, splits) => splits.map(formatBytes) },
         { ...axis, label: "SQNR in dB, higher is better" },
       ],
       series: [
@@ -100,15 +102,32 @@ function draw(): void {
         // The recipes are apart: no line joins their points.
         { stroke: accent, paths: () => null, points: { show: true, size: 9, fill: accent } },
       ],
-      hooks: { draw: [drawNames] },
+      hooks: {
+        draw: [drawNames],
+        // Points have their places once the chart has its scales.
+        ready: [
+          (chart) => {
+            const buttons = pointButtons(found.map(placed(chart)), chart.width, onChoose);
+            ui.chart.append(chart.root, buttons);
+          },
+        ],
+      },
     },
     [sizes, ratios],
   );
   plot.root.dataset["text"] = text;
   plot.root.setAttribute("role", "img");
   plot.root.setAttribute("aria-label", "Size against error; the table below has the same numbers.");
-  ui.chart.append(plot.root);
 }
+
+/** Gives a point its place in a chart. */
+const placed =
+  (chart: uPlot) =>
+  (point: Measured): Placed => ({
+    ...point,
+    x: chart.over.offsetLeft + chart.valToPos(point.outputBytes, "x"),
+    y: chart.over.offsetTop + chart.valToPos(point.sqnr, "y"),
+  });
 
 function listRows(): void {
   const { offered = [], inputBytes = 1, chosen } = subject ?? {};
@@ -120,7 +139,7 @@ function listRows(): void {
       make("th", { scope: "row" }, name),
       make("td", { className: "number" }, formatBytes(outputBytes)),
       make("td", { className: "number" }, formatShare(outputBytes / inputBytes)),
-      make("td", { className: "number" }, known ? formatSqnr(known.sqnr) : "not measured"),
+      make("td", { className: "number" }, known ? formatSqnr(known.sqnr) : "–"),
     );
     if (name === chosen) row.ariaCurrent = "true";
     return row;
@@ -198,7 +217,9 @@ function measureAll(): void {
   );
 }
 
-export function listenForMeasuring(): void {
+/** `choose` gets the name of the recipe whose point is pressed. */
+export function listenForMeasuring(choose: (name: string) => void): void {
+  onChoose = choose;
   ui.measure.addEventListener("click", measureAll);
   ui.measureCancel.addEventListener("click", () => {
     task?.cancel();

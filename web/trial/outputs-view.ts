@@ -6,7 +6,9 @@ import type { Runner } from "./runner.js";
 import { judgeOutputs, outputsBounds, type Verdict } from "./verdict.js";
 import type { View } from "./views.js";
 
-const titles = ["Output", "Cosine", "SQNR", "Largest difference", "Same largest value"];
+const titles = ["Output", "Cosine", "SQNR", "Largest difference"];
+/** Where outputs are scores of classes. */
+const topTitle = "Same largest value";
 
 /** More rows than somebody reads would only be slow. */
 const maxRows = 100;
@@ -46,7 +48,8 @@ export class OutputsView implements View {
 
   #show(result: OutputsComparison, file: string | undefined): void {
     const { samples, inputs, outputs, skipped, milliseconds } = result;
-    const rows = table("Outputs of both models", titles);
+    const hasTop = outputs.some(({ top1Agreement }) => top1Agreement !== undefined);
+    const rows = table("Outputs of both models", hasTop ? [...titles, topTitle] : titles);
     const worstFirst = [...outputs].sort((a, b) => a.cosine - b.cosine).slice(0, maxRows);
     rows.show(
       worstFirst.map(({ name, cosine, sqnr, maxAbsError, top1Agreement }) => [
@@ -54,7 +57,7 @@ export class OutputsView implements View {
         cosine.toFixed(5),
         formatSqnr(sqnr),
         formatError(maxAbsError),
-        top1Agreement === undefined ? "" : formatPercent(top1Agreement),
+        ...(hasTop ? [top1Agreement === undefined ? "" : formatPercent(top1Agreement)] : []),
       ]),
     );
     const count = `${samples} ${samples === 1 ? "sample" : "samples"}`;

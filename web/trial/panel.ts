@@ -5,6 +5,7 @@ import type { Files } from "../open/files.js";
 import { button, make } from "../base/dom.js";
 import { messageOf } from "../base/ui.js";
 import { HearingView } from "./hearing-view.js";
+import { isTooLarge, limitText, roomForOriginal } from "./limits.js";
 import { OutputsView } from "./outputs-view.js";
 import { ReadingView } from "./reading-view.js";
 import { Runner } from "./runner.js";
@@ -14,8 +15,8 @@ import type { View } from "./views.js";
 
 /** A model and what was made of it. */
 export interface Offer {
-  /** Its files; or what downloads them whole, which only happens when the visitor asks for it. */
-  original: Files | ((signal: AbortSignal) => Promise<Files>);
+  /** Its files; or what downloads them whole, which only happens when the visitor asks for it and they are not too large. */
+  original: Files | ((limits: { maxBytes: number; signal: AbortSignal }) => Promise<Files>);
   small: Files;
   format: FormatName;
   /** The report of the shrink. */
@@ -75,10 +76,14 @@ class Panel implements Trial {
     this.#offer = offer;
     this.#place.hidden = false;
     const isRun = format === "onnx" || format === "tfjs";
-    this.#try.parentElement!.hidden = !isRun;
-    this.#bounds.textContent = weightsBounds;
+    this.#try.parentElement!.hidden = !isRun || isTooLarge(report);
+    this.#bounds.textContent = isRun ? "" : weightsBounds;
     if (!isRun) {
       this.#show(judgeWeights(report));
+      return;
+    }
+    if (isTooLarge(report)) {
+      this.#show({ level: "none", words: limitText(report) });
       return;
     }
     const own = viewsOfSamples[sampleName ?? ""];
@@ -124,11 +129,13 @@ class Panel implements Trial {
     this.#verdict.textContent = visible(`${words}.`);
   }
 
-  async #runnerFor({ original, small }: Offer): Promise<Runner> {
+  async #runnerFor({ original, small, report }: Offer): Promise<Runner> {
     if (typeof original !== "function") return new Runner({ original, small });
     this.#show({ level: "none", words: "Downloading the original model" });
     this.#download = new AbortController();
-    return new Runner({ original: await original(this.#download.signal), small });
+    const { signal } = this.#download;
+    const files = await original({ maxBytes: roomForOriginal(report), signal });
+    return new Runner({ original: files, small });
   }
 
   async #run(): Promise<void> {

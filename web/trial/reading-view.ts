@@ -8,6 +8,7 @@ import { drawLine, judgingLines, typedFont } from "./lines.js";
 import type { Pair, Reading } from "./protocol.js";
 import { characterErrorRate, compareLetters } from "./reading.mjs";
 import type { Runner } from "./runner.js";
+import { median } from "./times.js";
 import { judgeReading, readingBounds, type Verdict } from "./verdict.js";
 import type { View } from "./views.js";
 
@@ -119,11 +120,15 @@ export class ReadingView implements View {
 
   #showJudged(readings: readonly Pair<Reading>[]): void {
     const letters = judgingLines.reduce((count, { text }) => count + text.length, 0);
-    const sum = `Judged on ${readings.length} drawn lines of ${letters} letters.`;
+    const timeOf = (key: keyof Pair<Reading>) =>
+      formatMilliseconds(median(readings.map((it) => it[key].milliseconds)));
+    const sum =
+      `Judged on ${readings.length} drawn lines of ${letters} letters. A line takes the small model ` +
+      `${timeOf("small")}, the original ${timeOf("original")}.`;
     const wrong = misread(readings);
     this.#judged.replaceChildren(make("p", { className: "trial-note" }, sum));
     if (wrong.length === 0) return;
-    const title = `${wrong.length} of them are not read as they are written`;
+    const title = `${wrong.length} of them ${wrong.length === 1 ? "is" : "are"} not read as written`;
     const list = make("ul", { className: "trial-misread" }, ...wrong);
     this.#judged.append(make("details", {}, make("summary", {}, title), list));
   }

@@ -13,10 +13,15 @@ type Context<K extends keyof Jobs> = JobContext<Jobs[K]["news"]>;
 const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
 
+const isOfFewBits = /^u?int[248]$|^float[48]/;
+
 async function open({ model }: Ask<"open">, { signal }: Context<"open">) {
   const info = await inspect(model, { signal });
   const { format, files, inputBytes, tensors } = info;
-  const quantized = tensors.filter((tensor) => tensor.quantized);
+  // ONNX has quantized weights as parts of its graph; they are integers of few bits.
+  const quantized = tensors.filter(
+    (tensor) => tensor.quantized || (format === "onnx" && isOfFewBits.test(tensor.type)),
+  );
   return {
     format,
     inputBytes,

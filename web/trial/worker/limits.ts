@@ -1,5 +1,4 @@
 /** How much a trial does. */
-import type { Files } from "../../open/files.js";
 
 /** The number of random samples. */
 export const maxSamples = 4;
@@ -9,7 +8,3 @@ const patience = 15_000;
 
 /** Tells whether a trial that began at this time has taken long enough. */
 export const isTimeUp = (start: number): boolean => performance.now() - start > patience;
-
-/** The size of a model's files. */
-export const bytesOf = (files: Files): number =>
-  Object.values(files).reduce((bytes, { size }) => bytes + size, 0);

@@ -1,13 +1,21 @@
 /** Silero VAD listens to a sentence with silence around it, by the original and by the small model. */
 import { soundSamples } from "../sound.js";
-import { speechProbabilities } from "../speech.mjs";
+import { framesOf } from "../speech.mjs";
+import { median } from "../times.js";
 import type { Hearing, Pair } from "../protocol.js";
 import type { Session } from "./onnxruntime.js";
 
 async function hear(session: Session, samples: Float32Array) {
-  const start = performance.now();
-  const probabilities = await speechProbabilities(session, samples);
-  return { probabilities, milliseconds: (performance.now() - start) / probabilities.length };
+  const probabilities: number[] = [];
+  const times: number[] = [];
+  let last = performance.now();
+  for await (const { probability } of framesOf(session, samples)) {
+    const now = performance.now();
+    probabilities.push(probability);
+    times.push(now - last);
+    last = now;
+  }
+  return { probabilities, milliseconds: median(times) };
 }
 
 /** Gives what both models hear. */

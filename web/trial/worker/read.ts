@@ -26,6 +26,7 @@ function inputOf({ data, width, height }: ImageData) {
 async function readLine(session: Session, line: ImageData): Promise<Reading> {
   const known = await classes();
   const x = inputOf(line);
+  await session.warmUp({ x });
   const start = performance.now();
   const [output] = Object.values(await session.run({ x }));
   const milliseconds = performance.now() - start;

@@ -58,7 +58,7 @@ export class Arriving {
     this.#size = size ?? 0;
     this.#loaded = draft.loaded;
     this.#writer = new PartWriter(async (part, sha256) => {
-      await draft.add(part, sha256);
+      await draft.add(part, await sha256);
       this.#tell();
     });
   }

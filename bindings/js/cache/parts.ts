@@ -12,9 +12,9 @@ import { hexOf } from "./hex.js";
 const partBytes = 1 << 23;
 
 /**
- * Keeps a part, whose SHA-256 is known; its bytes change when that has resolved. Parts come one after the other.
+ * Keeps a part, whose SHA-256 is on its way; the bytes change when that has resolved. Parts come one after the other.
  */
-export type KeepPart = (part: Uint8Array<ArrayBuffer>, sha256: string) => Promise<void>;
+export type KeepPart = (part: Uint8Array<ArrayBuffer>, sha256: Promise<string>) => Promise<void>;
 
 /**
  * Collects bytes to parts. One is kept while the next one comes, so that there are two buffers, used in turn: new ones
@@ -61,7 +61,7 @@ export class PartWriter {
     this.#buffers = [free, full];
     const part = full.subarray(0, this.#filled);
     this.#filled = 0;
-    this.#kept = sha256(part).then((digest) => this.#keep(part, digest));
+    this.#kept = this.#keep(part, sha256(part));
     // Whoever adds more, or flushes, hears of a failure.
     this.#kept.catch(() => undefined);
   }

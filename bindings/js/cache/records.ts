@@ -146,33 +146,44 @@ export class Writing {
   /** Makes a file, which is in `files` when it is closed, and whose parts are removed when it is aborted. */
   file(name: string, type: string, files: FileEntry[]): SequentialFile {
     const entry: FileEntry = { name, type, parts: [] };
-    const writer = new PartWriter(async (bytes, sha256) => {
-      const part = await this.#keep(bytes, sha256);
-      entry.parts.push(part);
+    const check = async (part: PartEntry) => {
       try {
         await this.#check(name, part);
       } catch (cause) {
         this.failure = { cause };
         throw cause;
       }
+    };
+    // Each part is read again while the next ones are made and kept.
+    let checked: Promise<void> = Promise.resolve();
+    const writer = new PartWriter(async (bytes, sha256) => {
+      const part = await this.#keep(bytes, sha256);
+      entry.parts.push(part);
+      checked = checked.then(() => check(part));
+      // Whoever closes the file hears of a failure.
+      checked.catch(() => undefined);
     });
     return {
       // The order of the files is that in which they are opened.
       open: () => void files.push(entry),
       append: (bytes) => writer.add(bytes),
-      close: () => writer.flush(),
+      close: async () => {
+        await writer.flush();
+        await checked;
+      },
       abort: async () => {
         await writer.drop();
+        await checked.catch(() => undefined);
         await this.#drop(entry.parts.splice(0).map(({ key }) => key));
       },
     };
   }
 
-  async #keep(part: Uint8Array<ArrayBuffer>, sha256: string): Promise<PartEntry> {
+  async #keep(part: Uint8Array<ArrayBuffer>, digest: Promise<string>): Promise<PartEntry> {
     // The part's place in its file is the record's to know.
     const key = `file-${this.#id}-${this.#begin}-${this.#name}-${this.#count++}`;
     this.#keys.add(key);
-    await this.#set(key, part);
+    const [sha256] = await Promise.all([digest, this.#set(key, part)]);
     return { key, size: part.length, sha256 };
   }
 

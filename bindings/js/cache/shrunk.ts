@@ -115,6 +115,8 @@ export class ShrunkModels {
 
   /** Gives the model at an absolute address. What cannot be shrunk is given as it came, with the failure. */
   async load(url: string, recipe: string | Recipe, how: Loading = {}): Promise<Served> {
+    // Leftovers are swept meanwhile, and the stores are open when they are asked for the model.
+    void this.records();
     const id = await this.#idOf(url, recipe);
     const load = () => this.#loadAlone(id, url, recipe, how);
     const { signal, request = {} } = how;
@@ -154,8 +156,6 @@ export class ShrunkModels {
   async #find(id: string, url: string, { signal, request = {} }: Loading) {
     let found: (FoundRecord & { facts: ModelFacts }) | undefined;
     try {
-      // Leftovers are swept meanwhile.
-      this.records().catch(() => undefined);
       found = (await this.#records.read(id)) as typeof found;
       if (found && !isModelFacts(found.facts)) throw new IntegrityError("The record is no model.");
     } catch (cause) {

@@ -124,7 +124,9 @@ export class Arriving {
       read: async (offset, length) => {
         const end = offset + length;
         const isInHead = end <= this.#head.length;
-        while ((isInHead ? this.#loaded : this.#draft.loaded) < end) await this.#more();
+        // Reading the rest while it comes leaves garbage faster than a page collects it.
+        while (isInHead ? this.#loaded < end : !this.isWhole) await this.#more();
+        if (end > this.#loaded) await this.#more();
         if (!isInHead) return this.#draft.read(offset, length);
         return inMemory ? this.#head.subarray(offset, end) : this.#head.slice(offset, end);
       },

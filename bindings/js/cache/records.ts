@@ -146,34 +146,23 @@ export class Writing {
   /** Makes a file, which is in `files` when it is closed, and whose parts are removed when it is aborted. */
   file(name: string, type: string, files: FileEntry[]): SequentialFile {
     const entry: FileEntry = { name, type, parts: [] };
-    const check = async (part: PartEntry) => {
+    const writer = new PartWriter(async (bytes, sha256) => {
+      const part = await this.#keep(bytes, sha256);
+      entry.parts.push(part);
       try {
         await this.#check(name, part);
       } catch (cause) {
         this.failure = { cause };
         throw cause;
       }
-    };
-    // Each part is read again while the next ones are made and kept.
-    let checked: Promise<void> = Promise.resolve();
-    const writer = new PartWriter(async (bytes, sha256) => {
-      const part = await this.#keep(bytes, sha256);
-      entry.parts.push(part);
-      checked = checked.then(() => check(part));
-      // Whoever closes the file hears of a failure.
-      checked.catch(() => undefined);
     });
     return {
       // The order of the files is that in which they are opened.
       open: () => void files.push(entry),
       append: (bytes) => writer.add(bytes),
-      close: async () => {
-        await writer.flush();
-        await checked;
-      },
+      close: () => writer.flush(),
       abort: async () => {
         await writer.drop();
-        await checked.catch(() => undefined);
         await this.#drop(entry.parts.splice(0).map(({ key }) => key));
       },
     };

@@ -11,10 +11,13 @@ import { PartWriter } from "./parts.js";
 export class Room {
   #left = 1 << 26;
 
-  /** Gives memory for the beginning of a file of this size, as much as there is. */
+  /**
+   * Gives memory for the beginning of a file of this size, as much as there is; none for a file of which it would be the
+   * lesser part, and which waits in the store anyway.
+   */
   take(size = 0): Uint8Array {
     try {
-      const bytes = new Uint8Array(Math.min(size, this.#left));
+      const bytes = new Uint8Array(size > 2 * this.#left ? 0 : Math.min(size, this.#left));
       this.#left -= bytes.length;
       return bytes;
     } catch {

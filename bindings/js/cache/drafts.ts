@@ -62,18 +62,6 @@ interface Part {
   blob: Blob;
 }
 
-/** Gives a range of a part, which may move into memory meanwhile. */
-async function readPart(part: Part, begin: number, end: number): Promise<Uint8Array> {
-  for (;;) {
-    const { blob } = part;
-    try {
-      return await fromBlob(blob).read(begin, end - begin);
-    } catch (error) {
-      if (part.blob === blob) throw error;
-    }
-  }
-}
-
 /** What an earlier call has left of a file. */
 interface LeftDraft {
   of: DraftOf;
@@ -99,6 +87,8 @@ export class Draft {
   /** The bytes that have come. */
   loaded: number;
   #isInMemory = false;
+  /** All parts as they are now. */
+  #view: Blob | undefined;
   /** The last write of the note, and the last move into memory. */
   #noted: Promise<void> = Promise.resolve();
   #moved: Promise<void> = Promise.resolve();
@@ -136,6 +126,7 @@ export class Draft {
     const kept = this.#isInMemory ? undefined : await this.#keep(bytes, sha256);
     const part = kept ?? { blob: new Blob([bytes]) };
     this.#parts.push(part);
+    this.#view = undefined;
     this.loaded += bytes.length;
     // A store that is full needs its room for the small model.
     if (this.#isInMemory || part.key === undefined) await this.toMemory();
@@ -165,6 +156,7 @@ export class Draft {
         const { key } = part;
         if (key === undefined) continue;
         part.blob = await copyOf(part.blob);
+        this.#view = undefined;
         delete part.key;
         await this.#store.delete(key).catch(() => undefined);
       }
@@ -173,24 +165,17 @@ export class Draft {
     return this.#moved;
   }
 
-  /** Gives bytes that have come. */
+  /** Gives bytes that have come. Their parts may move into memory meanwhile. */
   async read(offset: number, length: number): Promise<Uint8Array> {
-    const pieces: Uint8Array[] = [];
-    let begin = 0;
-    for (const part of this.#parts) {
-      const from = Math.max(offset - begin, 0);
-      const to = Math.min(offset + length - begin, part.blob.size);
-      if (from < to) pieces.push(await readPart(part, from, to));
-      begin += part.blob.size;
+    for (;;) {
+      // Of all parts at once: pieces that are put together leave twice the garbage.
+      const view = (this.#view ??= this.blob());
+      try {
+        return await fromBlob(view).read(offset, length);
+      } catch (error) {
+        if (this.#view === view) throw error;
+      }
     }
-    if (pieces.length === 1) return pieces[0]!;
-    const bytes = new Uint8Array(length);
-    let done = 0;
-    for (const piece of pieces) {
-      bytes.set(piece, done);
-      done += piece.length;
-    }
-    return bytes;
   }
 
   /** Gives what has come; it can be read as long as the draft is there. */

@@ -14,8 +14,9 @@ const allowed = {
   prune: ["base", "kernels"],
   calibrated: ["base", "kernels", "linalg", "quantize", "prune"],
   sparse: ["base", "kernels"],
+  pack: ["base", "kernels"],
   formats: ["base", "quantize", "prune"],
-  pipeline: ["base", "kernels", "quantize", "prune", "calibrated", "formats"],
+  pipeline: ["base", "kernels", "quantize", "prune", "calibrated", "pack", "formats"],
 };
 
 /** Folders of src/formats that every format may include. */

@@ -1,0 +1,98 @@
+// What packer and unpacker share of a packed file as a whole: a header, groups of chunks, an index.
+// FORMAT.md has the layout.
+#ifndef MODELSHRINK_PACK_ARCHIVE_H_
+#define MODELSHRINK_PACK_ARCHIVE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/sha256.h"
+#include "pack/mixed_bytes.h"
+
+namespace modelshrink {
+
+// Bytes of a group at most, unpacked; chunks of a group; and bytes of it that are no weights.
+inline constexpr size_t kMaxGroupBytes = size_t{8} << 20;
+inline constexpr size_t kMaxGroupChunks = 256;
+inline constexpr size_t kMaxOtherBytes = kMaxMixedBytes;
+
+inline constexpr size_t kMaxPackedFiles = 100000;
+inline constexpr uint32_t kMaxPackHeaderBytes = 1 << 24;
+
+// "MSPK", as a number with its lowest byte first.
+inline constexpr uint32_t kPackMagic = 0x4B50534D;
+inline constexpr uint16_t kPackVersion = 1;
+
+// Magic, version, 0, size of the header.
+inline constexpr size_t kPackStartBytes = 12;
+// Of a group: sizes and checksum of its other bytes, number of chunks; a checksum.
+inline constexpr size_t kGroupHeadBytes = 20;
+inline constexpr size_t kChunkHeadBytes = 12;
+// Of the index: its offset, checksum, magic.
+inline constexpr size_t kPackEndBytes = 16;
+
+struct PackedFile {
+  std::string name;  // relative, with "/" between folders
+  uint64_t size_bytes = 0;
+};
+
+struct ChunkHead {
+  uint32_t size = 0;  // unpacked
+  uint32_t packed_size = 0;
+  uint32_t checksum = 0;  // of the unpacked bytes
+};
+
+// Where a group begins, in the packed file and in the files.
+struct GroupPlace {
+  uint64_t packed_offset = 0;
+  uint64_t offset = 0;
+  bool operator==(const GroupPlace&) const = default;
+};
+
+// The SHA-256 of each of several files whose bytes come one after the other.
+class FileDigests {
+ public:
+  void Start(const std::vector<PackedFile>& files) {
+    files_ = &files;
+    digests_.clear();
+    left_ = 0;
+    FinishFiles();
+  }
+
+  // `bytes` are within the files.
+  void Take(std::span<const uint8_t> bytes) {
+    while (!bytes.empty()) {
+      const size_t size = bytes.size() < left_ ? bytes.size() : static_cast<size_t>(left_);
+      sha256_.Update(bytes.first(size));
+      bytes = bytes.subspan(size);
+      left_ -= size;
+      FinishFiles();
+    }
+  }
+
+  // One for each file, when all bytes were taken.
+  const std::vector<Sha256Digest>& digests() const { return digests_; }
+
+ private:
+  // Goes on to the next file that has bytes.
+  void FinishFiles() {
+    while (left_ == 0 && digests_.size() < files_->size()) {
+      if (is_begun_) digests_.push_back(sha256_.Finish());
+      is_begun_ = digests_.size() < files_->size();
+      if (is_begun_) left_ = (*files_)[digests_.size()].size_bytes;
+    }
+  }
+
+  const std::vector<PackedFile>* files_ = nullptr;
+  bool is_begun_ = false;
+  uint64_t left_ = 0;
+  Sha256 sha256_;
+  std::vector<Sha256Digest> digests_;
+};
+
+}  // namespace modelshrink
+
+#endif  // MODELSHRINK_PACK_ARCHIVE_H_

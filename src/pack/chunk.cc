@@ -1,0 +1,291 @@
+#include "pack/chunk.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <numeric>
+
+#include "kernels/code_mask.h"
+#include "kernels/columns.h"
+#include "pack/code_cost.h"
+
+namespace modelshrink {
+namespace {
+
+// Room for the streams of a chunk's field: as many codes as bytes, or twice as many.
+constexpr size_t kPlaneBytes = 2 * kMaxChunkBytes + 8 * kStreamPadding;
+
+Status AllocateAll(std::span<Buffer<uint8_t>* const> buffers, std::span<const size_t> sizes) {
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    StatusOr<Buffer<uint8_t>> buffer = Buffer<uint8_t>::Allocate(sizes[i]);
+    if (!buffer.ok()) return std::move(buffer).status();
+    *buffers[i] = std::move(buffer).value();
+  }
+  return {};
+}
+
+size_t SizeOfKind(std::span<const Piece> pieces, ElementKind kind) {
+  size_t size = 0;
+  for (const Piece& piece : pieces) size += piece.kind == kind ? piece.size : 0;
+  return size;
+}
+
+// Fewer columns do not differ enough.
+constexpr size_t kMinColumns = 16;
+constexpr size_t kColumnClasses = 16;
+
+// Gives each column a class of four bits by the sum of its codes' magnitudes: as many columns in
+// each.
+void ClassifyColumns(std::span<const uint8_t> codes, size_t columns, std::span<uint8_t> classes) {
+  std::vector<uint32_t> sums(columns);
+  for (size_t i = 0; i < codes.size();) {
+    for (uint32_t& sum : sums) sum += SymbolOf(codes[i++], 1);
+  }
+  std::vector<uint32_t> order(columns);
+  std::iota(order.begin(), order.end(), 0u);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](uint32_t a, uint32_t b) { return sums[a] < sums[b]; });
+  std::fill(classes.begin(), classes.end(), uint8_t{0});
+  for (size_t i = 0; i < columns; ++i) {
+    const size_t column = order[i];
+    const size_t of_column = i * kColumnClasses / columns;
+    classes[column / 2] = static_cast<uint8_t>(classes[column / 2] | of_column << column % 2 * 4);
+  }
+}
+
+// The columns in the order of their classes, and within one in their own.
+void OrderColumns(std::span<const uint8_t> classes, size_t columns, std::vector<uint32_t>& order) {
+  const auto class_of = [&](size_t column) { return classes[column / 2] >> column % 2 * 4 & 15; };
+  std::array<uint32_t, kColumnClasses + 1> next{};
+  for (size_t c = 0; c < columns; ++c) ++next[class_of(c) + 1];
+  for (size_t k = 1; k <= kColumnClasses; ++k) next[k] += next[k - 1];
+  order.resize(columns);
+  for (uint32_t c = 0; c < columns; ++c) order[next[class_of(c)]++] = c;
+}
+
+// From the end of a stream of a field to the next one's beginning.
+size_t StrideOf(size_t num_codes) { return num_codes + kStreamPadding; }
+
+}  // namespace
+
+StatusOr<ChunkEncoder> ChunkEncoder::Create() {
+  StatusOr<CodeStreamEncoder> streams = CodeStreamEncoder::Create();
+  if (!streams.ok()) return std::move(streams).status();
+  ChunkEncoder encoder;
+  encoder.streams_ = std::move(streams).value();
+  Buffer<uint8_t>* const buffers[] = {&encoder.elements_, &encoder.scratch_, &encoder.planes_,
+                                      &encoder.other_};
+  const size_t sizes[] = {kMaxChunkBytes, kMaxChunkBytes, kPlaneBytes, 2 * kMaxChunkBytes};
+  if (Status status = AllocateAll(buffers, sizes); !status.ok()) return status;
+  return encoder;
+}
+
+void ChunkEncoder::Encode(std::span<const Piece> pieces, std::span<const uint8_t> bytes,
+                          ByteWriter& out) {
+  out.Varint(pieces.size());
+  for (const Piece& piece : pieces) {
+    out.Number(piece.kind);
+    out.Varint(piece.size);
+  }
+  for (size_t k = 1; k < static_cast<size_t>(ElementKind::kCount); ++k) {
+    const ElementKind kind = static_cast<ElementKind>(k);
+    const size_t size = SizeOfKind(pieces, kind);
+    if (size == 0) continue;
+    const auto elements = pieces.size() == 1 ? bytes : Gather(pieces, kind, bytes);
+    if (kind == ElementKind::kMatrix) {
+      const auto is_matrix = [](const Piece& piece) { return piece.kind == ElementKind::kMatrix; };
+      EncodeMatrix(std::find_if(pieces.begin(), pieces.end(), is_matrix)->row_length, elements,
+                   out);
+    } else {
+      EncodeKind(kind, elements, out);
+    }
+  }
+}
+
+std::span<const uint8_t> ChunkEncoder::Gather(std::span<const Piece> pieces, ElementKind kind,
+                                              std::span<const uint8_t> bytes) {
+  size_t from = 0, to = 0;
+  for (const Piece& piece : pieces) {
+    if (piece.kind == kind) {
+      std::memcpy(elements_.data() + to, bytes.data() + from, piece.size);
+      to += piece.size;
+    }
+    from += piece.size;
+  }
+  return elements_.span().first(to);
+}
+
+// Row by row, or with columns of like magnitudes side by side where that is smaller.
+void ChunkEncoder::EncodeMatrix(size_t columns, std::span<const uint8_t> codes, ByteWriter& out) {
+  const size_t begin = out.size();
+  out.Varint(0);
+  streams_.Encode(codes, CodeKind::kSigned, out);
+  if (columns < kMinColumns || codes.size() % columns != 0 || codes.size() == columns) return;
+  ByteWriter ordered(other_.span());
+  ordered.Varint(columns);
+  const auto classes = ordered.Extend((columns + 1) / 2);
+  ClassifyColumns(codes, columns, classes);
+  OrderColumns(classes, columns, column_order_);
+  GatherColumns(codes.data(), codes.size() / columns, column_order_, scratch_.data());
+  streams_.Encode(scratch_.span().first(codes.size()), CodeKind::kSigned, ordered);
+  // Unpacking has to put them back: not for nothing.
+  const size_t size = out.size() - begin;
+  if (ordered.failed() || ordered.size() > size - size / 200) return;
+  out.Truncate(begin);
+  out.Append(ordered.written());
+}
+
+void ChunkEncoder::EncodeKind(ElementKind kind, std::span<const uint8_t> elements,
+                              ByteWriter& out) {
+  const Element& element = ElementOf(kind);
+  for (size_t f = 0; f < element.fields.size(); ++f) {
+    const Field& field = element.fields[f];
+    size_t num_codes = elements.size() / element.size * CodesPerElement(field);
+    const size_t stride = StrideOf(num_codes);
+    SplitField(kind, f, elements, scratch_.data(), planes_.data(), stride);
+    const size_t num_planes = NumStreams(field.type);
+    if (num_planes > 1) num_codes = EncodeZeros(num_codes, num_planes, stride, out);
+    for (size_t p = 0; p < num_planes && num_codes > 0; ++p) {
+      streams_.Encode(planes_.span().subspan(p * stride, num_codes), CodeKindOf(field.type), out);
+    }
+  }
+}
+
+// Numbers that are 0 are 0 in all planes: where there are enough of them, a mask tells them once.
+size_t ChunkEncoder::EncodeZeros(size_t num_codes, size_t num_planes, size_t stride,
+                                 ByteWriter& out) {
+  const std::span<uint8_t> is_nonzero = scratch_.span().first(num_codes);
+  std::fill(is_nonzero.begin(), is_nonzero.end(), uint8_t{0});
+  size_t num_nonzeros = 0;
+  for (size_t p = 0; p < num_planes; ++p) {
+    for (size_t i = 0; i < num_codes; ++i) is_nonzero[i] |= planes_[p * stride + i];
+  }
+  for (uint8_t& it : is_nonzero) {
+    it = it != 0 ? 1 : 0;
+    num_nonzeros += it;
+  }
+  const bool is_sparse = num_nonzeros < num_codes - num_codes / 32;
+  out.Number<uint8_t>(is_sparse ? 1 : 0);
+  if (!is_sparse) return num_codes;
+  streams_.Encode(is_nonzero, CodeKind::kSigned, out);
+  for (size_t p = 0; p < num_planes; ++p) {
+    uint8_t* const plane = planes_.data() + p * stride;
+    size_t to = 0;
+    for (size_t i = 0; i < num_codes; ++i) {
+      plane[to] = plane[i];
+      to += is_nonzero[i];
+    }
+  }
+  return num_nonzeros;
+}
+
+StatusOr<ChunkDecoder> ChunkDecoder::Create() {
+  StatusOr<CodeStreamDecoder> streams = CodeStreamDecoder::Create();
+  if (!streams.ok()) return std::move(streams).status();
+  ChunkDecoder decoder;
+  decoder.streams_ = std::move(streams).value();
+  Buffer<uint8_t>* const buffers[] = {&decoder.elements_, &decoder.scratch_, &decoder.planes_,
+                                      &decoder.mask_};
+  const size_t sizes[] = {kMaxChunkBytes + kStreamPadding, kMaxChunkBytes + kStreamPadding,
+                          kPlaneBytes, kMaxChunkBytes / 8 + kStreamPadding};
+  if (Status status = AllocateAll(buffers, sizes); !status.ok()) return status;
+  return decoder;
+}
+
+Status ChunkDecoder::Decode(std::span<const uint8_t> chunk, ByteReader& other,
+                            std::span<uint8_t> out) {
+  const auto damaged = [] { return FormatError("a chunk of the packed file is damaged"); };
+  ByteReader in(chunk);
+  const uint64_t num_pieces = in.Varint();
+  if (num_pieces == 0 || num_pieces > kMaxPieces || out.size() > kMaxChunkBytes) return damaged();
+  pieces_.clear();
+  uint64_t sum = 0;
+  int num_matrices = 0;
+  for (uint64_t i = 0; i < num_pieces; ++i) {
+    const uint8_t kind = in.Number<uint8_t>();
+    const uint64_t size = in.Varint();
+    if (in.failed() || kind >= static_cast<uint8_t>(ElementKind::kCount) || size == 0 ||
+        size > out.size() - sum) {
+      return damaged();
+    }
+    if (kind == static_cast<uint8_t>(ElementKind::kMatrix) && ++num_matrices > 1) return damaged();
+    pieces_.push_back({static_cast<ElementKind>(kind), static_cast<uint32_t>(size)});
+    if (size % ElementOf(pieces_.back().kind).size != 0) return damaged();
+    sum += size;
+  }
+  if (sum != out.size()) return damaged();
+  for (size_t k = 0; k < static_cast<size_t>(ElementKind::kCount); ++k) {
+    const ElementKind kind = static_cast<ElementKind>(k);
+    const size_t size = SizeOfKind(pieces_, kind);
+    if (size == 0) continue;
+    const bool is_whole = pieces_.size() == 1 && kind != ElementKind::kBytes;
+    const auto elements = is_whole ? out : elements_.span().first(size);
+    if (kind == ElementKind::kBytes) {
+      const auto taken = other.Take(size);
+      if (taken.empty()) return damaged();
+      std::memcpy(elements.data(), taken.data(), size);
+    } else if (kind == ElementKind::kMatrix ? !DecodeMatrix(in, elements)
+                                            : !DecodeKind(in, kind, elements)) {
+      return damaged();
+    }
+    if (is_whole) continue;
+    size_t from = 0, to = 0;
+    for (const Piece& piece : pieces_) {
+      if (piece.kind == kind) {
+        std::memcpy(out.data() + to, elements.data() + from, piece.size);
+        from += piece.size;
+      }
+      to += piece.size;
+    }
+  }
+  return in.size() == 0 ? Status() : damaged();
+}
+
+bool ChunkDecoder::DecodeMatrix(ByteReader& in, std::span<uint8_t> out) {
+  const uint64_t columns = in.Varint();
+  if (columns == 0) return streams_.Decode(in, out.size(), out.data());
+  if (columns > out.size() || out.size() % columns != 0) return false;
+  const auto classes = in.Take((columns + 1) / 2);
+  if (in.failed()) return false;
+  OrderColumns(classes, static_cast<size_t>(columns), column_order_);
+  if (!streams_.Decode(in, out.size(), planes_.data())) return false;
+  ScatterColumns(planes_.data(), out.size() / column_order_.size(), column_order_, out.data());
+  return true;
+}
+
+bool ChunkDecoder::DecodeKind(ByteReader& in, ElementKind kind, std::span<uint8_t> out) {
+  const Element& element = ElementOf(kind);
+  for (size_t f = 0; f < element.fields.size(); ++f) {
+    const Field& field = element.fields[f];
+    const size_t num_codes = out.size() / element.size * CodesPerElement(field);
+    if (num_codes > kMaxStreamCodes) return false;
+    const size_t stride = StrideOf(num_codes);
+    const size_t num_planes = NumStreams(field.type);
+    const bool is_sparse = num_planes > 1 && in.Number<uint8_t>() == 1;
+    if (is_sparse) {
+      if (!DecodeSparsePlanes(in, num_codes, num_planes, stride)) return false;
+    } else {
+      for (size_t p = 0; p < num_planes; ++p) {
+        if (!streams_.Decode(in, num_codes, planes_.data() + p * stride)) return false;
+      }
+    }
+    JoinField(kind, f, planes_.data(), stride, scratch_.data(), out);
+  }
+  return true;
+}
+
+bool ChunkDecoder::DecodeSparsePlanes(ByteReader& in, size_t num_codes, size_t num_planes,
+                                      size_t stride) {
+  if (!streams_.Decode(in, num_codes, scratch_.data())) return false;
+  const int8_t* const is_nonzero = reinterpret_cast<const int8_t*>(scratch_.data());
+  const size_t num_nonzeros = CompactCodes({is_nonzero, num_codes}, mask_.data(),
+                                           reinterpret_cast<int8_t*>(elements_.data()));
+  for (size_t p = 0; p < num_planes; ++p) {
+    if (num_nonzeros > 0 && !streams_.Decode(in, num_nonzeros, scratch_.data())) return false;
+    ExpandCodes(mask_.data(), reinterpret_cast<const int8_t*>(scratch_.data()),
+                {reinterpret_cast<int8_t*>(planes_.data() + p * stride), num_codes});
+  }
+  return true;
+}
+
+}  // namespace modelshrink

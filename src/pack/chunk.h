@@ -1,0 +1,82 @@
+// A chunk of a packed file: pieces of elements, whose fields are streams of codes. FORMAT.md has
+// the layout.
+#ifndef MODELSHRINK_PACK_CHUNK_H_
+#define MODELSHRINK_PACK_CHUNK_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/status.h"
+#include "pack/bytes.h"
+#include "pack/code_stream.h"
+#include "pack/element.h"
+
+namespace modelshrink {
+
+// Bytes of a chunk at most, when it is unpacked.
+inline constexpr size_t kMaxChunkBytes = size_t{1} << 19;
+inline constexpr size_t kMaxPieces = 4096;
+
+// What a chunk may need beside its bytes when nothing makes it smaller.
+constexpr size_t ChunkBound(size_t size, size_t num_pieces) {
+  return 2 * size + 8 * num_pieces + 4096;
+}
+
+// Bytes of one kind within a file; whole elements.
+struct Piece {
+  ElementKind kind = ElementKind::kBytes;
+  uint32_t size = 0;  // bytes
+  // Of a kMatrix: the codes of a row, or 0 where they are not known. A chunk has one matrix at
+  // most.
+  uint32_t row_length = 0;
+};
+
+class ChunkEncoder {
+ public:
+  static StatusOr<ChunkEncoder> Create();
+
+  // Appends a chunk of 1 to kMaxPieces pieces of 1 to kMaxChunkBytes bytes, which lie in `bytes`
+  // one after the other. What is of kBytes is not in the chunk. `out` has room for ChunkBound().
+  void Encode(std::span<const Piece> pieces, std::span<const uint8_t> bytes, ByteWriter& out);
+
+ private:
+  // The bytes of all pieces of a kind, one after the other.
+  std::span<const uint8_t> Gather(std::span<const Piece> pieces, ElementKind kind,
+                                  std::span<const uint8_t> bytes);
+  // `columns`: of the matrix that the codes are; 0 for none.
+  void EncodeMatrix(size_t columns, std::span<const uint8_t> codes, ByteWriter& out);
+  void EncodeKind(ElementKind kind, std::span<const uint8_t> elements, ByteWriter& out);
+  // Writes where the numbers in `planes_` are not 0, and compacts them; returns how many are left.
+  size_t EncodeZeros(size_t num_codes, size_t num_planes, size_t stride, ByteWriter& out);
+
+  CodeStreamEncoder streams_;
+  std::vector<uint32_t> column_order_;
+  Buffer<uint8_t> elements_, scratch_, planes_, other_;
+};
+
+class ChunkDecoder {
+ public:
+  static StatusOr<ChunkDecoder> Create();
+
+  // Unpacks a chunk, behind whose bytes kStreamPadding more can be read, into `out`, which has room
+  // for kStreamPadding more. Pieces of kBytes are taken from `other`, in their order. A FormatError
+  // when the chunk, which may be hostile, breaks a rule.
+  Status Decode(std::span<const uint8_t> chunk, ByteReader& other, std::span<uint8_t> out);
+
+ private:
+  bool DecodeMatrix(ByteReader& in, std::span<uint8_t> out);
+  bool DecodeKind(ByteReader& in, ElementKind kind, std::span<uint8_t> out);
+  bool DecodeSparsePlanes(ByteReader& in, size_t num_codes, size_t num_planes, size_t stride);
+
+  CodeStreamDecoder streams_;
+  std::vector<Piece> pieces_;
+  std::vector<uint32_t> column_order_;
+  Buffer<uint8_t> elements_, scratch_, planes_, mask_;
+};
+
+}  // namespace modelshrink
+
+#endif  // MODELSHRINK_PACK_CHUNK_H_

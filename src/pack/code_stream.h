@@ -1,0 +1,90 @@
+// One stream of codes (bytes), coded by whatever makes it smallest. FORMAT.md has the layout.
+#ifndef MODELSHRINK_PACK_CODE_STREAM_H_
+#define MODELSHRINK_PACK_CODE_STREAM_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/status.h"
+#include "pack/bytes.h"
+#include "pack/code_cost.h"
+
+namespace modelshrink {
+
+// Codes of a stream at most.
+inline constexpr size_t kMaxStreamCodes = size_t{1} << 19;
+
+// What decoders may read behind the bytes of a stream, and never use.
+inline constexpr size_t kStreamPadding = 128;
+
+// Bytes that a stream may need beside its codes.
+inline constexpr size_t kStreamOverhead = 16;
+
+enum class StreamMode : uint8_t {
+  kRaw = 0,
+  kConstant = 1,
+  kNibble = 2,
+  kSparse = 3,
+  kWide = 4,
+};
+
+// What codes are: signed bytes about a common value, or symbols below 16 without an order.
+enum class CodeKind : uint8_t { kSigned, kSymbols };
+
+// Which blocks share a table of the nibble coder.
+inline constexpr size_t kMaxBlockClasses = 4;
+struct BlockClasses {
+  size_t count = 1;
+  std::vector<uint8_t> of_block;
+  std::array<NibblePlan, kMaxBlockClasses> plans;
+  uint64_t cost = UINT64_MAX;
+};
+
+// Encodes streams; keeps the memory for it. Costs decide, which are integers: all builds write the
+// same bytes.
+class CodeStreamEncoder {
+ public:
+  static StatusOr<CodeStreamEncoder> Create();
+
+  // Appends a stream of 1 to kMaxStreamCodes codes. `out` has room for the codes and
+  // kStreamOverhead, unless it fails.
+  void Encode(std::span<const uint8_t> codes, CodeKind kind, ByteWriter& out);
+
+ private:
+  std::span<uint8_t> ShiftIntoBlocks(std::span<const uint8_t> codes, uint8_t bias);
+  void EncodeNibble(std::span<const uint8_t> codes, uint8_t bias, const BlockClasses& classes,
+                    ByteWriter& out);
+  void EncodeSparse(std::span<const uint8_t> codes, uint8_t bias, CodeKind kind, ByteWriter& out);
+  void EncodeWide(std::span<const uint8_t> codes, ByteWriter& out);
+
+  // Whether what is encoded is a part of a sparse stream.
+  bool is_part_ = false;
+  // Of kMaxStreamCodes and some padding each, but for the mask.
+  Buffer<uint8_t> mask_, symbols_, nonzeros_, shifted_, raw_, payload_;
+};
+
+// Decodes streams; keeps the memory for it.
+class CodeStreamDecoder {
+ public:
+  static StatusOr<CodeStreamDecoder> Create();
+
+  // Takes a stream of `num_codes` from `in`, behind whose end kStreamPadding bytes can be read, and
+  // writes it to `out`, which has room for kStreamPadding more. False when the bytes, which may be
+  // hostile, are not of such a stream.
+  bool Decode(ByteReader& in, size_t num_codes, uint8_t* out);
+
+ private:
+  bool DecodeNibble(ByteReader& in, size_t num_codes, uint8_t* out);
+  bool DecodeSparse(ByteReader& in, size_t num_codes, uint8_t* out);
+
+  Buffer<uint8_t> mask_, symbols_, nonzeros_;
+  Buffer<uint32_t> blocks_;
+};
+
+}  // namespace modelshrink
+
+#endif  // MODELSHRINK_PACK_CODE_STREAM_H_

@@ -1,0 +1,157 @@
+#include "pack/packer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "kernels/checksum.h"
+#include "pack/bytes.h"
+#include "pack/code_stream.h"
+
+namespace modelshrink {
+namespace {
+
+// The chunks of a group at most, however little they shrink: pieces count little, since there is no
+// more than one for a few bytes.
+constexpr size_t kChunksBytes =
+    kMaxGroupBytes + kMaxGroupBytes / 8 + ChunkBound(kMaxChunkBytes, kMaxPieces);
+
+uint64_t HeaderSize(const std::vector<PackedFile>& files) {
+  uint64_t size = 16;
+  for (const PackedFile& file : files) size += file.name.size() + 20;
+  return size;
+}
+
+}  // namespace
+
+StatusOr<Packer> Packer::Create(std::vector<PackedFile> files) {
+  const uint64_t header_size = HeaderSize(files);
+  if (files.size() > kMaxPackedFiles || header_size > kMaxPackHeaderBytes) {
+    return ArgumentError("there are too many files, or too long names, for one packed file");
+  }
+  StatusOr<ChunkEncoder> encoder = ChunkEncoder::Create();
+  if (!encoder.ok()) return std::move(encoder).status();
+  StatusOr<MixedBytes> mixed = MixedBytes::Create();
+  if (!mixed.ok()) return std::move(mixed).status();
+  Packer packer;
+  packer.encoder_ = std::move(encoder).value();
+  packer.mixed_ = std::move(mixed).value();
+  const uint64_t out_size =
+      std::max<uint64_t>({header_size + kPackStartBytes, kChunksBytes + 2 * kMaxOtherBytes,
+                          files.size() * 32 + kPackEndBytes + kGroupHeadBytes});
+  Buffer<uint8_t>* const buffers[] = {&packer.out_, &packer.chunks_, &packer.other_};
+  const uint64_t sizes[] = {out_size, kChunksBytes, kMaxOtherBytes};
+  for (size_t i = 0; i < std::size(buffers); ++i) {
+    StatusOr<Buffer<uint8_t>> buffer = Buffer<uint8_t>::Allocate(sizes[i]);
+    if (!buffer.ok()) return std::move(buffer).status();
+    *buffers[i] = std::move(buffer).value();
+  }
+  packer.files_ = std::move(files);
+  return packer;
+}
+
+std::span<const uint8_t> Packer::GiveOut(size_t size) {
+  packed_offset_ += size;
+  return out_.span().first(size);
+}
+
+std::span<const uint8_t> Packer::Begin() {
+  digests_.Start(files_);
+  ByteWriter out(out_.span());
+  out.Number(kPackMagic);
+  out.Number(kPackVersion);
+  out.Number(uint16_t{0});
+  out.Number(uint32_t{0});
+  out.Varint(files_.size());
+  for (const PackedFile& file : files_) {
+    out.Varint(file.name.size());
+    out.Append({reinterpret_cast<const uint8_t*>(file.name.data()), file.name.size()});
+    out.Varint(file.size_bytes);
+  }
+  const uint32_t size = static_cast<uint32_t>(out.size() - kPackStartBytes + 4);
+  std::memcpy(out_.data() + 8, &size, sizeof(size));
+  out.Number(Checksum(out.written()));
+  return GiveOut(out.size());
+}
+
+bool Packer::MustEndGroup(size_t size, size_t other_size) const {
+  return heads_.size() == kMaxGroupChunks || group_size_ + size > kMaxGroupBytes ||
+         other_size_ + other_size > kMaxOtherBytes;
+}
+
+void Packer::Add(std::span<const Piece> pieces, std::span<const uint8_t> bytes) {
+  digests_.Take(bytes);
+  size_t from = 0;
+  for (const Piece& piece : pieces) {
+    if (piece.kind == ElementKind::kBytes) {
+      std::memcpy(other_.data() + other_size_, bytes.data() + from, piece.size);
+      other_size_ += piece.size;
+    }
+    from += piece.size;
+  }
+  ByteWriter out(chunks_.span().subspan(chunks_size_));
+  encoder_->Encode(pieces, bytes, out);
+  chunks_size_ += out.size();
+  heads_.push_back(
+      {static_cast<uint32_t>(bytes.size()), static_cast<uint32_t>(out.size()), Checksum(bytes)});
+  group_size_ += bytes.size();
+}
+
+std::span<const uint8_t> Packer::EndGroup() {
+  if (heads_.empty()) return {};
+  groups_.push_back({packed_offset_, offset_});
+  offset_ += group_size_;
+  ByteWriter out(out_.span());
+  const auto head = out.Extend(kGroupHeadBytes);
+  for (const ChunkHead& it : heads_) {
+    out.Number(it.size);
+    out.Number(it.packed_size);
+    out.Number(it.checksum);
+  }
+  const size_t table_end = out.size();
+  const auto other = other_.span().first(other_size_);
+  if (other_size_ > 0) {
+    mixed_->Encode(other, out);
+    if (out.size() - table_end >= other_size_) {
+      out.Truncate(table_end);
+      out.Append(other);
+    }
+  }
+  const uint32_t numbers[] = {static_cast<uint32_t>(other_size_),
+                              static_cast<uint32_t>(out.size() - table_end), Checksum(other),
+                              static_cast<uint32_t>(heads_.size())};
+  std::memcpy(head.data(), numbers, sizeof(numbers));
+  // The checksum of the head and the table, whose own place counts as 0.
+  const uint32_t none = 0;
+  std::memcpy(head.data() + sizeof(numbers), &none, sizeof(none));
+  const uint32_t checksum = Checksum(out.written().first(table_end));
+  std::memcpy(head.data() + sizeof(numbers), &checksum, sizeof(checksum));
+  out.Append(chunks_.span().first(chunks_size_));
+  heads_.clear();
+  chunks_size_ = other_size_ = group_size_ = 0;
+  return GiveOut(out.size());
+}
+
+std::span<const uint8_t> Packer::Finish() {
+  const uint64_t index_offset = packed_offset_ + kGroupHeadBytes;
+  // The digests fit into the memory; the places of very many groups may not.
+  const size_t needed = kGroupHeadBytes + digests_.digests().size() * 32 + 8 +
+                        groups_.size() * sizeof(GroupPlace) + kPackEndBytes;
+  if (needed > out_.size() && !out_.Resize(needed).ok()) return {};
+  ByteWriter out(out_.span());
+  const auto end_of_groups = out.Extend(kGroupHeadBytes);
+  std::fill(end_of_groups.begin(), end_of_groups.end(), uint8_t{0});
+  for (const Sha256Digest& digest : digests_.digests()) out.Append(digest);
+  out.Number(static_cast<uint64_t>(groups_.size()));
+  for (const GroupPlace& group : groups_) {
+    out.Number(group.packed_offset);
+    out.Number(group.offset);
+  }
+  const uint32_t checksum = Checksum(out.written().subspan(kGroupHeadBytes));
+  out.Number(index_offset);
+  out.Number(checksum);
+  out.Number(kPackMagic);
+  return GiveOut(out.size());
+}
+
+}  // namespace modelshrink

@@ -1,0 +1,56 @@
+// Packs the files of a model, losslessly, and unpacks them.
+#ifndef MODELSHRINK_PIPELINE_PACKING_H_
+#define MODELSHRINK_PIPELINE_PACKING_H_
+
+#include <memory>
+#include <vector>
+
+#include "base/status.h"
+#include "formats/model.h"
+#include "pack/unpacker.h"
+#include "pipeline/step.h"
+
+namespace modelshrink {
+
+// Gives the steps of packing a model's files: kRead (input 0), kWrite (output file 0, from its
+// beginning to its end) and kDone. The model, which tells where weights are, must outlive the
+// runner, whose memory is some 30 MiB and 16 bytes for each tensor.
+StatusOr<std::unique_ptr<StepRunner>> PackModel(const Model& model);
+
+// The same of files of which nothing is known.
+StatusOr<std::unique_ptr<StepRunner>> PackFiles(const std::vector<InputFile>& files);
+
+// Gives the steps of unpacking: kRead (input 0, file 0: the packed file, which may be hostile),
+// kWrite and kDone. `kTensor` comes once, before the first kWrite: from then on `files()` are
+// known.
+class UnpackRunner final : public StepRunner {
+ public:
+  // `packed_size`: bytes of the packed file. `checks_digests`: see Unpacker.
+  static StatusOr<std::unique_ptr<UnpackRunner>> Create(uint64_t packed_size, bool checks_digests);
+
+  StatusOr<Step> Next() override;
+  Status Feed(std::span<const uint8_t> bytes) override;
+  // Their names are relative and lead nowhere else; no two are the same.
+  const std::vector<PackedFile>& files() const { return unpacker_.files(); }
+
+ private:
+  UnpackRunner(uint64_t packed_size, Unpacker unpacker)
+      : packed_size_(packed_size), unpacker_(std::move(unpacker)) {}
+  StatusOr<Step> NextStep();
+  Status CheckNames();
+  // A write of what is left of the output, within one file.
+  Step WriteNext();
+
+  uint64_t packed_size_;
+  Unpacker unpacker_;
+  Status failure_;
+  uint64_t offset_ = 0;  // in the packed file
+  bool has_files_ = false;
+  size_t file_ = 0;  // that is written
+  uint64_t file_offset_ = 0;
+  size_t written_ = 0;  // bytes of the output
+};
+
+}  // namespace modelshrink
+
+#endif  // MODELSHRINK_PIPELINE_PACKING_H_

@@ -1,0 +1,191 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "pack/packer.h"
+#include "pack/unpacker.h"
+
+namespace modelshrink {
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+void Append(std::span<const uint8_t> from, Bytes& to) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
+// Packs one chunk after the other.
+struct Chunk {
+  std::vector<Piece> pieces;
+  Bytes bytes;
+};
+Bytes Pack(const std::vector<PackedFile>& files, const std::vector<Chunk>& chunks) {
+  Packer packer = std::move(Packer::Create(files).value());
+  Bytes packed;
+  Append(packer.Begin(), packed);
+  for (const Chunk& chunk : chunks) {
+    if (packer.MustEndGroup(chunk.bytes.size(), 0)) Append(packer.EndGroup(), packed);
+    packer.Add(chunk.pieces, chunk.bytes);
+  }
+  Append(packer.EndGroup(), packed);
+  Append(packer.Finish(), packed);
+  return packed;
+}
+
+struct Unpacked {
+  Status status;
+  Bytes bytes;
+  std::vector<PackedFile> files;
+  size_t taken = 0;  // of the packed file
+};
+Unpacked Unpack(const Bytes& packed, bool checks_digests = false) {
+  Unpacker unpacker = std::move(Unpacker::Create(checks_digests).value());
+  Unpacked unpacked;
+  while (unpacker.wanted() > 0) {
+    if (unpacker.wanted() > packed.size() - unpacked.taken) {
+      unpacked.status = FormatError("cut off");
+      return unpacked;
+    }
+    unpacked.status = unpacker.Feed({packed.data() + unpacked.taken, unpacker.wanted()});
+    if (!unpacked.status.ok()) return unpacked;
+    EXPECT_EQ(unpacker.output_offset(),
+              unpacker.output().empty() ? unpacker.output_offset() : unpacked.bytes.size());
+    Append(unpacker.output(), unpacked.bytes);
+    unpacked.taken = static_cast<size_t>(unpacker.packed_offset());
+  }
+  unpacked.files = unpacker.files();
+  return unpacked;
+}
+
+Bytes RandomBytes(size_t size, uint32_t seed) {
+  std::mt19937 random(seed);
+  Bytes bytes(size);
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(std::min(random() % 64, random() % 64));
+  return bytes;
+}
+
+// A piece of every kind, and text.
+std::vector<Chunk> AllKinds() {
+  std::vector<Chunk> chunks(1);
+  for (size_t k = 0; k < static_cast<size_t>(ElementKind::kCount); ++k) {
+    const ElementKind kind = static_cast<ElementKind>(k);
+    const size_t size = 40u * ElementOf(kind).size;
+    const Piece piece = {.kind = kind, .size = static_cast<uint32_t>(size), .row_length = 20};
+    Append(RandomBytes(size, static_cast<uint32_t>(k)), chunks[0].bytes);
+    chunks[0].pieces.push_back(piece);
+    chunks.push_back({{piece}, RandomBytes(size, static_cast<uint32_t>(k + 100))});
+  }
+  return chunks;
+}
+
+Bytes AllOf(const std::vector<Chunk>& chunks) {
+  Bytes all;
+  for (const Chunk& chunk : chunks) Append(chunk.bytes, all);
+  return all;
+}
+
+TEST(ArchiveTest, EveryKindComesBack) {
+  const std::vector<Chunk> chunks = AllKinds();
+  const Bytes all = AllOf(chunks);
+  const std::vector<PackedFile> files = {
+      {"model.onnx", 1000}, {"empty", 0}, {"sub/weights", all.size() - 1000}, {"none", 0}};
+  const Bytes packed = Pack(files, chunks);
+  for (const bool checks_digests : {false, true}) {
+    const Unpacked unpacked = Unpack(packed, checks_digests);
+    ASSERT_TRUE(unpacked.status.ok()) << unpacked.status.message();
+    EXPECT_EQ(unpacked.bytes, all);
+    EXPECT_EQ(unpacked.taken, packed.size());
+    ASSERT_EQ(unpacked.files.size(), 4);
+    EXPECT_EQ(unpacked.files[2].name, "sub/weights");
+    EXPECT_EQ(unpacked.files[2].size_bytes, all.size() - 1000);
+  }
+}
+
+TEST(ArchiveTest, ManyGroups) {
+  std::vector<Chunk> chunks;
+  for (uint32_t i = 0; i < 600; ++i) {
+    chunks.push_back({{{ElementKind::kCodes, 50}}, RandomBytes(50, i)});
+  }
+  for (uint32_t i = 0; i < 20; ++i) {
+    chunks.push_back({{{ElementKind::kFloat32, kMaxChunkBytes}}, RandomBytes(kMaxChunkBytes, i)});
+  }
+  const Bytes all = AllOf(chunks);
+  const Unpacked unpacked = Unpack(Pack({{"x", all.size()}}, chunks), true);
+  ASSERT_TRUE(unpacked.status.ok()) << unpacked.status.message();
+  EXPECT_TRUE(unpacked.bytes == all);
+}
+
+TEST(ArchiveTest, NoFilesOfBytesAtAll) {
+  const Unpacked unpacked = Unpack(Pack({{"empty", 0}}, {}), true);
+  EXPECT_TRUE(unpacked.status.ok()) << unpacked.status.message();
+  EXPECT_TRUE(unpacked.bytes.empty());
+}
+
+// Whatever bit is another, an error comes, or the same bytes (some bits only fill); what comes
+// before an error is right.
+TEST(ArchiveTest, NoBitMakesAnotherByte) {
+  const std::vector<Chunk> chunks = AllKinds();
+  const Bytes all = AllOf(chunks);
+  const Bytes packed = Pack({{"m", 500}, {"n", all.size() - 500}}, chunks);
+  std::mt19937 random(5);
+  size_t num_unnoticed = 0;
+  // Each byte of what is not chunks; of those, which are most, some.
+  for (size_t byte = 0; byte < packed.size();
+       byte += byte < 700 || byte > packed.size() - 200 ? 1 : 13) {
+    Bytes damaged = packed;
+    damaged[byte] = static_cast<uint8_t>(damaged[byte] ^ 1u << random() % 8);
+    // The chunks' checksums alone; a digest is only checked on request.
+    const bool is_digest = byte >= packed.size() - kPackEndBytes - 16 - 8 - 64;
+    const Unpacked unpacked = Unpack(damaged, is_digest);
+    num_unnoticed += unpacked.status.ok() ? 1 : 0;
+    ASSERT_LE(unpacked.bytes.size(), all.size());
+    if (unpacked.status.ok()) {
+      ASSERT_EQ(unpacked.bytes.size(), all.size()) << "byte " << byte;
+    }
+    ASSERT_TRUE(std::equal(unpacked.bytes.begin(), unpacked.bytes.end(), all.begin()))
+        << "byte " << byte;
+  }
+  EXPECT_LT(num_unnoticed, packed.size() / 100);
+}
+
+TEST(ArchiveTest, CutOffFilesWantMore) {
+  const std::vector<Chunk> chunks = AllKinds();
+  const Bytes packed = Pack({{"m", AllOf(chunks).size()}}, chunks);
+  for (size_t size = 0; size < packed.size(); size += 1 + size / 50) {
+    const Bytes cut(packed.begin(), packed.begin() + static_cast<ptrdiff_t>(size));
+    ASSERT_FALSE(Unpack(cut).status.ok()) << size;
+  }
+}
+
+TEST(ArchiveTest, AnotherVersionIsRefused) {
+  Bytes packed = Pack({{"m", 0}}, {});
+  packed[4] = 2;
+  EXPECT_EQ(Unpack(packed).status.code(), StatusCode::kUnsupported);
+  packed[0] = 'X';
+  EXPECT_EQ(Unpack(packed).status.code(), StatusCode::kFormat);
+}
+
+TEST(ArchiveTest, WhatCannotBeSmallerIsHardlyLarger) {
+  std::mt19937 random(6);
+  std::vector<Chunk> chunks;
+  for (int i = 0; i < 8; ++i) {
+    Bytes noise(1 << 17);
+    for (uint8_t& byte : noise) byte = static_cast<uint8_t>(random());
+    chunks.push_back({{{ElementKind::kCodes, 1 << 17}}, noise});
+    chunks.push_back({{{ElementKind::kFloat32, 1 << 17}}, noise});
+  }
+  const size_t size = AllOf(chunks).size();
+  EXPECT_LT(Pack({{"noise", size}}, chunks).size(), size + size / 1000 + 1024);
+}
+
+TEST(ArchiveTest, HeadersHaveABound) {
+  EXPECT_FALSE(Packer::Create(std::vector<PackedFile>(kMaxPackedFiles + 1)).ok());
+  EXPECT_FALSE(Packer::Create({{std::string(kMaxPackHeaderBytes, 'x'), 0}}).ok());
+}
+
+}  // namespace
+}  // namespace modelshrink

@@ -1,0 +1,141 @@
+#include "pipeline/packing.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "formats/format.h"
+#include "pack/packer.h"
+
+namespace modelshrink {
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+// A safetensors file of int8 codes, floats and names.
+Bytes MakeModel() {
+  const std::string header =
+      R"({"a":{"dtype":"I8","shape":[300,200],"data_offsets":[0,60000]},)"
+      R"("b":{"dtype":"F32","shape":[100],"data_offsets":[60000,60400]},)"
+      R"("c":{"dtype":"BF16","shape":[200,200],"data_offsets":[60400,140400]}})";
+  Bytes file(8);
+  const uint64_t size = header.size();
+  std::memcpy(file.data(), &size, sizeof(size));
+  file.insert(file.end(), header.begin(), header.end());
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal(0, 6);
+  for (int i = 0; i < 60000; ++i)
+    file.push_back(static_cast<uint8_t>(static_cast<int>(normal(random))));
+  for (int i = 0; i < 100 + 40000; ++i) {
+    const float value = normal(random);
+    uint8_t bytes[4];
+    std::memcpy(bytes, &value, sizeof(value));
+    file.insert(file.end(), bytes + (i < 100 ? 0 : 2), bytes + 4);
+  }
+  return file;
+}
+
+// Runs steps whose input is `input`; gives what is written to each of the files.
+Status RunSteps(StepRunner& runner, const Bytes& input, std::vector<Bytes>& files) {
+  for (;;) {
+    const StatusOr<Step> next = runner.Next();
+    if (!next.ok()) return next.status();
+    const Step& step = next.value();
+    if (step.kind == Step::Kind::kDone) return {};
+    if (step.kind == Step::Kind::kRead) {
+      // Files of the input lie one after the other.
+      const size_t offset = static_cast<size_t>(step.range.offset) + step.range.file * 1000;
+      const Status status =
+          runner.Feed({input.data() + offset, static_cast<size_t>(step.range.size)});
+      if (!status.ok()) return status;
+    }
+    if (step.kind == Step::Kind::kWrite) {
+      files.resize(std::max<size_t>(files.size(), step.output_file + 1));
+      Bytes& file = files[step.output_file];
+      EXPECT_EQ(file.size(), step.output_offset);
+      file.insert(file.end(), step.bytes.begin(), step.bytes.end());
+    }
+  }
+}
+
+Bytes PackedOf(StepRunner& runner, const Bytes& input) {
+  std::vector<Bytes> files;
+  const Status status = RunSteps(runner, input, files);
+  EXPECT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(files.size(), 1);
+  return files[0];
+}
+
+TEST(PackingTest, AModelComesBack) {
+  const Bytes file = MakeModel();
+  auto format = std::move(OpenFormat({"m.safetensors", file.size()}, {file.data(), 64}).value());
+  for (;;) {
+    const auto request = format->Next();
+    ASSERT_TRUE(request.ok());
+    if (!request.value()) break;
+    const ByteRange& range = request.value()->range;
+    ASSERT_TRUE(format->Feed({file.data() + range.offset, static_cast<size_t>(range.size)}).ok());
+  }
+  const Bytes packed = PackedOf(*PackModel(format->model()).value(), file);
+  // 4.6 bits of 8 and about 11 of 16: only who knows where the weights are gets there.
+  EXPECT_LT(packed.size(), 60000 * 5 / 8 + 40000 * 11 / 8 + 1000);
+  auto unpack = std::move(UnpackRunner::Create(packed.size(), true).value());
+  std::vector<Bytes> files;
+  const Status status = RunSteps(*unpack, packed, files);
+  ASSERT_TRUE(status.ok()) << status.message();
+  ASSERT_EQ(files.size(), 1);
+  EXPECT_TRUE(files[0] == file);
+  EXPECT_EQ(unpack->files()[0].name, "m.safetensors");
+}
+
+TEST(PackingTest, SeveralFilesComeBack) {
+  const Bytes all = MakeModel();
+  const std::vector<InputFile> inputs = {{"a", 1000}, {"b/c", all.size() - 1000}};
+  const Bytes packed = PackedOf(*PackFiles(inputs).value(), all);
+  auto unpack = std::move(UnpackRunner::Create(packed.size(), false).value());
+  std::vector<Bytes> files;
+  ASSERT_TRUE(RunSteps(*unpack, packed, files).ok());
+  ASSERT_EQ(files.size(), 2);
+  EXPECT_TRUE(std::equal(files[0].begin(), files[0].end(), all.begin(), all.begin() + 1000));
+  EXPECT_TRUE(std::equal(files[1].begin(), files[1].end(), all.begin() + 1000, all.end()));
+}
+
+// A file that packs nothing under a name.
+Status UnpackNamed(const std::vector<std::string>& names) {
+  std::vector<PackedFile> packed_files;
+  for (const std::string& name : names) packed_files.push_back({name, 0});
+  Packer packer = std::move(Packer::Create(packed_files).value());
+  Bytes packed;
+  for (const auto part : {packer.Begin(), std::span<const uint8_t>()}) {
+    packed.insert(packed.end(), part.begin(), part.end());
+  }
+  const auto index = packer.Finish();
+  packed.insert(packed.end(), index.begin(), index.end());
+  std::vector<Bytes> files;
+  return RunSteps(*UnpackRunner::Create(packed.size(), false).value(), packed, files);
+}
+
+TEST(PackingTest, NamesThatLeadElsewhereAreRefused) {
+  EXPECT_TRUE(UnpackNamed({"a", "b/c"}).ok());
+  for (const char* name : {"", "/a", "../a", "a/../../b", "./a", "C:\\a", "a\\b", "a//b"}) {
+    EXPECT_EQ(UnpackNamed({name}).code(), StatusCode::kFormat) << name;
+  }
+  EXPECT_EQ(UnpackNamed({"a", "a"}).code(), StatusCode::kFormat);
+}
+
+TEST(PackingTest, WhatFollowsTheEndIsRefused) {
+  Bytes packed = PackedOf(*PackFiles({{"a", 5}}).value(), {1, 2, 3, 4, 5});
+  packed.push_back(0);
+  std::vector<Bytes> files;
+  EXPECT_FALSE(RunSteps(*UnpackRunner::Create(packed.size(), false).value(), packed, files).ok());
+  packed.resize(packed.size() - 2);
+  files.clear();
+  EXPECT_FALSE(RunSteps(*UnpackRunner::Create(packed.size(), false).value(), packed, files).ok());
+}
+
+}  // namespace
+}  // namespace modelshrink

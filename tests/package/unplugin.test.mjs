@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import * as esbuild from "esbuild";
 import { shrink } from "modelshrink";
+import { rollup } from "rollup";
 import * as vite from "vite";
 import webpack from "webpack";
 import { launch } from "../support/chromium.mjs";
@@ -113,6 +114,23 @@ test("Vite, dev", async () => {
   } finally {
     await server.close();
   }
+});
+
+test("Rollup", async () => {
+  const path = await emptySite(folder, "rollup");
+  const warnings = [];
+  const bundle = await rollup({
+    ...{ input: join(folder, "page.mjs"), plugins: [plugin("rollup")] },
+    onwarn: ({ message }) => warnings.push(message),
+  });
+  await bundle.write({ dir: path, entryFileNames: "bundle.js", format: "es" });
+  // Whoever builds anew on changes watches these.
+  const models = ["model.onnx", "split.onnx", "split.onnx_data"];
+  for (const name of models) assert.ok(bundle.watchFiles.includes(join(folder, name)), name);
+  await bundle.close();
+  assert.deepEqual(warnings, []);
+  await checkBuilt(path);
+  assert.deepEqual(await runSite(browser, path), expected);
 });
 
 test("webpack", async () => {

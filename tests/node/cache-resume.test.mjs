@@ -1,5 +1,6 @@
 // Downloads that are interrupted: the next call goes on where the last one ended, when the file is the same.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -266,6 +267,24 @@ test("parts that are not what came are none", async () => {
     const { files } = await cacheOf().cached(url);
     assert.deepEqual(await bytesOf(files["m.onnx"]), await small(model));
     assert.equal(ranges().at(-1), `bytes=${2 ** 23}-`);
+  }
+});
+
+test("a note of wrong validators, whose digest is right, is none", async () => {
+  for (const validators of [null, { etag: 5 }, { etag: "a\nb" }, { lastModified: "\u2028" }]) {
+    await rm(folder, { recursive: true });
+    site.requests = [];
+    site.routes["/m.onnx"] = ranged(model, etag, cut);
+    await assert.rejects(cacheOf().cached(url), ModelShrinkError);
+    const [note] = await draftKeys("draft");
+    const content = JSON.parse((await readFile(join(folder, note), "utf8")).slice(65));
+    const json = JSON.stringify({ ...content, validators });
+    const digest = createHash("sha256").update(json).digest("hex");
+    await writeFile(join(folder, note), `${digest}\n${json}`);
+    site.routes["/m.onnx"] = ranged(model, etag);
+    const { files } = await cacheOf().cached(url);
+    assert.deepEqual(await bytesOf(files["m.onnx"]), await small(model));
+    assert.deepEqual(ranges(), [undefined, undefined]);
   }
 });
 

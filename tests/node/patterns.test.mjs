@@ -3,23 +3,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ArgumentError, plan } from "modelshrink";
 import { globMatcher, matcherFor } from "../../dist/recipe/patterns.js";
+import { numbersBelow } from "../support/random.mjs";
 import { makeSafetensors } from "../support/safetensors.mjs";
 
 const ends = { timeout: 20_000 };
 
-/** Numbers from 0 to below `count`, the same in each run. */
-function numbers(seed) {
-  let state = seed;
-  return (count) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * count);
-  };
-}
-
 const join = (count, next) => Array.from({ length: count }, next).join("");
 
 test("globs match what the same expressions of JavaScript match", () => {
-  const below = numbers(1);
+  const below = numbersBelow(1);
   const one = (letters) => letters[below(letters.length)];
   const counts = [0, 0];
   for (let i = 0; i < 20_000; ++i) {
@@ -73,7 +65,7 @@ function expression(below, depth) {
 }
 
 test("expressions match what the engine's own match", () => {
-  const below = numbers(7);
+  const below = numbersBelow(7);
   const counts = [0, 0];
   for (let i = 0; i < 20_000; ++i) {
     const source = expression(below, 2);

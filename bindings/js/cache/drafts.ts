@@ -48,12 +48,19 @@ function readKey(key: string): DraftKey | undefined {
   return { key, id, begin: Number(begin), writing, offset: place, sha256 };
 }
 
+/** Tells whether a stored value is validators that a header can have: whoever can write into the store can write others. */
+export function isValidators(value: unknown): value is Validators {
+  const isHeader = (it: unknown) =>
+    it === undefined || (typeof it === "string" && /^[\x20-\x7e\x80-\xff]*$/.test(it));
+  if (typeof value !== "object" || value === null) return false;
+  const { etag, lastModified } = value as Partial<Record<keyof Validators, unknown>>;
+  return isHeader(etag) && isHeader(lastModified);
+}
+
 function isDraftOf(value: unknown): value is DraftOf {
   const { url, validators, size } = (value ?? {}) as Partial<Record<keyof DraftOf, unknown>>;
   const isSized = typeof size === "number" && Number.isSafeInteger(size) && size > 0;
-  return (
-    typeof url === "string" && typeof validators === "object" && validators !== null && isSized
-  );
+  return typeof url === "string" && isValidators(validators) && isSized;
 }
 
 /** A part that has come: in the store when it has a key, else in memory. */

@@ -13,7 +13,7 @@ import type { Report, WriteOptions, WriteResult } from "../models/types.js";
 import { checkRecipe, type CheckedRecipe } from "../recipe/check.js";
 import type { Recipe } from "../recipe/options.js";
 import { isUnchanged, ModelDownload, type CameFile } from "./download.js";
-import { DraftsOfModel, sweepDrafts } from "./drafts.js";
+import { DraftsOfModel, isValidators, sweepDrafts } from "./drafts.js";
 import { locksFor, type Locks } from "./locks.js";
 import { copyOf, idOf, partsOf } from "./parts.js";
 import { Records, type Facts, type FileEntry, type FoundRecord, type Writing } from "./records.js";
@@ -37,7 +37,7 @@ interface ModelFacts extends Facts {
 function isModelFacts({ recipe, report, came }: Facts): boolean {
   const isFile = (it: unknown) => {
     const { name, validators } = (it ?? {}) as Partial<CameFile>;
-    return typeof name === "string" && typeof validators === "object";
+    return typeof name === "string" && isValidators(validators);
   };
   const isObject = (it: unknown) => typeof it === "object" && it !== null;
   const hasRecipe = typeof recipe === "string" || isObject(recipe);

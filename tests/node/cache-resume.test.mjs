@@ -188,6 +188,58 @@ test("where the file cannot be had anew either, what came stays", async () => {
   assert.equal(ranges().at(-1), `bytes=${cut}-`);
 });
 
+/** Does `work` where all who have a store know of each other, as the pages of an origin do. */
+async function amongPages(work) {
+  const own = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  const locks = { request: (_name, _options, hold) => Promise.resolve(hold({})) };
+  Object.defineProperty(globalThis, "navigator", { configurable: true, value: { locks } });
+  globalThis.document = {};
+  try {
+    await work();
+  } finally {
+    delete globalThis.navigator;
+    if (own) Object.defineProperty(globalThis, "navigator", own);
+    delete globalThis.document;
+  }
+}
+
+/** A store that never lets go of what has come. */
+function greedyStore() {
+  const store = folderStore(folder);
+  const remove = store.delete;
+  store.delete = (key) =>
+    key.startsWith("part-") ? Promise.reject(new Error("It cannot be deleted.")) : remove(key);
+  return store;
+}
+
+test("what is of no use is gone on with once, also where the store does not let go of it", async () => {
+  await amongPages(async () => {
+    site.routes["/m.onnx"] = ranged(model, etag, cut);
+    await assert.rejects(cacheOf({ store: greedyStore() }).cached(url), ModelShrinkError);
+    site.routes["/m.onnx"] = ({ headers }) => {
+      // Whoever comes again and again would come forever.
+      if (site.requests.length > 9) return { status: 500 };
+      return headers.range ? restOf(-1000, chunked) : { body: model, headers: etag };
+    };
+    const { files } = await cacheOf({ store: greedyStore() }).cached(url);
+    assert.deepEqual(await bytesOf(files["m.onnx"]), await small(model));
+    assert.deepEqual(ranges(), [undefined, `bytes=${cut}-`, undefined]);
+  });
+});
+
+test("a store that does not let go of a broken download hides neither why it broke nor what can be gone on with", async () => {
+  const { "model.onnx": main, "weights.bin": data } = externalModel("weights.bin");
+  site.routes["/m.onnx"] = { body: main, headers: {} };
+  site.routes["/weights.bin"] = ranged(data, etag, data.length >> 1);
+  await assert.rejects(cacheOf({ store: greedyStore() }).cached(url), {
+    code: "io",
+    message: /weights\.bin/,
+  });
+  site.routes["/weights.bin"] = ranged(data, etag);
+  await cacheOf({ store: greedyStore() }).cached(url);
+  assert.deepEqual(ranges().slice(2), [undefined, `bytes=${data.length >> 1}-`]);
+});
+
 test("two that go on with one download have each its own parts", async () => {
   site.routes["/m.onnx"] = ranged(model, etag, cut);
   await assert.rejects(cacheOf().cached(url), ModelShrinkError);

@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { ArgumentError, FormatError, plan, shrink, UnsupportedError } from "modelshrink";
 import ort from "onnxruntime-node";
-import { externalModel } from "../support/onnx.mjs";
+import { chainModel, externalModel } from "../support/onnx.mjs";
 import { externalSentenceModel, sentenceModel } from "../support/sentence-model.mjs";
 import { seq2seqModel } from "../support/seq2seq-model.mjs";
 import { commandFolder, finish } from "./cli.mjs";
@@ -512,12 +512,19 @@ test("a hub's answers are not trusted", async () => {
 });
 
 /** A server of a hub's files, which redirects lead to; it remembers the headers of requests. */
-async function withFileServer(files, work) {
+async function withFileServer(files, hasRanges, work) {
   const headers = [];
   const server = createServer((request, response) => {
     headers.push(request.headers);
     const body = files[decodeURIComponent(request.url).slice(1)];
-    response.writeHead(body ? 200 : 404, { "content-length": body?.length ?? 0 }).end(body);
+    const [, begin, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "") ?? [];
+    if (!hasRanges || !body || begin === undefined) {
+      response.writeHead(body ? 200 : 404, { "content-length": body?.length ?? 0 }).end(body);
+      return;
+    }
+    const part = body.subarray(Number(begin), Number(last) + 1);
+    const range = `bytes ${begin}-${Number(begin) + part.length - 1}/${body.length}`;
+    response.writeHead(206, { "content-length": part.length, "content-range": range }).end(part);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   try {
@@ -529,8 +536,8 @@ async function withFileServer(files, work) {
 }
 
 /** A hub with a private repository, whose files are at another host. */
-const withPrivateHub = (authorization, work) =>
-  withFileServer(small, async (elsewhere, headersElsewhere) => {
+const withPrivateHub = (authorization, work, files = small, hasRanges = false) =>
+  withFileServer(files, hasRanges, async (elsewhere, headersElsewhere) => {
     const seen = [];
     const hub = createServer(({ url, headers }, response) => {
       seen.push(headers.authorization);
@@ -538,11 +545,11 @@ const withPrivateHub = (authorization, work) =>
       if (headers.authorization !== authorization) response.writeHead(401).end();
       else if (url.startsWith(prefix)) {
         response.writeHead(302, { location: `${elsewhere}/${url.slice(prefix.length)}` }).end();
-      } else response.end(listing(Object.keys(small)));
+      } else response.end(listing(Object.keys(files)));
     });
     await new Promise((resolve) => hub.listen(0, "127.0.0.1", resolve));
     try {
-      await work(`http://127.0.0.1:${hub.address().port}/me/tiny`);
+      await work(`http://127.0.0.1:${hub.address().port}/me/tiny`, headersElsewhere);
       assert.deepEqual(new Set(seen), new Set([authorization]));
       assert.ok(headersElsewhere.length > 0);
       for (const headers of headersElsewhere) {
@@ -575,6 +582,29 @@ test("a token for a private repository goes to the hub's host alone, not where t
     const post = new Request(url, { method: "POST" });
     await assert.rejects(shrink(post, undefined, options), /read by GET/);
   });
+});
+
+test("a token stays with the hub also where files elsewhere are read by ranges, each of which the hub is asked for", async () => {
+  const authorization = "Bearer secret";
+  // More than the bytes that are asked for first.
+  const main = chainModel([{ name: "w", size: 200 }]);
+  const files = { "config.json": text("{}"), "onnx/model.onnx": main };
+  const options = { ...transformers, dtypes: ["int8"] };
+  const expected = await shrink(files, undefined, options);
+  await withPrivateHub(
+    authorization,
+    async (url, headersElsewhere) => {
+      const source = new Request(url, { headers: { authorization } });
+      const { files: found } = await shrink(source, undefined, options);
+      const ranges = new Set(headersElsewhere.map(({ range }) => range));
+      assert.ok(ranges.size > 2, "more is read than what is asked for first");
+      for (const [name, blob] of Object.entries(expected.files)) {
+        assert.deepEqual(await found[name].arrayBuffer(), await blob.arrayBuffer(), name);
+      }
+    },
+    files,
+    true,
+  );
 });
 
 /** A run that stops when so many models are finished. */

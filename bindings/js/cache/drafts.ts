@@ -218,8 +218,11 @@ export class DraftsOfModel {
   /** Gives what has come of a file in an earlier call; undefined where there is nothing. */
   async find(url: string): Promise<Draft | undefined> {
     try {
-      for (const { of, note, keys } of await (this.#left ??= this.#list())) {
-        if (of.url !== url) continue;
+      const left = await (this.#left ??= this.#list());
+      for (const it of left.filter(({ of }) => of.url === url)) {
+        // Whoever has found it useless shall not find it again, even where the store does not let go of it.
+        left.splice(left.indexOf(it), 1);
+        const { of, note, keys } = it;
         // Where others may not know that this one goes on, they shall not find it.
         if (!this.#isCertain) await this.#store.delete(note.key);
         const parts = await this.#chain(keys);
@@ -314,7 +317,7 @@ export class DraftsOfModel {
 
   /** Lets later calls go on with what has come, and removes what they cannot go on with. */
   async leave(): Promise<void> {
-    for (const draft of this.#open) await (draft.of ? draft.note() : draft.remove());
+    for (const draft of this.#open) await (draft.of ? draft.note() : this.drop(draft));
   }
 
   /** Takes all that has come out of the store, which needs the room. */

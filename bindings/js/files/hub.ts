@@ -50,8 +50,8 @@ async function textOf(url: URL, waiting: ReadOptions, template?: Request): Promi
 
 /**
  * Lists the repository at an address, at one commit, which all its files are then read from. `template` is the user's own
- * request for it, whose method must be GET: its headers, such as a token's, are for the hub alone, not for where that
- * redirects to.
+ * request for it, whose method must be GET: its headers go to the hub with each request. Where the hub redirects to another
+ * origin, fetch leaves out Authorization and Cookie there, but no others: it does not know them as secrets.
  */
 export async function openHub(
   address: string,

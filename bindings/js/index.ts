@@ -82,6 +82,7 @@ export type {
   WriteResult,
 } from "./models/types.js";
 export type {
+  GuardFor,
   LayoutModel,
   LayoutOf,
   LayoutOptions,

@@ -205,11 +205,11 @@ class Panel implements Cached {
     this.#progress.value = 0;
     this.#progress.hidden = false;
     // Browsers that ask their user want a click for it.
-    const persisted = storage?.persist() ?? Promise.resolve(false);
+    const persisted = (async () => storage?.persist())().catch(() => false);
     try {
       await this.#load(model, isCurrent);
       const isOffline = await keepPage();
-      await persisted.catch(() => false);
+      await persisted;
       if (isCurrent()) {
         this.#status.textContent = isOffline
           ? "It is kept, and this page with it: both open without a network."

@@ -145,7 +145,8 @@ export class Draft {
     try {
       await this.#store.set(key, bytes);
       const kept = await this.#store.get(key);
-      if (isA(kept, "Blob", "File") && (kept as Blob).size === bytes.length) {
+      // The model is shrunk from what the store has: it must be what came.
+      if (isA(kept, "Blob", "File") && (await sha256Of(kept as Blob)) === sha256) {
         return { key, blob: kept as Blob };
       }
     } catch {

@@ -57,8 +57,11 @@ test("a sample is kept, opens on a second visit without a server, and is deleted
     .locator("#model-name")
     .filter({ hasText: /^silero_vad_v5\.onnx$/ })
     .waitFor();
-  await second.locator("#status").filter({ hasText: /./ }).waitFor();
-  assert.equal(await second.locator("#before-bytes").innerText(), bytes.split(" · ")[0]);
+  // It is quantized already, so that nothing is planned, and the status stays empty.
+  await second
+    .locator("#before-bytes")
+    .filter({ hasText: bytes.split(" · ")[0] })
+    .waitFor();
   await shoot(second, "cached-offline");
   await second.getByRole("button", { name: /^Delete silero/ }).click();
   await panel(second).getByText("is deleted").waitFor();

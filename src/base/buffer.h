@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <type_traits>
@@ -67,6 +68,20 @@ class Buffer {
   std::unique_ptr<T, Free> data_;
   size_t size_ = 0;
 };
+
+// A buffer of bytes to allocate, and its size.
+struct WantedBuffer {
+  Buffer<uint8_t>* buffer;
+  uint64_t size_bytes;
+};
+
+// Allocates all of them, or gives an OutOfMemory status.
+inline Status AllocateAll(std::initializer_list<WantedBuffer> wanted) {
+  for (const auto& [buffer, size_bytes] : wanted) {
+    ASSIGN_OR_RETURN(*buffer, Buffer<uint8_t>::Allocate(size_bytes));
+  }
+  return {};
+}
 
 }  // namespace modelshrink
 

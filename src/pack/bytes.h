@@ -16,7 +16,6 @@ class ByteReader {
   explicit ByteReader(std::span<const uint8_t> bytes) : bytes_(bytes) {}
 
   bool failed() const { return failed_; }
-  void Fail() { failed_ = true; }
   size_t size() const { return bytes_.size(); }  // left
   std::span<const uint8_t> rest() const { return bytes_; }
 

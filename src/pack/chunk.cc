@@ -15,15 +15,6 @@ namespace {
 // Room for the streams of a chunk's field: as many codes as bytes, or twice as many.
 constexpr size_t kPlaneBytes = 2 * kMaxChunkBytes + 8 * kStreamPadding;
 
-Status AllocateAll(std::span<Buffer<uint8_t>* const> buffers, std::span<const size_t> sizes) {
-  for (size_t i = 0; i < buffers.size(); ++i) {
-    StatusOr<Buffer<uint8_t>> buffer = Buffer<uint8_t>::Allocate(sizes[i]);
-    if (!buffer.ok()) return std::move(buffer).status();
-    *buffers[i] = std::move(buffer).value();
-  }
-  return {};
-}
-
 size_t SizeOfKind(std::span<const Piece> pieces, ElementKind kind) {
   size_t size = 0;
   for (const Piece& piece : pieces) size += piece.kind == kind ? piece.size : 0;
@@ -69,14 +60,12 @@ size_t StrideOf(size_t num_codes) { return num_codes + kStreamPadding; }
 }  // namespace
 
 StatusOr<ChunkEncoder> ChunkEncoder::Create() {
-  StatusOr<CodeStreamEncoder> streams = CodeStreamEncoder::Create();
-  if (!streams.ok()) return std::move(streams).status();
   ChunkEncoder encoder;
-  encoder.streams_ = std::move(streams).value();
-  Buffer<uint8_t>* const buffers[] = {&encoder.elements_, &encoder.scratch_, &encoder.planes_,
-                                      &encoder.other_};
-  const size_t sizes[] = {kMaxChunkBytes, kMaxChunkBytes, kPlaneBytes, 2 * kMaxChunkBytes};
-  if (Status status = AllocateAll(buffers, sizes); !status.ok()) return status;
+  ASSIGN_OR_RETURN(encoder.streams_, CodeStreamEncoder::Create());
+  RETURN_IF_ERROR(AllocateAll({{&encoder.elements_, kMaxChunkBytes},
+                               {&encoder.scratch_, kMaxChunkBytes},
+                               {&encoder.planes_, kPlaneBytes},
+                               {&encoder.other_, 2 * kMaxChunkBytes}}));
   return encoder;
 }
 
@@ -180,15 +169,12 @@ size_t ChunkEncoder::EncodeZeros(size_t num_codes, size_t num_planes, size_t str
 }
 
 StatusOr<ChunkDecoder> ChunkDecoder::Create() {
-  StatusOr<CodeStreamDecoder> streams = CodeStreamDecoder::Create();
-  if (!streams.ok()) return std::move(streams).status();
   ChunkDecoder decoder;
-  decoder.streams_ = std::move(streams).value();
-  Buffer<uint8_t>* const buffers[] = {&decoder.elements_, &decoder.scratch_, &decoder.planes_,
-                                      &decoder.mask_};
-  const size_t sizes[] = {kMaxChunkBytes + kStreamPadding, kMaxChunkBytes + kStreamPadding,
-                          kPlaneBytes, kMaxChunkBytes / 8 + kStreamPadding};
-  if (Status status = AllocateAll(buffers, sizes); !status.ok()) return status;
+  ASSIGN_OR_RETURN(decoder.streams_, CodeStreamDecoder::Create());
+  RETURN_IF_ERROR(AllocateAll({{&decoder.elements_, kMaxChunkBytes + kStreamPadding},
+                               {&decoder.scratch_, kMaxChunkBytes + kStreamPadding},
+                               {&decoder.planes_, kPlaneBytes},
+                               {&decoder.mask_, kMaxChunkBytes / 8 + kStreamPadding}}));
   return decoder;
 }
 

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <bit>
 
-#include "kernels/wide_rans.h"
-
 namespace modelshrink {
 namespace {
 
@@ -74,8 +72,7 @@ NibblePlan PlanNibbles(const CodeCounts& counts, bool is_plain) {
   return best;
 }
 
-uint64_t CostOfWide(const CodeCounts& counts) {
-  const ByteFrequencies frequencies = NormalizeByteCounts(counts);
+uint64_t CostOfWide(const CodeCounts& counts, const ByteFrequencies& frequencies) {
   uint64_t cost = (32 + 4 * kWideLanes) * 8 * kCostOfBit;
   for (size_t s = 0; s < 256; ++s) {
     if (counts[s] == 0) continue;

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/nibble_rans.h"
+#include "kernels/wide_rans.h"
 
 namespace modelshrink {
 
@@ -33,8 +34,8 @@ unsigned SymbolOf(uint8_t code, int raw_bits);
 // The cheapest plan for signed codes, or, where `is_plain`, the one of symbols below 16.
 NibblePlan PlanNibbles(const CodeCounts& counts, bool is_plain);
 
-// What bytes of any kind cost in the wide coder, its table included.
-uint64_t CostOfWide(const CodeCounts& counts);
+// What bytes of any kind cost in the wide coder with these frequencies, its table included.
+uint64_t CostOfWide(const CodeCounts& counts, const ByteFrequencies& frequencies);
 
 }  // namespace modelshrink
 

@@ -10,6 +10,8 @@
 
 #include "base/buffer.h"
 #include "base/status.h"
+#include "kernels/nibble_rans.h"
+#include "kernels/wide_rans.h"
 #include "pack/bytes.h"
 #include "pack/code_cost.h"
 
@@ -19,7 +21,7 @@ namespace modelshrink {
 inline constexpr size_t kMaxStreamCodes = size_t{1} << 19;
 
 // What decoders may read behind the bytes of a stream, and never use.
-inline constexpr size_t kStreamPadding = 128;
+inline constexpr size_t kStreamPadding = kRansPadding;
 
 // Bytes that a stream may need beside its codes.
 inline constexpr size_t kStreamOverhead = 16;
@@ -59,7 +61,8 @@ class CodeStreamEncoder {
   void EncodeNibble(std::span<const uint8_t> codes, uint8_t bias, const BlockClasses& classes,
                     ByteWriter& out);
   void EncodeSparse(std::span<const uint8_t> codes, uint8_t bias, CodeKind kind, ByteWriter& out);
-  void EncodeWide(std::span<const uint8_t> codes, ByteWriter& out);
+  void EncodeWide(std::span<const uint8_t> codes, const ByteFrequencies& frequencies,
+                  ByteWriter& out);
 
   // Whether what is encoded is a part of a sparse stream.
   bool is_part_ = false;

@@ -61,18 +61,10 @@ bool ApplyPatches(ByteReader patches, uint64_t num_patches, size_t num_codes, ui
 
 StatusOr<CodeStreamDecoder> CodeStreamDecoder::Create() {
   CodeStreamDecoder decoder;
-  const uint64_t sizes[] = {kMaxStreamCodes / 8 + kStreamPadding,
-                            kMaxStreamCodes / 4 + 2 * kStreamPadding,
-                            kMaxStreamCodes + 2 * kStreamPadding};
-  Buffer<uint8_t>* const buffers[] = {&decoder.mask_, &decoder.symbols_, &decoder.nonzeros_};
-  for (size_t i = 0; i < std::size(buffers); ++i) {
-    StatusOr<Buffer<uint8_t>> buffer = Buffer<uint8_t>::Allocate(sizes[i]);
-    if (!buffer.ok()) return std::move(buffer).status();
-    *buffers[i] = std::move(buffer).value();
-  }
-  StatusOr<Buffer<uint32_t>> blocks = Buffer<uint32_t>::Allocate(kMaxStreamCodes / kRansLanes);
-  if (!blocks.ok()) return std::move(blocks).status();
-  decoder.blocks_ = std::move(blocks).value();
+  RETURN_IF_ERROR(AllocateAll({{&decoder.mask_, kMaxStreamCodes / 8 + kStreamPadding},
+                               {&decoder.symbols_, kMaxStreamCodes / 4 + 2 * kStreamPadding},
+                               {&decoder.nonzeros_, kMaxStreamCodes + 2 * kStreamPadding}}));
+  ASSIGN_OR_RETURN(decoder.blocks_, Buffer<uint32_t>::Allocate(kMaxStreamCodes / kRansLanes));
   return decoder;
 }
 

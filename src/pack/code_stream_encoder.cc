@@ -158,19 +158,14 @@ BlockClasses ChooseClasses(std::span<const uint8_t> codes, CodeKind kind) {
 
 StatusOr<CodeStreamEncoder> CodeStreamEncoder::Create() {
   CodeStreamEncoder encoder;
-  const uint64_t sizes[] = {kMaxStreamCodes / 8 + kMaxStreamCodes / 4 + kStreamPadding,
-                            kMaxStreamCodes + kStreamPadding,
-                            kMaxStreamCodes + kStreamPadding,
-                            kMaxStreamCodes + kStreamPadding,
-                            kMaxStreamCodes / 2 + kStreamPadding,
-                            WideBound(kMaxStreamCodes)};
-  Buffer<uint8_t>* const buffers[] = {&encoder.mask_,    &encoder.symbols_, &encoder.nonzeros_,
-                                      &encoder.shifted_, &encoder.raw_,     &encoder.payload_};
-  for (size_t i = 0; i < std::size(buffers); ++i) {
-    StatusOr<Buffer<uint8_t>> buffer = Buffer<uint8_t>::Allocate(sizes[i]);
-    if (!buffer.ok()) return std::move(buffer).status();
-    *buffers[i] = std::move(buffer).value();
-  }
+  constexpr size_t kPadded = kMaxStreamCodes + kStreamPadding;
+  RETURN_IF_ERROR(
+      AllocateAll({{&encoder.mask_, kMaxStreamCodes / 8 + kMaxStreamCodes / 4 + kStreamPadding},
+                   {&encoder.symbols_, kPadded},
+                   {&encoder.nonzeros_, kPadded},
+                   {&encoder.shifted_, kPadded},
+                   {&encoder.raw_, kMaxStreamCodes / 2 + kStreamPadding},
+                   {&encoder.payload_, WideBound(kMaxStreamCodes)}}));
   return encoder;
 }
 
@@ -184,7 +179,8 @@ void CodeStreamEncoder::Encode(std::span<const uint8_t> codes, CodeKind kind, By
   }
   const BiasedPlan bias = PlanBias(counts, kind);
   const uint64_t raw_cost = codes.size() * kCostOfByte;
-  const uint64_t wide_cost = CostOfWide(counts);
+  const ByteFrequencies frequencies = NormalizeByteCounts(counts);
+  const uint64_t wide_cost = CostOfWide(counts, frequencies);
   const BlockClasses classes = ChooseClasses(ShiftIntoBlocks(codes, bias.bias), kind);
   const uint64_t nibble_cost = classes.cost + kCostOfNibbleStream;
   // The nibble coder decodes several times as fast: it may take a little more.
@@ -204,7 +200,7 @@ void CodeStreamEncoder::Encode(std::span<const uint8_t> codes, CodeKind kind, By
   }
   if (dense_cost < raw_cost) {
     if (is_wide) {
-      EncodeWide(codes, out);
+      EncodeWide(codes, frequencies, out);
     } else {
       EncodeNibble(codes, bias.bias, classes, out);
     }
@@ -311,8 +307,8 @@ void CodeStreamEncoder::EncodeSparse(std::span<const uint8_t> codes, uint8_t bia
   is_part_ = false;
 }
 
-void CodeStreamEncoder::EncodeWide(std::span<const uint8_t> codes, ByteWriter& out) {
-  const ByteFrequencies frequencies = NormalizeByteCounts(CountCodes(codes));
+void CodeStreamEncoder::EncodeWide(std::span<const uint8_t> codes,
+                                   const ByteFrequencies& frequencies, ByteWriter& out) {
   out.Number(StreamMode::kWide);
   const auto present = out.Extend(32);
   if (present.empty()) return;

@@ -63,24 +63,12 @@ const Element& ElementOf(ElementKind kind) { return kElements[static_cast<size_t
 
 size_t NumStreams(FieldType type) { return static_cast<size_t>(WidthOf(type)); }
 
-size_t NumStreams(ElementKind kind) {
-  size_t sum = 0;
-  for (const Field& field : ElementOf(kind).fields) sum += NumStreams(field.type);
-  return sum;
-}
-
 size_t CodesPerElement(const Field& field) {
   return field.type == FieldType::kNibbles ? 2u * field.size : field.size / NumStreams(field.type);
 }
 
 CodeKind CodeKindOf(FieldType type) {
   return type == FieldType::kNibbles ? CodeKind::kSymbols : CodeKind::kSigned;
-}
-
-size_t MaxCodesPerByte(ElementKind kind) {
-  const auto fields = ElementOf(kind).fields;
-  const auto is_nibbles = [](const Field& it) { return it.type == FieldType::kNibbles; };
-  return std::any_of(fields.begin(), fields.end(), is_nibbles) ? 2 : 1;
 }
 
 void SplitField(ElementKind kind, size_t f, std::span<const uint8_t> elements, uint8_t* scratch,

@@ -42,15 +42,10 @@ struct Element {
 // `kind` is below kCount. kBytes has no fields: it is no stream of codes.
 const Element& ElementOf(ElementKind kind);
 
-// How many streams the elements of a kind have, and how many codes each of the streams of a field
-// has for each element.
-size_t NumStreams(ElementKind kind);
+// How many streams a field has, and how many codes each of them has for each element.
 size_t NumStreams(FieldType type);
 size_t CodesPerElement(const Field& field);
 CodeKind CodeKindOf(FieldType type);
-
-// The most codes that a stream has for a byte of elements: 1, or 2 where there are nibbles.
-size_t MaxCodesPerByte(ElementKind kind);
 
 // Writes the streams of field `f` of whole elements, one after the other, `stride` bytes from each
 // other's beginning. `scratch` has room for the field of all elements.

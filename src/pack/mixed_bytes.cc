@@ -168,12 +168,8 @@ class MixedBytes::Predictor {
 
 StatusOr<MixedBytes> MixedBytes::Create() {
   MixedBytes memory;
-  StatusOr<Buffer<uint32_t>> table = Buffer<uint32_t>::Allocate(size_t{1} << kTableBits);
-  if (!table.ok()) return std::move(table).status();
-  StatusOr<Buffer<uint32_t>> last = Buffer<uint32_t>::Allocate(size_t{1} << kLastBits);
-  if (!last.ok()) return std::move(last).status();
-  memory.table_ = std::move(table).value();
-  memory.last_ = std::move(last).value();
+  ASSIGN_OR_RETURN(memory.table_, Buffer<uint32_t>::Allocate(size_t{1} << kTableBits));
+  ASSIGN_OR_RETURN(memory.last_, Buffer<uint32_t>::Allocate(size_t{1} << kLastBits));
   return memory;
 }
 

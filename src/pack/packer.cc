@@ -29,23 +29,15 @@ StatusOr<Packer> Packer::Create(std::vector<PackedFile> files) {
   if (files.size() > kMaxPackedFiles || header_size > kMaxPackHeaderBytes) {
     return ArgumentError("there are too many files, or too long names, for one packed file");
   }
-  StatusOr<ChunkEncoder> encoder = ChunkEncoder::Create();
-  if (!encoder.ok()) return std::move(encoder).status();
-  StatusOr<MixedBytes> mixed = MixedBytes::Create();
-  if (!mixed.ok()) return std::move(mixed).status();
   Packer packer;
-  packer.encoder_ = std::move(encoder).value();
-  packer.mixed_ = std::move(mixed).value();
+  ASSIGN_OR_RETURN(packer.encoder_, ChunkEncoder::Create());
+  ASSIGN_OR_RETURN(packer.mixed_, MixedBytes::Create());
   const uint64_t out_size =
       std::max<uint64_t>({header_size + kPackStartBytes, kChunksBytes + 2 * kMaxOtherBytes,
                           files.size() * 32 + kPackEndBytes + kGroupHeadBytes});
-  Buffer<uint8_t>* const buffers[] = {&packer.out_, &packer.chunks_, &packer.other_};
-  const uint64_t sizes[] = {out_size, kChunksBytes, kMaxOtherBytes};
-  for (size_t i = 0; i < std::size(buffers); ++i) {
-    StatusOr<Buffer<uint8_t>> buffer = Buffer<uint8_t>::Allocate(sizes[i]);
-    if (!buffer.ok()) return std::move(buffer).status();
-    *buffers[i] = std::move(buffer).value();
-  }
+  RETURN_IF_ERROR(AllocateAll({{&packer.out_, out_size},
+                               {&packer.chunks_, kChunksBytes},
+                               {&packer.other_, kMaxOtherBytes}}));
   packer.files_ = std::move(files);
   return packer;
 }

@@ -29,22 +29,14 @@ T NumberAt(std::span<const uint8_t> bytes, size_t offset) {
 }  // namespace
 
 StatusOr<Unpacker> Unpacker::Create(bool checks_digests) {
-  StatusOr<ChunkDecoder> decoder = ChunkDecoder::Create();
-  if (!decoder.ok()) return std::move(decoder).status();
-  StatusOr<MixedBytes> mixed = MixedBytes::Create();
-  if (!mixed.ok()) return std::move(mixed).status();
   Unpacker unpacker;
   unpacker.checks_digests_ = checks_digests;
-  unpacker.decoder_ = std::move(decoder).value();
-  unpacker.mixed_ = std::move(mixed).value();
-  Buffer<uint8_t>* const buffers[] = {&unpacker.packed_, &unpacker.other_, &unpacker.chunk_};
-  const size_t sizes[] = {ChunkBound(kMaxChunkBytes, kMaxPieces) + kStreamPadding, kMaxOtherBytes,
-                          kMaxChunkBytes + kStreamPadding};
-  for (size_t i = 0; i < std::size(buffers); ++i) {
-    StatusOr<Buffer<uint8_t>> buffer = Buffer<uint8_t>::Allocate(sizes[i]);
-    if (!buffer.ok()) return std::move(buffer).status();
-    *buffers[i] = std::move(buffer).value();
-  }
+  ASSIGN_OR_RETURN(unpacker.decoder_, ChunkDecoder::Create());
+  ASSIGN_OR_RETURN(unpacker.mixed_, MixedBytes::Create());
+  RETURN_IF_ERROR(
+      AllocateAll({{&unpacker.packed_, ChunkBound(kMaxChunkBytes, kMaxPieces) + kStreamPadding},
+                   {&unpacker.other_, kMaxOtherBytes},
+                   {&unpacker.chunk_, kMaxChunkBytes + kStreamPadding}}));
   return unpacker;
 }
 

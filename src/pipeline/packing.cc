@@ -178,6 +178,8 @@ class PackRunner final : public StepRunner {
   void CollectPieces() {
     size_ = other_size_ = 0;
     uint64_t at = offset_;
+    // Of what is small; and whether there is something large.
+    uint64_t small_size = 0;
     bool has_large = false;
     while (at < total_size_ && pieces_.size() + 1 < kMaxPieces) {
       const Extent* extent = next_ < extents_.size() ? &extents_[next_] : nullptr;
@@ -195,10 +197,8 @@ class PackRunner final : public StepRunner {
       const bool is_bytes = piece.kind == ElementKind::kBytes;
       const bool is_large = !is_bytes && left >= kLargePiece;
       if (is_large && has_large) break;
-      const uint64_t limit = is_large ? LargeSize(piece, left) : left;
-      uint64_t room = kCodesPerChunk;
-      if (!is_large) room -= std::min<uint64_t>(room, size_ - (has_large ? large_size_ : 0));
-      uint64_t size = is_large ? limit : std::min(limit, room);
+      uint64_t size =
+          is_large ? LargeSize(piece, left) : std::min(left, kCodesPerChunk - small_size);
       size = std::min<uint64_t>(size, kMaxChunkBytes - size_);
       size -= size % ElementOf(piece.kind).size;
       if (size == 0) break;
@@ -210,7 +210,8 @@ class PackRunner final : public StepRunner {
       if (is_large) {
         if (piece.kind == ElementKind::kCodes) pieces_.back().kind = ElementKind::kMatrix;
         has_large = true;
-        large_size_ = size;
+      } else {
+        small_size += size;
       }
       if (extent != nullptr && at == extent->offset + extent->size) ++next_;
       if (size < left) break;
@@ -247,7 +248,7 @@ class PackRunner final : public StepRunner {
       ++nibbles[byte >> 4];
     }
     const uint64_t cost = PlanNibbles(nibbles, true).cost;
-    const uint64_t wide = CostOfWide(codes);
+    const uint64_t wide = CostOfWide(codes, NormalizeByteCounts(codes));
     return cost < wide + wide / 100 && cost < PlanNibbles(codes, false).cost;
   }
 
@@ -264,7 +265,7 @@ class PackRunner final : public StepRunner {
   uint64_t written_ = 0;
   bool is_waiting_ = false;
   std::vector<Piece> pieces_;  // of the next chunk, with their sizes together
-  uint64_t size_ = 0, other_size_ = 0, large_size_ = 0;
+  uint64_t size_ = 0, other_size_ = 0;
 };
 
 StatusOr<std::unique_ptr<StepRunner>> PackExtents(const std::vector<InputFile>& files,

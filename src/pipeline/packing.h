@@ -14,7 +14,7 @@ namespace modelshrink {
 
 // Gives the steps of packing a model's files: kRead (input 0), kWrite (output file 0, from its
 // beginning to its end) and kDone. The model, which tells where weights are, must outlive the
-// runner, whose memory is some 30 MiB and 16 bytes for each tensor.
+// runner, whose memory is some 40 MiB and 24 bytes for each part of a tensor.
 StatusOr<std::unique_ptr<StepRunner>> PackModel(const Model& model);
 
 // The same of files of which nothing is known.

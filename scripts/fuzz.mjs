@@ -32,6 +32,7 @@ const runsPerSecond = {
   tensor_decoder: 5000,
   tensor_encoder: 2500,
   tfjs_reader: 10000,
+  unpack: 300,
 };
 
 const { values, positionals } = parseArgs({

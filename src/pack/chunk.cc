@@ -264,8 +264,9 @@ bool ChunkDecoder::DecodeSparsePlanes(ByteReader& in, size_t num_codes, size_t n
                                       size_t stride) {
   if (!streams_.Decode(in, num_codes, scratch_.data())) return false;
   const int8_t* const is_nonzero = reinterpret_cast<const int8_t*>(scratch_.data());
+  // The ones themselves go where the first plane will be: elements_ has the fields that are joined.
   const size_t num_nonzeros = CompactCodes({is_nonzero, num_codes}, mask_.data(),
-                                           reinterpret_cast<int8_t*>(elements_.data()));
+                                           reinterpret_cast<int8_t*>(planes_.data()));
   for (size_t p = 0; p < num_planes; ++p) {
     if (num_nonzeros > 0 && !streams_.Decode(in, num_nonzeros, scratch_.data())) return false;
     ExpandCodes(mask_.data(), reinterpret_cast<const int8_t*>(scratch_.data()),

@@ -24,6 +24,7 @@
 #include "common/safetensors_model.h"
 #include "common/tfjs_model.h"
 #include "pipeline/compare.h"
+#include "pipeline/packing.h"
 
 extern "C" {
 void* __real_malloc(size_t size);                // NOLINT: names are the linker's
@@ -70,10 +71,41 @@ struct Scenario {
   Files files;
   std::string main;
   TensorSpec spec;
+  bool packs = false;  // instead of what `spec` says
 };
+
+// The packed file, and what it unpacks to.
+StatusOr<Files> RunPacking(const Files& files, const Model& model) {
+  Files output;
+  std::string& packed = output["packed"];
+  {
+    ASSIGN_OR_RETURN(const auto packer, PackModel(model));
+    for (;;) {
+      ASSIGN_OR_RETURN(const Step step, packer->Next());
+      if (step.kind == Step::Kind::kDone) break;
+      if (step.kind == Step::Kind::kWrite) packed.append(step.bytes.begin(), step.bytes.end());
+      if (step.kind != Step::Kind::kRead) continue;
+      const std::string bytes = BytesOfRange(files, model, step.range);
+      RETURN_IF_ERROR(packer->Feed(BytesOf(bytes)));
+    }
+  }
+  ASSIGN_OR_RETURN(const auto unpacker, UnpackRunner::Create(packed.size(), true));
+  for (;;) {
+    ASSIGN_OR_RETURN(const Step step, unpacker->Next());
+    if (step.kind == Step::Kind::kDone) return output;
+    if (step.kind == Step::Kind::kWrite) {
+      output[unpacker->files()[step.output_file].name].append(step.bytes.begin(), step.bytes.end());
+    }
+    if (step.kind != Step::Kind::kRead) continue;
+    const std::string bytes =
+        packed.substr(static_cast<size_t>(step.range.offset), static_cast<size_t>(step.range.size));
+    RETURN_IF_ERROR(unpacker->Feed(BytesOf(bytes)));
+  }
+}
 
 StatusOr<Files> Run(const Scenario& scenario) {
   ASSIGN_OR_RETURN(const auto format, ReadFiles(scenario.files, scenario.main));
+  if (scenario.packs) return RunPacking(scenario.files, format->model());
   const std::vector<TensorSpec> specs(format->model().tensors.size(), scenario.spec);
   ASSIGN_OR_RETURN(Layout layout, format->Write(specs, {}));
   ASSIGN_OR_RETURN(Files output, RunLayout(*format, std::move(layout), scenario.files));
@@ -199,6 +231,11 @@ std::vector<Scenario> Scenarios(const std::string& corpus) {
       {"gguf", gguf, "m.gguf", SpecOf(DType::kQ8_0)},
       {"gguf splits", splits, "m-00001-of-00002.gguf", SpecOf(DType::kQ4_0)},
       {"tfjs", ConvModel(), "model.json", SpecOf(DType::kUint8)},
+      {.name = "packed onnx", .files = {{"m.onnx", matmul}}, .main = "m.onnx", .packs = true},
+      {.name = "packed shards",
+       .files = SafetensorsShards(),
+       .main = "x.index.json",
+       .packs = true},
   };
 }
 

@@ -106,6 +106,23 @@ TEST(ArchiveTest, EveryKindComesBack) {
   }
 }
 
+// Two kinds of blocks in a chunk, whose float16 fields are mostly 0.
+TEST(ArchiveTest, SparseFieldsLeaveTheOthersAlone) {
+  Chunk chunk;
+  for (const ElementKind kind : {ElementKind::kQ2_K, ElementKind::kQ3_K, ElementKind::kFloat32}) {
+    const size_t size = 90u * ElementOf(kind).size;
+    Bytes bytes = RandomBytes(size, 7);
+    for (size_t i = 0; i < size; ++i) {
+      if (bytes[i] < 24) bytes[i] = 0;
+    }
+    chunk.pieces.push_back({.kind = kind, .size = static_cast<uint32_t>(size)});
+    Append(bytes, chunk.bytes);
+  }
+  const Unpacked unpacked = Unpack(Pack({{"m", chunk.bytes.size()}}, {chunk}));
+  ASSERT_TRUE(unpacked.status.ok()) << unpacked.status.message();
+  EXPECT_TRUE(unpacked.bytes == chunk.bytes);
+}
+
 TEST(ArchiveTest, ManyGroups) {
   std::vector<Chunk> chunks;
   for (uint32_t i = 0; i < 600; ++i) {

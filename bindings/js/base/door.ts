@@ -5,27 +5,32 @@ import { tagOf } from "./tags.js";
 /** The objects that the user's code threw. */
 const users = new WeakSet();
 
-function remember(error: unknown): void {
+/** Gives what the user's code threw, or aborted by, which leaves a door as it is. */
+export function fromUser<T>(error: T): T {
   if (typeof error === "object" && error !== null) users.add(error);
+  return error;
 }
+
+/** Tells whether an error is the platform's for work that somebody has ended. */
+export const isAbort = (error: unknown): boolean =>
+  tagOf(error) === "DOMException" && /^(Abort|Timeout)Error$/.test((error as Error).name);
 
 /** Calls the user's code: what it throws, or rejects with, leaves a door as it is. */
 export function callUser<T>(work: () => T): T {
   try {
     const result = work();
-    if (result instanceof Promise) result.catch(remember);
+    if (result instanceof Promise) result.catch(fromUser);
     return result;
   } catch (error) {
-    remember(error);
-    throw error;
+    throw fromUser(error);
   }
 }
 
 /** Gives what a door throws for `error`: what a language or a platform throws says nothing to the caller. */
 function leaving(error: unknown): unknown {
-  if (!(error instanceof Error) || users.has(error)) return error;
+  if (!(error instanceof Error) || users.has(error) || isAbort(error)) return error;
   const { name, message } = error;
-  const isPlatforms = tagOf(error) === "DOMException" && !/^(Abort|Timeout)Error$/.test(name);
+  const isPlatforms = tagOf(error) === "DOMException";
   const isForeign = isPlatforms || /^(Type|URI|Range|Syntax|Reference)Error$/.test(name);
   if (!isForeign) return error;
   return new ModelShrinkError(`${name}: ${message}`, isPlatforms ? "io" : "internal", {
@@ -50,7 +55,6 @@ export async function* usersValues<T>(values: Iterable<T> | AsyncIterable<T>): A
   try {
     yield* values;
   } catch (error) {
-    remember(error);
-    throw error;
+    throw fromUser(error);
   }
 }

@@ -13,6 +13,7 @@ import {
   show,
 } from "../base/options.js";
 import { isA } from "../base/tags.js";
+import { checkRequest, isReadable, signalOf, wayOf } from "../files/request.js";
 import { fetchError } from "../files/stream.js";
 import { baseAddress, besideUrl, decoded, nameOfUrl, parseUrl, shownUrl } from "../files/url.js";
 import { maxTimeoutMs, maxWorkers } from "../models/inspect.js";
@@ -27,6 +28,7 @@ import { draftStoreFor, storeFor } from "./stores.js";
 import type {
   Address,
   CachedEntry,
+  CachedOptions,
   CacheWarning,
   ShrinkCache,
   ShrinkCacheOptions,
@@ -148,6 +150,30 @@ async function partOf(file: Response, range: string | undefined): Promise<Respon
   });
 }
 
+/** Gives the user's own request; undefined for an address. */
+const requestOf = (asked: unknown) => (isA(asked, "Request") ? (asked as Request) : undefined);
+
+/** Gives headers, however they are given, in a form that can be compared; throws an ArgumentError for what no request can have. */
+function headersOf(given: HeadersInit): Record<string, string> {
+  try {
+    return Object.fromEntries(new Headers(given));
+  } catch (cause) {
+    throw new ArgumentError(`headers cannot be sent: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Says how a model's files are asked for: as by the user's own request where there is one, with the headers of the options. */
+function loadingBy(request: Request | undefined, options: CachedOptions = {}): Loading {
+  const headers = headersOf(options.headers ?? {});
+  const { signal } = options;
+  if (!request) return { signal, request: { headers } };
+  const way = wayOf(request);
+  return {
+    signal: signalOf(request, signal),
+    request: { ...way, headers: { ...way.headers, ...headers } },
+  };
+}
+
 class OneCache implements ShrinkCache {
   readonly #settings: ReturnType<typeof checkCacheOptions>;
   readonly #models: ShrunkModels;
@@ -179,8 +205,9 @@ class OneCache implements ShrinkCache {
           `url is ${shownText(url)}; it must be an http(s) address without a password.`,
         );
       }
-      const { signal, headers = {} } = options;
-      return modelOf(await this.#load(address, { signal, request: { headers } }, recipe));
+      const asked = requestOf(url);
+      if (asked) checkRequest(asked);
+      return modelOf(await this.#load(address, loadingBy(asked, options), recipe));
     });
 
   async #load(url: string, how?: Loading, own?: string | Recipe): Promise<Served> {
@@ -248,7 +275,9 @@ class OneCache implements ShrinkCache {
       if (url === undefined) return undefined;
       // Of addresses that are relative to the page, apps only ask whether they are there.
       const isNamed = parseUrl(textOf(request)) !== undefined;
-      const file = isNamed ? await this.#modelFile(url) : undefined;
+      const asked = requestOf(request);
+      const isLoad = isNamed && (!asked || isReadable(asked));
+      const file = isLoad ? await this.#modelFile(url, asked && loadingBy(asked)) : undefined;
       return file ?? (await this.#plain(url));
     });
 
@@ -301,13 +330,13 @@ class OneCache implements ShrinkCache {
 
   fetch: ShrinkCache["fetch"] = async (input, given?: RequestInit | null) => {
     const init = given ?? {};
-    const isRequest = isA(input, "Request");
-    const method = (init.method ?? (isRequest ? (input as Request).method : "GET")).toUpperCase();
+    const own = requestOf(input);
+    const method = (init.method ?? own?.method ?? "GET").toUpperCase();
     const url = addressOf(input);
     if (url !== undefined && (method === "GET" || method === "HEAD")) {
       // Neither has a body, which could be read only once.
-      const asked = new Request(isRequest ? input : url, init);
-      const file = await this.#answer(url, asked, Boolean(init.signal) || isRequest);
+      const asked = new Request(own ?? url, init);
+      const file = await this.#answer(url, asked, init, own !== undefined);
       if (file) {
         const range = asked.headers.get("range") ?? undefined;
         return method === "HEAD" ? new Response(null, file) : partOf(file, range);
@@ -319,15 +348,17 @@ class OneCache implements ShrinkCache {
   /** Answers a request for a model's file; gives undefined for others, and for requests whose response nobody may read. */
   async #answer(
     url: string,
-    { headers, signal, mode, credentials, cache, redirect, referrerPolicy, integrity }: Request,
-    hasSignal: boolean,
+    asked: Request,
+    init: RequestInit,
+    isUsers: boolean,
   ): Promise<Response | undefined> {
-    if (!/^(cors|same-origin)$/.test(mode) || redirect === "manual") return undefined;
-    // A range is cut here, and a condition is about the original.
-    const others = Object.fromEntries([...headers].filter(([name]) => !/^(range$|if-)/.test(name)));
+    if (!/^(cors|same-origin)$/.test(asked.mode) || !isReadable(asked)) return undefined;
+    const { signal, request } = loadingBy(asked);
+    // What a request does not show of `init`, such as its priority, is the platform's to know; the way is compared by its words.
+    const isCommon = !isUsers && Object.keys(init).every((name) => name in request!);
     const how = {
-      request: { headers: others, mode, credentials, cache, redirect, referrerPolicy, integrity },
-      ...(hasSignal ? { signal } : {}),
+      request: { ...init, ...request, method: "GET" },
+      ...(isCommon ? {} : { signal }),
     };
     try {
       return await behindDoor(how, () => this.#modelFile(url, how));

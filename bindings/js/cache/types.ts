@@ -119,16 +119,13 @@ export interface CachedEntry {
  */
 export interface ShrinkCache {
   /**
-   * Gives the small model at an address: out of the cache, else downloaded, shrunk and kept.
+   * Gives the small model at an address: out of the cache, else downloaded, shrunk and kept. A Request says how it is
+   * downloaded, but for its ranges and conditions, and its signal ends that.
    *
    * @param recipe - A preset's name or a recipe instead of the cache's own.
    * @throws What `shrink` throws; an "io" error when the download fails.
    */
-  cached(
-    url: string | URL,
-    recipe?: string | Recipe,
-    options?: CachedOptions,
-  ): Promise<CachedModel>;
+  cached(url: Address, recipe?: string | Recipe, options?: CachedOptions): Promise<CachedModel>;
   /** Gives a model's file shrunk, whether or not it is there already; another file only when it is. */
   match(request: Address): Promise<Response | undefined>;
   /** Keeps a file that is no model as it is; its response must be whole, of status 200. */
@@ -145,7 +142,7 @@ export interface ShrinkCache {
   delete(request: Address | CachedEntry): Promise<boolean>;
   /**
    * Does what the platform's `fetch` does, but gives models shrunk, also to HEAD and to requests for a range. A download is
-   * asked for as the request says: headers but for conditions, credentials, mode, redirect and so on.
+   * asked for as the request says: headers but for conditions, credentials, mode, redirect, referrer and so on.
    */
   fetch(input: Address, init?: object): Promise<Response>;
   /** Asks the browser, once, to keep the storage when the disk fills; tells whether it will. */

@@ -3,9 +3,8 @@ import { UnsupportedError } from "../base/errors.js";
 import type { RawFileSet, ReadOptions } from "./raw.js";
 
 /**
- * The file at `address` and its neighbours; `template` is the user's own request for it, whose method must be GET. What
- * that takes is loaded by whoever needs it; throws an UnsupportedError where nothing can be loaded, as in a service
- * worker of several files.
+ * The file at `address` and its neighbours; `template` is the user's own request for it. What that takes is loaded by
+ * whoever needs it; throws an UnsupportedError where nothing can be loaded, as in a service worker of several files.
  */
 export async function openUrl(
   address: URL,

@@ -1,6 +1,7 @@
 /** Files on a web server, read by HTTP range requests; whole where the server has no ranges. */
 import { IntegrityError, statusError } from "../base/errors.js";
 import { fromBlob } from "./blob.js";
+import { checkRequest, signalOf, wayOf } from "./request.js";
 import type { RawFile, RawFileSet, ReadOptions } from "./raw.js";
 import { blobOfResponse, bytesOfResponse, discard, fetchWithin } from "./stream.js";
 import { besideUrl, decoded, nameOfUrl, shownUrl } from "./url.js";
@@ -36,10 +37,11 @@ function authorizationOf({ username, password }: URL): string | undefined {
   return `Basic ${btoa(Array.from(bytes, (it) => String.fromCharCode(it)).join(""))}`;
 }
 
-/** Makes requests as the user's own one is made, where there is one: with its headers and credentials. */
+/** Makes requests as the user's own one is made, where there is one: in the same way, and until its signal is aborted. */
 class HttpClient {
   readonly #waiting: ReadOptions;
   readonly #template: Request | undefined;
+  readonly #way: ReturnType<typeof wayOf> | undefined;
   readonly #authorization: string | undefined;
 
   /** `authorization` is the header of that name for all requests. */
@@ -48,8 +50,9 @@ class HttpClient {
     template: Request | undefined,
     authorization: string | undefined,
   ) {
-    this.#waiting = waiting;
+    this.#waiting = template ? { ...waiting, signal: signalOf(template, waiting.signal) } : waiting;
     this.#template = template;
+    this.#way = template && wayOf(template);
     this.#authorization = authorization;
   }
 
@@ -58,13 +61,23 @@ class HttpClient {
     return this.#template === undefined && this.#authorization === undefined;
   }
 
+  /** Gives the digest that the user's request has of the whole file at its address: of others, and of ranges, it says nothing. */
+  integrityOf(url: string): string | undefined {
+    return url === this.#template?.url ? this.#way?.integrity : undefined;
+  }
+
+  /** Throws the reason of a signal that was aborted: what has come already is not wanted any more either. */
+  throwIfAborted(): void {
+    this.#waiting.signal?.throwIfAborted();
+  }
+
   async get(url: string, range?: { offset: number; length: number }): Promise<Response> {
-    const headers = new Headers(this.#template?.headers);
+    const headers = new Headers(this.#way?.headers);
     headers.set("accept-encoding", "identity");
     if (this.#authorization !== undefined) headers.set("authorization", this.#authorization);
     if (range) headers.set("range", `bytes=${range.offset}-${range.offset + range.length - 1}`);
-    const request = this.#template ? new Request(url, this.#template) : url;
-    return fetchWithin(shownUrl(url), this.#waiting, request, { headers });
+    const integrity = (range ? undefined : this.integrityOf(url)) ?? "";
+    return fetchWithin(shownUrl(url), this.#waiting, url, { ...this.#way, integrity, headers });
   }
 
   /** Reads a body of exactly `size` bytes, or throws an IntegrityError. */
@@ -78,7 +91,12 @@ class HttpClient {
     if (!response.ok) throw statusError(what, response);
     const blob = await blobOfResponse(response, { ...this.#waiting, what });
     const version = versionOf(response);
-    return { ...fromBlob(blob), ...(version === undefined ? {} : { version }) };
+    const file = fromBlob(blob);
+    const read: RawFile["read"] = (offset, length) => {
+      this.throwIfAborted();
+      return file.read(offset, length);
+    };
+    return { ...file, read, ...(version === undefined ? {} : { version }) };
   }
 }
 
@@ -112,6 +130,7 @@ class RangedFile implements RawFile {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
+    this.#client.throwIfAborted();
     if (length === 0) return new Uint8Array(0);
     if (offset + length <= this.#first.length) return this.#first.subarray(offset, offset + length);
     this.#hasRead = true;
@@ -163,34 +182,40 @@ class RangedFile implements RawFile {
 
 /** Opens a file; gives undefined when the server has none (404). */
 async function openFile(client: HttpClient, url: string): Promise<RawFile | undefined> {
-  const response = await client.get(url, { offset: 0, length: firstBytes });
+  // A digest is of the whole.
+  const range = client.integrityOf(url) ? undefined : { offset: 0, length: firstBytes };
+  const response = await client.get(url, range);
   const name = nameOfUrl(url);
   if (response.status === 200) return { ...(await client.whole(response, url)), name };
-  const range = response.ok && !isEncoded(response) ? contentRangeOf(response) : undefined;
-  if (range?.begin === 0 && range.end <= firstBytes) {
-    const first = await client.bytes(response, range.end, url);
-    return new RangedFile(client, url, response, range.total, first);
+  const given = response.ok && !isEncoded(response) ? contentRangeOf(response) : undefined;
+  if (given?.begin === 0 && given.end <= firstBytes) {
+    const first = await client.bytes(response, given.end, url);
+    return new RangedFile(client, url, response, given.total, first);
   }
   discard(response);
   if (response.status === 404) return undefined;
   const isEmpty = response.status === 416 && response.headers.get("content-range") === "bytes */0";
   if (isEmpty) return { name, size: 0, read: () => new Uint8Array(0) };
   if (!response.ok) throw statusError(shownUrl(url), response);
-  if (range) {
+  if (given) {
     throw new IntegrityError(
-      `${shownUrl(url)} gave bytes ${range.begin}-${range.end - 1} where 0-${firstBytes - 1} were asked.`,
+      `${shownUrl(url)} gave bytes ${given.begin}-${given.end - 1} where 0-${firstBytes - 1} were asked.`,
     );
   }
   // A page may not see Content-Range of another origin unless that says so.
   return { ...(await client.whole(await client.get(url), url)), name };
 }
 
-/** The file at `address` and its neighbours; `template` is the user's own request for it, whose method must be GET. */
+/**
+ * The file at `address` and its neighbours; `template` is the user's own request for it. Throws an ArgumentError for one
+ * that cannot be repeated.
+ */
 export async function openUrl(
   address: URL,
   waiting: ReadOptions,
   template?: Request,
 ): Promise<RawFileSet> {
+  if (template) checkRequest(template);
   const authorization = authorizationOf(address);
   // No request may have a password in its address.
   const url = new URL(address);

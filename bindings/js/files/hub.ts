@@ -50,7 +50,7 @@ async function textOf(url: URL, waiting: ReadOptions, template?: Request): Promi
 
 /**
  * Lists the repository at an address, at one commit, which all its files are then read from. `template` is the user's own
- * request for it, whose method must be GET: its headers go to the hub with each request. Where the hub redirects to another
+ * request for it: its headers go to the hub with each request. Where the hub redirects to another
  * origin, fetch leaves out Authorization and Cookie there, but no others: it does not know them as secrets.
  */
 export async function openHub(

@@ -56,13 +56,6 @@ async function blobOfIterable(stream: object, waiting: ReadOptions): Promise<Blo
   throw new ArgumentError("The stream gave no bytes: pass it before anything else has read it.");
 }
 
-function openRequest(request: Request, waiting: ReadOptions): Promise<RawFileSet> {
-  if (request.method === "GET") return openUrl(new URL(request.url), waiting, request);
-  throw new ArgumentError(
-    `The request's method is ${request.method}: models are read by GET. Pass the response of fetch().`,
-  );
-}
-
 async function openAddress(address: string, waiting: ReadOptions): Promise<RawFileSet> {
   // These hold their bytes themselves, or name a Blob of the page.
   if (/^(data|blob):/i.test(address)) {
@@ -202,7 +195,7 @@ const kinds: readonly Kind[] = [
   {
     title: "a Request",
     is: (it) => isA(it, "Request"),
-    open: async (it, waiting) => openRequest(it as Request, waiting),
+    open: async (it, waiting) => openUrl(new URL((it as Request).url), waiting, it as Request),
   },
   onlyOnce("a Response", (it) => isA(it, "Response"), blobOf),
   oneFile("a FileSystemFileHandle", isFileHandle, openHandle),

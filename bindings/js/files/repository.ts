@@ -38,13 +38,6 @@ async function fromRecord(
   return { names, open };
 }
 
-function getOnly(request: Request): Request {
-  if (request.method === "GET") return request;
-  throw new ArgumentError(
-    `The request's method is ${request.method}: repositories are read by GET.`,
-  );
-}
-
 async function openRaw(source: unknown): Promise<RawRepository> {
   if (typeof source === "string" || isA(source, "URL")) return openFolder(source as string | URL);
   if (isFolderHandle(source)) {
@@ -62,7 +55,7 @@ async function openRaw(source: unknown): Promise<RawRepository> {
  */
 export async function openRepository(source: unknown, waiting: ReadOptions): Promise<Repository> {
   if (isPlainRecord(source)) return fromRecord(source, waiting);
-  const template = isA(source, "Request") ? getOnly(source as Request) : undefined;
+  const template = isA(source, "Request") ? (source as Request) : undefined;
   const address = isA(source, "URL") ? (source as URL).href : (template?.url ?? source);
   const isRemote = typeof address === "string" && /^https?:/i.test(address);
   const raw = isRemote

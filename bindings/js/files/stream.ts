@@ -2,7 +2,7 @@
  * Sources that give their bytes once, from front to end: they are read into a Blob, whose memory is the platform's.
  */
 import { formatBytes } from "../base/bytes.js";
-import { callUser } from "../base/door.js";
+import { callUser, isAbort } from "../base/door.js";
 import {
   ArgumentError,
   IntegrityError,
@@ -240,23 +240,25 @@ async function received<T>({ what, signal }: BodyOptions, work: () => Promise<T>
   try {
     return await work();
   } catch (cause) {
-    const isOurs =
-      cause instanceof ModelShrinkError || (signal?.aborted && cause === signal.reason);
-    throw isOurs ? cause : fetchError(what, cause);
+    const isEnd = isAbort(cause) || (signal?.aborted && cause === signal.reason);
+    throw isEnd || cause instanceof ModelShrinkError ? cause : fetchError(what, cause);
   }
 }
 
-/** Gives the response to a request; `what` is its address for errors. Rejects as {@link waitFor} does, or by an "io" error. */
+/**
+ * Gives the response to a request, which `waiting` ends, a signal of the user's own request included; `what` is its address
+ * for errors. Rejects as {@link waitFor} does, or by an "io" error.
+ */
 export function fetchWithin(
   what: string,
   waiting: ReadOptions,
-  request: string | Request,
-  init: RequestInit,
+  url: string,
+  init: Omit<RequestInit, "signal">,
 ): Promise<Response> {
   return received({ ...waiting, what }, async () => {
     const controller = new AbortController();
     try {
-      return await waitFor(what, waiting, fetch(request, { ...init, signal: controller.signal }));
+      return await waitFor(what, waiting, fetch(url, { ...init, signal: controller.signal }));
     } catch (cause) {
       controller.abort();
       throw cause;

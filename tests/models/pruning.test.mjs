@@ -250,7 +250,7 @@ test("what calibrate(), verify() and guards cannot use is refused", async () => 
     [{ ...good, inputs: [testSamples[0], {}] }, /inputs\[1\] has no "input"/],
     [
       { ...good, inputs: [{ imput: testSamples[0].input }] },
-      /inputs\[0\] has no "input", and has "imput", which is no input; the model's inputs are input\./,
+      /inputs\[0\] has no "input", and has "imput", which is no input; the model's inputs are input \(float32 \[/,
     ],
     [{ ...good, inputs: [{ ...testSamples[0], more: 1 }] }, /inputs\[0\] has "more", which is/],
     [{ ...good, inputs: [{ input: [1, 2] }] }, /inputs\[0\]\.input is/],

@@ -321,6 +321,37 @@ test("what --inputs cannot be is refused", async () => {
   }
 });
 
+test("a sample that the model does not take is named by its file, with what the model takes", async () => {
+  await writeFile(path("adder.onnx"), adder(64));
+  const fine = npy(values(1), [1, 64]);
+  await mkdir(path("several"));
+  for (const [i, A] of [fine, fine, npy(values(1), [2, 32])].entries()) {
+    await writeFile(path("several", `${i}.npz`), zipSync({ "A.npy": A, "B.npy": fine }));
+  }
+  const doubles = npy(Float64Array.from(values(1)), [1, 64], { descr: "<f8" });
+  await writeFile(path("doubles.npz"), zipSync({ "A.npy": doubles, "B.npy": fine }));
+  await mkdir(path("apart"));
+  await writeFile(path("apart/A.npy"), doubles);
+  await writeFile(path("apart/B.npy"), fine);
+  const sample = (...names) =>
+    Object.fromEntries(names.map((name) => [name, { data: [...values(1)], dims: [1, 64] }]));
+  await writeFile(path("list.json"), JSON.stringify([sample("A", "B"), sample("A")]));
+  const inputs = "A (float32 [1, 64]), B (float32 [1, 64])";
+  const given = (A) => `${inputs}; the sample has A (${A}), B (float32 [1, 64])`;
+  for (const [name, label, facts] of [
+    ["several", '"several/2.npz"', given("float32 [2, 32]")],
+    ["doubles.npz", '"doubles.npz"', given("float64 [1, 64]")],
+    ["apart", '"apart"', given("float64 [1, 64]")],
+    ["list.json", '"list.json"[1] has no "B"', inputs],
+  ]) {
+    const result = await run("verify", "adder.onnx", "adder.onnx", "--inputs", name);
+    assert.equal(result.code, 1, result.stderr);
+    for (const part of [label, `inputs are ${facts}.`]) {
+      assert.ok(result.stderr.includes(part), `${result.stderr} has no ${part}`);
+    }
+  }
+});
+
 test("samples are not run for a recipe that needs none", async () => {
   const shrink = (...recipe) =>
     run("shrink", "model.onnx", ...recipe, "--inputs", "no such folder", "-o", "fresh.onnx");

@@ -85,13 +85,13 @@ async function calibrateModel(model: Source, options: CalibrateOptions): Promise
       signal?.throwIfAborted();
       const values = await tapped.run(
         sample,
-        labelOf(done),
+        labelOf(done, sample),
         taps.map(({ output }) => output),
       );
       for (const { value: name, output, readers } of taps) {
         const value = values[output]!;
         const floats = floatsOf(name, value);
-        for (const reader of readers) addTo(reader, floats, value.dims, labelOf(done));
+        for (const reader of readers) addTo(reader, floats, value.dims, labelOf(done, sample));
         value.dispose?.();
       }
       done++;

@@ -180,7 +180,7 @@ async function inputsOf(
     ({ graph = 0, value }) =>
       taps.find((tap) => tap.graph === graph && tap.value === value)!.output,
   );
-  const values = await session.run(sample, labelOf(number), [...new Set(outputs)]);
+  const values = await session.run(sample, labelOf(number, sample), [...new Set(outputs)]);
   return outputs.map((output) => values[output]!);
 }
 
@@ -205,7 +205,7 @@ async function momentsOf(
       const axis = tensor.consumer === "Conv" ? 1 : dims.length - 1;
       const [x, y] = [floatsOf(input.value, before[i]!), floatsOf(input.value, after[i]!)];
       const wide = dims.map((size, at) => (at === axis ? 2 * size : size));
-      addTo({ layer, input }, joined(x, y, dims, axis), wide, labelOf(number));
+      addTo({ layer, input }, joined(x, y, dims, axis), wide, labelOf(number, sample));
     }
     for (const value of new Set([...before, ...after])) value.dispose?.();
   }

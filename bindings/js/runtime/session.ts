@@ -24,11 +24,21 @@ export interface OrtTensor {
   dispose?(): void;
 }
 
+interface ValueMetadata {
+  name: string;
+  isTensor: boolean;
+  type?: string;
+  /** A number, or the name of a dimension of any size. */
+  shape?: readonly (number | string)[];
+}
+
 interface OrtSession {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
+  /** Descriptions of the inputs, since onnxruntime 1.21. */
+  readonly inputMetadata?: readonly ValueMetadata[];
   /** Descriptions of the outputs, since onnxruntime 1.21. */
-  readonly outputMetadata?: readonly { name: string; isTensor: boolean; type?: string }[];
+  readonly outputMetadata?: readonly ValueMetadata[];
   run(
     feeds: Record<string, unknown>,
     fetches?: readonly string[],
@@ -142,8 +152,21 @@ export function floatsOf(name: string, tensor: OrtTensor): Float32Array {
   throw new UnsupportedError(`The value "${name}" is of type ${type}, which holds no numbers.`);
 }
 
+const givenLabels = new WeakMap<object, string>();
+
+/** Gives `sample` the name that errors have for it: that of its file, say, in quotes. */
+export function labelled(sample: Feeds, label: string): Feeds {
+  givenLabels.set(sample, label);
+  return sample;
+}
+
 /** Gives the name that errors have for the sample of this number. */
-export const labelOf = (number: number) => `inputs[${number}]`;
+export const labelOf = (number: number, sample: Feeds) =>
+  givenLabels.get(sample) ?? `inputs[${number}]`;
+
+/** Describes a value for people: its type, and its dimensions, of which "?" has any size. */
+const valueText = (type: string, dims: readonly (number | string)[]) =>
+  `${type} [${dims.map((it) => (typeof it === "number" ? it : "?")).join(", ")}]`;
 
 /**
  * Options that keep a native onnxruntime from reading files: of a model in memory it would look for external data in
@@ -156,6 +179,12 @@ function withoutDisk(ort: OrtModule, { extra }: SessionOptions): SessionOptions 
   const folder = { model_external_initializers_file_folder_path: "files in memory only" };
   return { extra: { ...given, session: { ...given.session, ...folder } } };
 }
+
+/** Describes the tensors of a sample. */
+const givenText = (tensors: Readonly<Record<string, unknown>>) =>
+  Object.entries(tensors as Record<string, OrtTensor>)
+    .map(([name, { type, dims }]) => `${name} (${valueText(type, dims)})`)
+    .join(", ");
 
 /** A model that is loaded in the user's onnxruntime. */
 export class Session {
@@ -224,7 +253,7 @@ export class Session {
         unknown === undefined ? [] : `has ${show(unknown)}, which is no input`,
       ].flat();
       throw new ArgumentError(
-        `${label} ${what.join(", and ")}; the model's inputs are ${inputNames.join(", ")}.`,
+        `${label} ${what.join(", and ")}; the model's inputs are ${this.#inputsText()}.`,
       );
     }
     const tensors = Object.fromEntries(
@@ -233,12 +262,27 @@ export class Session {
     try {
       return await this.#session.run(tensors, fetches);
     } catch (cause) {
-      throw new ArgumentError(`onnxruntime cannot run ${label}: ${textOf(cause)}`, { cause });
+      throw new ArgumentError(
+        `onnxruntime cannot run ${label}: ${textOf(cause).replace(/\.?$/, ".")} The model's inputs are ` +
+          `${this.#inputsText()}; the sample has ${givenText(tensors)}.`,
+        { cause },
+      );
     }
   }
 
   async close(): Promise<void> {
     await this.#session.release?.();
+  }
+
+  /** Describes the model's inputs, as far as onnxruntime tells. */
+  #inputsText(): string {
+    const { inputNames, inputMetadata } = this.#session;
+    const describe = (name: string) => {
+      const found = inputMetadata?.find((it) => it.name === name);
+      if (found?.type === undefined || found.shape === undefined) return name;
+      return `${name} (${valueText(found.type, found.shape)})`;
+    };
+    return inputNames.map(describe).join(", ");
   }
 
   #tensorOutputs(): string[] {

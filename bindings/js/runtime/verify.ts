@@ -194,7 +194,7 @@ export class Original {
     let count = 0;
     for await (const sample of inputs) {
       signal?.throwIfAborted();
-      const label = labelOf(count);
+      const label = labelOf(count, sample);
       const { names: compared } = comparison;
       const own = this.#held.get(count) ?? (await this.#session.run(sample, label, compared));
       if (holds) this.#hold(count, own);

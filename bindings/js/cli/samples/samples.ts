@@ -1,9 +1,9 @@
 /** The samples that --inputs names: in a file, or in a folder of files. */
 import { readdir, stat } from "node:fs/promises";
-import { basename, extname, join } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import { ioError } from "../../files/node/io-error.js";
 import { readUserFile } from "../../files/node/user-file.js";
-import type { Feeds } from "../../runtime/session.js";
+import { labelled, type Feeds } from "../../runtime/session.js";
 import { UsageError } from "../usage-error.js";
 import { maxSampleBytes, type SampleArray } from "./arrays.js";
 import { type ImageOptions, readImage } from "./images.js";
@@ -127,7 +127,13 @@ async function* readAll(
   target: string,
   options: SampleOptions,
 ): AsyncGenerator<Feeds> {
-  for (const file of files) yield* await samplesOf(file, target, options);
+  for (const file of files) {
+    const samples = await samplesOf(file, target, options);
+    for (const [i, sample] of samples.entries()) {
+      // What is wrong with a sample is looked for in its file.
+      yield labelled(sample, `"${file.path}"${samples.length > 1 ? `[${i}]` : ""}`);
+    }
+  }
 }
 
 /** One sample of all files, each the array of the input that it is named after. */
@@ -141,7 +147,7 @@ async function* readTogether(
     const [sample] = await samplesOf(file, name, options);
     arrays.push([name, sample![name]!] as const);
   }
-  yield Object.fromEntries(arrays);
+  yield labelled(Object.fromEntries(arrays), `"${dirname(files[0]!.path)}"`);
 }
 
 function checkOptions({ reader }: SampleFile, path: string, options: SampleOptions): void {

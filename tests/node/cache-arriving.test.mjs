@@ -1,14 +1,13 @@
 // Models that are shrunk while they come: what the server still has to give decides whether anything is kept.
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, afterEach, before, beforeEach, test } from "node:test";
+import { readdir } from "node:fs/promises";
+import { beforeEach, test } from "node:test";
 import { ModelShrinkError, shrink } from "modelshrink";
 import { createShrinkCache, folderStore } from "modelshrink/cache";
+import { bytesOf, folder, later, onWarning, site, warnings } from "../support/cache-site.mjs";
 import { externalized } from "../support/external-onnx.mjs";
 import { tfjsShards } from "../support/file-sets.mjs";
-import { gate, ranged, serveRoutes } from "../support/model-server.mjs";
+import { gate, ranged } from "../support/model-server.mjs";
 import { chainModel } from "../support/onnx.mjs";
 
 // Two tensors, the first of which fills a part of the small model.
@@ -19,23 +18,11 @@ const { main, data } = externalized(
 const etag = { etag: '"1"' };
 /** The bytes of the first tensor, and some of the second. */
 const most = 2 ** 24 + 2 ** 23;
-let site;
-let url;
-let folder;
-let warnings;
+const url = `${site.base}/m.onnx`;
 
-before(async () => {
-  site = await serveRoutes();
-  url = `${site.base}/m.onnx`;
+beforeEach(() => {
+  site.routes["/m.onnx"] = { body: main, headers: etag };
 });
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "modelshrink-"));
-  site.routes = { "/m.onnx": { body: main, headers: etag } };
-  site.requests = [];
-  warnings = [];
-});
-afterEach(() => rm(folder, { recursive: true, force: true }));
-after(() => site.close());
 
 /** A store in a folder that calls `onPart` before it keeps a part of a small model. */
 function watchedStore(onPart) {
@@ -48,21 +35,12 @@ function watchedStore(onPart) {
   return store;
 }
 
-const cacheOf = (options) =>
-  createShrinkCache({ recipe: "fp16", onWarning: ({ code }) => warnings.push(code), ...options });
+const cacheOf = (options) => createShrinkCache({ recipe: "fp16", onWarning, ...options });
 const isIoError = (error) => error instanceof ModelShrinkError && error.code === "io";
-const bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer());
 const expected = async () => {
   const { files } = await shrink({ "m.onnx": main, "m.onnx_data": data }, "fp16");
   return bytesOf(files["m.onnx_data"]);
 };
-
-/** A promise, with what resolves it. */
-function later() {
-  let resolve;
-  const promise = new Promise((open) => (resolve = open));
-  return { promise, resolve };
-}
 
 test("parts of the small model are kept before the original has come whole", async () => {
   const kept = later();

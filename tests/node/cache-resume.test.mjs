@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, afterEach, before, beforeEach, test } from "node:test";
+import { test } from "node:test";
 import { ModelShrinkError, shrink } from "modelshrink";
 import { createShrinkCache, folderStore } from "modelshrink/cache";
-import { ranged, serveRoutes } from "../support/model-server.mjs";
+import { bytesOf, folder, later, onWarning, site, warnings } from "../support/cache-site.mjs";
+import { ranged } from "../support/model-server.mjs";
 import { chainModel, externalModel } from "../support/onnx.mjs";
 
 // More than a part of a download has.
@@ -16,38 +16,11 @@ const model = chainModel([{ name: "w", size: 1600 }]);
 const other = chainModel([{ name: "v", size: 1600 }]);
 const cut = 9_000_000;
 const etag = { etag: '"1"' };
-let site;
-let url;
-let folder;
-let warnings;
-
-before(async () => {
-  site = await serveRoutes();
-  url = `${site.base}/m.onnx`;
-});
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "modelshrink-"));
-  site.routes = {};
-  site.requests = [];
-  warnings = [];
-});
-afterEach(() => rm(folder, { recursive: true, force: true }));
-after(() => site.close());
+const url = `${site.base}/m.onnx`;
 
 const cacheOf = (options = {}) =>
-  createShrinkCache({
-    store: folderStore(folder),
-    onWarning: ({ code }) => warnings.push(code),
-    ...options,
-  });
-const bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer());
+  createShrinkCache({ store: folderStore(folder), onWarning, ...options });
 const small = async (source) => (await shrink(source)).bytes();
-/** A promise, with what resolves it. */
-function gate() {
-  let resolve;
-  const promise = new Promise((open) => (resolve = open));
-  return { promise, resolve };
-}
 const ranges = () => site.requests.map(({ headers }) => headers.range);
 const draftKeys = async (kind) =>
   (await readdir(folder)).filter((name) => name.startsWith(`${kind}-`));
@@ -244,8 +217,8 @@ test("two that go on with one download have each its own parts", async () => {
   site.routes["/m.onnx"] = ranged(model, etag, cut);
   await assert.rejects(cacheOf().cached(url), ModelShrinkError);
   site.routes["/m.onnx"] = ranged(model, etag);
-  const bothHaveRead = gate();
-  const firstIsDone = gate();
+  const bothHaveRead = later();
+  const firstIsDone = later();
   let readers = 0;
   /** A store for one of them: both read the note before one takes it, and one keeps the rest when the other is done. */
   const storeOf = (isLast) => {

@@ -1,40 +1,25 @@
 // The shrinking cache: what it asks the server for, what it keeps, and what it does when things go wrong.
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, afterEach, before, beforeEach, test } from "node:test";
+import { beforeEach, test } from "node:test";
 import { ArgumentError, ModelShrinkError, shrink } from "modelshrink";
 import { createShrinkCache, folderStore } from "modelshrink/cache";
-import { serveRoutes } from "../support/model-server.mjs";
+import { bytesOf, folder, onWarning, site, warnings } from "../support/cache-site.mjs";
 import { chainModel, externalModel } from "../support/onnx.mjs";
 
 const model = chainModel([{ name: "w", size: 64 }]);
 const other = chainModel([{ name: "v", size: 64 }]);
-let site;
-let base;
-let folder;
-let warnings;
+const { base } = site;
 let store;
 
-before(async () => {
-  site = await serveRoutes();
-  ({ base } = site);
-});
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "modelshrink-"));
+beforeEach(() => {
   store = folderStore(folder);
-  site.routes = { "/m.onnx": { body: model, headers: { etag: '"1"' } } };
-  site.requests = [];
-  warnings = [];
+  site.routes["/m.onnx"] = { body: model, headers: { etag: '"1"' } };
 });
-afterEach(() => rm(folder, { recursive: true, force: true }));
-after(() => site.close());
 
-const cacheOf = (options = {}) =>
-  createShrinkCache({ store, onWarning: ({ code }) => warnings.push(code), ...options });
+const cacheOf = (options = {}) => createShrinkCache({ store, onWarning, ...options });
 const lines = () => site.requests.map(({ line }) => line);
-const bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer());
 const small = async (recipe = "int8", source = model) => (await shrink(source, recipe)).bytes();
 const keysOf = async (prefix) =>
   (await readdir(folder)).filter((name) => name.startsWith(prefix)).sort();

@@ -35,6 +35,21 @@ constexpr ExpandIndices MakeExpandIndices() {
 
 inline constexpr ExpandIndices kExpandIndices = MakeExpandIndices();
 
+// The reverse: which lanes give a byte, moved to the end of eight.
+constexpr ExpandIndices MakeCompactIndices() {
+  ExpandIndices indices{};
+  for (unsigned pattern = 0; pattern < 256; ++pattern) {
+    unsigned to = 8;
+    for (unsigned lane = 8; lane-- > 0;) {
+      if ((pattern >> lane & 1) != 0) indices.bytes[pattern][--to] = static_cast<uint8_t>(lane);
+    }
+    while (to > 0) indices.bytes[pattern][--to] = 0x80;
+  }
+  return indices;
+}
+
+inline constexpr ExpandIndices kCompactIndices = MakeCompactIndices();
+
 }  // namespace modelshrink
 #endif  // MODELSHRINK_KERNELS_BYTES_ONCE_
 

@@ -76,8 +76,12 @@ struct CodeSplit {
 // Cuts whole blocks of codes. `raw` of `split` is overwritten.
 void SplitCodes(std::span<const int8_t> codes, int raw_bits, const CodeSplit& split);
 
+// What the encoder may write before the beginning of coded bytes.
+inline constexpr size_t kRansSlack = 16;
+
 // Encodes whole blocks of symbols (each below 16, with a frequency) from the last to the first. The
-// bytes are written before `end`, at most one for each symbol; returns where they begin.
+// bytes are written before `end`, at most one for each symbol; returns where they begin. kRansSlack
+// bytes before them may be overwritten.
 uint8_t* EncodeNibbles(const NibbleFrequencies& frequencies, std::span<const uint8_t> symbols,
                        RansStates& states, uint8_t* end);
 

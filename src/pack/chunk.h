@@ -39,7 +39,8 @@ class ChunkEncoder {
   static StatusOr<ChunkEncoder> Create();
 
   // Appends a chunk of 1 to kMaxPieces pieces of 1 to kMaxChunkBytes bytes, which lie in `bytes`
-  // one after the other. What is of kBytes is not in the chunk. `out` has room for ChunkBound().
+  // one after the other. What is of kBytes is not in the chunk. A field of all pieces of a kind has
+  // at most kMaxStreamCodes codes. `out` has room for ChunkBound().
   void Encode(std::span<const Piece> pieces, std::span<const uint8_t> bytes, ByteWriter& out);
 
  private:

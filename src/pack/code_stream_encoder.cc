@@ -165,7 +165,7 @@ StatusOr<CodeStreamEncoder> CodeStreamEncoder::Create() {
                    {&encoder.nonzeros_, kPadded},
                    {&encoder.shifted_, kPadded},
                    {&encoder.raw_, kMaxStreamCodes / 2 + kStreamPadding},
-                   {&encoder.payload_, WideBound(kMaxStreamCodes)}}));
+                   {&encoder.payload_, WideBound(kMaxStreamCodes) + kRansSlack}}));
   return encoder;
 }
 

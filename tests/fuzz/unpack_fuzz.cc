@@ -135,7 +135,7 @@ Chunk TakeChunk(Input* input) {
     auto kind = static_cast<ElementKind>(input->Below(static_cast<size_t>(ElementKind::kCount)));
     if (kind == ElementKind::kMatrix && std::exchange(has_matrix, true)) kind = ElementKind::kCodes;
     const size_t count = 1 + input->Below(256) * (input->Once(4) ? 40 : 1);
-    const size_t size = std::min(count * ElementOf(kind).size, kMaxChunkBytes / 4);
+    const size_t size = std::min(count * ElementOf(kind).size, kMaxChunkBytes / 8);
     const uint32_t row_length = static_cast<uint32_t>(input->Below(64));
     const Bytes contents = TakeContents(input, size - size % ElementOf(kind).size);
     chunk.pieces.push_back({kind, static_cast<uint32_t>(contents.size()), row_length});

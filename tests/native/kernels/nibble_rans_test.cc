@@ -32,7 +32,7 @@ Encoded Encode(const std::vector<int8_t>& codes, int raw_bits) {
   std::array<uint32_t, 16> counts{};
   for (const uint8_t symbol : encoded.symbols) ++counts[symbol];
   encoded.frequencies = NormalizeCounts(counts);
-  std::vector<uint8_t> memory(codes.size());
+  std::vector<uint8_t> memory(codes.size() + kRansSlack);
   uint8_t* const end = memory.data() + memory.size();
   const uint8_t* begin = EncodeNibbles(encoded.frequencies, encoded.symbols, encoded.states, end);
   encoded.bytes.assign(begin, static_cast<const uint8_t*>(end));
@@ -117,6 +117,11 @@ void ExpectAsReference(const std::vector<int8_t>& codes, int raw_bits) {
     }
   }
   ForEachTarget([&] {
+    const Encoded same = Encode(codes, raw_bits);
+    ASSERT_EQ(same.symbols, encoded.symbols);
+    ASSERT_EQ(same.raw, encoded.raw);
+    ASSERT_EQ(same.bytes, encoded.bytes);
+    ASSERT_EQ(same.states, encoded.states);
     const auto decoded = Decode(encoded, raw_bits, encoded.size, InOrder(codes.size() / 64));
     ASSERT_TRUE(decoded.has_value());
     ASSERT_EQ(*decoded, expected);
@@ -140,6 +145,16 @@ TEST(NibbleRansTest, DecodesWhatTheReferenceDecodes) {
   std::vector<int8_t> plain = Normal(64 * 21, 4, 9);
   for (int8_t& code : plain) code &= 15;
   ExpectAsReference(plain, kPlainSymbols);
+}
+
+// Every frequency, and so every divisor, with many states.
+TEST(NibbleRansTest, EveryFrequencyDividesAsTheReferenceDoes) {
+  std::mt19937 random(13);
+  for (unsigned f = 1; f < 256; ++f) {
+    std::vector<int8_t> codes(64 * 40);
+    for (int8_t& code : codes) code = random() % 256 < f ? 3 : 9;
+    ExpectAsReference(codes, kPlainSymbols);
+  }
 }
 
 TEST(NibbleRansTest, BlocksComeInTheirOrder) {

@@ -16,6 +16,7 @@ import {
   shrink,
 } from "modelshrink";
 import { openSource, reusable } from "../../dist/files/open.js";
+import { makeGguf, tinyLlama } from "../support/gguf.mjs";
 import { chainModel } from "../support/onnx.mjs";
 import { makeSafetensors } from "../support/safetensors.mjs";
 
@@ -50,11 +51,11 @@ const randomAccess = (bytes, read) => ({
 });
 
 test("a source may read into the same buffer again and again", async () => {
+  const shared = new Uint8Array(100_000);
   const { main: source } = await openSource({
     size: 200_000,
     read: (offset, length) => shared.fill(offset === 0 ? 1 : 2).subarray(0, length),
   });
-  const shared = new Uint8Array(100_000);
   assert.equal((await source.read(0, 4))[0], 1);
   await source.read(100_000, 100_000);
   assert.equal((await source.read(4, 4))[0], 1);
@@ -122,6 +123,28 @@ test("the output has the source's name", async () => {
   assert.equal(await nameOf(new File([model], "my.onnx")), "my.onnx");
   assert.equal(await nameOf({ "other.onnx": model }), "other.onnx");
   assert.equal(await nameOf(`${base}/remote.onnx?x=1`), "remote.onnx");
+});
+
+test("a source without a name is named by its format, as its output and errors are", async () => {
+  const gguf = makeGguf(tinyLlama());
+  const shape = [32, 32];
+  const tensor = { name: "w", dtype: "F32", shape, data: new Float32Array(1024).fill(0.5) };
+  for (const [name, bytes] of [
+    ["model.onnx", model],
+    ["model.gguf", gguf],
+    ["model.safetensors", makeSafetensors([tensor])],
+  ]) {
+    for (const source of [bytes, new Blob([bytes]), new Response(bytes), randomAccess(bytes)]) {
+      assert.deepEqual(Object.keys((await shrink(source, "fp16")).files), [name]);
+    }
+  }
+  const ends = (bytes, name) =>
+    assert.rejects(inspect(bytes), ({ message }) => message.startsWith(`"${name}": `));
+  // 123 tensors: "{" is where a safetensors file has one.
+  await ends(Uint8Array.of(...Buffer.from("GGUF"), 3, 0, 0, 0, 123, 0, 0, 0), "model.gguf");
+  await ends(Buffer.from(' {"format": {'), "model.json");
+  await ends(Buffer.from('{"abcde":{'), "model.json");
+  await ends(new Uint8Array(0), "model.onnx");
 });
 
 test("many small tensors take few reads", async () => {

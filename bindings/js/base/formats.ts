@@ -10,6 +10,8 @@ interface Format {
   mainFiles: readonly { pattern: RegExp; preference: number }[];
   /** The ending of the main output file's name, without the dot. */
   extension: (numFiles: number) => string;
+  /** What a file begins with, a character for each byte; ONNX files begin in many ways. */
+  begins?: RegExp;
 }
 
 /** The model formats that are read and written. */
@@ -29,6 +31,8 @@ export const formats: Readonly<Record<FormatName, Format>> = {
       { pattern: /\.safetensors$/i, preference: 5 },
     ],
     extension: (numFiles) => (numFiles > 1 ? "json" : "safetensors"),
+    // The length of the header in 8 bytes, then the header.
+    begins: /^[^]{4}\0{4}\{/,
   },
   gguf: {
     title: "GGUF",
@@ -37,13 +41,25 @@ export const formats: Readonly<Record<FormatName, Format>> = {
       { pattern: /\.gguf$/i, preference: 4 },
     ],
     extension: () => "gguf",
+    begins: /^GGUF/,
   },
   tfjs: {
     title: "TensorFlow.js",
     mainFiles: [{ pattern: /(^|\/)model\.json$/i, preference: 1 }],
     extension: () => "json",
+    begins: /^\s*\{/,
   },
 };
+
+/** The number of bytes that tell of which format a file is. */
+export const headBytes = 16;
+
+/** Gives a name to a model that has none, from its first bytes: "model.gguf", say. */
+export function nameFromHead(head: Uint8Array): string {
+  const text = Array.from(head, (byte) => String.fromCharCode(byte)).join("");
+  const format = Object.values(formats).find(({ begins }) => begins?.test(text)) ?? formats.onnx;
+  return `model.${format.extension(1)}`;
+}
 
 /** The patterns of main files' names, the preferred ones first. */
 export const mainFilePatterns: readonly RegExp[] = Object.values(formats)

@@ -1,6 +1,7 @@
 /** Opens every kind of source as one thing: files with a size and random access. */
 import { openNodeHandle, openPath } from "#files";
 import { callUser } from "../base/door.js";
+import { headBytes, nameFromHead } from "../base/formats.js";
 import { ArgumentError, IntegrityError, ModelShrinkError, statusError } from "../base/errors.js";
 import { openUrl } from "./address.js";
 import { show } from "../base/options.js";
@@ -20,8 +21,6 @@ import {
 import type { OpenFile, OpenFileSet, Source } from "./source.js";
 import { announcedBy, blobOfResponse, blobOfStream } from "./stream.js";
 import { nameOfUrl, parseUrl, shownUrl } from "./url.js";
-
-const defaultName = "model.onnx";
 
 /** Makes a file of memory, which its owner may give away (transfer, resize) at any time. */
 function fromBuffer(buffer: ArrayBufferLike, start: number, size: number): RawFile {
@@ -288,6 +287,17 @@ function toOpenFile(raw: RawFile, name: string): OpenFile {
   };
 }
 
+/** Gives a file without a name one that fits its format, because its output and errors have that name, too. */
+async function named(file: OpenFile): Promise<OpenFile> {
+  if (file.name !== "") return file;
+  try {
+    return { ...file, name: nameFromHead(await file.read(0, Math.min(file.size, headBytes))) };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
 interface NodeStream {
   on(event: "error", listener: () => void): unknown;
 }
@@ -309,7 +319,7 @@ export async function openSource(source: unknown, waiting: ReadOptions = {}): Pr
     source instanceof FileSetSource
       ? source.set
       : await checkSource(source).open(source, { ...waiting, inTurn: newQueue() });
-  const files = [toOpenFile(set.main, set.main.name || defaultName)];
+  const files = [await named(toOpenFile(set.main, set.main.name ?? ""))];
   return {
     main: files[0]!,
     async open(name) {

@@ -71,6 +71,7 @@ async function writeHashes(hashes) {
 const modules = {
   modelshrink: (variant) => `${variant}.wasm`,
   arrays: (variant) => `arrays-${variant}.wasm`,
+  pack: (variant) => `pack-${variant}.wasm`,
 };
 
 const presetOf = (variant) => `wasm-${variant}${options.package ? "-package" : ""}`;

@@ -33,6 +33,7 @@ const layers = [
   "files",
   "recipe",
   "models",
+  "pack",
   "runtime",
   "layout",
   "cache",

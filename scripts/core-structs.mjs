@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { root } from "../tests/support/run.mjs";
 
-const lists = ["bindings/wasm/array_fields.def", "bindings/wasm/model_fields.def"];
+const lists = ["array", "step", "model"].map((name) => `bindings/wasm/${name}_fields.def`);
 
 const head = `/**
  * What crosses between JavaScript and the WASM module. Written by scripts/generate.mjs from the lists of fields in

@@ -57,6 +57,8 @@ export {
 } from "./arrays/layers.js";
 export type { BlockType, Codes, FloatType, IntegerType, QuantizedType } from "./arrays/types.js";
 export { inspect } from "./models/inspect.js";
+export { pack, unpack } from "./packing.js";
+export type { PackOptions, PackReport, PackResult, UnpackOptions } from "./pack/types.js";
 export { plan } from "./plan.js";
 export { readTensor } from "./read-tensor.js";
 export { restore } from "./models/write.js";

@@ -5,7 +5,7 @@ import type { Source } from "./files/source.js";
 import { checkRecipe } from "./recipe/check.js";
 import type { LayoutOptions, LayoutResult } from "./layout/types.js";
 import type { Recipe } from "./recipe/options.js";
-import { writeKeys } from "./models/inspect.js";
+import { writeKeys } from "./models/options.js";
 import type { WriteOptions, WriteResult } from "./models/types.js";
 import { shrinkModel } from "./models/write.js";
 import type { Guard, GuardOutcome } from "./runtime/guard.js";

@@ -1,10 +1,6 @@
-// Both WASM modules have these functions of arrays. bindings/js/core/types.ts says what each of
-// these means.
+// The modules of arrays and of models have these functions. bindings/js/core/types.ts says what
+// each of these means.
 #include <emscripten/bind.h>
-#include <hwy/detect_targets.h>
-#include <hwy/targets.h>
-
-#include <string>
 
 #include "arrays.h"
 #include "masks.h"
@@ -13,12 +9,9 @@
 namespace modelshrink::wasm {
 namespace {
 
-std::string SimdTarget() { return hwy::TargetName(HWY_STATIC_TARGET); }
-
 EMSCRIPTEN_BINDINGS(arrays) {
   using emscripten::function;
 
-  function("simdTarget", &SimdTarget);
   function("quantizedSizes", &QuantizedSizesOf);
   function("quantize", &Quantize);
   function("dequantize", &Dequantize);

@@ -17,8 +17,8 @@
 #include "pipeline/layer_view.h"
 #include "pipeline/report.h"
 #include "pipeline/shrink.h"
-#include "pipeline/step.h"
 #include "pipeline/survey.h"
+#include "step_fields.h"
 
 namespace modelshrink::wasm {
 

@@ -29,6 +29,7 @@ EMSCRIPTEN_BINDINGS(models) {
       .function("info", &CoreModel::Info)
       .function("plan", &CoreModel::Plan)
       .function("survey", &CoreModel::Survey)
+      .function("extents", &CoreModel::Extents)
       .function("values", &CoreModel::Values);
   class_<CorePlan>("CorePlan")
       .function("report", &CorePlan::Report)

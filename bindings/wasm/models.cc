@@ -7,6 +7,7 @@
 #include "from_js.h"
 #include "model_fields.h"
 #include "model_table.h"
+#include "pipeline/packing.h"
 #include "to_js.h"
 
 namespace modelshrink::wasm {
@@ -74,44 +75,6 @@ ReasonView::ReasonView(const Reason& reason) : code(NameOf(reason.code())), caus
   }
 }
 
-Status InputBuffer::Check(double size) const {
-  if (!expected_) return ArgumentError("no bytes were asked for");
-  if (size == static_cast<double>(*expected_)) return {};
-  return WrongValue("size", std::to_string(*expected_), val(size));
-}
-
-val InputBuffer::Reserve(double size) {
-  const Status status = Check(size);
-  if (!status.ok()) return ErrorOf(status);
-  if (buffer_.size() < *expected_) {
-    // Freed first, so that growing never holds both.
-    buffer_ = {};
-    auto buffer = Buffer<uint8_t>::Allocate(*expected_);
-    if (!buffer.ok()) return ErrorOf(buffer.status());
-    buffer_ = std::move(buffer).value();
-  }
-  return HeapBytesOf(buffer_.span().first(static_cast<size_t>(*expected_)));
-}
-
-StatusOr<std::span<const uint8_t>> InputBuffer::Take(double size) {
-  RETURN_IF_ERROR(Check(size));
-  if (buffer_.size() < *expected_) return ArgumentError("feed comes after input");
-  const size_t taken = static_cast<size_t>(*expected_);
-  expected_.reset();
-  return std::span<const uint8_t>(buffer_.span().first(taken));
-}
-
-val CoreSteps::Next() {
-  const auto step = runner_->Next();
-  if (step.ok() && step.value().kind == Step::Kind::kRead) input_.Expect(step.value().range.size);
-  return ResultOf(step);
-}
-
-val CoreSteps::Feed(double size) {
-  const auto bytes = input_.Take(size);
-  return ResultOf(bytes.ok() ? runner_->Feed(bytes.value()) : bytes.status());
-}
-
 CoreShrink::CoreShrink(std::shared_ptr<Format> format, std::unique_ptr<Shrinker> shrinker)
     : CoreSteps({std::move(format)}, shrinker.get()), shrinker_(shrinker.release()) {}
 
@@ -148,7 +111,7 @@ val CoreShrink::Reports(double unit) const {
   return table.Found();
 }
 
-CoreComparison::CoreComparison(std::vector<std::shared_ptr<Format>> formats,
+CoreComparison::CoreComparison(std::vector<std::shared_ptr<void>> formats,
                                std::unique_ptr<Comparer> comparer)
     : CoreSteps(std::move(formats), comparer.get()), comparer_(comparer.release()) {}
 
@@ -273,6 +236,18 @@ val CoreModel::Survey(const val& tensors, const std::string& allocation, double 
   return Held<CoreSurvey>(format_, create());
 }
 
+val CoreModel::Extents() const {
+  const Status status = CheckComplete();
+  if (!status.ok()) return ErrorOf(status);
+  std::vector<double> numbers;
+  for (const Extent& extent : ExtentsOf(format_->model())) {
+    numbers.insert(numbers.end(),
+                   {static_cast<double>(extent.offset), static_cast<double>(extent.size),
+                    static_cast<double>(extent.row_length), static_cast<double>(extent.kind)});
+  }
+  return ArrayOfNumbers("Float64Array", numbers.data(), numbers.size());
+}
+
 val CoreModel::Values(double tensor) const {
   const auto create = [&]() -> StatusOr<std::unique_ptr<StepRunner>> {
     RETURN_IF_ERROR(CheckComplete());
@@ -287,7 +262,7 @@ val CoreModel::CompareWith(const CoreModel& other) const {
     const Status status = model->CheckComplete();
     if (!status.ok()) return ErrorOf(status);
   }
-  const std::vector<std::shared_ptr<Format>> formats = {format_, other.format_};
+  const std::vector<std::shared_ptr<void>> formats = {format_, other.format_};
   return Held<CoreComparison>(formats, Comparer::Create(*format_, *other.format_));
 }
 

@@ -11,58 +11,17 @@
 #include <string>
 #include <vector>
 
-#include "base/buffer.h"
 #include "formats/format.h"
 #include "pipeline/compare.h"
 #include "pipeline/plan.h"
 #include "pipeline/shrink.h"
 #include "pipeline/survey.h"
 #include "pipeline/values.h"
+#include "steps.h"
 
 namespace modelshrink::wasm {
 
 using emscripten::val;
-
-// Holds the bytes that JavaScript was asked for. Encoders may look at the bytes of the last read
-// until the next one, so there is room only for bytes that are asked for now.
-class InputBuffer {
- public:
-  // The next Reserve and Take are for so many bytes.
-  void Expect(uint64_t size) { expected_ = size; }
-  // A place for them, as HeapBytes or a CoreError.
-  val Reserve(double size);
-  // The bytes, which stay until the next Reserve. An ArgumentError when none, or others, are
-  // expected.
-  StatusOr<std::span<const uint8_t>> Take(double size);
-  void Free() { *this = {}; }
-
- private:
-  Status Check(double size) const;
-
-  Buffer<uint8_t> buffer_;
-  std::optional<uint64_t> expected_;
-};
-
-// The base of a shrink, a comparison and a survey: they are advanced by steps, and hold the models
-// that they read, so that JavaScript may delete those first.
-class CoreSteps {
- public:
-  // The next step, as CoreStep or a CoreError.
-  val Next();
-  // Input gives room for the bytes of a "read" step, Feed takes them from there.
-  val Input(double size) { return input_.Reserve(size); }
-  val Feed(double size);
-
- protected:
-  CoreSteps(std::vector<std::shared_ptr<Format>> formats, StepRunner* runner)
-      : formats_(std::move(formats)), runner_(runner) {}
-
- private:
-  // Declared first, destroyed last: the runner points into them.
-  std::vector<std::shared_ptr<Format>> formats_;
-  std::unique_ptr<StepRunner> runner_;
-  InputBuffer input_;
-};
 
 // Writes the units of a plan, in any order; steps are those of the unit that was started last.
 class CoreShrink : public CoreSteps {
@@ -82,7 +41,7 @@ class CoreShrink : public CoreSteps {
 
 class CoreComparison : public CoreSteps {
  public:
-  CoreComparison(std::vector<std::shared_ptr<Format>> formats, std::unique_ptr<Comparer> comparer);
+  CoreComparison(std::vector<std::shared_ptr<void>> formats, std::unique_ptr<Comparer> comparer);
 
   // Complete after "done".
   val Report() const;
@@ -143,6 +102,8 @@ class CoreModel {
   val Plan(const val& specs, const val& which, const val& options) const;
   // A CoreSurvey of the weights of these tensors, of which the fraction `sparsity` is to go.
   val Survey(const val& tensors, const std::string& allocation, double sparsity) const;
+  // CoreExtents: where the pack finds weights in the files.
+  val Extents() const;
   // CoreValues of tensor number `tensor`.
   val Values(double tensor) const;
   val CompareWith(const CoreModel& other) const;

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "base/checked.h"
 #include "base/concat.h"
-#include "base/dtype.h"
 #include "base/quoted.h"
 #include "formats/path.h"
 #include "pack/code_cost.h"
@@ -17,93 +18,6 @@ namespace {
 
 // Pieces of weights that are at least so large have chunks of their own, with what is small beside.
 constexpr uint64_t kLargePiece = 16 * 1024;
-constexpr uint64_t kCodesPerChunk = 128 * 1024;
-
-// Elements that lie in the files, which count as one.
-struct Extent {
-  uint64_t offset = 0;
-  uint64_t size = 0;
-  uint32_t row_length = 0;
-  ElementKind kind = ElementKind::kBytes;
-};
-
-ElementKind KindOf(DType type) {
-  switch (type) {
-    case DType::kFloat16:
-    case DType::kBFloat16:
-      return ElementKind::kFloat16;
-    case DType::kFloat32:
-    case DType::kInt32:
-    case DType::kUint32:
-      return ElementKind::kFloat32;
-    case DType::kFloat64:
-    case DType::kInt64:
-    case DType::kUint64:
-      return ElementKind::kFloat64;
-    case DType::kInt16:
-    case DType::kUint16:
-      return ElementKind::kWords;
-    case DType::kInt4:
-    case DType::kUint4:
-      return ElementKind::kNibbles;
-    default:
-      return ElementKind::kCodes;
-  }
-}
-
-// The kind of blocks of ggml's type of this name; codes where the pack knows no fields of it.
-ElementKind KindOfBlocks(std::string_view name) {
-#define MODELSHRINK_ELEMENT(id, size, ...) \
-  if (name == #id) return ElementKind::k##id;
-#include "pack/elements.def"
-#undef MODELSHRINK_ELEMENT
-  return ElementKind::kCodes;
-}
-
-ElementKind KindOfPart(const Tensor& tensor, Part part) {
-  const DType type = tensor.scheme.type;
-  // Scales are mostly of 32 bits; a model does not tell.
-  if (part == Part::kScales) return ElementKind::kFloat32;
-  if (part == Part::kZeroPoints) return ElementKind::kCodes;
-  if (type == DType::kOther) return KindOfBlocks(tensor.type_name);
-  return IsGgmlBlock(type) ? KindOfBlocks(NameOf(type)) : KindOf(type);
-}
-
-// Where each tensor's parts lie, in the order of the files; of parts that overlap the first.
-std::vector<Extent> ExtentsOf(const Model& model) {
-  std::vector<uint64_t> begins(model.files.size());
-  for (size_t i = 1; i < begins.size(); ++i) {
-    begins[i] = begins[i - 1] + model.files[i - 1].size_bytes;
-  }
-  std::vector<Extent> extents;
-  for (const Tensor& tensor : model.tensors) {
-    for (size_t p = 0; p < kNumParts; ++p) {
-      const ByteRange& range = tensor.parts[p];
-      if (range.size == 0 || !RangeFitsFiles(range, model.files)) continue;
-      Extent extent = {.offset = begins[range.file] + range.offset,
-                       .size = range.size,
-                       .kind = KindOfPart(tensor, static_cast<Part>(p))};
-      const size_t element_size = ElementOf(extent.kind).size;
-      if (extent.size % element_size != 0) extent.kind = ElementKind::kCodes;
-      const uint64_t rows = tensor.shape.empty() ? 0 : tensor.shape[0];
-      const uint64_t count = extent.size / ElementOf(extent.kind).size;
-      if (extent.kind == ElementKind::kCodes && rows > 1 && count % rows == 0 &&
-          count / rows <= kCodesPerChunk / 16) {
-        extent.row_length = static_cast<uint32_t>(count / rows);
-      }
-      extents.push_back(extent);
-    }
-  }
-  std::sort(extents.begin(), extents.end(),
-            [](const Extent& a, const Extent& b) { return a.offset < b.offset; });
-  uint64_t end = 0;
-  std::erase_if(extents, [&](const Extent& extent) {
-    if (extent.offset < end) return true;
-    end = extent.offset + extent.size;
-    return false;
-  });
-  return extents;
-}
 
 // Bytes of a chunk's worth of elements.
 uint64_t ChunkBytes(ElementKind kind) {
@@ -268,24 +182,61 @@ class PackRunner final : public StepRunner {
   uint64_t size_ = 0, other_size_ = 0;
 };
 
-StatusOr<std::unique_ptr<StepRunner>> PackExtents(const std::vector<InputFile>& files,
-                                                  std::vector<Extent> extents) {
+// A name that no packed file may have, and why; empty for none. Names are relative and lead nowhere
+// else, and no two are the same.
+std::string WrongNameOf(std::span<const PackedFile> files) {
+  std::set<std::string_view> names;
+  for (const PackedFile& file : files) {
+    std::string path = file.name;
+    std::string wrong = NormalizePath(&path);
+    if (wrong.empty() && path != file.name) wrong = "is not written as plainly as it could be";
+    if (wrong.empty() && !names.insert(file.name).second) wrong = "occurs twice";
+    if (!wrong.empty()) {
+      std::string name;
+      AppendQuoted(file.name, &name);
+      return Concat({name, " in the packed file ", wrong});
+    }
+  }
+  return {};
+}
+
+Status CheckExtents(std::span<const Extent> extents, uint64_t total_size) {
+  uint64_t end = 0;
+  for (const Extent& extent : extents) {
+    const bool has_place = extent.offset >= end && extent.offset <= total_size &&
+                           extent.size <= total_size - extent.offset;
+    if (!has_place) return ArgumentError("extents must be in order, apart, and within the files");
+    if (extent.kind >= ElementKind::kCount || extent.size % ElementOf(extent.kind).size != 0) {
+      return ArgumentError("an extent has elements that do not exist, or parts of them");
+    }
+    end = extent.offset + extent.size;
+  }
+  return {};
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<StepRunner>> PackFiles(const std::vector<InputFile>& files,
+                                                std::vector<Extent> extents) {
   std::vector<PackedFile> packed;
   packed.reserve(files.size());
-  for (const InputFile& file : files) packed.push_back({file.name, file.size_bytes});
+  uint64_t total_size = 0;
+  for (const InputFile& file : files) {
+    if (!CheckedAdd(total_size, file.size_bytes, &total_size))
+      return ArgumentError("sizes overflow");
+    packed.push_back({file.name, file.size_bytes});
+  }
+  if (const std::string wrong = WrongNameOf(packed); !wrong.empty()) {
+    return ArgumentError(Concat({"The name ", wrong}));
+  }
+  RETURN_IF_ERROR(CheckExtents(extents, total_size));
   ASSIGN_OR_RETURN(Packer packer, Packer::Create(std::move(packed)));
   return std::unique_ptr<StepRunner>(
       std::make_unique<PackRunner>(std::move(packer), std::move(extents)));
 }
 
-}  // namespace
-
 StatusOr<std::unique_ptr<StepRunner>> PackModel(const Model& model) {
-  return PackExtents(model.files, ExtentsOf(model));
-}
-
-StatusOr<std::unique_ptr<StepRunner>> PackFiles(const std::vector<InputFile>& files) {
-  return PackExtents(files, {});
+  return PackFiles(model.files, ExtentsOf(model));
 }
 
 StatusOr<std::unique_ptr<UnpackRunner>> UnpackRunner::Create(uint64_t packed_size,
@@ -304,7 +255,9 @@ StatusOr<Step> UnpackRunner::Next() {
 StatusOr<Step> UnpackRunner::NextStep() {
   if (!has_files_ && !files().empty()) {
     has_files_ = true;
-    RETURN_IF_ERROR(CheckNames());
+    if (const std::string wrong = WrongNameOf(files()); !wrong.empty()) {
+      return FormatError(Concat({"The name ", wrong, "."}));
+    }
     return Step{.kind = Step::Kind::kTensor};
   }
   if (written_ < unpacker_.output().size()) return WriteNext();
@@ -317,22 +270,6 @@ StatusOr<Step> UnpackRunner::NextStep() {
     return FormatError("The packed file is cut off.").AtOffset(packed_size_);
   }
   return Step{.kind = Step::Kind::kRead, .range = {.offset = offset_, .size = wanted}};
-}
-
-Status UnpackRunner::CheckNames() {
-  std::set<std::string> names;
-  for (const PackedFile& file : files()) {
-    std::string path = file.name;
-    std::string wrong = NormalizePath(&path);
-    if (wrong.empty() && path != file.name) wrong = "is not written as plainly as it could be";
-    if (wrong.empty() && !names.insert(path).second) wrong = "occurs twice";
-    if (!wrong.empty()) {
-      std::string message = "The name ";
-      AppendQuoted(file.name, &message);
-      return FormatError(Concat({message, " in the packed file ", wrong, "."}));
-    }
-  }
-  return {};
 }
 
 Step UnpackRunner::WriteNext() {

@@ -7,18 +7,37 @@
 
 #include "base/status.h"
 #include "formats/model.h"
+#include "pack/element.h"
 #include "pack/unpacker.h"
 #include "pipeline/step.h"
 
 namespace modelshrink {
 
-// Gives the steps of packing a model's files: kRead (input 0), kWrite (output file 0, from its
-// beginning to its end) and kDone. The model, which tells where weights are, must outlive the
-// runner, whose memory is some 40 MiB and 24 bytes for each part of a tensor.
-StatusOr<std::unique_ptr<StepRunner>> PackModel(const Model& model);
+// A chunk of weights has about so many codes.
+inline constexpr uint64_t kCodesPerChunk = 128 * 1024;
 
-// The same of files of which nothing is known.
-StatusOr<std::unique_ptr<StepRunner>> PackFiles(const std::vector<InputFile>& files);
+// Elements of one kind that lie in files, which count as one after the other.
+struct Extent {
+  uint64_t offset = 0;      // bytes
+  uint64_t size = 0;        // bytes, of whole elements
+  uint32_t row_length = 0;  // elements; 0 where there are no rows
+  ElementKind kind = ElementKind::kBytes;
+};
+
+// Where each part of a model's tensors lies, in the order of its files; of parts that overlap the
+// first.
+std::vector<Extent> ExtentsOf(const Model& model);
+
+// Gives the steps of packing files: kRead (input 0), kWrite (output file 0, from its beginning to
+// its end) and kDone. What no extent covers is packed as bytes of which nothing is known. Its
+// memory is some 40 MiB and that of the extents. An ArgumentError for names that UnpackRunner would
+// refuse, and for extents that are not in the order of their offsets, overlap, lie outside the
+// files or have parts of elements.
+StatusOr<std::unique_ptr<StepRunner>> PackFiles(const std::vector<InputFile>& files,
+                                                std::vector<Extent> extents);
+
+// The same of a model.
+StatusOr<std::unique_ptr<StepRunner>> PackModel(const Model& model);
 
 // Gives the steps of unpacking: kRead (input 0, file 0: the packed file, which may be hostile),
 // kWrite and kDone. `kTensor` comes once, before the first kWrite: from then on `files()` are
@@ -37,7 +56,6 @@ class UnpackRunner final : public StepRunner {
   UnpackRunner(uint64_t packed_size, Unpacker unpacker)
       : packed_size_(packed_size), unpacker_(std::move(unpacker)) {}
   StatusOr<Step> NextStep();
-  Status CheckNames();
   // A write of what is left of the output, within one file.
   Step WriteNext();
 

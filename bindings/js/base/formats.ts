@@ -67,6 +67,10 @@ export const mainFilePatterns: readonly RegExp[] = Object.values(formats)
   .sort((a, b) => a.preference - b.preference)
   .map(({ pattern }) => pattern);
 
+/** Tells whether a model's main file may have this name. */
+export const isMainFile = (name: string): boolean =>
+  mainFilePatterns.some((pattern) => pattern.test(name));
+
 /** The endings of an ONNX model's name for its number types, as transformers.js looks for them. */
 const variant = /_(?:fp16|quantized|int8|uint8|bnb4|q[124](?:f16)?)(?=\.onnx$)/i;
 
@@ -84,3 +88,6 @@ export const companion = /^[^.].*\.(json|jinja|model|txt)$|^(README|LICEN[CS]E|N
 export const mainFileExtensions: readonly string[] = [
   ...new Set(Object.values(formats).flatMap(({ extension }) => [extension(1), extension(2)])),
 ];
+
+/** The ending of a packed file's name, without the dot. */
+export const packExtension = "mspk";

@@ -16,7 +16,7 @@ import { isA } from "../base/tags.js";
 import { checkRequest, isReadable, signalOf, wayOf } from "../files/request.js";
 import { fetchError } from "../files/stream.js";
 import { baseAddress, besideUrl, decoded, nameOfUrl, parseUrl, shownUrl } from "../files/url.js";
-import { maxTimeoutMs, maxWorkers } from "../models/inspect.js";
+import { maxTimeoutMs, maxWorkers } from "../models/options.js";
 import { checkWords } from "../recipe/check.js";
 import type { Recipe } from "../recipe/options.js";
 import { StatusError } from "./download.js";

@@ -3,6 +3,7 @@ import type { Command, Context, Invocation, Outcome } from "./command.js";
 import { completionOf, shells } from "./completion.js";
 import { commandHelp, generalHelp } from "./help.js";
 import { optionSets } from "./options.js";
+import { packNotes, runPack, runUnpack } from "./packing.js";
 import { commandNamed } from "./parse.js";
 import { runCompare, runInspect, runPlan, runVerify } from "./reading.js";
 import { recipeNotes } from "./recipe-options.js";
@@ -117,6 +118,24 @@ export const commands: readonly Command[] = [
       "modelshrink restore model.Q8_0.gguf --weights float16",
     ],
     run: runRestore,
+  },
+  {
+    name: "pack",
+    summary: "write a model, a folder or any file into one packed file, losslessly",
+    operands: [{ ...model, name: "source" }],
+    options: ["output", "quiet", ...common],
+    notes: packNotes,
+    examples: ["modelshrink pack small.onnx", "modelshrink pack models/small/ -o small.mspk"],
+    run: runPack,
+  },
+  {
+    name: "unpack",
+    summary: "restore the files of a packed file",
+    operands: [{ ...model, name: "packed" }],
+    options: ["output", "quiet", "max-growth", ...common],
+    notes: packNotes,
+    examples: ["modelshrink unpack small.onnx.mspk", "modelshrink unpack small.mspk -o models/"],
+    run: runUnpack,
   },
   {
     name: "compare",

@@ -1,7 +1,7 @@
 /** The places of outputs: names beside the models, a folder for several, and names that clash. */
 import { lstat, readdir, stat } from "node:fs/promises";
-import { basename, dirname, extname, join, resolve } from "node:path";
-import { companion, mainFileExtensions } from "../base/formats.js";
+import { basename, dirname, extname, join, relative, resolve } from "node:path";
+import { companion, mainFileExtensions, packExtension } from "../base/formats.js";
 import { visible } from "../base/visible.js";
 import { placeOf, placesOf } from "../files/node/meetings.js";
 import { nameOfUrl, parseUrl } from "../files/url.js";
@@ -75,10 +75,23 @@ async function sharedFolder(output: string): Promise<string> {
 }
 
 /** Throws a UsageError for a link that the user has not named: whoever made the model's folder may have put it there. */
-async function refuseLink(output: string): Promise<void> {
+export async function refuseLink(output: string): Promise<void> {
   const entry = await lstat(output.replace(/\/$/, "")).catch(() => undefined);
   if (!entry?.isSymbolicLink()) return;
   throw new UsageError(`The output "${visible(output)}" is a link: name another with -o.`);
+}
+
+/** The packed file of an input: beside it, or here when that is a URL. */
+export function packedOutput(input: string): string {
+  const path = isUrl(input) ? nameOfUrl(input) || "model" : resolve(input);
+  return `${isUrl(input) ? path : relative("", path)}.${packExtension}`;
+}
+
+/** What a packed file is unpacked to: beside it, or here when that is a URL. */
+export function unpackedOutput(packed: string): string {
+  const path = isUrl(packed) ? nameOfUrl(packed) || "model" : packed;
+  const suffix = `.${packExtension}`;
+  return path.toLowerCase().endsWith(suffix) ? path.slice(0, -suffix.length) : `${path}.unpacked`;
 }
 
 /** The output of each of `models`, in their order. Of several, folders get folders of their own under `output`. */

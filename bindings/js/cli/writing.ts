@@ -3,7 +3,8 @@ import { plural } from "../base/plural.js";
 import { visible } from "../base/visible.js";
 import type { SinkFor } from "../files/sink.js";
 import type { Source } from "../files/source.js";
-import { inspect, maxWorkers, readingOf } from "../models/inspect.js";
+import { inspect } from "../models/inspect.js";
+import { maxWorkers, readingOf } from "../models/options.js";
 import { joined } from "../models/lazy.js";
 import type { Report, WriteOptions } from "../models/types.js";
 import { restore } from "../models/write.js";
@@ -47,7 +48,8 @@ function minCosineFrom({ "min-cosine": text, inputs }: OptionValues): number | u
   return value;
 }
 
-function checkStandardOutput({ values }: Invocation): void {
+/** Throws a UsageError where standard output cannot take what is written. */
+export function checkStandardOutput({ values }: Invocation): void {
   if (values.output !== standardStream || values["dry-run"]) return;
   if (values.json) {
     throw new UsageError("-o - and --json both want standard output: give one of them.");

@@ -2,7 +2,7 @@
 import { bytesOf } from "../base/bytes.js";
 import { OutOfMemoryError } from "../base/errors.js";
 import { callCore, loadedCore } from "./load.js";
-import type { CoreModule, CoreStreams, HeapBytes } from "./types.js";
+import type { AnyModule, CoreModule, CoreStreams, HeapBytes } from "./types.js";
 
 /** The largest size in WebAssembly's 32-bit memory; a larger one would wrap around. */
 const maxBytes = 2 ** 32 - 1;
@@ -52,13 +52,13 @@ export class Scratch {
 }
 
 /** Copies bytes into the heap. HEAPU8 is asked for anew each time, because growth detaches the old view. */
-export function writeHeap(core: CoreModule, place: HeapBytes, bytes: Uint8Array): void {
+export function writeHeap(core: AnyModule, place: HeapBytes, bytes: Uint8Array): void {
   core.HEAPU8.set(bytes, place.ptr >>> 0);
 }
 
 /** Copies bytes out of the heap, into `into` when it is given, which has their size. */
 export function copyOut<T extends ArrayBufferView = Uint8Array<ArrayBuffer>>(
-  core: CoreModule,
+  core: AnyModule,
   { ptr, size }: HeapBytes,
   into = new Uint8Array(size) as ArrayBufferView as T,
 ): T {

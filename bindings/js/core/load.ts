@@ -13,7 +13,7 @@ import { isA } from "../base/tags.js";
 import type { WebAssemblyModule } from "../base/platform-types.js";
 import type { InitInfo, InitOptions } from "./init-options.js";
 import type { ModuleOverrides } from "./modelshrink.mjs";
-import type { CoreError, CoreModule } from "./types.js";
+import type { AnyModule, CoreError, CoreModule } from "./types.js";
 
 /** A module with one function whose body is `v128.const 0; drop`. */
 const simdProbe = new Uint8Array([
@@ -21,20 +21,31 @@ const simdProbe = new Uint8Array([
   0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 26, 11,
 ]);
 
-/** One of the two modules that the core is built as. */
-export interface CoreBuild {
-  /** False: it has the functions of arrays only. */
-  hasModels: boolean;
-  createModule: (overrides: ModuleOverrides) => Promise<CoreModule>;
+/** One of the modules that the core is built as. */
+export interface CoreBuild<C extends AnyModule = CoreModule> {
+  /** The place that its instance takes: those of one place replace each other. */
+  place: Place;
+  /** False: it has the functions of arrays only, and gives its place to a build that has more. */
+  isWhole: boolean;
+  createModule: (overrides: ModuleOverrides) => Promise<C>;
   /** Reads and compiles the binary of the package, with SIMD or without. */
   compileDefault: (simd: boolean) => Promise<WebAssembly.Module>;
 }
 
-/** The build that `binary`, `loading` and `current` are of. */
-let build: CoreBuild | undefined;
-let binary: WebAssembly.Module | undefined;
-let loading: Promise<CoreModule> | undefined;
-let current: CoreModule | undefined;
+/** "core" is arrays, or arrays and models; "pack" is packed files. */
+type Place = "core" | "pack";
+
+type AnyBuild = CoreBuild<AnyModule>;
+
+/** What is loaded in a place; all of it is of `build`. */
+interface Loaded {
+  build?: AnyBuild | undefined;
+  binary?: WebAssembly.Module | undefined;
+  loading?: Promise<AnyModule> | undefined;
+  current?: AnyModule | undefined;
+}
+
+const places: Readonly<Record<Place, Loaded>> = { core: {}, pack: {} };
 
 async function compileResponse(response: Response): Promise<WebAssembly.Module> {
   if (!response.ok) {
@@ -64,7 +75,7 @@ function checkOptions(options: InitOptions): void {
 }
 
 function compile(
-  { compileDefault }: CoreBuild,
+  { compileDefault }: AnyBuild,
   { wasm, simd = "auto" }: InitOptions,
 ): Promise<WebAssembly.Module> {
   if (isA(wasm, "WebAssembly.Module")) return Promise.resolve(wasm as WebAssembly.Module);
@@ -80,7 +91,11 @@ function compile(
  * Makes a fresh instance. Instantiating is synchronous where the engine allows it (some refuse large
  * modules on a page's main thread), so that a synchronous call can follow a trap at once.
  */
-function instantiate({ createModule }: CoreBuild, module: WebAssembly.Module): Promise<CoreModule> {
+function instantiate(
+  place: Loaded,
+  build: AnyBuild,
+  module: WebAssembly.Module,
+): Promise<AnyModule> {
   return new Promise((resolve, reject) => {
     const overrides = {
       instantiateWasm(
@@ -103,64 +118,72 @@ function instantiate({ createModule }: CoreBuild, module: WebAssembly.Module): P
       printErr: () => undefined,
     };
     let isReady = false;
-    createModule(overrides).then((core) => {
-      if (!isReady) current = core;
+    build.createModule(overrides).then((core) => {
+      if (!isReady) place.current = core;
       resolve(core);
     }, reject);
     // Emscripten fills in the very object that it was given.
     isReady = "simdTarget" in overrides;
-    if (isReady) current = overrides as unknown as CoreModule;
+    if (isReady) place.current = overrides as unknown as AnyModule;
   });
 }
 
-async function load(
-  wanted: CoreBuild,
+async function load<C extends AnyModule>(
+  wanted: CoreBuild<C>,
   compiled: () => Promise<WebAssembly.Module>,
-): Promise<CoreModule> {
-  if (build && wanted.hasModels && !build.hasModels) {
+): Promise<C> {
+  const place = places[wanted.place];
+  if (place.build && wanted.isWhole && !place.build.isWhole) {
     // The page began with arrays: from now on the whole core serves them, too.
-    await loading?.catch(() => undefined);
-    current = binary = loading = undefined;
-    build = wanted;
+    await place.loading?.catch(() => undefined);
+    place.current = place.binary = place.loading = undefined;
+    place.build = wanted;
   }
-  if (current) return current;
-  const own = (build ??= wanted);
-  loading ??= (async () => {
+  if (place.current) return place.current as C;
+  const own = (place.build ??= wanted);
+  place.loading ??= (async () => {
     try {
-      binary ??= await compiled();
-      return await instantiate(own, binary);
+      place.binary ??= await compiled();
+      return await instantiate(place, own, place.binary);
     } catch (cause) {
       if (cause instanceof ModelShrinkError) throw cause;
       throw new ModelShrinkError(`The core could not be loaded: ${String(cause)}`, "io", { cause });
     } finally {
-      loading = undefined;
+      place.loading = undefined;
     }
   })();
-  return loading;
+  return place.loading as Promise<C>;
 }
 
 /** Gives the core, loaded with default options when nobody called `init()`; it may have more than `wanted`. */
-export async function loadCore(wanted: CoreBuild, options: InitOptions = {}): Promise<CoreModule> {
+export async function loadCore<C extends AnyModule>(
+  wanted: CoreBuild<C>,
+  options: InitOptions = {},
+): Promise<C> {
   checkOptions(options);
   return load(wanted, () => compile(wanted, options));
 }
 
 /** Gives a worker's core, made from the module that its pool has compiled. */
-export const loadCompiled = (wanted: CoreBuild, module: WebAssemblyModule): Promise<CoreModule> =>
-  load(wanted, () => Promise.resolve(module));
+export const loadCompiled = <C extends AnyModule>(
+  wanted: CoreBuild<C>,
+  module: WebAssemblyModule,
+): Promise<C> => load(wanted, () => Promise.resolve(module));
 
 /** Tells what a loaded core is. */
-export const infoOf = (core: CoreModule): InitInfo => ({ simd: core.simdTarget() === "WASM" });
+export const infoOf = (core: AnyModule): InitInfo => ({ simd: core.simdTarget() === "WASM" });
 
 /** Gives the compiled module of the loaded core, for workers. */
 export function compiledCore(): WebAssemblyModule {
+  const { binary } = places.core;
   if (binary) return binary;
   throw new ModelShrinkError("The core is not loaded.", "internal");
 }
 
 /** Gives the loaded core to synchronous functions; throws a ModelShrinkError before `init()`. */
 export function loadedCore(): CoreModule {
-  if (current) return current;
+  const { current } = places.core;
+  if (current) return current as CoreModule;
   throw new ModelShrinkError(
     "modelshrink is not initialized: call `await init()` once before the array functions.",
     "internal",
@@ -174,9 +197,8 @@ export function withLayers(core: CoreModule): CoreModule {
 }
 
 /** Tells whether `core` still runs: a trap ends an instance, and its objects with it. */
-export function isAlive(core: CoreModule): boolean {
-  return core === current;
-}
+export const isAlive = (core: AnyModule): boolean =>
+  Object.values(places).some(({ current }) => current === core);
 
 function fromTrap(cause: unknown): ModelShrinkError {
   const text = cause instanceof Error ? cause.message : String(cause);
@@ -188,18 +210,19 @@ function fromTrap(cause: unknown): ModelShrinkError {
   return new ModelShrinkError(`The core stopped and was restarted: ${text}`, "internal", { cause });
 }
 
-function restart(dead: CoreModule): void {
-  if (!isAlive(dead) || !binary || !build) return;
-  current = undefined;
-  const restarted = instantiate(build, binary).finally(() => {
-    loading = undefined;
+function restart(dead: AnyModule): void {
+  const place = Object.values(places).find(({ current }) => current === dead);
+  if (!place?.binary || !place.build) return;
+  place.current = undefined;
+  const restarted = instantiate(place, place.build, place.binary).finally(() => {
+    place.loading = undefined;
   });
   restarted.catch(() => undefined);
-  loading = restarted;
+  place.loading = restarted;
 }
 
 /** Runs one synchronous piece of work in the core; a trap in it becomes one of our errors. */
-export function callCore<T>(core: CoreModule, work: (core: CoreModule) => T): T {
+export function callCore<T, C extends AnyModule>(core: C, work: (core: C) => T): T {
   try {
     return work(core);
   } catch (error) {

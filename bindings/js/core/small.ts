@@ -5,7 +5,8 @@ import type { InitInfo, InitOptions } from "./init-options.js";
 import { infoOf, loadCore, type CoreBuild } from "./load.js";
 
 const smallCore: CoreBuild = {
-  hasModels: false,
+  place: "core",
+  isWhole: false,
   createModule,
   compileDefault: compileArrays,
 };

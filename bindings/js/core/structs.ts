@@ -212,6 +212,29 @@ export interface CoreConvGeometry {
   padRight: number;
 }
 
+/** Bytes of the model's files; they may run over the end of `file` into the next ones. */
+export interface CoreRange {
+  file: number;
+  offset: number;
+  size: number;
+}
+
+/** A file by its name relative to the main file's folder. */
+export interface CoreFile {
+  name: string;
+  sizeBytes: number;
+}
+
+export type CoreStepKind = "read" | "copy" | "write" | "tensor" | "done";
+
+/** The next thing that the host does (src/pipeline/step.h). */
+export type CoreStep =
+  | ({ kind: "read"; input: number } & CoreRange)
+  | ({ kind: "copy"; outputFile: number; outputOffset: number } & CoreRange)
+  | { kind: "write"; outputFile: number; outputOffset: number; bytes: HeapBytes }
+  | { kind: "tensor"; tensor: number }
+  | { kind: "done" };
+
 export type CoreMode = "storage" | "dynamic" | "lowmem";
 
 export type CorePruneMethod =
@@ -271,29 +294,6 @@ export interface CoreWriteOptions {
   removedChannels?: string;
   taps?: CoreTap[];
 }
-
-/** Bytes of the model's files; they may run over the end of `file` into the next ones. */
-export interface CoreRange {
-  file: number;
-  offset: number;
-  size: number;
-}
-
-/** A file by its name relative to the main file's folder. */
-export interface CoreFile {
-  name: string;
-  sizeBytes: number;
-}
-
-export type CoreStepKind = "read" | "copy" | "write" | "tensor" | "done";
-
-/** The next thing that the host does (src/pipeline/step.h). */
-export type CoreStep =
-  | ({ kind: "read"; input: number } & CoreRange)
-  | ({ kind: "copy"; outputFile: number; outputOffset: number } & CoreRange)
-  | { kind: "write"; outputFile: number; outputOffset: number; bytes: HeapBytes }
-  | { kind: "tensor"; tensor: number }
-  | { kind: "done" };
 
 export type CoreOpenKind = "open";
 

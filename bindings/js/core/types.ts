@@ -9,6 +9,7 @@ import type {
   CoreEntryCount,
   CoreError,
   CoreErrorStats,
+  CoreFile,
   CoreLayerError,
   CoreLayerErrorRequest,
   CoreLayerFit,
@@ -119,6 +120,11 @@ export interface CoreModel extends CoreSteps<CoreRequest> {
     allocation: "global" | "lamp",
     sparsity: number,
   ): CoreResult<CoreSurvey>;
+  /**
+   * Tells where weights lie, for the module of packed files. Four numbers each: offset and size in bytes, over all files
+   * of the model; elements of a row, or 0; the number of their kind.
+   */
+  extents(): CoreResult<Float64Array>;
   /** Reads the tensor of this number of info(): "write" steps give its values as float32, from the first to the last. */
   values(tensor: number): CoreResult<CoreValues>;
 }
@@ -170,13 +176,30 @@ export interface CoreStreams {
   copy(array: number, offset: number, ptr: number, size: number): void;
 }
 
-export interface CoreModule {
+/** Every module has these. */
+export interface AnyModule {
   HEAPU8: Uint8Array;
   _malloc(size: number): number;
   _free(ptr: number): void;
   /** "WASM" or "EMU128"/"SCALAR": the Highway target this binary was built for. */
   simdTarget(): string;
+}
 
+/** Unpacks a file. A "tensor" step comes once, before the first "write" step: from then on files() are known. */
+export interface CoreUnpack extends CoreSteps {
+  files(): CoreFile[];
+}
+
+/** The module of packed files. */
+export interface PackModule extends AnyModule {
+  /** Packs files, which count as one after the other; `extents` as CoreModel gives them, of all these files. */
+  createPack(files: readonly CoreFile[], extents: Float64Array): CoreResult<CoreSteps>;
+  /** `checksDigests`: each file's SHA-256 is checked besides the checksums of its pieces. */
+  createUnpack(sizeBytes: number, checksDigests: boolean): CoreResult<CoreUnpack>;
+}
+
+/** The module of arrays; that of arrays and models. */
+export interface CoreModule extends AnyModule {
   quantizedSizes(shape: number[], scheme: CoreScheme): CoreResult<CoreQuantizedSizes>;
   /** From floats to codes, scales and zero points. */
   quantize(shape: number[], scheme: CoreScheme, streams: CoreStreams): CoreDone;

@@ -5,7 +5,8 @@ import createModule from "./modelshrink.mjs";
 
 /** The module with everything. */
 export const wholeCore: CoreBuild = {
-  hasModels: true,
+  place: "core",
+  isWhole: true,
   createModule,
   compileDefault: compileWhole,
 };

@@ -4,8 +4,8 @@ import type { Ignored } from "./sink.js";
 
 /** A file that grows at its end. */
 export interface SequentialFile {
-  /** Is called once, first; `size` is the exact size of the file in bytes. */
-  open(size: number): void | Promise<void>;
+  /** Is called once, first; `size` is the exact size of the file in bytes, undefined where only its end tells it. */
+  open(size: number | undefined): void | Promise<void>;
   /** Resolves when there is room for more. */
   append(bytes: Uint8Array): Promise<void>;
   close(): Promise<void>;

@@ -1,6 +1,6 @@
 /** The choice of a set's main file, the one that names the others. */
 import { ArgumentError } from "../base/errors.js";
-import { isVariantOf, mainFilePatterns } from "../base/formats.js";
+import { isMainFile, isVariantOf, mainFilePatterns } from "../base/formats.js";
 
 const list = (names: readonly string[]) =>
   names.slice(0, 8).join(", ") + (names.length > 8 ? ", …" : "");
@@ -69,7 +69,7 @@ export async function mainFileInFolder(
   const visible = (all: readonly string[]) => all.filter((name) => !name.startsWith(".")).sort();
   const own = visible(names);
   try {
-    const isKnown = own.some((name) => mainFilePatterns.some((pattern) => pattern.test(name)));
+    const isKnown = own.some(isMainFile);
     const below = isKnown ? [] : visible(await namesInOnnx());
     const models = below.filter((name) => /\.onnx$/i.test(name)).map((it) => `${onnxFolder}/${it}`);
     const advice = "pass the path of one of them instead of the folder";

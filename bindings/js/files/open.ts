@@ -240,6 +240,10 @@ function kindOf(value: unknown, name: string, isInRecord = false): Kind {
   );
 }
 
+/** Tells whether a value is a record of sources by the files' names. */
+export const isFileRecord = (value: unknown): boolean =>
+  kinds.find(({ is }) => is(value)) === kinds.at(-1);
+
 /** Checks the whole source before anything of it is opened. */
 function checkSource(source: unknown): Kind {
   const kind = kindOf(source, "The source");
@@ -345,11 +349,11 @@ function reusableFile(value: unknown, name: string, waiting: ReadOptions): unkno
 export async function reusable(source: unknown, waiting: ReadOptions = {}): Promise<Source> {
   checkSource(source);
   attend(source);
-  if (!isPlainRecord(source) || !kinds.at(-1)!.is(source)) {
+  if (!isFileRecord(source)) {
     return (await reusableFile(source, "The source", waiting)) as Source;
   }
   const files: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(source)) {
+  for (const [name, value] of Object.entries(source as Readonly<Record<string, unknown>>)) {
     files[name] = await reusableFile(value, `The source's "${name}"`, waiting);
   }
   return files as Source;

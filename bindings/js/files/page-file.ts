@@ -12,7 +12,7 @@ export class PageFile implements Sink {
     this.#file = file;
   }
 
-  open(size: number): Promise<void> {
+  open(size = 0): Promise<void> {
     return this.#file.truncate(size);
   }
 
@@ -39,7 +39,7 @@ export class HandleFile implements Sink {
     this.#handle = handle;
   }
 
-  async open(size: number): Promise<void> {
+  async open(size?: number): Promise<void> {
     this.#file = new PageFile(await this.#handle.createWritable());
     await this.#file.open(size);
   }

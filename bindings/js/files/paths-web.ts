@@ -23,6 +23,9 @@ export const openPath: OpenPath = (path, waiting) => {
   );
 };
 
+/** Gives false: only Node.js has paths of folders. */
+export const isFolder = (): Promise<boolean> => Promise.resolve(false);
+
 /** Rejects with an ArgumentError: only Node.js has such handles. */
 export const openNodeHandle = (): Promise<RawFile> =>
   Promise.reject(new ArgumentError("Only Node.js can read a FileHandle of its own."));

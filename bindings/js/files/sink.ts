@@ -4,7 +4,7 @@ import type {
   FileSystemWritableFileStream,
   WritableStream,
 } from "../base/platform-types.js";
-import type { CoreFile, CoreReportHead, CoreUnitReports } from "../core/types.js";
+import type { CoreUnitReports } from "../core/types.js";
 import type { NodeWritable } from "./node-types.js";
 import type { OpenFile } from "./source.js";
 
@@ -15,8 +15,11 @@ import type { OpenFile } from "./source.js";
  * belong to the sink once they are handed over.
  */
 export interface Sink {
-  /** Is called once, first; `size` is the exact size of the output in bytes. */
-  open(size: number): void | Promise<void>;
+  /**
+   * Is called once, first; `size` is the exact size of the output in bytes, undefined for a packed file, whose size only
+   * its end tells.
+   */
+  open(size: number | undefined): void | Promise<void>;
   /** Takes `bytes` for the place `offset` (bytes from the beginning of the file). */
   write(offset: number, bytes: Uint8Array): void | Promise<void>;
   /** Makes the output visible: every byte has been written. */
@@ -42,9 +45,15 @@ export type SinkFor = (name: string, size: number) => OneSink | Promise<OneSink>
  */
 export type Ignored = "ignored";
 
+/** An output file; its size in bytes is undefined where only its end tells it. */
+export interface OutputFile {
+  name: string;
+  sizeBytes: number | undefined;
+}
+
 /** A run's inputs, order and outputs: enough to know whether a later run is the same one. */
 export interface RunIdentity {
-  files: readonly CoreFile[];
+  files: readonly OutputFile[];
   inputs: readonly OpenFile[];
   /** The number of bytes that each unit of the run writes. */
   unitBytes: ArrayLike<number>;
@@ -83,10 +92,17 @@ export interface FileSetSink {
   abort(reason: unknown): void | Promise<void>;
 }
 
+/** An output before its main file has a name. */
+export interface PlannedOutput {
+  numFiles: number;
+  /** What the output is; undefined where any name will do. */
+  kind?: { title: string; extension: string };
+}
+
 /** The place of an output, before its names and sizes are known. */
 export interface Target {
   /** Gives the main file's name, if the target decides it. */
-  mainName(planned: CoreReportHead): Promise<string | undefined>;
+  mainName(planned: PlannedOutput): Promise<string | undefined>;
   /** Gives the sink of a run; `isRepeatable` tells whether a second run gets one after the first was aborted. */
   sink(): FileSetSink;
   isRepeatable: boolean;

@@ -1,4 +1,5 @@
 /** Sources of models, and their files once they are open. */
+import { IntegrityError } from "../base/errors.js";
 import type {
   Blob,
   FileSystemDirectoryHandle,
@@ -61,6 +62,15 @@ export function ownBytes({ inMemory }: OpenFile, bytes: Uint8Array): Uint8Array 
   const isWhole = bytes.byteLength === bytes.buffer.byteLength;
   // Not slice(): a Buffer's would share its memory.
   return isWhole && !inMemory ? bytes : new Uint8Array(bytes);
+}
+
+/** Throws an IntegrityError when a file changed since it was opened: the output would be made of two models. */
+export async function checkSame(files: readonly OpenFile[]): Promise<void> {
+  for (const file of files) {
+    if ((await file.isSame?.()) === false) {
+      throw new IntegrityError(`"${file.name}" changed while it was read.`);
+    }
+  }
 }
 
 /** A model's files: the main one, and those that it names. */

@@ -10,7 +10,7 @@ export class MemorySink implements FileSetSink {
   #files: { name: string; bytes: Uint8Array<ArrayBuffer> }[] = [];
 
   open({ files }: RunIdentity): Promise<FinishedUnits> {
-    for (const { name, sizeBytes } of files) {
+    for (const { name, sizeBytes = 0 } of files) {
       try {
         this.#files.push({ name, bytes: new Uint8Array(sizeBytes) });
       } catch (cause) {
@@ -63,7 +63,8 @@ export const nowhere: FileSetSink = {
 export class CheckedSink {
   readonly #sink: FileSetSink;
   readonly #run: RunIdentity;
-  readonly #planned: number;
+  /** The bytes of all files together; undefined where only their ends tell. */
+  readonly #planned: number | undefined;
   readonly #writes = new Set<Promise<void>>();
   /** True once the output is dropped. */
   isAborted = false;
@@ -72,7 +73,11 @@ export class CheckedSink {
   constructor(sink: FileSetSink, run: RunIdentity) {
     this.#sink = sink;
     this.#run = run;
-    this.#planned = run.files.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
+    this.#planned = run.files.reduce<number | undefined>(
+      (bytes, { sizeBytes }) =>
+        bytes === undefined || sizeBytes === undefined ? undefined : bytes + sizeBytes,
+      0,
+    );
   }
 
   open(): Promise<FinishedUnits> {
@@ -87,7 +92,8 @@ export class CheckedSink {
   async write(piece: Piece): Promise<void> {
     // A worker's last words may come after the failure of another.
     if (this.isAborted) throw new ModelShrinkError("The run has ended.", "internal");
-    const size = this.#run.files[piece.file]?.sizeBytes ?? 0;
+    const file = this.#run.files[piece.file];
+    const size = file ? (file.sizeBytes ?? Infinity) : 0;
     const { length } = piece.bytes;
     if (piece.offset + length > size) {
       throw new IntegrityError(
@@ -118,7 +124,7 @@ export class CheckedSink {
   }
 
   async close(): Promise<void> {
-    if (this.written !== this.#planned) {
+    if (this.#planned !== undefined && this.written !== this.#planned) {
       throw new IntegrityError(
         `${this.written} bytes were written instead of the planned ${this.#planned}.`,
       );

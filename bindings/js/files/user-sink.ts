@@ -27,6 +27,9 @@ const maxHeldBytes = 1 << 24;
 /** An output file that is written at any place, or from front to end. */
 type Output = { sink: Sink } | { file: SequentialFile };
 
+/** Gives the output for the file of this name and size in bytes, undefined where only its end tells it. */
+type OutputFor = (name: string, size: number | undefined) => Output | Promise<Output>;
+
 /** A kind of sink for one file; the first that fits is taken. */
 interface Kind {
   /** Its name in errors. */
@@ -70,11 +73,11 @@ const advice =
 
 /** Passes each file on to an output of its own. The main file, the first, becomes visible last. */
 class SinkPerFile implements FileSetSink {
-  readonly #outputFor: (name: string, size: number) => Output | Promise<Output>;
+  readonly #outputFor: OutputFor;
   readonly #outputs: Output[] = [];
   readonly #inOrder: (InOrder | undefined)[] = [];
 
-  constructor(outputFor: (name: string, size: number) => Output | Promise<Output>) {
+  constructor(outputFor: OutputFor) {
     this.#outputFor = outputFor;
   }
 
@@ -147,8 +150,8 @@ function onlyOne(kind: Kind, value: unknown): Target {
 }
 
 function oneForEach(sinkFor: SinkFor): Target {
-  const outputFor = async (name: string, size: number) => {
-    const value: unknown = await sinkFor(name, size);
+  const outputFor = async (name: string, size: number | undefined) => {
+    const value: unknown = await sinkFor(name, size as number);
     const kind = kinds.find(({ is }) => is(value));
     if (kind) return kind.output(value);
     throw new ArgumentError(

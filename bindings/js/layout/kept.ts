@@ -6,7 +6,7 @@ import { folderOf } from "../files/main-file.js";
 import type { RawFile, RawFileSet, RawRepository } from "../files/raw.js";
 import type { Repository } from "../files/repository.js";
 import { withTarget } from "../files/with-target.js";
-import { readingOf } from "../models/inspect.js";
+import { readingOf } from "../models/options.js";
 import { checkApart } from "./files.js";
 import { copyFile } from "./output.js";
 import type { LayoutOptions } from "./types.js";

@@ -6,7 +6,7 @@ import { checkBoolean, checkKeys, checkObject, checkOneOf, list, show } from "..
 import { openSource } from "../files/open.js";
 import { openRepository, type Repository } from "../files/repository.js";
 import type { OpenFile } from "../files/source.js";
-import { checkRunOptions, readingOf, runKeys } from "../models/inspect.js";
+import { checkRunOptions, readingOf, runKeys } from "../models/options.js";
 import { refuseMissing } from "../models/missing-files.js";
 import { planModel } from "../models/plan.js";
 import type { FileInfo, Plan, WriteOptions, WriteResult } from "../models/types.js";

@@ -2,9 +2,9 @@
 import { unwrap } from "../core/load.js";
 import type { CoreModel, CoreModule, CoreSteps } from "../core/types.js";
 import { rangesAheadOf, rangesOf } from "../files/ranges.js";
-import { release, type OpenModel } from "./open.js";
+import type { OpenModel } from "./open.js";
 import type { Results, WholeJob } from "./protocol.js";
-import { callLive, runSteps, type StepHost } from "./steps.js";
+import { callLive, runSteps, type StepHost, release } from "./steps.js";
 import { poolFor } from "./workers.js";
 
 /** A job that has begun. It lives in the core: to be released. */

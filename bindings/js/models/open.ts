@@ -8,7 +8,7 @@ import { modelRows, type ModelRows } from "../core/table.js";
 import type { CoreModel, CoreModule } from "../core/types.js";
 import { attend, openSource, type FileSetSource } from "../files/open.js";
 import type { OpenFile, OpenFileSet, Source } from "../files/source.js";
-import { callLive, readModel } from "./steps.js";
+import { callLive, readModel, release } from "./steps.js";
 import type { RunOptions } from "./types.js";
 
 /** A model whose structure the core has read. */
@@ -24,18 +24,6 @@ export interface OpenModel {
 
 /** The bytes of a file that are enough to know its format. */
 const headBytes = 64;
-
-/** Frees an object of the core; objects of an instance that has trapped are gone with it. */
-export function release(core: CoreModule, object: { delete(): void } | undefined): void {
-  try {
-    if (object)
-      callLive(core, () => {
-        object.delete();
-      });
-  } catch {
-    // Nothing to free.
-  }
-}
 
 /** Reads the structure of a model whose files are open already. */
 export async function readStructure(

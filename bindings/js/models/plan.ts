@@ -6,7 +6,7 @@ import { checkRecipe } from "../recipe/check.js";
 import { orderFor } from "../recipe/order.js";
 import type { Recipe } from "../recipe/options.js";
 import { defaultGrowth } from "./growth.js";
-import { checkRunOptions, planKeys } from "./inspect.js";
+import { checkRunOptions, planKeys } from "./options.js";
 import { withModel } from "./open.js";
 import { withPlan } from "./planned-order.js";
 import { toReport } from "./report.js";

@@ -4,8 +4,8 @@ import { reportRows, type CoreReportRows } from "../core/table.js";
 import type { CorePlan, CoreShrink } from "../core/types.js";
 import type { Order } from "../recipe/specs.js";
 import { checkGrowth } from "./growth.js";
-import { release, type OpenModel } from "./open.js";
-import { callLive } from "./steps.js";
+import type { OpenModel } from "./open.js";
+import { callLive, release } from "./steps.js";
 
 /**
  * Where each byte of the output goes is found out once, when the order is given, and again only when it changes.

@@ -1,18 +1,17 @@
 /** Runs a plan: every unit of the layout, from the model's files into a sink. */
-import { IntegrityError } from "../base/errors.js";
 import { Meter } from "../base/meter.js";
 import type { ReportRows } from "../core/table.js";
 import type { CoreTable, CoreUnits, CoreUnitReports } from "../core/types.js";
 import { rangesAheadOf, rangesOf, type ReadRange } from "../files/ranges.js";
 import type { FileSetSink, FinishedUnits, RunIdentity } from "../files/sink.js";
-import type { OpenFile } from "../files/source.js";
+import { checkSame } from "../files/source.js";
 import { CheckedSink } from "../files/target.js";
 import { digestOf, type Calibration } from "../recipe/calibration.js";
 import { Found, type Take } from "./found.js";
 import type { Host } from "./host.js";
-import { release, type OpenModel } from "./open.js";
+import type { OpenModel } from "./open.js";
 import type { PlannedOrder } from "./planned-order.js";
-import { callLive, runUnit } from "./steps.js";
+import { callLive, runUnit, release } from "./steps.js";
 import type { RunOptions } from "./types.js";
 import { poolFor } from "./workers.js";
 
@@ -53,15 +52,6 @@ const momentsReader =
   (calibration: Calibration | undefined, { info }: OpenModel): ReadRange =>
   async (range) =>
     (await import("../recipe/moments.js")).momentsOf(calibration, info.tensors, range);
-
-/** Throws an IntegrityError when a file changed since it was opened: the output would be made of two models. */
-async function checkSame(files: readonly OpenFile[]): Promise<void> {
-  for (const file of files) {
-    if ((await file.isSame?.()) === false) {
-      throw new IntegrityError(`"${file.name}" changed while it was read.`);
-    }
-  }
-}
 
 /** Gives a function that gives the units that are to run, one after the other. */
 function nextOf(

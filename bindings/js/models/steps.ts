@@ -4,6 +4,7 @@ import type { Pacer } from "../base/pace.js";
 import { copyOut, writeHeap } from "../core/heap.js";
 import { callCore, isAlive, unwrap } from "../core/load.js";
 import type {
+  AnyModule,
   CoreModel,
   CoreModule,
   CoreRange,
@@ -21,13 +22,25 @@ import type { OpenFile, OpenFileSet } from "../files/source.js";
 const copyBytes = 1 << 20;
 
 /** Calls an instance of the core that a trap in another call may have ended meanwhile. */
-export function callLive<T>(core: CoreModule, work: (core: CoreModule) => T): T {
+export function callLive<T, C extends AnyModule>(core: C, work: (core: C) => T): T {
   if (!isAlive(core)) {
     throw new OutOfMemoryError(
       "The core was restarted after a failure elsewhere; this run is lost. Start it again.",
     );
   }
   return callCore(core, work);
+}
+
+/** Frees an object of the core; objects of an instance that has trapped are gone with it. */
+export function release(core: AnyModule, object: { delete(): void } | undefined): void {
+  try {
+    if (object)
+      callLive(core, () => {
+        object.delete();
+      });
+  } catch {
+    // Nothing to free.
+  }
 }
 
 /** A step whose bytes, if it has some, are copied out of the heap, where the next call may overwrite them. */
@@ -52,7 +65,7 @@ interface Fed {
   feed(size: number): CoreResult<unknown>;
 }
 
-function feed(core: CoreModule, steps: Fed, bytes: Uint8Array): CoreResult<unknown> {
+function feed(core: AnyModule, steps: Fed, bytes: Uint8Array): CoreResult<unknown> {
   writeHeap(core, unwrap(steps.input(bytes.length)), bytes);
   return steps.feed(bytes.length);
 }
@@ -92,7 +105,7 @@ export async function readModel(
 }
 
 export interface StepHost {
-  core: CoreModule;
+  core: AnyModule;
   pacer: Pacer;
   /** The readers of inputs 0, 1 and so on. */
   inputs: readonly ReadRange[];

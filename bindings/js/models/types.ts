@@ -1,7 +1,7 @@
 /** The options and results of the model functions. */
 import type { FormatName } from "../base/formats.js";
 import type { Progress } from "../base/meter.js";
-import type { Blob, URL } from "../base/platform-types.js";
+import type { URL } from "../base/platform-types.js";
 import type {
   CoreLayerInput as LayerInput,
   CoreLayerView as LayerMatrices,
@@ -10,6 +10,7 @@ import type {
 import type { ReadOptions } from "../files/raw.js";
 import type { OneSink, SinkFor } from "../files/sink.js";
 import type { Calibration } from "../recipe/calibration.js";
+import type { FilesResult } from "./result.js";
 
 /** Options of everything that reads a model. */
 export interface RunOptions extends ReadOptions {
@@ -222,15 +223,7 @@ export interface RestoreOptions extends WriteOptions {
 }
 
 /** The result of everything that writes a model. */
-export interface WriteResult {
-  /** The output by name; empty when it went to a `sink`, or nothing was written. */
-  files: Record<string, Blob>;
-  /**
-   * Gives the output of a one-file model.
-   *
-   * @throws {@link ModelShrinkError} when the output has several files or went to a sink.
-   */
-  bytes(): Promise<Uint8Array>;
+export interface WriteResult extends FilesResult<Report> {
   /** The fate of each tensor. */
   report: Report;
 }

@@ -7,9 +7,9 @@ import { rangesAheadOf } from "../files/ranges.js";
 import type { ReadOptions } from "../files/raw.js";
 import type { Piece } from "../files/sink.js";
 import type { Source } from "../files/source.js";
-import { checkRunOptions, readKeys } from "./inspect.js";
-import { release, withModel, type OpenModel } from "./open.js";
-import { callLive, runSteps } from "./steps.js";
+import { checkRunOptions, readKeys } from "./options.js";
+import { withModel, type OpenModel } from "./open.js";
+import { callLive, runSteps, release } from "./steps.js";
 import type { TensorValues } from "./types.js";
 
 /** The most elements that are given: engines have no longer arrays of floats everywhere. */

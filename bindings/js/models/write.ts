@@ -1,26 +1,25 @@
 /** Writes models: finds first what only the weights can tell, then runs every unit into the sink. */
 import { behindDoor } from "../base/door.js";
-import { UnsupportedError } from "../base/errors.js";
+import { formats } from "../base/formats.js";
 import { checkBoolean, checkOneOf, optional } from "../base/options.js";
 import type { Rows } from "../core/table.js";
-import type { CoreTensorInfo } from "../core/types.js";
-import type { Target } from "../files/sink.js";
+import type { CoreReportHead, CoreTensorInfo } from "../core/types.js";
+import type { PlannedOutput, Target } from "../files/sink.js";
 import type { FileSetSource } from "../files/open.js";
 import type { Source } from "../files/source.js";
-import type { MemorySink } from "../files/target.js";
 import { withTarget } from "../files/with-target.js";
 import { checkCalibration, type Calibration } from "../recipe/calibration.js";
 import type { CheckedRecipe } from "../recipe/check.js";
 import { orderFor, restoredTypes, restoringOrder, type RemarkedOrder } from "../recipe/order.js";
 import { defaultGrowth } from "./growth.js";
-import { checkRunOptions, writeKeys } from "./inspect.js";
+import { checkRunOptions, writeKeys } from "./options.js";
 import { type OpenModel, withModel } from "./open.js";
 import { runInRange } from "./overflow.js";
 import { withPlan, type PlannedOrder } from "./planned-order.js";
 import { toReport } from "./report.js";
+import { resultElsewhere, resultIn, resultWithout } from "./result.js";
 import type {
   PlannedTensor,
-  Report,
   RestoreOptions,
   RunOptions,
   WriteOptions,
@@ -78,29 +77,10 @@ async function complete(
   }
 }
 
-function resultIn(memory: MemorySink, report: Report): WriteResult {
-  const blobs = memory.blobs();
-  return {
-    files: blobs,
-    bytes: async () => {
-      const [blob, ...others] = Object.values(blobs);
-      if (!blob || others.length > 0) {
-        throw new UnsupportedError(
-          "The output has several files, and bytes() gives one: take them from `files`.",
-        );
-      }
-      return new Uint8Array(await blob.arrayBuffer());
-    },
-    report,
-  };
-}
-
-/** Makes the result of a run that left nothing in memory, which `message` says. */
-const resultWithout = (message: string, report: Report): WriteResult => ({
-  files: {},
-  bytes: () => Promise.reject(new UnsupportedError(message)),
-  report,
-});
+const plannedOutput = ({ format, files }: CoreReportHead): PlannedOutput => {
+  const { title, extension } = formats[format];
+  return { numFiles: files.length, kind: { title, extension: extension(files.length) } };
+};
 
 /** Checks the options, then reads, plans and writes. */
 async function write(
@@ -136,14 +116,13 @@ function writeTo(
         : chosen.order;
     return withPlan(opened, first, maxGrowth, async (plan) => {
       options.own?.check(plan.report.tensors);
-      const mainName = (await target?.mainName(plan.report)) ?? options.own?.name;
+      const mainName = (await target?.mainName(plannedOutput(plan.report))) ?? options.own?.name;
       await complete(opened, plan, chosen, mainName, { ...options, workers, calibration });
       const running = { ...options, workers, calibration };
       const { found, memory } = await runInRange(opened, plan, chosen, target, running);
       const report = await toReport(opened, found, chosen);
       if (!memory) return resultWithout("Nothing changes, so nothing was written.", report);
-      if (!target) return resultIn(memory, report);
-      return resultWithout("The output went to the sink that was given, not into memory.", report);
+      return target ? resultElsewhere(report) : resultIn(memory.blobs(), report);
     });
   });
 }

@@ -7,7 +7,8 @@ import { reusable } from "../files/open.js";
 import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
 import type { Calibration } from "../recipe/calibration.js";
-import { checkRunOptions, inspect, readingOf, runKeys } from "../models/inspect.js";
+import { inspect } from "../models/inspect.js";
+import { checkRunOptions, readingOf, runKeys } from "../models/options.js";
 import type { TensorInfo } from "../models/types.js";
 import { addTo, columnsOf, openTapped, tapsOf, withTaps, type Layer } from "./layer-inputs.js";
 import {

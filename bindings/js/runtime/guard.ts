@@ -7,7 +7,7 @@ import type { Source } from "../files/source.js";
 import { withTarget } from "../files/with-target.js";
 import type { CheckedRecipe } from "../recipe/check.js";
 import { isChanged } from "../models/changes.js";
-import { checkRunOptions, readKeys } from "../models/inspect.js";
+import { checkRunOptions, readKeys } from "../models/options.js";
 import type { WriteOptions, WriteResult } from "../models/types.js";
 import { shrinkModel, type AnySource, type OwnOutput } from "../models/write.js";
 import { checkSamples, type Feeds } from "./session.js";

@@ -16,7 +16,8 @@ import {
 import { openSource, reusable } from "../files/open.js";
 import type { ReadOptions } from "../files/raw.js";
 import { ownBytes, type OpenFile, type Source } from "../files/source.js";
-import { checkRunOptions, inspect, readingOf, runKeys } from "../models/inspect.js";
+import { inspect } from "../models/inspect.js";
+import { checkRunOptions, readingOf, runKeys } from "../models/options.js";
 import type { LayerInput, ModelInfo, TensorInfo } from "../models/types.js";
 import {
   addTo,

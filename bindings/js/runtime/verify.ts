@@ -5,7 +5,7 @@ import { checkFunction, show } from "../base/options.js";
 import { attend } from "../files/open.js";
 import type { ReadOptions } from "../files/raw.js";
 import type { Source } from "../files/source.js";
-import { checkRunOptions, readingOf, readKeys } from "../models/inspect.js";
+import { checkRunOptions, readingOf, readKeys } from "../models/options.js";
 import type { AnySource } from "../models/write.js";
 import { modelFilesOf } from "./model-files.js";
 import { OutputSums, type OutputComparison } from "./output-sums.js";

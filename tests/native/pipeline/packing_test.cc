@@ -95,7 +95,7 @@ TEST(PackingTest, AModelComesBack) {
 TEST(PackingTest, SeveralFilesComeBack) {
   const Bytes all = MakeModel();
   const std::vector<InputFile> inputs = {{"a", 1000}, {"b/c", all.size() - 1000}};
-  const Bytes packed = PackedOf(*PackFiles(inputs).value(), all);
+  const Bytes packed = PackedOf(*PackFiles(inputs, {}).value(), all);
   auto unpack = std::move(UnpackRunner::Create(packed.size(), false).value());
   std::vector<Bytes> files;
   ASSERT_TRUE(RunSteps(*unpack, packed, files).ok());
@@ -123,12 +123,34 @@ TEST(PackingTest, NamesThatLeadElsewhereAreRefused) {
   EXPECT_TRUE(UnpackNamed({"a", "b/c"}).ok());
   for (const char* name : {"", "/a", "../a", "a/../../b", "./a", "C:\\a", "a\\b", "a//b"}) {
     EXPECT_EQ(UnpackNamed({name}).code(), StatusCode::kFormat) << name;
+    EXPECT_EQ(PackFiles({{name, 1}}, {}).status().code(), StatusCode::kArgument) << name;
   }
   EXPECT_EQ(UnpackNamed({"a", "a"}).code(), StatusCode::kFormat);
+  EXPECT_EQ(PackFiles({{"a", 1}, {"a", 1}}, {}).status().code(), StatusCode::kArgument);
+}
+
+TEST(PackingTest, ExtentsThatCannotBeAreRefused) {
+  const std::vector<InputFile> files = {{"a", 10}, {"b", 10}};
+  constexpr ElementKind kCodes = ElementKind::kCodes;
+  const auto code = [&](std::vector<Extent> extents) {
+    return PackFiles(files, std::move(extents)).status().code();
+  };
+  EXPECT_EQ(
+      code({{.offset = 2, .size = 8, .kind = kCodes}, {.offset = 10, .size = 10, .kind = kCodes}}),
+      StatusCode::kOk);
+  EXPECT_EQ(
+      code({{.offset = 4, .size = 4, .kind = kCodes}, {.offset = 7, .size = 1, .kind = kCodes}}),
+      StatusCode::kArgument);
+  EXPECT_EQ(code({{.offset = 19, .size = 2, .kind = kCodes}}), StatusCode::kArgument);
+  EXPECT_EQ(code({{.offset = 21, .size = 0, .kind = kCodes}}), StatusCode::kArgument);
+  EXPECT_EQ(code({{.offset = 1, .size = UINT64_MAX, .kind = kCodes}}), StatusCode::kArgument);
+  EXPECT_EQ(code({{.offset = 0, .size = 6, .kind = ElementKind::kFloat32}}), StatusCode::kArgument);
+  EXPECT_EQ(code({{.offset = 0, .size = 1, .kind = ElementKind::kCount}}), StatusCode::kArgument);
+  EXPECT_EQ(PackFiles({{"a", UINT64_MAX}, {"b", 1}}, {}).status().code(), StatusCode::kArgument);
 }
 
 TEST(PackingTest, WhatFollowsTheEndIsRefused) {
-  Bytes packed = PackedOf(*PackFiles({{"a", 5}}).value(), {1, 2, 3, 4, 5});
+  Bytes packed = PackedOf(*PackFiles({{"a", 5}}, {}).value(), {1, 2, 3, 4, 5});
   packed.push_back(0);
   std::vector<Bytes> files;
   EXPECT_FALSE(RunSteps(*UnpackRunner::Create(packed.size(), false).value(), packed, files).ok());

@@ -129,17 +129,22 @@ async function mainFileIn(folder: string): Promise<string> {
   return join(folder, await mainFileInFolder(folder, await filesIn(folder), below));
 }
 
-/** Opens a file, whose neighbours are found by their names, or a folder. */
-export const openPath: OpenPath = async (pathOrUrl) => {
-  const path = pathOf(pathOrUrl, "The source");
-  const isFolder = await stat(path).then(
+/** Tells whether there is a folder at a path or a file: address. */
+export const isFolder = async (pathOrUrl: string | URL): Promise<boolean> =>
+  !/^(?!file:)[a-z][a-z\d+.-]+:/i.test(String(pathOrUrl)) &&
+  stat(pathOf(pathOrUrl, "The source")).then(
     (it) => it.isDirectory(),
     () => false,
   );
-  const main = isFolder ? await mainFileIn(path) : path;
+
+/** Opens a file, whose neighbours are found by their names, or a folder. */
+export const openPath: OpenPath = async (pathOrUrl) => {
+  const path = pathOf(pathOrUrl, "The source");
+  const isInside = await isFolder(pathOrUrl);
+  const main = isInside ? await mainFileIn(path) : path;
   const folder = dirname(main);
   return {
-    main: await openFile(main, isFolder ? await targetInside(path, main) : undefined),
+    main: await openFile(main, isInside ? await targetInside(path, main) : undefined),
     open: (name) => openNeighbour(folder, name),
   };
 };

@@ -2,8 +2,8 @@
 import { mkdir, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { ArgumentError, IntegrityError, ModelShrinkError } from "../../base/errors.js";
-import { formats, mainFileExtensions } from "../../base/formats.js";
-import type { CoreReportHead, CoreUnitReports } from "../../core/types.js";
+import { mainFileExtensions, packExtension } from "../../base/formats.js";
+import type { CoreUnitReports } from "../../core/types.js";
 import { checksumOf } from "./checksum.js";
 import { removeEmpty, syncFolder } from "./folders.js";
 import { hidden, suffixes } from "./hidden.js";
@@ -21,7 +21,14 @@ import {
   takeBack,
 } from "./own-file.js";
 import { readFully } from "./read-fully.js";
-import type { FileSetSink, FinishedUnits, Piece, RunIdentity, Target } from "../sink.js";
+import type {
+  FileSetSink,
+  FinishedUnits,
+  Piece,
+  PlannedOutput,
+  RunIdentity,
+  Target,
+} from "../sink.js";
 
 /** The number of writes at a time: the system's threads write while others compute. */
 const maxParallel = 4;
@@ -46,19 +53,21 @@ async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
 class PartFile {
   readonly path: string;
   readonly part: string;
-  readonly size: number;
+  readonly #size: number | undefined;
   /** The permissions of the finished file; undefined for those of any new file. */
   readonly #mode: number | undefined;
   #handle: FileHandle | undefined;
   #isMade = false;
   #unsynced = 0;
+  /** The end of what was written. */
+  #written = 0;
   #sync: Promise<void> | undefined;
   #syncFailure: { cause: unknown } | undefined;
 
-  constructor(path: string, size: number, mode: number | undefined) {
+  constructor(path: string, size: number | undefined, mode: number | undefined) {
     this.path = path;
     this.part = hidden(path, suffixes.part);
-    this.size = size;
+    this.#size = size;
     this.#mode = mode;
   }
 
@@ -69,7 +78,7 @@ class PartFile {
   async reopen(isFinished: boolean): Promise<boolean> {
     await attempt(this.path, async () => {
       if (isFinished) await takeBack(this.path, this.part);
-      this.#handle = await reopenOwn(this.part, this.size);
+      if (this.#size !== undefined) this.#handle = await reopenOwn(this.part, this.#size);
     });
     return this.#handle !== undefined;
   }
@@ -101,6 +110,7 @@ class PartFile {
         done += bytesWritten;
       }
     });
+    this.#written = Math.max(this.#written, offset + bytes.length);
     const found = await this.#read(offset, bytes.length);
     if (Buffer.compare(found, bytes) !== 0) {
       throw new IntegrityError(`"${this.path}" does not read back as it was written.`, { offset });
@@ -123,8 +133,10 @@ class PartFile {
       if (this.#syncFailure) throw this.#syncFailure.cause;
     });
     const { size } = await this.#file().stat();
-    if (size !== this.size) {
-      throw new IntegrityError(`"${this.path}" has ${size} bytes instead of ${this.size}.`);
+    if (size !== (this.#size ?? this.#written)) {
+      throw new IntegrityError(
+        `"${this.path}" has ${size} bytes instead of ${this.#size ?? this.#written}.`,
+      );
     }
     await this.close();
   }
@@ -335,17 +347,15 @@ function modeOf(inputs: RunIdentity["inputs"]): number | undefined {
   return modes.length > 0 ? modes.reduce((common, mode) => common & mode, 0o777) : undefined;
 }
 
-const mainExtension = new RegExp(`\\.(${mainFileExtensions.join("|")})$`, "i");
+const mainExtension = new RegExp(`\\.(${[...mainFileExtensions, packExtension].join("|")})$`, "i");
 
 /** A name that promises another format would mislead whoever loads the file. */
-function checkExtension(path: string, planned: CoreReportHead): void {
+function checkExtension(path: string, { kind }: PlannedOutput): void {
   const [, extension] = mainExtension.exec(path) ?? [];
-  const { title, extension: extensionFor } = formats[planned.format];
-  const expected = extensionFor(planned.files.length);
-  if (extension === undefined || extension.toLowerCase() === expected) return;
+  if (!kind || extension === undefined || extension.toLowerCase() === kind.extension) return;
   throw new ArgumentError(
-    `The output "${path}" would be ${title}: its name has to end in ` +
-      `.${expected}, or in "/" for a folder.`,
+    `The output "${path}" would be ${kind.title}: its name has to end in ` +
+      `.${kind.extension}, or in "/" for a folder.`,
   );
 }
 
@@ -365,7 +375,7 @@ export function pathTarget(
   let pathFor = (name: string) => join(path, name);
   return {
     async mainName(planned) {
-      const isOne = planned.files.length === 1;
+      const isOne = planned.numFiles === 1;
       const isFolder =
         path.endsWith("/") ||
         path.endsWith(sep) ||
@@ -373,7 +383,8 @@ export function pathTarget(
           (it) => it.isDirectory(),
           () => false,
         ));
-      if (isFolder || (!isOne && !mainExtension.test(path))) return undefined;
+      const namesMain = isOne || (planned.kind !== undefined && mainExtension.test(path));
+      if (isFolder || !namesMain) return undefined;
       checkExtension(path, planned);
       folder = dirname(path);
       pathFor = isOne ? () => path : (name: string) => join(folder, name);

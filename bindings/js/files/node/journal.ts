@@ -154,7 +154,7 @@ function lineOf(value: unknown, { files, unitBytes, numTensors }: RunIdentity): 
     if (!Array.isArray(piece) || piece.length !== 4) return undefined;
     const [file, offset, length, checksum] = piece as unknown[];
     if (!isUpTo(file, files.length - 1) || typeof checksum !== "string") return undefined;
-    const { sizeBytes } = files[file]!;
+    const { sizeBytes = Infinity } = files[file]!;
     const room = Math.min(sizeBytes - Number(offset), maxPieceBytes);
     if (!isUpTo(offset, sizeBytes) || !isUpTo(length, room)) return undefined;
     bytes += length;

@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { createUnplugin, type UnpluginContextMeta, type UnpluginInstance } from "unplugin";
@@ -54,7 +54,31 @@ async function digestOf(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Gives the folder of the small model within `cacheDir`, which is written when it is not there. */
+/** Gives the digests of all files of a folder, as a text. */
+async function digestsOf(folder: string): Promise<string> {
+  const lines: string[] = [];
+  for (const name of (await readdir(folder)).sort())
+    lines.push(`${await digestOf(join(folder, name))}  ${name}\n`);
+  return lines.join("");
+}
+
+/** The parts of what is kept of a small model: its files, and their digests. */
+const placesIn = (folder: string) => ({
+  files: join(folder, "files"),
+  digests: join(folder, "sha256"),
+});
+
+/** Tells whether the files of a small model are what was kept. */
+async function isWhole(folder: string): Promise<boolean> {
+  const { files, digests } = placesIn(folder);
+  try {
+    return (await readFile(digests, "utf8")) === (await digestsOf(files));
+  } catch {
+    return false;
+  }
+}
+
+/** Gives the folder of the small model's files within `cacheDir`, which is written when it is not there. */
 async function shrunkFolder(
   path: string,
   recipe: string | Recipe,
@@ -64,19 +88,24 @@ async function shrunkFolder(
   const key = createHash("sha256").update(JSON.stringify([version, basename(path), recipe]));
   for (const input of inputs) key.update(await digestOf(input));
   const folder = join(cacheDir, key.digest("hex"));
-  if (await readdir(folder).catch(() => undefined)) return folder;
+  const { files } = placesIn(folder);
+  if (await isWhole(folder)) return files;
   await mkdir(cacheDir, { recursive: true });
   // Whole or not at all: another build may read the cache meanwhile.
   const draft = await mkdtemp(join(cacheDir, "draft-"));
   try {
-    await shrink(path, recipe, { sink: join(draft, basename(path)) });
+    const made = placesIn(draft);
+    await mkdir(made.files);
+    await shrink(path, recipe, { sink: join(made.files, basename(path)) });
+    await writeFile(made.digests, await digestsOf(made.files));
+    await rm(folder, { recursive: true, force: true });
     await rename(draft, folder);
   } catch (error) {
     await rm(draft, { recursive: true, force: true });
     // Two builds at once make the same.
-    if (!(await readdir(folder).catch(() => undefined))) throw error;
+    if (!(await isWhole(folder))) throw error;
   }
-  return folder;
+  return files;
 }
 
 /** The part of a bundler's context that plugins of all bundlers have, and what Rollup's functions give. */

@@ -1,10 +1,22 @@
 // Layouts that were cut off: what of an earlier run is gone on with.
 import assert from "node:assert/strict";
-import { readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import {
+  appendFile,
+  copyFile,
+  link,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { shrink } from "modelshrink";
-import { listing, withHub } from "../support/hub.mjs";
+import { commit, listing, withHub } from "../support/hub.mjs";
 import { contents, layoutFolder, transformers } from "../support/layouts.mjs";
 import { externalSentenceModel } from "../support/sentence-model.mjs";
 import { seq2seqModel } from "../support/seq2seq-model.mjs";
@@ -87,4 +99,54 @@ test("what came from a hub stays for a run that goes on, at the same commit", as
   const { files: expected } = await shrink(files, undefined, transformers);
   const found = await contents(at("out"));
   assert.deepEqual(Object.keys(found).sort(), Object.keys(expected).sort());
+});
+
+test("what came from a hub is held against what it was when it had come, and comes anew when it is not that", async () => {
+  const files = externalSentenceModel();
+  const names = Object.keys(files).filter((it) => !it.endsWith(".bin"));
+  const { files: expected } = await shrink(files, undefined, transformers);
+  const options = { ...transformers, sink: at("out"), resume: true };
+  const source = at(".out.part/.source", commit);
+  const main = "onnx/model.onnx";
+  const note = at(".out.part/.source", `${commit}.whole`, main);
+  const changed = async (path) => {
+    const bytes = await readFile(path);
+    bytes[bytes.length >> 1] ^= 1;
+    await writeFile(path, bytes);
+  };
+  for (const [what, damage] of Object.entries({
+    "another bit": () => changed(join(source, main)),
+    "cut off": () => truncate(join(source, main), 1000),
+    "too long": () => appendFile(join(source, main), "more"),
+    empty: () => truncate(join(source, main), 0),
+    "another file": () => copyFile(join(source, "onnx/weights.bin"), join(source, main)),
+    "a link": async () => {
+      await rename(join(source, main), at("elsewhere"));
+      await link(at("elsewhere"), join(source, main));
+    },
+    gone: () => rm(join(source, main)),
+    "no note": () => rm(note),
+    "a note of zeros": async () => writeFile(note, Buffer.alloc((await stat(note)).size)),
+    "a note that is endless": () => truncate(note, 2 ** 40),
+    "another's note": () => copyFile(join(dirname(note), "weights.bin"), note),
+  })) {
+    await withHub(
+      listing(names),
+      async (url, requests) => {
+        await stopAfter(1, url, options);
+        await damage();
+        requests.splice(0);
+        await shrink(url, undefined, options);
+        const models = requests.filter((path) => path.startsWith("/cdn/onnx/"));
+        assert.deepEqual(models, [`/cdn/${main}`], what);
+      },
+      files,
+    );
+    const found = await contents(at("out"));
+    for (const [name, blob] of Object.entries(expected))
+      assert.deepEqual(found[name], Buffer.from(await blob.arrayBuffer()), `${what}: ${name}`);
+    assert.deepEqual(Object.keys(found).sort(), Object.keys(expected).sort());
+    await rm(at("out"), { recursive: true });
+    await rm(at("elsewhere"), { force: true });
+  }
 });

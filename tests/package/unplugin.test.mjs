@@ -191,6 +191,22 @@ test("a second build takes what the first has kept, and a changed model is shrun
   assert.equal(first.length, 3);
   await build();
   assert.deepEqual(await kept(), first);
+  // What is kept is held against what it was.
+  const entries = await readdir(cacheDir, { recursive: true });
+  const data = join(
+    cacheDir,
+    entries.find((it) => it.endsWith("split.onnx_data")),
+  );
+  const bytes = await readFile(data);
+  for (const damaged of [bytes.subarray(1), bytes.map((it, i) => (i === 5 ? it ^ 1 : it))]) {
+    await writeFile(data, damaged);
+    await build();
+    assert.deepEqual(await readFile(data), bytes);
+    assert.deepEqual(
+      (await readdir(cacheDir)).sort(),
+      first.map(([name]) => name),
+    );
+  }
   const path = join(folder, "model.onnx");
   const model = await readFile(path);
   try {

@@ -1,6 +1,6 @@
 /** SHA-256 in browsers. */
 import { sha256 as sha256Here } from "hash-wasm";
-import { hexOf } from "./hex.js";
+import { hexOf } from "../base/hex.js";
 
 /**
  * Gives the SHA-256 of bytes, which must not change meanwhile, in hexadecimal digits. The browser works on a thread of its

@@ -6,7 +6,7 @@ import { IntegrityError } from "../base/errors.js";
 import { isA } from "../base/tags.js";
 import { sha256 } from "#digest";
 import { chunksOf } from "./chunks.js";
-import { hexOf } from "./hex.js";
+import { hexOf } from "../base/hex.js";
 
 /** The bytes of a part; the last one has what is left. */
 const partBytes = 1 << 23;

@@ -116,6 +116,8 @@ export interface NewFolder {
   path: string;
   /** The path of a folder in it that may be made, and is removed at the end. */
   scratch: string;
+  /** Removes what an earlier run has left but for that folder. */
+  startOver: () => Promise<void>;
   /** Gives the place of a run's files in a folder of it, "" or with "/" at its end: a later run can go on with them. */
   targetIn: (folder: string) => Target;
   /** Gives the folder its name; what is in it and not among these paths, of earlier runs, goes. */

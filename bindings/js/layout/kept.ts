@@ -10,44 +10,54 @@ import { readingOf } from "../models/options.js";
 import { checkApart } from "./files.js";
 import { copyFile } from "./output.js";
 import type { LayoutOptions } from "./types.js";
+import { Notes, PiecesDigest } from "./whole.js";
 
 /**
  * Gives the same repository, whose files are copied into a folder of their commit in `scratch`, a path, when they are
- * first opened. Those that an earlier run has left there stay: a file is there when it is whole.
+ * first opened. Those that an earlier run has left there stay when they are as they were when they had come. `hasCome`
+ * tells whether one has come since.
  */
 export async function keptIn(
   scratch: string,
   remote: RawRepository,
   options: LayoutOptions,
-): Promise<Repository> {
+): Promise<{ repository: Repository; hasCome: () => boolean }> {
   const folder = `${scratch}/${remote.commit ?? ""}`;
-  const left = await openFolder(folder).catch(() => undefined);
-  const kept = new Set<string>(left?.names);
   const reading = readingOf(options);
+  const notes = new Notes(folder, `${folder}.whole`, reading);
+  /** The files of an earlier run that nobody has looked at yet, and those that are whole. */
+  const left = new Set((await openFolder(folder).catch(() => undefined))?.names);
+  const kept = new Set<string>();
   let done = 0;
+  let hasCome = false;
   const keep = async (path: string, raw: RawFile): Promise<void> => {
     checkApart([...kept, path]);
     const opened = await openSource(new FileSetSource({ main: raw, open: () => nothing }), reading);
     const total = done + raw.size;
     const home = folderOf(path);
+    const digest = new PiecesDigest();
     try {
       await withTarget(`${folder}/${home}`, false, (target) =>
-        copyFile(target!, path.slice(home.length), opened.main, (bytes) => {
+        copyFile(target!, path.slice(home.length), opened.main, async (bytes) => {
           options.signal?.throwIfAborted();
-          done += bytes;
+          await digest.add(bytes);
+          done += bytes.length;
           callUser(() => options.onProgress?.({ phase: "read", done, total }));
         }),
       );
     } finally {
       await opened.close();
     }
+    await notes.write(path, digest);
     kept.add(path);
+    hasCome = true;
   };
   /** The file at `path` out of the folder; `come` gives it from the network. */
   const local = async (
     path: string,
     come: () => Promise<RawFile | undefined>,
   ): Promise<RawFileSet | undefined> => {
+    if (left.delete(path) && (await notes.holdsOf(path))) kept.add(path);
     if (!kept.has(path)) {
       const raw = await come();
       if (!raw) return undefined;
@@ -55,7 +65,7 @@ export async function keptIn(
     }
     return (await openFolder(folder)).open(path);
   };
-  return {
+  const repository: Repository = {
     names: remote.names,
     open: async (name) => {
       let set: Promise<RawFileSet> | undefined;
@@ -67,6 +77,7 @@ export async function keptIn(
       return new FileSetSource({ main, open });
     },
   };
+  return { repository, hasCome: () => hasCome };
 }
 
 const nothing = Promise.resolve(undefined);

@@ -20,6 +20,8 @@ export interface LayoutOutput {
   targetIn?: (folder: string) => Target;
   /** The path of a folder that is there until the output is visible, for an output with a path. */
   scratch?: string;
+  /** Removes what an earlier run has left but for that folder, for an output with a path. */
+  startOver?: () => Promise<void>;
   /** The files in memory, by path. */
   files: Record<string, Blob>;
   /** Makes the output visible, whose files have these paths. */
@@ -80,12 +82,20 @@ export async function openOutput(
 /** The bytes that are in memory at a time while a file is copied. */
 const pieceBytes = 1 << 22;
 
-/** Writes a file as it is read; `onBytes` hears of each piece. */
+/** Gives a file in pieces, each in memory of its own. */
+export async function* piecesOf(
+  file: Pick<OpenFile, "size" | "read">,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  for (let offset = 0; offset < file.size; offset += pieceBytes)
+    yield new Uint8Array(await file.read(offset, Math.min(pieceBytes, file.size - offset)));
+}
+
+/** Writes a file as it is read; `onPiece` gets each piece. */
 export async function copyFile(
   target: Target,
   name: string,
   from: OpenFile,
-  onBytes?: (bytes: number) => void,
+  onPiece?: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>,
 ): Promise<void> {
   const { size } = from;
   const sink = target.sink();
@@ -99,11 +109,11 @@ export async function copyFile(
   };
   try {
     await sink.open(run);
-    for (let offset = 0; offset < size; offset += pieceBytes) {
-      const length = Math.min(pieceBytes, size - offset);
-      const bytes = new Uint8Array(await from.read(offset, length));
+    let offset = 0;
+    for await (const bytes of piecesOf(from)) {
       await sink.write({ unit: 0, file: 0, offset, bytes });
-      onBytes?.(length);
+      offset += bytes.length;
+      await onPiece?.(bytes);
     }
     await sink.close();
   } catch (error) {

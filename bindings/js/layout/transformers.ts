@@ -377,9 +377,14 @@ export async function shrinkRepository(
   try {
     // Each model is read once for each dtype.
     const { scratch } = output;
-    const repository =
-      named.remote && scratch !== undefined ? await keptIn(scratch, named.remote, options) : named;
+    const kept =
+      named.remote && scratch !== undefined
+        ? await keptIn(scratch, named.remote, options)
+        : undefined;
+    const repository = kept?.repository ?? named;
     const { jobs, config } = await planOutput(order, repository, options);
+    // All come before anything is written: what was made of others is none of this run's.
+    if (kept?.hasCome()) await output.startOver?.();
     const written = await writeModels(repository, jobs, output, options);
     const content = options.guard ? await configOf(named, jobs, written, options) : config;
     await copyCompanions(named, files.companions, content, output, options);

@@ -32,7 +32,7 @@ export interface LayoutOptions extends LayoutPlanOptions {
   workers?: number;
   /**
    * Goes on with what an earlier run of the same order has left beside a path: models that are finished there are checked
-   * against what was written and stay, and so does what came from a hub at the same commit. What this run leaves when it
+   * against what was written and stay, and so does what came from a hub at the same commit and is as it was then. What this run leaves when it
    * fails or is aborted stays for the next one. A run that was killed can be gone on with either way.
    */
   resume?: boolean;

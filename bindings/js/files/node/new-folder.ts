@@ -103,10 +103,16 @@ export async function makeFolder(
     await releaseLock(lock);
     return fail(cause);
   }
-  const scratch = join(part, ".source");
+  const scratchName = ".source";
+  const scratch = join(part, scratchName);
   return {
     path: part,
     scratch,
+    async startOver() {
+      const names = await readdir(part).catch(fail);
+      const left = names.filter((name) => name !== markName && name !== scratchName);
+      for (const name of left) await rm(join(part, name), { recursive: true }).catch(fail);
+    },
     targetIn: (folder) => pathTarget(`${part}/${folder}`, isResuming, true),
     async commit(paths) {
       try {

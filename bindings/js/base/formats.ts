@@ -56,7 +56,7 @@ export const headBytes = 16;
 
 /** Gives a name to a model that has none, from its first bytes: "model.gguf", say. */
 export function nameFromHead(head: Uint8Array): string {
-  const text = Array.from(head, (byte) => String.fromCharCode(byte)).join("");
+  const text = new TextDecoder("latin1").decode(head);
   const format = Object.values(formats).find(({ begins }) => begins?.test(text)) ?? formats.onnx;
   return `model.${format.extension(1)}`;
 }

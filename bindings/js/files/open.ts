@@ -293,13 +293,9 @@ function toOpenFile(raw: RawFile, name: string): OpenFile {
 
 /** Gives a file without a name one that fits its format, because its output and errors have that name, too. */
 async function named(file: OpenFile): Promise<OpenFile> {
-  if (file.name !== "") return file;
-  try {
-    return { ...file, name: nameFromHead(await file.read(0, Math.min(file.size, headBytes))) };
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
+  if (file.name) return file;
+  // Whatever has no name has nothing to close either, should it fail.
+  return { ...file, name: nameFromHead(await file.read(0, Math.min(file.size, headBytes))) };
 }
 
 interface NodeStream {

@@ -70,6 +70,7 @@ export const checks = {
   eslint: () => node("node_modules/eslint/bin/eslint.js", "--max-warnings=0", "."),
   prettier: () =>
     node("node_modules/prettier/bin/prettier.cjs", "--check", "--log-level=warn", "."),
+  "lines of prose": () => node("scripts/check-lines.mjs"),
   "generated files": () => node("scripts/generate.mjs", "--check"),
   "generated documentation": () => node("scripts/write-docs.mjs", "--check"),
   // Every exported name has a comment, and every link in one leads somewhere.

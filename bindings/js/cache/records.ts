@@ -43,6 +43,8 @@ interface Content {
 export interface FoundRecord {
   facts: Facts;
   files: Record<string, Blob>;
+  /** When it was written, in milliseconds since 1970. */
+  keptAt: number;
 }
 
 /** A record as its own text describes it: nobody has looked at the files. */
@@ -246,7 +248,8 @@ export class Records {
       files.push([name, new Blob(blobs, { type })]);
     }
     this.#checked.set(id, checked);
-    return { facts: content.facts, files: Object.fromEntries(files) };
+    const { facts, keptAt } = content;
+    return { facts, files: Object.fromEntries(files), keptAt };
   }
 
   /** Gives a part, whose bytes it checks, and notes it among the checked ones. */

@@ -35,8 +35,8 @@ import type {
 } from "./types.js";
 
 const optionKeys = [
-  ...["recipe", "name", "store", "revision", "revalidate", "smaller", "workers", "timeoutMs"],
-  ...["onProgress", "onWarning"],
+  ...["recipe", "name", "store", "revision", "revalidate", "smaller", "packed", "workers"],
+  ...["timeoutMs", "onProgress", "onWarning"],
 ];
 
 function checkText(name: string, value: unknown): string {
@@ -65,6 +65,7 @@ function checkCacheOptions(options: unknown) {
   optional(given.workers, (it) => checkInteger("workers", it, 0, maxWorkers));
   optional(given.revision, (it) => checkText("revision", it));
   optional(given.revalidate, (it) => checkBoolean("revalidate", it));
+  optional(given.packed, (it) => checkBoolean("packed", it));
   const onWarning = (options as ShrinkCacheOptions).onWarning;
   return {
     ...(options as ShrinkCacheOptions),

@@ -1,6 +1,6 @@
 /** Models by address and recipe: out of the records, or downloaded, shrunk and kept. */
 import { callUser } from "../base/door.js";
-import { IntegrityError, ModelShrinkError } from "../base/errors.js";
+import { FormatError, IntegrityError, ModelShrinkError } from "../base/errors.js";
 import { version as libraryVersion } from "../base/version.js";
 import { init } from "../core/init.js";
 import { waitFor } from "../files/stream.js";
@@ -9,14 +9,21 @@ import type { Target } from "../files/sink.js";
 import { sequentialTarget } from "../files/user-sink.js";
 import { refuseMissing } from "../models/missing-files.js";
 import { shrinkModel } from "../models/write.js";
-import type { Report, WriteOptions, WriteResult } from "../models/types.js";
+import type { FileInfo, Report, WriteOptions, WriteResult } from "../models/types.js";
 import { checkRecipe, type CheckedRecipe } from "../recipe/check.js";
 import type { Recipe } from "../recipe/options.js";
 import { isUnchanged, ModelDownload, type CameFile } from "./download.js";
 import { DraftsOfModel, isValidators, sweepDrafts } from "./drafts.js";
 import { locksFor, type Locks } from "./locks.js";
 import { copyOf, idOf, partsOf } from "./parts.js";
-import { Records, type Facts, type FileEntry, type FoundRecord, type Writing } from "./records.js";
+import {
+  Records,
+  type Facts,
+  type FileEntry,
+  type FoundRecord,
+  type ListedRecord,
+  type Writing,
+} from "./records.js";
 import type { ByteStore } from "./stores.js";
 import type { CachedEntry, CachedModel, CacheWarning, ShrinkCacheOptions } from "./types.js";
 
@@ -31,20 +38,38 @@ interface ModelFacts extends Facts {
   report: Report;
   /** The files that came, the main one first. */
   came: CameFile[];
+  /** The small model's files, the main one first, where the record's only file is a packed one that holds them. */
+  packed?: FileInfo[];
 }
 
+/** A model that is kept. */
+type Kept = FoundRecord & { facts: ModelFacts };
+
 /** Tells whether facts are a model's: whoever can write into the store can write others. */
-function isModelFacts({ recipe, report, came }: Facts): boolean {
+function isModelFacts({ recipe, report, came, packed }: Facts): boolean {
   const isFile = (it: unknown) => {
     const { name, validators } = (it ?? {}) as Partial<CameFile>;
     return typeof name === "string" && isValidators(validators);
   };
   const isObject = (it: unknown) => typeof it === "object" && it !== null;
   const hasRecipe = typeof recipe === "string" || isObject(recipe);
-  return (
-    hasRecipe && isObject(report) && Array.isArray(came) && came.length > 0 && came.every(isFile)
+  const isPacked = (it: unknown) => {
+    const { name, bytes } = (it ?? {}) as Partial<FileInfo>;
+    return typeof name === "string" && Number.isSafeInteger(bytes);
+  };
+  const lists = [
+    [came, isFile],
+    [packed ?? [{ name: "", bytes: 0 }], isPacked],
+  ] as const;
+  const areLists = lists.every(
+    ([list, is]) => Array.isArray(list) && list.length > 0 && list.every(is),
   );
+  return hasRecipe && isObject(report) && areLists;
 }
+
+/** Gives the files of a model that is kept, which a record may have packed. */
+const filesOf = ({ facts, files }: Pick<ListedRecord, "facts" | "files">): FileInfo[] =>
+  (facts as ModelFacts | undefined)?.packed ?? files;
 
 interface Settings extends ShrinkCacheOptions {
   recipe: string | Recipe;
@@ -65,6 +90,16 @@ async function copiesOf(model: ModelDownload): Promise<Record<string, Blob>> {
   for (const [name, file] of model.came()) copies.push([name, await copyOf(file.blob())]);
   return Object.fromEntries(copies);
 }
+
+/** The files of a packed record. */
+interface Unpacked {
+  id: string;
+  keptAt: number;
+  files: Record<string, Blob>;
+}
+
+/** The time for which what was unpacked is remembered, in milliseconds: apps ask for a model's files one after the other. */
+const rememberedMs = 30_000;
 
 /** An entry that is to be made. */
 interface NewEntry {
@@ -91,6 +126,8 @@ export class ShrunkModels {
   /** Loads under way, so that those who ask at once wait for one. */
   readonly #loads = new Map<string, Promise<Served>>();
   #swept: Promise<void> | undefined;
+  /** What was unpacked last, since apps ask for a model's files one by one. */
+  #unpacked: Unpacked | undefined;
 
   constructor(settings: Settings, store: ByteStore, draftStore: ByteStore) {
     this.#settings = settings;
@@ -142,6 +179,7 @@ export class ShrunkModels {
       how.signal?.throwIfAborted();
       const found = await this.#find(id, url, how);
       if (found) return { files: found.files, report: found.facts.report, hit: true };
+      this.#unpacked = undefined;
       return this.#make(id, url, recipe, how);
     });
   }
@@ -154,10 +192,12 @@ export class ShrunkModels {
 
   /** Gives what is kept, when it is whole and still what the server has. */
   async #find(id: string, url: string, { signal, request = {} }: Loading) {
-    let found: (FoundRecord & { facts: ModelFacts }) | undefined;
+    let found: Kept | undefined;
     try {
-      found = (await this.#records.read(id)) as typeof found;
-      if (found && !isModelFacts(found.facts)) throw new IntegrityError("The record is no model.");
+      const kept = (await this.#records.read(id)) as Kept | undefined;
+      if (kept && !isModelFacts(kept.facts)) throw new IntegrityError("The record is no model.");
+      const isPacked = kept?.facts.packed !== undefined;
+      found = isPacked ? { ...kept, files: await this.#unpackedOf(id, kept) } : kept;
     } catch (cause) {
       // A store that cannot be read is told of when it cannot be written either.
       if (cause instanceof IntegrityError) {
@@ -183,6 +223,46 @@ export class ShrunkModels {
       this.#warn("stale", `${shownUrl(url)} cannot be asked whether it has changed.`, cause);
       return found;
     }
+  }
+
+  /** Gives the files of a record that was written just now. */
+  async #filesOf(id: string): Promise<Record<string, Blob>> {
+    const found = (await this.#records.read(id)) as Kept | undefined;
+    if (!found) throw new IntegrityError("The store has not kept it.");
+    return found.facts.packed ? this.#unpackedOf(id, found) : found.files;
+  }
+
+  /** Gives the files of a packed record. */
+  async #unpackedOf(id: string, { facts, files, keptAt }: Kept): Promise<Record<string, Blob>> {
+    const last = this.#unpacked;
+    if (last?.id === id && last.keptAt === keptAt) return last.files;
+    this.#unpacked = undefined;
+    const { unpack } = await import("../pack/unpack.js");
+    const [packed] = Object.values(files);
+    // The record has checked the SHA-256 of each part.
+    const options = { sha256: false, maxGrowth: Infinity };
+    const { files: found } = await unpack(packed!, options).catch((cause: unknown) => {
+      // What cannot be unpacked is made anew, whatever is wrong with it.
+      throw cause instanceof FormatError ? new IntegrityError(cause.message, { cause }) : cause;
+    });
+    const restored: [string, Blob][] = [];
+    for (const { name, bytes } of facts.packed!) {
+      const blob = found[name];
+      if (blob?.size !== bytes) throw new IntegrityError(`The packed file has another "${name}".`);
+      restored.push([name, blob]);
+    }
+    const result = Object.fromEntries(restored);
+    if (restored.length > 1) this.#remember({ id, keptAt, files: result });
+    return result;
+  }
+
+  #remember(unpacked: Unpacked): void {
+    this.#unpacked = unpacked;
+    const timer: { unref?: () => void } | number = setTimeout(() => {
+      if (this.#unpacked === unpacked) this.#unpacked = undefined;
+    }, rememberedMs);
+    // Nobody waits for it: a Node.js process may end before.
+    if (typeof timer === "object") timer.unref?.();
   }
 
   async #make(
@@ -299,12 +379,39 @@ export class ShrunkModels {
       const facts: ModelFacts = { kind: "model", url, recipe: asked, report, came };
       await writing.finish(facts, files);
       const found = await (await this.records()).read(id);
-      if (found) return { files: found.files, report, hit: false };
-      throw new IntegrityError("The store has not kept it.");
+      if (!found) throw new IntegrityError("The store has not kept it.");
+      if (!this.#settings.packed) return { files: found.files, report, hit: false };
+      await this.#pack(id, facts, found.files, signal);
+      return { files: await this.#filesOf(id), report, hit: false };
     } catch (cause) {
       await writing.abort();
       this.#warnOfNone(url, cause);
       return undefined;
+    }
+  }
+
+  /** Packs what is kept; where that fails, after a warning, it stays as it is. */
+  async #pack(
+    id: string,
+    facts: ModelFacts,
+    files: Record<string, Blob>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { packInto } = await import("../pack/pack.js");
+    const writing = await this.#begin(id);
+    const kept: FileEntry[] = [];
+    try {
+      const target = sequentialTarget(
+        (name) => writing.file(name, "", kept),
+        () => undefined,
+      );
+      await packInto(target, files, { signal });
+      const packed = Object.entries(files).map(([name, { size }]) => ({ name, bytes: size }));
+      await writing.finish({ ...facts, packed }, kept);
+    } catch (cause) {
+      await writing.abort();
+      signal?.throwIfAborted();
+      this.#warn("unpacked", `${shownUrl(facts.url)} is kept, but not packed.`, cause);
     }
   }
 
@@ -357,10 +464,11 @@ export class ShrunkModels {
   /** Lists the models that are kept by a recipe: their addresses, and the names of their files, the main one first. */
   async list(recipe: string | Recipe): Promise<{ url: string; names: string[] }[]> {
     const found: { url: string; names: string[] }[] = [];
-    for (const { id, facts, files } of await (await this.records()).list()) {
+    for (const record of await (await this.records()).list()) {
+      const { id, facts } = record;
       const url = facts?.kind === "model" ? facts.url : undefined;
       if (url === undefined || id !== (await this.#idOf(url, recipe))) continue;
-      found.push({ url, names: files.map(({ name }) => name) });
+      found.push({ url, names: filesOf(record).map(({ name }) => name) });
     }
     return found;
   }
@@ -369,12 +477,16 @@ export class ShrunkModels {
   async entries(): Promise<CachedEntry[]> {
     const records = await (await this.records()).list();
     const entries: CachedEntry[] = [];
-    for (const { id, facts, files, keptAt } of records.reverse()) {
+    for (const record of records.reverse()) {
+      const { id, facts, keptAt } = record;
       if (facts?.kind !== "model" || !isModelFacts(facts)) continue;
+      const keptBytes = record.files.reduce((all, { bytes }) => all + bytes, 0);
+      const files = filesOf(record);
       const { url } = facts;
       const recipe = facts.recipe as string | Recipe;
       // Those of another revision or version of the library are not what a load gives.
-      if (id === (await this.#idOf(url, recipe))) entries.push({ id, url, recipe, files, keptAt });
+      if (id === (await this.#idOf(url, recipe)))
+        entries.push({ id, url, recipe, files, keptBytes, keptAt });
     }
     return entries;
   }

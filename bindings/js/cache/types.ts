@@ -31,9 +31,9 @@ export interface CacheWarning {
   /**
    * "unshrunk": the model is given as it is, because it could not be shrunk; "uncached": what was made could not be kept;
    * "damaged": an entry was not what was kept, and is made anew; "stale": the server could not be asked whether the model
-   * changed.
+   * changed; "unpacked": the model is kept, but not packed, because that failed.
    */
-  code: "unshrunk" | "uncached" | "damaged" | "stale";
+  code: "unshrunk" | "uncached" | "damaged" | "stale" | "unpacked";
   /** A sentence. */
   message: string;
   /** The error that led to it. */
@@ -73,6 +73,11 @@ export interface ShrinkCacheOptions extends Pick<ReadOptions, "timeoutMs"> {
   revalidate?: boolean;
   /** Recipes whose result is smaller, tried one after the other when the store is full; none by default. */
   smaller?: readonly (string | Recipe)[];
+  /**
+   * Keeps models packed, losslessly, and restores them when they are asked for: less room, a little more time. False by
+   * default. What is kept already stays as it is.
+   */
+  packed?: boolean;
   /** The number of workers that shrink; none by default, since each takes memory of its own. */
   workers?: number;
   /** Is called as a model comes. */
@@ -109,6 +114,8 @@ export interface CachedEntry {
   recipe: string | Recipe;
   /** The small model's files, the main one first. */
   files: FileInfo[];
+  /** The bytes that they take in the store: fewer where they are packed. */
+  keptBytes: number;
   /** The time when it was kept, in milliseconds since 1970. */
   keptAt: number;
 }

@@ -9,6 +9,7 @@ import { withTarget } from "../files/with-target.js";
 import { checkRunOptions, runKeys } from "../models/options.js";
 import { resultElsewhere, resultIn } from "../models/result.js";
 import { callLive, release } from "../models/steps.js";
+import type { RunOptions } from "../models/types.js";
 import { GrowingSink } from "./growing-sink.js";
 import { openAll } from "./open-all.js";
 import { runPacking } from "./output.js";
@@ -29,14 +30,15 @@ export async function pack(source: Source, options: PackOptions = {}): Promise<P
   return behindDoor(options, async () => {
     checkRunOptions(options, [...runKeys, "sink"]);
     options.signal?.throwIfAborted();
-    return withTarget(options.sink, false, (target) => packTo(target, source, options));
+    return withTarget(options.sink, false, (target) => packInto(target, source, options));
   });
 }
 
-async function packTo(
+/** Does what `pack` says, into a target that is no user's; into memory without one. */
+export async function packInto(
   target: Target | undefined,
   source: Source,
-  options: PackOptions,
+  options: RunOptions,
 ): Promise<PackResult> {
   const { signal, timeoutMs } = options;
   const all = await openAll(source, { signal, timeoutMs });
@@ -63,7 +65,7 @@ async function write(
   target: Target | undefined,
   inputs: readonly OpenFile[],
   extents: Float64Array,
-  options: PackOptions,
+  options: RunOptions,
 ): Promise<{ bytes: number; memory: GrowingSink | undefined }> {
   const core = await loadCore(packCore);
   const files = inputs.map(({ name, size }) => ({ name, sizeBytes: size }));

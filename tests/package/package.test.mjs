@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cp, readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
@@ -38,9 +38,25 @@ test("installs alone, without dependencies", async () => {
     assert.ok(files.includes(name), `${name} is in the package`);
   }
   assert.deepEqual(
-    files.filter((name) => /tsbuildinfo|\.test\.|^(src|tests|build)\//.test(name)),
+    files.filter((name) => /tsbuildinfo|\.test\.|^(tests|build)\/|^src\/.*\.(cc|h)$/.test(name)),
     [],
   );
+});
+
+test("links of the package's pages lead to files of the package", async () => {
+  const home = join(folder, "node_modules/modelshrink");
+  const files = await readdir(home, { recursive: true });
+  const pages = files.filter((name) => name.endsWith(".md"));
+  assert.ok(pages.length > 20);
+  const broken = [];
+  for (const page of pages) {
+    const text = await readFile(join(home, page), "utf8");
+    for (const [, link] of text.matchAll(/\]\(([^)\s#]+)[^)\s]*\)/g)) {
+      const isOwn = !/^https?:/.test(link);
+      if (isOwn && !files.includes(join(dirname(page), link))) broken.push(`${page}: ${link}`);
+    }
+  }
+  assert.deepEqual(broken, []);
 });
 
 test("THIRD_PARTY_NOTICES has the licenses of what the package contains", async () => {

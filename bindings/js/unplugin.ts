@@ -10,11 +10,13 @@ import { basename, dirname, extname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { createUnplugin, type UnpluginContextMeta, type UnpluginInstance } from "unplugin";
 import { ArgumentError, FormatError } from "./base/errors.js";
+import { packExtension } from "./base/formats.js";
 import { checkKeys, checkObject } from "./base/options.js";
 import { version } from "./base/version.js";
 import { presets } from "./recipe/presets.js";
 import type { Recipe } from "./recipe/options.js";
 import { inspect } from "./models/inspect.js";
+import { pack } from "./pack/pack.js";
 import { shrink } from "./shrink.js";
 
 /** The options of {@link shrinkPlugin}. */
@@ -35,6 +37,7 @@ interface SmallFile {
 }
 
 const query = /[?&]shrink(?:=([^&]*))?(?:&|$)/;
+const packedQuery = /[?&]packed(?:&|$)/;
 const withoutQuery = (id: string) => id.replace(/\?.*$/, "");
 
 /** Gives the recipe that an import names; "int8" where it names none. Throws an ArgumentError for an unknown one. */
@@ -78,14 +81,26 @@ async function isWhole(folder: string): Promise<boolean> {
   }
 }
 
+/** Packs a model, and removes its own files, which have the folder to themselves. */
+async function packInstead(main: string): Promise<void> {
+  const packed = `${main}.${packExtension}`;
+  await pack(main, { sink: packed });
+  for (const name of await readdir(dirname(main))) {
+    if (name !== basename(packed)) await rm(join(dirname(main), name));
+  }
+}
+
 /** Gives the folder of the small model's files within `cacheDir`, which is written when it is not there. */
 async function shrunkFolder(
   path: string,
   recipe: string | Recipe,
+  isPacked: boolean,
   inputs: readonly string[],
   cacheDir: string,
 ): Promise<string> {
-  const key = createHash("sha256").update(JSON.stringify([version, basename(path), recipe]));
+  const key = createHash("sha256").update(
+    JSON.stringify([version, basename(path), recipe, isPacked]),
+  );
   for (const input of inputs) key.update(await digestOf(input));
   const folder = join(cacheDir, key.digest("hex"));
   const { files } = placesIn(folder);
@@ -96,7 +111,9 @@ async function shrunkFolder(
   try {
     const made = placesIn(draft);
     await mkdir(made.files);
-    await shrink(path, recipe, { sink: join(made.files, basename(path)) });
+    const main = join(made.files, basename(path));
+    await shrink(path, recipe, { sink: main });
+    if (isPacked) await packInstead(main);
     await writeFile(made.digests, await digestsOf(made.files));
     await rm(folder, { recursive: true, force: true });
     await rename(draft, folder);
@@ -135,6 +152,15 @@ async function addressOf(
     : `__webpack_public_path__ + ${text}`;
 }
 
+/** Gives the module that an import of a packed model becomes. */
+const packedModuleOf = (address: string): string =>
+  [
+    `import { unpack } from "modelshrink/pack";`,
+    `const address = ${address};`,
+    "export const load = (options) => unpack(address, options);",
+    "export default address;\n",
+  ].join("\n");
+
 /** Gives the module that an import of a model becomes. */
 async function moduleOf(
   main: string,
@@ -149,7 +175,8 @@ async function moduleOf(
 /**
  * The plugin of every bundler: `shrinkPlugin.vite(options)`, `.rollup()`, `.webpack()`, `.esbuild()` and the others that
  * unplugin knows. A module `"./model.onnx?shrink=int8"` has the address of the small model as its default export, and
- * those of all its files by name as `files`. Without a name `?shrink` is int8. Models whose main file is JSON
+ * those of all its files by name as `files`. Without a name `?shrink` is int8. A module `"./model.onnx?shrink=int8&packed"`
+ * has the address of a packed file, and a function `load`, which downloads and unpacks it as `unpack` does. Models whose main file is JSON
  * (TensorFlow.js, safetensors in shards) are a {@link FormatError}: bundlers take their main file for their own.
  */
 export const shrinkPlugin: UnpluginInstance<ShrinkPluginOptions | undefined> = createUnplugin(
@@ -176,7 +203,9 @@ export const shrinkPlugin: UnpluginInstance<ShrinkPluginOptions | undefined> = c
           }
           const inputs = (await inspect(path)).files.map(({ name }) => join(dirname(path), name));
           for (const input of inputs) this.addWatchFile(input);
-          const folder = await shrunkFolder(path, recipeOf(id, recipes), inputs, resolve(cacheDir));
+          const recipe = recipeOf(id, recipes);
+          const isPacked = packedQuery.test(id);
+          const folder = await shrunkFolder(path, recipe, isPacked, inputs, resolve(cacheDir));
           const files = (await readdir(folder))
             .sort()
             .map((name) => ({ name, path: join(folder, name) }));
@@ -184,7 +213,10 @@ export const shrinkPlugin: UnpluginInstance<ShrinkPluginOptions | undefined> = c
             served === undefined
               ? addressOf(file, framework, this)
               : Promise.resolve(JSON.stringify(`${served}@fs${pathToFileURL(file.path).pathname}`));
-          return { code: await moduleOf(main, files, addressFor), map: null };
+          const code = isPacked
+            ? packedModuleOf(await addressFor(files[0]!))
+            : await moduleOf(main, files, addressFor);
+          return { code, map: null };
         },
       },
       vite: {

@@ -1,7 +1,17 @@
 // modelshrink/unplugin: a model that a page imports is small in what its bundler writes, and loads there.
 import assert from "node:assert/strict";
-import { cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import {
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
+import { dirname, extname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
@@ -12,7 +22,13 @@ import * as vite from "vite";
 import webpack from "webpack";
 import { launch } from "../support/chromium.mjs";
 import { hostBlock } from "../support/host-blocks.mjs";
-import { emptySite, installPackage, runInPage, runSite } from "../support/installed-package.mjs";
+import {
+  copyBeside,
+  emptySite,
+  installPackage,
+  runInPage,
+  runSite,
+} from "../support/installed-package.mjs";
 import { chainModel, externalModel } from "../support/onnx.mjs";
 import { root } from "../support/run.mjs";
 
@@ -26,11 +42,24 @@ globalThis.result = (async () => ({
   names: [Object.keys(files), Object.keys(both)],
 }))();`;
 
+/** A page that imports a packed model. */
+const packedPage = `import address, { load } from "./split.onnx?shrink=fp16&packed";
+globalThis.result = (async () => {
+  const { files, report } = await load();
+  const entries = Object.entries(files).map(async ([name, blob]) => [
+    name,
+    Array.from(new Uint8Array(await blob.arrayBuffer())),
+  ]);
+  const { size } = await (await fetch(address)).blob();
+  return { files: await Promise.all(entries), isPacked: size === report.inputBytes };
+})();`;
+
 const recipes = { tiny: { weights: "int4", blockSize: 32 } };
 let installed;
 let folder;
 let browser;
 let expected;
+let expectedUnpacked;
 let plugin;
 
 before(async () => {
@@ -47,6 +76,7 @@ before(async () => {
   files["split.onnx_data"] = split["split.onnx_data"];
   for (const [name, bytes] of Object.entries(files)) await writeFile(join(folder, name), bytes);
   await writeFile(join(folder, "page.mjs"), page);
+  await writeFile(join(folder, "packed.mjs"), packedPage);
   await writeFile(
     join(folder, "index.html"),
     `<!doctype html><script type="module" src="./page.mjs"></script>`,
@@ -55,6 +85,15 @@ before(async () => {
     const { files } = await shrink(join(folder, path), recipe);
     return Array.from(new Uint8Array(await files[path].arrayBuffer()));
   };
+  const filesOf = async (path, recipe) => {
+    const { files } = await shrink(join(folder, path), recipe);
+    const entries = Object.entries(files).map(async ([name, blob]) => [
+      name,
+      Array.from(new Uint8Array(await blob.arrayBuffer())),
+    ]);
+    return Promise.all(entries);
+  };
+  expectedUnpacked = { files: await filesOf("split.onnx", "fp16"), isPacked: true };
   expected = {
     small: await bytesOf("model.onnx", "int8"),
     tiny: await bytesOf("model.onnx", recipes.tiny),
@@ -157,16 +196,69 @@ test("esbuild", async () => {
   assert.deepEqual(await runSite(browser, path), expected);
 });
 
-test("the example of the documentation builds", async () => {
-  const path = join(folder, "vite.config.js");
-  await writeFile(path, await hostBlock("unplugin.config.js"));
-  const outDir = join(folder, "documented");
+test("a packed model is unpacked in the page: Vite", async () => {
+  const outDir = join(folder, "vite-packed");
+  await writeFile(
+    join(folder, "packed.html"),
+    `<!doctype html><script type="module" src="./packed.mjs"></script>`,
+  );
+  await vite.build({
+    ...{
+      root: folder,
+      base: "./",
+      logLevel: "error",
+      configFile: false,
+      plugins: [plugin("vite")],
+    },
+    build: { outDir, rollupOptions: { input: join(folder, "packed.html") } },
+  });
+  await rename(join(outDir, "packed.html"), join(outDir, "index.html"));
+  assert.deepEqual(await runSite(browser, outDir), expectedUnpacked);
+});
+
+test("a packed model is unpacked in the page: webpack", async () => {
+  const path = await emptySite(folder, "webpack-packed");
+  const compiler = webpack({
+    ...{ mode: "production", context: folder, entry: "./packed.mjs", target: "web" },
+    output: { path, filename: "bundle.js", publicPath: "" },
+    plugins: [plugin("webpack")],
+  });
+  const stats = await promisify(compiler.run.bind(compiler))();
+  assert.deepEqual(stats.toJson({ errors: true }).errors, []);
+  await promisify(compiler.close.bind(compiler))();
+  const models = (await readdir(path)).filter((name) => name.includes(".onnx"));
+  assert.match(models.join(), /^split\.onnx-[\da-f]{8}\.mspk$/);
+  assert.deepEqual(await runSite(browser, path), expectedUnpacked);
+});
+
+test("a packed model is unpacked in the page: esbuild", async () => {
+  const path = await emptySite(folder, "esbuild-packed");
+  await esbuild.build({
+    ...{ absWorkingDir: folder, entryPoints: ["packed.mjs"], bundle: true, format: "esm" },
+    ...{ outdir: path, entryNames: "bundle", logLevel: "error", plugins: [plugin("esbuild")] },
+  });
+  await copyBeside(installed, path, "wasm");
+  assert.deepEqual(await runSite(browser, path), expectedUnpacked);
+});
+
+test("the examples of the documentation build", async () => {
+  await writeFile(join(folder, "vite.config.js"), await hostBlock("unplugin.config.js"));
   await cp(join(folder, "page.mjs"), join(folder, "kept.mjs"));
-  await writeFile(join(folder, "page.mjs"), await hostBlock("unplugin.page.mjs"));
-  await vite.build({ root: folder, base: "./", logLevel: "error", build: { outDir } });
+  for (const [example, ending] of [
+    ["unplugin.page.mjs", ".onnx"],
+    ["unplugin.packed.mjs", ".mspk"],
+  ]) {
+    const outDir = join(folder, example);
+    await writeFile(join(folder, "page.mjs"), await hostBlock(example));
+    await vite.build({ root: folder, base: "./", logLevel: "error", build: { outDir } });
+    const names = await readdir(outDir, { recursive: true });
+    const models = names.filter((name) => /\.(onnx|mspk)$/.test(name));
+    assert.deepEqual(
+      models.map((name) => extname(name)),
+      [ending],
+    );
+  }
   await cp(join(folder, "kept.mjs"), join(folder, "page.mjs"));
-  const names = await readdir(outDir, { recursive: true });
-  assert.equal(names.filter((name) => name.endsWith(".onnx")).length, 1);
 });
 
 test("a second build takes what the first has kept, and a changed model is shrunk anew", async () => {

@@ -5,9 +5,12 @@
 #include <cstring>
 #include <numeric>
 
+#include "kernels/block_classes.h"
 #include "kernels/code_mask.h"
-#include "kernels/columns.h"
-#include "pack/code_cost.h"
+#include "kernels/code_shift.h"
+#include "kernels/nibble.h"
+#include "kernels/tiles.h"
+#include "pack/matrix_order.h"
 
 namespace modelshrink {
 namespace {
@@ -21,37 +24,18 @@ size_t SizeOfKind(std::span<const Piece> pieces, ElementKind kind) {
   return size;
 }
 
-// Fewer columns do not differ enough.
+// Fewer columns, or rows, do not differ enough.
 constexpr size_t kMinColumns = 16;
-constexpr size_t kColumnClasses = 16;
+constexpr size_t kMinRows = 4;
 
-// Gives each column a class of four bits by the sum of its codes' magnitudes: as many columns in
-// each.
-void ClassifyColumns(std::span<const uint8_t> codes, size_t columns, std::span<uint8_t> classes) {
-  std::vector<uint32_t> sums(columns);
-  for (size_t i = 0; i < codes.size();) {
-    for (uint32_t& sum : sums) sum += SymbolOf(codes[i++], 1);
-  }
-  std::vector<uint32_t> order(columns);
-  std::iota(order.begin(), order.end(), 0u);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](uint32_t a, uint32_t b) { return sums[a] < sums[b]; });
-  std::fill(classes.begin(), classes.end(), uint8_t{0});
-  for (size_t i = 0; i < columns; ++i) {
-    const size_t column = order[i];
-    const size_t of_column = i * kColumnClasses / columns;
-    classes[column / 2] = static_cast<uint8_t>(classes[column / 2] | of_column << column % 2 * 4);
-  }
+bool IsMatrix(ElementKind kind) {
+  return kind == ElementKind::kMatrix || kind == ElementKind::kNibbleMatrix;
 }
 
-// The columns in the order of their classes, and within one in their own.
-void OrderColumns(std::span<const uint8_t> classes, size_t columns, std::vector<uint32_t>& order) {
-  const auto class_of = [&](size_t column) { return classes[column / 2] >> column % 2 * 4 & 15; };
-  std::array<uint32_t, kColumnClasses + 1> next{};
-  for (size_t c = 0; c < columns; ++c) ++next[class_of(c) + 1];
-  for (size_t k = 1; k <= kColumnClasses; ++k) next[k] += next[k - 1];
-  order.resize(columns);
-  for (uint32_t c = 0; c < columns; ++c) order[next[class_of(c)]++] = c;
+uint8_t MostFrequent(std::span<const uint8_t> codes) {
+  std::array<uint32_t, 256> counts{};
+  for (const uint8_t code : codes) ++counts[code];
+  return static_cast<uint8_t>(std::max_element(counts.begin(), counts.end()) - counts.begin());
 }
 
 // From the end of a stream of a field to the next one's beginning.
@@ -65,7 +49,7 @@ StatusOr<ChunkEncoder> ChunkEncoder::Create() {
   RETURN_IF_ERROR(AllocateAll({{&encoder.elements_, kMaxChunkBytes},
                                {&encoder.scratch_, kMaxChunkBytes},
                                {&encoder.planes_, kPlaneBytes},
-                               {&encoder.other_, 2 * kMaxChunkBytes}}));
+                               {&encoder.other_, 3 * kMaxChunkBytes}}));
   return encoder;
 }
 
@@ -81,10 +65,10 @@ void ChunkEncoder::Encode(std::span<const Piece> pieces, std::span<const uint8_t
     const size_t size = SizeOfKind(pieces, kind);
     if (size == 0) continue;
     const auto elements = pieces.size() == 1 ? bytes : Gather(pieces, kind, bytes);
-    if (kind == ElementKind::kMatrix) {
-      const auto is_matrix = [](const Piece& piece) { return piece.kind == ElementKind::kMatrix; };
-      EncodeMatrix(std::find_if(pieces.begin(), pieces.end(), is_matrix)->row_length, elements,
-                   out);
+    if (IsMatrix(kind)) {
+      const auto is_matrix = [](const Piece& piece) { return IsMatrix(piece.kind); };
+      EncodeMatrix(kind, std::find_if(pieces.begin(), pieces.end(), is_matrix)->row_length,
+                   elements, out);
     } else {
       EncodeKind(kind, elements, out);
     }
@@ -104,24 +88,49 @@ std::span<const uint8_t> ChunkEncoder::Gather(std::span<const Piece> pieces, Ele
   return elements_.span().first(to);
 }
 
-// Row by row, or with columns of like magnitudes side by side where that is smaller.
-void ChunkEncoder::EncodeMatrix(size_t columns, std::span<const uint8_t> codes, ByteWriter& out) {
+// Row by row, or with rows and columns of like magnitudes side by side where that is smaller.
+void ChunkEncoder::EncodeMatrix(ElementKind kind, size_t columns, std::span<const uint8_t> elements,
+                                ByteWriter& out) {
+  std::span<const uint8_t> codes = elements;
+  CodeKind code_kind = CodeKind::kSigned;
+  if (kind == ElementKind::kNibbleMatrix) {
+    UnpackNibbles(elements.data(), elements.size(), false, planes_.data());
+    codes = planes_.span().first(2 * elements.size());
+    code_kind = CodeKind::kSymbols;
+  }
   const size_t begin = out.size();
   out.Varint(0);
-  streams_.Encode(codes, CodeKind::kSigned, out);
-  if (columns < kMinColumns || codes.size() % columns != 0 || codes.size() == columns) return;
-  ByteWriter ordered(other_.span());
+  streams_.Encode(codes, code_kind, out);
+  if (!OrderMatrix(columns, codes)) return;
+  const size_t class_bytes = OrderBytes(columns) + OrderBytes(codes.size() / columns);
+  ByteWriter ordered(other_.span().subspan(class_bytes));
   ordered.Varint(columns);
-  const auto classes = ordered.Extend((columns + 1) / 2);
-  ClassifyColumns(codes, columns, classes);
-  OrderColumns(classes, columns, column_order_);
-  GatherColumns(codes.data(), codes.size() / columns, column_order_, scratch_.data());
-  streams_.Encode(scratch_.span().first(codes.size()), CodeKind::kSigned, ordered);
-  // Unpacking has to put them back: not for nothing.
+  ordered.Append(other_.span().first(class_bytes));
+  streams_.Encode(scratch_.span().first(codes.size()), code_kind, ordered);
+  // Unpacking has to put everything back: not for nothing.
   const size_t size = out.size() - begin;
   if (ordered.failed() || ordered.size() > size - size / 200) return;
   out.Truncate(begin);
   out.Append(ordered.written());
+}
+
+// Puts the classes of columns and rows into `other_`, and the codes in their order into `scratch_`;
+// false where there is no order.
+bool ChunkEncoder::OrderMatrix(size_t columns, std::span<const uint8_t> codes) {
+  if (columns < kMinColumns || codes.size() % columns != 0) return false;
+  const size_t rows = codes.size() / columns;
+  if (rows < kMinRows) return false;
+  const std::span<uint8_t> column_classes = other_.span().first(OrderBytes(columns));
+  const std::span<uint8_t> row_classes =
+      other_.span().subspan(column_classes.size(), OrderBytes(rows));
+  std::vector<uint32_t> of_columns(columns), of_rows(rows);
+  AddMagnitudes(codes, MostFrequent(codes), of_rows, of_columns);
+  Classify(of_columns, column_classes);
+  Classify(of_rows, row_classes);
+  PositionsOf(column_classes, of_columns);
+  OrderOf(row_classes, of_rows);
+  GatherTiles(codes.data(), of_rows, of_columns, scratch_.data());
+  return true;
 }
 
 void ChunkEncoder::EncodeKind(ElementKind kind, std::span<const uint8_t> elements,
@@ -194,8 +203,8 @@ Status ChunkDecoder::Decode(std::span<const uint8_t> chunk, ByteReader& other,
         size > out.size() - sum) {
       return damaged();
     }
-    if (kind == static_cast<uint8_t>(ElementKind::kMatrix) && ++num_matrices > 1) return damaged();
     pieces_.push_back({static_cast<ElementKind>(kind), static_cast<uint32_t>(size)});
+    if (IsMatrix(pieces_.back().kind) && ++num_matrices > 1) return damaged();
     if (size % ElementOf(pieces_.back().kind).size != 0) return damaged();
     sum += size;
   }
@@ -210,8 +219,8 @@ Status ChunkDecoder::Decode(std::span<const uint8_t> chunk, ByteReader& other,
       const auto taken = other.Take(size);
       if (taken.empty()) return damaged();
       std::memcpy(elements.data(), taken.data(), size);
-    } else if (kind == ElementKind::kMatrix ? !DecodeMatrix(in, elements)
-                                            : !DecodeKind(in, kind, elements)) {
+    } else if (IsMatrix(kind) ? !DecodeMatrix(in, kind, elements)
+                              : !DecodeKind(in, kind, elements)) {
       return damaged();
     }
     if (is_whole) continue;
@@ -227,15 +236,28 @@ Status ChunkDecoder::Decode(std::span<const uint8_t> chunk, ByteReader& other,
   return in.size() == 0 ? Status() : damaged();
 }
 
-bool ChunkDecoder::DecodeMatrix(ByteReader& in, std::span<uint8_t> out) {
-  const uint64_t columns = in.Varint();
-  if (columns == 0) return streams_.Decode(in, out.size(), out.data());
-  if (columns > out.size() || out.size() % columns != 0) return false;
-  const auto classes = in.Take((columns + 1) / 2);
-  if (in.failed()) return false;
-  OrderColumns(classes, static_cast<size_t>(columns), column_order_);
-  if (!streams_.Decode(in, out.size(), planes_.data())) return false;
-  ScatterColumns(planes_.data(), out.size() / column_order_.size(), column_order_, out.data());
+bool ChunkDecoder::DecodeMatrix(ByteReader& in, ElementKind kind, std::span<uint8_t> out) {
+  if (kind == ElementKind::kMatrix) return DecodeOrdered(in, out);
+  const std::span<uint8_t> symbols = scratch_.span().first(2 * out.size());
+  if (2 * out.size() > kMaxStreamCodes || !DecodeOrdered(in, symbols)) return false;
+  PackNibbles(symbols.data(), out.size(), out.data());
+  return true;
+}
+
+bool ChunkDecoder::DecodeOrdered(ByteReader& in, std::span<uint8_t> codes) {
+  const uint64_t num_columns = in.Varint();
+  if (num_columns == 0) return streams_.Decode(in, codes.size(), codes.data());
+  if (num_columns > codes.size() || codes.size() % num_columns != 0) return false;
+  const size_t columns = static_cast<size_t>(num_columns);
+  const size_t rows = codes.size() / columns;
+  const auto column_classes = in.Take(OrderBytes(columns));
+  const auto row_classes = in.Take(OrderBytes(rows));
+  if (in.failed() || !streams_.Decode(in, codes.size(), planes_.data())) return false;
+  column_positions_.resize(columns);
+  row_order_.resize(rows);
+  PositionsOf(column_classes, column_positions_);
+  OrderOf(row_classes, row_order_);
+  ScatterTiles(planes_.data(), row_order_, column_positions_, codes.data());
   return true;
 }
 

@@ -29,8 +29,8 @@ constexpr size_t ChunkBound(size_t size, size_t num_pieces) {
 struct Piece {
   ElementKind kind = ElementKind::kBytes;
   uint32_t size = 0;  // bytes
-  // Of a kMatrix: the codes of a row, or 0 where they are not known. A chunk has one matrix at
-  // most.
+  // Of a kMatrix or kNibbleMatrix: the codes of a row, or 0 where they are not known. A chunk has
+  // one of them at most.
   uint32_t row_length = 0;
 };
 
@@ -48,13 +48,14 @@ class ChunkEncoder {
   std::span<const uint8_t> Gather(std::span<const Piece> pieces, ElementKind kind,
                                   std::span<const uint8_t> bytes);
   // `columns`: of the matrix that the codes are; 0 for none.
-  void EncodeMatrix(size_t columns, std::span<const uint8_t> codes, ByteWriter& out);
+  void EncodeMatrix(ElementKind kind, size_t columns, std::span<const uint8_t> elements,
+                    ByteWriter& out);
+  bool OrderMatrix(size_t columns, std::span<const uint8_t> codes);
   void EncodeKind(ElementKind kind, std::span<const uint8_t> elements, ByteWriter& out);
   // Writes where the numbers in `planes_` are not 0, and compacts them; returns how many are left.
   size_t EncodeZeros(size_t num_codes, size_t num_planes, size_t stride, ByteWriter& out);
 
   CodeStreamEncoder streams_;
-  std::vector<uint32_t> column_order_;
   Buffer<uint8_t> elements_, scratch_, planes_, other_;
 };
 
@@ -68,13 +69,14 @@ class ChunkDecoder {
   Status Decode(std::span<const uint8_t> chunk, ByteReader& other, std::span<uint8_t> out);
 
  private:
-  bool DecodeMatrix(ByteReader& in, std::span<uint8_t> out);
+  bool DecodeMatrix(ByteReader& in, ElementKind kind, std::span<uint8_t> out);
+  bool DecodeOrdered(ByteReader& in, std::span<uint8_t> codes);
   bool DecodeKind(ByteReader& in, ElementKind kind, std::span<uint8_t> out);
   bool DecodeSparsePlanes(ByteReader& in, size_t num_codes, size_t num_planes, size_t stride);
 
   CodeStreamDecoder streams_;
   std::vector<Piece> pieces_;
-  std::vector<uint32_t> column_order_;
+  std::vector<uint32_t> column_positions_, row_order_;
   Buffer<uint8_t> elements_, scratch_, planes_, mask_;
 };
 

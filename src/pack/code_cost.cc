@@ -29,15 +29,17 @@ constexpr std::array<uint16_t, 257> kLogs = MakeLogs();
 
 }  // namespace
 
-uint64_t CostOfProbability(uint32_t numerator, int bits) {
-  const int exponent = 31 - std::countl_zero(std::max(numerator, 1u));
+uint64_t CostOfChoices(uint32_t number) {
+  const int exponent = 31 - std::countl_zero(number);
   // 16 bits behind the leading one: a table of 8 of them, and between its entries a line.
-  const uint32_t mantissa =
-      static_cast<uint32_t>(uint64_t{numerator} << 16 >> exponent) - (1u << 16);
+  const uint32_t mantissa = static_cast<uint32_t>(uint64_t{number} << 16 >> exponent) - (1u << 16);
   const uint32_t at = mantissa >> 8;
   const uint32_t log = kLogs[at] + ((kLogs[at + 1] - kLogs[at]) * (mantissa & 255) >> 8);
-  return static_cast<uint64_t>(bits) * kCostOfBit -
-         (static_cast<uint64_t>(exponent) * kCostOfBit + log);
+  return static_cast<uint64_t>(exponent) * kCostOfBit + log;
+}
+
+uint64_t CostOfProbability(uint32_t numerator, int bits) {
+  return static_cast<uint64_t>(bits) * kCostOfBit - CostOfChoices(std::max(numerator, 1u));
 }
 
 unsigned SymbolOf(uint8_t code, int raw_bits) {
@@ -47,27 +49,50 @@ unsigned SymbolOf(uint8_t code, int raw_bits) {
   return raw_bits == 0 ? 2 * magnitude + (is_negative ? 1 : 0) : magnitude >> (raw_bits - 1);
 }
 
+namespace {
+
+// What the symbols of a plan cost, whose patches and total are known.
+void FinishPlan(const std::array<uint32_t, 16>& symbols, uint64_t raw_bits, NibblePlan& plan) {
+  plan.frequencies = NormalizeCounts(symbols);
+  plan.cost = plan.num_patches * kCostOfPatch;
+  for (size_t s = 0; s < 16; ++s) {
+    if (symbols[s] == 0) continue;
+    plan.cost += symbols[s] * (CostOfProbability(plan.frequencies[s], 8) + raw_bits * kCostOfBit);
+  }
+}
+
+NibblePlan PlanPlain(const CodeCounts& counts) {
+  NibblePlan plan{.raw_bits = kPlainSymbols};
+  std::array<uint32_t, 16> symbols{};
+  std::copy_n(counts.begin(), 16, symbols.begin());
+  for (size_t code = 16; code < 256; ++code) plan.num_patches += counts[code];
+  symbols[0] += static_cast<uint32_t>(plan.num_patches);
+  FinishPlan(symbols, 0, plan);
+  return plan;
+}
+
+}  // namespace
+
 NibblePlan PlanNibbles(const CodeCounts& counts, bool is_plain) {
+  if (is_plain) return PlanPlain(counts);
+  // Of both signs together; folded once more for each raw bit after the first.
+  std::array<uint32_t, 128> magnitudes;
+  for (size_t m = 0; m < 128; ++m) magnitudes[m] = counts[m] + counts[255 - m];
   NibblePlan best;
-  uint64_t total = 0;
-  for (const uint32_t count : counts) total += count;
-  const int first = is_plain ? kPlainSymbols : 0;
-  const int last = is_plain ? kPlainSymbols : kMaxRawBits;
-  for (int raw_bits = first; raw_bits <= last; ++raw_bits) {
-    std::array<uint32_t, 16> symbols{};
-    uint64_t num_patches = 0;
-    for (unsigned code = 0; code < 256; ++code) {
-      const unsigned symbol = SymbolOf(static_cast<uint8_t>(code), raw_bits);
-      if (symbol >= 16) num_patches += counts[code];
-      symbols[symbol < 16 ? symbol : 0] += counts[code];
-    }
-    NibblePlan plan{.raw_bits = raw_bits, .frequencies = NormalizeCounts(symbols)};
-    plan.cost = num_patches * kCostOfPatch;
-    if (!is_plain) plan.cost += total * static_cast<uint64_t>(raw_bits) * kCostOfBit;
+  for (int raw_bits = 0; raw_bits <= kMaxRawBits; ++raw_bits) {
+    NibblePlan plan{.raw_bits = raw_bits};
+    std::array<uint32_t, 16> symbols;
+    const size_t num_fit = raw_bits == 0 ? 8 : 16;
     for (size_t s = 0; s < 16; ++s) {
-      if (symbols[s] != 0) plan.cost += symbols[s] * CostOfProbability(plan.frequencies[s], 8);
+      symbols[s] = raw_bits > 0 ? magnitudes[s] : counts[s % 2 == 0 ? s / 2 : 255 - s / 2];
     }
+    for (size_t m = num_fit; m < 128; ++m) plan.num_patches += magnitudes[m];
+    symbols[0] += static_cast<uint32_t>(plan.num_patches);
+    FinishPlan(symbols, static_cast<uint64_t>(raw_bits), plan);
     if (plan.cost < best.cost) best = plan;
+    if (raw_bits == 0) continue;
+    for (size_t m = 0; m < 64; ++m) magnitudes[m] = magnitudes[2 * m] + magnitudes[2 * m + 1];
+    std::fill(magnitudes.begin() + 64, magnitudes.end(), 0u);
   }
   return best;
 }

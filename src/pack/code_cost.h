@@ -16,6 +16,9 @@ inline constexpr uint64_t kCostOfBit = 4096;
 // −log2(numerator / 2^bits) for 1 <= numerator <= 2^bits.
 uint64_t CostOfProbability(uint32_t numerator, int bits);
 
+// log2 of a number that is not 0.
+uint64_t CostOfChoices(uint32_t number);
+
 using CodeCounts = std::array<uint32_t, 256>;  // of each code, as an unsigned byte
 
 // How codes are cut for the nibble coder, and what that costs without tables and states.
@@ -23,6 +26,7 @@ struct NibblePlan {
   int raw_bits = 0;
   NibbleFrequencies frequencies{};
   uint64_t cost = UINT64_MAX;
+  uint64_t num_patches = 0;  // codes that do not fit
 };
 
 // What a code costs that does not fit, beside the code 0 that stands for it.

@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "kernels/nibble_rans.h"
 #include "kernels/wide_rans.h"
+#include "pack/block_plan.h"
 #include "pack/bytes.h"
 #include "pack/code_cost.h"
 
@@ -34,18 +35,6 @@ enum class StreamMode : uint8_t {
   kWide = 4,
 };
 
-// What codes are: signed bytes about a common value, or symbols below 16 without an order.
-enum class CodeKind : uint8_t { kSigned, kSymbols };
-
-// Which blocks share a table of the nibble coder.
-inline constexpr size_t kMaxBlockClasses = 4;
-struct BlockClasses {
-  size_t count = 1;
-  std::vector<uint8_t> of_block;
-  std::array<NibblePlan, kMaxBlockClasses> plans;
-  uint64_t cost = UINT64_MAX;
-};
-
 // Encodes streams; keeps the memory for it. Costs decide, which are integers: all builds write the
 // same bytes.
 class CodeStreamEncoder {
@@ -58,16 +47,23 @@ class CodeStreamEncoder {
 
  private:
   std::span<uint8_t> ShiftIntoBlocks(std::span<const uint8_t> codes, uint8_t bias);
-  void EncodeNibble(std::span<const uint8_t> codes, uint8_t bias, const BlockClasses& classes,
+  BlockPlan PlanOf(std::span<const uint8_t> codes, const CodeCounts& counts, uint8_t bias,
+                   CodeKind kind);
+  void EncodeNibble(std::span<const uint8_t> codes, uint8_t bias, const BlockPlan& plan,
                     ByteWriter& out);
+  void EncodeClasses(const BlockPlan& plan, ByteWriter& out);
+  void EncodePatches(size_t num_codes, const BlockPlan& plan, std::span<uint8_t> shifted,
+                     ByteWriter& out);
   void EncodeSparse(std::span<const uint8_t> codes, uint8_t bias, CodeKind kind, ByteWriter& out);
   void EncodeWide(std::span<const uint8_t> codes, const ByteFrequencies& frequencies,
                   ByteWriter& out);
 
-  // Whether what is encoded is a part of a sparse stream.
-  bool is_part_ = false;
+  // What a stream within a stream may not be.
+  bool may_be_sparse_ = true;
+  bool may_have_classes_ = true;
   // Of kMaxStreamCodes and some padding each, but for the mask.
   Buffer<uint8_t> mask_, symbols_, nonzeros_, shifted_, raw_, payload_;
+  Buffer<uint16_t> magnitudes_;  // of each block
 };
 
 // Decodes streams; keeps the memory for it.
@@ -82,9 +78,14 @@ class CodeStreamDecoder {
 
  private:
   bool DecodeNibble(ByteReader& in, size_t num_codes, uint8_t* out);
+  // The class of each block, into `ids_`.
+  bool DecodeClasses(ByteReader& in, size_t num_classes, size_t num_blocks);
   bool DecodeSparse(ByteReader& in, size_t num_codes, uint8_t* out);
 
-  Buffer<uint8_t> mask_, symbols_, nonzeros_;
+  // What the stream that is decoded may not be, as a part of another.
+  bool may_be_sparse_ = true;
+  bool may_have_classes_ = true;
+  Buffer<uint8_t> mask_, symbols_, nonzeros_, ids_;
   Buffer<uint32_t> blocks_;
 };
 

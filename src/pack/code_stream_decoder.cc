@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <array>
+#include <numeric>
+#include <utility>
 
 #include "kernels/code_mask.h"
 #include "kernels/code_shift.h"
@@ -26,24 +28,24 @@ bool TakeClass(ByteReader& in, Class& taken) {
 }
 
 // The blocks in the order in which they are coded: those of the first class, of the second …; gives
-// where the blocks of each class begin, and the end. `ids` has two bits a block, and none for one
-// class. False for a class that there is not.
-bool OrderBlocks(std::span<const uint8_t> ids, size_t num_classes, std::span<uint32_t> blocks,
+// where the blocks of each class begin, and the end. `ids` has the class of each block, and nothing
+// for one class.
+void OrderBlocks(std::span<const uint8_t> ids, std::span<uint32_t> blocks,
                  std::array<size_t, kMaxBlockClasses + 1>& begins) {
-  const auto class_of = [&](size_t b) { return ids.empty() ? 0u : ids[b / 4] >> b % 4 * 2 & 3u; };
-  std::array<size_t, kMaxBlockClasses> counts{};
-  for (size_t b = 0; b < blocks.size(); ++b) ++counts[class_of(b)];
+  begins.fill(blocks.size());
+  begins[0] = 0;
+  if (ids.empty()) {
+    std::iota(blocks.begin(), blocks.end(), 0u);
+    return;
+  }
   std::array<size_t, kMaxBlockClasses> next{};
-  begins = {};
+  for (const uint8_t id : ids) ++next[id];
+  size_t begin = 0;
   for (size_t c = 0; c < kMaxBlockClasses; ++c) {
-    next[c] = begins[c];
-    begins[c + 1] = begins[c] + counts[c];
-    if (c >= num_classes && counts[c] != 0) return false;
+    begins[c] = begin;
+    begin += std::exchange(next[c], begin);
   }
-  for (size_t b = 0; b < blocks.size(); ++b) {
-    blocks[next[class_of(b)]++] = static_cast<uint32_t>(b);
-  }
-  return true;
+  for (size_t b = 0; b < ids.size(); ++b) blocks[next[ids[b]]++] = static_cast<uint32_t>(b);
 }
 
 bool ApplyPatches(ByteReader patches, uint64_t num_patches, size_t num_codes, uint8_t* out) {
@@ -63,7 +65,8 @@ StatusOr<CodeStreamDecoder> CodeStreamDecoder::Create() {
   CodeStreamDecoder decoder;
   RETURN_IF_ERROR(AllocateAll({{&decoder.mask_, kMaxStreamCodes / 8 + kStreamPadding},
                                {&decoder.symbols_, kMaxStreamCodes / 4 + 2 * kStreamPadding},
-                               {&decoder.nonzeros_, kMaxStreamCodes + 2 * kStreamPadding}}));
+                               {&decoder.nonzeros_, kMaxStreamCodes + 2 * kStreamPadding},
+                               {&decoder.ids_, kMaxStreamCodes / kRansLanes + kStreamPadding}}));
   ASSIGN_OR_RETURN(decoder.blocks_, Buffer<uint32_t>::Allocate(kMaxStreamCodes / kRansLanes));
   return decoder;
 }
@@ -102,6 +105,23 @@ bool CodeStreamDecoder::Decode(ByteReader& in, size_t num_codes, uint8_t* out) {
   return false;
 }
 
+bool CodeStreamDecoder::DecodeClasses(ByteReader& in, size_t num_classes, size_t num_blocks) {
+  if (!may_have_classes_) return false;
+  const bool may_be_sparse = std::exchange(may_be_sparse_, false);
+  may_have_classes_ = false;
+  const bool is_decoded = Decode(in, num_blocks, ids_.data());
+  may_have_classes_ = true;
+  may_be_sparse_ = may_be_sparse;
+  uint8_t id = 0;
+  uint8_t most = 0;
+  for (uint8_t& it : ids_.span().first(num_blocks)) {
+    id = (id + it) & (kMaxBlockClasses - 1);
+    it = id;
+    most = std::max(most, id);
+  }
+  return is_decoded && most < num_classes;
+}
+
 bool CodeStreamDecoder::DecodeNibble(ByteReader& in, size_t num_codes, uint8_t* out) {
   const size_t num_blocks = (num_codes + kRansLanes - 1) / kRansLanes;
   const uint8_t bias = in.Number<uint8_t>();
@@ -112,7 +132,10 @@ bool CodeStreamDecoder::DecodeNibble(ByteReader& in, size_t num_codes, uint8_t* 
     if (!TakeClass(in, classes[c])) return false;
   }
   std::span<const uint8_t> ids;
-  if (num_classes > 1) ids = in.Take((num_blocks + 3) / 4);
+  if (num_classes > 1) {
+    if (!DecodeClasses(in, num_classes, num_blocks)) return false;
+    ids = ids_.span().first(num_blocks);
+  }
   const uint64_t num_patches = in.Varint();
   const ByteReader patches = in;
   if (num_patches > num_codes) return false;
@@ -123,7 +146,7 @@ bool CodeStreamDecoder::DecodeNibble(ByteReader& in, size_t num_codes, uint8_t* 
   if (in.failed()) return false;
   const std::span<uint32_t> blocks = blocks_.span().first(num_blocks);
   std::array<size_t, kMaxBlockClasses + 1> begins;
-  if (!OrderBlocks(ids, num_classes, blocks, begins)) return false;
+  OrderBlocks(ids, blocks, begins);
   std::array<const uint8_t*, kMaxBlockClasses> raw{};
   for (size_t c = 0; c < num_classes; ++c) {
     const size_t size = begins[c + 1] - begins[c];
@@ -155,17 +178,18 @@ bool CodeStreamDecoder::DecodeSparse(ByteReader& in, size_t num_codes, uint8_t* 
   if (in.failed() || kind > CodeKind::kSymbols || num_nonzeros > num_codes) return false;
   const size_t num_mask_bytes = (num_codes + 7) / 8;
   // Neither may be sparse again: memory and depth have a bound.
-  const auto is_sparse = [&] {
-    return in.size() > 0 && in.rest()[0] == static_cast<uint8_t>(StreamMode::kSparse);
-  };
-  if (is_sparse() || !Decode(in, 2 * num_mask_bytes, symbols_.data())) return false;
+  if (!std::exchange(may_be_sparse_, false)) return false;
+  const auto decode = [&](size_t size, uint8_t* to) { return size == 0 || Decode(in, size, to); };
+  int8_t* const nonzeros = reinterpret_cast<int8_t*>(nonzeros_.data());
+  const size_t size = static_cast<size_t>(num_nonzeros);
+  const bool are_decoded =
+      decode(2 * num_mask_bytes, symbols_.data()) && decode(size, nonzeros_.data());
+  may_be_sparse_ = true;
+  if (!are_decoded) return false;
   PackNibbles(symbols_.data(), num_mask_bytes, mask_.data());
   const std::span<const uint8_t> mask = mask_.span().first(num_mask_bytes);
   if (num_codes % 8 != 0 && mask.back() >> num_codes % 8 != 0) return false;
   if (CountBits(mask) != num_nonzeros) return false;
-  int8_t* const nonzeros = reinterpret_cast<int8_t*>(nonzeros_.data());
-  const size_t size = static_cast<size_t>(num_nonzeros);
-  if (size > 0 && (is_sparse() || !Decode(in, size, nonzeros_.data()))) return false;
   if (kind == CodeKind::kSigned) OpenGapAtZero({nonzeros, size});
   ExpandCodes(mask.data(), nonzeros, {reinterpret_cast<int8_t*>(out), num_codes});
   if (bias != 0) SubtractFromCodes({out, num_codes}, static_cast<uint8_t>(-bias), out);

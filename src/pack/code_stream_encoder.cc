@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "kernels/code_mask.h"
@@ -15,13 +16,8 @@ namespace modelshrink {
 namespace {
 
 constexpr uint64_t kCostOfByte = 8 * kCostOfBit;
-// Mode, bias, number of classes, patches and length; the states. A class has a table besides.
+// Mode, bias, number of classes, patches and length; the states.
 constexpr uint64_t kCostOfNibbleStream = (8 + 2 * kRansLanes) * kCostOfByte;
-constexpr uint64_t kCostOfTable = 17 * kCostOfByte;
-
-constexpr int kRounds = 4;
-// Fewer blocks do not pay for more than one table.
-constexpr size_t kMinBlocksOfClasses = 32;
 
 constexpr uint64_t LessALittle(uint64_t cost) { return cost - cost / 128; }
 
@@ -46,10 +42,6 @@ CodeCounts Shifted(const CodeCounts& counts, uint8_t bias) {
   return shifted;
 }
 
-bool HasAny(const CodeCounts& counts) {
-  return std::any_of(counts.begin(), counts.end(), [](uint32_t it) { return it != 0; });
-}
-
 struct BiasedPlan {
   uint8_t bias = 0;
   uint64_t cost = UINT64_MAX;
@@ -72,86 +64,25 @@ std::span<const uint8_t> Block(std::span<const uint8_t> codes, size_t block) {
   return codes.subspan(block * kRansLanes, kRansLanes);
 }
 
-// Plans a table for each class; classes without blocks have the first one's.
-void PlanClasses(std::span<const uint8_t> codes, CodeKind kind, BlockClasses& classes) {
-  std::array<CodeCounts, kMaxBlockClasses> counts{};
-  for (size_t b = 0; b < classes.of_block.size(); ++b) {
-    CodeCounts& of_class = counts[classes.of_block[b]];
-    for (const uint8_t code : Block(codes, b)) ++of_class[code];
+// Less than the codes could cost without those that are most frequent, and a mask.
+uint64_t LeastCostOfSparse(const CodeCounts& counts, size_t most, CodeKind kind) {
+  CodeCounts others = Shifted(counts, static_cast<uint8_t>(most));
+  const uint64_t num_most = others[0];
+  others[0] = 0;
+  if (kind == CodeKind::kSigned) {
+    std::copy(others.begin() + 1, others.begin() + 128, others.begin());
+    others[127] = 0;
   }
-  classes.cost = classes.count * kCostOfTable;
-  if (classes.count > 1) classes.cost += classes.of_block.size() * 2 * kCostOfBit;
-  for (size_t c = 0; c < classes.count; ++c) {
-    if (!HasAny(counts[c])) counts[c][0] = 1;
-    classes.plans[c] = PlanNibbles(counts[c], kind == CodeKind::kSymbols);
-    classes.cost += classes.plans[c].cost;
-  }
-}
-
-// Gives each block the class in which it costs least.
-void Reassign(std::span<const uint8_t> codes, BlockClasses& classes) {
-  std::array<std::array<uint32_t, 256>, kMaxBlockClasses> costs;
-  for (size_t c = 0; c < classes.count; ++c) {
-    const NibblePlan& plan = classes.plans[c];
-    const bool is_plain = plan.raw_bits == kPlainSymbols;
-    for (unsigned code = 0; code < 256; ++code) {
-      const unsigned symbol = SymbolOf(static_cast<uint8_t>(code), plan.raw_bits);
-      const uint8_t frequency = plan.frequencies[symbol < 16 ? symbol : 0];
-      // What has no frequency in the table cannot be coded with it.
-      uint64_t cost = frequency == 0 ? 1000 * kCostOfBit : CostOfProbability(frequency, 8);
-      if (symbol >= 16) cost += kCostOfPatch;
-      if (!is_plain) cost += static_cast<uint64_t>(plan.raw_bits) * kCostOfBit;
-      costs[c][code] = static_cast<uint32_t>(cost);
-    }
-  }
-  for (size_t b = 0; b < classes.of_block.size(); ++b) {
-    uint64_t best_cost = UINT64_MAX;
-    for (size_t c = 0; c < classes.count; ++c) {
-      uint64_t cost = 0;
-      for (const uint8_t code : Block(codes, b)) cost += costs[c][code];
-      if (cost < best_cost) {
-        best_cost = cost;
-        classes.of_block[b] = static_cast<uint8_t>(c);
-      }
-    }
-  }
-}
-
-// BlockClasses by the blocks' magnitudes: as many blocks in each at first, then where each costs
-// least.
-BlockClasses ClassesByMagnitude(std::span<const uint8_t> codes, CodeKind kind) {
-  BlockClasses classes{.count = kMaxBlockClasses};
-  const size_t num_blocks = codes.size() / kRansLanes;
-  std::vector<uint32_t> magnitudes(num_blocks);
-  for (size_t b = 0; b < num_blocks; ++b) {
-    for (const uint8_t code : Block(codes, b)) magnitudes[b] += SymbolOf(code, 1);
-  }
-  std::vector<uint32_t> sorted = magnitudes;
-  std::sort(sorted.begin(), sorted.end());
-  classes.of_block.resize(num_blocks);
-  for (size_t b = 0; b < num_blocks; ++b) {
-    for (size_t c = 1; c < kMaxBlockClasses; ++c) {
-      if (magnitudes[b] >= sorted[c * num_blocks / kMaxBlockClasses]) {
-        classes.of_block[b] = static_cast<uint8_t>(c);
-      }
-    }
-  }
-  PlanClasses(codes, kind, classes);
-  for (int round = 0; round < kRounds; ++round) {
-    Reassign(codes, classes);
-    PlanClasses(codes, kind, classes);
-  }
-  return classes;
-}
-
-// One table, or four where they are smaller: they cost nothing when codes are decoded.
-BlockClasses ChooseClasses(std::span<const uint8_t> codes, CodeKind kind) {
-  BlockClasses one;
-  one.of_block.resize(codes.size() / kRansLanes);
-  PlanClasses(codes, kind, one);
-  if (kind == CodeKind::kSymbols || one.of_block.size() < kMinBlocksOfClasses) return one;
-  BlockClasses four = ClassesByMagnitude(codes, kind);
-  return four.cost < one.cost ? four : one;
+  uint64_t num_others = 0;
+  for (const uint32_t count : others) num_others += count;
+  if (num_others == 0) return 0;
+  const uint32_t total = static_cast<uint32_t>(num_most + num_others);
+  const uint64_t mask =
+      num_most * (CostOfChoices(total) - CostOfChoices(counts[most])) +
+      num_others * (CostOfChoices(total) - CostOfChoices(static_cast<uint32_t>(num_others)));
+  const uint64_t codes = PlanNibbles(others, kind == CodeKind::kSymbols).cost;
+  // Neighbours that are alike, and classes of blocks, may save that much.
+  return mask - mask / 4 + codes - codes / 16;
 }
 
 }  // namespace
@@ -166,6 +97,7 @@ StatusOr<CodeStreamEncoder> CodeStreamEncoder::Create() {
                    {&encoder.shifted_, kPadded},
                    {&encoder.raw_, kMaxStreamCodes / 2 + kStreamPadding},
                    {&encoder.payload_, WideBound(kMaxStreamCodes) + kRansSlack}}));
+  ASSIGN_OR_RETURN(encoder.magnitudes_, Buffer<uint16_t>::Allocate(kMaxStreamCodes / kRansLanes));
   return encoder;
 }
 
@@ -181,34 +113,55 @@ void CodeStreamEncoder::Encode(std::span<const uint8_t> codes, CodeKind kind, By
   const uint64_t raw_cost = codes.size() * kCostOfByte;
   const ByteFrequencies frequencies = NormalizeByteCounts(counts);
   const uint64_t wide_cost = CostOfWide(counts, frequencies);
-  const BlockClasses classes = ChooseClasses(ShiftIntoBlocks(codes, bias.bias), kind);
-  const uint64_t nibble_cost = classes.cost + kCostOfNibbleStream;
+  const BlockPlan plan = PlanOf(codes, counts, bias.bias, kind);
+  const uint64_t nibble_cost = plan.cost + kCostOfNibbleStream;
   // The nibble coder decodes several times as fast: it may take a little more.
   const bool is_wide = wide_cost < LessALittle(nibble_cost);
   const uint64_t dense_cost = std::min(is_wide ? wide_cost : nibble_cost, raw_cost);
   // So may two of its streams, which are slower than one.
-  const uint64_t sparse_limit =
-      is_wide ? wide_cost + wide_cost / 128 : LessALittle(LessALittle(nibble_cost));
+  const uint64_t sparse_limit = std::min(
+      raw_cost, is_wide ? wide_cost + wide_cost / 128 : LessALittle(LessALittle(nibble_cost)));
   const size_t begin = out.size();
   const auto is_smaller = [&](uint64_t cost) {
     return !out.failed() && (out.size() - begin) * kCostOfByte < cost;
   };
-  if (*most > codes.size() / 8 && !is_part_) {
+  if (*most > codes.size() / 8 && may_be_sparse_ &&
+      LeastCostOfSparse(counts, static_cast<size_t>(most - counts.begin()), kind) < sparse_limit) {
     EncodeSparse(codes, static_cast<uint8_t>(most - counts.begin()), kind, out);
-    if (is_smaller(std::min(sparse_limit, raw_cost))) return;
+    if (is_smaller(sparse_limit)) return;
     out.Truncate(begin);
   }
   if (dense_cost < raw_cost) {
     if (is_wide) {
       EncodeWide(codes, frequencies, out);
     } else {
-      EncodeNibble(codes, bias.bias, classes, out);
+      EncodeNibble(codes, bias.bias, plan, out);
     }
     if (is_smaller(raw_cost)) return;
     out.Truncate(begin);
   }
   out.Number(StreamMode::kRaw);
   out.Append(codes);
+}
+
+// Leaves the codes less the bias, in whole blocks, in `shifted_`.
+BlockPlan CodeStreamEncoder::PlanOf(std::span<const uint8_t> codes, const CodeCounts& counts,
+                                    uint8_t bias, CodeKind kind) {
+  const std::span<uint8_t> shifted = ShiftIntoBlocks(codes, bias);
+  CodeCounts of_blocks = Shifted(counts, bias);
+  of_blocks[0] += static_cast<uint32_t>(shifted.size() - codes.size());
+  if (!may_have_classes_) return PlanOneClass(of_blocks, kind);
+  // Symbols have no magnitudes: their distance from the most frequent one is as good.
+  std::span<uint8_t> centered = shifted;
+  if (kind == CodeKind::kSymbols) {
+    centered = symbols_.span().first(shifted.size());
+    const auto middle = std::max_element(of_blocks.begin(), of_blocks.end()) - of_blocks.begin();
+    SubtractFromCodes(shifted, static_cast<uint8_t>(middle), centered.data());
+  }
+  const std::span<uint16_t> magnitudes = magnitudes_.span().first(shifted.size() / kRansLanes);
+  SumMagnitudes({reinterpret_cast<const int8_t*>(centered.data()), centered.size()},
+                magnitudes.data());
+  return PlanBlocks(shifted, of_blocks, kind, magnitudes);
 }
 
 std::span<uint8_t> CodeStreamEncoder::ShiftIntoBlocks(std::span<const uint8_t> codes,
@@ -220,55 +173,66 @@ std::span<uint8_t> CodeStreamEncoder::ShiftIntoBlocks(std::span<const uint8_t> c
   return shifted;
 }
 
-void CodeStreamEncoder::EncodeNibble(std::span<const uint8_t> codes, uint8_t bias,
-                                     const BlockClasses& classes, ByteWriter& out) {
-  const std::span<uint8_t> shifted = ShiftIntoBlocks(codes, bias);
-  const size_t num_blocks = shifted.size() / kRansLanes;
-  out.Number(StreamMode::kNibble);
-  out.Number(bias);
-  out.Number(static_cast<uint8_t>(classes.count));
-  for (size_t c = 0; c < classes.count; ++c) {
-    out.Number(static_cast<uint8_t>(classes.plans[c].raw_bits));
-    out.Append(classes.plans[c].frequencies);
-  }
-  if (classes.count > 1) {
-    const auto ids = out.Extend((num_blocks + 3) / 4);
-    if (ids.empty()) return;
-    std::fill(ids.begin(), ids.end(), uint8_t{0});
-    for (size_t b = 0; b < num_blocks; ++b) {
-      ids[b / 4] = static_cast<uint8_t>(ids[b / 4] | classes.of_block[b] << b % 4 * 2);
+// The steps are a stream without classes, whose memory is not that of the stream around it.
+void CodeStreamEncoder::EncodeClasses(const BlockPlan& plan, ByteWriter& out) {
+  const bool may_be_sparse = std::exchange(may_be_sparse_, false);
+  may_have_classes_ = false;
+  Encode(ClassSteps(plan.of_block), CodeKind::kSymbols, out);
+  may_have_classes_ = true;
+  may_be_sparse_ = may_be_sparse;
+}
+
+// Codes that do not fit into their class; a frequent one stands for each.
+void CodeStreamEncoder::EncodePatches(size_t num_codes, const BlockPlan& plan,
+                                      std::span<uint8_t> shifted, ByteWriter& out) {
+  uint64_t left = 0;
+  for (size_t c = 0; c < plan.num_classes; ++c) left += plan.tables[c].num_patches;
+  out.Varint(left);
+  size_t last = 0;
+  for (size_t begin = 0; left > 0 && begin < num_codes; begin += kRansLanes) {
+    const size_t of_block = plan.num_classes > 1 ? plan.of_block[begin / kRansLanes] : 0;
+    const NibblePlan& table = plan.tables[of_block];
+    if (table.num_patches == 0) continue;
+    for (size_t i = begin; i < begin + kRansLanes; ++i) {
+      if (SymbolOf(shifted[i], table.raw_bits) < 16) continue;
+      out.Varint(i - last);
+      out.Number(shifted[i]);
+      shifted[i] = 0;
+      last = i;
+      --left;
     }
   }
-  // Codes that do not fit into their class; a frequent one stands for each.
-  const auto does_not_fit = [&](size_t i) {
-    return SymbolOf(shifted[i], classes.plans[classes.of_block[i / kRansLanes]].raw_bits) >= 16;
-  };
-  size_t num_patches = 0;
-  for (size_t i = 0; i < codes.size(); ++i) num_patches += does_not_fit(i) ? 1 : 0;
-  out.Varint(num_patches);
-  size_t last = 0;
-  for (size_t i = 0; num_patches > 0 && i < codes.size(); ++i) {
-    if (!does_not_fit(i)) continue;
-    out.Varint(i - last);
-    out.Number(shifted[i]);
-    shifted[i] = 0;
-    last = i;
-    --num_patches;
+}
+
+void CodeStreamEncoder::EncodeNibble(std::span<const uint8_t> codes, uint8_t bias,
+                                     const BlockPlan& plan, ByteWriter& out) {
+  out.Number(StreamMode::kNibble);
+  out.Number(bias);
+  out.Number(static_cast<uint8_t>(plan.num_classes));
+  for (size_t c = 0; c < plan.num_classes; ++c) {
+    out.Number(static_cast<uint8_t>(plan.tables[c].raw_bits));
+    out.Append(plan.tables[c].frequencies);
   }
+  if (plan.num_classes > 1) EncodeClasses(plan, out);
+  const std::span<uint8_t> shifted = ShiftIntoBlocks(codes, bias);
+  const size_t num_blocks = shifted.size() / kRansLanes;
+  EncodePatches(codes.size(), plan, shifted, out);
 
   // The blocks of a class lie together.
   std::array<size_t, kMaxBlockClasses + 1> ends{};
   size_t at = 0, raw_bytes = 0;
-  std::span<uint8_t> ordered = payload_.span();
-  for (size_t c = 0; c < classes.count; ++c) {
-    for (size_t b = 0; b < num_blocks; ++b) {
-      if (classes.of_block[b] != c) continue;
-      std::memcpy(ordered.data() + at, Block(shifted, b).data(), kRansLanes);
+  std::span<uint8_t> ordered = shifted;
+  if (plan.num_classes > 1) ordered = payload_.span();
+  for (size_t c = 0; c < plan.num_classes; ++c) {
+    for (size_t b = 0; plan.num_classes > 1 && b < num_blocks; ++b) {
+      if (plan.of_block[b] != c) continue;
+      std::memcpy(ordered.data() + at, shifted.data() + b * kRansLanes, kRansLanes);
       at += kRansLanes;
     }
+    if (plan.num_classes == 1) at = shifted.size();
     ends[c + 1] = at;
     const size_t size = at - ends[c];
-    const int raw_bits = classes.plans[c].raw_bits;
+    const int raw_bits = plan.tables[c].raw_bits;
     const size_t raw_size = size / kRansLanes * RawBytesPerBlock(raw_bits);
     SplitCodes({reinterpret_cast<const int8_t*>(ordered.data()) + ends[c], size}, raw_bits,
                {symbols_.span().subspan(ends[c], size), raw_.span().subspan(raw_bytes, raw_size)});
@@ -278,8 +242,8 @@ void CodeStreamEncoder::EncodeNibble(std::span<const uint8_t> codes, uint8_t bia
   RansStates states = RansStates::Initial();
   uint8_t* const end = payload_.data() + payload_.size();
   uint8_t* begin = end;
-  for (size_t c = classes.count; c-- > 0;) {
-    begin = EncodeNibbles(classes.plans[c].frequencies,
+  for (size_t c = plan.num_classes; c-- > 0;) {
+    begin = EncodeNibbles(plan.tables[c].frequencies,
                           symbols_.span().subspan(ends[c], ends[c + 1] - ends[c]), states, begin);
   }
   out.Append(states.bytes);
@@ -301,10 +265,10 @@ void CodeStreamEncoder::EncodeSparse(std::span<const uint8_t> codes, uint8_t bia
   out.Number(bias);
   out.Number(kind);
   out.Varint(num_nonzeros);
-  is_part_ = true;
+  may_be_sparse_ = false;
   Encode(mask_symbols, CodeKind::kSymbols, out);
   Encode(nonzeros_.span().first(num_nonzeros), kind, out);
-  is_part_ = false;
+  may_be_sparse_ = true;
 }
 
 void CodeStreamEncoder::EncodeWide(std::span<const uint8_t> codes,

@@ -50,6 +50,16 @@ ElementKind KindOfPart(const Tensor& tensor, Part part) {
   return IsGgmlBlock(type) ? KindOfBlocks(NameOf(type)) : KindOf(type);
 }
 
+// The codes of a row of a matrix; 0 where they are not known.
+uint32_t RowLength(const Tensor& tensor, const Extent& extent) {
+  if (extent.kind != ElementKind::kCodes && extent.kind != ElementKind::kNibbles) return 0;
+  if (tensor.shape.empty()) return 0;
+  const uint64_t rows = tensor.scheme.transposed ? tensor.shape.back() : tensor.shape[0];
+  if (rows <= 1 || extent.size % rows != 0) return 0;
+  const uint64_t codes = extent.size / rows * (extent.kind == ElementKind::kNibbles ? 2 : 1);
+  return codes <= kMaxStreamCodes / 16 ? static_cast<uint32_t>(codes) : 0;
+}
+
 }  // namespace
 
 std::vector<Extent> ExtentsOf(const Model& model) {
@@ -67,12 +77,7 @@ std::vector<Extent> ExtentsOf(const Model& model) {
                        .kind = KindOfPart(tensor, static_cast<Part>(p))};
       const size_t element_size = ElementOf(extent.kind).size;
       if (extent.size % element_size != 0) extent.kind = ElementKind::kCodes;
-      const uint64_t rows = tensor.shape.empty() ? 0 : tensor.shape[0];
-      const uint64_t count = extent.size / ElementOf(extent.kind).size;
-      if (extent.kind == ElementKind::kCodes && rows > 1 && count % rows == 0 &&
-          count / rows <= kCodesPerChunk / 16) {
-        extent.row_length = static_cast<uint32_t>(count / rows);
-      }
+      extent.row_length = RowLength(tensor, extent);
       extents.push_back(extent);
     }
   }

@@ -18,6 +18,7 @@ namespace {
 
 // Pieces of weights that are at least so large have chunks of their own, with what is small beside.
 constexpr uint64_t kLargePiece = 16 * 1024;
+constexpr uint64_t kMinRowsOfChunk = 64;
 
 // Bytes of a chunk's worth of elements.
 uint64_t ChunkBytes(ElementKind kind) {
@@ -123,6 +124,9 @@ class PackRunner final : public StepRunner {
       at += size;
       if (is_large) {
         if (piece.kind == ElementKind::kCodes) pieces_.back().kind = ElementKind::kMatrix;
+        if (piece.kind == ElementKind::kNibbles) {
+          pieces_.back().kind = ElementKind::kNibbleMatrix;
+        }
         has_large = true;
       } else {
         small_size += size;
@@ -134,10 +138,13 @@ class PackRunner final : public StepRunner {
 
   // How much of a large piece a chunk has: whole rows, and about as much as its other chunks.
   uint64_t LargeSize(const Piece& piece, uint64_t left) const {
-    const uint64_t limit = ChunkBytes(piece.kind);
-    const uint64_t num_chunks = (left + limit - 1) / limit;
+    const uint64_t codes_per_byte = piece.kind == ElementKind::kNibbles ? 2 : 1;
     const uint64_t row =
-        uint64_t{std::max<uint32_t>(piece.row_length, 1)} * ElementOf(piece.kind).size;
+        std::max<uint64_t>(piece.row_length / codes_per_byte, 1) * ElementOf(piece.kind).size;
+    // The classes of many columns pay for many rows alone.
+    const uint64_t rows_limit = std::min(kMinRowsOfChunk * row, kMaxStreamCodes / codes_per_byte);
+    const uint64_t limit = std::max(ChunkBytes(piece.kind), rows_limit);
+    const uint64_t num_chunks = (left + limit - 1) / limit;
     const uint64_t size = (left / num_chunks + row - 1) / row * row;
     return std::min(left, size);
   }
@@ -149,7 +156,8 @@ class PackRunner final : public StepRunner {
       const auto of_piece = bytes.subspan(from, piece.size);
       from += piece.size;
       if (piece.kind == ElementKind::kMatrix && AreNibbles(of_piece)) {
-        piece.kind = ElementKind::kNibbles;
+        piece.kind = ElementKind::kNibbleMatrix;
+        piece.row_length *= 2;
       }
     }
   }

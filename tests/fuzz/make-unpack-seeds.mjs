@@ -205,7 +205,7 @@ const files = {
   ),
   "valid-nibble": ofStream(nibble(symbols)),
   "valid-nibble-classes": ofStream(
-    nibble(symbols, { classes: [symbolClass, symbolClass], ids: [0] }),
+    nibble(symbols, { classes: [symbolClass, symbolClass], ids: raw([0, 0, 0, 0]) }),
   ),
   "valid-sparse": ofStream(sparse({ count: 1, mask: raw([1, 0]), others: raw([6]) }), eight),
   "valid-wide": ofStream(
@@ -213,7 +213,7 @@ const files = {
     zeros(30).map(() => 9),
   ),
   "valid-matrix": ofChunk(
-    [...pieces([kind.matrix, 8]), 2, 0, ...raw([1, 2, 3, 4, 5, 6, 7, 8])],
+    [...pieces([kind.matrix, 8]), 2, 0, 0, 0, ...raw([1, 3, 5, 7, 2, 4, 6, 8])],
     [1, 2, 3, 4, 5, 6, 7, 8],
   ),
   "valid-floats": ofChunk(
@@ -299,12 +299,24 @@ const files = {
   "constant-cut": ofStream([1]),
   "stream-none": ofStream([]),
   "nibble-no-class": ofStream(nibble(symbols, { numClasses: 0 })),
-  "nibble-classes": ofStream(nibble(symbols, { numClasses: 5 })),
+  "nibble-classes": ofStream(nibble(symbols, { numClasses: 17 })),
   "nibble-class-cut": ofStream([2, 0, 1, 5, 1, 2]),
   "nibble-raw-bits": ofStream(nibble(symbols, { classes: [[6, ...symbolClass.slice(1)]] })),
   "nibble-sum": ofStream(nibble(symbols, { classes: [[5, ...zeros(15).map(() => 16), 15]] })),
   "nibble-class-unknown": ofStream(
-    nibble(symbols, { classes: [symbolClass, symbolClass], ids: [255] }),
+    nibble(symbols, { classes: [symbolClass, symbolClass], ids: raw([0, 2, 0, 0]) }),
+  ),
+  "nibble-classes-of-classes": ofStream(
+    nibble(symbols, {
+      classes: [symbolClass, symbolClass],
+      ids: nibble([0, 0, 0, 0], { classes: [symbolClass, symbolClass], ids: raw([0]) }),
+    }),
+  ),
+  "nibble-classes-sparse": ofStream(
+    nibble(symbols, {
+      classes: [symbolClass, symbolClass],
+      ids: sparse({ count: 0, mask: constant(0), others: [] }),
+    }),
   ),
   "nibble-patches": ofStream(nibble(symbols, { numPatches: 201 })),
   "nibble-patches-cut": ofStream([2, 0, 1, ...symbolClass, 9, 1, 1]),
@@ -383,7 +395,7 @@ await rm(folder, { recursive: true, force: true });
 await mkdir(folder, { recursive: true });
 for (const [name, bytes] of Object.entries(files)) await write(name, 0, bytes);
 await write("mended-checksums", 1, oneGroup({ checksum: 1 }));
-const numKinds = 21;
+const numKinds = 22;
 for (let i = 0; i < numKinds; ++i) {
   // One chunk of two pieces: kind, count, row length, way, middle of each.
   const chunk = [0, 1, i, 90, 0, 12, i % 5, 128, (i + 1) % numKinds, 20, 0, 4, 2, 0];

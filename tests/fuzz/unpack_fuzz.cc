@@ -133,7 +133,8 @@ Chunk TakeChunk(Input* input) {
   bool has_matrix = false;
   for (size_t i = 0; i < num_pieces; ++i) {
     auto kind = static_cast<ElementKind>(input->Below(static_cast<size_t>(ElementKind::kCount)));
-    if (kind == ElementKind::kMatrix && std::exchange(has_matrix, true)) kind = ElementKind::kCodes;
+    const bool is_matrix = kind == ElementKind::kMatrix || kind == ElementKind::kNibbleMatrix;
+    if (is_matrix && std::exchange(has_matrix, true)) kind = ElementKind::kCodes;
     const size_t count = 1 + input->Below(256) * (input->Once(4) ? 40 : 1);
     const size_t size = std::min(count * ElementOf(kind).size, kMaxChunkBytes / 8);
     const uint32_t row_length = static_cast<uint32_t>(input->Below(64));

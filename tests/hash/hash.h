@@ -82,6 +82,7 @@ void AppendSelectKernels(std::vector<Kernel>& kernels);
 void AppendLinearKernels(std::vector<Kernel>& kernels);
 void AppendCodecKernels(std::vector<Kernel>& kernels);
 void AppendLayerKernels(std::vector<Kernel>& kernels);
+void AppendPackKernels(std::vector<Kernel>& kernels);
 
 }  // namespace modelshrink::hash
 

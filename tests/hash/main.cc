@@ -31,6 +31,7 @@ void PrintHashesOfTargets() {
   AppendLinearKernels(kernels);
   AppendCodecKernels(kernels);
   AppendLayerKernels(kernels);
+  AppendPackKernels(kernels);
 #ifdef __EMSCRIPTEN__
   // One target, chosen by the compiler's flags; Highway's library, which knows its name, is not
   // here.

@@ -7,11 +7,12 @@
 #include <vector>
 
 #include "common/targets.h"
+#include "kernels/block_classes.h"
 #include "kernels/checksum.h"
 #include "kernels/code_mask.h"
 #include "kernels/code_shift.h"
-#include "kernels/columns.h"
 #include "kernels/planes.h"
+#include "kernels/tiles.h"
 #include "kernels/wide_rans.h"
 #include "reference/pack_reference.h"
 
@@ -80,18 +81,76 @@ TEST(PlanesTest, AByteOfEachNumberAndBack) {
   }
 }
 
-TEST(ColumnsTest, GatheredColumnsComeInTheirOrder) {
-  const std::vector<uint8_t> matrix = RandomBytes(5 * 19, 5);
-  std::vector<uint32_t> order(19);
+std::vector<uint32_t> Shuffled(size_t count, uint32_t seed) {
+  std::vector<uint32_t> order(count);
   std::iota(order.begin(), order.end(), 0u);
-  std::shuffle(order.begin(), order.end(), std::mt19937(6));
-  std::vector<uint8_t> gathered(matrix.size()), scattered(matrix.size());
-  GatherColumns(matrix.data(), 5, order, gathered.data());
-  for (size_t r = 0; r < 5; ++r) {
-    for (size_t c = 0; c < 19; ++c) ASSERT_EQ(gathered[r * 19 + c], matrix[r * 19 + order[c]]);
+  std::shuffle(order.begin(), order.end(), std::mt19937(seed));
+  return order;
+}
+
+TEST(TilesTest, ColumnsLieInTheirOrderWithinTilesOfRows) {
+  for (const size_t num_rows : {1, 15, 16, 17, 50}) {
+    for (const size_t columns : {1, 15, 16, 17, 32, 70}) {
+      const std::vector<uint8_t> matrix = RandomBytes(num_rows * columns, 5);
+      const std::vector<uint32_t> rows = Shuffled(num_rows, 6);
+      const std::vector<uint32_t> positions = Shuffled(columns, 7);
+      std::vector<uint8_t> expected(matrix.size());
+      for (size_t r = 0; r < num_rows; ++r) {
+        const size_t tile = r / 16 * 16;
+        const size_t height = std::min<size_t>(16, num_rows - tile);
+        for (size_t c = 0; c < columns; ++c) {
+          expected[tile * columns + positions[c] * height + r - tile] =
+              matrix[rows[r] * columns + c];
+        }
+      }
+      ForEachTarget([&] {
+        std::vector<uint8_t> tiles(matrix.size()), back(matrix.size());
+        GatherTiles(matrix.data(), rows, positions, tiles.data());
+        ASSERT_EQ(tiles, expected) << num_rows << " x " << columns;
+        ScatterTiles(tiles.data(), rows, positions, back.data());
+        ASSERT_EQ(back, matrix) << num_rows << " x " << columns;
+      });
+    }
   }
-  ScatterColumns(gathered.data(), 5, order, scattered.data());
-  EXPECT_EQ(scattered, matrix);
+}
+
+TEST(BlockClassesTest, SumsAndChoicesAreThoseOfTheHeader) {
+  const std::vector<uint8_t> bytes = RandomBytes(64 * 50, 10, 3);
+  const std::vector<int8_t> codes(bytes.begin(), bytes.end());
+  std::mt19937 random(11);
+  ClassCosts costs;
+  for (auto& of_code : costs.of_code) {
+    for (uint16_t& cost : of_code) cost = static_cast<uint16_t>(random() % (kMaxClassCost + 1));
+  }
+  // Several classes that cost the same, and codes that cost the most in all.
+  for (auto& of_code : costs.of_code) of_code[9] = of_code[4];
+  std::fill_n(costs.of_code[0], kMaxBlockClasses, static_cast<uint16_t>(kMaxClassCost));
+  for (const uint16_t switch_cost : {0, 96, 4000}) {
+    std::vector<uint16_t> expected_sums;
+    std::vector<uint8_t> expected_classes;
+    for (size_t b = 0; b < 50; ++b) {
+      int sum = 0;
+      std::array<unsigned, kMaxBlockClasses> of_class{};
+      for (size_t i = 64 * b; i < 64 * b + 64; ++i) {
+        sum += codes[i] < 0 ? -1 - codes[i] : codes[i];
+        for (size_t c = 0; c < kMaxBlockClasses; ++c) of_class[c] += costs.of_code[bytes[i]][c];
+      }
+      for (size_t c = 0; c < kMaxBlockClasses; ++c) {
+        if (b == 0 || c != expected_classes.back()) of_class[c] += switch_cost;
+      }
+      expected_sums.push_back(static_cast<uint16_t>(sum));
+      expected_classes.push_back(static_cast<uint8_t>(
+          std::min_element(of_class.begin(), of_class.end()) - of_class.begin()));
+    }
+    ForEachTarget([&] {
+      std::vector<uint16_t> sums(50);
+      SumMagnitudes(codes, sums.data());
+      ASSERT_EQ(sums, expected_sums);
+      std::vector<uint8_t> classes(50);
+      FindCheapestClasses(costs, switch_cost, bytes, classes.data());
+      ASSERT_EQ(classes, expected_classes);
+    });
+  }
 }
 
 TEST(CodeShiftTest, ShiftsAndBack) {

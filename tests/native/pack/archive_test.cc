@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <random>
 #include <string>
@@ -76,8 +77,11 @@ std::vector<Chunk> AllKinds() {
     const ElementKind kind = static_cast<ElementKind>(k);
     const size_t size = 40u * ElementOf(kind).size;
     const Piece piece = {.kind = kind, .size = static_cast<uint32_t>(size), .row_length = 20};
-    Append(RandomBytes(size, static_cast<uint32_t>(k)), chunks[0].bytes);
-    chunks[0].pieces.push_back(piece);
+    // A chunk has one matrix.
+    if (kind != ElementKind::kNibbleMatrix) {
+      Append(RandomBytes(size, static_cast<uint32_t>(k)), chunks[0].bytes);
+      chunks[0].pieces.push_back(piece);
+    }
     chunks.push_back({{piece}, RandomBytes(size, static_cast<uint32_t>(k + 100))});
   }
   return chunks;
@@ -103,6 +107,41 @@ TEST(ArchiveTest, EveryKindComesBack) {
     ASSERT_EQ(unpacked.files.size(), 4);
     EXPECT_EQ(unpacked.files[2].name, "sub/weights");
     EXPECT_EQ(unpacked.files[2].size_bytes, all.size() - 1000);
+  }
+}
+
+// Rows and columns of other scales, in chunks whose last tile has fewer rows.
+TEST(ArchiveTest, MatricesInAnotherOrderAreSmaller) {
+  std::mt19937 random(8);
+  std::normal_distribution<double> normal(0, 1);
+  for (const ElementKind kind : {ElementKind::kMatrix, ElementKind::kNibbleMatrix}) {
+    const bool is_nibbles = kind == ElementKind::kNibbleMatrix;
+    constexpr size_t kRows = 211;
+    constexpr size_t kColumns = 130;
+    Chunk chunk;
+    std::vector<int> codes;
+    for (size_t r = 0; r < kRows; ++r) {
+      for (size_t c = 0; c < kColumns; ++c) {
+        const double scale = 0.4 * (1 << r % 4) * (1 << c % 3) / (is_nibbles ? 2 : 1);
+        codes.push_back(static_cast<int>(std::lround(normal(random) * scale)));
+      }
+    }
+    const auto symbol = [&](size_t i) {
+      return static_cast<unsigned>(std::clamp(codes[i] + 8, 0, 15));
+    };
+    for (size_t i = 0; i < codes.size(); i += is_nibbles ? 2 : 1) {
+      chunk.bytes.push_back(static_cast<uint8_t>(is_nibbles ? symbol(i) | symbol(i + 1) << 4
+                                                            : static_cast<unsigned>(codes[i])));
+    }
+    Piece piece = {.kind = kind, .size = static_cast<uint32_t>(chunk.bytes.size())};
+    chunk.pieces = {piece};
+    const size_t in_their_order = Pack({{"m", piece.size}}, {chunk}).size();
+    chunk.pieces[0].row_length = kColumns;
+    const Bytes packed = Pack({{"m", piece.size}}, {chunk});
+    EXPECT_LT(packed.size(), in_their_order * 19 / 20);
+    const Unpacked unpacked = Unpack(packed);
+    ASSERT_TRUE(unpacked.status.ok()) << unpacked.status.message();
+    EXPECT_TRUE(unpacked.bytes == chunk.bytes);
   }
 }
 

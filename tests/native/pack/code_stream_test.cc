@@ -103,6 +103,23 @@ TEST_F(CodeStreamTest, EverySizeComesBack) {
   ExpectSame(Normal(kMaxStreamCodes, 9, 0.2, 7), CodeKind::kSigned);
 }
 
+// Sixteen scales by turns: blocks are of many classes, with patches in some.
+TEST_F(CodeStreamTest, BlocksOfManyClassesComeBack) {
+  std::vector<uint8_t> codes, symbols;
+  for (uint32_t b = 0; b < 2000; ++b) {
+    const std::vector<uint8_t> block = Normal(64, 0.3 * (1 + b / 5 % 16 * (b / 5 % 16)), 0.02, b);
+    codes.insert(codes.end(), block.begin(), block.end());
+    for (const uint8_t code : block) symbols.push_back((code >> 4) + 8 & 15);
+  }
+  for (size_t i = 0; i < codes.size(); i += 1237) codes[i] = 120;
+  codes.resize(codes.size() - 17);
+  EXPECT_EQ(ExpectSame(codes, CodeKind::kSigned), StreamMode::kNibble);
+  EXPECT_GT(Encode(codes, CodeKind::kSigned)[2], 8);
+  EXPECT_EQ(ExpectSame(symbols, CodeKind::kSymbols), StreamMode::kNibble);
+  const double bits = 8.0 * static_cast<double>(Encode(codes, CodeKind::kSigned).size());
+  EXPECT_LT(bits, 0.9 * Entropy(codes));
+}
+
 TEST_F(CodeStreamTest, OutliersArePatched) {
   std::vector<uint8_t> codes = Normal(1 << 17, 5, 0, 8);
   for (size_t i = 0; i < codes.size(); i += 9973) codes[i] = 120;

@@ -12,9 +12,9 @@ const allowed = {
   linalg: ["base", "kernels"],
   quantize: ["base", "kernels"],
   prune: ["base", "kernels"],
-  calibrated: ["base", "kernels", "linalg", "quantize", "prune"],
   sparse: ["base", "kernels"],
   pack: ["base", "kernels"],
+  calibrated: ["base", "kernels", "linalg", "quantize", "prune", "pack"],
   formats: ["base", "quantize", "prune"],
   pipeline: ["base", "kernels", "quantize", "prune", "calibrated", "pack", "formats"],
 };

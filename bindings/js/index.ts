@@ -73,11 +73,13 @@ export type {
   Plan,
   PlannedTensor,
   PlanOptions,
+  Rate,
   Reason,
   Report,
   ReportedTensor,
   RestoreOptions,
   RunOptions,
+  SurveyOptions,
   TensorInfo,
   TensorValues,
   WriteOptions,
@@ -113,9 +115,12 @@ export type {
   PrunedPattern,
   PruneRecipe,
   RandomRecipe,
+  RateTarget,
   RefitWords,
   Rule,
+  SizeTarget,
   StructuredRecipe,
+  TargetedWeights,
 } from "./recipe/types.js";
 export type { OneSource, Source } from "./files/source.js";
 export type { OneSink, Sink, SinkFor } from "./files/sink.js";

@@ -1,7 +1,10 @@
 /** The sentences of options for help texts and forms. Written by scripts/generate.mjs from the options' tables. */
 export const optionTexts: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   recipe: {
-    weights: "The number type of the weights; without it they keep theirs.",
+    weights:
+      'The number type of the weights; without it they keep theirs. "int8" may have a target.',
+    target:
+      "A size or an error: int8 weights get steps that are as coarse as it takes, by one rule for all tensors, and pack the better for it. Weights are read twice. With neither `weights` nor `rules` they become int8.",
     prune: "The weights that become zero; by default none. Embeddings are pruned only by a rule.",
     sparse:
       'Stores weights that stay floats without their zeros where that is smaller: as `sparse_initializer` of ONNX, which WebGPU builds of onnxruntime refuse, or in safetensors as the legacy "sparse-bitmask" of compressed-tensors, whose reader newer versions lack. Weights are read twice. False by default.',

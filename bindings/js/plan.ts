@@ -2,7 +2,7 @@
 import type { Source } from "./files/source.js";
 import type { LayoutPlan, LayoutPlanOptions } from "./layout/types.js";
 import { planModel } from "./models/plan.js";
-import type { Plan, PlanOptions } from "./models/types.js";
+import type { Plan, SurveyOptions } from "./models/types.js";
 import type { Recipe } from "./recipe/options.js";
 import { withLayout } from "./with-layout.js";
 
@@ -21,7 +21,8 @@ export function plan(
 ): Promise<LayoutPlan>;
 /**
  * Says what `shrink` would do, and the exact size of its output, without reading any weight. Recipes that need a
- * calibration are planned without one as if every layer's inputs were known.
+ * calibration are planned without one as if every layer's inputs were known. Of a recipe with a target the size is the
+ * most that it may be: with `survey` weights are read once, and it is exact again.
  *
  * @param source - The model; of one at a URL only the headers are fetched where the server has ranges.
  * @param recipe - A preset's name or a recipe; "int8" by default.
@@ -30,12 +31,12 @@ export function plan(
 export function plan(
   source: Source,
   recipe?: string | Recipe,
-  options?: PlanOptions,
+  options?: SurveyOptions,
 ): Promise<Plan>;
 export async function plan(
   source: Source,
   recipe?: string | Recipe,
-  options: PlanOptions | LayoutPlanOptions = {},
+  options: SurveyOptions | LayoutPlanOptions = {},
 ): Promise<Plan | LayoutPlan> {
   return withLayout<Plan | LayoutPlan>(
     options,

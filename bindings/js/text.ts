@@ -210,6 +210,15 @@ function keptLine({ keptFloats, inputBytes }: Report): string[] {
   return [`${formatBytes(all)} (${percent(all, inputBytes)}) stay float: ${operators.join(", ")}`];
 }
 
+/** "packed: about 1.48 MB, 4.20 bits for each of 2,667,144 weights, 27.4 dB". */
+const rateLine = ({ rate }: Plan): string[] =>
+  rate
+    ? [
+        `packed: about ${formatBytes(rate.packedBytes)}, ${rate.bitsPerWeight.toFixed(2)} bits for ` +
+          `each of ${rate.weights.toLocaleString("en")} weights, ${formatSqnr(rate.sqnr)} dB`,
+      ]
+    : [];
+
 /**
  * Makes a report of `shrink` or `compare` a summary and a table for people; a {@link Plan}, which has no errors,
  * too.
@@ -250,6 +259,7 @@ export function formatReport(report: Report, options: TextOptions = {}): string 
       `(${percent(outputBytes, inputBytes)}), ` +
       `${count} of ${plural(count + unchanged.count, "tensor")} changed`,
     ...keptLine(report),
+    ...rateLine(report),
     ...(count > 0
       ? [
           "",

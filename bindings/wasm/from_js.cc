@@ -90,6 +90,12 @@ void Reader::Read(double* result) {
   }
 }
 
+void Reader::Read(float* result) {
+  double number = 0;
+  Read(&number);
+  *result = static_cast<float>(number);
+}
+
 void Reader::Read(std::string* result) {
   if (value_.isString()) {
     *result = value_.as<std::string>();

@@ -73,6 +73,7 @@ class Reader {
 
   void Read(bool* result);
   void Read(double* result);
+  void Read(float* result);
   void Read(std::string* result);
   void Read(DType* result);
   void Read(FlagBytes* result);

@@ -35,6 +35,7 @@ EMSCRIPTEN_BINDINGS(models) {
       .function("report", &CorePlan::Report)
       .function("rename", &CorePlan::Rename)
       .function("surveyChannels", &CorePlan::SurveyChannels)
+      .function("surveyRates", &CorePlan::SurveyRates)
       .function("shrink", &CorePlan::Shrink);
   class_<CoreSteps>("CoreSteps")
       .function("next", &CoreSteps::Next)
@@ -49,7 +50,8 @@ EMSCRIPTEN_BINDINGS(models) {
   class_<CoreValues, base<CoreSteps>>("CoreValues");
   class_<CoreSurvey, base<CoreSteps>>("CoreSurvey")
       .function("shares", &CoreSurvey::Shares)
-      .function("removedChannels", &CoreSurvey::RemovedChannels);
+      .function("removedChannels", &CoreSurvey::RemovedChannels)
+      .function("rates", &CoreSurvey::Rates);
 }
 
 }  // namespace

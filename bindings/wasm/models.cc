@@ -136,6 +136,8 @@ val CoreSurvey::RemovedChannels() const {
   return json.Parsed();
 }
 
+val CoreSurvey::Rates() const { return ResultOf(surveyor_->rates()); }
+
 val CorePlan::Report() const {
   const LayoutReport report = plan_->report();
   return ReportOf({report.format(), report.input_bytes(), report.output_bytes(), report.files()},
@@ -147,6 +149,14 @@ val CorePlan::Rename(const std::string& main_name) { return ResultOf(plan_->Rena
 val CorePlan::SurveyChannels() const {
   return Held<CoreSurvey>(format_,
                           Surveyor::CreateForChannels(*format_, plan_->layout()->channels));
+}
+
+val CorePlan::SurveyRates(const val& groups) const {
+  const auto create = [&]() -> StatusOr<std::unique_ptr<Surveyor>> {
+    ASSIGN_OR_RETURN(auto checked, From<std::vector<RateGroup>>(groups, "groups"));
+    return Surveyor::CreateForRates(*format_, plan_->layout(), std::move(checked));
+  };
+  return Held<CoreSurvey>(format_, create());
 }
 
 val CorePlan::Shrink() const {

@@ -54,10 +54,11 @@ class CoreSurvey : public CoreSteps {
  public:
   CoreSurvey(std::shared_ptr<Format> format, std::unique_ptr<Surveyor> surveyor);
 
-  // The results after "done": CoreShare[] of a survey of weights, and a "0" or "1" for each channel
-  // of a survey of channels.
+  // The results after "done": CoreShare[] of a survey of weights, a "0" or "1" for each channel of
+  // a survey of channels, and CoreRates or a CoreError of a survey for rates.
   val Shares() const;
   val RemovedChannels() const;
+  val Rates() const;
 
  private:
   Surveyor* surveyor_;
@@ -80,6 +81,8 @@ class CorePlan {
   val Rename(const std::string& main_name);
   // A CoreSurvey of the channels that may go.
   val SurveyChannels() const;
+  // A CoreSurvey of the tensors of these groups, CoreRateGroup[].
+  val SurveyRates(const val& groups) const;
   val Shrink() const;
 
  private:

@@ -1,14 +1,16 @@
 // Reads weights before a model is written, to find out what only they tell: how tensors share one
-// amount of pruning, and which channels leave.
+// amount of pruning, which channels leave, and which steps give a size or an error.
 #ifndef MODELSHRINK_PIPELINE_SURVEY_H_
 #define MODELSHRINK_PIPELINE_SURVEY_H_
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "base/status.h"
+#include "calibrated/rate_target.h"
 #include "formats/format.h"
 #include "pipeline/step.h"
 
@@ -30,6 +32,25 @@ struct Share {
   uint64_t count = 0;
 };
 
+// Tensors that share a target; of a group without one the steps are as fine as the type has them.
+struct RateGroup {
+  std::vector<size_t> tensors;
+  std::optional<RateTarget> target;
+};
+
+// What is chosen for one of them (Scheme::least_scale).
+struct TensorRate {
+  size_t tensor = 0;
+  StepChoice choice;
+};
+
+// What a model is expected to take when it is packed, if codes are rounded to nearest.
+struct Rates {
+  std::vector<TensorRate>
+      tensors;             // of the groups, but for those that have no symmetric 8-bit codes
+  double other_bytes = 0;  // of everything else
+};
+
 // Its steps are kRead (input 0), kTensor after each tensor of each pass, and kDone. `format` must
 // outlive it.
 class Surveyor : public StepRunner {
@@ -45,10 +66,18 @@ class Surveyor : public StepRunner {
   // and a slice. A weight that is not finite is an ArgumentError with its tensor.
   static StatusOr<std::unique_ptr<Surveyor>> CreateForChannels(const Format& format,
                                                                ChannelPlan plan);
+  // Looks at the weights of the groups' tensors, as a layout for them without steps has them. One
+  // pass; 6 KiB and 4 bytes a row for each tensor, on average. A target that cannot be reached is
+  // an ArgumentError of rates(). The first group whose target is of bytes has to be the last one.
+  static StatusOr<std::unique_ptr<Surveyor>> CreateForRates(const Format& format,
+                                                            std::shared_ptr<const Layout> layout,
+                                                            std::vector<RateGroup> groups);
   // One for each tensor, after kDone; none of a survey of channels.
   virtual std::vector<Share> shares() const { return {}; }
   // WriteOptions::removed_channels, after kDone; none of a survey of tensors.
   virtual std::vector<uint8_t> removed_channels() const { return {}; }
+  // After kDone, of a survey for rates.
+  virtual StatusOr<Rates> rates() { return Rates(); }
 };
 
 }  // namespace modelshrink

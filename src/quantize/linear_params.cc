@@ -1,5 +1,6 @@
 #include "quantize/linear_params.h"
 
+#include <algorithm>
 #include <cfloat>
 #include <cmath>
 
@@ -23,7 +24,8 @@ LinearParams OnnxLinearParams(const Scheme& scheme, const BitRange& range) {
     if (min_code < -8) ++min_code;
   }
   const int32_t max_code = MaxCode(scheme.type);
-  const double scale = Difference(max, min) / (max_code - min_code);
+  const double needed = Difference(max, min) / (max_code - min_code);
+  const double scale = std::max(needed, double{scheme.least_scale});
   LinearParams params;
   if (scheme.symmetric) params.zero_point = SymmetricZeroPoint(scheme.type);
   if (scale < double{FLT_MIN}) return params;

@@ -1,6 +1,7 @@
 #include "quantize/scheme.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "base/checked.h"
@@ -139,6 +140,15 @@ Status CheckTfjs(const Scheme& scheme) {
   return Status();
 }
 
+Status CheckLeastScale(const Scheme& scheme) {
+  if (scheme.least_scale == 0) return Status();
+  if (!IsLinear(scheme.type) || scheme.rule != LinearRule::kOnnxLinear || !scheme.symmetric) {
+    return ArgumentError("only symmetric integers of the onnx-linear rule have a least scale");
+  }
+  if (std::isfinite(scheme.least_scale) && scheme.least_scale > 0) return Status();
+  return ArgumentError("the least scale must be a finite number from 0");
+}
+
 Status CheckGgmlBlock(const Scheme& scheme, std::span<const uint64_t> shape) {
   const uint64_t row = shape.empty() ? 1 : shape.back();
   const uint32_t block = BlockOf(scheme.type).elements;
@@ -203,6 +213,7 @@ StatusOr<PartSizes> PartSizesOf(const Scheme& scheme, std::span<const uint64_t> 
     RETURN_IF_ERROR(CheckGranularity(scheme, shape));
     RETURN_IF_ERROR(CheckBlockwise(scheme, shape));
     RETURN_IF_ERROR(CheckTfjs(scheme));
+    RETURN_IF_ERROR(CheckLeastScale(scheme));
     if (IsFloat8(scheme.type) && !scheme.symmetric) {
       return ArgumentError("float8 has no zero points");
     }

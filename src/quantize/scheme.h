@@ -80,6 +80,9 @@ struct Scheme {
   // scales [ceil(K / block_size), N]; 0 and 1: along the last axis. One field, since every tensor
   // of a model has it.
   uint64_t count = 0;
+  // No scale is smaller: x is a multiple of a step that may be coarser than the type needs, so that
+  // the codes are small numbers, and pack into fewer bits. 0: none. kOnnxLinear, symmetric.
+  float least_scale = 0;
 
   uint64_t num_matrices() const {
     return granularity == Granularity::kAxis && count > 1 ? count : 1;

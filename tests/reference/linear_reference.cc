@@ -55,7 +55,8 @@ Params FindParams(const std::vector<float>& group, const Options& options) {
   }
   double difference = high - low;
   if (std::isinf(difference)) difference = static_cast<double>(high) - static_cast<double>(low);
-  const double scale = difference / static_cast<double>(Highest(type) - lowest);
+  double scale = difference / static_cast<double>(Highest(type) - lowest);
+  if (scale < options.least_scale) scale = options.least_scale;
   if (options.blockwise) {
     params.scale = static_cast<float>(scale);
     if (params.scale != 0) {

@@ -26,6 +26,7 @@ struct Options {
   size_t block_size = 0;
   size_t stride = 1;  // kBlock: how far the elements of a block are apart
   bool symmetric = true;
+  float least_scale = 0;  // symmetric, not blockwise: the scale is at least this
 };
 
 // Little-endian bytes of each part, packed.

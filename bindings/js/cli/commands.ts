@@ -58,6 +58,7 @@ export const commands: readonly Command[] = [
     options: [
       ...optionSets.layout,
       "max-growth",
+      "survey",
       ...optionSets.recipe,
       ...optionSets.samples,
       "all",
@@ -67,6 +68,7 @@ export const commands: readonly Command[] = [
     examples: [
       "modelshrink plan https://example.com/model.onnx --recipe q4",
       "modelshrink plan model.onnx --prune structured:0.3",
+      "modelshrink plan model.onnx --target-size 1.5MB --survey",
       "modelshrink plan repository/ --layout transformers",
     ],
     run: withLayout(runPlan),
@@ -91,6 +93,7 @@ export const commands: readonly Command[] = [
       "modelshrink shrink *.onnx -o small/ --recipe fp16",
       "modelshrink shrink model.onnx --recipe int8 --mode dynamic --keep '*embed*'",
       "modelshrink shrink model.gguf --recipe Q4_0 --workers 4",
+      "modelshrink shrink model.onnx --target-size 1.5MB",
       "modelshrink shrink model.safetensors.index.json -o small/ --resume",
       "modelshrink shrink model.onnx --recipe int4 --gptq --inputs samples/",
       "modelshrink shrink model.onnx --prune sparsegpt:2:4 --inputs samples.npz",

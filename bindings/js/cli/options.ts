@@ -167,6 +167,14 @@ const planOptions = {
   },
 } as const satisfies Record<string, OptionRow>;
 
+const surveyOptions = {
+  survey: {
+    kind: "flag",
+    group: "output",
+    sentence: "Reads the weights, too, and shows about how large the packed output is.",
+  },
+} as const satisfies Record<string, OptionRow>;
+
 const readingOptions = {
   "timeout-ms": {
     kind: "value",
@@ -201,6 +209,7 @@ const table = {
   ...sampleOptions,
   ...imageOptions,
   ...planOptions,
+  ...surveyOptions,
   ...readingOptions,
   ...otherOptions,
 } as const satisfies Record<string, OptionRow>;

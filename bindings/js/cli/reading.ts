@@ -122,7 +122,8 @@ export async function planModel(
   const calibrated = await calibrationFor(recipe, invocation, source, context);
   const maxGrowth = growthFrom(invocation.values);
   const running = { ...runOptions(context), maxGrowth };
-  const planned = await plan(source, recipe, { ...running, ...calibrated });
+  const survey = invocation.values.survey === true;
+  const planned = await plan(source, recipe, { ...running, ...calibrated, survey });
   const { inputBytes, outputBytes, warnings = [] } = planned;
   if (where !== undefined && planned.isIdle) {
     const text = ["Nothing would be written.", ...warnings.map((it) => visible(it))].join(" ");

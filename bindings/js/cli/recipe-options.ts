@@ -8,7 +8,7 @@ import { presetNamed, presets, presetsOf } from "../recipe/presets.js";
 import { isBlockType, quantizedTypes } from "../arrays/types.js";
 import { optionTexts } from "../option-texts.js";
 import { recipeOptions, type Recipe } from "../recipe/options.js";
-import type { PruneRecipe, Rule } from "../recipe/types.js";
+import type { PruneRecipe, Rule, SizeTarget } from "../recipe/types.js";
 import { parseJson } from "./json.js";
 import type { OptionRow } from "./option-row.js";
 import { UsageError } from "./usage-error.js";
@@ -67,6 +67,27 @@ export const ownRecipeOptions = {
     group: "recipe",
     sentence: "Fits the surviving weights anew, with --prune and --inputs.",
   },
+  "target-size": {
+    kind: "value",
+    group: "recipe",
+    value: "<bytes>",
+    sentence: "Chooses the steps of int8 weights for a packed file of this size: 300kB, 1.5MB.",
+    details: [
+      "modelshrink pack writes that file. Steps are as coarse as it takes; plan --survey shows what can be reached.",
+    ],
+  },
+  "target-bits": {
+    kind: "value",
+    group: "recipe",
+    value: "<number>",
+    sentence: "Chooses them for so many coded bits of a weight, on average.",
+  },
+  "target-sqnr": {
+    kind: "value",
+    group: "recipe",
+    value: "<number>",
+    sentence: "Chooses them for this signal to noise ratio of all weights together, in dB.",
+  },
   keep: {
     kind: "list",
     group: "recipe",
@@ -94,6 +115,9 @@ export interface RecipeValues extends PlainValues {
   recipe?: string;
   prune?: string;
   refit?: boolean;
+  "target-size"?: string;
+  "target-bits"?: string;
+  "target-sqnr"?: string;
   keep?: string[];
   rule?: string[];
 }
@@ -117,8 +141,14 @@ ${Object.keys(recipeOptions).join(", ")}; the weights, prune or keep of a rule h
   ];
 }
 
+const targetLabels = (values: RecipeValues): string[] => [
+  ...(values["target-size"] === undefined ? [] : [values["target-size"]]),
+  ...(values["target-bits"] === undefined ? [] : [`${values["target-bits"]}bits`]),
+  ...(values["target-sqnr"] === undefined ? [] : [`${values["target-sqnr"]}dB`]),
+];
+
 /** A short name of the recipe, which the names of outputs have: "int8-dynamic". */
-export const recipeLabel = ({ recipe, mode, prune, sparse }: RecipeValues): string =>
+export const recipeLabel = ({ recipe, mode, prune, sparse, ...values }: RecipeValues): string =>
   [
     ...(recipe === undefined && (prune !== undefined || sparse) ? [] : [recipe ?? "int8"]).map(
       (name) => basename(name, extname(name)),
@@ -126,6 +156,7 @@ export const recipeLabel = ({ recipe, mode, prune, sparse }: RecipeValues): stri
     ...(typeof mode === "string" ? [mode] : []),
     ...(prune === undefined ? [] : [prune.replaceAll(":", "-")]),
     ...(sparse ? ["sparse"] : []),
+    ...targetLabels(values),
   ].join("-");
 
 /** A recipe with a rule for each of a hundred thousand tensors has fewer. */
@@ -173,6 +204,39 @@ function parsePrune(text: string, refit: boolean): PruneRecipe {
   } as PruneRecipe;
 }
 
+const sizeUnits: Readonly<Record<string, number>> = {
+  ...{ "": 1, B: 1, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9 },
+  ...{ KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 },
+};
+
+/** Reads "1.5MB" or "270000". */
+function parseSize(name: string, text: string): number {
+  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)\s*([a-zA-Z]*)$/.exec(text) ?? [];
+  const factor = sizeUnits[unit];
+  if (digits !== undefined && factor !== undefined) return Math.round(Number(digits) * factor);
+  throw new UsageError(
+    `--${name} is "${text}"; it must be a size, such as 300kB, 1.5MB or 270000.`,
+  );
+}
+
+/** The target that options say; undefined without one. */
+function targetFrom(values: RecipeValues): SizeTarget | undefined {
+  const names = (["target-size", "target-bits", "target-sqnr"] as const).filter(
+    (it) => values[it] !== undefined,
+  );
+  const [name, another] = names;
+  if (name === undefined) return undefined;
+  if (another !== undefined) {
+    throw new UsageError(`--${name} and --${another} are two targets: give one of them.`);
+  }
+  const text = values[name]!;
+  if (name === "target-size") return { bytes: parseSize(name, text) };
+  if (!/^\d+(\.\d+)?$/.test(text)) {
+    throw new UsageError(`--${name} is "${text}"; it must be a number above 0.`);
+  }
+  return name === "target-bits" ? { bitsPerWeight: Number(text) } : { sqnr: Number(text) };
+}
+
 /** The plain options as a recipe has them. */
 function plainRecipe(values: PlainValues): Record<string, string | number | boolean> {
   const recipe: Record<string, string | number | boolean> = {};
@@ -200,7 +264,8 @@ function wordsFrom(values: RecipeValues): Recipe & { rules: Rule[] } {
     throw new UsageError("--refit is an option of --prune: give both.");
   }
   const pruning = prune === undefined ? {} : { prune: parsePrune(prune, refit) };
-  return { ...pruning, ...plainRecipe(values), rules };
+  const target = targetFrom(values);
+  return { ...pruning, ...(target ? { target } : {}), ...plainRecipe(values), rules };
 }
 
 async function checkedRecipeFrom(values: RecipeValues): Promise<Recipe> {
@@ -225,12 +290,18 @@ async function checked<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** The options of a recipe that the number types of a layout decide. */
+const layoutOwn = [
+  ...["recipe" as const, "mode" as const, "symmetric" as const],
+  ...["target-size" as const, "target-bits" as const, "target-sqnr" as const],
+];
+
 /**
  * The words of a recipe for every number type of a layout. Throws a UsageError for whatever is wrong with them, and for
  * those that the number types decide.
  */
 export async function layoutWordsFrom(values: RecipeValues): Promise<Recipe> {
-  const own = (["recipe", "mode", "symmetric"] as const).find((name) => values[name] !== undefined);
+  const own = layoutOwn.find((name) => values[name] !== undefined);
   if (own !== undefined) {
     throw new UsageError(`--layout has recipes of its own, by --dtypes: leave out --${own}.`);
   }

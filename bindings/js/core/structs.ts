@@ -36,6 +36,8 @@ export interface CoreScheme {
   transposed: boolean;
   nonFinite: CoreNonFinite;
   saturate: boolean;
+  /** No scale is smaller; left out: none is too small. */
+  leastScale?: number;
 }
 
 /** The bytes of the parts of a quantized array, 0 for a part that its scheme lacks. */
@@ -415,4 +417,39 @@ export interface CoreShare {
   tensor: number;
   magnitudeBits: number;
   count: number;
+}
+
+export type CoreRateTargetKind = "bitsPerWeight" | "sqnr" | "bytes";
+
+/** A size or an error that several tensors are to have together (src/calibrated/rate_target.h). */
+export interface CoreRateTarget {
+  kind: CoreRateTargetKind;
+  value: number;
+}
+
+/** Tensors that share a target; without one their steps are those of plain int8. */
+export interface CoreRateGroup {
+  tensors: number[];
+  target?: CoreRateTarget;
+}
+
+/** The step of a tensor, and what it is expected to cost. */
+export interface CoreTensorRate {
+  tensor: number;
+  /** 0: plain int8. */
+  step: number;
+  /** One scale does for all rows. */
+  isUniform: boolean;
+  weights: number;
+  /** Of the packed codes and scales. */
+  bytes: number;
+  squares: number;
+  noise: number;
+}
+
+/** The expected size of a packed model. */
+export interface CoreRates {
+  tensors: CoreTensorRate[];
+  /** Of everything else in the file. */
+  otherBytes: number;
 }

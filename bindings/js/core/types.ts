@@ -18,6 +18,8 @@ import type {
   CoreModelHead,
   CoreOpenRequest,
   CoreQuantizedSizes,
+  CoreRateGroup,
+  CoreRates,
   CoreReportHead,
   CoreScheme,
   CoreShare,
@@ -139,6 +141,8 @@ export interface CorePlan {
   rename(mainName: string): CoreDone;
   /** Looks at the weights of the channels of which some are to go. */
   surveyChannels(): CoreResult<CoreSurvey>;
+  /** Looks at the weights of these tensors, whose steps are to be found. */
+  surveyRates(groups: readonly CoreRateGroup[]): CoreResult<CoreSurvey>;
   /** Writes the plan as it is now; may outlive it. */
   shrink(): CoreResult<CoreShrink>;
   delete(): void;
@@ -166,6 +170,8 @@ export interface CoreSurvey extends CoreSteps {
   shares(): CoreShare[];
   /** After "done": `CoreWriteOptions.removedChannels` of a survey of channels. */
   removedChannels(): string;
+  /** After "done": the steps of a survey for rates; an error where a target cannot be reached. */
+  rates(): CoreResult<CoreRates>;
 }
 
 /**

@@ -38,7 +38,7 @@ import type {
 const maxCompanionBytes = 1 << 28;
 
 /** The words of a recipe that a dtype decides. */
-const ownWords: readonly (keyof Recipe)[] = ["weights", "mode", "symmetric"];
+const ownWords: readonly (keyof Recipe)[] = ["weights", "target", "mode", "symmetric"];
 
 const planKeys = [...runKeys, "layout", "dtypes", "maxGrowth"] as const;
 const writeKeys = [...planKeys, "sink", "workers", "resume", "guard"] as const;

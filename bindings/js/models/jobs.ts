@@ -1,7 +1,15 @@
 /** The jobs that are done as a whole, by one thread: this one, or a worker of the pool. */
 import { unwrap } from "../core/load.js";
-import type { CoreModel, CoreModule, CoreSteps } from "../core/types.js";
+import type {
+  CoreModel,
+  CoreModule,
+  CorePlan,
+  CoreResult,
+  CoreSteps,
+  CoreSurvey,
+} from "../core/types.js";
 import { rangesAheadOf, rangesOf } from "../files/ranges.js";
+import type { Order } from "../recipe/specs.js";
 import type { OpenModel } from "./open.js";
 import type { Results, WholeJob } from "./protocol.js";
 import { callLive, runSteps, type StepHost, release } from "./steps.js";
@@ -12,6 +20,21 @@ export interface BegunJob {
   run: CoreSteps & { delete(): void };
   /** Gives the result; after the last step. */
   result: () => Results[keyof Results];
+}
+
+/** Makes a survey of what an order asks for; it needs the plan for its beginning alone. */
+function surveyOf(
+  core: CoreModule,
+  model: CoreModel,
+  { specs, which, options }: Order,
+  survey: (plan: CorePlan) => CoreResult<CoreSurvey>,
+): CoreSurvey {
+  const plan = callLive(core, () => unwrap(model.plan(specs, which, options)));
+  try {
+    return callLive(core, () => unwrap(survey(plan)));
+  } finally {
+    release(core, plan);
+  }
 }
 
 /** Begins a job with the models that it takes, one or two. */
@@ -28,14 +51,12 @@ export function beginJob(core: CoreModule, models: readonly CoreModel[], job: Wh
       return { run, result: () => run.shares() };
     }
     case "channels": {
-      const { specs, which, options } = job.order;
-      const plan = callLive(core, () => unwrap(model.plan(specs, which, options)));
-      try {
-        const run = callLive(core, () => unwrap(plan.surveyChannels()));
-        return { run, result: () => run.removedChannels() };
-      } finally {
-        release(core, plan);
-      }
+      const run = surveyOf(core, model, job.order, (plan) => plan.surveyChannels());
+      return { run, result: () => run.removedChannels() };
+    }
+    case "rates": {
+      const run = surveyOf(core, model, job.order, (plan) => plan.surveyRates(job.groups));
+      return { run, result: () => unwrap(run.rates()) };
     }
   }
 }

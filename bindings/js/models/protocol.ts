@@ -1,6 +1,13 @@
 /** The messages of a pool and its workers. All are structured-cloneable; bytes are transferred. */
 import type { ErrorCode } from "../base/errors.js";
-import type { CoreRange, CoreReport, CoreShare, CoreUnitReports } from "../core/types.js";
+import type {
+  CoreRange,
+  CoreRateGroup,
+  CoreRates,
+  CoreReport,
+  CoreShare,
+  CoreUnitReports,
+} from "../core/types.js";
 import type { Order } from "../recipe/specs.js";
 
 export interface FileName {
@@ -12,7 +19,8 @@ export interface FileName {
 export type WholeJob =
   | { kind: "compare" }
   | { kind: "shares"; tensors: number[]; allocation: "global" | "lamp"; sparsity: number }
-  | { kind: "channels"; order: Order };
+  | { kind: "channels"; order: Order }
+  | { kind: "rates"; order: Order; groups: readonly CoreRateGroup[] };
 
 /** What a worker is started for; of a shrink it is given one unit after the other. */
 export type Job = { kind: "shrink"; order: Order } | WholeJob;
@@ -22,6 +30,7 @@ export interface Results {
   compare: CoreReport;
   shares: CoreShare[];
   channels: string;
+  rates: CoreRates;
 }
 
 export type ToWorker =

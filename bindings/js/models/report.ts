@@ -53,6 +53,7 @@ export async function toReport(
   const isIdle = changesNothing && !remarks.order.options.strip;
   const report = {
     ...{ format, inputBytes, outputBytes, files: toFiles(files) },
+    ...(remarks.rate ? { rate: remarks.rate } : {}),
     ...(keptFloats ? { keptFloats } : {}),
     ...(warnings.length > 0 ? { warnings: warnings.map(visible) } : {}),
     ...(isIdle ? { isIdle: true } : {}),

@@ -1,10 +1,12 @@
 /**
- * What only the weights of a model can tell before it is written: the shares of tensors that lose an amount together, and
- * the channels that go. Loaded for recipes that ask for it alone.
+ * What only the weights of a model can tell before it is written: the shares of tensors that lose an amount together,
+ * the channels that go, and the steps that give a size or an error. Loaded for recipes that ask for it alone.
  */
+import { UnsupportedError } from "../base/errors.js";
 import { Meter } from "../base/meter.js";
 import { type PruneSurvey, applyShares } from "../recipe/pruning.js";
 import type { Order } from "../recipe/specs.js";
+import { applySteps, rateOf, type Rate, type TargetGroup } from "../recipe/targets.js";
 import { runJob } from "./jobs.js";
 import type { OpenModel } from "./open.js";
 import type { Results, WholeJob } from "./protocol.js";
@@ -47,3 +49,28 @@ export async function withChannels(
   const removedChannels = await survey(opened, { kind: "channels", order }, options);
   return { ...order, options: { ...order.options, removedChannels } };
 }
+
+/** Finds the steps of tensors with a target, and what all are expected to take. */
+export async function findRates(
+  opened: OpenModel,
+  order: Order,
+  targets: readonly TargetGroup[],
+  options: Surveying,
+): Promise<{ order: Order; rate: Rate }> {
+  const groups = targets.length > 0 ? targets : [{ tensors: codesIn(order) }];
+  const found = await survey(opened, { kind: "rates", order, groups }, options);
+  if (targets.length > 0 && found.tensors.length === 0) {
+    throw new UnsupportedError(
+      "There is nothing to reach the target with: no weight of this model gets int8 codes. " +
+        "ONNX, safetensors and graph models of TensorFlow.js have them.",
+    );
+  }
+  return { order: applySteps(order, opened.info.format, found), rate: rateOf(found) };
+}
+
+/** The numbers of the tensors that are to get int8 codes. */
+const codesIn = ({ specs, which }: Order): number[] =>
+  Array.from(which.keys()).filter((i) => {
+    const { keep, scheme } = specs[which[i]!]!;
+    return !keep && scheme.type === "int8";
+  });

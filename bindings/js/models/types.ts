@@ -10,6 +10,7 @@ import type {
 import type { ReadOptions } from "../files/raw.js";
 import type { OneSink, SinkFor } from "../files/sink.js";
 import type { Calibration } from "../recipe/calibration.js";
+import type { Rate } from "../recipe/targets.js";
 import type { FilesResult } from "./result.js";
 
 /** Options of everything that reads a model. */
@@ -52,7 +53,7 @@ export interface TensorInfo {
   dataOffset?: number;
 }
 
-export type { LayerInput, LayerMatrices, Reason };
+export type { LayerInput, LayerMatrices, Rate, Reason };
 
 /** The values of a tensor: the result of `readTensor`. */
 export interface TensorValues {
@@ -136,6 +137,8 @@ export interface Plan {
   tensors: PlannedTensor[];
   /** True where nothing changes: every tensor stays, and nothing else is left out. The `warnings` say why. */
   isIdle?: boolean;
+  /** What the output is expected to take when it is packed: of recipes with a target, and of plans with `survey`. */
+  rate?: Rate;
   /** Where more than 5 % of the input's bytes stay floats though others do not: how many, by operator. */
   keptFloats?: KeptFloats[];
   /** Sentences for the recipe's author: a rule that matches no weight, zeros that are stored like other numbers. */
@@ -182,6 +185,17 @@ export interface PlanOptions extends RunOptions {
    * hostile file may describe a thousand tensors by the same bytes.
    */
   maxGrowth?: number | undefined;
+}
+
+/** Options of `plan`. */
+export interface SurveyOptions extends PlanOptions {
+  /**
+   * Reads the weights, too, and foresees the size of the packed output (`rate` of the plan), with the steps of a recipe
+   * that has a target. False by default: a plan reads headers alone.
+   */
+  survey?: boolean;
+  /** The number of workers for that, as `shrink` takes it. */
+  workers?: number;
 }
 
 /** Options of everything that writes a model. */

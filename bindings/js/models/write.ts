@@ -54,15 +54,21 @@ type Running = RunOptions & {
 async function complete(
   opened: OpenModel,
   plan: PlannedOrder,
-  { order: chosen, survey, sparse, asksForChannels }: RemarkedOrder,
+  remarked: RemarkedOrder,
   mainName: string | undefined,
   options: Running,
 ): Promise<void> {
+  const { order: chosen, survey, targets, sparse, asksForChannels } = remarked;
   let order = chosen;
-  if (survey || asksForChannels) {
-    const { withShares, withChannels } = await import("./surveys.js");
+  if (survey || asksForChannels || targets.length > 0) {
+    const { withShares, withChannels, findRates } = await import("./surveys.js");
     if (survey) order = await withShares(opened, order, survey, options);
     if (asksForChannels) order = await withChannels(opened, order, options);
+    if (targets.length > 0) {
+      const found = await findRates(opened, order, targets, options);
+      order = found.order;
+      remarked.rate = found.rate;
+    }
   }
   if (sparse.length > 0) {
     const { countingOrder, withoutZeros } = await import("./sparse.js");

@@ -1,7 +1,7 @@
 /** The check of recipes. */
 import { ArgumentError } from "../base/errors.js";
 import { checkOptions, type CheckedOptions } from "../base/option-table.js";
-import type { CoreTensorSpec, CoreWriteOptions } from "../core/types.js";
+import type { CoreRateTarget, CoreTensorSpec, CoreWriteOptions } from "../core/types.js";
 import {
   blockElementsOf,
   isBlockType,
@@ -20,6 +20,10 @@ import { withMatchers, type CheckedRule, type MatchingRule } from "./rules.js";
 /** A recipe whose values are known to be right, but for the patterns of its rules. */
 interface CheckedWords {
   weights: QuantizedType | undefined;
+  /** The target of the tensors that get the recipe's own type. */
+  weightsTarget: CoreRateTarget | undefined;
+  /** The target of all tensors of int8 that have none of their own. */
+  target: CoreRateTarget | undefined;
   prune: CheckedPruning | undefined;
   gptq: Feedback | undefined;
   sparse: boolean;
@@ -41,11 +45,43 @@ export interface CheckedRecipe extends Omit<CheckedWords, "rules"> {
   rules: MatchingRule[];
 }
 
+type Options = CheckedOptions<typeof recipeOptions>;
+
+/** Throws an ArgumentError where something else decides the steps for which there is a target. */
+function checkTargets(recipe: Options): void {
+  const { weights, target, prune, rules = [], mode, granularity, symmetric } = recipe;
+  const hasTarget = [target, weights?.target, ...rules.map((it) => it.target)].some((it) => it);
+  if (!hasTarget) return;
+  if (target && weights?.target) {
+    throw new ArgumentError("The recipe has a target, and its weights have one: give one of them.");
+  }
+  if (target && weights && weights.type !== "int8") {
+    throw new ArgumentError(`A target is for weights "int8", not "${weights.type}".`);
+  }
+  if (prune ?? rules.some((it) => it.prune)) {
+    throw new ArgumentError(
+      "A target chooses steps for the weights as they are, and makes zeros itself: leave out prune.",
+    );
+  }
+  if (mode === "lowmem" || granularity === "block" || symmetric === false) {
+    const what =
+      mode === "lowmem"
+        ? 'mode "lowmem"'
+        : symmetric === false
+          ? "symmetric: false"
+          : 'granularity "block"';
+    throw new ArgumentError(`A target is for int8 with one step for a channel: leave out ${what}.`);
+  }
+}
+
 /** Throws an ArgumentError for options that make no sense together, or alone. */
-function checkTogether(recipe: CheckedOptions<typeof recipeOptions>): void {
-  const { weights, prune, sparse, gptq, actOrder, rules = [] } = recipe;
-  if (weights === undefined && !prune && !sparse && rules.length === 0) {
-    throw new ArgumentError("The recipe says nothing to do: give weights, prune, sparse or rules.");
+function checkTogether(recipe: Options): void {
+  const { weights, target, prune, sparse, gptq, actOrder, rules = [] } = recipe;
+  checkTargets(recipe);
+  if (weights === undefined && !prune && !sparse && !target && rules.length === 0) {
+    throw new ArgumentError(
+      "The recipe says nothing to do: give weights, target, prune, sparse or rules.",
+    );
   }
   if (sparse && weights !== undefined) {
     throw new ArgumentError("sparse is for weights that keep their type: leave out weights.");
@@ -61,7 +97,9 @@ export function checkWords(value: unknown): CheckedWords {
   const given = typeof value === "string" ? presetNamed(value).recipe : value;
   const recipe = checkOptions("recipe", given, recipeOptions);
   checkTogether(recipe);
-  const { weights, prune, gptq, actOrder, sparse, rules = [], minElements, requantize } = recipe;
+  const { prune, gptq, actOrder, sparse, rules = [], minElements, requantize, target } = recipe;
+  // Whoever wants a size wants something done to the weights.
+  const weights = recipe.weights?.type ?? (target && rules.length === 0 ? "int8" : undefined);
   const { mode, packEmbeddings, granularity, blockSize, symmetric, nonFinite, overflow, strip } =
     recipe;
   const inBlocks = (type: QuantizedType) => mode === "lowmem" || isPackedType(type);
@@ -72,6 +110,8 @@ export function checkWords(value: unknown): CheckedWords {
   };
   return {
     weights,
+    weightsTarget: recipe.weights?.target,
+    target,
     prune,
     gptq: gptq ? { actOrder } : undefined,
     sparse,

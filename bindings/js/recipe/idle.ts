@@ -47,7 +47,7 @@ const firstOpset: Partial<Record<QuantizedType, number>> = {
 function presetsFor({ format, metadata }: ModelFacts): string {
   const fits = (name: string) => {
     const { weights } = presets[name]!.recipe;
-    const least = weights === undefined ? undefined : firstOpset[weights];
+    const least = typeof weights === "string" ? firstOpset[weights] : undefined;
     return format !== "onnx" || least === undefined || !(Number(metadata.opset) < least);
   };
   return presetsOf(format).filter(fits).join(", ");

@@ -1,16 +1,23 @@
 /** The options of a recipe. */
 import { flag, integer, other, word, type OptionsOf } from "../base/option-table.js";
-import { checkType, type QuantizedType } from "../arrays/types.js";
+import type { QuantizedType } from "../arrays/types.js";
+import type { CoreRateTarget } from "../core/types.js";
 import { checkPruning, type CheckedPruning } from "./pruning.js";
 import { checkRules, type CheckedRule } from "./rules.js";
-import type { PruneRecipe, Rule } from "./types.js";
+import { checkTarget, checkWeights, type CheckedWeights } from "./targets.js";
+import type { PruneRecipe, Rule, SizeTarget, TargetedWeights } from "./types.js";
 
 const maxBlockSize = 2 ** 31;
 
 /** The options of a recipe, a row each; base/option-table.ts says what follows from a row. */
 export const recipeOptions = {
-  /** The number type of the weights; without it they keep theirs. */
-  weights: other<QuantizedType, QuantizedType>(checkType),
+  /** The number type of the weights; without it they keep theirs. "int8" may have a target. */
+  weights: other<QuantizedType | TargetedWeights, CheckedWeights>(checkWeights),
+  /**
+   * A size or an error: int8 weights get steps that are as coarse as it takes, by one rule for all tensors, and pack the
+   * better for it. Weights are read twice. With neither `weights` nor `rules` they become int8.
+   */
+  target: other<SizeTarget, CoreRateTarget>(checkTarget),
   /** The weights that become zero; by default none. Embeddings are pruned only by a rule. */
   prune: other<PruneRecipe, CheckedPruning>(checkPruning),
   /**

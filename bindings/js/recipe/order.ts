@@ -3,6 +3,7 @@ import { ArgumentError } from "../base/errors.js";
 import { someRow, type ReportRows, type Rows } from "../core/table.js";
 import type {
   CorePruneSpec,
+  CoreRateTarget,
   CoreTensorInfo,
   CoreTensorReport,
   CoreTensorSpec,
@@ -15,6 +16,7 @@ import { pruneSpecFor, shareOut, type CheckedPruning, type PruneSurvey } from ".
 import type { OwnReason } from "./reasons.js";
 import type { MatchingRule } from "./rules.js";
 import { SpecList, type Order } from "./specs.js";
+import type { Rate, TargetGroup } from "./targets.js";
 
 const elementsOf = ({ shape }: CoreTensorInfo) => shape.reduce((all, size) => all * size, 1);
 
@@ -23,6 +25,8 @@ interface Decision {
   weights?: QuantizedType | undefined;
   /** True where a rule says which type it gets. */
   isRuled?: boolean;
+  /** The target that it shares with other tensors. */
+  target?: CoreRateTarget | undefined;
   prune?: CheckedPruning | undefined;
   /** The reason why the tensor stays as it is. */
   reason?: OwnReason;
@@ -50,8 +54,16 @@ function decide(recipe: CheckedRecipe, tensor: CoreTensorInfo): Decision {
   // A row of an embedding is a word, not an input: zeros there are lost for good.
   const byDefault = tensor.isEmbedding ? undefined : recipe.prune;
   const prune = rule?.prune === undefined ? byDefault : rule.prune || undefined;
-  if (weights !== undefined || prune)
-    return { weights, prune, isRuled: rule?.weights !== undefined };
+  if (weights !== undefined || prune) {
+    const isRuled = rule?.weights !== undefined;
+    const own = isRuled ? rule.target : recipe.weightsTarget;
+    return {
+      weights,
+      prune,
+      isRuled,
+      target: weights === "int8" ? (own ?? recipe.target) : undefined,
+    };
+  }
   if (rule?.prune === false) return keptByRule;
   return recipe.prune ? embedding : noRule;
 }
@@ -75,6 +87,10 @@ export interface RemarkedOrder {
   warnings: string[];
   /** The shares of tensors that have to be found before the order can run. */
   survey?: PruneSurvey;
+  /** The tensors whose steps have to be found before the order can run; those of the recipe's own target come last. */
+  targets: readonly TargetGroup[];
+  /** What the tensors are expected to take, once that has been found. */
+  rate?: Rate;
   /** The numbers of the tensors that may be stored without their zeros. */
   sparse: number[];
   asksForSparse: boolean;
@@ -89,7 +105,7 @@ export interface RemarkedOrder {
 }
 
 /** The remarks that are needed once the core has planned. */
-export type Remarks = Omit<RemarkedOrder, "survey" | "sparse">;
+export type Remarks = Omit<RemarkedOrder, "survey" | "sparse" | "targets">;
 
 const noType: QuantizedType = "int8";
 
@@ -160,11 +176,22 @@ interface Decisions {
   /** The tensors that the recipe's own words prune, not a rule. */
   sharing: number[];
   sparse: number[];
+  /** The tensors of each target. */
+  targets: Map<CoreRateTarget, number[]>;
   /** A 1 for each tensor that is a weight, or sparse. */
   isWeight: Uint8Array;
   /** The rules that match no weight. */
   unmatched: Set<MatchingRule>;
   layers: LayerCounts;
+}
+
+function addTo<Key>(lists: Map<Key, number[]>, key: Key, item: number): void {
+  const list = lists.get(key);
+  if (list) {
+    list.push(item);
+  } else {
+    lists.set(key, [item]);
+  }
 }
 
 function decideAll(
@@ -176,6 +203,7 @@ function decideAll(
   const layers: LayerCounts = { fitted: 0, missed: 0, unseen: 0, few: 0 };
   const all: Decisions = {
     ...{ list: new SpecList(length), reasons: [], sharing: [], sparse: [], layers },
+    targets: new Map(),
     ...{ isWeight: new Uint8Array(length), unmatched: new Set(recipe.rules) },
   };
   const specOf = specsOf(recipe);
@@ -185,7 +213,8 @@ function decideAll(
       const isMeant = tensor.isWeight || rule.match === tensor.name;
       if (isMeant && rule.matches(tensor.name)) all.unmatched.delete(rule);
     }
-    const { weights, prune, reason, isRuled } = decide(recipe, tensor);
+    const { weights, prune, reason, isRuled, target } = decide(recipe, tensor);
+    if (target) addTo(all.targets, target, i);
     const isQuantized = weights && !isFloatType(weights);
     const feedback = isQuantized && !tensor.isEmbedding ? recipe.gptq : undefined;
     const found = pruneSpecFor(tensor, prune, feedback, calibration);
@@ -221,6 +250,15 @@ function* weightsOf(
   for (const [i, is] of isWeight.entries()) if (is === 1) yield tensors.at(i)!;
 }
 
+/** Gives the groups of tensors with a target. The size of a file depends on all the others: its group comes last. */
+const groupsOf = (
+  targets: ReadonlyMap<CoreRateTarget, number[]>,
+  last: CoreRateTarget | undefined,
+): TargetGroup[] =>
+  [...targets]
+    .map(([target, tensors]) => ({ target, tensors }))
+    .sort((a, b) => Number(a.target === last) - Number(b.target === last));
+
 /**
  * Makes the order of a recipe for a model's tensors. A tensor that is no weight stays, whatever the rules say. With
  * the calibration "assumed" every layer's inputs are taken to be known, because sizes do not depend on them. Throws
@@ -246,6 +284,7 @@ export function orderFor(
   return {
     order,
     ...(survey ? { survey } : {}),
+    targets: groupsOf(decided.targets, recipe.target),
     sparse,
     asksForSparse: recipe.sparse,
     asksForChannels: order.specs.some(({ prune }) => prune?.method === "channels"),
@@ -292,6 +331,7 @@ export function restoringOrder(
   }
   return {
     order: list.order(recipe.options),
+    targets: [],
     sparse: [],
     asksForSparse: false,
     asksForChannels: false,

@@ -1,9 +1,11 @@
 /** The rules of a recipe: exceptions by tensor name. */
 import { ArgumentError } from "../base/errors.js";
 import { checkKeys, checkObject, optional, show } from "../base/options.js";
-import { checkType, type QuantizedType } from "../arrays/types.js";
+import type { QuantizedType } from "../arrays/types.js";
+import type { CoreRateTarget } from "../core/types.js";
 import type { Matcher } from "./patterns.js";
 import { checkPruning, type CheckedPruning } from "./pruning.js";
+import { checkWeights } from "./targets.js";
 
 const ruleKeys = ["match", "weights", "prune", "keep"] as const;
 
@@ -22,6 +24,8 @@ export interface CheckedRule {
   keeps: boolean;
   /** Undefined means the recipe's type. */
   weights: QuantizedType | undefined;
+  /** The target that its tensors share. */
+  target: CoreRateTarget | undefined;
   prune: CheckedPruning | false | undefined;
 }
 
@@ -40,6 +44,7 @@ function checkRule(value: unknown, i: number): CheckedRule {
   if (rule.keep !== undefined && rule.keep !== true) {
     throw new ArgumentError(`${where}.keep is ${show(rule.keep)}; it must be true.`);
   }
+  const weights = optional(rule.weights, (it) => checkWeights(`${where}.weights`, it));
   return {
     match,
     keeps: rule.keep === true,
@@ -47,7 +52,8 @@ function checkRule(value: unknown, i: number): CheckedRule {
       rule.prune,
       (prune) => prune !== false && checkPruning(`${where}.prune`, prune),
     ),
-    weights: optional(rule.weights, (weights) => checkType(`${where}.weights`, weights)),
+    weights: weights?.type,
+    target: weights?.target,
   };
 }
 

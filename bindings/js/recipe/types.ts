@@ -79,6 +79,33 @@ export interface StructuredRecipe extends PrunedFraction, RefitWords {
 export type PruneRecipe =
   MagnitudeRecipe | RandomRecipe | PatternRecipe | CalibratedRecipe | StructuredRecipe;
 
+/** A size or an error that several weights have together; their steps are chosen for it. */
+export type RateTarget =
+  | {
+      /** The bits of a weight, on average, once the codes are packed; without scales and the rest of the file. */
+      bitsPerWeight: number;
+    }
+  | {
+      /** The signal to noise ratio of all these weights together, in dB, with codes rounded to nearest. */
+      sqnr: number;
+    };
+
+/** A target of a whole recipe. */
+export type SizeTarget =
+  | RateTarget
+  | {
+      /** The size of the packed file: of the codes, the scales and everything else in it. */
+      bytes: number;
+    };
+
+/** A number type with a target: int8 codes of steps that are as coarse as the target has them. */
+export interface TargetedWeights {
+  /** The number type of the codes. */
+  type: "int8";
+  /** What these weights are to have together. */
+  target: RateTarget;
+}
+
 /**
  * An exception of a recipe for the tensors whose name `match` matches: a glob (`*` is any text, `?` one character)
  * or a "/regular expression/". They get another type (`weights`) or pruning (`prune`; false for none), or stay as
@@ -89,7 +116,7 @@ export type Rule =
       /** The names that the rule is for. */
       match: string;
       /** The number type of these tensors, of any size. */
-      weights?: QuantizedType;
+      weights?: QuantizedType | TargetedWeights;
       /** The pruning of these tensors. */
       prune?: PruneRecipe | false;
     }

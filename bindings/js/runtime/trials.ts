@@ -33,7 +33,8 @@ function hasFiner({ rules, weights }: CheckedRecipe, name: string): boolean {
 /** Gives a recipe in which these tensors are spared. Whatever else the recipe says of them still holds. */
 export function withLevels(recipe: CheckedRecipe, levels: Levels): CheckedRecipe {
   const plain: MatchingRule = {
-    ...{ match: undefined, keeps: false, weights: undefined, prune: undefined },
+    ...{ match: undefined, keeps: false, weights: undefined, target: undefined },
+    prune: undefined,
     matches: (name) => !recipe.rules.some(({ matches }) => matches(name)),
   };
   const kept: MatchingRule = {

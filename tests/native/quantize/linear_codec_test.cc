@@ -35,6 +35,7 @@ linear_reference::Options ReferenceOptions(const Scheme& scheme) {
   options.block_size = scheme.block_size;
   options.stride = scheme.block_stride();
   options.symmetric = scheme.symmetric;
+  options.least_scale = scheme.least_scale;
   return options;
 }
 
@@ -141,6 +142,41 @@ std::vector<std::vector<float>> Adversarial() {
     all.push_back(Ties(scale, 15));
   }
   return all;
+}
+
+TEST(LinearTest, ALeastScaleMatchesReference) {
+  ForEachTarget([] {
+    for (const DType type : kTypes) {
+      for (const float least : {1e-30f, 0.004f, 0.01f, 0.3f, 1e30f}) {
+        for (const uint32_t axis : {0u, 1u, 2u}) {
+          const Shape shape = {7, 5, 66};
+          Scheme scheme = {.type = type, .granularity = Granularity::kAxis, .axis = axis};
+          scheme.least_scale = least;
+          ExpectAsReference(Random(NumElements(shape), 5), shape, scheme);
+          scheme.granularity = Granularity::kTensor;
+          ExpectAsReference(Random(NumElements(shape), 6), shape, scheme);
+        }
+      }
+    }
+  });
+}
+
+TEST(LinearTest, ALeastScaleNeedsSymmetricIntegersAndANumber) {
+  Scheme scheme = {.type = DType::kInt8, .least_scale = 0.5f};
+  EXPECT_TRUE(PartSizesOf(scheme, Shape{4}).ok());
+  for (const float wrong : {-1.0f, INFINITY, NAN}) {
+    scheme.least_scale = wrong;
+    EXPECT_EQ(PartSizesOf(scheme, Shape{4}).status().code(), StatusCode::kArgument);
+  }
+  scheme.least_scale = 0.5f;
+  scheme.symmetric = false;
+  EXPECT_EQ(PartSizesOf(scheme, Shape{4}).status().code(), StatusCode::kArgument);
+  const Scheme blockwise = {.type = DType::kUint4,
+                            .granularity = Granularity::kBlock,
+                            .rule = LinearRule::kOnnxBlockwise,
+                            .block_size = 4,
+                            .least_scale = 0.5f};
+  EXPECT_EQ(PartSizesOf(blockwise, Shape{4}).status().code(), StatusCode::kArgument);
 }
 
 TEST(LinearTest, EveryTypeMatchesReferenceOnAdversarialValues) {

@@ -14,6 +14,7 @@
 #include "kernels/range.h"
 #include "kernels/select.h"
 #include "kernels/stats.h"
+#include "kernels/trellis.h"
 #include "prune/magnitude.h"
 #include "sparse/sparse.h"
 
@@ -24,6 +25,7 @@ constexpr size_t kRowLength = 4096;
 constexpr size_t kBlockSize = 128;
 // As many values at once as the encoders take.
 constexpr size_t kChunk = 2048;
+constexpr size_t kTrellisChunk = size_t{1} << 17;
 constexpr size_t kBlocksPerChunk = kChunk / kBlockSize;
 
 // Results that nothing else reads.
@@ -78,6 +80,25 @@ void Int4Blocks(const Workspace& w) {
                  params.data(), unpacked.data());
     PackNibbles(unpacked.data(), kChunk / 2, w.codes + start / 2);
   }
+}
+
+// In steps of a fifth of the deviation.
+void Int8Trellis(const Workspace& w) {
+  static std::array<float, kTrellisChunk> units;
+  static std::array<uint8_t, TrellisScratch(kTrellisChunk)> scratch;
+  TrellisStates states;
+  for (size_t start = 0; start < w.count; start += kTrellisChunk) {
+    const size_t size = std::min(kTrellisChunk, w.count - start);
+    for (size_t i = 0; i < size; ++i) units[i] = w.values[start + i] * 256.0f;
+    QuantizeTrellis({units.data(), size}, states, scratch.data(),
+                    reinterpret_cast<int8_t*>(w.codes) + start);
+  }
+}
+
+// The parities of indices that may be anything.
+void TrellisParities(const Workspace& w) {
+  static constexpr std::array<uint8_t, 3 * kTrellisLag / 8> kParities = {};
+  DoubleTrellis(kParities, kTrellisLag, {reinterpret_cast<int8_t*>(w.codes), w.count});
 }
 
 void Int8Columns(const Workspace& w) {
@@ -154,6 +175,8 @@ std::span<const Kernel> Kernels() {
       {"min/max + quantize uint8", Uint8MinMax},
       {"int8 per row", Int8Rows},
       {"int8 per column", Int8Columns},
+      {"int8 trellis", Int8Trellis},
+      {"trellis parities", TrellisParities},
       {"int4 block 128", Int4Blocks},
       {"dequantize uint8", DequantizeUint8},
       {"f32 to f16", ToFloat16},

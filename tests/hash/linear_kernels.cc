@@ -6,6 +6,7 @@
 #include "kernels/linear.h"
 #include "kernels/nibble.h"
 #include "kernels/range.h"
+#include "kernels/trellis.h"
 
 namespace modelshrink::hash {
 namespace {
@@ -123,6 +124,26 @@ void HashNibbles(std::span<const float> values, Hasher& hasher) {
   }
 }
 
+// In parts, so that sequences begin in other states than 0; in units of several sizes.
+void HashTrellis(std::span<const float> values, Hasher& hasher) {
+  for (const float unit : {1.0f, 0.125f, 16.0f}) {
+    std::vector<float> scaled(values.begin(), values.end());
+    for (float& value : scaled) value /= unit;
+    std::vector<int8_t> codes(values.size());
+    std::vector<uint8_t> scratch(TrellisScratch(values.size()));
+    TrellisStates states;
+    const size_t first = values.size() / 3;
+    const std::span<const float> all = scaled;
+    QuantizeTrellis(all.first(first), states, scratch.data(), codes.data());
+    QuantizeTrellis(all.subspan(first), states, scratch.data(), codes.data() + first);
+    hasher.Add(codes);
+    hasher.Add(std::span<const uint8_t>(states.bytes));
+    for (int8_t& code : codes) code = static_cast<int8_t>(code >> 1);
+    DoubleTrellis(scratch, kTrellisLag, codes);
+    hasher.Add(codes);
+  }
+}
+
 }  // namespace
 
 void AppendLinearKernels(std::vector<Kernel>& kernels) {
@@ -131,6 +152,7 @@ void AppendLinearKernels(std::vector<Kernel>& kernels) {
   kernels.push_back({"ranges-of-columns", false, HashRowRanges});
   kernels.push_back({"non-finite", false, HashNonFinite});
   kernels.push_back({"nibbles", false, HashNibbles});
+  kernels.push_back({"trellis", true, HashTrellis});
   for (const DType type : kTypes) {
     for (const LinearRounding rounding :
          {LinearRounding::kDivideHalfEven, LinearRounding::kReciprocalHalfAway}) {

@@ -1,5 +1,5 @@
 // What runs outside Node.js, made of the modules in dist/: each entry as <name>.web.js with the code that entries share
-// in a file of its own, and the worker in one file. They import nothing but each other, so a page can load them as they
+// in a file of its own, and in one file each the worker and what service workers have. They import nothing but each other, so a page can load them as they
 // are; binaries and worker are named by `new URL(…, import.meta.url)`, which bundlers follow. build.mjs calls it.
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -47,7 +47,8 @@ export async function bundle() {
     chunkNames: "shared-[hash]",
     outExtension: { ".js": ending },
   });
-  await build({ ...options, entryPoints: { "modelshrink-worker": join(dist, "worker.js") } });
+  for (const name of ["worker", "service-worker"])
+    await build({ ...options, entryPoints: { [`modelshrink-${name}`]: join(dist, `${name}.js`) } });
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) await bundle();

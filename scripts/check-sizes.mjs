@@ -7,6 +7,7 @@ import { root } from "../tests/support/run.mjs";
 
 const gzipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
 const compressed = (bytes) => brotliCompressSync(bytes).length;
+const serviceWorker = join(root, "dist/modelshrink-service-worker.js");
 const wasm = (name) => readFile(join(root, "dist/wasm", name));
 
 /** What a page loads with a door of the library: its code with the Embind glue, without what is loaded on demand. */
@@ -42,6 +43,7 @@ const rows = [
   ["arrays-baseline.wasm", await wasm("arrays-baseline.wasm"), 73],
   ["glue and JavaScript", await bundle("index"), 40.1],
   ["glue and JavaScript of arrays", await bundle("arrays"), 40],
+  ["all JavaScript, for service workers", await readFile(serviceWorker), 110],
 ];
 for (const [name, bytes, budget] of rows) {
   const kib = gzipped(bytes) / 1024;

@@ -26,8 +26,12 @@ export function initializer({ name, shape, values }) {
   return concat([...dims, number(2, 1), string(8, name), bytes(9, rawOf(values))]);
 }
 
+/** A value's name, type and shape, of which undefined is a dimension of any size. */
 export function valueInfo(name, shape, elementType = 1) {
-  const dims = concat(shape.map((size) => bytes(1, number(1, size))));
+  const anySize = new Uint8Array(0);
+  const dims = concat(
+    shape.map((size) => bytes(1, size === undefined ? anySize : number(1, size))),
+  );
   return concat([
     string(1, name),
     bytes(2, bytes(1, concat([number(1, elementType), bytes(2, dims)]))),

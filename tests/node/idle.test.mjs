@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import ort from "onnxruntime-node";
 import { Gram, init, inspect, plan, restore, shrink } from "modelshrink";
 import { commandFolder, model } from "./cli.mjs";
@@ -141,6 +142,28 @@ test("quantized ONNX files are not said to be restored or quantized anew", async
       assert.doesNotMatch(warning, /requantize|restore it/, recipe);
     }
   }
+});
+
+test("where the weights are integers of a quantized graph, no rule for what is left of its floats is offered", async () => {
+  for (const name of ["fashion-cnn.ort-dynamic.onnx", "fashion-cnn.ort-static.onnx"]) {
+    const source = fileURLToPath(new URL(`../support/fixtures/${name}`, import.meta.url));
+    for (const recipe of ["int8", "fp16", "q4"]) {
+      const { isIdle, warnings } = await plan(source, recipe);
+      assert.equal(isIdle, true);
+      assert.match(
+        warnings.join(),
+        /^No weight is changed: most of the model is quantized already, such as "9\.\w+\.weight_quantized" \(u?int8\)\. .*take the model as it was before\.$/,
+      );
+    }
+  }
+  // A table of bytes does not make a model of floats a quantized one.
+  const floats = Buffer.alloc(4 * 100);
+  const bytesAndFloats = makeSafetensors([
+    { name: "table", dtype: "U8", shape: [64], data: Buffer.alloc(64) },
+    { name: "vector", dtype: "F32", shape: [100], data: floats },
+  ]);
+  const { warnings } = await plan(bytesAndFloats, "int8");
+  assert.match(warnings.join(), /none is known\. The largest tensor of floats is "vector"/);
 });
 
 test("what is said to quantize anew does so", async () => {

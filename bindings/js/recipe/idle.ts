@@ -60,13 +60,33 @@ const isOutOfReach = (code: ReasonCode | undefined) =>
 /** The formats in which a rule that names a tensor has it written, whatever it is used for. */
 const forcedIn: readonly FormatName[] = ["onnx", "safetensors"];
 
+/** The number of the bytes of tensors, and the largest of them. */
+class Group {
+  bytes = 0;
+  largest: CoreTensorReport | undefined;
+
+  add(tensor: CoreTensorReport): void {
+    this.bytes += tensor.inputBytes;
+    if (tensor.inputBytes > (this.largest?.inputBytes ?? 0)) this.largest = tensor;
+  }
+}
+
+/** Types that weights have when somebody has quantized them. */
+const narrow = /^(u?int[248]|float8.*|float4.*)$/;
+
 /** Makes the warning for a model none of whose tensors, which are all of `tensors`, is known as a weight. */
 function noWeightWarning({ format }: ModelFacts, tensors: Iterable<CoreTensorReport>): string {
-  let largest: CoreTensorReport | undefined;
+  const [floats, narrows] = [new Group(), new Group()];
   for (const tensor of tensors) {
-    const isFloat = /^b?float(16|32)$/.test(tensor.from);
-    if (isFloat && tensor.inputBytes > (largest?.inputBytes ?? 0)) largest = tensor;
+    if (/^b?float(16|32)$/.test(tensor.from)) floats.add(tensor);
+    else if (narrow.test(tensor.from)) narrows.add(tensor);
   }
+  if (narrows.largest && narrows.bytes > floats.bytes) {
+    const { name, from } = narrows.largest;
+    const undo = format === "onnx" ? noUndo : "Take the model as it was before.";
+    return `No weight is changed: most of the model is quantized already, such as ${JSON.stringify(name)} (${from}). ${undo}`;
+  }
+  const { largest } = floats;
   const head = "No weight is changed: none is known.";
   if (!largest) return `${head} The model has no tensor of float32, float16 or bfloat16.`;
   const { name, note, reasons } = largest;

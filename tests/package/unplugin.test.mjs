@@ -244,12 +244,12 @@ test("a packed model is unpacked in the page: esbuild", async () => {
 test("the examples of the documentation build", async () => {
   await writeFile(join(folder, "vite.config.js"), await hostBlock("unplugin.config.js"));
   await cp(join(folder, "page.mjs"), join(folder, "kept.mjs"));
-  for (const [example, ending] of [
-    ["unplugin.page.mjs", ".onnx"],
-    ["unplugin.packed.mjs", ".mspk"],
+  for (const [code, ending] of [
+    [await hostBlock("unplugin.page.mjs"), ".onnx"],
+    [await hostBlock("unplugin.packed.mjs"), ".mspk"],
   ]) {
-    const outDir = join(folder, example);
-    await writeFile(join(folder, "page.mjs"), await hostBlock(example));
+    const outDir = join(folder, `example${ending}`);
+    await writeFile(join(folder, "page.mjs"), code);
     await vite.build({ root: folder, base: "./", logLevel: "error", build: { outDir } });
     const names = await readdir(outDir, { recursive: true });
     const models = names.filter((name) => /\.(onnx|mspk)$/.test(name));

@@ -10,7 +10,9 @@
 #include "kernels/code_shift.h"
 #include "kernels/nibble.h"
 #include "kernels/tiles.h"
+#include "kernels/trellis.h"
 #include "pack/matrix_order.h"
+#include "pack/trellis.h"
 
 namespace modelshrink {
 namespace {
@@ -27,10 +29,6 @@ size_t SizeOfKind(std::span<const Piece> pieces, ElementKind kind) {
 // Fewer columns, or rows, do not differ enough.
 constexpr size_t kMinColumns = 16;
 constexpr size_t kMinRows = 4;
-
-bool IsMatrix(ElementKind kind) {
-  return kind == ElementKind::kMatrix || kind == ElementKind::kNibbleMatrix;
-}
 
 uint8_t MostFrequent(std::span<const uint8_t> codes) {
   std::array<uint32_t, 256> counts{};
@@ -97,6 +95,9 @@ void ChunkEncoder::EncodeMatrix(ElementKind kind, size_t columns, std::span<cons
     UnpackNibbles(elements.data(), elements.size(), false, planes_.data());
     codes = planes_.span().first(2 * elements.size());
     code_kind = CodeKind::kSymbols;
+  } else if (kind == ElementKind::kTrellisMatrix) {
+    EncodeTrellis(elements, out, planes_.data());
+    codes = planes_.span().first(elements.size());
   }
   const size_t begin = out.size();
   out.Varint(0);
@@ -238,6 +239,12 @@ Status ChunkDecoder::Decode(std::span<const uint8_t> chunk, ByteReader& other,
 
 bool ChunkDecoder::DecodeMatrix(ByteReader& in, ElementKind kind, std::span<uint8_t> out) {
   if (kind == ElementKind::kMatrix) return DecodeOrdered(in, out);
+  if (kind == ElementKind::kTrellisMatrix) {
+    TrellisStart start;
+    if (!TakeTrellisStart(in, out.size(), &start) || !DecodeOrdered(in, out)) return false;
+    DoubleTrellis(start.parities, start.lag, {reinterpret_cast<int8_t*>(out.data()), out.size()});
+    return true;
+  }
   const std::span<uint8_t> symbols = scratch_.span().first(2 * out.size());
   if (2 * out.size() > kMaxStreamCodes || !DecodeOrdered(in, symbols)) return false;
   PackNibbles(symbols.data(), out.size(), out.data());

@@ -29,8 +29,7 @@ constexpr size_t ChunkBound(size_t size, size_t num_pieces) {
 struct Piece {
   ElementKind kind = ElementKind::kBytes;
   uint32_t size = 0;  // bytes
-  // Of a kMatrix or kNibbleMatrix: the codes of a row, or 0 where they are not known. A chunk has
-  // one of them at most.
+  // Of a matrix: the codes of a row, or 0 where they are not known. A chunk has one at most.
   uint32_t row_length = 0;
 };
 

@@ -19,6 +19,12 @@ enum class ElementKind : uint8_t {
   kCount
 };
 
+// Whether it is one of the kinds of matrices, of which a chunk has one piece at most.
+inline bool IsMatrix(ElementKind kind) {
+  return kind == ElementKind::kMatrix || kind == ElementKind::kNibbleMatrix ||
+         kind == ElementKind::kTrellisMatrix;
+}
+
 // How the bytes of a field are cut into codes.
 enum class FieldType : uint8_t {
   kCodes,    // a byte is a signed code (or an unsigned one: a common value is taken from them)

@@ -12,6 +12,7 @@
 #include "formats/path.h"
 #include "pack/code_cost.h"
 #include "pack/packer.h"
+#include "pack/trellis.h"
 
 namespace modelshrink {
 namespace {
@@ -149,13 +150,16 @@ class PackRunner final : public StepRunner {
     return std::min(left, size);
   }
 
-  // Bytes that look like codes may be two nibbles each.
+  // Bytes that look like codes may be two nibbles each, or codes along a trellis.
   void ChooseKinds(std::span<const uint8_t> bytes) {
     size_t from = 0;
     for (Piece& piece : pieces_) {
       const auto of_piece = bytes.subspan(from, piece.size);
       from += piece.size;
-      if (piece.kind == ElementKind::kMatrix && AreNibbles(of_piece)) {
+      if (piece.kind != ElementKind::kMatrix) continue;
+      if (IsTrellis(of_piece)) {
+        piece.kind = ElementKind::kTrellisMatrix;
+      } else if (AreNibbles(of_piece)) {
         piece.kind = ElementKind::kNibbleMatrix;
         piece.row_length *= 2;
       }
@@ -214,7 +218,9 @@ Status CheckExtents(std::span<const Extent> extents, uint64_t total_size) {
     const bool has_place = extent.offset >= end && extent.offset <= total_size &&
                            extent.size <= total_size - extent.offset;
     if (!has_place) return ArgumentError("extents must be in order, apart, and within the files");
-    if (extent.kind >= ElementKind::kCount || extent.size % ElementOf(extent.kind).size != 0) {
+    // Of codes and nibbles the packer itself makes matrices.
+    if (extent.kind >= ElementKind::kCount || IsMatrix(extent.kind) ||
+        extent.size % ElementOf(extent.kind).size != 0) {
       return ArgumentError("an extent has elements that do not exist, or parts of them");
     }
     end = extent.offset + extent.size;

@@ -38,7 +38,7 @@ const text = (string) => [...Buffer.from(string)];
 const zeros = (count) => Array.from({ length: count }, () => 0);
 const ones = (count) => Array.from({ length: count }, () => 1);
 
-const kind = { bytes: 0, codes: 1, matrix: 2, nibbles: 3, float16: 4, float32: 5 };
+const kind = { bytes: 0, codes: 1, matrix: 2, nibbles: 3, float16: 4, float32: 5, trellis: 22 };
 const pieces = (...list) => [
   ...varint(list.length),
   ...list.flatMap(([of, size]) => [of, ...varint(size)]),
@@ -184,6 +184,20 @@ const oneGroup = (change) => pack({ groups: [{ chunks: [plain], ...change }] });
 const oneChunk = (change) => pack({ groups: [{ chunks: [{ ...plain, ...change }] }] });
 const symbolClass = [5, ...zeros(16).map(() => 16)];
 const mask = [1, 0, 0, 1];
+
+/** A matrix whose lowest bits follow from indices, with these bytes in the place of the lag. */
+function trellis(lag, sizeOfLag = varint(lag)) {
+  const parities = bytesOf(9, Math.ceil(Math.min(200, 3 * lag) / 8));
+  const contents = [];
+  for (const [i, index] of codes.entries()) {
+    const before = (steps) => contents[i - steps * lag];
+    const parity =
+      i < 3 * lag ? parities[i >> 3] >> (i & 7) : (before(1) >> 1) ^ before(2) ^ before(3);
+    contents.push(((index << 1) & 254) | (parity & 1));
+  }
+  const bytes = [...pieces([kind.trellis, 200]), ...sizeOfLag, ...parities, 0, ...raw(codes)];
+  return ofChunk(bytes, contents);
+}
 const eight = [7, 0, 0, 0, 0, 0, 0, 0];
 
 const files = {
@@ -288,6 +302,16 @@ const files = {
   "piece-small": ofChunk([...pieces([kind.codes, 199]), ...raw(codes)], codes),
   "matrices-two": ofChunk(
     [...pieces([kind.matrix, 100], [kind.matrix, 100]), 0, ...raw(codes)],
+    codes,
+  ),
+  "valid-trellis": trellis(64),
+  "valid-trellis-near": trellis(1),
+  "valid-trellis-far": trellis(200),
+  "trellis-no-lag": trellis(64, [0]),
+  "trellis-lag-large": trellis(64, varint(201)),
+  "trellis-cut": ofChunk([...pieces([kind.trellis, 200]), 64, 1, 2], codes),
+  "trellis-second-matrix": ofChunk(
+    [...pieces([kind.matrix, 100], [kind.trellis, 100]), 0, ...raw(codes)],
     codes,
   ),
   "columns-odd": ofChunk([...pieces([kind.matrix, 200]), 7, ...zeros(4), ...raw(codes)], codes),
@@ -395,12 +419,13 @@ await rm(folder, { recursive: true, force: true });
 await mkdir(folder, { recursive: true });
 for (const [name, bytes] of Object.entries(files)) await write(name, 0, bytes);
 await write("mended-checksums", 1, oneGroup({ checksum: 1 }));
-const numKinds = 22;
+const numKinds = 23;
 for (let i = 0; i < numKinds; ++i) {
   // One chunk of two pieces: kind, count, row length, way, middle of each.
-  const chunk = [0, 1, i, 90, 0, 12, i % 5, 128, (i + 1) % numKinds, 20, 0, 4, 2, 0];
+  const chunk = [0, 1, i, 90, 0, 12, i % 6, 128, (i + 1) % numKinds, 20, 0, 4, 2, 0];
   await write(`packed-${i}`, 2, [...chunk, ...bytesOf(i + 2, 120)]);
 }
+await write("packed-trellis", 2, [0, 0, kind.trellis, 200, 3, 12, 5, 0, ...bytesOf(30, 3000)]);
 await write("chunk-raw", 3, [199, 0, 0, ...plain.bytes]);
 await write("chunk-nibble", 3, [199, 0, 0, ...pieces([kind.codes, 200]), ...nibble(symbols)]);
 await write("chunk-other", 3, [199, 0, 200, ...pieces([kind.bytes, 200])]);

@@ -10,6 +10,7 @@
 
 #include "input.h"
 #include "kernels/checksum.h"
+#include "kernels/trellis.h"
 #include "pack/packer.h"
 #include "pipeline/packing.h"
 
@@ -110,7 +111,7 @@ void RequireRefusal(const Status& status) {
 
 // Bytes as weights have them: of one value, of few, about a middle, or any.
 Bytes TakeContents(Input* input, size_t size) {
-  const size_t way = input->Below(5);
+  const size_t way = input->Below(6);
   const uint8_t middle = input->Byte();
   Bytes bytes = input->Fill(size);
   for (uint8_t& byte : bytes) {
@@ -118,6 +119,12 @@ Bytes TakeContents(Input* input, size_t size) {
     if (way == 1) byte = static_cast<uint8_t>(middle + byte % 4);
     if (way == 2) byte = static_cast<uint8_t>(middle + (byte & 15) - (byte >> 4));
     if (way == 3) byte = byte < 200 ? 0 : byte;
+  }
+  // Lowest bits that follow from the codes before.
+  for (size_t i = 3 * kTrellisLag; way == 5 && i < size; ++i) {
+    const int sum = bytes[i - kTrellisLag] >> 1 ^ bytes[i - 2 * kTrellisLag];
+    const int parity = (sum ^ bytes[i - 3 * kTrellisLag]) & 1;
+    bytes[i] = static_cast<uint8_t>((bytes[i] & ~1) | parity);
   }
   return bytes;
 }
@@ -133,8 +140,7 @@ Chunk TakeChunk(Input* input) {
   bool has_matrix = false;
   for (size_t i = 0; i < num_pieces; ++i) {
     auto kind = static_cast<ElementKind>(input->Below(static_cast<size_t>(ElementKind::kCount)));
-    const bool is_matrix = kind == ElementKind::kMatrix || kind == ElementKind::kNibbleMatrix;
-    if (is_matrix && std::exchange(has_matrix, true)) kind = ElementKind::kCodes;
+    if (IsMatrix(kind) && std::exchange(has_matrix, true)) kind = ElementKind::kCodes;
     const size_t count = 1 + input->Below(256) * (input->Once(4) ? 40 : 1);
     const size_t size = std::min(count * ElementOf(kind).size, kMaxChunkBytes / 8);
     const uint32_t row_length = static_cast<uint32_t>(input->Below(64));

@@ -5,6 +5,7 @@
 
 #include "hash.h"
 #include "kernels/checksum.h"
+#include "kernels/trellis.h"
 #include "pack/chunk.h"
 
 namespace modelshrink::hash {
@@ -53,6 +54,15 @@ void HashCodes(std::span<const float> values, Hasher& hasher) {
     }
     AddChunk(ElementKind::kMatrix, codes, hasher);
     AddChunk(ElementKind::kNibbleMatrix, codes, hasher);
+    // Their lowest bits follow from each other.
+    for (size_t i = 0; i < codes.size(); ++i) {
+      const auto before = [&](size_t steps) {
+        return i < steps * kTrellisLag ? 0 : codes[i - steps * kTrellisLag];
+      };
+      const int parity = (before(1) >> 1 ^ before(2) ^ before(3)) & 1;
+      codes[i] = static_cast<uint8_t>((codes[i] & ~1) | parity);
+    }
+    AddChunk(ElementKind::kTrellisMatrix, codes, hasher);
   }
 }
 

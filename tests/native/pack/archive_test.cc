@@ -78,7 +78,7 @@ std::vector<Chunk> AllKinds() {
     const size_t size = 40u * ElementOf(kind).size;
     const Piece piece = {.kind = kind, .size = static_cast<uint32_t>(size), .row_length = 20};
     // A chunk has one matrix.
-    if (kind != ElementKind::kNibbleMatrix) {
+    if (!IsMatrix(kind) || kind == ElementKind::kMatrix) {
       Append(RandomBytes(size, static_cast<uint32_t>(k)), chunks[0].bytes);
       chunks[0].pieces.push_back(piece);
     }

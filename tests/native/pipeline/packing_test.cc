@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "formats/format.h"
+#include "kernels/trellis.h"
 #include "pack/packer.h"
 
 namespace modelshrink {
@@ -146,7 +147,30 @@ TEST(PackingTest, ExtentsThatCannotBeAreRefused) {
   EXPECT_EQ(code({{.offset = 1, .size = UINT64_MAX, .kind = kCodes}}), StatusCode::kArgument);
   EXPECT_EQ(code({{.offset = 0, .size = 6, .kind = ElementKind::kFloat32}}), StatusCode::kArgument);
   EXPECT_EQ(code({{.offset = 0, .size = 1, .kind = ElementKind::kCount}}), StatusCode::kArgument);
+  EXPECT_EQ(code({{.offset = 0, .size = 1, .kind = ElementKind::kMatrix}}), StatusCode::kArgument);
   EXPECT_EQ(PackFiles({{"a", UINT64_MAX}, {"b", 1}}, {}).status().code(), StatusCode::kArgument);
+}
+
+// Of codes along a trellis a bit each is left out, which a single other code prevents.
+TEST(PackingTest, CodesAlongATrellisAreNoticed) {
+  constexpr size_t kSize = 50000;
+  std::mt19937 random(6);
+  std::normal_distribution<float> normal(0, 10);
+  std::vector<float> values(kSize);
+  for (float& value : values) value = normal(random);
+  TrellisStates states;
+  std::vector<uint8_t> scratch(TrellisScratch(kSize));
+  Bytes codes(kSize);
+  QuantizeTrellis(values, states, scratch.data(), reinterpret_cast<int8_t*>(codes.data()));
+  const std::vector<Extent> extents = {
+      {.offset = 0, .size = kSize, .row_length = 100, .kind = ElementKind::kCodes}};
+  const auto pack = [&] { return PackedOf(*PackFiles({{"a", kSize}}, extents).value(), codes); };
+  const Bytes packed = pack();
+  std::vector<Bytes> files;
+  ASSERT_TRUE(RunSteps(*UnpackRunner::Create(packed.size(), true).value(), packed, files).ok());
+  EXPECT_TRUE(files[0] == codes);
+  codes[kSize / 2] ^= 1;
+  EXPECT_GT(pack().size(), packed.size() + kSize * 9 / 10 / 8);
 }
 
 TEST(PackingTest, WhatFollowsTheEndIsRefused) {

@@ -1,5 +1,6 @@
 #include "packs.h"
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -53,6 +54,7 @@ val CreatePack(const val& files, const val& extents) {
 
 val CreateUnpack(double size_bytes, bool checks_digests) {
   const auto create = [&]() -> StatusOr<std::unique_ptr<UnpackRunner>> {
+    if (size_bytes < 0) return UnpackRunner::Create(std::nullopt, checks_digests);
     ASSIGN_OR_RETURN(const uint64_t size, IntegerFrom(size_bytes, "sizeBytes", kMaxInteger));
     return UnpackRunner::Create(size, checks_digests);
   };

@@ -31,7 +31,7 @@ class CoreUnpack : public CoreSteps {
 
 // A CorePack or a CoreError. `files`: CoreFile[]; `extents`: a Float64Array of CoreModel::Extents.
 val CreatePack(const val& files, const val& extents);
-// A CoreUnpack or a CoreError, of a packed file of so many bytes.
+// A CoreUnpack or a CoreError, of a packed file of so many bytes; negative: nobody knows how many.
 val CreateUnpack(double size_bytes, bool checks_digests);
 
 }  // namespace modelshrink::wasm

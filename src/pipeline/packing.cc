@@ -253,7 +253,7 @@ StatusOr<std::unique_ptr<StepRunner>> PackModel(const Model& model) {
   return PackFiles(model.files, ExtentsOf(model));
 }
 
-StatusOr<std::unique_ptr<UnpackRunner>> UnpackRunner::Create(uint64_t packed_size,
+StatusOr<std::unique_ptr<UnpackRunner>> UnpackRunner::Create(std::optional<uint64_t> packed_size,
                                                              bool checks_digests) {
   ASSIGN_OR_RETURN(Unpacker unpacker, Unpacker::Create(checks_digests));
   return std::unique_ptr<UnpackRunner>(new UnpackRunner(packed_size, std::move(unpacker)));
@@ -277,11 +277,11 @@ StatusOr<Step> UnpackRunner::NextStep() {
   if (written_ < unpacker_.output().size()) return WriteNext();
   const size_t wanted = unpacker_.wanted();
   if (wanted == 0) {
-    if (offset_ == packed_size_) return Step{.kind = Step::Kind::kDone};
+    if (offset_ == packed_size_.value_or(offset_)) return Step{.kind = Step::Kind::kDone};
     return FormatError("The packed file has more bytes than it needs.").AtOffset(offset_);
   }
-  if (wanted > packed_size_ - offset_) {
-    return FormatError("The packed file is cut off.").AtOffset(packed_size_);
+  if (packed_size_ && wanted > *packed_size_ - offset_) {
+    return FormatError("The packed file is cut off.").AtOffset(*packed_size_);
   }
   return Step{.kind = Step::Kind::kRead, .range = {.offset = offset_, .size = wanted}};
 }

@@ -3,6 +3,7 @@
 #define MODELSHRINK_PIPELINE_PACKING_H_
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/status.h"
@@ -44,8 +45,10 @@ StatusOr<std::unique_ptr<StepRunner>> PackModel(const Model& model);
 // known.
 class UnpackRunner final : public StepRunner {
  public:
-  // `packed_size`: bytes of the packed file. `checks_digests`: see Unpacker.
-  static StatusOr<std::unique_ptr<UnpackRunner>> Create(uint64_t packed_size, bool checks_digests);
+  // `packed_size`: bytes of the packed file; nullopt where they come from a stream, whose host then
+  // looks for its end after kDone. `checks_digests`: see Unpacker.
+  static StatusOr<std::unique_ptr<UnpackRunner>> Create(std::optional<uint64_t> packed_size,
+                                                        bool checks_digests);
 
   StatusOr<Step> Next() override;
   Status Feed(std::span<const uint8_t> bytes) override;
@@ -53,13 +56,13 @@ class UnpackRunner final : public StepRunner {
   const std::vector<PackedFile>& files() const { return unpacker_.files(); }
 
  private:
-  UnpackRunner(uint64_t packed_size, Unpacker unpacker)
+  UnpackRunner(std::optional<uint64_t> packed_size, Unpacker unpacker)
       : packed_size_(packed_size), unpacker_(std::move(unpacker)) {}
   StatusOr<Step> NextStep();
   // A write of what is left of the output, within one file.
   Step WriteNext();
 
-  uint64_t packed_size_;
+  std::optional<uint64_t> packed_size_;
   Unpacker unpacker_;
   Status failure_;
   uint64_t offset_ = 0;  // in the packed file

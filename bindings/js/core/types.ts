@@ -200,7 +200,7 @@ export interface CoreUnpack extends CoreSteps {
 export interface PackModule extends AnyModule {
   /** Packs files, which count as one after the other; `extents` as CoreModel gives them, of all these files. */
   createPack(files: readonly CoreFile[], extents: Float64Array): CoreResult<CoreSteps>;
-  /** `checksDigests`: each file's SHA-256 is checked besides the checksums of its pieces. */
+  /** `sizeBytes`: -1 where nobody knows. `checksDigests`: each file's SHA-256 is checked besides the checksums of its pieces. */
   createUnpack(sizeBytes: number, checksDigests: boolean): CoreResult<CoreUnpack>;
 }
 

@@ -229,3 +229,19 @@ export async function openUrl(
     open: (name) => openFile(client, besideUrl(name, url)),
   };
 }
+
+/** Asks for the whole file at `address`, as `openUrl` does for parts of it; throws an "io" error for another status than success. */
+export async function fetchWhole(
+  address: URL,
+  waiting: ReadOptions,
+  template?: Request,
+): Promise<Response> {
+  if (template) checkRequest(template);
+  const authorization = authorizationOf(address);
+  const url = new URL(address);
+  url.username = url.password = "";
+  const response = await new HttpClient(waiting, template, authorization).get(url.href);
+  if (response.ok) return response;
+  discard(response);
+  throw statusError(shownUrl(url.href), response);
+}

@@ -240,6 +240,10 @@ function kindOf(value: unknown, name: string, isInRecord = false): Kind {
   );
 }
 
+/** Tells whether a source can be read only once, from front to end. */
+export const comesOnce = (value: unknown): boolean =>
+  kinds.find(({ is }) => is(value))?.read !== undefined;
+
 /** Tells whether a value is a record of sources by the files' names. */
 export const isFileRecord = (value: unknown): boolean =>
   kinds.find(({ is }) => is(value)) === kinds.at(-1);

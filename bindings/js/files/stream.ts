@@ -42,7 +42,7 @@ interface ChunkOptions {
   reuses?: boolean | undefined;
 }
 
-interface StreamOptions extends ChunkOptions, ReadOptions, Bound {}
+export interface StreamOptions extends ChunkOptions, ReadOptions, Bound {}
 
 /**
  * Gives the result of `work`, which `what` may never end: rejects with the signal's reason, or by an "io" error when the
@@ -143,14 +143,14 @@ function bytesOfChunk(chunk: unknown, what: string): Uint8Array<ArrayBuffer> {
   throw new ArgumentError(`${what} gives ${show(chunk)}; its chunks must be bytes (Uint8Array).`);
 }
 
-/** Takes the next bytes; the stream waits for it. */
-type Take = (bytes: Uint8Array<ArrayBuffer>) => void | Promise<void>;
+/** Takes the next bytes, which may change when it has resolved; the stream waits for it. */
+export type Take = (bytes: Uint8Array<ArrayBuffer>) => void | Promise<void>;
 
 /**
  * Passes on what the stream gives, as far as it is expected. A stream that fails, gives more or less than it may, is
  * silent for too long or no longer wanted is cancelled.
  */
-async function drain(stream: object, options: StreamOptions, take: Take): Promise<void> {
+export async function drain(stream: object, options: StreamOptions, take: Take): Promise<void> {
   const { what, size, maxBytes, signal } = options;
   const chunks = chunksOfStream(stream, options);
   const pacer = new Pacer(signal);

@@ -1,8 +1,7 @@
 /** Runs the steps of packing or unpacking into a sink. */
-import { Meter } from "../base/meter.js";
 import { Pacer } from "../base/pace.js";
 import type { AnyModule, CoreSteps, CoreUnitReports } from "../core/types.js";
-import { rangesAheadOf } from "../files/ranges.js";
+import type { ReadRange } from "../files/ranges.js";
 import type { FileSetSink, OutputFile, Piece } from "../files/sink.js";
 import { checkSame, type OpenFile } from "../files/source.js";
 import { CheckedSink } from "../files/target.js";
@@ -21,30 +20,26 @@ export interface Output {
 export interface PackRun {
   core: AnyModule;
   steps: CoreSteps;
-  /** The files that are read, from the first to the last. */
+  /** The files that are read; none where the bytes come from front to end. */
   inputs: readonly OpenFile[];
+  read: ReadRange;
   /** Gives the output before its first byte. */
   begin: () => Promise<Output>;
-  options: RunOptions;
+  /** Is told of each read, by its size in bytes, and of all bytes that are written. */
+  onRead?: (size: number) => void;
+  onWrite?: (written: number) => void;
+  /** Looks at the input's end before the output becomes visible. */
+  checkEnd?: () => Promise<void>;
+  signal: RunOptions["signal"];
 }
 
 /** Reads, writes, and gives the number of written bytes. An output that fails is dropped. */
-export async function runPacking({
-  core,
-  steps,
-  inputs,
-  begin,
-  options,
-}: PackRun): Promise<number> {
-  const meter = new Meter(
-    options,
-    "write",
-    inputs.reduce((bytes, { size }) => bytes + size, 0),
-  );
+export async function runPacking(run: PackRun): Promise<number> {
+  const { core, steps, inputs, signal } = run;
   let sink: CheckedSink | undefined;
   const opened = async (): Promise<CheckedSink> => {
     if (sink) return sink;
-    const { files, sink: taken } = await begin();
+    const { files, sink: taken } = await run.begin();
     const order = { unitBytes: [0], numTensors: () => 0, order: "", tensors: [] };
     sink = new CheckedSink(taken, { files, inputs, ...order });
     await sink.open();
@@ -53,17 +48,17 @@ export async function runPacking({
   try {
     await runSteps(steps, {
       core,
-      pacer: new Pacer(options.signal),
-      inputs: [rangesAheadOf(inputs)],
+      pacer: new Pacer(signal),
+      inputs: [run.read],
       unit: 0,
       sink: { write: async (piece: Piece) => (await opened()).write(piece) },
-      onRead: (size) => {
-        meter.advanceTo(meter.done + size);
-      },
+      onRead: (size) => run.onRead?.(size),
+      onWrite: () => run.onWrite?.(sink!.written),
     });
     const finished = await opened();
     await finished.finish(0, noReports);
-    options.signal?.throwIfAborted();
+    await run.checkEnd?.();
+    signal?.throwIfAborted();
     await checkSame(inputs);
     await finished.close();
     return finished.written;

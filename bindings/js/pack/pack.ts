@@ -1,8 +1,10 @@
 /** Packs files. */
 import { behindDoor } from "../base/door.js";
 import { packExtension } from "../base/formats.js";
+import { Meter } from "../base/meter.js";
 import { loadCore, unwrap } from "../core/load.js";
 import { packCore } from "../core/packs.js";
+import { rangesAheadOf } from "../files/ranges.js";
 import type { Target } from "../files/sink.js";
 import type { OpenFile, Source } from "../files/source.js";
 import { withTarget } from "../files/with-target.js";
@@ -78,7 +80,17 @@ async function write(
       const name = named ?? `${inputs[0]!.name.replace(/^.*\//s, "")}.${packExtension}`;
       return { files: [{ name, sizeBytes: undefined }], sink: target?.sink() ?? memory! };
     };
-    return { bytes: await runPacking({ core, steps, inputs, begin, options }), memory };
+    const total = inputs.reduce((bytes, { size }) => bytes + size, 0);
+    const meter = new Meter(options, "write", total);
+    const onRead = (size: number) => {
+      meter.advanceTo(meter.done + size);
+    };
+    const read = rangesAheadOf(inputs);
+    const { signal } = options;
+    return {
+      bytes: await runPacking({ core, steps, inputs, read, begin, onRead, signal }),
+      memory,
+    };
   } finally {
     release(core, steps);
   }

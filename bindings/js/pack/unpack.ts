@@ -1,16 +1,19 @@
 /** Unpacks files; needs the module of packed files alone. */
 import { behindDoor } from "../base/door.js";
-import { aboutFile } from "../base/errors.js";
+import { formatBytes } from "../base/bytes.js";
+import { aboutFile, UnsupportedError } from "../base/errors.js";
+import { Meter } from "../base/meter.js";
 import { checkBoolean } from "../base/options.js";
 import { loadCore, unwrap } from "../core/load.js";
 import { packCore } from "../core/packs.js";
-import type { CoreFile } from "../core/types.js";
+import type { CoreFile, PackModule } from "../core/types.js";
+import { openIncoming } from "../files/incoming.js";
 import { attend, openSource } from "../files/open.js";
+import { rangesAheadOf, type ReadRange } from "../files/ranges.js";
 import type { Target } from "../files/sink.js";
-import type { OneSource } from "../files/source.js";
+import type { OneSource, OpenFile } from "../files/source.js";
 import { MemorySink } from "../files/target.js";
 import { withTarget } from "../files/with-target.js";
-import { checkGrowth } from "../models/growth.js";
 import { checkRunOptions, runKeys } from "../models/options.js";
 import { resultElsewhere, resultIn } from "../models/result.js";
 import { callLive, release } from "../models/steps.js";
@@ -19,6 +22,9 @@ import type { PackReport, PackResult, UnpackOptions } from "./types.js";
 
 /** The most output bytes for each input byte, unless `maxGrowth` says another number. */
 const defaultGrowth = 1000;
+
+/** Outputs of fewer bytes do no harm. */
+const harmlessBytes = 1 << 20;
 
 /**
  * Restores the files of a packed file, byte for byte, in bounded memory where a `sink` takes them.
@@ -39,6 +45,42 @@ export async function unpack(source: OneSource, options: UnpackOptions = {}): Pr
   });
 }
 
+/** A packed file that is open. */
+interface Packed {
+  name: string;
+  /** In bytes; undefined where nobody knows. */
+  size: number | undefined;
+  /** The file where it can be read at any place. */
+  inputs: readonly OpenFile[];
+  read: ReadRange;
+  checkEnd?: () => Promise<void>;
+  close: (reason?: unknown) => Promise<void>;
+}
+
+/** Opens a packed file: what comes from front to end is unpacked while it comes. */
+async function open(source: OneSource, options: UnpackOptions): Promise<Packed> {
+  const coming = await openIncoming(source, options);
+  if (!coming) {
+    const opened = await openSource(source, options);
+    const { main } = opened;
+    const { name, size } = main;
+    const inputs = [main];
+    return { name, size, inputs, read: rangesAheadOf(inputs), close: () => opened.close() };
+  }
+  const { name, size, bytes } = coming;
+  return {
+    name,
+    size,
+    inputs: [],
+    read: (range) => bytes.read(range.size),
+    checkEnd: () => bytes.checkEnd(),
+    close: (reason) => {
+      bytes.stop(reason);
+      return Promise.resolve();
+    },
+  };
+}
+
 async function unpackTo(
   target: Target | undefined,
   source: OneSource,
@@ -46,33 +88,85 @@ async function unpackTo(
   options: UnpackOptions,
 ): Promise<PackResult> {
   const core = await loadCore(packCore);
-  const opened = await openSource(source, options);
+  const packed = await open(source, options);
+  let failure: unknown;
   try {
-    const { main } = opened;
-    const steps = callLive(core, () => unwrap(core.createUnpack(main.size, sha256)));
-    try {
-      const memory = new MemorySink();
-      let files: CoreFile[] = [];
-      const begin = async () => {
-        files = callLive(core, () => steps.files());
-        const total = files.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
-        checkGrowth([main], total, options.maxGrowth ?? defaultGrowth);
-        await target?.mainName({ numFiles: files.length });
-        return { files, sink: target?.sink() ?? memory };
-      };
-      const outputBytes = await runPacking({ core, steps, inputs: [main], begin, options });
-      const report: PackReport = {
-        inputBytes: main.size,
-        outputBytes,
-        files: files.map(({ name, sizeBytes }) => ({ name, bytes: sizeBytes })),
-      };
-      return target ? resultElsewhere(report) : resultIn(memory.blobs(), report);
-    } catch (error) {
-      throw aboutFile(main.name, error);
-    } finally {
-      release(core, steps);
-    }
+    return await unpackOpen(core, packed, target, sha256, options);
+  } catch (error) {
+    failure = aboutFile(packed.name, error);
+    throw failure;
   } finally {
-    await opened.close();
+    await packed.close(failure);
+  }
+}
+
+/** Counts the bytes that come and go, tells of them, and refuses too many. */
+class Growth {
+  readonly #options: UnpackOptions;
+  readonly #packed: Packed;
+  #meter: Meter | undefined;
+  bytesRead = 0;
+
+  constructor(options: UnpackOptions, packed: Packed) {
+    this.#options = options;
+    this.#packed = packed;
+  }
+
+  begin(files: readonly CoreFile[]): void {
+    const total = files.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
+    if (this.#packed.size !== undefined) this.#check(this.#packed.size, total);
+    this.#meter = new Meter(this.#options, "write", total);
+  }
+
+  advanceTo(written: number): void {
+    // What comes says at its end only how much it is.
+    if (this.#packed.size === undefined) this.#check(this.bytesRead, written);
+    this.#meter?.advanceTo(written);
+  }
+
+  #check(packedBytes: number, bytes: number): void {
+    const { maxGrowth = defaultGrowth } = this.#options;
+    if (bytes <= harmlessBytes || bytes <= packedBytes * maxGrowth) return;
+    throw new UnsupportedError(
+      `The files would have ${formatBytes(bytes)}, more than ${maxGrowth} times the packed file's ` +
+        `${formatBytes(packedBytes)}. If that is right, allow more (maxGrowth, --max-growth).`,
+    );
+  }
+}
+
+async function unpackOpen(
+  core: PackModule,
+  packed: Packed,
+  target: Target | undefined,
+  sha256: boolean,
+  options: UnpackOptions,
+): Promise<PackResult> {
+  const { size = -1 } = packed;
+  const steps = callLive(core, () => unwrap(core.createUnpack(size, sha256)));
+  try {
+    const memory = new MemorySink();
+    const growth = new Growth(options, packed);
+    let files: CoreFile[] = [];
+    const begin = async () => {
+      files = callLive(core, () => steps.files());
+      growth.begin(files);
+      await target?.mainName({ numFiles: files.length });
+      return { files, sink: target?.sink() ?? memory };
+    };
+    const outputBytes = await runPacking({
+      ...{ core, steps, ...packed, begin, signal: options.signal },
+      onRead: (bytes) => (growth.bytesRead += bytes),
+      onWrite: (written) => {
+        growth.advanceTo(written);
+      },
+    });
+    const report: PackReport = {
+      inputBytes: growth.bytesRead,
+      outputBytes,
+      files: files.map(({ name, sizeBytes }) => ({ name, bytes: sizeBytes })),
+    };
+    return target ? resultElsewhere(report) : resultIn(memory.blobs(), report);
+  } finally {
+    release(core, steps);
   }
 }

@@ -38,6 +38,7 @@ import {
   clearChart,
   clearPoints,
   listenForMeasuring,
+  markChosen,
   showChart,
 } from "./result/chart.js";
 import {
@@ -216,6 +217,12 @@ function offerSizes(opened: Opened, found: ReadonlyMap<string, Sized>): void {
   if (current && isLeftAlone) showQuantized(current.model, opened);
 }
 
+/** Shows which recipe is chosen, on the slider and in the table below the chart. */
+function showChosen(name: string): void {
+  moveTo(name);
+  markChosen(name);
+}
+
 function planAllSizes(): void {
   const { model, opened } = current ?? {};
   if (model === undefined || !opened) return;
@@ -224,7 +231,7 @@ function planAllSizes(): void {
   clearChart();
   showSizes(known);
   resetSlider("Working out the sizes of all recipes…");
-  moveTo(chosenPreset());
+  showChosen(chosenPreset());
   ui.allSizes.hidden = true;
   const mayRequantize = opened.format !== "onnx" && opened.quantizedBytes > 0;
   planSizes(
@@ -247,7 +254,7 @@ function offerAllSizes(): void {
   stopSizes();
   clearChart();
   resetSlider("");
-  moveTo(chosenPreset());
+  showChosen(chosenPreset());
   ui.allSizes.hidden = false;
 }
 
@@ -343,14 +350,14 @@ listenForMeasuring((name) => {
   // A run keeps the recipe that it has begun with.
   if (isRunning()) return;
   want(name);
-  moveTo(name);
+  showChosen(name);
   planAgain();
 });
 listenForCode();
 listenForRows(() => ({ before: current?.model, after: outputFiles() }));
 listenForChoices(
   () => {
-    moveTo(chosenPreset());
+    showChosen(chosenPreset());
     planAgain();
   },
   (isMode) => {
@@ -361,6 +368,7 @@ listenForChoices(
 );
 listenForSlides(({ name, outputBytes }) => {
   want(name);
+  markChosen(name);
   if (current?.opened && isPlainMode()) showSize(current.opened.inputBytes, outputBytes);
   clearTimeout(sliding);
   sliding = setTimeout(planAgain, slideDelay);

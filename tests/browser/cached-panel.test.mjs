@@ -30,7 +30,8 @@ test("a sample is kept, opens on a second visit without a server, and is deleted
   await shrinkSample(first);
   const bytes = await first.locator("#after-bytes").innerText();
   await keep(first).click();
-  await panel(first).getByText("both open without a network").waitFor({ timeout: patience });
+  await status(first, "both open without a network");
+  await kept(first).waitFor({ timeout: patience });
   const text = await kept(first).innerText();
   assert.match(text, /silero_vad_v5\.onnx/);
   assert.match(text, /int8/);
@@ -69,6 +70,54 @@ test("a sample is kept, opens on a second visit without a server, and is deleted
   await second.reload();
   await second.locator("#drop").waitFor();
   assert.equal(await panel(second).isVisible(), false);
+});
+
+for (const viewport of [
+  { width: 1280, height: 900 },
+  { width: 390, height: 844 },
+]) {
+  test(`what was just shrunk can be kept beside its download, at ${viewport.width} pixels`, async (t) => {
+    const home = await browser.newContext({ viewport });
+    t.after(() => home.close());
+    const page = await visit(t, { viewport }, undefined, home);
+    await shrinkSample(page);
+    const boxOf = (name) => page.getByRole("button", { name }).boundingBox();
+    const [download, own] = [await boxOf("Download"), await boxOf("Keep it in this browser")];
+    const scrolled = await page.evaluate(() => scrollY);
+    assert.ok(own.y >= 0 && own.y + own.height <= viewport.height, `in sight: ${own.y}`);
+    assert.ok(Math.abs(own.y - download.y) < 3 * own.height, "it is by the other button");
+    await keep(page).click();
+    await status(page, "It is kept");
+    assert.equal(await page.evaluate(() => scrollY), scrolled);
+    assert.match(await page.locator("#keep-status").innerText(), /^It is kept/);
+  });
+}
+
+test("a model that cannot be kept says so by its button, and later ones in the card", async (t) => {
+  const home = await browser.newContext();
+  t.after(() => home.close());
+  const page = await visit(t, { expected: /Failed to load|503/ }, undefined, home);
+  await shrinkSample(page);
+  await page.route("**/silero*.onnx", (route) => route.fulfill({ status: 503 }));
+  await keep(page).click();
+  await status(page, "silero_vad_v5.onnx cannot be kept");
+  assert.match(await page.locator("#keep-status").innerText(), /cannot be kept: .*503/);
+  assert.ok(await keep(page).isEnabled(), "it can be tried again");
+  let letGo;
+  const held = new Promise((resolve) => (letGo = resolve));
+  await page.unroute("**/silero*.onnx");
+  await page.route("**/silero*.onnx", async (route) => {
+    await held;
+    await route.fulfill({ status: 503 });
+  });
+  const asked = page.waitForRequest("**/silero*.onnx");
+  await keep(page).click();
+  await asked;
+  await page.locator('input[name="preset"][value="fp16"]').evaluate((it) => it.click());
+  await status(page, "exact");
+  assert.equal(await page.locator("#keep-status").innerText(), "");
+  letGo();
+  await panel(page).getByText("cannot be kept").waitFor({ timeout: patience });
 });
 
 test("each recipe of a model is kept and deleted for itself", async (t) => {

@@ -13,6 +13,7 @@ import { serve } from "../support/chromium.mjs";
 import {
   allSizes,
   browser,
+  choose,
   chosen,
   ocrModel,
   open,
@@ -78,6 +79,24 @@ test("the slider goes through the recipes by size, and each size is exact", asyn
   await page.getByText("Out comes ch_PP-OCRv4_rec_infer.int4.onnx.").waitFor();
   const { outputBytes } = await plan(ocrModel, "int4");
   assert.equal(text, `int4, ${(outputBytes / 1e6).toFixed(2)} MB, 17 %`);
+});
+
+test("the table of recipes says which one is chosen, however that is done", async (t) => {
+  const page = await visit(t);
+  await open(page, ocrModel);
+  await allSizes(page);
+  await page.getByText("The same as a table").click();
+  const current = page.locator("#chart-rows tr[aria-current=true] th");
+  assert.deepEqual(await current.allInnerTexts(), ["int8"]);
+  await page.getByRole("slider").focus();
+  await page.keyboard.press("Home");
+  assert.deepEqual(await current.allInnerTexts(), ["int4"]);
+  await choose(page, "fp16");
+  assert.deepEqual(await current.allInnerTexts(), ["fp16"]);
+  await page.locator("#slide-sizes li").filter({ hasText: "q4" }).first().click();
+  assert.deepEqual(await current.allInnerTexts(), ["q4"]);
+  await shrinkInPage(page);
+  assert.deepEqual(await current.allInnerTexts(), ["q4"]);
 });
 
 test("on a phone an error and the place for an address are in sight", async (t) => {

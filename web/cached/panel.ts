@@ -1,11 +1,11 @@
-/** The card of what this browser keeps: shrunk models, which open without a network. */
+/** What this browser keeps: shrunk models, which open without a network. They have a card, and what was just shrunk a button. */
 import type { Recipe } from "modelshrink";
 import { formatBytes } from "modelshrink";
 import type { CachedEntry } from "modelshrink/cache";
 import { visible } from "modelshrink/text";
 import { button, make } from "../base/dom.js";
 import { WorkerJobs } from "../base/jobs.js";
-import { messageOf } from "../base/ui.js";
+import { messageOf, ui } from "../base/ui.js";
 import type { Files } from "../open/files.js";
 import { samples } from "../open/samples.js";
 import "./cached.css";
@@ -44,7 +44,8 @@ function recipeText(recipe: string | Recipe): string {
   const rest = Object.entries(others).map(([name, value]) =>
     typeof value === "object" ? name : `${name} ${String(value)}`,
   );
-  return [weights, prune && "with zeros", ...rest].filter(Boolean).join(", ");
+  const type = typeof weights === "object" ? weights.type : weights;
+  return [type, prune && "with zeros", ...rest].filter(Boolean).join(", ");
 }
 
 /** Pages without TLS have no storage that they could ask about. */
@@ -62,13 +63,12 @@ class Panel implements Cached {
   readonly #onOpen: (files: Files) => void;
   readonly #jobs = new WorkerJobs<Jobs>(startWorker);
   readonly #status = make("p");
-  readonly #progress = make("progress", { max: 1, value: 0, hidden: true });
   readonly #total = make("p", { className: "subtitle" });
   readonly #list = make("ul", { className: "cached-list" });
-  readonly #keep: HTMLButtonElement;
+  /** What the button is for: what is said of others is said in the card. */
   #model: Keepable | undefined;
   #entries: CachedEntry[] = [];
-  /** The number of what the visitor last asked for: older answers show nothing. */
+  /** The number of what the visitor last asked the card for: older answers show nothing. */
   #current = 0;
   /** The number of the last list that was asked for. */
   #listing = 0;
@@ -76,50 +76,44 @@ class Panel implements Cached {
   constructor(place: HTMLElement, onOpen: (files: Files) => void) {
     this.#place = place;
     this.#onOpen = onOpen;
-    this.#keep = button("Keep it in this browser", () => {
+    ui.keep.addEventListener("click", () => {
       const model = this.#model;
-      if (model) this.#attempt(`${nameOf(model)} cannot be kept`, () => this.#keepModel(model));
+      if (model)
+        this.#attempt(`${nameOf(model)} cannot be kept`, () => this.#keepModel(model), model);
     });
-    this.#keep.hidden = true;
     this.#status.setAttribute("role", "status");
-    this.#progress.setAttribute("aria-label", "Keeping");
-    const title = make("h2", {}, "Kept in this browser");
-    const actions = make(
-      "div",
-      { className: "actions cached-actions" },
-      this.#keep,
-      this.#progress,
+    place.replaceChildren(
+      make("h2", {}, "Kept in this browser"),
+      this.#total,
+      this.#list,
       this.#status,
     );
-    place.replaceChildren(title, this.#total, this.#list, actions);
     this.#refresh();
   }
 
   offer(model: Keepable): void {
+    this.clear();
     this.#model = model;
-    this.#startAnew();
-    this.#keep.disabled = false;
-    this.#keep.hidden = false;
-    this.#showPlace();
+    ui.keep.disabled = false;
+    ui.keep.hidden = false;
   }
 
   clear(): void {
+    // What is under way goes on, and is in the card at its end.
     this.#model = undefined;
-    if (this.#progress.hidden) this.#status.textContent = "";
-    this.#keep.hidden = true;
-    this.#showPlace();
+    ui.keep.hidden = true;
+    ui.keepProgress.hidden = true;
+    ui.keepStatus.textContent = "";
   }
 
   /** What is under way goes on, and says nothing more; gives the number of what begins. */
   #startAnew(): number {
     this.#status.textContent = "";
-    this.#progress.hidden = true;
     return ++this.#current;
   }
 
   #showPlace(): void {
-    const isEmpty = this.#entries.length === 0 && this.#status.textContent === "";
-    this.#place.hidden = isEmpty && this.#keep.hidden;
+    this.#place.hidden = this.#entries.length === 0 && this.#status.textContent === "";
   }
 
   #refresh(): void {
@@ -137,7 +131,7 @@ class Panel implements Cached {
     const models = `${count} ${count === 1 ? "model" : "models"}`;
     this.#total.textContent =
       count === 0
-        ? "Nothing yet. What is kept opens without a network, and without shrinking it again."
+        ? "Nothing any more."
         : `${models}, ${formatBytes(bytes)}; ${count === 1 ? "it opens" : "they open"} without a network.${room}`;
     this.#list.replaceChildren(...this.#entries.map((it) => this.#itemOf(it)));
     this.#showPlace();
@@ -187,46 +181,50 @@ class Panel implements Cached {
     this.#list.querySelector("button")?.focus();
   }
 
-  async #load({ url, recipe }: Keepable, isCurrent: () => boolean): Promise<void> {
+  async #load(model: Keepable): Promise<void> {
+    const { url, recipe } = model;
     const onNews = ({ words, fraction }: Loading) => {
-      if (!isCurrent()) return;
-      this.#status.textContent = words;
-      if (fraction !== undefined) this.#progress.value = fraction;
+      if (model !== this.#model) return;
+      ui.keepStatus.textContent = words;
+      if (fraction !== undefined) ui.keepProgress.value = fraction;
     };
     await this.#jobs.start("load", { url: url.href, recipe }, onNews).result;
   }
 
   async #keepModel(model: Keepable): Promise<void> {
-    const own = this.#startAnew();
-    // Meanwhile the visitor may turn to another model, whose button it is then, or to another entry.
+    // Meanwhile the visitor may turn to another model, whose button it is then.
     const isOffered = () => model === this.#model;
-    const isCurrent = () => own === this.#current;
-    this.#keep.disabled = true;
-    this.#progress.value = 0;
-    this.#progress.hidden = false;
+    ui.keep.disabled = true;
+    ui.keepProgress.value = 0;
+    ui.keepProgress.hidden = false;
     // Browsers that ask their user want a click for it.
     const persisted = (async () => storage?.persist())().catch(() => false);
     try {
-      await this.#load(model, isCurrent);
+      await this.#load(model);
       const isOffline = await keepPage();
       await persisted;
-      if (isCurrent()) {
-        this.#status.textContent = isOffline
-          ? "It is kept, and this page with it: both open without a network."
-          : "It is kept.";
+      if (isOffered()) {
+        ui.keepStatus.textContent = isOffline
+          ? "It is kept, and this page with it: both open without a network, from the end of this page."
+          : "It is kept, at the end of this page.";
+        // The focus would be gone with the button.
+        if (document.activeElement === ui.keep) ui.download.focus();
+        ui.keep.hidden = true;
       }
-      if (isOffered()) this.#keep.hidden = true;
     } finally {
-      if (isOffered()) this.#keep.disabled = false;
-      if (isCurrent()) this.#progress.hidden = true;
+      if (isOffered()) {
+        ui.keep.disabled = false;
+        ui.keepProgress.hidden = true;
+      }
     }
     await this.#showEntries();
   }
 
-  /** Says what went wrong with something that the visitor asked for, however long ago. */
-  #attempt(what: string, work: () => Promise<void>): void {
+  /** Says what went wrong with something that the visitor asked for, however long ago; by the button while it is for `model`. */
+  #attempt(what: string, work: () => Promise<void>, model?: Keepable): void {
     work().catch((error: unknown) => {
-      this.#status.textContent = visible(`${what}: ${messageOf(error)}`);
+      const status = model && model === this.#model ? ui.keepStatus : this.#status;
+      status.textContent = visible(`${what}: ${messageOf(error)}`);
       this.#showPlace();
     });
   }

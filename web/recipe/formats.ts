@@ -2,7 +2,9 @@
 import type { FormatName, Mode, ModelInfo, Recipe } from "modelshrink";
 import { presets } from "modelshrink";
 
-const isFloat = ({ weights }: Recipe): boolean => weights?.includes("float") ?? true;
+/** A type with a target is one of integers. */
+const isFloat = ({ weights }: Recipe): boolean =>
+  weights === undefined || (typeof weights === "string" && weights.includes("float"));
 
 interface Format {
   title: string;

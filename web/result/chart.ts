@@ -147,6 +147,13 @@ function listRows(): void {
   ui.chartRows.replaceChildren(...rows);
 }
 
+/** Says which recipe is chosen. */
+export function markChosen(name: string): void {
+  if (!subject) return;
+  subject.chosen = name;
+  listRows();
+}
+
 function show(): void {
   listRows();
   draw();

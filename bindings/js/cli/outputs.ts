@@ -87,11 +87,13 @@ export function packedOutput(input: string): string {
   return `${isUrl(input) ? path : relative("", path)}.${packExtension}`;
 }
 
-/** What a packed file is unpacked to: beside it, or here when that is a URL. */
+/** What a packed file is unpacked to, beside it, or here when that is a URL: "model.onnx", or a folder without such an ending. */
 export function unpackedOutput(packed: string): string {
   const path = isUrl(packed) ? nameOfUrl(packed) || "model" : packed;
   const suffix = `.${packExtension}`;
-  return path.toLowerCase().endsWith(suffix) ? path.slice(0, -suffix.length) : `${path}.unpacked`;
+  if (!path.toLowerCase().endsWith(suffix)) return `${path}.unpacked/`;
+  const inner = path.slice(0, -suffix.length);
+  return extname(inner) === "" ? `${inner}/` : inner;
 }
 
 /** The output of each of `models`, in their order. Of several, folders get folders of their own under `output`. */

@@ -55,7 +55,8 @@ export async function runUnpack(invocation: Invocation, context: Context): Promi
   const { operands, values } = invocation;
   const [input = ""] = operands;
   const output = await outputOf(invocation, unpackedOutput(input));
-  if (values.output === undefined && (await lstat(output).catch(() => undefined))) {
+  const isThere = await lstat(output.replace(/\/$/, "")).catch(() => undefined);
+  if (values.output === undefined && isThere) {
     throw new UsageError(`"${visible(output)}" exists: name the output with -o.`);
   }
   const isPiped = output === standardStream;

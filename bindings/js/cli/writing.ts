@@ -1,13 +1,18 @@
 /** The commands that write models: shrink, restore. */
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { packExtension } from "../base/formats.js";
 import { plural } from "../base/plural.js";
 import { visible } from "../base/visible.js";
+import { removeEmpty } from "../files/node/folders.js";
 import type { SinkFor } from "../files/sink.js";
 import type { Source } from "../files/source.js";
 import { inspect } from "../models/inspect.js";
 import { maxWorkers, readingOf } from "../models/options.js";
 import { joined } from "../models/lazy.js";
-import type { Report, WriteOptions } from "../models/types.js";
+import type { Report, RunOptions, WriteOptions } from "../models/types.js";
 import { restore } from "../models/write.js";
+import { pack } from "../pack/pack.js";
 import type { GuardOutcome } from "../runtime/guard.js";
 import { restoredTypes } from "../recipe/order.js";
 import { shrink } from "../shrink.js";
@@ -97,6 +102,8 @@ function guardText({ verification, keptTensors, finerTensors, attempts }: GuardO
 interface Written {
   report: Report;
   guard?: GuardOutcome;
+  /** The bytes of the packed file, where the model went into one. */
+  packedBytes?: number;
 }
 
 /** The outcome of a run that changed nothing, in one line. */
@@ -108,7 +115,7 @@ function idleOutcome({ report, guard }: Written): ModelOutcome {
 }
 
 async function outcomeOf(
-  { report, guard }: Written,
+  { report, guard, packedBytes }: Written,
   model: string,
   output: string,
   values: OptionValues,
@@ -121,21 +128,28 @@ async function outcomeOf(
       ? `${path} (${names.map((it) => visible(it)).join(", ")})`
       : path + (isFolder ? visible(names[0] ?? "") : "");
   const others = await companionsIn(model, names);
-  const { inputBytes, outputBytes, warnings = [] } = report;
+  const { inputBytes, warnings = [] } = report;
+  const outputBytes = packedBytes ?? report.outputBytes;
   return {
     text: [
       formatReport(report, textOptions(values)),
       "",
       ...(guard ? [guardText(guard)] : []),
+      ...(packedBytes === undefined ? [] : [`Packed: ${sizesText({ inputBytes, outputBytes })}`]),
       `Written to ${where}`,
       ...(others.length > 0 ? [`Not copied: ${others.map((it) => visible(it)).join(", ")}`] : []),
-      ...(guard ? [] : verifyHint(model, output, report)),
+      ...(guard || packedBytes !== undefined ? [] : verifyHint(model, output, report)),
     ].join("\n"),
     line: [
       `${sizesText({ inputBytes, outputBytes })}, written to ${where}`,
       ...warnings.map((it) => `  Warning: ${visible(it)}`),
     ].join("\n"),
-    json: joined({ output }, report, guard ? { guard } : {}),
+    json: joined(
+      { output },
+      report,
+      guard ? { guard } : {},
+      packedBytes === undefined ? {} : { packedBytes },
+    ),
     ...{ inputBytes, outputBytes },
   };
 }
@@ -144,6 +158,31 @@ type Write = (
   source: Source,
   options: WriteOptions & { sink: string | SinkFor },
 ) => Promise<Written>;
+
+/**
+ * Writes into a packed file: the model goes into a folder beside that first, which is removed at the end. Throws a
+ * UsageError where a later run would go on with the folder.
+ */
+async function writePacked(
+  output: string,
+  resume: boolean,
+  running: RunOptions,
+  write: (folder: string) => Promise<Written>,
+): Promise<Written> {
+  if (resume) throw new UsageError("--resume needs an output that is no packed file.");
+  const parent = dirname(output);
+  const top = await mkdir(parent, { recursive: true });
+  const folder = await mkdtemp(join(parent, ".modelshrink-"));
+  try {
+    const written = await write(`${folder}/`);
+    if (written.report.isIdle) return written;
+    const { report } = await pack(folder, { ...running, sink: output });
+    return { ...written, packedBytes: report.outputBytes };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+    if (top !== undefined) await removeEmpty(parent, top);
+  }
+}
 
 async function runWriting(
   invocation: Invocation,
@@ -162,7 +201,13 @@ async function runWriting(
     const resume = values.resume ?? false;
     const options = { sink, resume, skipIdle: true, ...running };
     const source = await sourceOf(model, context);
-    const work = () => write(source, options);
+    const isPacked = output.toLowerCase().endsWith(`.${packExtension}`);
+    const work = () =>
+      isPacked
+        ? writePacked(output, resume, runOptions(context), (folder) =>
+            write(source, { ...options, sink: folder }),
+          )
+        : write(source, options);
     const written = await (isPiped ? writingToStandardOutput(work) : work());
     return written.report.isIdle ? idleOutcome(written) : outcomeOf(written, model, output, values);
   });

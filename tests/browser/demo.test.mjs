@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { unzipSync, zipSync } from "fflate";
-import { inspect, shrink } from "modelshrink";
+import { inspect, shrink, unpack } from "modelshrink";
 import * as vite from "vite";
 import {
   allSizes,
@@ -107,6 +107,24 @@ test("a cancelled run stops and can be started again", async (t) => {
   await status(page, "Cancelled.");
   await page.getByRole("button", { name: "Shrink", exact: true }).click();
   await status(page, "Done in");
+});
+
+test("what was shrunk can be downloaded packed", async (t) => {
+  const page = await visit(t);
+  await open(page, ocrModel);
+  await status(page, "this size is exact");
+  await page.getByRole("button", { name: "Shrink", exact: true }).click();
+  await status(page, "Done in");
+  const coming = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download packed" }).click();
+  const download = await coming;
+  assert.match(download.suggestedFilename(), /^ch_PP-OCRv4_rec_infer\.\w+\.onnx\.mspk$/);
+  await status(page, "of the small model, losslessly");
+  await shoot(page, "packed");
+  const packed = await readFile(await download.path());
+  const expected = await (await shrink(ocrModel, "int8")).bytes();
+  assert.ok(packed.length < 0.84 * expected.length, `${packed.length} of ${expected.length}`);
+  assert.deepEqual(new Uint8Array(await (await unpack(packed)).bytes()), expected);
 });
 
 test("works by keyboard alone, on a narrow screen", async (t) => {

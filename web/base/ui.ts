@@ -37,6 +37,7 @@ export const ui = {
   cancel: element("cancel", HTMLButtonElement),
   download: element("download", HTMLButtonElement),
   save: element("save", HTMLButtonElement),
+  pack: element("pack", HTMLButtonElement),
   keep: element("keep", HTMLButtonElement),
   keepProgress: element("keep-progress", HTMLProgressElement),
   keepStatus: element("keep-status", HTMLElement),

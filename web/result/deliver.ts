@@ -1,5 +1,6 @@
 /** Hands the output over: a download, a zip file, a folder. */
-import type { Plan } from "modelshrink";
+import { formatBytes, type Plan } from "modelshrink";
+import { formatPercent } from "../base/format.js";
 import { messageOf, showError, ui } from "../base/ui.js";
 import type { Files } from "../open/files.js";
 import { Output } from "./output.js";
@@ -34,6 +35,7 @@ export function clearDelivery(): void {
   current = undefined;
   ui.download.hidden = true;
   ui.save.hidden = true;
+  ui.pack.hidden = true;
 }
 
 /** Offers these files; `release` is called when nobody needs them any more. */
@@ -48,6 +50,7 @@ export function offerDelivery(
   ui.download.textContent = isOne ? "Download" : "Download zip";
   ui.download.hidden = false;
   ui.save.hidden = isOne || !canPickFolder();
+  ui.pack.hidden = false;
   ui.shrink.hidden = true;
   ui.download.focus();
 }
@@ -88,6 +91,21 @@ async function saveOutput(): Promise<void> {
   );
 }
 
+/** The same bytes in fewer: who wants them takes the code for that, too. */
+async function downloadPacked(): Promise<void> {
+  if (!current) return;
+  const name = `${nameOf(current)}.mspk`;
+  await withStatus("Packing…", async (files) => {
+    const { pack } = await import("modelshrink/pack");
+    const { files: packed, report } = await pack(files);
+    const [blob] = Object.values(packed);
+    void download(blob!, name);
+    const { inputBytes, outputBytes } = report;
+    const share = formatPercent(outputBytes / inputBytes);
+    return `${name}: ${formatBytes(outputBytes)}, ${share} of the small model, losslessly. unpack() gives it back.`;
+  });
+}
+
 /** Shows what went wrong with something that the visitor asked for. */
 function attempt(what: string, work: () => Promise<void>): void {
   ui.error.hidden = true;
@@ -103,5 +121,8 @@ export function listenForDelivery(): void {
   });
   ui.save.addEventListener("click", () => {
     attempt("Saving failed", saveOutput);
+  });
+  ui.pack.addEventListener("click", () => {
+    attempt("Packing failed", downloadPacked);
   });
 }

@@ -253,6 +253,24 @@ test("--inputs: what a model is run on, to fit it and to judge it", async () => 
   assert.ok(guard.keptTensors.length > 0);
 });
 
+test("a guard that spares many tensors names a few of them, and all as JSON", async () => {
+  const weights = Array.from({ length: 12 }, (_, i) => ({ name: `w${i}`, size: 64 }));
+  await writeFile(path("deep.onnx"), chainModel(weights));
+  const sample = { X: { data: [...wave(64, 1)], dims: [1, 64] } };
+  await writeFile(path("sample.json"), JSON.stringify(sample));
+  const bound = ["--inputs", "sample.json", "--min-cosine", "0.5"];
+  const args = ["shrink", "deep.onnx", "--prune", "magnitude:0.5", ...bound];
+  const { keptTensors } = JSON.parse((await run(...args, "--json", "-o", "a.onnx")).stdout).guard;
+  assert.ok(keptTensors.length > 6, keptTensors.join());
+  const { stdout } = await run(...args, "-o", "b.onnx");
+  const more = keptTensors.length - 6;
+  const shown = keptTensors.slice(0, 6).join(", ");
+  assert.ok(
+    stdout.includes(`kept as they were: ${shown} and ${more} more (--json has all)`),
+    stdout,
+  );
+});
+
 test("the input is not overwritten, through a link either", async () => {
   await symlink("model.onnx", path("link.onnx"));
   for (const input of ["model.onnx", "link.onnx"]) {

@@ -91,10 +91,17 @@ async function placeOutputs(
   return outputs;
 }
 
+/** The names that a line of text has at most. */
+const maxNames = 6;
+
 function guardText({ verification, keptTensors, finerTensors, attempts }: GuardOutcome): string {
   const { name, cosine } = verification.worst;
-  const listed = (what: string, names: readonly string[]) =>
-    names.length > 0 ? `; ${what}: ${names.map((it) => visible(it)).join(", ")}` : "";
+  const listed = (what: string, names: readonly string[]) => {
+    if (names.length === 0) return "";
+    const shown = names.slice(0, maxNames).map((it) => visible(it));
+    const more = names.length - shown.length;
+    return `; ${what}: ${shown.join(", ")}${more > 0 ? ` and ${more} more (--json has all)` : ""}`;
+  };
   const kept = listed("in 8 bits", finerTensors) + listed("kept as they were", keptTensors);
   return `Cosine of "${visible(name)}" ${cosine.toFixed(4)} after ${plural(attempts, "trial")}${kept}`;
 }

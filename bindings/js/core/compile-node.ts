@@ -16,8 +16,8 @@ export async function compileOwn(url: URL): Promise<WebAssembly.Module> {
     return await compileUrl(url);
   } catch (cause) {
     throw new ModelShrinkError(
-      `The core could not be loaded from ${url.href}: ${String(cause)}. Leave modelshrink out of a server's ` +
-        `bundle (Next.js: serverExternalPackages), or call init({ wasm }).`,
+      `The core could not be loaded from ${url.href}. Leave modelshrink out of a server's bundle ` +
+        `(Next.js: serverExternalPackages), or call init({ wasm }). ${String(cause)}`,
       "io",
       { cause },
     );

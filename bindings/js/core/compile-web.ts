@@ -17,8 +17,8 @@ export async function compileOwn(url: URL): Promise<WebAssembly.Module> {
     return await compileUrl(url);
   } catch (cause) {
     throw new ModelShrinkError(
-      `The core could not be loaded from ${url.href}: ${String(cause)}. Copy modelshrink's dist/wasm beside the ` +
-        `bundle (Vite's server: optimizeDeps.exclude), or call init({ wasm }).`,
+      `The core could not be loaded from ${url.href}. Copy modelshrink's dist/wasm beside the bundle ` +
+        `(Vite's server: optimizeDeps.exclude), or call init({ wasm }). ${String(cause)}`,
       "io",
       { cause },
     );

@@ -45,7 +45,7 @@ export function mainFileOf(names: readonly string[], advice = "give one of them 
   if (json !== undefined && others.length === 0) return json;
   throw new ArgumentError(
     names.length === 0
-      ? "There are no files."
+      ? "There are no files; those in further folders are not looked for."
       : `None of the files is known as a model (${list(names)}): an .onnx, .safetensors, .gguf, ` +
           ".index.json or model.json file is needed.",
   );

@@ -119,8 +119,8 @@ function lossWarning(found: Findings): string | undefined {
   const lost = found.lost.sort((a, b) => lowestSqnr(a) - lowestSqnr(b));
   if (lost.length === 0) return undefined;
   return (
-    `${plural(lost.length, "tensor")} lost much (SQNR, also of an output, below 10 dB, of 16-bit floats 30): ${listOf(lost)}. ` +
-    "A rule gives them another type."
+    `${plural(lost.length, "tensor")} lost much, or an output of them (SQNR below 10 dB; 16-bit floats: below 30): ` +
+    `${listOf(lost)}. A rule gives them another type.`
   );
 }
 

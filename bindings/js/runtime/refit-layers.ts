@@ -292,8 +292,7 @@ async function fitOne(
     shrunk: floatsIn(placeIn(files.shrunk, pair)),
   };
   const found = weightsFitted(pair, weights, inputs, damping);
-  if (found.isLeftOut)
-    return `${plural(inputs.gram.rows, "row")} of its inputs are too few to help`;
+  if (found.isLeftOut) return `too few of its inputs to help (${plural(inputs.gram.rows, "row")})`;
   placeIn(files.shrunk, pair).set(new Uint8Array(found.weights.buffer));
   return undefined;
 }

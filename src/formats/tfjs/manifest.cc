@@ -50,7 +50,8 @@ class ManifestReader : private Walker {
   Status Run() && {
     NodeId manifest;
     if (ExpectObject(json_.root()) &&
-        Find(json_.root(), "the model", "weightsManifest", Kind::kArray, &manifest)) {
+        Find(json_.root(), "this JSON, read as a TensorFlow.js model,", "weightsManifest",
+             Kind::kArray, &manifest)) {
       ReadGroups(manifest);
     }
     return std::move(status_);

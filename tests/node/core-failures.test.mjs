@@ -11,6 +11,7 @@ import {
   quantize,
   shrink,
 } from "modelshrink";
+import { compileOwn } from "../../dist/core/compile-node.js";
 import { withMemoryLimit } from "./memory-limit.mjs";
 import { chainModel, wave } from "../support/onnx.mjs";
 
@@ -111,4 +112,16 @@ test("a run that another call's trap cut off says so", async () => {
   };
   await assert.rejects(shrink(model, "int8", { onProgress }), /restarted after a failure/);
   assert.ok((await shrink(model, "int8")).report.outputBytes > 0);
+});
+
+test("a binary that is not there is an error that says what to do, then why", async () => {
+  const url = new URL("no-such.wasm", import.meta.url);
+  await assert.rejects(compileOwn(url), (error) => {
+    assert.equal(error.code, "io");
+    assert.match(
+      error.message,
+      /no-such\.wasm\. Leave .*, or call init\(\{ wasm \}\)\. Error: ENOENT/,
+    );
+    return true;
+  });
 });

@@ -130,7 +130,7 @@ const broken = {
     ["second split alone", "split-second", FormatError, /this is part 2 of 2/],
     ["number of tensors in splits", "split-tensors", FormatError, /the files have 1 tensors together/],
   ],
-  tfjs_reader: [["no JSON", "not_json nan_scale truncated", FormatError, /no JSON value/], ["byte order mark", "bom", FormatError, /byte order mark/], ["no weightsManifest", "no_manifest", FormatError, /has no "weightsManifest"/], [
+  tfjs_reader: [["no JSON", "not_json nan_scale truncated", FormatError, /no JSON value/], ["byte order mark", "bom", FormatError, /byte order mark/], ["no weightsManifest", "no_manifest", FormatError, /read as a TensorFlow.js model, has no "weightsManifest"/], [
       "weightsManifest that is no array", "manifest_no_array", FormatError, /expected an array, found an object/],
     ["path: ..", "traversal", FormatError, /leads out of the model's folder/],
     ["path: absolute", "absolute", FormatError, /"\/w\.bin" is absolute/],
@@ -431,7 +431,7 @@ describe("in a folder", () => {
       [pipe, ArgumentError, /not a regular file/],
       ["/dev/zero", ArgumentError, /not a regular file/],
       [empty, FormatError, /the file is empty/],
-      [none, ArgumentError, /There are no files/],
+      [none, ArgumentError, /There are no files; those in further folders/],
     ]) {
       const error = await refused(path);
       assert.equal(error.constructor, type, error.message);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/bits.h"
+#include "base/checked.h"
 #include "base/sort.h"
 #include "pack/code_cost.h"
 
@@ -19,14 +20,22 @@ constexpr int kClassesPerOctave = 4;
 // What comes after the first weights may be so much larger.
 constexpr int kSpareOctaves = 8;
 
-constexpr double kCodesPerChunk = 128 * 1024;
-// What a chunk of nibble-coded streams has beside its codes: sizes, states, four tables.
-constexpr double kChunkBits = (20 + 136 + 4 * 17) * 8;
+// Codes of a chunk of many rows, of few long rows, and the rows of these (pipeline/packing.cc).
+constexpr uint64_t kCodesPerChunk = 128 * 1024;
+constexpr uint64_t kMaxCodesPerChunk = 512 * 1024;
+constexpr uint64_t kMinRowsOfChunk = 64;
+constexpr size_t kTileRows = 16;
+// What a chunk of nibble-coded streams has beside its codes: sizes, states.
+constexpr double kChunkBits = (20 + 136) * 8;
+constexpr double kTableBits = 17 * 8;
 constexpr double kCodesPerBlock = 64;
-constexpr size_t kMaxGroups = 4;
+constexpr size_t kMaxGroups = 16;
+// Of the class of a block: in the order of the file, and where those of like magnitudes are side by
+// side.
+constexpr double kPlainClassBits = 2, kOrderedClassBits = 1;
 // The pack puts columns in an order for a smaller stream alone.
 constexpr double kOrderedShare = 0.995;
-constexpr int kRounds = 4;
+constexpr int kRounds = 2;
 
 // Expected numbers of codes, by code + 128.
 using Codes = std::array<double, 256>;
@@ -80,7 +89,7 @@ double NoiseOf(const MagnitudeEntry& entry, double step) {
   return noise * step * step;
 }
 
-// Classes of blocks in up to four groups that have a table each.
+// Classes of blocks in groups that have a table each.
 class Groups {
  public:
   explicit Groups(const std::vector<Codes>& classes) : classes_(classes) {
@@ -98,15 +107,17 @@ class Groups {
     }
   }
 
-  // In 4096ths of a bit.
-  double Cost() {
+  // In 4096ths of a bit; a table takes `of_table`.
+  double Cost(double of_table) {
     Plan();
     for (int round = 0; round < kRounds; ++round) {
       Reassign();
       Plan();
     }
     double cost = 0;
-    for (const NibblePlan& plan : plans_) cost += static_cast<double>(plan.cost);
+    for (const NibblePlan& plan : plans_) {
+      if (plan.cost > 0) cost += static_cast<double>(plan.cost) + of_table;
+    }
     return cost;
   }
 
@@ -160,7 +171,8 @@ class Groups {
 };
 
 // Of codes whose blocks are those of the entries.
-double CodedBits(std::span<const MagnitudeEntry> entries, double step, double count) {
+double CodedBits(std::span<const MagnitudeEntry> entries, double step, double count,
+                 double class_bits) {
   std::vector<Codes> classes;
   uint32_t last = UINT32_MAX;
   Codes all{};
@@ -176,11 +188,12 @@ double CodedBits(std::span<const MagnitudeEntry> entries, double step, double co
       }
     });
   }
+  const double of_table = std::ceil(count / kCodesPerChunk) * kTableBits * kCostOfBit;
   const CodeCounts counts = CountsOf(all);
-  double cost = static_cast<double>(PlanNibbles(counts, false).cost);
+  double cost = static_cast<double>(PlanNibbles(counts, false).cost) + of_table;
   cost = std::min(cost, static_cast<double>(CostOfWide(counts, NormalizeByteCounts(counts))));
-  const double ids = count / kCodesPerBlock * 2 * kCostOfBit;
-  return std::min(cost, Groups(classes).Cost() + ids) / kCostOfBit;
+  const double ids = count / kCodesPerBlock * class_bits * kCostOfBit;
+  return std::min(cost, Groups(classes).Cost(of_table) + ids) / kCostOfBit;
 }
 
 }  // namespace
@@ -232,14 +245,13 @@ StepCost RateProfile::CostOf(double step) const {
 
 double RateProfile::BitsAt(double step) const {
   const double count = static_cast<double>(num_weights());
-  const double chunks = count / kCodesPerChunk;
-  double bits = CodedBits(magnitudes_.plain, step, count);
+  double bits = CodedBits(magnitudes_.plain, step, count, kPlainClassBits);
   if (!magnitudes_.ordered.empty()) {
-    const double classes = chunks * 4 * static_cast<double>(magnitudes_.num_columns);
-    const double ordered = CodedBits(magnitudes_.ordered, step, count) + classes;
+    const double ordered = CodedBits(magnitudes_.ordered, step, count, kOrderedClassBits) +
+                           8 * magnitudes_.class_bytes;
     if (ordered < bits * kOrderedShare) bits = ordered;
   }
-  return std::min(bits + chunks * kChunkBits, 8 * count);
+  return std::min(bits + count / kCodesPerChunk * kChunkBits, 8 * count);
 }
 
 Status MagnitudeTable::Init() {
@@ -250,7 +262,12 @@ Status MagnitudeTable::Init() {
 void MagnitudeTable::Begin() {
   std::fill_n(counts_.data(), counts_.size(), 0u);
   num_in_block_ = 0;
-  has_top_ = false;
+  top_ = first_class_ = 0;
+}
+
+void MagnitudeTable::Expect(float largest, float mean) {
+  top_ = static_cast<int>(BitCast<uint32_t>(largest) >> kBinShift) + kSpareOctaves * kBinsPerOctave;
+  first_class_ = static_cast<int>(BitCast<uint32_t>(mean) >> kClassShift) - int{kNumClasses} / 2;
 }
 
 void MagnitudeTable::Add(std::span<const float> magnitudes) {
@@ -264,27 +281,15 @@ void MagnitudeTable::Add(std::span<const float> magnitudes) {
 
 void MagnitudeTable::AddBlock(std::span<const float> block) {
   double sum = 0;
-  float largest = 0;
-  for (const float magnitude : block) {
-    sum += double{magnitude};
-    largest = std::max(largest, magnitude);
-  }
-  if (!has_top_ && largest > 0) {
-    has_top_ = true;
-    top_ =
-        static_cast<int>(BitCast<uint32_t>(largest) >> kBinShift) + kSpareOctaves * kBinsPerOctave;
-  }
+  for (const float magnitude : block) sum += double{magnitude};
   const float mean = static_cast<float>(sum / static_cast<double>(block.size()));
-  // Means of blocks like the first one are in the middle.
-  const int first_class = top_ / (kBinsPerOctave / kClassesPerOctave) -
-                          kSpareOctaves * kClassesPerOctave - 3 * int{kNumClasses} / 4;
-  const int block_class = static_cast<int>(BitCast<uint32_t>(mean) >> kClassShift) - first_class;
+  const int block_class = static_cast<int>(BitCast<uint32_t>(mean) >> kClassShift) - first_class_;
   uint32_t* const counts =
       counts_.data() +
       static_cast<size_t>(std::clamp(block_class, 0, int{kNumClasses} - 1)) * kNumBins;
   for (const float magnitude : block) {
     const int bin = static_cast<int>(BitCast<uint32_t>(magnitude) >> kBinShift) - top_;
-    ++counts[std::clamp(bin + int{kNumBins}, 0, int{kNumBins} - 1)];
+    ++counts[magnitude == 0 ? 0 : std::clamp(bin + int{kNumBins}, 0, int{kNumBins} - 1)];
   }
 }
 
@@ -318,15 +323,34 @@ void RateProfiler::Begin(const Geometry& geometry) {
   plain_.Begin();
   ordered_.Begin();
   largest_.assign(static_cast<size_t>(geometry.num_rows), 0);
-  place_of_.clear();
-  row_.assign(static_cast<size_t>(geometry.num_columns), 0);
+  chunk_.clear();
+  chunk_size_ = 0;
+  class_bytes_ = 0;
+  num_ordered_ = 0;
   squares_ = 0;
   num_weights_ = 0;
+  is_expected_ = false;
+}
+
+void RateProfiler::Expect(std::span<const float> values) {
+  double sum = 0;
+  float largest = 0;
+  for (const float value : values) {
+    const float magnitude = std::fabs(value);
+    if (!std::isfinite(magnitude)) continue;
+    sum += double{magnitude};
+    largest = std::max(largest, magnitude);
+  }
+  is_expected_ = largest > 0;
+  if (!is_expected_) return;
+  const float mean = static_cast<float>(sum / static_cast<double>(values.size()));
+  plain_.Expect(largest, mean);
+  ordered_.Expect(largest, mean);
 }
 
 void RateProfiler::Add(std::span<const float> values) {
   std::array<float, 1024> chunk;
-  if (num_weights_ == 0 && geometry_.num_columns > 0) OrderColumns(values);
+  if (!is_expected_) Expect(values);
   for (size_t i = 0; i < values.size(); i += chunk.size()) {
     const size_t count = std::min(chunk.size(), values.size() - i);
     for (size_t k = 0; k < count; ++k) {
@@ -337,7 +361,7 @@ void RateProfiler::Add(std::span<const float> values) {
     const std::span<const float> magnitudes(chunk.data(), count);
     AddToRows(magnitudes);
     plain_.Add(magnitudes);
-    if (geometry_.num_columns > 0) AddOrdered(magnitudes);
+    if (geometry_.num_columns > 0) AddToChunk(magnitudes);
     num_weights_ += count;
   }
 }
@@ -352,29 +376,57 @@ void RateProfiler::AddToRows(std::span<const float> magnitudes) {
   }
 }
 
-void RateProfiler::OrderColumns(std::span<const float> values) {
-  const size_t columns = static_cast<size_t>(geometry_.num_columns);
-  std::vector<std::pair<double, uint32_t>> sums(columns);
-  for (size_t c = 0; c < columns; ++c) sums[c].second = static_cast<uint32_t>(c);
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (std::isfinite(values[i])) sums[i % columns].first += std::fabs(double{values[i]});
+void RateProfiler::AddToChunk(std::span<const float> magnitudes) {
+  for (const float magnitude : magnitudes) {
+    if (chunk_.empty()) {
+      // As many rows as in the other chunks.
+      const uint64_t columns = geometry_.num_columns;
+      const uint64_t limit =
+          std::max(kCodesPerChunk, std::min(kMinRowsOfChunk * columns, kMaxCodesPerChunk));
+      const uint64_t left = geometry_.num_weights - std::min(geometry_.num_weights, num_ordered_);
+      const uint64_t num_chunks = std::max<uint64_t>(DivideRoundingUp(left, limit), 1);
+      chunk_size_ = static_cast<size_t>(
+          DivideRoundingUp(std::max<uint64_t>(left / num_chunks, 1), columns) * columns);
+      chunk_size_ = std::min<size_t>(chunk_size_, std::max<uint64_t>(left, 1));
+    }
+    chunk_.push_back(magnitude);
+    if (chunk_.size() == chunk_size_) AddOrdered();
   }
-  HeapSort(sums);
-  place_of_.resize(columns);
-  for (size_t i = 0; i < columns; ++i) place_of_[sums[i].second] = static_cast<uint32_t>(i);
 }
 
-void RateProfiler::AddOrdered(std::span<const float> magnitudes) {
-  for (size_t i = 0; i < magnitudes.size(); ++i) {
-    const size_t column = static_cast<size_t>((num_weights_ + i) % geometry_.num_columns);
-    row_[place_of_[column]] = magnitudes[i];
-    if (column + 1 == row_.size()) ordered_.Add(row_);
+// Puts rows and columns in the order of their magnitudes: tiles of sixteen rows, in a tile one
+// column after the other.
+void RateProfiler::AddOrdered() {
+  const size_t columns = static_cast<size_t>(geometry_.num_columns);
+  const size_t rows = chunk_.size() / columns;
+  std::vector<std::pair<double, uint32_t>> of_rows(rows), of_columns(columns);
+  for (size_t r = 0; r < rows; ++r) of_rows[r].second = static_cast<uint32_t>(r);
+  for (size_t c = 0; c < columns; ++c) of_columns[c].second = static_cast<uint32_t>(c);
+  for (size_t i = 0; i < rows * columns; ++i) {
+    of_rows[i / columns].first += double{chunk_[i]};
+    of_columns[i % columns].first += double{chunk_[i]};
   }
+  HeapSort(of_rows);
+  HeapSort(of_columns);
+  tiles_.clear();
+  for (size_t tile = 0; tile < rows; tile += kTileRows) {
+    const size_t end = std::min(rows, tile + kTileRows);
+    for (const auto& column : of_columns) {
+      for (size_t r = tile; r < end; ++r) {
+        tiles_.push_back(chunk_[of_rows[r].second * columns + column.second]);
+      }
+    }
+  }
+  ordered_.Add(tiles_);
+  class_bytes_ += static_cast<double>(rows + columns) / 2;
+  num_ordered_ += chunk_.size();
+  chunk_.clear();
 }
 
 RateProfile RateProfiler::Finish(double max_code) {
+  if (!chunk_.empty()) AddOrdered();
   RateProfile::Magnitudes magnitudes = {.plain = plain_.Finish(),
-                                        .num_columns = geometry_.num_columns,
+                                        .class_bytes = class_bytes_,
                                         .squares = squares_,
                                         .count = num_weights_};
   if (geometry_.num_columns > 0) magnitudes.ordered = ordered_.Finish();

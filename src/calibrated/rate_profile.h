@@ -33,10 +33,11 @@ class RateProfile {
   struct Magnitudes {
     // By class, then by magnitude.
     std::vector<MagnitudeEntry> plain;
-    // The same of the tensor with its columns in the order of their magnitudes; empty: no order.
+    // The same of chunks of rows with rows and columns in the order of their magnitudes, as the
+    // pack has them where that is smaller; empty: no order.
     std::vector<MagnitudeEntry> ordered;
-    uint64_t num_columns = 0;
-    double squares = 0;  // Σw²
+    double class_bytes = 0;  // of that order
+    double squares = 0;      // Σw²
     uint64_t count = 0;
   };
 
@@ -69,12 +70,15 @@ class MagnitudeTable {
  public:
   Status Init();
   void Begin();
+  // Before the first weight that is not 0: about how large they are. What is 2^8 times as large, or
+  // 2^24 times smaller, is in the outermost class.
+  void Expect(float largest, float mean);
   void Add(std::span<const float> magnitudes);
   std::vector<MagnitudeEntry> Finish();
 
  private:
   static constexpr size_t kBlock = 64;
-  static constexpr size_t kNumClasses = 32;
+  static constexpr size_t kNumClasses = 64;
   static constexpr size_t kNumBins = 512;
 
   void AddBlock(std::span<const float> block);
@@ -82,12 +86,13 @@ class MagnitudeTable {
   Buffer<uint32_t> counts_;  // [kNumClasses, kNumBins]
   std::array<float, kBlock> block_{};
   size_t num_in_block_ = 0;
-  int top_ = 0;  // the number of the magnitude where the last bin ends
-  bool has_top_ = false;
+  // The numbers of the magnitude where the last bin ends, and of the mean where classes begin.
+  int top_ = 0, first_class_ = 0;
 };
 
-// Looks at the weights of one tensor after the other. Its memory is that of two tables and one
-// row; a profile has an entry for each kind of weight that the tensor has, some hundreds.
+// Looks at the weights of one tensor after the other. Its memory is that of two tables and of two
+// chunks as the pack has them, at most 4 MiB; a profile has an entry for each kind of weight that
+// the tensor has, some hundreds. Tensors may come in slices of any size.
 class RateProfiler {
  public:
   static StatusOr<RateProfiler> Create();
@@ -99,8 +104,9 @@ class RateProfiler {
     uint64_t channels = 1;
     uint64_t inner = 1;
     uint64_t matrix = 0;  // weights of a matrix; 0: there is one
-    // The pack may put columns, i % num_columns, in an order; 0: not.
+    // The pack may put rows of so many weights in an order, and their columns; 0: not.
     uint64_t num_columns = 0;
+    uint64_t num_weights = 0;  // needed with num_columns alone
 
     uint64_t RowOf(uint64_t weight) const {
       const uint64_t row = weight / inner % channels;
@@ -115,15 +121,19 @@ class RateProfiler {
   RateProfile Finish(double max_code);
 
  private:
+  void Expect(std::span<const float> values);
   void AddToRows(std::span<const float> magnitudes);
-  void OrderColumns(std::span<const float> magnitudes);
-  void AddOrdered(std::span<const float> magnitudes);
+  void AddToChunk(std::span<const float> magnitudes);
+  void AddOrdered();
 
   MagnitudeTable plain_, ordered_;
   Geometry geometry_;
-  std::vector<float> largest_;      // magnitude of each row
-  std::vector<uint32_t> place_of_;  // of each column in the order, found in the first weights
-  std::vector<float> row_;          // a row of columns in their order
+  std::vector<float> largest_;        // magnitude of each row
+  size_t chunk_size_ = 0;             // weights of the next chunk
+  std::vector<float> chunk_, tiles_;  // a chunk, and its weights in their order
+  bool is_expected_ = false;          // how large the weights are
+  uint64_t num_ordered_ = 0;          // weights of chunks that are complete
+  double class_bytes_ = 0;
   double squares_ = 0;
   uint64_t num_weights_ = 0;
 };

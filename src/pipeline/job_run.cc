@@ -14,6 +14,7 @@
 #include "kernels/range.h"
 #include "pipeline/calibrated_encoder.h"
 #include "pipeline/pruned_encoder.h"
+#include "pipeline/step_encoder.h"
 #include "quantize/tensor_codec.h"
 
 namespace modelshrink {
@@ -49,6 +50,10 @@ Status JobRun::CreateEncoder() {
   if (job_->prune->IsCalibrated()) {
     ASSIGN_OR_RETURN(encoder_,
                      CreateCalibratedEncoder(*job_, *tensor_, outputs, std::move(moments_)));
+    return {};
+  }
+  if (HasStepEncoder(*job_, *tensor_)) {
+    ASSIGN_OR_RETURN(encoder_, CreateStepEncoder(*job_, *tensor_, outputs));
     return {};
   }
   const EncoderOptions options = {.outputs = outputs, .counts_overflows = true};

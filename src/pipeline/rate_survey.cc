@@ -37,20 +37,21 @@ double PackedShare(DType type, uint64_t size) {
     case DType::kUint4:
       return 0.85;
     case DType::kInt64:
-      return 0.2;  // shapes
+      return 0.4;  // shapes and indices
     default:
       return 0.9;
   }
 }
 
-// Matrices of fewer or more columns are packed row by row (pipeline/packing.cc).
-constexpr uint64_t kMinColumns = 16, kMaxColumns = 8192;
+// Other matrices are packed row by row (pack/chunk.cc, pipeline/pack_extents.cc).
+constexpr uint64_t kMinColumns = 16, kMaxColumns = 32 * 1024, kMinRows = 4;
 
 RateProfiler::Geometry GeometryOf(const Job& job, const Shape& shape) {
   RateProfiler::Geometry rows;
   const uint64_t size = NumElements(job.shape);
   rows.inner = size;
-  const uint64_t columns = shape.empty() || shape[0] < 2 ? 0 : size / shape[0];
+  const uint64_t columns = shape.empty() || shape[0] < kMinRows ? 0 : size / shape[0];
+  rows.num_weights = size;
   if (columns >= kMinColumns && columns <= kMaxColumns) rows.num_columns = columns;
   if (job.scheme.granularity == Granularity::kTensor) return rows;
   const uint32_t axis = job.scheme.axis;

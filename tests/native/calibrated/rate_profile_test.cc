@@ -54,7 +54,8 @@ RateProfile ProfileOf(const Matrix& matrix, size_t slice = 1 << 20) {
   profiler.Begin({.num_rows = matrix.rows,
                   .channels = matrix.rows,
                   .inner = matrix.columns,
-                  .num_columns = matrix.columns});
+                  .num_columns = matrix.columns,
+                  .num_weights = size});
   for (size_t i = 0; i < size; i += slice) {
     profiler.Add(std::span(matrix.values).subspan(i, std::min(slice, size - i)));
   }
@@ -81,7 +82,8 @@ Coded Code(const Matrix& matrix, double step) {
   }
   ChunkEncoder encoder = std::move(ChunkEncoder::Create().value());
   std::vector<uint8_t> memory(kMaxChunkBytes * 2);
-  const size_t chunk = (128 * 1024 / matrix.columns) * matrix.columns;
+  const size_t num_chunks = (codes.size() + 128 * 1024 - 1) / (128 * 1024);
+  const size_t chunk = (matrix.rows + num_chunks - 1) / num_chunks * matrix.columns;
   for (size_t i = 0; i < codes.size(); i += chunk) {
     const size_t size = std::min(chunk, codes.size() - i);
     const Piece piece = {.kind = ElementKind::kMatrix,
@@ -106,14 +108,14 @@ TEST(RateProfileTest, ForeseesWhatThePackMakesOfCodes) {
         SCOPED_TRACE("laplace " + std::to_string(is_laplace) + ", spread " +
                      std::to_string(static_cast<int>(spread)) + ", step " +
                      std::to_string(relative));
-        EXPECT_NEAR(cost.bits / coded.bits, 1, 0.015);
+        EXPECT_NEAR(cost.bits / coded.bits, 1, 0.018);
         EXPECT_NEAR(cost.noise / coded.noise, 1, relative < 0.1 ? 0.03 : 0.006);
       }
     }
   }
 }
 
-TEST(RateProfileTest, SlicesMakeNoDifferenceButForTheOrderOfColumns) {
+TEST(RateProfileTest, SlicesMakeNoDifference) {
   const Matrix matrix = MakeMatrix(300, 40, Spread::kRows, false, 2);
   const RateProfile whole = ProfileOf(matrix);
   const RateProfile sliced = ProfileOf(matrix, 1000);
@@ -121,7 +123,7 @@ TEST(RateProfileTest, SlicesMakeNoDifferenceButForTheOrderOfColumns) {
   EXPECT_EQ(whole.squares(), sliced.squares());
   EXPECT_EQ(whole.LargestFloor(), sliced.LargestFloor());
   EXPECT_EQ(whole.CostOf(0.01).noise, sliced.CostOf(0.01).noise);
-  EXPECT_NEAR(whole.CostOf(0.01).bits / sliced.CostOf(0.01).bits, 1, 0.01);
+  EXPECT_EQ(whole.CostOf(0.01).bits, sliced.CostOf(0.01).bits);
 }
 
 TEST(RateProfileTest, ZerosAndWhatIsNotFiniteCostNothing) {

@@ -295,6 +295,39 @@ test("parts that are not what came are none", async () => {
   }
 });
 
+test("a part that somebody has moved to another place of its file is none", async () => {
+  site.routes["/m.onnx"] = ranged(model, etag, cut);
+  await assert.rejects(cacheOf().cached(url), ModelShrinkError);
+  const parts = await draftKeys("part");
+  const first = parts.find((name) => name.includes("-0-"));
+  const later = parts.find((name) => name !== first);
+  await rm(join(folder, first));
+  await rename(join(folder, later), join(folder, later.replace(`-${2 ** 23}-`, "-0-")));
+  site.routes["/m.onnx"] = ranged(model, etag);
+  const { files } = await cacheOf().cached(url);
+  assert.deepEqual(await bytesOf(files["m.onnx"]), await small(model));
+  assert.deepEqual(ranges(), [undefined, undefined]);
+});
+
+test("parts whose note somebody has exchanged for another file's are none", async () => {
+  const files = externalModel("m.onnx_data");
+  const [graph, data] = [files["model.onnx"], files["m.onnx_data"]].map((it) => Buffer.from(it));
+  site.routes = {
+    "/m.onnx": ranged(graph, etag),
+    "/m.onnx_data": ranged(data, etag, data.length >> 1),
+  };
+  await assert.rejects(cacheOf().cached(url), ModelShrinkError);
+  const [one, other] = await draftKeys("draft");
+  await rename(join(folder, one), join(folder, "kept"));
+  await rename(join(folder, other), join(folder, one));
+  await rename(join(folder, "kept"), join(folder, other));
+  site.routes["/m.onnx_data"] = ranged(data, etag);
+  const { files: made } = await cacheOf().cached(url);
+  const { files: expected } = await shrink(files);
+  for (const [i, name] of ["m.onnx", "m.onnx_data"].entries())
+    assert.deepEqual(await bytesOf(made[name]), await bytesOf(Object.values(expected)[i]));
+});
+
 test("a note of wrong validators, whose digest is right, is none", async () => {
   for (const validators of [null, { etag: 5 }, { etag: "a\nb" }, { lastModified: "\u2028" }]) {
     await rm(folder, { recursive: true });

@@ -2,10 +2,9 @@
  * Downloads that are under way or were interrupted: what has come is kept in parts, so that the next call goes on there.
  * A note under a key of its own says what it is of.
  */
-import { isA } from "../base/tags.js";
 import { fromBlob } from "../files/blob.js";
 import type { Locks } from "./locks.js";
-import { blobOf, copyOf, newName, noteOf, sha256Of, textOf } from "./parts.js";
+import { copyOf, idOf, newName, noteOf, readPart, textOf, type CheckedPart } from "./parts.js";
 import type { ByteStore } from "./stores.js";
 
 /** What a server says of a file's version; the same as long as the file is. */
@@ -25,7 +24,7 @@ export interface DraftOf {
 /** An interrupted download is kept for a week. */
 const maxAge = 7 * 86_400_000;
 
-/** The keys of notes and parts, and of what is not whole. A part's key has its place in the file and its SHA-256. */
+/** The keys of notes and parts, and of what is not whole. A part's key has its place in the file and its seal. */
 const keyPattern =
   /^(draft|part)-([\da-f]{64})-(\d+)-([\da-f]{36})(?:-(\d+)-([\da-f]{64}))?(?:\.[\da-f-]{36}\.part|\.crswap)?$/;
 
@@ -36,17 +35,21 @@ interface DraftKey {
   begin: number;
   /** The name of the writing. */
   writing: string;
-  /** Where a part begins in its file, and its digest; undefined for notes. */
+  /** Where a part begins in its file, and its seal; undefined for notes. */
   offset: number | undefined;
-  sha256: string | undefined;
+  seal: string | undefined;
 }
 
 function readKey(key: string): DraftKey | undefined {
-  const [, , id, begin, writing, offset, sha256] = keyPattern.exec(key) ?? [];
+  const [, , id, begin, writing, offset, seal] = keyPattern.exec(key) ?? [];
   if (id === undefined || writing === undefined) return undefined;
   const place = offset === undefined ? undefined : Number(offset);
-  return { key, id, begin: Number(begin), writing, offset: place, sha256 };
+  return { key, id, begin: Number(begin), writing, offset: place, seal };
 }
+
+/** Stands for a part's bytes and for what they are: a key that somebody has renamed has another part's. */
+const sealOf = (of: DraftOf | undefined, offset: number, sha256: string): Promise<string> =>
+  idOf(of ?? null, offset, sha256);
 
 /** Tells whether a stored value is validators that a header can have: whoever can write into the store can write others. */
 export function isValidators(value: unknown): value is Validators {
@@ -78,9 +81,8 @@ interface LeftDraft {
 }
 
 /** A part in the store. */
-interface KeptPart extends Part {
+interface KeptPart extends CheckedPart {
   key: string;
-  sha256: string;
 }
 
 /** One file as far as it has come. */
@@ -141,14 +143,18 @@ export class Draft {
 
   /** Keeps bytes in the store; gives undefined where it fails. */
   async #keep(bytes: Uint8Array<ArrayBuffer>, sha256: string): Promise<Part | undefined> {
-    const key = `part-${this.#name}-${this.loaded}-${sha256}`;
+    const seal = await sealOf(this.of, this.loaded, sha256);
+    const key = `part-${this.#name}-${this.loaded}-${seal}`;
     try {
       await this.#store.set(key, bytes);
-      const kept = await this.#store.get(key);
       // The model is shrunk from what the store has: it must be what came.
-      if (isA(kept, "Blob", "File") && (await sha256Of(kept as Blob)) === sha256) {
-        return { key, blob: kept as Blob };
-      }
+      const { blob, isStored } = await readPart(
+        this.#store,
+        key,
+        "a download",
+        (digest) => digest === sha256,
+      );
+      if (isStored) return { key, blob };
     } catch {
       // The bytes are here still.
     }
@@ -226,7 +232,7 @@ export class DraftsOfModel {
         const { of, note, keys } = it;
         // Where others may not know that this one goes on, they shall not find it.
         if (!this.#isCertain) await this.#store.delete(note.key);
-        const parts = await this.#chain(keys);
+        const parts = await this.#chain(of, keys);
         const name = `${this.#id}-${note.begin}-${note.writing}`;
         const draft = this.#isCertain
           ? this.#opened(new Draft(this.#store, name, of, parts))
@@ -257,21 +263,18 @@ export class DraftsOfModel {
   }
 
   /** Gives the parts from a file's beginning on, as far as they can be read and are what was kept. */
-  async #chain(keys: readonly DraftKey[]): Promise<KeptPart[]> {
+  async #chain(of: DraftOf, keys: readonly DraftKey[]): Promise<KeptPart[]> {
     const parts: KeptPart[] = [];
     for (let loaded = 0; ; loaded += parts.at(-1)!.blob.size) {
       const next = keys.find(({ key, offset }) => offset === loaded && !key.includes("."));
-      const blob = next && (await this.#read(next).catch(() => undefined));
-      if (!blob) return parts;
-      parts.push({ key: next.key, blob, sha256: next.sha256! });
+      if (!next) return parts;
+      const { key, seal } = next;
+      const isKept = async (sha256: string, size: number) =>
+        size > 0 && (await sealOf(of, loaded, sha256)) === seal;
+      const part = await readPart(this.#store, key, "a download", isKept).catch(() => undefined);
+      if (!part) return parts;
+      parts.push({ ...part, key });
     }
-  }
-
-  /** Gives a part; undefined when it is not what was kept. */
-  async #read({ key, sha256 }: DraftKey): Promise<Blob | undefined> {
-    const value = await this.#store.get(key);
-    const blob = value && blobOf(value);
-    return blob && blob.size > 0 && (await sha256Of(blob)) === sha256 ? blob : undefined;
   }
 
   /**

@@ -7,6 +7,7 @@ import { isA } from "../base/tags.js";
 import { sha256 } from "#digest";
 import { chunksOf } from "./chunks.js";
 import { hexOf } from "../base/hex.js";
+import type { ByteStore } from "./stores.js";
 
 /** The bytes of a part; the last one has what is left. */
 const partBytes = 1 << 23;
@@ -102,7 +103,7 @@ export function blobOf(value: Blob | Uint8Array): Blob {
 let spare: Uint8Array<ArrayBuffer> | undefined;
 
 /** Gives the SHA-256 of what is at most a part, in hexadecimal digits; throws an IntegrityError for more. */
-export async function sha256Of(blob: Blob): Promise<string> {
+async function sha256Of(blob: Blob): Promise<string> {
   if (blob.size > partBytes) throw new IntegrityError("The store gave more than was kept.");
   // A buffer for each part would stay in memory until the garbage is collected.
   const isWhole = blob.size === partBytes;
@@ -118,6 +119,34 @@ export async function sha256Of(blob: Blob): Promise<string> {
   } finally {
     if (isWhole) spare = buffer;
   }
+}
+
+/** A part as a store gives it. */
+export interface CheckedPart {
+  blob: Blob;
+  sha256: string;
+  /** True where the Blob is a view of what is stored: a copy stays in memory. */
+  isStored: boolean;
+}
+
+/**
+ * Gives the part at a key when `isKept` says of its digest and size that it is what was kept; throws an IntegrityError,
+ * which names `what` it is of, for another and for none.
+ */
+export async function readPart(
+  store: Pick<ByteStore, "get">,
+  key: string,
+  what: string,
+  isKept: (sha256: string, size: number) => boolean | Promise<boolean>,
+): Promise<CheckedPart> {
+  const value = await store.get(key);
+  const blob = value && blobOf(value);
+  const sha256 = blob && (await sha256Of(blob));
+  if (sha256 !== undefined && (await isKept(sha256, blob!.size)))
+    return { blob: blob!, sha256, isStored: blob === value };
+  throw new IntegrityError(
+    `A part of ${what} in the cache is ${blob ? "not what was kept" : "gone"}.`,
+  );
 }
 
 const digestOf = (text: string) => sha256(new TextEncoder().encode(text));

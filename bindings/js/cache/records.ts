@@ -7,7 +7,7 @@ import { IntegrityError } from "../base/errors.js";
 import type { SequentialFile } from "../files/in-order.js";
 import type { FileInfo } from "../models/types.js";
 import type { Locks } from "./locks.js";
-import { blobOf, newName, noteOf, PartWriter, sha256Of, textOf } from "./parts.js";
+import { newName, noteOf, PartWriter, readPart, textOf } from "./parts.js";
 import type { ByteStore } from "./stores.js";
 
 /** A part of a file. */
@@ -258,18 +258,9 @@ export class Records {
     { key, size, sha256 }: PartEntry,
     checked: Map<string, Blob>,
   ): Promise<Blob> {
-    const value = await this.#store.get(key);
-    const blob = value && blobOf(value);
-    if (blob?.size !== size) {
-      throw new IntegrityError(
-        `A part of "${name}" has ${blob?.size ?? "no"} bytes in the cache instead of ${size}.`,
-      );
-    }
-    if ((await sha256Of(blob)) !== sha256) {
-      throw new IntegrityError(`"${name}" in the cache is not what was kept.`);
-    }
-    // Copies of bytes would stay in memory.
-    if (blob === value) checked.set(key, blob);
+    const isKept = (digest: string, bytes: number) => digest === sha256 && bytes === size;
+    const { blob, isStored } = await readPart(this.#store, key, `"${name}"`, isKept);
+    if (isStored) checked.set(key, blob);
     return blob;
   }
 

@@ -10,14 +10,14 @@
 #include <vector>
 
 #include "base/sha256.h"
-#include "pack/mixed_bytes.h"
+#include "pack/matched_bytes.h"
 
 namespace modelshrink {
 
 // Bytes of a group at most, unpacked; chunks of a group; and bytes of it that are no weights.
 inline constexpr size_t kMaxGroupBytes = size_t{8} << 20;
 inline constexpr size_t kMaxGroupChunks = 256;
-inline constexpr size_t kMaxOtherBytes = kMaxMixedBytes;
+inline constexpr size_t kMaxOtherBytes = kMaxMatchedBytes;
 
 inline constexpr size_t kMaxPackedFiles = 100000;
 inline constexpr uint32_t kMaxPackHeaderBytes = 1 << 24;
@@ -33,6 +33,9 @@ inline constexpr size_t kGroupHeadBytes = 20;
 inline constexpr size_t kChunkHeadBytes = 12;
 // Of the index: its offset, checksum, magic.
 inline constexpr size_t kPackEndBytes = 16;
+
+// How a group's other bytes are coded.
+enum class OtherMode : uint8_t { kRaw, kMixed, kMatched };
 
 struct PackedFile {
   std::string name;  // relative, with "/" between folders

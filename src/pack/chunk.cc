@@ -12,6 +12,7 @@
 #include "kernels/tiles.h"
 #include "kernels/trellis.h"
 #include "pack/matrix_order.h"
+#include "pack/repeats.h"
 #include "pack/trellis.h"
 
 namespace modelshrink {
@@ -44,6 +45,7 @@ size_t StrideOf(size_t num_codes) { return num_codes + kStreamPadding; }
 StatusOr<ChunkEncoder> ChunkEncoder::Create() {
   ChunkEncoder encoder;
   ASSIGN_OR_RETURN(encoder.streams_, CodeStreamEncoder::Create());
+  ASSIGN_OR_RETURN(encoder.matched_, MatchedEncoder::Create());
   RETURN_IF_ERROR(AllocateAll({{&encoder.elements_, kMaxChunkBytes},
                                {&encoder.scratch_, kMaxChunkBytes},
                                {&encoder.planes_, kPlaneBytes},
@@ -63,6 +65,8 @@ void ChunkEncoder::Encode(std::span<const Piece> pieces, std::span<const uint8_t
     const size_t size = SizeOfKind(pieces, kind);
     if (size == 0) continue;
     const auto elements = pieces.size() == 1 ? bytes : Gather(pieces, kind, bytes);
+    const size_t begin = out.size();
+    out.Number(uint8_t{0});
     if (IsMatrix(kind)) {
       const auto is_matrix = [](const Piece& piece) { return IsMatrix(piece.kind); };
       EncodeMatrix(kind, std::find_if(pieces.begin(), pieces.end(), is_matrix)->row_length,
@@ -70,7 +74,27 @@ void ChunkEncoder::Encode(std::span<const Piece> pieces, std::span<const uint8_t
     } else {
       EncodeKind(kind, elements, out);
     }
+    EncodeMatched(kind, elements, begin, out);
   }
+}
+
+// Numbers that repeat each other one by one, as tables of a function do, or codes in long runs.
+void ChunkEncoder::EncodeMatched(ElementKind kind, std::span<const uint8_t> elements, size_t begin,
+                                 ByteWriter& out) {
+  const FieldType type = ElementOf(kind).fields[0].type;
+  const bool is_of_words = type == FieldType::kFloat16 || type == FieldType::kWords;
+  const Window window = type == FieldType::kCodes ? Window::kSixteenBytes
+                        : is_of_words             ? Window::kSecondWords
+                                                  : Window::kFourBytes;
+  if (!HasRepeats(elements, window, 8)) return;
+  const size_t size = out.size() - begin;
+  ByteWriter matched(other_.span().first(size - size / 50));
+  matched_.Encode(elements, ByteLayout::kWords, matched);
+  if (matched.failed()) return;
+  out.Truncate(begin);
+  out.Number(uint8_t{1});
+  out.Varint(matched.size());
+  out.Append(matched.written());
 }
 
 std::span<const uint8_t> ChunkEncoder::Gather(std::span<const Piece> pieces, ElementKind kind,
@@ -181,6 +205,7 @@ size_t ChunkEncoder::EncodeZeros(size_t num_codes, size_t num_planes, size_t str
 StatusOr<ChunkDecoder> ChunkDecoder::Create() {
   ChunkDecoder decoder;
   ASSIGN_OR_RETURN(decoder.streams_, CodeStreamDecoder::Create());
+  ASSIGN_OR_RETURN(decoder.matched_, MatchedDecoder::Create());
   RETURN_IF_ERROR(AllocateAll({{&decoder.elements_, kMaxChunkBytes + kStreamPadding},
                                {&decoder.scratch_, kMaxChunkBytes + kStreamPadding},
                                {&decoder.planes_, kPlaneBytes},
@@ -220,8 +245,7 @@ Status ChunkDecoder::Decode(std::span<const uint8_t> chunk, ByteReader& other,
       const auto taken = other.Take(size);
       if (taken.empty()) return damaged();
       std::memcpy(elements.data(), taken.data(), size);
-    } else if (IsMatrix(kind) ? !DecodeMatrix(in, kind, elements)
-                              : !DecodeKind(in, kind, elements)) {
+    } else if (!DecodeStreams(in, kind, elements)) {
       return damaged();
     }
     if (is_whole) continue;
@@ -235,6 +259,13 @@ Status ChunkDecoder::Decode(std::span<const uint8_t> chunk, ByteReader& other,
     }
   }
   return in.size() == 0 ? Status() : damaged();
+}
+
+bool ChunkDecoder::DecodeStreams(ByteReader& in, ElementKind kind, std::span<uint8_t> out) {
+  const uint8_t is_matched = in.Number<uint8_t>();
+  if (in.failed() || is_matched > 1) return false;
+  if (is_matched == 1) return matched_.Decode(in.Take(in.Varint()), out);
+  return IsMatrix(kind) ? DecodeMatrix(in, kind, out) : DecodeKind(in, kind, out);
 }
 
 bool ChunkDecoder::DecodeMatrix(ByteReader& in, ElementKind kind, std::span<uint8_t> out) {

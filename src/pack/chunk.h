@@ -13,6 +13,7 @@
 #include "pack/bytes.h"
 #include "pack/code_stream.h"
 #include "pack/element.h"
+#include "pack/matched_bytes.h"
 
 namespace modelshrink {
 
@@ -42,6 +43,8 @@ class ChunkEncoder {
   // at most kMaxStreamCodes codes. `out` has room for ChunkBound().
   void Encode(std::span<const Piece> pieces, std::span<const uint8_t> bytes, ByteWriter& out);
 
+  MatchedEncoder& matched() { return matched_; }
+
  private:
   // The bytes of all pieces of a kind, one after the other.
   std::span<const uint8_t> Gather(std::span<const Piece> pieces, ElementKind kind,
@@ -54,7 +57,13 @@ class ChunkEncoder {
   // Writes where the numbers in `planes_` are not 0, and compacts them; returns how many are left.
   size_t EncodeZeros(size_t num_codes, size_t num_planes, size_t stride, ByteWriter& out);
 
+  // Writes elements that repeat each other as matched bytes in place of what was written from
+  // `begin` on, where that is smaller.
+  void EncodeMatched(ElementKind kind, std::span<const uint8_t> elements, size_t begin,
+                     ByteWriter& out);
+
   CodeStreamEncoder streams_;
+  MatchedEncoder matched_;
   Buffer<uint8_t> elements_, scratch_, planes_, other_;
 };
 
@@ -67,13 +76,17 @@ class ChunkDecoder {
   // when the chunk, which may be hostile, breaks a rule.
   Status Decode(std::span<const uint8_t> chunk, ByteReader& other, std::span<uint8_t> out);
 
+  MatchedDecoder& matched() { return matched_; }
+
  private:
+  bool DecodeStreams(ByteReader& in, ElementKind kind, std::span<uint8_t> out);
   bool DecodeMatrix(ByteReader& in, ElementKind kind, std::span<uint8_t> out);
   bool DecodeOrdered(ByteReader& in, std::span<uint8_t> codes);
   bool DecodeKind(ByteReader& in, ElementKind kind, std::span<uint8_t> out);
   bool DecodeSparsePlanes(ByteReader& in, size_t num_codes, size_t num_planes, size_t stride);
 
   CodeStreamDecoder streams_;
+  MatchedDecoder matched_;
   std::vector<Piece> pieces_;
   std::vector<uint32_t> column_positions_, row_order_;
   Buffer<uint8_t> elements_, scratch_, planes_, mask_;

@@ -60,10 +60,6 @@ BiasedPlan PlanBias(const CodeCounts& counts, CodeKind kind) {
   return best;
 }
 
-std::span<const uint8_t> Block(std::span<const uint8_t> codes, size_t block) {
-  return codes.subspan(block * kRansLanes, kRansLanes);
-}
-
 // Less than the codes could cost without those that are most frequent, and a mask.
 uint64_t LeastCostOfSparse(const CodeCounts& counts, size_t most, CodeKind kind) {
   CodeCounts others = Shifted(counts, static_cast<uint8_t>(most));

@@ -16,7 +16,7 @@
 namespace modelshrink {
 
 // Bytes at most that one call takes.
-inline constexpr size_t kMaxMixedBytes = size_t{1} << 20;
+inline constexpr size_t kMaxMixedBytes = size_t{1} << 18;
 
 // Memory of 4 MiB for one call at a time.
 class MixedBytes {

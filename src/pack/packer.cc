@@ -16,6 +16,9 @@ namespace {
 constexpr size_t kChunksBytes =
     kMaxGroupBytes + kMaxGroupBytes / 8 + ChunkBound(kMaxChunkBytes, kMaxPieces);
 
+// Which part of a group mixing has to save.
+constexpr size_t kMixedGain = 400;
+
 uint64_t HeaderSize(const std::vector<PackedFile>& files) {
   uint64_t size = 16;
   for (const PackedFile& file : files) size += file.name.size() + 20;
@@ -33,7 +36,7 @@ StatusOr<Packer> Packer::Create(std::vector<PackedFile> files) {
   ASSIGN_OR_RETURN(packer.encoder_, ChunkEncoder::Create());
   ASSIGN_OR_RETURN(packer.mixed_, MixedBytes::Create());
   const uint64_t out_size =
-      std::max<uint64_t>({header_size + kPackStartBytes, kChunksBytes + 2 * kMaxOtherBytes,
+      std::max<uint64_t>({header_size + kPackStartBytes, kChunksBytes + 3 * kMaxOtherBytes,
                           files.size() * 32 + kPackEndBytes + kGroupHeadBytes});
   RETURN_IF_ERROR(AllocateAll({{&packer.out_, out_size},
                                {&packer.chunks_, kChunksBytes},
@@ -89,6 +92,31 @@ void Packer::Add(std::span<const Piece> pieces, std::span<const uint8_t> bytes) 
   group_size_ += bytes.size();
 }
 
+// Mixing contexts takes tens of times as long as copying what occurred before: for little, and
+// where the group is smaller by enough.
+void Packer::EncodeOther(std::span<const uint8_t> other, ByteWriter& out) {
+  const size_t begin = out.size();
+  out.Number(OtherMode::kMatched);
+  encoder_->matched().Encode(other, ByteLayout::kText, out);
+  const size_t matched_size = out.size() - begin;
+  if (other.size() <= kMaxMixedBytes) {
+    const size_t gain = (chunks_size_ + matched_size) / kMixedGain;
+    const size_t before = out.size();
+    out.Number(OtherMode::kMixed);
+    mixed_->Encode(other, out);
+    const std::span<uint8_t> mixed = out.written().subspan(before);
+    if (mixed.size() + gain < matched_size) {
+      std::memmove(out.written().data() + begin, mixed.data(), mixed.size());
+      return out.Truncate(begin + mixed.size());
+    }
+    out.Truncate(before);
+  }
+  if (matched_size <= other.size()) return;
+  out.Truncate(begin);
+  out.Number(OtherMode::kRaw);
+  out.Append(other);
+}
+
 std::span<const uint8_t> Packer::EndGroup() {
   if (heads_.empty()) return {};
   groups_.push_back({packed_offset_, offset_});
@@ -102,13 +130,7 @@ std::span<const uint8_t> Packer::EndGroup() {
   }
   const size_t table_end = out.size();
   const auto other = other_.span().first(other_size_);
-  if (other_size_ > 0) {
-    mixed_->Encode(other, out);
-    if (out.size() - table_end >= other_size_) {
-      out.Truncate(table_end);
-      out.Append(other);
-    }
-  }
+  if (other_size_ > 0) EncodeOther(other, out);
   const uint32_t numbers[] = {static_cast<uint32_t>(other_size_),
                               static_cast<uint32_t>(out.size() - table_end), Checksum(other),
                               static_cast<uint32_t>(heads_.size())};

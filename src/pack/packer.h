@@ -8,11 +8,12 @@
 #include "base/status.h"
 #include "pack/archive.h"
 #include "pack/chunk.h"
+#include "pack/mixed_bytes.h"
 
 namespace modelshrink {
 
 // Packs files, which count as one after the other. Its memory is that of a group, twice, and some
-// 10 MiB.
+// 20 MiB.
 class Packer {
  public:
   // An ArgumentError for more files, or longer names, than a header may have.
@@ -34,6 +35,7 @@ class Packer {
 
  private:
   std::span<const uint8_t> GiveOut(size_t size);
+  void EncodeOther(std::span<const uint8_t> other, ByteWriter& out);
 
   std::vector<PackedFile> files_;
   std::optional<ChunkEncoder> encoder_;

@@ -120,7 +120,7 @@ Status Unpacker::TakeGroup(std::span<const uint8_t> bytes) {
   other_packed_size_ = NumberAt<uint32_t>(bytes, 4);
   other_checksum_ = NumberAt<uint32_t>(bytes, 8);
   num_chunks_ = NumberAt<uint32_t>(bytes, 12);
-  if (other_size_ > kMaxOtherBytes || other_packed_size_ > other_size_ ||
+  if (other_size_ > kMaxOtherBytes || other_packed_size_ > other_size_ + 1 ||
       (other_packed_size_ == 0) != (other_size_ == 0) || num_chunks_ == 0 ||
       num_chunks_ > kMaxGroupChunks) {
     return Broken("a group has impossible sizes");
@@ -165,15 +165,27 @@ Status Unpacker::TakeTable(std::span<const uint8_t> bytes) {
 
 Status Unpacker::TakeOther(std::span<const uint8_t> bytes) {
   const std::span<uint8_t> other = other_.span().first(other_size_);
-  if (bytes.size() == other.size()) {
-    std::copy(bytes.begin(), bytes.end(), other.begin());
-  } else {
-    mixed_->Decode(bytes, other);
-  }
+  if (!DecodeOther(ByteReader(bytes), other)) return Damaged("what is no weights");
   if (Checksum(other) != other_checksum_) return Damaged("what is no weights");
   other_left_ = ByteReader(other);
   WantNextChunk();
   return {};
+}
+
+bool Unpacker::DecodeOther(ByteReader in, std::span<uint8_t> other) {
+  switch (in.Number<OtherMode>()) {
+    case OtherMode::kRaw:
+      if (in.size() != other.size()) return false;
+      std::copy(in.rest().begin(), in.rest().end(), other.begin());
+      return true;
+    case OtherMode::kMixed:
+      if (other.size() > kMaxMixedBytes) return false;
+      mixed_->Decode(in.rest(), other);
+      return true;
+    case OtherMode::kMatched:
+      return decoder_->matched().Decode(in.rest(), other);
+  }
+  return false;
 }
 
 void Unpacker::WantNextChunk() {

@@ -9,6 +9,7 @@
 #include "pack/archive.h"
 #include "pack/bytes.h"
 #include "pack/chunk.h"
+#include "pack/mixed_bytes.h"
 
 namespace modelshrink {
 
@@ -46,6 +47,7 @@ class Unpacker {
   Status TakeChunk(std::span<const uint8_t> bytes);
   Status TakeIndex(std::span<const uint8_t> bytes);
   Status TakeEnd(std::span<const uint8_t> bytes);
+  bool DecodeOther(ByteReader in, std::span<uint8_t> other);
   void WantNextChunk();
 
   bool checks_digests_ = false;

@@ -55,8 +55,9 @@ uint32_t RowLength(const Tensor& tensor, const Extent& extent) {
   if (extent.kind != ElementKind::kCodes && extent.kind != ElementKind::kNibbles) return 0;
   if (tensor.shape.empty()) return 0;
   const uint64_t rows = tensor.scheme.transposed ? tensor.shape.back() : tensor.shape[0];
-  if (rows <= 1 || extent.size % rows != 0) return 0;
-  const uint64_t codes = extent.size / rows * (extent.kind == ElementKind::kNibbles ? 2 : 1);
+  const uint64_t num_codes = extent.size * (extent.kind == ElementKind::kNibbles ? 2 : 1);
+  if (rows <= 1 || num_codes % rows != 0) return 0;
+  const uint64_t codes = num_codes / rows;
   return codes <= kMaxStreamCodes / 16 ? static_cast<uint32_t>(codes) : 0;
 }
 

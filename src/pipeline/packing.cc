@@ -12,6 +12,7 @@
 #include "formats/path.h"
 #include "pack/code_cost.h"
 #include "pack/packer.h"
+#include "pack/repeats.h"
 #include "pack/trellis.h"
 
 namespace modelshrink {
@@ -93,6 +94,7 @@ class PackRunner final : public StepRunner {
   // The pieces of the next chunk: what is small, and at most one large one.
   void CollectPieces() {
     size_ = other_size_ = 0;
+    unknown_piece_ = kMaxPieces;
     uint64_t at = offset_;
     // Of what is small; and whether there is something large.
     uint64_t small_size = 0;
@@ -102,10 +104,12 @@ class PackRunner final : public StepRunner {
       const uint64_t gap_end = extent == nullptr ? total_size_ : extent->offset;
       Piece piece;
       uint64_t left;
+      bool is_unknown = false;
       if (at < gap_end) {
         left = gap_end - at;
-        // Large and unknown: what mixes contexts would take too long.
-        piece.kind = left > kMaxUnknownBytes ? ElementKind::kCodes : ElementKind::kBytes;
+        // What is large may be weights of which nothing is known: its bytes will tell.
+        is_unknown = left > kMaxUnknownBytes;
+        piece.kind = is_unknown ? ElementKind::kCodes : ElementKind::kBytes;
       } else {
         left = extent->offset + extent->size - at;
         piece = {.kind = extent->kind, .row_length = extent->row_length};
@@ -121,7 +125,9 @@ class PackRunner final : public StepRunner {
       piece.size = static_cast<uint32_t>(size);
       pieces_.push_back(piece);
       size_ += size;
-      if (is_bytes) other_size_ += size;
+      // What becomes bytes only when it is seen is counted, too.
+      if (!is_large || is_unknown) other_size_ += size;
+      if (is_unknown) unknown_piece_ = pieces_.size() - 1;
       at += size;
       if (is_large) {
         if (piece.kind == ElementKind::kCodes) pieces_.back().kind = ElementKind::kMatrix;
@@ -140,26 +146,36 @@ class PackRunner final : public StepRunner {
   // How much of a large piece a chunk has: whole rows, and about as much as its other chunks.
   uint64_t LargeSize(const Piece& piece, uint64_t left) const {
     const uint64_t codes_per_byte = piece.kind == ElementKind::kNibbles ? 2 : 1;
+    const uint64_t row_codes = std::max<uint64_t>(piece.row_length, 1);
+    // Two rows of an odd number of nibbles end with a byte.
     const uint64_t row =
-        std::max<uint64_t>(piece.row_length / codes_per_byte, 1) * ElementOf(piece.kind).size;
+        (row_codes % codes_per_byte == 0 ? row_codes / codes_per_byte : row_codes) *
+        ElementOf(piece.kind).size;
     // The classes of many columns pay for many rows alone.
-    const uint64_t rows_limit = std::min(kMinRowsOfChunk * row, kMaxStreamCodes / codes_per_byte);
+    const uint64_t rows_limit =
+        std::min(kMinRowsOfChunk * row, kMaxStreamCodes / codes_per_byte - row);
     const uint64_t limit = std::max(ChunkBytes(piece.kind), rows_limit);
     const uint64_t num_chunks = (left + limit - 1) / limit;
     const uint64_t size = (left / num_chunks + row - 1) / row * row;
     return std::min(left, size);
   }
 
-  // Bytes that look like codes may be two nibbles each, or codes along a trellis.
+  // Bytes that look like codes may be two nibbles each, or codes along a trellis; what is not known
+  // may be text, and a few scales may be the same again and again.
   void ChooseKinds(std::span<const uint8_t> bytes) {
     size_t from = 0;
     for (Piece& piece : pieces_) {
       const auto of_piece = bytes.subspan(from, piece.size);
       from += piece.size;
+      const bool is_unknown = static_cast<size_t>(&piece - pieces_.data()) == unknown_piece_;
+      const bool is_small_float = piece.kind == ElementKind::kFloat32 && piece.size < kLargePiece;
+      if ((is_unknown || is_small_float) && HasRepeats(of_piece, Window::kFourBytes, 3)) {
+        piece.kind = ElementKind::kBytes;
+      }
       if (piece.kind != ElementKind::kMatrix) continue;
       if (IsTrellis(of_piece)) {
         piece.kind = ElementKind::kTrellisMatrix;
-      } else if (AreNibbles(of_piece)) {
+      } else if (2 * of_piece.size() <= kMaxStreamCodes && AreNibbles(of_piece)) {
         piece.kind = ElementKind::kNibbleMatrix;
         piece.row_length *= 2;
       }
@@ -178,7 +194,7 @@ class PackRunner final : public StepRunner {
     return cost < wide + wide / 100 && cost < PlanNibbles(codes, false).cost;
   }
 
-  static constexpr uint64_t kMaxUnknownBytes = 4 << 20;
+  static constexpr uint64_t kMaxUnknownBytes = 256 << 10;
 
   Packer packer_;
   std::vector<Extent> extents_;
@@ -190,7 +206,8 @@ class PackRunner final : public StepRunner {
   uint32_t file_ = 0;
   uint64_t written_ = 0;
   bool is_waiting_ = false;
-  std::vector<Piece> pieces_;  // of the next chunk, with their sizes together
+  std::vector<Piece> pieces_;          // of the next chunk, with their sizes together
+  size_t unknown_piece_ = kMaxPieces;  // of which nothing is known; kMaxPieces for none
   uint64_t size_ = 0, other_size_ = 0;
 };
 

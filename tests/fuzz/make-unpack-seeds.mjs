@@ -45,6 +45,8 @@ const pieces = (...list) => [
 ];
 /** A stream of bytes as they are. */
 const raw = (bytes) => [0, ...bytes];
+/** Pieces of one kind, whose streams follow. */
+const streamsOf = (...list) => [...pieces(...list), 0];
 const constant = (byte) => [1, byte];
 
 /** A nibble stream of plain symbols, of which all sixteen are as frequent; `change` may break it. */
@@ -131,7 +133,7 @@ function pack(change = {}) {
   for (const group of groups) {
     places.push(...u64(bytes.length), ...u64(offset));
     const other = group.other ?? [];
-    const packedOther = group.packedOther ?? other;
+    const packedOther = group.packedOther ?? (other.length > 0 ? [0, ...other] : []);
     const table = group.chunks.flatMap((chunk) => [
       ...u32(chunk.size ?? chunk.contents.length),
       ...u32(chunk.packedSize ?? chunk.bytes.length),
@@ -178,8 +180,8 @@ const ofChunk = (bytes, contents, group = {}) =>
   pack({ groups: [{ chunks: [{ bytes, contents }], ...group }] });
 /** A chunk of one piece of codes. */
 const ofStream = (stream, contents = symbols) =>
-  ofChunk([...pieces([kind.codes, contents.length]), ...stream], contents);
-const plain = { bytes: [...pieces([kind.codes, 200]), ...raw(codes)], contents: codes };
+  ofChunk([...streamsOf([kind.codes, contents.length]), ...stream], contents);
+const plain = { bytes: [...streamsOf([kind.codes, 200]), ...raw(codes)], contents: codes };
 const oneGroup = (change) => pack({ groups: [{ chunks: [plain], ...change }] });
 const oneChunk = (change) => pack({ groups: [{ chunks: [{ ...plain, ...change }] }] });
 const symbolClass = [5, ...zeros(16).map(() => 16)];
@@ -195,7 +197,7 @@ function trellis(lag, sizeOfLag = varint(lag)) {
       i < 3 * lag ? parities[i >> 3] >> (i & 7) : (before(1) >> 1) ^ before(2) ^ before(3);
     contents.push(((index << 1) & 254) | (parity & 1));
   }
-  const bytes = [...pieces([kind.trellis, 200]), ...sizeOfLag, ...parities, 0, ...raw(codes)];
+  const bytes = [...streamsOf([kind.trellis, 200]), ...sizeOfLag, ...parities, 0, ...raw(codes)];
   return ofChunk(bytes, contents);
 }
 const eight = [7, 0, 0, 0, 0, 0, 0, 0];
@@ -227,12 +229,12 @@ const files = {
     zeros(30).map(() => 9),
   ),
   "valid-matrix": ofChunk(
-    [...pieces([kind.matrix, 8]), 2, 0, 0, 0, ...raw([1, 3, 5, 7, 2, 4, 6, 8])],
+    [...streamsOf([kind.matrix, 8]), 2, 0, 0, 0, ...raw([1, 3, 5, 7, 2, 4, 6, 8])],
     [1, 2, 3, 4, 5, 6, 7, 8],
   ),
   "valid-floats": ofChunk(
     [
-      ...pieces([kind.float32, 8]),
+      ...streamsOf([kind.float32, 8]),
       0,
       ...raw([1, 2]),
       ...constant(0),
@@ -242,7 +244,7 @@ const files = {
     [0, 0, 0, 128, 1, 0, 0, 0],
   ),
   "valid-float-zeros": ofChunk(
-    [...pieces([kind.float16, 4]), 1, ...raw([0, 1]), ...raw([2]), ...raw([4])],
+    [...streamsOf([kind.float16, 4]), 1, ...raw([0, 1]), ...raw([2]), ...raw([4])],
     [0, 0, 1, 2],
   ),
   magic: pack({ magic: "MSPX" }),
@@ -272,14 +274,31 @@ const files = {
       ["a", 0],
     ],
   }),
-  "other-large": oneGroup({ otherSize: (1 << 20) + 1, packedOtherSize: 9 }),
-  "other-grows": oneGroup({ otherSize: 4, packedOtherSize: 5 }),
+  "other-large": oneGroup({ otherSize: (1 << 22) + 1, packedOtherSize: 9 }),
+  "other-grows": oneGroup({ otherSize: 4, packedOtherSize: 6 }),
   "other-none": oneGroup({ otherSize: 4, packedOtherSize: 0 }),
   "other-checksum": ofChunk(pieces([kind.bytes, 200]), codes, { other: codes, otherChecksum: 1 }),
   "other-mixed": ofChunk(pieces([kind.bytes, 200]), codes, {
     other: codes,
     packedOther: [1, 2, 3],
   }),
+  "other-matched": ofChunk(pieces([kind.bytes, 200]), codes, {
+    other: codes,
+    packedOther: [2, 0, 3],
+  }),
+  "other-copied": ofChunk(pieces([kind.bytes, 200]), codes, {
+    other: codes,
+    packedOther: [2, 0, ...zeros(40)],
+  }),
+  "other-layout": ofChunk(pieces([kind.bytes, 200]), codes, {
+    other: codes,
+    packedOther: [2, 2, 3],
+  }),
+  "other-mode": ofChunk(pieces([kind.bytes, 200]), codes, {
+    other: codes,
+    packedOther: [3, 2, 3],
+  }),
+  "other-raw": ofChunk(pieces([kind.bytes, 200]), codes, { other: codes, packedOther: [0, 3] }),
   "other-missing": ofChunk(pieces([kind.bytes, 200]), codes),
   "other-left": oneGroup({ other: [1, 2, 3] }),
   "chunks-none": oneGroup({ numChunks: 0, otherSize: 1, packedOtherSize: 1 }),
@@ -296,27 +315,31 @@ const files = {
   "pieces-none": ofChunk([...varint(0), ...raw(codes)], codes),
   "pieces-many": ofChunk([...varint(4097), ...raw(codes)], codes),
   "piece-kind": ofChunk([...pieces([200, 200]), ...raw(codes)], codes),
-  "piece-empty": ofChunk([...pieces([kind.codes, 0], [kind.codes, 200]), ...raw(codes)], codes),
-  "piece-odd": ofChunk([...pieces([kind.float32, 3]), ...raw([1, 2, 3])], [1, 2, 3]),
-  "piece-large": ofChunk([...pieces([kind.codes, 201]), ...raw(codes), 1], codes),
-  "piece-small": ofChunk([...pieces([kind.codes, 199]), ...raw(codes)], codes),
+  "piece-empty": ofChunk([...streamsOf([kind.codes, 0], [kind.codes, 200]), ...raw(codes)], codes),
+  "piece-odd": ofChunk([...streamsOf([kind.float32, 3]), ...raw([1, 2, 3])], [1, 2, 3]),
+  "piece-large": ofChunk([...streamsOf([kind.codes, 201]), ...raw(codes), 1], codes),
+  "piece-small": ofChunk([...streamsOf([kind.codes, 199]), ...raw(codes)], codes),
   "matrices-two": ofChunk(
-    [...pieces([kind.matrix, 100], [kind.matrix, 100]), 0, ...raw(codes)],
+    [...streamsOf([kind.matrix, 100], [kind.matrix, 100]), 0, ...raw(codes)],
     codes,
   ),
+  "columns-odd": ofChunk([...streamsOf([kind.matrix, 200]), 7, ...zeros(4), ...raw(codes)], codes),
+  "columns-many": ofChunk([...streamsOf([kind.matrix, 200]), ...varint(201), ...raw(codes)], codes),
+  "columns-cut": ofChunk([...streamsOf([kind.matrix, 200]), ...varint(200), 1, 2], codes),
+  "matched-flag": ofChunk([...pieces([kind.codes, 200]), 2, ...raw(codes)], codes),
+  "matched-cut": ofChunk([...pieces([kind.codes, 200]), 1, ...varint(99), 0, 1, 2], codes),
+  "matched-others": ofChunk([...pieces([kind.codes, 200]), 1, 5, 1, 1, 2, 3, 4], codes),
+  "matched-layout": ofChunk([...pieces([kind.codes, 200]), 1, 5, 7, 1, 2, 3, 4], codes),
   "valid-trellis": trellis(64),
   "valid-trellis-near": trellis(1),
   "valid-trellis-far": trellis(200),
   "trellis-no-lag": trellis(64, [0]),
   "trellis-lag-large": trellis(64, varint(201)),
-  "trellis-cut": ofChunk([...pieces([kind.trellis, 200]), 64, 1, 2], codes),
+  "trellis-cut": ofChunk([...streamsOf([kind.trellis, 200]), 64, 1, 2], codes),
   "trellis-second-matrix": ofChunk(
-    [...pieces([kind.matrix, 100], [kind.trellis, 100]), 0, ...raw(codes)],
+    [...streamsOf([kind.matrix, 100], [kind.trellis, 100]), 0, ...raw(codes)],
     codes,
   ),
-  "columns-odd": ofChunk([...pieces([kind.matrix, 200]), 7, ...zeros(4), ...raw(codes)], codes),
-  "columns-many": ofChunk([...pieces([kind.matrix, 200]), ...varint(201), ...raw(codes)], codes),
-  "columns-cut": ofChunk([...pieces([kind.matrix, 200]), ...varint(200), 1, 2], codes),
   "chunk-rest": ofStream([...raw(symbols), 1]),
   "mode-unknown": ofStream([9, ...codes]),
   "raw-cut": ofStream(raw(symbols.slice(1))),
@@ -401,7 +424,7 @@ const files = {
     wide(9, { states: zeros(8).flatMap(() => u32(9)) }),
     zeros(30).map(() => 9),
   ),
-  "float-mask-cut": ofChunk([...pieces([kind.float16, 4]), 1, ...mask], [0, 0, 0, 0]),
+  "float-mask-cut": ofChunk([...streamsOf([kind.float16, 4]), 1, ...mask], [0, 0, 0, 0]),
   "index-digest": pack({ groups: [{ chunks: [plain] }], digests: zeros(32) }),
   "index-groups": pack({ groups: [{ chunks: [plain] }], numGroups: u64(2) }),
   "index-place": pack({ groups: [{ chunks: [plain] }], places: [...u64(18), ...u64(1)] }),
@@ -427,5 +450,5 @@ for (let i = 0; i < numKinds; ++i) {
 }
 await write("packed-trellis", 2, [0, 0, kind.trellis, 200, 3, 12, 5, 0, ...bytesOf(30, 3000)]);
 await write("chunk-raw", 3, [199, 0, 0, ...plain.bytes]);
-await write("chunk-nibble", 3, [199, 0, 0, ...pieces([kind.codes, 200]), ...nibble(symbols)]);
+await write("chunk-nibble", 3, [199, 0, 0, ...streamsOf([kind.codes, 200]), ...nibble(symbols)]);
 await write("chunk-other", 3, [199, 0, 200, ...pieces([kind.bytes, 200])]);

@@ -145,6 +145,49 @@ TEST(ArchiveTest, MatricesInAnotherOrderAreSmaller) {
   }
 }
 
+// A table of a function: no number is like its neighbours, all occur again.
+TEST(ArchiveTest, NumbersThatRepeatAreMatched) {
+  for (const ElementKind kind : {ElementKind::kFloat32, ElementKind::kFloat16}) {
+    const size_t width = ElementOf(kind).size;
+    const Bytes numbers = RandomBytes(8000 * width, 11);
+    Chunk chunk;
+    for (int i = 0; i < 4; ++i) Append(numbers, chunk.bytes);
+    chunk.pieces = {{.kind = kind, .size = static_cast<uint32_t>(chunk.bytes.size())}};
+    const Bytes packed = Pack({{"m", chunk.bytes.size()}}, {chunk});
+    EXPECT_LT(packed.size(), numbers.size());
+    const Unpacked unpacked = Unpack(packed);
+    ASSERT_TRUE(unpacked.status.ok()) << unpacked.status.message();
+    EXPECT_TRUE(unpacked.bytes == chunk.bytes);
+  }
+}
+
+// Little text is mixed, much of it is matched, noise stays as it is.
+TEST(ArchiveTest, OtherBytesComeBack) {
+  Bytes text;
+  for (int i = 0; text.size() < 600000; ++i) {
+    const std::string line = "{\"name\": \"layer." + std::to_string(i * 7919 % 1000) + "\"}\n";
+    text.insert(text.end(), line.begin(), line.end());
+  }
+  Bytes noise(300000);
+  std::mt19937 random(12);
+  for (uint8_t& byte : noise) byte = static_cast<uint8_t>(random());
+  const Bytes little(text.begin(), text.begin() + 20000);
+  for (const Bytes& bytes : {little, text, noise}) {
+    std::vector<Chunk> chunks;
+    for (size_t at = 0; at < bytes.size(); at += 100000) {
+      const size_t size = std::min<size_t>(100000, bytes.size() - at);
+      const auto begin = bytes.begin() + static_cast<ptrdiff_t>(at);
+      chunks.push_back({{{ElementKind::kBytes, static_cast<uint32_t>(size)}},
+                        {begin, begin + static_cast<ptrdiff_t>(size)}});
+    }
+    const Bytes packed = Pack({{"t", bytes.size()}}, chunks);
+    EXPECT_LT(packed.size(), bytes == noise ? bytes.size() + 600 : bytes.size() / 10);
+    const Unpacked unpacked = Unpack(packed);
+    ASSERT_TRUE(unpacked.status.ok()) << unpacked.status.message();
+    EXPECT_TRUE(unpacked.bytes == bytes);
+  }
+}
+
 // Two kinds of blocks in a chunk, whose float16 fields are mostly 0.
 TEST(ArchiveTest, SparseFieldsLeaveTheOthersAlone) {
   Chunk chunk;

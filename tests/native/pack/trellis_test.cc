@@ -88,14 +88,14 @@ TEST(PackTrellisTest, OtherCodesAreNoTrellis) {
 TEST(PackTrellisTest, AnyLagIsRead) {
   for (const size_t lag : {size_t{1}, size_t{3}, size_t{20}, size_t{40}, size_t{100}}) {
     const Bytes codes = CodesAlongTrellis(100, lag, 4);
-    // One piece of the kind, of 100 codes; the lag.
-    Bytes chunk = {1, static_cast<uint8_t>(ElementKind::kTrellisMatrix), 100,
+    // One piece of the kind, of 100 codes; not matched; the lag.
+    Bytes chunk = {1, static_cast<uint8_t>(ElementKind::kTrellisMatrix), 100, 0,
                    static_cast<uint8_t>(lag)};
     const size_t num_parities = std::min<size_t>(100, 3 * lag);
-    chunk.resize(4 + (num_parities + 7) / 8);
+    chunk.resize(5 + (num_parities + 7) / 8);
     for (size_t i = 0; i < num_parities; ++i) {
       const int bit = codes[i] % 2 << i % 8;
-      chunk[4 + i / 8] = static_cast<uint8_t>(chunk[4 + i / 8] | bit);
+      chunk[5 + i / 8] = static_cast<uint8_t>(chunk[5 + i / 8] | bit);
     }
     chunk.push_back(0);  // no columns
     chunk.push_back(0);  // raw
@@ -105,7 +105,7 @@ TEST(PackTrellisTest, AnyLagIsRead) {
     EXPECT_TRUE(Decode(chunk, 100) == codes) << lag;
     for (const uint8_t wrong : {uint8_t{0}, uint8_t{101}, uint8_t{127}}) {
       Bytes hostile = chunk;
-      hostile[3] = wrong;
+      hostile[4] = wrong;
       EXPECT_TRUE(Decode(hostile, 100).empty());
     }
     for (size_t size = 3; size < chunk.size(); ++size) {

@@ -105,6 +105,27 @@ TEST(PackingTest, SeveralFilesComeBack) {
   EXPECT_TRUE(std::equal(files[1].begin(), files[1].end(), all.begin() + 1000, all.end()));
 }
 
+// What is large and unknown is looked at: text is not packed like weights, nor the reverse.
+TEST(PackingTest, LargeFilesOfAnyKindComeBack) {
+  Bytes text, codes;
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal(0, 6);
+  while (text.size() < 700000) {
+    const std::string line = "  \"token" + std::to_string(random() % 4000) + "\": 1,\n";
+    text.insert(text.end(), line.begin(), line.end());
+  }
+  while (codes.size() < 700000)
+    codes.push_back(static_cast<uint8_t>(static_cast<int>(normal(random))));
+  for (const Bytes& file : {text, codes}) {
+    const Bytes packed = PackedOf(*PackFiles({{"a", file.size()}}, {}).value(), file);
+    EXPECT_LT(packed.size(), file == text ? file.size() / 6 : file.size() * 5 / 8);
+    auto unpack = std::move(UnpackRunner::Create(packed.size(), true).value());
+    std::vector<Bytes> files;
+    ASSERT_TRUE(RunSteps(*unpack, packed, files).ok());
+    EXPECT_TRUE(files.at(0) == file);
+  }
+}
+
 // A file that packs nothing under a name.
 Status UnpackNamed(const std::vector<std::string>& names) {
   std::vector<PackedFile> packed_files;

@@ -1,0 +1,114 @@
+#include "pack/matched_bytes.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace modelshrink {
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+class MatchedBytesTest : public testing::Test {
+ protected:
+  MatchedEncoder encoder_ = std::move(MatchedEncoder::Create().value());
+  MatchedDecoder decoder_ = std::move(MatchedDecoder::Create().value());
+
+  Bytes Encode(const Bytes& bytes, ByteLayout layout) {
+    Bytes memory(bytes.size() + bytes.size() / 16 + 64);
+    ByteWriter out(memory);
+    encoder_.Encode(bytes, layout, out);
+    EXPECT_FALSE(out.failed());
+    const auto written = out.written();
+    return {written.begin(), written.end()};
+  }
+
+  // Gives the size of the text, which is the larger one.
+  size_t ExpectSame(const Bytes& bytes) {
+    size_t size = 0;
+    for (const ByteLayout layout : {ByteLayout::kText, ByteLayout::kWords}) {
+      const Bytes coded = Encode(bytes, layout);
+      Bytes decoded(bytes.size(), 7);
+      EXPECT_TRUE(decoder_.Decode(coded, decoded));
+      EXPECT_TRUE(decoded == bytes) << bytes.size();
+      size = std::max(size, coded.size());
+    }
+    return size;
+  }
+};
+
+Bytes Noise(size_t size, uint32_t seed) {
+  std::mt19937 random(seed);
+  Bytes bytes(size);
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
+  return bytes;
+}
+
+Bytes Text(size_t num_lines) {
+  std::string text;
+  std::mt19937 random(3);
+  for (size_t i = 0; i < num_lines; ++i) {
+    text += "      \"" + std::to_string(random() % 5000) + "\": " + std::to_string(i) + ",\n";
+  }
+  return {text.begin(), text.end()};
+}
+
+TEST_F(MatchedBytesTest, EverySizeComesBack) {
+  const Bytes noise = Noise(300, 1);
+  for (size_t size = 1; size <= 300; ++size) {
+    ExpectSame({noise.begin(), noise.begin() + static_cast<ptrdiff_t>(size)});
+    ExpectSame(Bytes(size, 5));
+  }
+}
+
+TEST_F(MatchedBytesTest, WhatOccurredBeforeIsShort) {
+  // Runs and copies longer than a token, near and far, and of words of which some change.
+  EXPECT_LT(ExpectSame(Bytes(100000, 9)), 200);
+  const Bytes piece = Noise(50000, 2);
+  Bytes twice = piece;
+  twice.insert(twice.end(), piece.begin(), piece.end());
+  twice.insert(twice.end(), piece.begin() + 100, piece.begin() + 20000);
+  EXPECT_LT(ExpectSame(twice), piece.size() + piece.size() / 50);
+  const Bytes text = Text(20000);
+  EXPECT_LT(ExpectSame(text), text.size() / 4);
+  Bytes words = twice;
+  for (size_t i = piece.size(); i < words.size(); i += 8) words[i] ^= 1;
+  EXPECT_LT(ExpectSame(words), piece.size() * 7 / 4);
+}
+
+TEST_F(MatchedBytesTest, WhatDoesNotFitIsNotWritten) {
+  const Bytes noise = Noise(5000, 4);
+  Bytes memory(1000, 0xEE);
+  ByteWriter out({memory.data(), 900});
+  encoder_.Encode(noise, ByteLayout::kText, out);
+  EXPECT_TRUE(out.failed());
+  EXPECT_TRUE(
+      std::all_of(memory.begin() + 900, memory.end(), [](uint8_t it) { return it == 0xEE; }));
+}
+
+// Damaged bytes give others, or are refused, and nothing beyond memory is read or written.
+TEST_F(MatchedBytesTest, DamagedBytesAreRefusedOrOthers) {
+  const Bytes text = Text(100);
+  const Bytes coded = Encode(text, ByteLayout::kText);
+  size_t num_refused = 0;
+  for (size_t bit = 0; bit < 8 * coded.size(); ++bit) {
+    Bytes damaged = coded;
+    damaged[bit / 8] = static_cast<uint8_t>(damaged[bit / 8] ^ 1u << bit % 8);
+    Bytes decoded(text.size());
+    num_refused += decoder_.Decode(damaged, decoded) ? 0 : 1;
+  }
+  EXPECT_GT(num_refused, coded.size());
+  for (size_t size = 0; size < coded.size(); ++size) {
+    Bytes decoded(text.size());
+    static_cast<void>(decoder_.Decode({coded.data(), size}, decoded));
+  }
+  Bytes decoded(4);
+  EXPECT_FALSE(decoder_.Decode({}, decoded));
+  EXPECT_FALSE(decoder_.Decode(Bytes(9, 2), decoded));
+}
+
+}  // namespace
+}  // namespace modelshrink

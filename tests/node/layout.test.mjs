@@ -106,6 +106,19 @@ test("memory, sinks and folders get the same bytes from a folder and from a reco
   assert.equal(order.at(-1), "config.json");
 });
 
+test("companions in a record are copied as they are, whatever models lie beside them", async () => {
+  const repository = {
+    ...small,
+    "vocab.txt": text("a"),
+    "other.gguf": text("GGUF, another model"),
+    "other.safetensors": text("and one more"),
+  };
+  const { files } = await shrink(repository, {}, { ...transformers, dtypes: ["int8"] });
+  assert.equal(await files["vocab.txt"].text(), "a");
+  const { model_type } = JSON.parse(String(Buffer.from(small["config.json"])));
+  assert.equal(JSON.parse(await files["config.json"].text()).model_type, model_type);
+});
+
 test("dtypes choose; rules and other words of a recipe hold for all", async () => {
   const words = { rules: [{ match: "words", keep: true }], minElements: 1 };
   const { files, report } = await shrink(small, words, { ...transformers, dtypes: ["q4", "fp16"] });

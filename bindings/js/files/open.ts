@@ -259,15 +259,17 @@ function checkSource(source: unknown): Kind {
   return kind;
 }
 
+/** Gives a name as the core gives it: models may name their files "./name", and so may records. */
+const plainly = (name: string): string => name.replace(/(^|\/)(\.\/)+/g, "$1");
+
+/** Opens a record with `mainName` as its main file, by default the one that mainFileOf chooses. */
 async function openRecord(
   source: Readonly<Record<string, unknown>>,
   options: OpenOptions,
+  mainName?: string,
 ): Promise<RawFileSet> {
-  // Models may name their files "./name", and so may records.
-  const values = new Map(
-    Object.entries(source).map(([name, value]) => [name.replace(/(^|\/)(\.\/)+/g, "$1"), value]),
-  );
-  const main = mainFileOf([...values.keys()]);
+  const values = new Map(Object.entries(source).map(([name, value]) => [plainly(name), value]));
+  const main = mainName ?? mainFileOf([...values.keys()]);
   const folder = folderOf(main);
   const openOne = async (name: string) => {
     const value = values.get(folder + name);
@@ -299,7 +301,8 @@ function toOpenFile(raw: RawFile, name: string): OpenFile {
 async function named(file: OpenFile): Promise<OpenFile> {
   if (file.name) return file;
   // Whatever has no name has nothing to close either, should it fail.
-  return { ...file, name: nameFromHead(await file.read(0, Math.min(file.size, headBytes))) };
+  const name = nameFromHead(await file.read(0, Math.min(file.size, headBytes)));
+  return { ...file, name, isNamedByBytes: true };
 }
 
 interface NodeStream {
@@ -336,6 +339,15 @@ export async function openSource(source: unknown, waiting: ReadOptions = {}): Pr
     async close() {
       for (const file of files) await file.close();
     },
+  };
+}
+
+/** Gives the names of a record's files, and a function that opens each as the main one, with those beside it and below. */
+export function openerOf(source: Readonly<Record<string, unknown>>, waiting: ReadOptions) {
+  const options = { ...waiting, inTurn: newQueue() };
+  return {
+    names: Object.keys(source).map(plainly),
+    open: async (name: string) => new FileSetSource(await openRecord(source, options, name)),
   };
 }
 

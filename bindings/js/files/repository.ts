@@ -4,10 +4,9 @@ import { ArgumentError } from "../base/errors.js";
 import { show } from "../base/options.js";
 import { isA } from "../base/tags.js";
 import { isFolderHandle } from "./handle.js";
-import { folderOf } from "./main-file.js";
-import { FileSetSource, isPlainRecord, reusable } from "./open.js";
+import { FileSetSource, isPlainRecord, openerOf, reusable } from "./open.js";
 import type { RawRepository, ReadOptions } from "./raw.js";
-import type { OneSource, Source } from "./source.js";
+import type { OneSource } from "./source.js";
 
 /** The files of a repository. Names are paths below it, parted by "/". */
 export interface Repository {
@@ -17,7 +16,7 @@ export interface Repository {
   /** The same before anything is checked, for a repository on a network. */
   remote?: RawRepository;
   /** Gives the file of this name, one of `names`, with its neighbours, as a source that is opened once. */
-  open(name: string): Promise<Source | FileSetSource>;
+  open(name: string): Promise<FileSetSource>;
 }
 
 async function fromRecord(
@@ -25,17 +24,7 @@ async function fromRecord(
   waiting: ReadOptions,
 ): Promise<Repository> {
   const files = (await reusable(source, waiting)) as Readonly<Record<string, OneSource>>;
-  const names = Object.keys(files);
-  const open = (name: string) => {
-    const folder = folderOf(name);
-    // Other models would be candidates for the main file.
-    const beside = names.filter(
-      (it) => it === name || (it.startsWith(folder) && !/\.(onnx|json)$/i.test(it)),
-    );
-    const entries = beside.map((it) => [it.slice(folder.length), files[it]!] as const);
-    return Promise.resolve(Object.fromEntries(entries));
-  };
-  return { names, open };
+  return openerOf(files, waiting);
 }
 
 async function openRaw(source: unknown): Promise<RawRepository> {

@@ -40,6 +40,8 @@ export type Source = OneSource | FileSystemDirectoryHandle | Readonly<Record<str
 /** An opened file; `read` gives exactly what is asked, or throws. */
 export interface OpenFile {
   name: string;
+  /** True where the source had no name, and its first bytes gave this one. */
+  isNamedByBytes?: boolean;
   size: number;
   /** A text that changes when the content does, where the platform has one. */
   version?: string;

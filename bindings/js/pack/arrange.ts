@@ -51,7 +51,7 @@ export async function arrange(all: OpenFiles, options: PackReading): Promise<Arr
     } catch (error) {
       if (!(error instanceof FormatError || error instanceof UnsupportedError)) throw error;
       // Bytes without a name may be anything.
-      if (isMainFile(set.main.name))
+      if (!set.main.isNamedByBytes && isMainFile(set.main.name))
         warnings.push(`It is packed as bytes, not as a model: ${error.message}`);
     }
   }

@@ -24,6 +24,7 @@ constexpr Magic kMagics[] = {
     {0, std::string_view("PK\x03\x04", 4), "a zip archive (a PyTorch or Keras file?)"},
     {0, "\x89HDF", "an HDF5 file (a Keras model?)"},
     {0, "\x1F\x8B", "a gzip archive"},
+    {0, "MSPK", "a packed file (unpack it first)"},
 };
 
 bool Has(std::string_view head, size_t offset, std::string_view bytes) {

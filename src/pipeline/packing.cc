@@ -1,7 +1,6 @@
 #include "pipeline/packing.h"
 
 #include <algorithm>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -9,6 +8,7 @@
 #include "base/checked.h"
 #include "base/concat.h"
 #include "base/quoted.h"
+#include "base/utf8.h"
 #include "formats/path.h"
 #include "pack/code_cost.h"
 #include "pack/packer.h"
@@ -211,20 +211,41 @@ class PackRunner final : public StepRunner {
   uint64_t size_ = 0, other_size_ = 0;
 };
 
-// A name that no packed file may have, and why; empty for none. Names are relative and lead nowhere
-// else, and no two are the same.
+// The order of paths in which what lies in a folder follows the folder's own name.
+bool PathLess(std::string_view a, std::string_view b) {
+  return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    // No other character of a name is lower.
+    const auto rank = [](char c) { return c == '/' ? 0 : int{static_cast<uint8_t>(c)}; };
+    return rank(x) < rank(y);
+  });
+}
+
+std::string WrongName(std::string_view name, std::string_view why) {
+  std::string quoted;
+  AppendQuoted(name, &quoted);
+  return Concat({quoted, " in the packed file ", why});
+}
+
+// A name that no packed file may have, and why; empty for none. Names are text, relative and lead
+// nowhere else; no two are the same, and none is a folder of another.
 std::string WrongNameOf(std::span<const PackedFile> files) {
-  std::set<std::string_view> names;
+  std::vector<std::string_view> names;
+  names.reserve(files.size());
   for (const PackedFile& file : files) {
     std::string path = file.name;
-    std::string wrong = NormalizePath(&path);
-    if (wrong.empty() && path != file.name) wrong = "is not written as plainly as it could be";
-    if (wrong.empty() && !names.insert(file.name).second) wrong = "occurs twice";
-    if (!wrong.empty()) {
-      std::string name;
-      AppendQuoted(file.name, &name);
-      return Concat({name, " in the packed file ", wrong});
+    if (!IsUtf8(path)) return WrongName(path, "is not valid UTF-8");
+    if (const std::string wrong = NormalizePath(&path); !wrong.empty()) {
+      return WrongName(file.name, wrong);
     }
+    if (path != file.name) return WrongName(file.name, "is not written as plainly as it could be");
+    names.push_back(file.name);
+  }
+  std::sort(names.begin(), names.end(), PathLess);
+  for (size_t i = 1; i < names.size(); ++i) {
+    const std::string_view name = names[i - 1], next = names[i];
+    if (name == next) return WrongName(name, "occurs twice");
+    const bool is_folder = next.starts_with(name) && next[name.size()] == '/';
+    if (is_folder) return WrongName(name, "is a folder of another, too");
   }
   return {};
 }
@@ -249,6 +270,7 @@ Status CheckExtents(std::span<const Extent> extents, uint64_t total_size) {
 
 StatusOr<std::unique_ptr<StepRunner>> PackFiles(const std::vector<InputFile>& files,
                                                 std::vector<Extent> extents) {
+  if (files.empty()) return ArgumentError("There are no files to pack.");
   std::vector<PackedFile> packed;
   packed.reserve(files.size());
   uint64_t total_size = 0;

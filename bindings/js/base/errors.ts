@@ -123,9 +123,12 @@ export function errorOf(
   }
 }
 
-/** Gives the same error with the name of the file that it is about, unless the message names it already. */
+/** Gives the same error with the name of the file whose content it is about, unless the message names it already. */
 export function aboutFile(name: string, error: unknown): unknown {
-  const isAboutContent = error instanceof FormatError || error instanceof UnsupportedError;
+  const isAboutContent =
+    error instanceof FormatError ||
+    error instanceof UnsupportedError ||
+    error instanceof IntegrityError;
   if (!isAboutContent || error.message.includes(`"${visible(name)}"`)) return error;
   const { code, tensor, offset, cause } = error;
   return errorOf({ message: `"${name}": ${error.message}`, code, tensor, offset, cause });

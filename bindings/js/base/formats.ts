@@ -58,7 +58,7 @@ export const headBytes = 16;
 export function nameFromHead(head: Uint8Array): string {
   const text = new TextDecoder("latin1").decode(head);
   const format = Object.values(formats).find(({ begins }) => begins?.test(text)) ?? formats.onnx;
-  return `model.${format.extension(1)}`;
+  return `model.${text.startsWith("MSPK") ? packExtension : format.extension(1)}`;
 }
 
 /** The patterns of main files' names, the preferred ones first. */

@@ -83,16 +83,19 @@ export async function refuseLink(output: string): Promise<void> {
 
 /** The packed file of an input: beside it, or here when that is a URL. */
 export function packedOutput(input: string): string {
-  const path = isUrl(input) ? nameOfUrl(input) || "model" : resolve(input);
-  return `${isUrl(input) ? path : relative("", path)}.${packExtension}`;
+  const suffix = `.${packExtension}`;
+  if (isUrl(input)) return (nameOfUrl(input) || "model") + suffix;
+  const path = resolve(input);
+  // The folder that this one lies in has no name of its own relative to this one.
+  return join(relative("", dirname(path)), basename(path)) + suffix;
 }
 
 /** What a packed file is unpacked to, beside it, or here when that is a URL: "model.onnx", or a folder without such an ending. */
 export function unpackedOutput(packed: string): string {
   const path = isUrl(packed) ? nameOfUrl(packed) || "model" : packed;
-  const suffix = `.${packExtension}`;
-  if (!path.toLowerCase().endsWith(suffix)) return `${path}.unpacked/`;
-  const inner = path.slice(0, -suffix.length);
+  const isNamed = extname(basename(path)).toLowerCase() === `.${packExtension}`;
+  if (!isNamed) return `${path}.unpacked/`;
+  const inner = path.slice(0, -packExtension.length - 1);
   return extname(inner) === "" ? `${inner}/` : inner;
 }
 

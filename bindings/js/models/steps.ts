@@ -52,8 +52,18 @@ interface OwnedWrite {
   bytes: Uint8Array;
 }
 
-function nextStep({ core, sink }: StepHost, steps: CoreSteps): OwnedStep {
-  return callLive(core, () => {
+/** Calls the core; its errors name the file that they are about. */
+function ask<T>({ core, about }: StepHost, work: () => T): T {
+  try {
+    return callLive(core, work);
+  } catch (error) {
+    throw about === undefined ? error : aboutFile(about, error);
+  }
+}
+
+function nextStep(host: StepHost, steps: CoreSteps): OwnedStep {
+  const { core, sink } = host;
+  return ask(host, () => {
     const step = unwrap(steps.next());
     if (step.kind !== "write") return step;
     return { ...step, bytes: copyOut(core, step.bytes, sink?.spare?.(step.bytes.size)) };
@@ -109,6 +119,8 @@ export interface StepHost {
   pacer: Pacer;
   /** The readers of inputs 0, 1 and so on. */
   inputs: readonly ReadRange[];
+  /** The name of the file that all errors are about; undefined where they name tensors or other files themselves. */
+  about?: string | undefined;
   sink?: Pick<FileSetSink, "spare"> & { write(piece: Piece): Promise<void> };
   /** The number of the running unit, for a shrink. */
   unit?: number;
@@ -154,7 +166,7 @@ export async function runSteps(steps: CoreSteps, host: StepHost): Promise<void> 
     switch (step.kind) {
       case "read": {
         const bytes = await read(host, step.input, step);
-        callLive(host.core, () => unwrap(feed(host.core, steps, bytes)));
+        ask(host, () => unwrap(feed(host.core, steps, bytes)));
         host.onRead?.(step.size);
         break;
       }

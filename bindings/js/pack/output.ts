@@ -30,6 +30,8 @@ export interface PackRun {
   onWrite?: (written: number) => void;
   /** Looks at the input's end before the output becomes visible. */
   checkEnd?: () => Promise<void>;
+  /** The name of the file that the core's errors are about, if there is one. */
+  about?: string;
   signal: RunOptions["signal"];
 }
 
@@ -50,6 +52,7 @@ export async function runPacking(run: PackRun): Promise<number> {
       core,
       pacer: new Pacer(signal),
       inputs: [run.read],
+      about: run.about,
       unit: 0,
       sink: { write: async (piece: Piece) => (await opened()).write(piece) },
       onRead: (size) => run.onRead?.(size),

@@ -1,7 +1,9 @@
 /** Packs files. */
 import { behindDoor } from "../base/door.js";
+import { ArgumentError } from "../base/errors.js";
 import { packExtension } from "../base/formats.js";
 import { Meter } from "../base/meter.js";
+import { show } from "../base/options.js";
 import { loadCore, unwrap } from "../core/load.js";
 import { packCore } from "../core/packs.js";
 import { rangesAheadOf } from "../files/ranges.js";
@@ -23,7 +25,9 @@ import type { PackOptions, PackReport, PackResult } from "./types.js";
  *
  * @param source - A model, with the files that it names; a folder (all files below it but hidden ones) or a record of
  *   sources (all of them); or any other file.
- * @throws {@link ArgumentError} for a wrong source or option, or names that no packed file may have;
+ * @param options - Sink, progress, abort.
+ * @returns The packed file, where no sink takes it, and its size.
+ * @throws {@link ArgumentError} for a wrong source or option, names that no packed file may have, or no file at all;
  *   {@link UnsupportedError} for more than 1000 files; {@link OutOfMemoryError}; {@link IntegrityError} when a file changes
  *   while it is read; a {@link ModelShrinkError} of code "io" when reading or writing fails; the signal's reason. In all
  *   cases no output becomes visible, but for what a stream has taken.
@@ -69,6 +73,9 @@ async function write(
   extents: Float64Array,
   options: RunOptions,
 ): Promise<{ bytes: number; memory: GrowingSink | undefined }> {
+  for (const { name } of inputs) {
+    if (/\p{Surrogate}/u.test(name)) throw new ArgumentError(`The name ${show(name)} is no text.`);
+  }
   const core = await loadCore(packCore);
   const files = inputs.map(({ name, size }) => ({ name, sizeBytes: size }));
   const steps = callLive(core, () => unwrap(core.createPack(files, extents)));

@@ -1,7 +1,7 @@
 /** Unpacks files; needs the module of packed files alone. */
 import { behindDoor } from "../base/door.js";
 import { formatBytes } from "../base/bytes.js";
-import { aboutFile, UnsupportedError } from "../base/errors.js";
+import { aboutFile, IntegrityError, UnsupportedError } from "../base/errors.js";
 import { Meter } from "../base/meter.js";
 import { checkBoolean } from "../base/options.js";
 import { loadCore, unwrap } from "../core/load.js";
@@ -30,6 +30,8 @@ const harmlessBytes = 1 << 20;
  * Restores the files of a packed file, byte for byte, in bounded memory where a `sink` takes them.
  *
  * @param source - The packed file, which may be hostile.
+ * @param options - Sink, progress, abort, and bounds of what is trusted.
+ * @returns The files by name, where no sink takes them, and their sizes.
  * @throws {@link IntegrityError} for damage, {@link FormatError} for what breaks a rule of the format or is no packed file,
  *   {@link UnsupportedError} for another version of it, or for more bytes than `maxGrowth` allows; {@link ArgumentError}
  *   for a wrong option; {@link OutOfMemoryError}; a {@link ModelShrinkError} of code "io" when reading or writing fails;
@@ -93,7 +95,8 @@ async function unpackTo(
   try {
     return await unpackOpen(core, packed, target, sha256, options);
   } catch (error) {
-    failure = aboutFile(packed.name, error);
+    // Those of the core name the packed file already; others are about what is written.
+    failure = error instanceof IntegrityError ? error : aboutFile(packed.name, error);
     throw failure;
   } finally {
     await packed.close(failure);
@@ -154,7 +157,7 @@ async function unpackOpen(
       return { files, sink: target?.sink() ?? memory };
     };
     const outputBytes = await runPacking({
-      ...{ core, steps, ...packed, begin, signal: options.signal },
+      ...{ core, steps, ...packed, begin, about: packed.name, signal: options.signal },
       onRead: (bytes) => (growth.bytesRead += bytes),
       onWrite: (written) => {
         growth.advanceTo(written);

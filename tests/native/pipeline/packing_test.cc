@@ -143,12 +143,21 @@ Status UnpackNamed(const std::vector<std::string>& names) {
 
 TEST(PackingTest, NamesThatLeadElsewhereAreRefused) {
   EXPECT_TRUE(UnpackNamed({"a", "b/c"}).ok());
-  for (const char* name : {"", "/a", "../a", "a/../../b", "./a", "C:\\a", "a\\b", "a//b"}) {
+  for (const char* name :
+       {"", "/a", "../a", "a/../../b", "./a", "C:\\a", "a\\b", "a//b", "\xFF", "\xED\xA0\x80"}) {
     EXPECT_EQ(UnpackNamed({name}).code(), StatusCode::kFormat) << name;
     EXPECT_EQ(PackFiles({{name, 1}}, {}).status().code(), StatusCode::kArgument) << name;
   }
   EXPECT_EQ(UnpackNamed({"a", "a"}).code(), StatusCode::kFormat);
+  // Between them in the order of their bytes: "a-b", "a.b".
+  EXPECT_EQ(UnpackNamed({"a", "a-b", "a.b", "a/b"}).code(), StatusCode::kFormat);
+  EXPECT_EQ(UnpackNamed({"a/b/c", "a/b"}).code(), StatusCode::kFormat);
+  EXPECT_TRUE(UnpackNamed({"a", "a-/b", "ab/c", "a.b", "\xE6\x97\xA5"}).ok());
   EXPECT_EQ(PackFiles({{"a", 1}, {"a", 1}}, {}).status().code(), StatusCode::kArgument);
+}
+
+TEST(PackingTest, NothingCannotBePacked) {
+  EXPECT_EQ(PackFiles({}, {}).status().code(), StatusCode::kArgument);
 }
 
 TEST(PackingTest, ExtentsThatCannotBeAreRefused) {

@@ -239,6 +239,7 @@ std::vector<Hostile> HostileFiles() {
       {"Git LFS", "version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"},
       {"HTML", "<!DOCTYPE html><title>404</title>", "an HTML"},
       {"TFLite", std::string("\x1C\0\0\0TFL3\x14\0\0\0", 12), "TensorFlow Lite"},
+      {"packed", std::string("MSPK\x01\0\0\0\x20\0\0\0", 12), "a packed file (unpack it first)"},
   };
 }
 

@@ -14,7 +14,7 @@ import { machineName, writeMeasured } from "../support/docs.mjs";
 import { markdownTable } from "../support/markdown-table.mjs";
 import { root } from "../support/run.mjs";
 import { makeGguf, tinyLlama, weights } from "../support/gguf.mjs";
-import { makeLarge, shapesOf } from "../support/large-models.mjs";
+import { makeDense, shapesOf } from "../support/large-models.mjs";
 
 const rounds = 5;
 const size = 5.4e8;
@@ -23,24 +23,6 @@ const here = dirname(fileURLToPath(import.meta.url));
 const libraries = join(root, "node_modules/@node-llama-cpp/linux-x64/bins/linux-x64");
 
 const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
-
-/** Puts bell-shaped weights where the sparse files have zeros. */
-async function fill(path, begin, bytes) {
-  const block = weights(1 << 20, "F32", 7);
-  const handle = await open(path, "r+");
-  for (let at = 0; at < bytes; at += block.length) {
-    await handle.write(block, 0, Math.min(block.length, bytes - at), begin + at);
-  }
-  await handle.close();
-}
-
-async function dense(format, folder) {
-  const path = await makeLarge(format, folder, size);
-  const bytes = shapesOf(size).reduce((sum, { rows, columns }) => sum + rows * columns * 4, 0);
-  const data = format === "onnx" ? `${path}_data` : path;
-  await fill(data, (await stat(data)).size - bytes, bytes);
-  return path;
-}
 
 /** A graph of one MatMul a weight, in shards of 4 MiB. */
 async function makeTfjs(folder) {
@@ -192,12 +174,12 @@ async function headerTime(format) {
 
 const rows = [];
 await inFolder(async (folder) => {
-  const path = await dense("safetensors", folder);
+  const path = await makeDense("safetensors", folder, size);
   rows.push(await row("safetensors → int8", path, "int8", folder));
   rows.push(await row("safetensors → fp16", path, "fp16", folder));
 });
 await inFolder(async (folder) => {
-  const path = await dense("onnx", folder);
+  const path = await makeDense("onnx", folder, size);
   rows.push(await row("ONNX, external → int8", path, "int8", folder));
 });
 await inFolder(async (folder) => {

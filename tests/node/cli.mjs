@@ -43,10 +43,10 @@ export function commandFolder() {
     await writeFile(join(folder, "model.onnx"), model);
   });
   const path = (...names) => join(folder, ...names);
-  const start = (args, { fault, env = {} } = {}) => {
+  const start = (args, { fault, env = {}, cwd = "" } = {}) => {
     const flags = fault ? ["--import", faults] : [];
     const all = { ...process.env, ...env, ...(fault ? { DISK_FAULT: fault } : {}) };
-    return spawn(process.execPath, [...flags, cli, ...args], { cwd: folder, env: all });
+    return spawn(process.execPath, [...flags, cli, ...args], { cwd: path(cwd), env: all });
   };
   const runWith = ({ input = "", ...options }, ...args) => {
     const child = start(args, options);

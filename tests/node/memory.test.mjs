@@ -4,7 +4,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { checkLarge, maxGrowth, maxHeap, measurePruning } from "../support/large-in-node.mjs";
+import {
+  checkLarge,
+  maxGrowth,
+  maxHeap,
+  measurePacking,
+  measurePruning,
+} from "../support/large-in-node.mjs";
 
 let folder;
 before(async () => {
@@ -31,4 +37,13 @@ test("pruning with one threshold for all, and without zeros: the same bounds", a
   assert.ok(heap <= maxHeap, `${heap} bytes of heap`);
   assert.ok(growth <= maxGrowth, `${growth} bytes of growth`);
   assert.ok(outputBytes < 0.2 * 4e8, `${outputBytes} bytes written`);
+});
+
+test("packing and unpacking: the same bounds, and every byte comes back", async () => {
+  const { packing, unpacking } = await measurePacking({ folder, size: 4e8 });
+  for (const [what, { growth, heap }] of Object.entries({ packing, unpacking })) {
+    assert.ok(heap <= maxHeap, `${heap} bytes of heap, ${what}`);
+    assert.ok(growth <= maxGrowth, `${growth} bytes of growth, ${what}`);
+  }
+  assert.ok(packing.outputBytes < 0.9 * packing.inputBytes, `${packing.outputBytes} bytes`);
 });

@@ -11,6 +11,7 @@ import { shrink } from "modelshrink";
 import { HeldBytes, InOrder } from "../../dist/files/in-order.js";
 import { chainModel, wave } from "../support/onnx.mjs";
 import { makeSafetensors } from "../support/safetensors.mjs";
+import { collecting, pageFile } from "../support/sinks.mjs";
 
 const model = chainModel([
   { name: "a", size: 128 },
@@ -24,51 +25,6 @@ before(async () => {
   expected = await (await shrink(model, "int8")).bytes();
 });
 after(() => rm(folder, { recursive: true }));
-
-/** A WritableStream, what it was given, and how it ended. */
-function collecting({ write = () => undefined } = {}) {
-  const found = { chunks: [], end: undefined };
-  const stream = new WritableStream({
-    async write(chunk) {
-      await write(chunk);
-      found.chunks.push(chunk.slice());
-    },
-    close: () => void (found.end = "closed"),
-    abort: (reason) => void (found.end = reason),
-  });
-  return { stream, found, bytes: () => new Uint8Array(Buffer.concat(found.chunks)) };
-}
-
-/** What stands for a page's FileSystemFileHandle: the file changes when it is closed. */
-function pageFile(old) {
-  const found = { content: old, opened: 0, aborted: undefined };
-  const createWritable = async () => {
-    found.opened++;
-    let bytes = new Uint8Array(0);
-    const stream = new WritableStream({
-      write({ position, data }) {
-        bytes.set(data, position);
-      },
-      close: () => void (found.content = bytes),
-      abort: (reason) => void (found.aborted = reason),
-    });
-    const locked = async (work) => {
-      const writer = stream.getWriter();
-      try {
-        return await work(writer);
-      } finally {
-        writer.releaseLock();
-      }
-    };
-    return Object.assign(stream, {
-      seek: async () => undefined,
-      truncate: async (size) => void (bytes = new Uint8Array(size)),
-      write: (command) => locked((writer) => writer.write(command)),
-    });
-  };
-  const getFile = async () => new File([found.content], "x.onnx");
-  return { handle: { kind: "file", name: "x.onnx", getFile, createWritable }, found };
-}
 
 test("a WritableStream gets all bytes in order, and is closed", async () => {
   const { stream, found, bytes } = collecting();

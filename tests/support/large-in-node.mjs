@@ -1,25 +1,26 @@
-// How much memory a shrink takes in Node.js, in a process of its own.
-import { spawn } from "node:child_process";
+// How much memory work on a large model takes in Node.js, in a process of its own.
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { inspect } from "modelshrink";
-import { makeLarge, markedRows, markOf, shapesOf } from "./large-models.mjs";
+import { makeDense, makeLarge, markedRows, markOf, shapesOf } from "./large-models.mjs";
 
-const program = fileURLToPath(new URL("./measured-shrink.mjs", import.meta.url));
+const program = (name) => fileURLToPath(new URL(`./measured-${name}.mjs`, import.meta.url));
 /** What a shrink may take, in bytes. */
 export const maxHeap = 64 * 2 ** 20;
 export const maxGrowth = 200e6;
 
-async function measure(args) {
-  const child = spawn(process.execPath, ["--expose-gc", program, ...args.map(String)], {
+async function measure(name, args) {
+  const child = spawn(process.execPath, ["--expose-gc", program(name), ...args.map(String)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   let text = "";
   child.stdout.on("data", (data) => (text += data));
   const [code] = await once(child, "close");
-  if (code !== 0) throw new Error(`the shrinking process ended with ${code}`);
+  if (code !== 0) throw new Error(`the measured process ended with ${code}`);
   return JSON.parse(text);
 }
 
@@ -49,7 +50,7 @@ export async function checkLarge({ format, recipe, folder, size }) {
     const output = join(place, "out");
     await mkdir(output);
     const sink = join(output, `small.${format}`);
-    const result = await measure([model, recipe, sink]);
+    const result = await measure("shrink", [model, recipe, sink]);
     const { tensors } = await inspect(sink);
     if (tensors.filter(({ quantized }) => quantized).length !== 5) {
       throw new Error(`${format}: not every weight was quantized`);
@@ -88,7 +89,26 @@ export async function measurePruning({ recipe, folder, size }) {
   const place = await mkdtemp(join(folder, "large-"));
   try {
     const model = await makeLarge("safetensors", place, size);
-    return await measure([model, JSON.stringify(recipe), join(place, "pruned.safetensors")]);
+    return await measure("shrink", [
+      model,
+      JSON.stringify(recipe),
+      join(place, "pruned.safetensors"),
+    ]);
+  } finally {
+    await rm(place, { recursive: true });
+  }
+}
+
+/** Packs one model and unpacks it, each in a process of its own; what both took. Throws where other bytes come back. */
+export async function measurePacking({ folder, size }) {
+  const place = await mkdtemp(join(folder, "large-"));
+  try {
+    const model = await makeDense("safetensors", place, size);
+    const [file, again] = [join(place, "large.mspk"), join(place, "again.safetensors")];
+    const packing = await measure("pack", ["pack", model, file]);
+    const unpacking = await measure("pack", ["unpack", file, again]);
+    await promisify(execFile)("cmp", [model, again]);
+    return { packing, unpacking };
   } finally {
     await rm(place, { recursive: true });
   }

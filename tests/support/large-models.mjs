@@ -1,7 +1,7 @@
 /** Models of any size, written sparsely: mostly zeros, which take no room on the disk. */
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { makeGguf } from "./gguf.mjs";
+import { makeGguf, weights } from "./gguf.mjs";
 import { bytes, number, string, valueInfo } from "./onnx.mjs";
 
 /** One tensor has half of the bytes, four share the rest. */
@@ -107,5 +107,24 @@ export async function makeLarge(format, folder, size) {
   const main = onnxMain(shapes);
   await writeSparse(path, main, 0, [], main.length);
   await writeSparse(join(folder, "model.onnx_data"), Buffer.alloc(0), 0, shapes, dataBytes);
+  return path;
+}
+
+/** Puts bell-shaped weights where the sparse files have zeros. */
+async function fill(path, begin, bytes) {
+  const block = weights(1 << 20, "F32", 7);
+  const handle = await open(path, "r+");
+  for (let at = 0; at < bytes; at += block.length) {
+    await handle.write(block, 0, Math.min(block.length, bytes - at), begin + at);
+  }
+  await handle.close();
+}
+
+/** The same with weights everywhere. */
+export async function makeDense(format, folder, size) {
+  const path = await makeLarge(format, folder, size);
+  const dataBytes = shapesOf(size).reduce((sum, shape) => sum + bytesOf(shape), 0);
+  const data = format === "onnx" ? `${path}_data` : path;
+  await fill(data, (await stat(data)).size - dataBytes, dataBytes);
   return path;
 }

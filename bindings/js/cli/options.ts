@@ -20,7 +20,8 @@ const outputOptions = {
     sentence: "Where the output goes: a file, a folder, or - for standard output.",
     details: [
       "By default it lies beside the model: <model>.<recipe>.<its ending>, <folder>.<recipe>/; " +
-        "restore writes <model>.restored.<its ending>, a layout <repository>.transformers/. " +
+        "restore writes <model>.restored.<its ending>, a layout <repository>.transformers/, " +
+        "pack writes <model>.mspk, unpack the name without .mspk, or a folder of that name for several files. " +
         "A folder that is missing is made. For several models it is a folder.",
       "A name that ends in .mspk makes shrink and restore pack what they write. pack writes <source>.mspk by default, and " +
         "unpack its name without that, as a folder where no ending is left.",
@@ -165,7 +166,7 @@ const planOptions = {
     group: "output",
     value: "<number>",
     sentence:
-      "The most bytes that an output of more than 1 MiB may have for each byte of the model; 10 by default.",
+      "The most bytes that an output of more than 1 MiB may have for each byte of the model; 10 by default, of unpack 1000.",
   },
 } as const satisfies Record<string, OptionRow>;
 

@@ -132,13 +132,14 @@ bool IsTrellis(const int8_t* codes, size_t size, size_t lag) {
   constexpr size_t kStep = 4096;
   for (size_t begin = 3 * lag; begin < size; begin += kStep) {
     const int8_t* const at = codes + begin;
+    const int8_t* const first = at - lag;
+    const int8_t* const second = first - lag;
+    const int8_t* const third = second - lag;
     const size_t count = std::min(kStep, size - begin);
     int8_t wrong = 0;
     for (size_t i = 0; i < count; ++i) {
-      // Offsets from one pointer, so that compilers see a loop without dependencies.
-      const int8_t before = static_cast<int8_t>(at[i - lag] >> 1);
-      wrong = static_cast<int8_t>(wrong | (at[i] ^ before ^ at[i - 2 * lag] ^ at[i - 3 * lag]));
-      wrong = static_cast<int8_t>(wrong & 1);
+      const int parity = first[i] >> 1 ^ second[i] ^ third[i];
+      wrong = static_cast<int8_t>(wrong | ((at[i] ^ parity) & 1));
     }
     if (wrong != 0) return false;
   }

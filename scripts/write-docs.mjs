@@ -3,11 +3,13 @@
 import { readPart, writePart } from "../tests/support/docs.mjs";
 import { choosingFigures, figures } from "../tests/support/figures.mjs";
 import { commandReference } from "./command-reference.mjs";
+import { functionOptions } from "./function-options.mjs";
 import { optionsMarkdown, optionTables } from "./option-tables.mjs";
 
 const parts = {
   "recipe-options": () => optionsMarkdown(optionTables.recipe),
   "quantize-options": () => optionsMarkdown(optionTables.quantize),
+  "function-options": functionOptions,
   figures: () => figures(readPart),
   choosing: () => choosingFigures(readPart),
   commands: commandReference,

@@ -13,6 +13,7 @@ import {
   inspect,
   IntegrityError,
   ModelShrinkError,
+  restore,
   shrink,
 } from "modelshrink";
 import { openSource, reusable } from "../../dist/files/open.js";
@@ -303,6 +304,10 @@ function endless(headers) {
   });
   return { found, response: new Response(body, { headers }) };
 }
+
+test("restore() refuses a calibration, which nothing would use", async () => {
+  await assert.rejects(restore(model, { calibration: {} }), /unknown key "calibration"/);
+});
 
 test("a body is held against the length that was announced, while it comes", async () => {
   const { response, found } = endless({ "content-length": "5000" });

@@ -228,7 +228,7 @@ export interface CompareOptions extends RunOptions {
 }
 
 /** Options of `restore`. */
-export interface RestoreOptions extends WriteOptions {
+export interface RestoreOptions extends Omit<WriteOptions, "calibration"> {
   /**
    * The number type of the restored weights: "float32", "float16" or "bfloat16"; by default the one that they once
    * had, or float32 where the file does not say.

@@ -153,7 +153,7 @@ export async function shrinkModel(
  */
 export async function restore(source: Source, options: RestoreOptions = {}): Promise<WriteResult> {
   return behindDoor(options, async () => {
-    checkRunOptions(options, [...writeKeys, "weights"]);
+    checkRunOptions(options, [...writeKeys.filter((it) => it !== "calibration"), "weights"]);
     const weights = optional(options.weights, (it) => checkOneOf("weights", it, restoredTypes));
     return write(source, (tensors) => restoringOrder(tensors, weights), options);
   });

@@ -63,8 +63,9 @@ Status WrongFormat(std::string_view head) {
     if (name == nullptr && Has(head, magic.offset, magic.bytes)) name = magic.name;
   }
   if (name == nullptr) return {};
-  return UnsupportedError(std::string("this looks like ") + name +
-                          "; ONNX, safetensors, GGUF and TensorFlow.js can be read");
+  return UnsupportedError(
+      std::string("this looks like ") + name +
+      "; convert it to ONNX, safetensors, GGUF or TensorFlow.js, which can be read");
 }
 
 }  // namespace

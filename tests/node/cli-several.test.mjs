@@ -69,6 +69,18 @@ test("one that fails does not stop the others: exit code 1", async () => {
   assert.equal(json.models[2].format, "onnx");
 });
 
+test("an output that is named like a second model is refused before anything is written", async () => {
+  for (const command of ["shrink", "restore"]) {
+    const { code, stderr } = await run(command, "model.onnx", "small.onnx");
+    assert.equal(code, 2);
+    assert.match(
+      stderr,
+      /There is no model "small\.onnx"; as the output it is named by -o small\.onnx\./,
+    );
+  }
+  assert.deepEqual(await files(), ["model.onnx"]);
+});
+
 test("outputs that clash are refused before anything is written", async () => {
   await mkdir(path("sub"));
   await writeFile(path("sub/model.onnx"), other);

@@ -99,6 +99,18 @@ export function unpackedOutput(packed: string): string {
   return extname(inner) === "" ? `${inner}/` : inner;
 }
 
+/** Throws a UsageError where the last of two models is not there: it was most likely meant as the output. */
+async function refuseOutputAsModel([, last, ...others]: readonly string[]): Promise<void> {
+  if (last === undefined || others.length > 0 || isUrl(last) || last === standardStream) return;
+  const isThere = await lstat(last).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) return;
+  const name = visible(last);
+  throw new UsageError(`There is no model "${name}"; as the output it is named by -o ${name}.`);
+}
+
 /** The output of each of `models`, in their order. Of several, folders get folders of their own under `output`. */
 export async function outputsFor(
   models: readonly string[],
@@ -106,6 +118,7 @@ export async function outputsFor(
   label: string,
 ): Promise<string[]> {
   if (output === undefined) {
+    await refuseOutputAsModel(models);
     const outputs = await Promise.all(models.map((model) => defaultOutput(model, label)));
     for (const it of outputs) await refuseLink(it);
     return outputs;

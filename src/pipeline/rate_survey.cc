@@ -18,7 +18,7 @@ bool HasStep(const Job& job) {
   const Scheme& scheme = job.scheme;
   return (scheme.type == DType::kInt8 || scheme.type == DType::kUint8) && scheme.symmetric &&
          scheme.rule == LinearRule::kOnnxLinear && scheme.granularity != Granularity::kBlock &&
-         !job.prune->IsActive();
+         job.prune->method == PruneSpec::Method::kNone && !job.prune->refit;
 }
 
 // What the pack leaves of values of a type: measured on the models of tests/support/models.mjs,

@@ -49,6 +49,20 @@ test("shrink -o --json prints the report alone", async () => {
   assert.equal(report.outputBytes, (await stat(path("small.onnx"))).size);
 });
 
+test("targets give steps, and a survey shows what is packed", async () => {
+  const { stdout } = await run("plan", "model.onnx", "--target-bits", "4", "--survey");
+  assert.match(
+    stdout,
+    /packed: about [\d.]+ kB, [34]\.\d\d bits for each of 8,192 weights, \d+\.\d dB/,
+  );
+  const { stdout: blind } = await run("plan", "model.onnx", "--target-bits", "4");
+  assert.doesNotMatch(blind, /packed/);
+  const written = await run("shrink", "model.onnx", "--target-size", "5kB", "--json");
+  const { rate } = JSON.parse(written.stdout);
+  assert.ok(Math.abs(rate.packedBytes - 5000) < 100, String(rate.packedBytes));
+  assert.ok((await files()).includes("model.int8-5kB.onnx"));
+});
+
 test("--keep, --rule and a recipe file decide tensor by tensor", async () => {
   const types = async (...args) => {
     const { stdout } = await run("plan", "model.onnx", "--json", ...args);

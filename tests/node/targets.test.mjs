@@ -1,7 +1,17 @@
 // Recipes with a target: steps that give a size or an error, and what a survey foresees.
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { ArgumentError, UnsupportedError, compare, init, inspect, plan, shrink } from "modelshrink";
+import {
+  ArgumentError,
+  Gram,
+  UnsupportedError,
+  compare,
+  init,
+  inspect,
+  plan,
+  readTensor,
+  shrink,
+} from "modelshrink";
 import { makeGguf, tinyLlama } from "../support/gguf.mjs";
 import { chainModel } from "../support/onnx.mjs";
 import { numbersBelow } from "../support/random.mjs";
@@ -127,6 +137,42 @@ test("workers find the same steps", async () => {
   const recipe = { target: { bitsPerWeight: 3 } };
   const alone = await (await shrink(source, recipe, { workers: 0 })).bytes();
   assert.deepEqual(await (await shrink(source, recipe, { workers: 2 })).bytes(), alone);
+});
+
+test("with a calibration errors are made up for by what the inputs are", async () => {
+  // Inputs that are nearly the same in all columns.
+  const rows = weightsOf(50 * 600, 6);
+  const inputs = rows.map((value, i) => 0.1 * value + rows[i - (i % 50)]);
+  const source = makeSafetensors([float32("w", [80, 50], weightsOf(4000, 7))]);
+  const calibration = { w: new Gram(50).add(inputs) };
+  const target = { bitsPerWeight: 2 };
+  const original = (await readTensor(source, "w")).values;
+  const outputError = async (options) => {
+    const { bytes, report } = await shrink(source, { target }, options);
+    const { values } = await readTensor(await bytes(), "w");
+    let error = 0;
+    for (let row = 0; row < 100; ++row) {
+      for (let out = 0; out < 80; ++out) {
+        let difference = 0;
+        for (let i = 0; i < 50; ++i) {
+          difference += inputs[row * 50 + i] * (values[out * 50 + i] - original[out * 50 + i]);
+        }
+        error += difference ** 2;
+      }
+    }
+    return { error, method: report.tensors[0].method, warnings: report.warnings ?? [] };
+  };
+  const [blind, known] = [await outputError({}), await outputError({ calibration })];
+  assert.equal(blind.method, undefined);
+  assert.match(known.method, /gptq/);
+  assert.ok(known.error < blind.error / 2, `${known.error} and ${blind.error}`);
+  // Coarse steps are what was asked for.
+  assert.deepEqual([...blind.warnings, ...known.warnings].join(), "");
+  const other = { x: new Gram(50).add(inputs) };
+  assert.equal(
+    (await outputError({ calibration: { ...other, w: calibration.w } })).error,
+    known.error,
+  );
 });
 
 test("what cannot be reached says what can", async () => {

@@ -83,9 +83,10 @@ export function growthFrom({ "max-growth": text }: OptionValues): number | undef
 
 /** Tells whether a recipe does anything with what is known of the layers' inputs. */
 async function asksForSamples(recipe: Recipe): Promise<boolean> {
-  const { gptq, prune, rules } = await checkRecipe(recipe);
+  const { gptq, target, weightsTarget, prune, rules } = await checkRecipe(recipe);
+  const hasTarget = [target, weightsTarget, ...rules.map((rule) => rule.target)].some((it) => it);
   const prunings = [prune, ...rules.map((rule) => rule.prune)];
-  return gptq !== undefined || prunings.some((it) => it && usesSamples(it));
+  return gptq !== undefined || hasTarget || prunings.some((it) => it && usesSamples(it));
 }
 
 /** The moments of the layers' inputs, with --inputs and a recipe that asks for them; nothing otherwise. */

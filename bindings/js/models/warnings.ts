@@ -114,7 +114,7 @@ const missingWarning = ({ missing }: Findings): string | undefined =>
   `A file of the model is missing ("${missing.name}": ${missing.note ?? ""}): what it holds stays as it is, and the output ` +
     "needs that file, too. Put it beside the model, or pass all files.";
 
-/** Makes the warning for tensors that lost much. */
+/** Makes the warning for tensors that lost much. Of coarse steps that make up for each other's errors only outputs tell. */
 function lossWarning(found: Findings): string | undefined {
   const lost = found.lost.sort((a, b) => lowestSqnr(a) - lowestSqnr(b));
   if (lost.length === 0) return undefined;
@@ -174,6 +174,6 @@ export function warningsOf(
     remarks.asksForSparse ? sparseWarning(format, found.isSparse) : sparseHint(format, found),
     channelWarning(found, remarks),
     rangeWarning(found),
-    lossWarning(found),
+    remarks.rate ? undefined : lossWarning(found),
   ].filter((warning) => warning !== undefined);
 }

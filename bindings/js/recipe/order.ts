@@ -9,10 +9,16 @@ import type {
   CoreTensorSpec,
 } from "../core/types.js";
 import { isFloatType, type QuantizedType } from "../arrays/types.js";
-import { knowsAny, type Calibration } from "./calibration.js";
+import { gramsFor, knowsAny, type Calibration } from "./calibration.js";
 import { checkWords, type CheckedRecipe } from "./check.js";
 import type { ModelFacts } from "./idle.js";
-import { pruneSpecFor, shareOut, type CheckedPruning, type PruneSurvey } from "./pruning.js";
+import {
+  pruneSpecFor,
+  shareOut,
+  type CheckedPruning,
+  type Feedback,
+  type PruneSurvey,
+} from "./pruning.js";
 import type { OwnReason } from "./reasons.js";
 import type { MatchingRule } from "./rules.js";
 import { SpecList, type Order } from "./specs.js";
@@ -194,6 +200,20 @@ function addTo<Key>(lists: Map<Key, number[]>, key: Key, item: number): void {
   }
 }
 
+/** The options of GPTQ for a tensor; undefined where nothing is to be made up for, or codes do so without samples. */
+function feedbackFor(
+  { gptq }: CheckedRecipe,
+  tensor: CoreTensorInfo,
+  isQuantized: boolean,
+  target: CoreRateTarget | undefined,
+  calibration: Calibration | "assumed" | undefined,
+): Feedback | undefined {
+  if (!isQuantized) return undefined;
+  if (gptq || !target || typeof calibration !== "object") return gptq;
+  // The order of the moments is what coarse steps need.
+  return "grams" in gramsFor(calibration, tensor) ? { actOrder: true } : undefined;
+}
+
 function decideAll(
   recipe: CheckedRecipe,
   tensors: Rows<CoreTensorInfo>,
@@ -215,8 +235,14 @@ function decideAll(
     }
     const { weights, prune, reason, isRuled, target } = decide(recipe, tensor);
     if (target) addTo(all.targets, target, i);
-    const isQuantized = weights && !isFloatType(weights);
-    const feedback = isQuantized && !tensor.isEmbedding ? recipe.gptq : undefined;
+    const isQuantized = weights !== undefined && !isFloatType(weights);
+    const feedback = feedbackFor(
+      recipe,
+      tensor,
+      isQuantized && !tensor.isEmbedding,
+      target,
+      calibration,
+    );
     const found = pruneSpecFor(tensor, prune, feedback, calibration);
     if (found.prune && prune && prune === recipe.prune) all.sharing.push(i);
     const mayBeSparse = recipe.sparse && isSparseCandidate(tensor, weights, reason);

@@ -41,6 +41,15 @@ export const presets: Readonly<Record<string, Preset>> = {
       tfjs: "8 bit, one scale a channel in graph models, one a tensor in layers models",
     },
   },
+  small: {
+    description: "8 bit in coarse steps: packed, an eighth of float32",
+    recipe: { weights: "int8", target: { bitsPerWeight: 4 } },
+    formats: {
+      onnx: "8 bit in coarse steps: packed, an eighth of float32; runs anywhere",
+      safetensors: "8 bit in coarse steps: packed, an eighth of float32",
+      tfjs: "8 bit in coarse steps, in graph models: packed, an eighth of float32",
+    },
+  },
   uint8: {
     description: "8 bit with zero points, one scale a channel",
     recipe: { weights: "uint8" },

@@ -93,7 +93,8 @@ export function applySteps(order: Order, format: string, { tensors }: CoreRates)
   return changeSpecs(order, (spec, i) => {
     const rate = found.get(i);
     if (!rate || rate.step === 0) return spec;
-    const isScalar = rate.isUniform && scalarFormats.includes(format);
+    // Groups of a convolution whose inputs are known are fitted one by one, each with its own scales.
+    const isScalar = rate.isUniform && !spec.prune && scalarFormats.includes(format);
     const scheme = {
       ...spec.scheme,
       ...(isScalar ? { granularity: "tensor" as const } : {}),

@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, beforeEach, test } from "node:test";
-import { inspect, plan, shrink } from "modelshrink";
+import { inspect, pack, plan, shrink, unpack } from "modelshrink";
 import { createShrinkCache } from "modelshrink/cache";
 import { serveRoutes } from "../support/model-server.mjs";
 import { chainModel, externalModel } from "../support/onnx.mjs";
 
 const model = chainModel([{ name: "w", size: 256 }]);
 const digest = `sha256-${createHash("sha256").update(model).digest("base64")}`;
+let packed;
 let site;
 let base;
 
@@ -29,6 +30,7 @@ function inRanges(body, { stops = false } = {}) {
 }
 
 before(async () => {
+  packed = Buffer.from(await (await pack({ "m.onnx": model })).bytes());
   site = await serveRoutes();
   ({ base } = site);
 });
@@ -39,6 +41,7 @@ beforeEach(() => {
     "/ranges.onnx": inRanges(model),
     "/silent.onnx": { body: model, stop: 0 },
     "/stopped.onnx": { body: model, stop: 1000 },
+    "/stopped.mspk": { body: packed, stop: 1000 },
     "/stopped-range.onnx": inRanges(model, { stops: true }),
     "/api/models/me/tiny/revision/main": { body: model, stop: 0 },
   };
@@ -59,6 +62,8 @@ const takers = {
   "plan, of a body that stops": ["/stopped.onnx", (it) => plan(it, "int8")],
   "shrink, of a range that stops": ["/stopped-range.onnx", (it) => shrink(it, "int8")],
   "shrink, of a record of files": ["/silent.onnx", (it) => shrink({ "m.onnx": it }, "int8")],
+  "unpack, of a server that is silent": ["/silent.onnx", (it) => unpack(it)],
+  "unpack, of a body that stops": ["/stopped.mspk", (it) => unpack(it)],
   "a layout, of a hub that is silent": ["/me/tiny", (it) => shrink(it, undefined, transformers)],
   "cached, of a server that is silent": ["/silent.onnx", (it) => cacheOf().cached(it)],
   "cached, of a body that stops": ["/stopped.onnx", (it) => cacheOf().cached(it)],

@@ -1,7 +1,7 @@
 /** Files on a web server, read by HTTP range requests; whole where the server has no ranges. */
 import { IntegrityError, statusError } from "../base/errors.js";
 import { fromBlob } from "./blob.js";
-import { checkRequest, signalOf, wayOf } from "./request.js";
+import { checkRequest, waitingFor, wayOf } from "./request.js";
 import type { RawFile, RawFileSet, ReadOptions } from "./raw.js";
 import { blobOfResponse, bytesOfResponse, discard, fetchWithin } from "./stream.js";
 import { besideUrl, decoded, nameOfUrl, shownUrl } from "./url.js";
@@ -50,7 +50,7 @@ class HttpClient {
     template: Request | undefined,
     authorization: string | undefined,
   ) {
-    this.#waiting = template ? { ...waiting, signal: signalOf(template, waiting.signal) } : waiting;
+    this.#waiting = waitingFor(waiting, template);
     this.#template = template;
     this.#way = template && wayOf(template);
     this.#authorization = authorization;

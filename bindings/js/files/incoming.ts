@@ -3,6 +3,7 @@ import { FormatError, statusError } from "../base/errors.js";
 import { isA } from "../base/tags.js";
 import { comesOnce } from "./open.js";
 import type { ReadOptions } from "./raw.js";
+import { anyOf, waitingFor } from "./request.js";
 import { announcedBy, drain, drainResponse, type Bound, type Take } from "./stream.js";
 import { baseAddress, nameOfUrl, parseUrl, shownUrl } from "./url.js";
 
@@ -90,27 +91,13 @@ export interface IncomingFile {
   bytes: Incoming;
 }
 
-/** Makes a signal that is aborted with either of two. */
-function linked(own: AbortSignal, users: AbortSignal | undefined): AbortSignal {
-  if (!users) return own;
-  const controller = new AbortController();
-  for (const signal of [own, users]) {
-    const end = () => {
-      controller.abort(signal.reason);
-    };
-    if (signal.aborted) end();
-    else signal.addEventListener("abort", end, { once: true, signal: controller.signal });
-  }
-  return controller.signal;
-}
-
 function ofResponse(response: Response, waiting: ReadOptions): IncomingFile {
   const what = response.url ? shownUrl(response.url) : "The response";
   if (!response.ok) throw statusError(what, response);
   const isForeign = response.type === "cors";
   const { size } = announcedBy((name) => response.headers.get(name), isForeign, Infinity);
   const bytes = new Incoming((take, own) => {
-    const signal = linked(own, waiting.signal);
+    const signal = anyOf(own, waiting.signal);
     return drainResponse(response, { ...waiting, signal, what, reuses: true }, take, Infinity);
   });
   const name = response.url && nameOfUrl(response.url);
@@ -124,7 +111,7 @@ function ofStream(stream: object, waiting: ReadOptions): IncomingFile {
     ? announcedBy((name) => headers[name], false, Infinity)
     : { timeoutMs: Infinity, maxBytes: Infinity };
   const bytes = new Incoming((take, own) => {
-    const signal = linked(own, waiting.signal);
+    const signal = anyOf(own, waiting.signal);
     const options = { ...waiting, ...bound, signal, what: "The stream", reuses: true };
     return drain(stream, options, take);
   });
@@ -152,7 +139,8 @@ export async function openIncoming(
   if (address) {
     const { fetchWhole } = await import("./http.js");
     const template = isA(source, "Request") ? (source as Request) : undefined;
-    return ofResponse(await fetchWhole(address, waiting, template), waiting);
+    const response = await fetchWhole(address, waiting, template);
+    return ofResponse(response, waitingFor(waiting, template));
   }
   if (!comesOnce(source)) return undefined;
   if (isA(source, "Response")) return ofResponse(source as Response, waiting);

@@ -1,6 +1,7 @@
 /** A user's own request: what of it is repeated, and what ends it. */
 import { fromUser } from "../base/door.js";
 import { ArgumentError } from "../base/errors.js";
+import type { ReadOptions } from "./raw.js";
 
 /** Tells whether anybody may read the response to a request. */
 export const isReadable = ({ mode, redirect }: Request): boolean =>
@@ -37,19 +38,32 @@ export function wayOf(
   };
 }
 
+/** Gives a signal that is aborted when one of these is, by its reason. */
+export function anyOf(...signals: readonly (AbortSignal | undefined)[]): AbortSignal {
+  const controller = new AbortController();
+  for (const it of signals) {
+    const end = () => {
+      controller.abort(it?.reason);
+    };
+    if (it?.aborted) end();
+    else it?.addEventListener("abort", end, { once: true, signal: controller.signal });
+  }
+  return controller.signal;
+}
+
 /** The requests of signals: on Node.js a request's own signal says nothing any more once nobody has the request. */
 const requests = new WeakMap<AbortSignal, Request>();
 
-/** Gives a signal that is aborted when the request's own one is, or `signal`, by the same reason. */
+/** Gives a signal that is aborted when the request's own one is, or `signal`, by the same reason, which is the user's. */
 export function signalOf(request: Request, signal?: AbortSignal): AbortSignal {
-  const controller = new AbortController();
-  for (const it of [request.signal, ...(signal ? [signal] : [])]) {
-    const end = () => {
-      controller.abort(fromUser(it.reason));
-    };
-    if (it.aborted) end();
-    else it.addEventListener("abort", end, { once: true, signal: controller.signal });
-  }
-  requests.set(controller.signal, request);
-  return controller.signal;
+  const either = anyOf(request.signal, signal);
+  const remember = () => void fromUser(either.reason);
+  if (either.aborted) remember();
+  else either.addEventListener("abort", remember, { once: true });
+  requests.set(either, request);
+  return either;
 }
+
+/** Gives how long to wait for what a request, where it is one, gives: until its own signal is aborted, too. */
+export const waitingFor = <T extends ReadOptions>(waiting: T, request: Request | undefined): T =>
+  request ? { ...waiting, signal: signalOf(request, waiting.signal) } : waiting;

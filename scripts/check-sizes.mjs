@@ -54,3 +54,17 @@ for (const [name, bytes, budget] of rows) {
   );
   if (over) process.exitCode = 1;
 }
+
+/** The sizes that the documentation names: the page, the number in it, and what it should be. */
+const bytesOf = (name) => gzipped(rows.find(([it]) => it === name)[1]);
+const named = [
+  ["README.md", /about (\d+) KB gzipped/, 10 * Math.round(bytesOf("simd.wasm") / 1e4)],
+  ["README.md", /\((\d+) KB for arrays alone\)/, Math.round(bytesOf("arrays-simd.wasm") / 1e3)],
+  ["docs/arrays.md", /\((\d+) KiB gzipped\)/, Math.round(bytesOf("arrays-simd.wasm") / 1024)],
+];
+for (const [page, pattern, size] of named) {
+  const [text, number] = pattern.exec(await readFile(join(root, page), "utf8")) ?? [];
+  if (Number(number) === size) continue;
+  console.log(`✖ ${page}: "${text ?? pattern}" should say ${size}`);
+  process.exitCode = 1;
+}

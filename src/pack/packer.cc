@@ -105,13 +105,12 @@ void Packer::EncodeOther(std::span<const uint8_t> other, ByteWriter& out) {
     out.Number(OtherMode::kMixed);
     mixed_->Encode(other, out);
     const std::span<uint8_t> mixed = out.written().subspan(before);
-    if (mixed.size() + gain < matched_size) {
-      std::memmove(out.written().data() + begin, mixed.data(), mixed.size());
-      return out.Truncate(begin + mixed.size());
-    }
-    out.Truncate(before);
+    const bool is_better = mixed.size() + gain < matched_size;
+    if (is_better) std::memmove(out.written().data() + begin, mixed.data(), mixed.size());
+    out.Truncate(is_better ? begin + mixed.size() : before);
   }
-  if (matched_size <= other.size()) return;
+  // Very few bytes are smaller as they are.
+  if (out.size() - begin <= other.size()) return;
   out.Truncate(begin);
   out.Number(OtherMode::kRaw);
   out.Append(other);

@@ -11,6 +11,6 @@ const unpacked = [];
 for (const files of sets) {
   const [bytes] = await bytesOf(await pack(files));
   packed.push(bytes);
-  unpacked.push(await bytesOf(await unpack(bytes)));
+  unpacked.push(await bytesOf(await unpack(bytes, { maxGrowth: 1e4 })));
 }
 parentPort.postMessage({ info, packed, unpacked });

@@ -185,7 +185,6 @@ test("a model is packed with the files that it names on a server", async () => {
 
 test("weights are known: they take less than the same bytes of which nothing is known", async () => {
   for (const [what, share] of [
-    ["ONNX", 0.95],
     ["GGUF as fp16", 0.98],
     ["GGUF as Q8_0", 0.99],
     ["GGUF as Q4_0", 0.98],

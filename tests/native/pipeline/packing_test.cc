@@ -105,6 +105,20 @@ TEST(PackingTest, SeveralFilesComeBack) {
   EXPECT_TRUE(std::equal(files[1].begin(), files[1].end(), all.begin() + 1000, all.end()));
 }
 
+// What they are packed into would be larger than they are.
+TEST(PackingTest, VeryFewBytesComeBack) {
+  const Bytes all = MakeModel();
+  for (size_t size = 1; size <= 64; ++size) {
+    const Bytes file(all.end() - static_cast<ptrdiff_t>(size), all.end());
+    const Bytes packed = PackedOf(*PackFiles({{"a", size}}, {}).value(), file);
+    auto unpack = std::move(UnpackRunner::Create(packed.size(), true).value());
+    std::vector<Bytes> files;
+    const Status status = RunSteps(*unpack, packed, files);
+    ASSERT_TRUE(status.ok()) << size << ": " << status.message();
+    EXPECT_TRUE(files[0] == file) << size;
+  }
+}
+
 // What is large and unknown is looked at: text is not packed like weights, nor the reverse.
 TEST(PackingTest, LargeFilesOfAnyKindComeBack) {
   Bytes text, codes;

@@ -48,8 +48,8 @@ function sparseHint(format: FormatName, { pruned }: Findings): string | undefine
   const inFile = format === "safetensors" || (format === "onnx" && most > 0.67);
   if (count === 0 || sparse > 0.95 * bytes) return undefined;
   return (
-    `Zeros are stored like other numbers: the ${count} pruned tensors take ` +
-    `${formatBytes(bytes)}, and would take ${formatBytes(sparse)} without them. ` +
+    `Zeros are stored like other numbers. Of ${plural(count, "tensor")} a quarter or more is zero: ` +
+    `${formatBytes(bytes)}, which would be ${formatBytes(sparse)} without zeros. ` +
     (hasFloats
       ? "Quantize as well (weights), send the file compressed (gzip, brotli), or leave zeros out: " +
         (inFile ? "sparse: true in the recipe (--sparse)." : "toSparse(), for your own code.")

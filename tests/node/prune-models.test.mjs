@@ -316,7 +316,10 @@ test("Wanda of few rows has a warning with the count that is wanted", async () =
 test("the report says why a pruned file is not smaller", async () => {
   const file = fileOf(floats("w", [64, 64], wave(4096, 1)));
   const { report } = await shrink(file, { prune: { method: "magnitude", sparsity: 0.5 } });
-  assert.match(report.warnings.join(), /Zeros are stored.*Of 1 tensor a quarter or more is zero.*16\.4 kB.*8\.73 kB.*Quantize/);
+  assert.match(
+    report.warnings.join(),
+    /Zeros are stored.*Of 1 tensor a quarter or more is zero.*16\.4 kB.*8\.73 kB.*Quantize/,
+  );
   assert.match(formatReport(report), /50\.0 %/);
   const plain = await shrink(file, "int8");
   assert.equal(plain.report.warnings, undefined);

@@ -81,7 +81,7 @@ for (const viewport of [
     t.after(() => home.close());
     const page = await visit(t, { viewport }, undefined, home);
     await shrinkSample(page);
-    const boxOf = (name) => page.getByRole("button", { name }).boundingBox();
+    const boxOf = (name) => page.getByRole("button", { name, exact: true }).boundingBox();
     const [download, own] = [await boxOf("Download"), await boxOf("Keep it in this browser")];
     const scrolled = await page.evaluate(() => scrollY);
     assert.ok(own.y >= 0 && own.y + own.height <= viewport.height, `in sight: ${own.y}`);

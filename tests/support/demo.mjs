@@ -83,7 +83,7 @@ export const shoot = (page, name) =>
 export async function download(page) {
   const [file] = await Promise.all([
     page.waitForEvent("download"),
-    page.getByRole("button", { name: "Download" }).click(),
+    page.getByRole("button", { name: /^Download( zip)?$/ }).click(),
   ]);
   return { name: file.suggestedFilename(), bytes: await readFile(await file.path()) };
 }

@@ -277,7 +277,7 @@ test("help says what both write by default", async () => {
     const { code, stdout } = await run("help", command);
     assert.equal(code, 0);
     const text = stdout.replace(/\s+/g, " ");
-    assert.match(text, /pack writes <model>\.mspk, unpack the name without \.mspk/);
+    assert.match(text, /pack writes <source>\.mspk by default, and unpack its name without that/);
     assert.match(text, /unpack gives every one of them again, or an error/);
   }
   const { stdout } = await run("help");

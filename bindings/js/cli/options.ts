@@ -20,8 +20,7 @@ const outputOptions = {
     sentence: "Where the output goes: a file, a folder, or - for standard output.",
     details: [
       "By default it lies beside the model: <model>.<recipe>.<its ending>, <folder>.<recipe>/; " +
-        "restore writes <model>.restored.<its ending>, a layout <repository>.transformers/, " +
-        "pack writes <model>.mspk, unpack the name without .mspk, or a folder of that name for several files. " +
+        "restore writes <model>.restored.<its ending>, a layout <repository>.transformers/. " +
         "A folder that is missing is made. For several models it is a folder.",
       "A name that ends in .mspk makes shrink and restore pack what they write. pack writes <source>.mspk by default, and " +
         "unpack its name without that, as a folder where no ending is left.",

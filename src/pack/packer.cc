@@ -11,6 +11,8 @@
 namespace modelshrink {
 namespace {
 
+constexpr size_t kTableBytes = kGroupHeadBytes + kMaxGroupChunks * kChunkHeadBytes;
+
 // The chunks of a group at most, however little they shrink: pieces count little, since there is no
 // more than one for a few bytes.
 constexpr size_t kChunksBytes =
@@ -36,7 +38,7 @@ StatusOr<Packer> Packer::Create(std::vector<PackedFile> files) {
   ASSIGN_OR_RETURN(packer.encoder_, ChunkEncoder::Create());
   ASSIGN_OR_RETURN(packer.mixed_, MixedBytes::Create());
   const uint64_t out_size =
-      std::max<uint64_t>({header_size + kPackStartBytes, kChunksBytes + 3 * kMaxOtherBytes,
+      std::max<uint64_t>({header_size + kPackStartBytes, kTableBytes + 3 * kMaxOtherBytes,
                           files.size() * 32 + kPackEndBytes + kGroupHeadBytes});
   RETURN_IF_ERROR(AllocateAll({{&packer.out_, out_size},
                                {&packer.chunks_, kChunksBytes},
@@ -118,6 +120,16 @@ void Packer::EncodeOther(std::span<const uint8_t> other, ByteWriter& out) {
 
 std::span<const uint8_t> Packer::EndGroup() {
   if (heads_.empty()) return {};
+  has_begun_group_ = !has_begun_group_;
+  if (has_begun_group_) return BeginGroup();
+  const auto chunks = chunks_.span().first(chunks_size_);
+  packed_offset_ += chunks.size();
+  heads_.clear();
+  chunks_size_ = other_size_ = group_size_ = 0;
+  return chunks;
+}
+
+std::span<const uint8_t> Packer::BeginGroup() {
   groups_.push_back({packed_offset_, offset_});
   offset_ += group_size_;
   ByteWriter out(out_.span());
@@ -139,9 +151,6 @@ std::span<const uint8_t> Packer::EndGroup() {
   std::memcpy(head.data() + sizeof(numbers), &none, sizeof(none));
   const uint32_t checksum = Checksum(out.written().first(table_end));
   std::memcpy(head.data() + sizeof(numbers), &checksum, sizeof(checksum));
-  out.Append(chunks_.span().first(chunks_size_));
-  heads_.clear();
-  chunks_size_ = other_size_ = group_size_ = 0;
   return GiveOut(out.size());
 }
 

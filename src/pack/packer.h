@@ -20,7 +20,8 @@ class Packer {
   static StatusOr<Packer> Create(std::vector<PackedFile> files);
 
   // The header, and then, in turns, what was added since the last group, and at last the index.
-  // Each span is valid until the next call.
+  // Each span is valid until the next call. A group comes in parts: EndGroup() is called until it
+  // gives nothing.
   std::span<const uint8_t> Begin();
   std::span<const uint8_t> EndGroup();
   std::span<const uint8_t> Finish();
@@ -35,17 +36,21 @@ class Packer {
 
  private:
   std::span<const uint8_t> GiveOut(size_t size);
+  // All of a group but its chunks.
+  std::span<const uint8_t> BeginGroup();
   void EncodeOther(std::span<const uint8_t> other, ByteWriter& out);
 
   std::vector<PackedFile> files_;
   std::optional<ChunkEncoder> encoder_;
   std::optional<MixedBytes> mixed_;
-  // What is given out; the chunks of a group, of which `heads_` has the sizes; its other bytes.
+  // What is given out but chunks; the chunks of a group, of which `heads_` has the sizes; its other
+  // bytes.
   Buffer<uint8_t> out_, chunks_, other_;
   std::vector<ChunkHead> heads_;
   size_t chunks_size_ = 0;
   size_t other_size_ = 0;
   size_t group_size_ = 0;
+  bool has_begun_group_ = false;
   std::vector<GroupPlace> groups_;
   uint64_t offset_ = 0;         // of what was added
   uint64_t packed_offset_ = 0;  // of what was given out

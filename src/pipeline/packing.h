@@ -31,7 +31,7 @@ std::vector<Extent> ExtentsOf(const Model& model);
 
 // Gives the steps of packing files: kRead (input 0), kWrite (output file 0, from its beginning to
 // its end) and kDone. What no extent covers is packed as bytes of which nothing is known. Its
-// memory is some 40 MiB and that of the extents. An ArgumentError for no files, for names that
+// memory is some 60 MiB and that of the extents. An ArgumentError for no files, for names that
 // UnpackRunner would refuse, and for extents that are not in the order of their offsets, overlap,
 // lie outside the files or have parts of elements.
 StatusOr<std::unique_ptr<StepRunner>> PackFiles(const std::vector<InputFile>& files,

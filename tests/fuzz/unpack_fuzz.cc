@@ -155,6 +155,10 @@ void Append(std::span<const uint8_t> from, Bytes& to) {
   to.insert(to.end(), from.begin(), from.end());
 }
 
+void EndGroup(Packer& packer, Bytes& packed) {
+  for (auto part = packer.EndGroup(); !part.empty(); part = packer.EndGroup()) Append(part, packed);
+}
+
 // Packs, unpacks, damages and unpacks again.
 void CheckPacked(Input* input) {
   std::vector<Chunk> chunks(1 + input->Below(3));
@@ -170,9 +174,9 @@ void CheckPacked(Input* input) {
   Append(packer.value().Begin(), packed);
   for (const Chunk& chunk : chunks) {
     packer.value().Add(chunk.pieces, chunk.bytes);
-    if (input->Once(2)) Append(packer.value().EndGroup(), packed);
+    if (input->Once(2)) EndGroup(packer.value(), packed);
   }
-  Append(packer.value().EndGroup(), packed);
+  EndGroup(packer.value(), packed);
   Append(packer.value().Finish(), packed);
   const Unpacked same = Unpack(packed, true);
   RequireOk(same.status);

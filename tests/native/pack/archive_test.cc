@@ -24,15 +24,18 @@ struct Chunk {
   std::vector<Piece> pieces;
   Bytes bytes;
 };
+void EndGroup(Packer& packer, Bytes& packed) {
+  for (auto part = packer.EndGroup(); !part.empty(); part = packer.EndGroup()) Append(part, packed);
+}
 Bytes Pack(const std::vector<PackedFile>& files, const std::vector<Chunk>& chunks) {
   Packer packer = std::move(Packer::Create(files).value());
   Bytes packed;
   Append(packer.Begin(), packed);
   for (const Chunk& chunk : chunks) {
-    if (packer.MustEndGroup(chunk.bytes.size(), 0)) Append(packer.EndGroup(), packed);
+    if (packer.MustEndGroup(chunk.bytes.size(), 0)) EndGroup(packer, packed);
     packer.Add(chunk.pieces, chunk.bytes);
   }
-  Append(packer.EndGroup(), packed);
+  EndGroup(packer, packed);
   Append(packer.Finish(), packed);
   return packed;
 }

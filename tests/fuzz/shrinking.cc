@@ -58,11 +58,34 @@ Status RunSurvey(const Format& format, const Files& files, Surveyor* surveyor) {
   }
 }
 
-// The layout, with the channels that its weights choose. Any bytes may be weights: some are not
-// finite.
+// Gives tensors of symmetric 8-bit codes steps, whatever their weights are.
+void TakeSteps(const Format& format, const Files& files, const Layout& layout,
+               std::vector<TensorSpec>* specs) {
+  RateGroup group = {.target = RateTarget{RateTarget::Kind::kSqnr, 10}};
+  for (size_t i = 0; i < specs->size(); ++i) group.tensors.push_back(i);
+  auto surveyor =
+      Surveyor::CreateForRates(format, std::make_shared<Layout>(layout), {std::move(group)});
+  if (!surveyor.ok() || !RunSurvey(format, files, surveyor.value().get()).ok()) return;
+  const auto rates = surveyor.value()->rates();
+  Require(rates.ok() || rates.status().code() == StatusCode::kArgument);
+  if (!rates.ok()) return;
+  for (const TensorRate& rate : rates.value().tensors) {
+    Require(std::isfinite(rate.choice.step) && rate.choice.bytes >= 0);
+    (*specs)[rate.tensor].scheme.least_scale = static_cast<float>(rate.choice.step);
+  }
+}
+
+// The layout, with the steps and the channels that its weights choose. Any bytes may be weights:
+// some are not finite.
 StatusOr<Layout> WriteLayout(const Format& format, const Files& files,
-                             const std::vector<TensorSpec>& specs, WriteOptions options) {
+                             std::vector<TensorSpec> specs, WriteOptions options) {
   ASSIGN_OR_RETURN(Layout layout, format.Write(specs, options));
+  if (layout.channels.sets.empty() && !specs.empty()) {
+    TakeSteps(format, files, layout, &specs);
+    auto stepped = format.Write(specs, options);
+    Require(stepped.ok() && stepped.value().size_bytes == layout.size_bytes);
+    layout = std::move(stepped).value();
+  }
   if (!layout.channels.sets.empty()) {
     ASSIGN_OR_RETURN(auto surveyor, Surveyor::CreateForChannels(format, layout.channels));
     RETURN_IF_ERROR(RunSurvey(format, files, surveyor.get()));
@@ -131,7 +154,11 @@ std::optional<uint64_t> NumEntries(const Tensor& tensor, const Report& report) {
 
 std::vector<TensorSpec> SpecsOf(const Model& model, const Wishes& wishes, const Report& kept,
                                 Input* choices) {
-  const TensorSpec first = TakeTensorSpec(choices), second = TakeTensorSpec(choices);
+  TensorSpec first = TakeTensorSpec(choices), second = TakeTensorSpec(choices);
+  // No other rule has int8, and steps.
+  for (TensorSpec* spec : {&first, &second}) {
+    if (spec->scheme.type == DType::kInt8) spec->scheme.rule = LinearRule::kOnnxLinear;
+  }
   std::vector<TensorSpec> specs;
   for (size_t i = 0; i < model.tensors.size(); ++i) {
     specs.push_back(wishes.alternates && i % 2 != 0 ? second : first);

@@ -23,9 +23,14 @@ std::optional<Reason> ObstacleOf(const Tensor& tensor, const PruneSpec& spec) {
   }
   if (!spec.IsCalibrated() && spec.method != PruneSpec::Method::kRuns) return std::nullopt;
   const auto view = LayerViewOf(tensor);
-  if (view.ok()) return std::nullopt;
-  return Reason(ReasonCode::kNotPruned, {},
-                Reason(ReasonCode::kNoLayer, {view.status().message()}));
+  if (!view.ok()) {
+    return Reason(ReasonCode::kNotPruned, {},
+                  Reason(ReasonCode::kNoLayer, {view.status().message()}));
+  }
+  const size_t inputs = view.value().InputAxis().length;
+  // A calibration may have more to do than to prune.
+  if (spec.IsCalibrated() || inputs > spec.n) return std::nullopt;
+  return Reason(ReasonCode::kNotPruned, {}, Reason(ReasonCode::kAllInputsStay, {inputs, spec.n}));
 }
 
 // Tells whether the layer loses inputs, and not only outputs.

@@ -16,6 +16,7 @@ import {
 import { formatReport } from "modelshrink/text";
 import { makeGguf } from "../support/gguf.mjs";
 import { chainModel, wave } from "../support/onnx.mjs";
+import { int, model, node, weight } from "../support/onnx-graphs.mjs";
 import { makeSafetensors, readSafetensors } from "../support/safetensors.mjs";
 
 before(() => init());
@@ -323,6 +324,31 @@ test("the report says why a pruned file is not smaller", async () => {
   assert.match(formatReport(report), /50\.0 %/);
   const plain = await shrink(file, "int8");
   assert.equal(plain.report.warnings, undefined);
+});
+
+test("n:m of no more inputs than may stay prunes nothing, and says so", async () => {
+  const depthwise = model({
+    nodes: [node("Conv", ["X", "W"], ["Y"], int("group", 128))],
+    weights: [weight("W", [128, 1, 3, 3])],
+    ...{ x: [1, 128, 8, 8], y: [1, 128, 6, 6] },
+  });
+  const narrow = fileOf(floats("W", [600, 2], tied(1200, 5)));
+  const recipe = { prune: { method: "n:m", n: 2, m: 4 } };
+  for (const [file, inputs] of [
+    [depthwise, "1 input"],
+    [narrow, "2 inputs"],
+  ]) {
+    const { report } = await shrink(file, recipe);
+    const { note, sqnr } = report.tensors.find(({ name }) => name === "W");
+    assert.match(note, new RegExp(`^not pruned: an output has ${inputs}, and 2 stay$`));
+    assert.deepEqual([report.isIdle, sqnr], [true, undefined]);
+    const both = await shrink(file, { ...recipe, weights: "int8" });
+    const quantized = both.report.tensors.find(({ name }) => name === "W");
+    assert.match(quantized.note, /an output has \d inputs?, and 2 stay/);
+    assert.equal(quantized.to, "int8");
+  }
+  const wide = await shrink(fileOf(floats("W", [400, 3], tied(1200, 5))), recipe);
+  assert.ok(wide.report.tensors[0].sparsity > 0.2, wide.report.tensors[0].sparsity);
 });
 
 test("what cannot be pruned says why, and wrong words are refused", async () => {

@@ -121,6 +121,7 @@ export type ReasonCode =
   | "notPruned"
   | "noFloats"
   | "noLayer"
+  | "allInputsStay"
   | "inSeveralFiles"
   | "notQuantized"
   | "noGptq"

@@ -16,7 +16,8 @@ constexpr uint64_t kCostOfSteps = (5 + 17 + 2 * kRansLanes) * kCostOfByte;
 
 // Fewer blocks do not pay for more than one table.
 constexpr size_t kMinBlocks = 32;
-constexpr int kRounds = 2;
+// Magnitudes tell classes of signed codes well, of symbols less.
+constexpr int RoundsFor(CodeKind kind) { return kind == CodeKind::kSigned ? 1 : 3; }
 // Of another class than the last block's, in 32nds of a bit: about what that costs.
 constexpr uint16_t kSwitchCost = 3 * 32;
 
@@ -69,20 +70,29 @@ void PlanTables(const ClassCounts& counts, CodeKind kind, BlockPlan& plan) {
   }
 }
 
+// What the symbols of a table cost, in 32nds of a bit, and at last a code that does not fit.
+std::array<uint16_t, 17> CostsOfSymbols(const NibblePlan& table) {
+  const uint64_t raw_cost =
+      table.raw_bits == kPlainSymbols ? 0 : static_cast<uint64_t>(table.raw_bits) * kCostOfBit;
+  std::array<uint16_t, 17> costs;
+  for (size_t s = 0; s <= 16; ++s) {
+    const uint8_t frequency = table.frequencies[s % 16];
+    // What has no frequency in the table cannot be coded with it.
+    uint64_t cost = frequency == 0 ? UINT32_MAX : CostOfProbability(frequency, 8) + raw_cost;
+    if (s == 16) cost += kCostOfPatch;
+    costs[s] = static_cast<uint16_t>(std::min<uint64_t>(cost * 32 / kCostOfBit, kMaxClassCost));
+  }
+  return costs;
+}
+
 // Gives each block the class in which it costs least.
 void Reassign(std::span<const uint8_t> codes, BlockPlan& plan) {
   ClassCosts costs;
   for (size_t c = 0; c < kMaxBlockClasses; ++c) {
-    const NibblePlan& table = plan.tables[c];
+    const std::array<uint16_t, 17> of_symbol = CostsOfSymbols(plan.tables[c]);
     for (unsigned code = 0; code < 256; ++code) {
-      const unsigned symbol = SymbolOf(static_cast<uint8_t>(code), table.raw_bits);
-      const uint8_t frequency = table.frequencies[symbol < 16 ? symbol : 0];
-      // What has no frequency in the table cannot be coded with it.
-      uint64_t cost = frequency == 0 ? UINT32_MAX : CostOfProbability(frequency, 8);
-      if (symbol >= 16) cost += kCostOfPatch;
-      if (table.raw_bits != kPlainSymbols) cost += table.raw_bits * kCostOfBit;
-      const uint64_t in_32nds = cost * 32 / kCostOfBit;
-      costs.of_code[code][c] = static_cast<uint16_t>(std::min<uint64_t>(in_32nds, kMaxClassCost));
+      const unsigned symbol = SymbolOf(static_cast<uint8_t>(code), plan.tables[c].raw_bits);
+      costs.of_code[code][c] = of_symbol[std::min(symbol, 16u)];
     }
   }
   FindCheapestClasses(costs, kSwitchCost, codes, plan.of_block.data());
@@ -151,7 +161,7 @@ BlockPlan PlanBlocks(std::span<const uint8_t> codes, const CodeCounts& counts, C
   PlanTables(of_class, kind, plan);
   // Where magnitudes tell hardly anything, nothing else will.
   if (plan.cost > one.cost + one.cost / 64) return one;
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < RoundsFor(kind); ++round) {
     Reassign(codes, plan);
     CountByClass(codes, plan.of_block, of_class);
     PlanTables(of_class, kind, plan);

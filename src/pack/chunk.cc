@@ -32,8 +32,7 @@ constexpr size_t kMinColumns = 16;
 constexpr size_t kMinRows = 4;
 
 uint8_t MostFrequent(std::span<const uint8_t> codes) {
-  std::array<uint32_t, 256> counts{};
-  for (const uint8_t code : codes) ++counts[code];
+  const CodeCounts counts = CountCodes(codes);
   return static_cast<uint8_t>(std::max_element(counts.begin(), counts.end()) - counts.begin());
 }
 
@@ -50,6 +49,7 @@ StatusOr<ChunkEncoder> ChunkEncoder::Create() {
                                {&encoder.scratch_, kMaxChunkBytes},
                                {&encoder.planes_, kPlaneBytes},
                                {&encoder.other_, 3 * kMaxChunkBytes}}));
+  ASSIGN_OR_RETURN(encoder.magnitudes_, Buffer<uint16_t>::Allocate(kMaxStreamCodes / kRansLanes));
   return encoder;
 }
 
@@ -86,8 +86,10 @@ void ChunkEncoder::EncodeMatched(ElementKind kind, std::span<const uint8_t> elem
   const Window window = type == FieldType::kCodes ? Window::kSixteenBytes
                         : is_of_words             ? Window::kSecondWords
                                                   : Window::kFourBytes;
-  if (!HasRepeats(elements, window, 8)) return;
   const size_t size = out.size() - begin;
+  // Nibbles of few bits repeat each other by chance.
+  if (type == FieldType::kNibbles && size < elements.size() * 2 / 3) return;
+  if (!HasRepeats(elements, window, 8)) return;
   ByteWriter matched(other_.span().first(size - size / 50));
   matched_.Encode(elements, ByteLayout::kWords, matched);
   if (matched.failed()) return;
@@ -124,19 +126,49 @@ void ChunkEncoder::EncodeMatrix(ElementKind kind, size_t columns, std::span<cons
     codes = planes_.span().first(elements.size());
   }
   const size_t begin = out.size();
-  out.Varint(0);
-  streams_.Encode(codes, code_kind, out);
-  if (!OrderMatrix(columns, codes)) return;
-  const size_t class_bytes = OrderBytes(columns) + OrderBytes(codes.size() / columns);
+  const bool has_order = OrderMatrix(columns, codes);
+  const size_t class_bytes =
+      has_order ? OrderBytes(columns) + OrderBytes(codes.size() / columns) : 0;
+  const Orders orders = has_order ? OrdersToTry(codes, code_kind, class_bytes) : Orders::kTheirOwn;
+  if (orders != Orders::kOther) {
+    out.Varint(0);
+    streams_.Encode(codes, code_kind, out);
+    if (orders == Orders::kTheirOwn) return;
+  }
   ByteWriter ordered(other_.span().subspan(class_bytes));
   ordered.Varint(columns);
   ordered.Append(other_.span().first(class_bytes));
   streams_.Encode(scratch_.span().first(codes.size()), code_kind, ordered);
   // Unpacking has to put everything back: not for nothing.
   const size_t size = out.size() - begin;
-  if (ordered.failed() || ordered.size() > size - size / 200) return;
+  if (orders == Orders::kBoth && ordered.size() > size - size / 200) return;
   out.Truncate(begin);
   out.Append(ordered.written());
+}
+
+// Encoding takes longest: one order only where magnitudes leave no doubt. They tell little of
+// symbols, and of codes that are mostly the same.
+ChunkEncoder::Orders ChunkEncoder::OrdersToTry(std::span<const uint8_t> codes, CodeKind kind,
+                                               size_t class_bytes) {
+  const CodeCounts counts = CountCodes(codes);
+  const auto most = std::max_element(counts.begin(), counts.end());
+  if (kind == CodeKind::kSymbols || *most > codes.size() / 6) return Orders::kBoth;
+  const uint8_t middle = static_cast<uint8_t>(most - counts.begin());
+  const uint64_t own = CostOfOrder(codes, middle);
+  const uint64_t other =
+      CostOfOrder(scratch_.span().first(codes.size()), middle) + class_bytes * 8 * kCostOfBit;
+  if (other >= own) return Orders::kTheirOwn;
+  return own - other > codes.size() * kCostOfBit / 32 ? Orders::kOther : Orders::kBoth;
+}
+
+uint64_t ChunkEncoder::CostOfOrder(std::span<const uint8_t> codes, uint8_t middle) {
+  // Behind the classes.
+  const std::span<uint8_t> centered = other_.span().last(codes.size());
+  SubtractFromCodes(codes, middle, centered.data());
+  const std::span<uint16_t> magnitudes = magnitudes_.span().first(codes.size() / kRansLanes);
+  SumMagnitudes({reinterpret_cast<const int8_t*>(centered.data()), centered.size()},
+                magnitudes.data());
+  return CostOfMagnitudes(magnitudes);
 }
 
 // Puts the classes of columns and rows into `other_`, and the codes in their order into `scratch_`;

@@ -53,6 +53,10 @@ class ChunkEncoder {
   void EncodeMatrix(ElementKind kind, size_t columns, std::span<const uint8_t> elements,
                     ByteWriter& out);
   bool OrderMatrix(size_t columns, std::span<const uint8_t> codes);
+  // Of the codes themselves, or those in `scratch_`.
+  enum class Orders : uint8_t { kTheirOwn, kOther, kBoth };
+  Orders OrdersToTry(std::span<const uint8_t> codes, CodeKind kind, size_t class_bytes);
+  uint64_t CostOfOrder(std::span<const uint8_t> codes, uint8_t middle);
   void EncodeKind(ElementKind kind, std::span<const uint8_t> elements, ByteWriter& out);
   // Writes where the numbers in `planes_` are not 0, and compacts them; returns how many are left.
   size_t EncodeZeros(size_t num_codes, size_t num_planes, size_t stride, ByteWriter& out);
@@ -64,6 +68,7 @@ class ChunkEncoder {
 
   CodeStreamEncoder streams_;
   MatchedEncoder matched_;
+  Buffer<uint16_t> magnitudes_;  // of blocks
   Buffer<uint8_t> elements_, scratch_, planes_, other_;
 };
 

@@ -42,6 +42,21 @@ uint64_t CostOfProbability(uint32_t numerator, int bits) {
   return static_cast<uint64_t>(bits) * kCostOfBit - CostOfChoices(std::max(numerator, 1u));
 }
 
+CodeCounts CountCodes(std::span<const uint8_t> codes) {
+  // Four counts by turns: the next code is often the same, and would wait for its count.
+  std::array<std::array<uint32_t, 256>, 4> parts{};
+  size_t i = 0;
+  for (; i + 4 <= codes.size(); i += 4) {
+    for (size_t j = 0; j < 4; ++j) ++parts[j][codes[i + j]];
+  }
+  for (; i < codes.size(); ++i) ++parts[0][codes[i]];
+  CodeCounts counts;
+  for (size_t c = 0; c < 256; ++c) {
+    counts[c] = parts[0][c] + parts[1][c] + parts[2][c] + parts[3][c];
+  }
+  return counts;
+}
+
 unsigned SymbolOf(uint8_t code, int raw_bits) {
   if (raw_bits == kPlainSymbols) return code;
   const bool is_negative = code >= 128;

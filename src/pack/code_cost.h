@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "kernels/nibble_rans.h"
 #include "kernels/wide_rans.h"
@@ -20,6 +21,7 @@ uint64_t CostOfProbability(uint32_t numerator, int bits);
 uint64_t CostOfChoices(uint32_t number);
 
 using CodeCounts = std::array<uint32_t, 256>;  // of each code, as an unsigned byte
+CodeCounts CountCodes(std::span<const uint8_t> codes);
 
 // How codes are cut for the nibble coder, and what that costs without tables and states.
 struct NibblePlan {

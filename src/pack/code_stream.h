@@ -52,6 +52,8 @@ class CodeStreamEncoder {
   void EncodeNibble(std::span<const uint8_t> codes, uint8_t bias, const BlockPlan& plan,
                     ByteWriter& out);
   void EncodeClasses(const BlockPlan& plan, ByteWriter& out);
+  std::span<uint8_t> OrderBlocks(const BlockPlan& plan, std::span<uint8_t> codes,
+                                 std::array<size_t, kMaxBlockClasses + 1>& ends);
   void EncodePatches(size_t num_codes, const BlockPlan& plan, std::span<uint8_t> shifted,
                      ByteWriter& out);
   void EncodeSparse(std::span<const uint8_t> codes, uint8_t bias, CodeKind kind, ByteWriter& out);

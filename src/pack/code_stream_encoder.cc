@@ -21,21 +21,6 @@ constexpr uint64_t kCostOfNibbleStream = (8 + 2 * kRansLanes) * kCostOfByte;
 
 constexpr uint64_t LessALittle(uint64_t cost) { return cost - cost / 128; }
 
-CodeCounts CountCodes(std::span<const uint8_t> codes) {
-  // Four counts by turns: the next code is often the same, and would wait for its count.
-  std::array<std::array<uint32_t, 256>, 4> parts{};
-  size_t i = 0;
-  for (; i + 4 <= codes.size(); i += 4) {
-    for (size_t j = 0; j < 4; ++j) ++parts[j][codes[i + j]];
-  }
-  for (; i < codes.size(); ++i) ++parts[0][codes[i]];
-  CodeCounts counts;
-  for (size_t c = 0; c < 256; ++c) {
-    counts[c] = parts[0][c] + parts[1][c] + parts[2][c] + parts[3][c];
-  }
-  return counts;
-}
-
 CodeCounts Shifted(const CodeCounts& counts, uint8_t bias) {
   CodeCounts shifted;
   for (size_t c = 0; c < 256; ++c) shifted[c] = counts[(c + bias) & 255];
@@ -200,6 +185,27 @@ void CodeStreamEncoder::EncodePatches(size_t num_codes, const BlockPlan& plan,
   }
 }
 
+// Puts the blocks of a class together, and gives where those of each class end.
+std::span<uint8_t> CodeStreamEncoder::OrderBlocks(const BlockPlan& plan, std::span<uint8_t> codes,
+                                                  std::array<size_t, kMaxBlockClasses + 1>& ends) {
+  if (plan.num_classes == 1) {
+    ends[1] = codes.size();
+    return codes;
+  }
+  std::array<size_t, kMaxBlockClasses> next{};
+  for (const uint8_t c : plan.of_block) next[c] += kRansLanes;
+  for (size_t c = 0; c < plan.num_classes; ++c) {
+    ends[c + 1] = ends[c] + next[c];
+    next[c] = ends[c];
+  }
+  for (size_t b = 0; b < plan.of_block.size(); ++b) {
+    size_t& to = next[plan.of_block[b]];
+    std::memcpy(payload_.data() + to, codes.data() + b * kRansLanes, kRansLanes);
+    to += kRansLanes;
+  }
+  return payload_.span().first(codes.size());
+}
+
 void CodeStreamEncoder::EncodeNibble(std::span<const uint8_t> codes, uint8_t bias,
                                      const BlockPlan& plan, ByteWriter& out) {
   out.Number(StreamMode::kNibble);
@@ -211,23 +217,13 @@ void CodeStreamEncoder::EncodeNibble(std::span<const uint8_t> codes, uint8_t bia
   }
   if (plan.num_classes > 1) EncodeClasses(plan, out);
   const std::span<uint8_t> shifted = ShiftIntoBlocks(codes, bias);
-  const size_t num_blocks = shifted.size() / kRansLanes;
   EncodePatches(codes.size(), plan, shifted, out);
 
-  // The blocks of a class lie together.
   std::array<size_t, kMaxBlockClasses + 1> ends{};
-  size_t at = 0, raw_bytes = 0;
-  std::span<uint8_t> ordered = shifted;
-  if (plan.num_classes > 1) ordered = payload_.span();
+  const std::span<uint8_t> ordered = OrderBlocks(plan, shifted, ends);
+  size_t raw_bytes = 0;
   for (size_t c = 0; c < plan.num_classes; ++c) {
-    for (size_t b = 0; plan.num_classes > 1 && b < num_blocks; ++b) {
-      if (plan.of_block[b] != c) continue;
-      std::memcpy(ordered.data() + at, shifted.data() + b * kRansLanes, kRansLanes);
-      at += kRansLanes;
-    }
-    if (plan.num_classes == 1) at = shifted.size();
-    ends[c + 1] = at;
-    const size_t size = at - ends[c];
+    const size_t size = ends[c + 1] - ends[c];
     const int raw_bits = plan.tables[c].raw_bits;
     const size_t raw_size = size / kRansLanes * RawBytesPerBlock(raw_bits);
     SplitCodes({reinterpret_cast<const int8_t*>(ordered.data()) + ends[c], size}, raw_bits,

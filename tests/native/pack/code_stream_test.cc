@@ -109,7 +109,7 @@ TEST_F(CodeStreamTest, BlocksOfManyClassesComeBack) {
   for (uint32_t b = 0; b < 2000; ++b) {
     const std::vector<uint8_t> block = Normal(64, 0.3 * (1 + b / 5 % 16 * (b / 5 % 16)), 0.02, b);
     codes.insert(codes.end(), block.begin(), block.end());
-    for (const uint8_t code : block) symbols.push_back((code >> 4) + 8 & 15);
+    for (const uint8_t code : block) symbols.push_back(((code >> 4) + 8) & 15);
   }
   for (size_t i = 0; i < codes.size(); i += 1237) codes[i] = 120;
   codes.resize(codes.size() - 17);

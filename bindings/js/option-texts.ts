@@ -18,6 +18,8 @@ export const optionTexts: Readonly<Record<string, Readonly<Record<string, string
     blockSize: "The number of weights of a row that share a scale, where blocks do; 32 by default.",
     symmetric:
       "Puts the zero point in the middle of the code range, so that it need not be stored; by default for signed types, as onnxruntime does.",
+    trellis:
+      "Chooses int8 codes along a trellis, of which a packed file leaves out a bit each: in as many bytes the weights are 1 dB nearer to what they were. Codes do then not make up for each other's errors, as those of a target do, and what compresses the file otherwise than `pack` finds a bit more in each. False by default.",
     minElements:
       "Tensors with fewer elements stay as they are unless a rule names them; 1024 by default.",
     nonFinite:

@@ -128,11 +128,16 @@ class Solver {
 const StepCost& RateCurve::AtQuarter(int quarter) {
   const auto found = costs_.find(quarter);
   if (found != costs_.end()) return found->second;
-  return costs_.emplace(quarter, profile_.CostOf(std::exp2(quarter / 4.0))).first->second;
+  StepCost cost = profile_.CostOf(std::exp2(quarter / 4.0));
+  cost.noise *= noise_share_;
+  return costs_.emplace(quarter, cost).first->second;
 }
 
 StepCost RateCurve::CostOf(double step) {
-  if (!(step > 0)) return profile_.CostOf(0);
+  if (!(step > 0)) {
+    const StepCost finest = profile_.CostOf(0);
+    return {.bits = finest.bits, .noise = finest.noise * noise_share_};
+  }
   const double quarters = 4 * std::log2(step);
   const double below = std::floor(quarters), part = quarters - below;
   const StepCost low = AtQuarter(static_cast<int>(below));

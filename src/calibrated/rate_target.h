@@ -38,7 +38,9 @@ struct StepChoice {
 // A profile whose costs are looked up in a table that grows as it is asked.
 class RateCurve {
  public:
-  explicit RateCurve(RateProfile profile) : profile_(std::move(profile)) {}
+  // `noise_share`: what errors are of those of rounding to nearest.
+  explicit RateCurve(RateProfile profile, double noise_share = 1)
+      : profile_(std::move(profile)), noise_share_(noise_share) {}
 
   const RateProfile& profile() const { return profile_; }
   // Interpolated between quarters of octaves.
@@ -50,6 +52,7 @@ class RateCurve {
   const StepCost& AtQuarter(int quarter);
 
   RateProfile profile_;
+  double noise_share_;
   std::map<int, StepCost> costs_;
 };
 

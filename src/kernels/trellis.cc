@@ -22,12 +22,6 @@ struct TrellisCosts {
   alignas(64) float of[kTrellisStates][kTrellisLag];
 };
 
-// Codes that may follow a state are those of two subsets of the whole numbers: subset c has the
-// numbers whose remainder by 4 is c. This is the subset of the step from `state` with the new bit.
-constexpr unsigned TrellisSubset(unsigned state, unsigned bit) {
-  return (state & 1) | (bit ^ (state >> 1 & 1) ^ (state >> 2)) << 1;
-}
-
 }  // namespace modelshrink
 #endif  // MODELSHRINK_KERNELS_TRELLIS_ONCE_
 
@@ -128,6 +122,45 @@ void NearestOfSubsets(const float* values, size_t size, int8_t* codes) {
   }
 }
 
+// Calls visit(d, i, scale) for elements from i on, as many as `d` has lanes, of which each has the
+// scale of its run.
+template <class Visit>
+HWY_INLINE void ForLanesOfRuns(size_t num_runs, size_t run_length, const float* scales,
+                               const Visit& visit) {
+  const DF d;
+  const hn::CappedTag<float, 1> one;
+  const size_t lanes = hn::Lanes(d);
+  if (run_length == 1) {
+    size_t i = 0;
+    for (; i + lanes <= num_runs; i += lanes) visit(d, i, hn::LoadU(d, scales + i));
+    for (; i < num_runs; ++i) visit(one, i, hn::Set(one, scales[i]));
+    return;
+  }
+  for (size_t r = 0; r < num_runs; ++r) {
+    const size_t end = (r + 1) * run_length;
+    size_t i = r * run_length;
+    for (; i + lanes <= end; i += lanes) visit(d, i, hn::Set(d, scales[r]));
+    for (; i < end; ++i) visit(one, i, hn::Set(one, scales[r]));
+  }
+}
+
+void DivideRuns(const float* values, size_t num_runs, size_t run_length, const float* scales,
+                float* out) {
+  ForLanesOfRuns(num_runs, run_length, scales, [&](auto d, size_t i, auto scale) HWY_ATTR {
+    hn::StoreU(DivLanes(hn::LoadU(d, values + i), scale), d, out + i);
+  });
+}
+
+void MultiplyRuns(const int8_t* codes, size_t num_runs, size_t run_length, const float* scales,
+                  float* out) {
+  ForLanesOfRuns(num_runs, run_length, scales, [&](auto d, size_t i, auto scale) HWY_ATTR {
+    const hn::RebindToSigned<decltype(d)> di;
+    const hn::Rebind<int8_t, decltype(d)> d8;
+    const auto code = hn::ConvertTo(d, hn::PromoteTo(di, hn::LoadU(d8, codes + i)));
+    hn::StoreU(hn::Mul(code, scale), d, out + i);
+  });
+}
+
 bool IsTrellis(const int8_t* codes, size_t size, size_t lag) {
   constexpr size_t kStep = 4096;
   for (size_t begin = 3 * lag; begin < size; begin += kStep) {
@@ -179,6 +212,8 @@ namespace {
 
 HWY_EXPORT(WalkTrellis);
 HWY_EXPORT(NearestOfSubsets);
+HWY_EXPORT(DivideRuns);
+HWY_EXPORT(MultiplyRuns);
 HWY_EXPORT(IsTrellis);
 HWY_EXPORT(DoubleAfterStart);
 
@@ -252,6 +287,16 @@ void QuantizeTrellis(std::span<const float> values, TrellisStates& states, uint8
   }
   HWY_DYNAMIC_DISPATCH(NearestOfSubsets)(values.data(), whole, codes);
   states = end;
+}
+
+void DivideRuns(const float* values, size_t num_runs, size_t run_length, const float* scales,
+                float* out) {
+  HWY_DYNAMIC_DISPATCH(DivideRuns)(values, num_runs, run_length, scales, out);
+}
+
+void MultiplyRuns(const int8_t* codes, size_t num_runs, size_t run_length, const float* scales,
+                  float* out) {
+  HWY_DYNAMIC_DISPATCH(MultiplyRuns)(codes, num_runs, run_length, scales, out);
 }
 
 bool IsTrellis(std::span<const int8_t> codes, size_t lag) {

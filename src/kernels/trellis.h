@@ -26,6 +26,12 @@ inline constexpr size_t kTrellisLag = 64;
 // Values beyond have no number of each kind near them within -127 … 127, and count as this.
 inline constexpr float kMaxTrellisValue = 125.0f;
 
+// Codes that may follow a state are those of two subsets of the whole numbers: subset c has the
+// numbers whose remainder by 4 is c. This is the subset of the step from `state` with the new bit.
+constexpr unsigned TrellisSubset(unsigned state, unsigned bit) {
+  return (state & 1) | (bit ^ (state >> 1 & 1) ^ (state >> 2)) << 1;
+}
+
 // The state of each sequence before its next code, the one of the next code first.
 struct TrellisStates {
   uint8_t bytes[kTrellisLag] = {};
@@ -42,6 +48,12 @@ constexpr size_t TrellisScratch(size_t size) {
 // value are chosen as if a 0 followed. `scratch` has TrellisScratch() bytes.
 void QuantizeTrellis(std::span<const float> values, TrellisStates& states, uint8_t* scratch,
                      int8_t* codes);
+
+// Run i of `run_length` values has scales[i]: out = value / scale, and value = code * scale.
+void DivideRuns(const float* values, size_t num_runs, size_t run_length, const float* scales,
+                float* out);
+void MultiplyRuns(const int8_t* codes, size_t num_runs, size_t run_length, const float* scales,
+                  float* out);
 
 // Whether the parity of each code but the first 3 * `lag` follows from those before.
 bool IsTrellis(std::span<const int8_t> codes, size_t lag);

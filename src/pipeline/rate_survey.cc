@@ -6,6 +6,7 @@
 #include "base/dtype.h"
 #include "calibrated/rate_profile.h"
 #include "calibrated/rate_target.h"
+#include "kernels/trellis.h"
 #include "pipeline/graph_bytes.h"
 #include "pipeline/survey.h"
 #include "pipeline/survey_walk.h"
@@ -20,6 +21,10 @@ bool HasStep(const Job& job) {
          scheme.rule == LinearRule::kOnnxLinear && scheme.granularity != Granularity::kBlock &&
          job.prune->method == PruneSpec::Method::kNone && !job.prune->refit;
 }
+
+// What errors are along a trellis of those of rounding to nearest, whose codes take as many
+// bits: 1.08 dB less. Steps are twice the scales.
+constexpr double kTrellisNoise = 0.78;
 
 // What the pack leaves of values of a type: measured on the models of tests/support/models.mjs,
 // whose floats differ by 2 % in it. Small tensors are scales and biases.
@@ -156,8 +161,12 @@ class RateSurveyor final : public SurveyWalk {
     if (first == 0) profiler_.Begin(GeometryOf(*jobs_[at], ShapeAt(at)));
     profiler_.Add(values);
     if (first + values.size() == NumElements(ShapeAt(at))) {
-      const double max_code = jobs_[at]->scheme.type == DType::kInt8 ? 127 : 127.5;
-      curves_.emplace_back(profiler_.Finish(max_code));
+      const Job& job = *jobs_[at];
+      if (HasTrellis(job.scheme, job.shape)) {
+        curves_.emplace_back(profiler_.Finish(kMaxTrellisValue / 2), kTrellisNoise);
+      } else {
+        curves_.emplace_back(profiler_.Finish(job.scheme.type == DType::kInt8 ? 127 : 127.5));
+      }
     }
     return {};
   }

@@ -76,6 +76,7 @@ class StepEncoder final : public SliceEncoder {
 
   Status Init() {
     RETURN_IF_ERROR(SliceEncoder::Init());
+    scheme_.trellis = false;  // of a tensor too small for one
     ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme_, shape_));
     ASSIGN_OR_RETURN(scales_, Buffer<float>::Allocate(sizes[static_cast<size_t>(Part::kScales)] /
                                                       sizeof(float)));
@@ -164,7 +165,8 @@ bool HasStepEncoder(const Job& job, const Tensor& tensor) {
   const Scheme& scheme = job.scheme;
   return scheme.least_scale > 0 && scheme.granularity != Granularity::kBlock &&
          (scheme.type == DType::kInt8 || scheme.type == DType::kUint8) && !job.prune->IsActive() &&
-         job.kept.empty() && !tensor.is_embedding && LayerViewOf(tensor).ok();
+         !HasTrellis(scheme, job.shape) && job.kept.empty() && !tensor.is_embedding &&
+         LayerViewOf(tensor).ok();
 }
 
 StatusOr<std::unique_ptr<TensorEncoder>> CreateStepEncoder(const Job& job, const Tensor& tensor,

@@ -12,7 +12,8 @@
 namespace modelshrink {
 
 // Tells whether CreateStepEncoder() is for the job: symmetric 8-bit codes with a least scale, of a
-// layer that is a matrix of outputs and inputs (LayerViewOf), and nothing else that chooses codes.
+// layer that is a matrix of outputs and inputs (LayerViewOf), and nothing else that chooses codes,
+// such as a trellis.
 bool HasStepEncoder(const Job& job, const Tensor& tensor);
 
 // Scales are those of the scheme; codes are chosen by BlindFeedback. A tensor of more than a slice

@@ -24,6 +24,11 @@ StatusOr<std::unique_ptr<TensorEncoder>> CreateChannelEncoder(const Scheme& sche
                                                               const ChannelGeometry& geometry,
                                                               const EncoderOptions& options);
 
+// Of a scheme and a shape that HasTrellis().
+StatusOr<std::unique_ptr<TensorEncoder>> CreateTrellisEncoder(const Scheme& scheme,
+                                                              const Shape& shape,
+                                                              const EncoderOptions& options);
+
 }  // namespace modelshrink
 
 #endif  // MODELSHRINK_QUANTIZE_LINEAR_CODEC_H_

@@ -4,6 +4,8 @@
 #include <cfloat>
 #include <cmath>
 
+#include "kernels/trellis.h"
+
 namespace modelshrink {
 namespace {
 
@@ -24,8 +26,11 @@ LinearParams OnnxLinearParams(const Scheme& scheme, const BitRange& range) {
     if (min_code < -8) ++min_code;
   }
   const int32_t max_code = MaxCode(scheme.type);
-  const double needed = Difference(max, min) / (max_code - min_code);
-  const double scale = std::max(needed, double{scheme.least_scale});
+  const double num_steps = scheme.trellis ? 2.0 * kMaxTrellisValue : max_code - min_code;
+  const double needed = Difference(max, min) / num_steps;
+  const double least = double{scheme.least_scale} / (scheme.trellis ? 2 : 1);
+  // Along a trellis even a value of 0 may have the code 1, which then has to be next to nothing.
+  const double scale = std::max({needed, least, scheme.trellis ? double{FLT_MIN} : 0.0});
   LinearParams params;
   if (scheme.symmetric) params.zero_point = SymmetricZeroPoint(scheme.type);
   if (scale < double{FLT_MIN}) return params;

@@ -44,6 +44,12 @@ Scheme Canonical(const Scheme& scheme) {
   return result;
 }
 
+bool HasTrellis(const Scheme& scheme, std::span<const uint64_t> shape) {
+  uint64_t num_elements;
+  return scheme.trellis && CheckedNumElements(shape, &num_elements) &&
+         num_elements >= kMinTrellisElements;
+}
+
 size_t BlockAxisOf(const Scheme& scheme, std::span<const uint64_t> shape) {
   uint64_t behind = 1;
   for (size_t axis = shape.size(); axis-- > 0;) {
@@ -149,6 +155,15 @@ Status CheckLeastScale(const Scheme& scheme) {
   return ArgumentError("the least scale must be a finite number from 0");
 }
 
+Status CheckTrellis(const Scheme& scheme) {
+  if (!scheme.trellis) return Status();
+  if ((scheme.type == DType::kInt8 || scheme.type == DType::kUint8) && scheme.symmetric &&
+      scheme.rule == LinearRule::kOnnxLinear && scheme.granularity != Granularity::kBlock) {
+    return Status();
+  }
+  return ArgumentError("only symmetric 8-bit integers with one scale a channel have a trellis");
+}
+
 Status CheckGgmlBlock(const Scheme& scheme, std::span<const uint64_t> shape) {
   const uint64_t row = shape.empty() ? 1 : shape.back();
   const uint32_t block = BlockOf(scheme.type).elements;
@@ -214,6 +229,7 @@ StatusOr<PartSizes> PartSizesOf(const Scheme& scheme, std::span<const uint64_t> 
     RETURN_IF_ERROR(CheckBlockwise(scheme, shape));
     RETURN_IF_ERROR(CheckTfjs(scheme));
     RETURN_IF_ERROR(CheckLeastScale(scheme));
+    RETURN_IF_ERROR(CheckTrellis(scheme));
     if (IsFloat8(scheme.type) && !scheme.symmetric) {
       return ArgumentError("float8 has no zero points");
     }

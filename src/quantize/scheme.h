@@ -83,6 +83,10 @@ struct Scheme {
   // No scale is smaller: x is a multiple of a step that may be coarser than the type needs, so that
   // the codes are small numbers, and pack into fewer bits. 0: none. kOnnxLinear, symmetric.
   float least_scale = 0;
+  // kOnnxLinear, int8 and uint8, symmetric, not in blocks: codes are chosen along a trellis
+  // (kernels/trellis.h), so that the pack leaves out a bit of each. They are multiples of half a
+  // step, and no scale is smaller than half the least one. See HasTrellis().
+  bool trellis = false;
 
   uint64_t num_matrices() const {
     return granularity == Granularity::kAxis && count > 1 ? count : 1;
@@ -101,6 +105,11 @@ bool HasScales(const Scheme& scheme);
 // The scheme with what does not matter to its type and granularity as it is by default, so that two
 // that mean the same are equal.
 Scheme Canonical(const Scheme& scheme);
+
+// Whether a tensor's codes are along a trellis: that of few elements is quantized as without, since
+// the pack puts small tensors together.
+inline constexpr uint64_t kMinTrellisElements = 16 * 1024;
+bool HasTrellis(const Scheme& scheme, std::span<const uint64_t> shape);
 
 // The axis that a kBlock scheme's blocks run along, the last where there are several; the number of
 // axes when there is none.

@@ -22,10 +22,12 @@ Scheme EmptyScheme() {
 bool IsPlain(const Scheme& scheme, const Shape& shape) {
   if (scheme.sparse != SparseCoding::kNone) return false;
   if (IsGgmlBlock(scheme.type) || !HasScales(scheme) || IsEmpty(shape)) return true;
-  return !scheme.transposed && scheme.rule != LinearRule::kTfjs;
+  return !scheme.transposed && !scheme.trellis && scheme.rule != LinearRule::kTfjs;
 }
 
-Status NotPlain() { return ArgumentError("arrays are neither sparse nor transposed"); }
+Status NotPlain() {
+  return ArgumentError("arrays are neither sparse nor transposed, nor along a trellis");
+}
 
 Status CheckEncoder(const Scheme& scheme, const Shape& shape, const EncoderOptions& options) {
   ASSIGN_OR_RETURN(const PartSizes sizes, PartSizesOf(scheme, shape));
@@ -37,6 +39,14 @@ Status CheckEncoder(const Scheme& scheme, const Shape& shape, const EncoderOptio
   return {};
 }
 
+// Of small tensors the same without a trellis.
+StatusOr<std::unique_ptr<TensorEncoder>> CreateEncoderOfTrellis(Scheme scheme, const Shape& shape,
+                                                                const EncoderOptions& options) {
+  if (HasTrellis(scheme, shape)) return CreateTrellisEncoder(scheme, shape, options);
+  scheme.trellis = false;
+  return CreateLinearEncoder(scheme, shape, options);
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<TensorEncoder>> TensorEncoder::Create(const Scheme& scheme,
@@ -45,6 +55,7 @@ StatusOr<std::unique_ptr<TensorEncoder>> TensorEncoder::Create(const Scheme& sch
   if (IsPlain(scheme, shape)) return CreatePlain(scheme, shape, options);
   RETURN_IF_ERROR(CheckEncoder(scheme, shape, options));
   if (scheme.sparse != SparseCoding::kNone) return CreateSparseEncoder(scheme, shape);
+  if (scheme.trellis) return CreateEncoderOfTrellis(scheme, shape, options);
   if (scheme.transposed) return CreateTransposedEncoder(scheme, shape, options);
   return CreateTfjsEncoder(scheme, shape, options);
 }
@@ -67,6 +78,7 @@ StatusOr<std::unique_ptr<TensorDecoder>> TensorDecoder::Create(const Scheme& sch
   if (scheme.sparse != SparseCoding::kNone) {
     return UnsupportedError("sparse tensors are only written");
   }
+  if (scheme.trellis) return CreateLinearDecoder(scheme, shape);
   if (scheme.transposed) return CreateTransposedDecoder(scheme, shape);
   return CreateTfjsDecoder(scheme, shape);
 }

@@ -142,6 +142,18 @@ void HashTrellis(std::span<const float> values, Hasher& hasher) {
     DoubleTrellis(scratch, kTrellisLag, codes);
     hasher.Add(codes);
   }
+  for (const size_t length : kLengths) {
+    const size_t num_runs = values.size() / length;
+    std::vector<float> scales(num_runs);
+    for (size_t i = 0; i < num_runs; ++i) scales[i] = 0.01f * static_cast<float>(i % 9 + 1);
+    std::vector<float> out(num_runs * length);
+    DivideRuns(values.data(), num_runs, length, scales.data(), out.data());
+    hasher.Add(out);
+    std::vector<int8_t> codes(out.size());
+    for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<int8_t>(i);
+    MultiplyRuns(codes.data(), num_runs, length, scales.data(), out.data());
+    hasher.Add(out);
+  }
 }
 
 }  // namespace

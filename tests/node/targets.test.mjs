@@ -8,9 +8,11 @@ import {
   compare,
   init,
   inspect,
+  pack,
   plan,
   readTensor,
   shrink,
+  unpack,
 } from "modelshrink";
 import { makeGguf, tinyLlama } from "../support/gguf.mjs";
 import { chainModel } from "../support/onnx.mjs";
@@ -188,4 +190,60 @@ test("what cannot be reached says what can", async () => {
     assert.match(error.message, /no weight of this model gets int8 codes/);
     return true;
   });
+});
+
+/** The packed file of a model that was shrunk so, what was foreseen of it, and the error of the large tensor. */
+async function packedFor(recipe, source = model()) {
+  const { bytes, report } = await shrink(source, recipe);
+  const shrunk = await bytes();
+  const packed = await pack(shrunk);
+  const unpacked = await unpack(await packed.bytes());
+  assert.deepEqual(await unpacked.bytes(), shrunk);
+  const { tensors } = await compare(source, shrunk);
+  const { sqnr } = tensors.find(({ name }) => name === "large");
+  return { shrunk, sqnr, rate: report.rate, packedBytes: packed.report.outputBytes };
+}
+
+test("a trellis has errors that are a decibel smaller in a packed file of the same size", async () => {
+  for (const bitsPerWeight of [2.5, 3, 4]) {
+    const target = { bitsPerWeight };
+    const plain = await packedFor({ target });
+    const found = await packedFor({ target, trellis: true });
+    assert.ok(found.sqnr > plain.sqnr + 0.95, `${found.sqnr} and ${plain.sqnr}`);
+    assert.ok(found.packedBytes < 1.02 * plain.packedBytes);
+    assert.ok(Math.abs(found.rate.packedBytes / found.packedBytes - 1) < 0.03);
+    assert.ok(Math.abs(found.rate.sqnr - plain.rate.sqnr - 1.08) < 0.01);
+  }
+  const target = { sqnr: 20 };
+  const [plain, found] = [await packedFor({ target }), await packedFor({ target, trellis: true })];
+  assert.ok(Math.abs(found.sqnr - plain.sqnr) < 0.2);
+  assert.ok(found.packedBytes < plain.packedBytes - 0.15 * (122_000 / 8));
+});
+
+test("an ONNX graph that computes in integers has a trellis, too", async () => {
+  const size = 144;
+  const source = chainModel(
+    ["first", "second"].map((name, i) => ({ name, size, values: weightsOf(size * size, i) })),
+  );
+  const recipe = { target: { bitsPerWeight: 3 }, mode: "dynamic" };
+  const sizeOf = async (changed) => {
+    const { bytes } = await shrink(source, { ...recipe, ...changed });
+    return (await pack(await bytes())).report.outputBytes;
+  };
+  const sqnrOf = async (changed) => {
+    const { report } = await shrink(source, { ...recipe, ...changed });
+    return Math.min(...report.tensors.flatMap(({ sqnr }) => sqnr ?? []));
+  };
+  assert.ok((await sqnrOf({ trellis: true })) > (await sqnrOf({})) + 0.9);
+  assert.ok((await sizeOf({ trellis: true })) < 1.03 * (await sizeOf({})));
+});
+
+test("along a trellis a calibration has no say", async () => {
+  const source = makeSafetensors([float32("w", [400, 50], weightsOf(20_000, 8))]);
+  const calibration = { w: new Gram(50).add(weightsOf(50 * 100, 9)) };
+  const bytesOf = async (recipe, options) =>
+    await (await shrink(source, { target: { bitsPerWeight: 3 }, ...recipe }, options)).bytes();
+  const found = await bytesOf({ trellis: true }, { calibration });
+  assert.deepEqual(found, await bytesOf({ trellis: true }));
+  assert.notDeepEqual(await bytesOf({}, { calibration }), await bytesOf({}));
 });

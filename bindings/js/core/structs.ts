@@ -38,6 +38,8 @@ export interface CoreScheme {
   saturate: boolean;
   /** No scale is smaller; left out: none is too small. */
   leastScale?: number;
+  /** Codes are chosen along a trellis, in halves of a step; left out: each by itself. */
+  trellis?: boolean;
 }
 
 /** The bytes of the parts of a quantized array, 0 for a part that its scheme lacks. */

@@ -26,6 +26,8 @@ interface CheckedWords {
   target: CoreRateTarget | undefined;
   prune: CheckedPruning | undefined;
   gptq: Feedback | undefined;
+  /** True when a trellis chooses int8 codes, and not what a calibration knows. */
+  trellis: boolean;
   sparse: boolean;
   rules: CheckedRule[];
   minElements: number;
@@ -47,30 +49,48 @@ export interface CheckedRecipe extends Omit<CheckedWords, "rules"> {
 
 type Options = CheckedOptions<typeof recipeOptions>;
 
-/** Throws an ArgumentError where something else decides the steps for which there is a target. */
+/** Throws an ArgumentError where something else decides the steps or the codes that an option is to choose. */
 function checkTargets(recipe: Options): void {
-  const { weights, target, prune, rules = [], mode, granularity, symmetric } = recipe;
+  const {
+    weights,
+    target,
+    prune,
+    rules = [],
+    mode,
+    granularity,
+    symmetric,
+    gptq,
+    trellis,
+  } = recipe;
   const hasTarget = [target, weights?.target, ...rules.map((it) => it.target)].some((it) => it);
-  if (!hasTarget) return;
+  if (!hasTarget && !trellis) return;
+  const what = hasTarget ? "A target" : "A trellis";
   if (target && weights?.target) {
     throw new ArgumentError("The recipe has a target, and its weights have one: give one of them.");
   }
   if (target && weights && weights.type !== "int8") {
     throw new ArgumentError(`A target is for weights "int8", not "${weights.type}".`);
   }
+  const types = [weights?.type, ...rules.map((it) => it.weights)];
+  if (trellis && !target && !types.includes("int8")) {
+    throw new ArgumentError('A trellis is for weights "int8": give them.');
+  }
+  if (trellis && gptq) {
+    throw new ArgumentError("Either gptq or a trellis chooses the codes: give one of them.");
+  }
   if (prune ?? rules.some((it) => it.prune)) {
     throw new ArgumentError(
-      "A target chooses steps for the weights as they are, and makes zeros itself: leave out prune.",
+      `${what} chooses codes for the weights as they are, and makes zeros itself: leave out prune.`,
     );
   }
   if (mode === "lowmem" || granularity === "block" || symmetric === false) {
-    const what =
+    const other =
       mode === "lowmem"
         ? 'mode "lowmem"'
         : symmetric === false
           ? "symmetric: false"
           : 'granularity "block"';
-    throw new ArgumentError(`A target is for int8 with one step for a channel: leave out ${what}.`);
+    throw new ArgumentError(`${what} is for int8 with one step for a channel: leave out ${other}.`);
   }
 }
 
@@ -100,8 +120,8 @@ export function checkWords(value: unknown): CheckedWords {
   const { prune, gptq, actOrder, sparse, rules = [], minElements, requantize, target } = recipe;
   // Whoever wants a size wants something done to the weights.
   const weights = recipe.weights?.type ?? (target && rules.length === 0 ? "int8" : undefined);
-  const { mode, packEmbeddings, granularity, blockSize, symmetric, nonFinite, overflow, strip } =
-    recipe;
+  const { mode, packEmbeddings, granularity, blockSize, symmetric } = recipe;
+  const { trellis, nonFinite, overflow, strip } = recipe;
   const inBlocks = (type: QuantizedType) => mode === "lowmem" || isPackedType(type);
   const granularityFor = (type: QuantizedType) => {
     if (isFloatType(type)) return isFloat8(type) && granularity !== "tensor" ? "axis" : "tensor";
@@ -114,6 +134,7 @@ export function checkWords(value: unknown): CheckedWords {
     target,
     prune,
     gptq: gptq ? { actOrder } : undefined,
+    trellis,
     sparse,
     rules,
     minElements,
@@ -134,6 +155,7 @@ export function checkWords(value: unknown): CheckedWords {
         transposed: false,
         nonFinite,
         saturate: overflow === "saturate",
+        ...(trellis && type === "int8" ? { trellis } : {}),
       },
       mode,
       isForced: false,

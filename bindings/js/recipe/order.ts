@@ -202,14 +202,14 @@ function addTo<Key>(lists: Map<Key, number[]>, key: Key, item: number): void {
 
 /** The options of GPTQ for a tensor; undefined where nothing is to be made up for, or codes do so without samples. */
 function feedbackFor(
-  { gptq }: CheckedRecipe,
+  { gptq, trellis }: CheckedRecipe,
   tensor: CoreTensorInfo,
   isQuantized: boolean,
   target: CoreRateTarget | undefined,
   calibration: Calibration | "assumed" | undefined,
 ): Feedback | undefined {
   if (!isQuantized) return undefined;
-  if (gptq || !target || typeof calibration !== "object") return gptq;
+  if (gptq || !target || trellis || typeof calibration !== "object") return gptq;
   // The order of the moments is what coarse steps need.
   return "grams" in gramsFor(calibration, tensor) ? { actOrder: true } : undefined;
 }

@@ -65,6 +65,11 @@ TEST(PackTrellisTest, ParitiesAreLeftOut) {
     EXPECT_LT(chunk.size(), plain.size() - size * 95 / 100 / 8 + 32);
     ASSERT_TRUE(Decode(chunk, size) == codes);
     ASSERT_TRUE(Decode(plain, size) == codes);
+    Bytes others = codes;
+    for (uint8_t& code : others) code = static_cast<uint8_t>(code + 128);
+    const Bytes of_unsigned = Encode(ElementKind::kTrellisMatrix, others, 100);
+    EXPECT_LT(of_unsigned.size(), chunk.size() + 16);
+    ASSERT_TRUE(Decode(of_unsigned, size) == others);
   }
 }
 

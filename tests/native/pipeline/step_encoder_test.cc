@@ -155,6 +155,23 @@ TEST(StepEncoderTest, WhatIsNotFiniteIsRefusedOrZero) {
   EXPECT_EQ(encoded.codes, Encode(job, tensor, values).codes);
 }
 
+// Tensors that are too small for a trellis make up for errors; large ones do not.
+TEST(StepEncoderTest, ATrellisComesFirst) {
+  const Tensor tensor = MakeTensor({100, 120}, 1, "MatMul");
+  Job job = JobOf(tensor, DType::kInt8, Granularity::kAxis, 0.02f);
+  const std::vector<float> values = Normal(12000);
+  const Encoded plain = Encode(job, tensor, values);
+  job.scheme.trellis = true;
+  const Encoded encoded = Encode(job, tensor, values);
+  EXPECT_EQ(encoded.codes, plain.codes);
+  EXPECT_EQ(encoded.scales, plain.scales);
+  const Tensor large = MakeTensor({160, 120}, 1, "MatMul");
+  job = JobOf(large, DType::kInt8, Granularity::kAxis, 0.02f);
+  EXPECT_TRUE(HasStepEncoder(job, large));
+  job.scheme.trellis = true;
+  EXPECT_FALSE(HasStepEncoder(job, large));
+}
+
 TEST(StepEncoderTest, OtherJobsAreNotItsOwn) {
   const Tensor layer = MakeTensor({4, 8}, 0, "Gemm");
   const auto has = [&](auto change) {

@@ -1,5 +1,5 @@
-// A matrix of bytes in tiles of sixteen rows: within a tile one column lies after the other, so that
-// a column moves as a vector does.
+// A matrix of bytes in tiles of sixteen rows: within a tile one column lies after the other, so
+// that a column moves as a vector does.
 #ifndef MODELSHRINK_KERNELS_TILES_H_
 #define MODELSHRINK_KERNELS_TILES_H_
 

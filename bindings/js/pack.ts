@@ -1,5 +1,5 @@
 /**
- * modelshrink/pack: packs files losslessly, and restores them; on a core of its own, a fifth of the whole one's bytes. A page
+ * modelshrink/pack: packs files losslessly, and restores them; on a core of its own, a quarter of the whole one's bytes. A page
  * that only unpacks loads nothing else.
  */
 import type { InitInfo, InitOptions } from "./core/init-options.js";

@@ -176,7 +176,7 @@ function checksumsOf(zip) {
   return sums;
 }
 
-const onnxRecipes = "int8 uint8 int16 int4 uint4 fp16 bf16 fp8 dynamic q8 q4";
+const onnxRecipes = "int8 small uint8 int16 int4 uint4 fp16 bf16 fp8 dynamic q8 q4";
 const sets = [
   {
     make: ggufSplits,
@@ -197,7 +197,7 @@ const sets = [
   {
     make: safetensorsShards,
     kind: "safetensors · 3 files",
-    recipes: "fp16 int8 uint8 int16 int4 uint4 bf16 fp8",
+    recipes: "fp16 int8 small uint8 int16 int4 uint4 bf16 fp8",
     suggested: "fp16",
     zip: "model.fp16.zip",
     loads: /Loads in everything that reads safetensors/,
@@ -205,7 +205,7 @@ const sets = [
   {
     make: tfjsShards,
     kind: "TensorFlow.js · 3 files",
-    recipes: "int8 int16 fp16",
+    recipes: "int8 small int16 fp16",
     suggested: "int8",
     zip: "model.int8.zip",
     loads: /Loads in TensorFlow\.js/,
@@ -213,7 +213,7 @@ const sets = [
   {
     make: tfjsLayers,
     kind: "TensorFlow.js · 2 files",
-    recipes: "fp16 int8 int16",
+    recipes: "fp16 int8 small int16",
     suggested: "fp16",
     zip: "model.fp16.zip",
     loads: /Loads in TensorFlow\.js/,
@@ -305,6 +305,7 @@ test("every other option of a recipe has a control, which the library's table ma
     "granularity",
     "block size",
     "symmetric",
+    "trellis",
     "min elements",
     "non finite",
     "overflow",

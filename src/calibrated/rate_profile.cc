@@ -48,7 +48,7 @@ void AddTo(Codes& sum, const Codes& codes) {
 CodeCounts CountsOf(const Codes& codes) {
   CodeCounts counts{};
   for (size_t c = 0; c < codes.size(); ++c) {
-    counts[(c + 128) & 255] = static_cast<uint32_t>(codes[c] + 0.5);
+    counts[(c + 128) & 255] = static_cast<uint32_t>(std::llround(codes[c]));
   }
   // A stream of nothing would have no table.
   if (std::all_of(counts.begin(), counts.end(), [](uint32_t it) { return it == 0; })) counts[0] = 1;

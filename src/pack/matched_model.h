@@ -175,7 +175,10 @@ class Model {
     return kMinLength + 16 + Tree(bits.of_high, more - 16);
   }
 
-  uint32_t Slot(size_t kind, uint32_t slot) { return Tree(bits_.of_slot[kind], slot); }
+  uint32_t Slot(size_t kind, uint32_t slot) {
+    // A tree gives no other; the compiler and its analyzer do not know.
+    return Tree(bits_.of_slot[kind], slot) % kNumSlots;
+  }
 
   uint32_t Distance(uint32_t length, uint32_t distance) {
     const uint32_t value = distance - 1;

@@ -131,6 +131,7 @@ class RateSurveyor final : public SurveyWalk {
 
   static std::vector<size_t> TensorsOf(const std::vector<const Job*>& jobs) {
     std::vector<size_t> tensors;
+    tensors.reserve(jobs.size());
     for (const Job* job : jobs) tensors.push_back(job->tensor);
     return tensors;
   }

@@ -1,6 +1,6 @@
 // `node scripts/test.mjs [step…]`: everything `npm test` runs, or only the steps named and what they need. `--all` adds
 // the steps that take long. Steps go on after a failure, so that one run shows all that is broken. At the end stand
-// a table of the steps and one line of counts.
+// the failures once more (a log may have lost its beginning), a table of the steps, and one line of counts.
 import { statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
@@ -208,6 +208,21 @@ async function runSteps(names) {
   }
 }
 
+/** The lines of a step's output that tell of a failure, each with what follows it: at most 60 lines a step. */
+function failures(output) {
+  const lines = output.split("\n");
+  const last = lines.findLastIndex((line) => line.startsWith("✖ failing tests"));
+  const told = last >= 0 ? lines.slice(last + 1) : lines.filter((line) => line.startsWith("✖"));
+  return (told.length > 0 ? told : lines.slice(-60)).slice(0, 60).join("\n");
+}
+
+/** What failed, with the names of the steps. */
+function showFailures() {
+  for (const [name, { failed, output }] of rows) {
+    if (failed > 0 && output) console.log(`\n\x1b[1mfailed: ${name}\x1b[0m\n${failures(output)}`);
+  }
+}
+
 /** The table of the steps, in the order in which they ended. */
 function showTable() {
   const cells = [["step", "seconds", "passed", "failed"]];
@@ -224,6 +239,7 @@ function showTable() {
 
 const start = performance.now();
 await runSteps(chosenSteps());
+showFailures();
 showTable();
 const sum = (key) => [...rows.values()].reduce((all, row) => all + row[key], 0);
 console.log(`\nThat took ${((performance.now() - start) / 60_000).toFixed(1)} minutes.`);

@@ -59,12 +59,19 @@ async function hostPackages() {
   return built(await run("npm", ["ci", "--prefix", hosts, ...quiet]));
 }
 
+/** The seed of tests that have one: the same in each run of a commit, another one for the next. Empty outside git. */
+async function seedOfCommit() {
+  const { ok, output } = await run("git", ["rev-parse", "--short=8", "HEAD"]);
+  return ok ? { TEST_SEED: `${Number.parseInt(output, 16)}` } : {};
+}
+
 /** The *.test.mjs of a folder of tests/, file after file: another step has the other core. */
 async function nodeTests(folder) {
   const names = (await readdir(join(root, "tests", folder))).filter((n) => n.endsWith(".test.mjs"));
   const paths = names.sort().map((name) => `tests/${folder}/${name}`);
   const args = ["--test", "--test-concurrency=1", "--test-reporter=spec", ...paths];
-  const result = await run(process.execPath, args);
+  const env = process.env.TEST_SEED === undefined ? await seedOfCommit() : {};
+  const result = await run(process.execPath, args, { env });
   const count = (word) =>
     Number(new RegExp(`^ℹ ${word} (\\d+)$`, "m").exec(result.output)?.[1] ?? 0);
   return counted(result, count("pass"), count("fail") + count("cancelled"));

@@ -43,7 +43,7 @@ const damages = {
   longer: (bytes, below) => Buffer.concat([bytes, Buffer.alloc(1 + below(100), below(256))]),
   "a run of one byte": (bytes, below) => {
     const at = below(bytes.length);
-    return bytes.fill(below(256), at, at + 1 + below(300));
+    return bytes.fill(below(256), at, Math.min(at + 1 + below(300), bytes.length));
   },
   "a piece moved": (bytes, below) => {
     const size = 1 + below(500);

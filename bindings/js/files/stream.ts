@@ -246,8 +246,8 @@ async function received<T>({ what, signal }: BodyOptions, work: () => Promise<T>
 }
 
 /**
- * Gives the response to a request, which `waiting` ends, a signal of the user's own request included; `what` is its address
- * for errors. Rejects as {@link waitFor} does, or by an "io" error.
+ * Gives the response to a request, which `waiting` ends, a signal of the user's own request included, also before it is
+ * sent; `what` is its address for errors. Rejects as {@link waitFor} does, or by an "io" error.
  */
 export function fetchWithin(
   what: string,
@@ -256,6 +256,8 @@ export function fetchWithin(
   init: Omit<RequestInit, "signal">,
 ): Promise<Response> {
   return received({ ...waiting, what }, async () => {
+    // What is no longer wanted is not asked for.
+    waiting.signal?.throwIfAborted();
     const controller = new AbortController();
     try {
       return await waitFor(what, waiting, fetch(url, { ...init, signal: controller.signal }));

@@ -29,7 +29,8 @@ constexpr size_t RawBytesPerBlock(int raw_bits) {
   return raw_bits == kPlainSymbols ? 0 : 8 * static_cast<size_t>(raw_bits);
 }
 
-// How often each symbol occurs, in 256ths.
+// How often each symbol occurs, in 256ths, which are all.
+inline constexpr uint32_t kNibbleTotal = 256;
 using NibbleFrequencies = std::array<uint8_t, 16>;
 
 // Bucket b of the alias method: slots below `divider[b]` are of symbol b, the others of symbol

@@ -9,10 +9,8 @@ namespace modelshrink {
 namespace {
 
 constexpr uint64_t kCostOfByte = 8 * kCostOfBit;
-// Raw bits and frequencies.
-constexpr uint64_t kCostOfTable = 17 * kCostOfByte;
-// Of a stream of classes beside what its symbols cost.
-constexpr uint64_t kCostOfSteps = (5 + 17 + 2 * kRansLanes) * kCostOfByte;
+// Raw bits and frequencies, about.
+constexpr uint64_t kCostOfTable = 10 * kCostOfByte;
 
 // Fewer blocks do not pay for more than one table.
 constexpr size_t kMinBlocks = 32;
@@ -52,11 +50,20 @@ void ClassifyByMagnitude(std::span<const uint16_t> magnitudes, std::span<uint8_t
   }
 }
 
+// About what adaptive bits make of them.
 uint64_t CostOfSteps(std::span<const uint8_t> of_block) {
-  CodeCounts counts{};
-  for (const uint8_t step : ClassSteps(of_block)) ++counts[step];
-  const uint64_t nibble = PlanNibbles(counts, true).cost + kCostOfSteps;
-  return std::min(nibble, CostOfWide(counts, NormalizeByteCounts(counts)));
+  std::array<uint32_t, kMaxBlockClasses> counts{};
+  uint8_t last = 0;
+  for (const uint8_t it : of_block) {
+    ++counts[(it - last) & (kMaxBlockClasses - 1)];
+    last = it;
+  }
+  const uint64_t all = CostOfChoices(static_cast<uint32_t>(of_block.size()));
+  uint64_t cost = 0;
+  for (const uint32_t count : counts) {
+    if (count > 0) cost += count * (all - CostOfChoices(count));
+  }
+  return cost + cost / 16;
 }
 
 // Classes without blocks have no table.
@@ -127,13 +134,6 @@ void MergeClasses(ClassCounts& counts, CodeKind kind, BlockPlan& plan) {
 }
 
 }  // namespace
-
-std::vector<uint8_t> ClassSteps(std::span<const uint8_t> of_block) {
-  std::vector<uint8_t> steps(of_block.begin(), of_block.end());
-  std::adjacent_difference(steps.begin(), steps.end(), steps.begin());
-  for (uint8_t& step : steps) step &= kMaxBlockClasses - 1;
-  return steps;
-}
 
 uint64_t CostOfMagnitudes(std::span<const uint16_t> magnitudes) {
   uint64_t cost = 0;

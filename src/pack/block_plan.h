@@ -37,9 +37,6 @@ BlockPlan PlanBlocks(std::span<const uint8_t> codes, const CodeCounts& counts, C
 // comparing orders of the same codes.
 uint64_t CostOfMagnitudes(std::span<const uint16_t> magnitudes);
 
-// The steps from one block's class to the next one's, modulo 16, as they are coded.
-std::vector<uint8_t> ClassSteps(std::span<const uint8_t> of_block);
-
 }  // namespace modelshrink
 
 #endif  // MODELSHRINK_PACK_BLOCK_PLAN_H_

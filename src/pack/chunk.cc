@@ -36,10 +36,44 @@ uint8_t MostFrequent(std::span<const uint8_t> codes) {
   return static_cast<uint8_t>(std::max_element(counts.begin(), counts.end()) - counts.begin());
 }
 
+// Whether matched bytes are symbols, of which an element has two.
+bool HasSymbols(ElementKind kind) {
+  const auto fields = ElementOf(kind).fields;
+  return fields.size() == 1 && fields[0].type == FieldType::kNibbles;
+}
+
+ByteLayout LayoutOf(ElementKind kind) {
+  const auto fields = ElementOf(kind).fields;
+  const bool has_codes = fields.size() == 1 && (fields[0].type == FieldType::kNibbles ||
+                                                fields[0].type == FieldType::kCodes);
+  return has_codes ? ByteLayout::kCodes : ByteLayout::kWords;
+}
+
+// Whether the half byte behind the last class, where there is one, is 0.
+bool EndsPlainly(size_t count, std::span<const uint8_t> classes) {
+  return count % 2 == 0 || classes.back() < 16;
+}
+
+bool MayMatch(ElementKind kind, std::span<const uint8_t> bytes) {
+  if (kind == ElementKind::kRepeatedCodes || kind == ElementKind::kRepeatedNibbles) return true;
+  if (LayoutOf(kind) == ByteLayout::kCodes) return HasRepeatedCodes(bytes);
+  const FieldType type = ElementOf(kind).fields[0].type;
+  const bool is_of_words = type == FieldType::kFloat16 || type == FieldType::kWords;
+  return HasRepeats(bytes, is_of_words ? Window::kSecondWords : Window::kFourBytes, 8);
+}
+
 // From the end of a stream of a field to the next one's beginning.
 size_t StrideOf(size_t num_codes) { return num_codes + kStreamPadding; }
 
 }  // namespace
+
+void WritePieces(std::span<const Piece> pieces, ByteWriter& out) {
+  out.Varint(pieces.size());
+  for (const Piece& piece : pieces) {
+    out.Number(piece.kind);
+    out.Varint(piece.size);
+  }
+}
 
 StatusOr<ChunkEncoder> ChunkEncoder::Create() {
   ChunkEncoder encoder;
@@ -55,11 +89,7 @@ StatusOr<ChunkEncoder> ChunkEncoder::Create() {
 
 void ChunkEncoder::Encode(std::span<const Piece> pieces, std::span<const uint8_t> bytes,
                           ByteWriter& out) {
-  out.Varint(pieces.size());
-  for (const Piece& piece : pieces) {
-    out.Number(piece.kind);
-    out.Varint(piece.size);
-  }
+  const size_t chunk_begin = out.size();
   for (size_t k = 1; k < static_cast<size_t>(ElementKind::kCount); ++k) {
     const ElementKind kind = static_cast<ElementKind>(k);
     const size_t size = SizeOfKind(pieces, kind);
@@ -76,22 +106,22 @@ void ChunkEncoder::Encode(std::span<const Piece> pieces, std::span<const uint8_t
     }
     EncodeMatched(kind, elements, begin, out);
   }
+  // No chunk is without a byte.
+  if (out.size() == chunk_begin) out.Number(uint8_t{0});
 }
 
-// Numbers that repeat each other one by one, as tables of a function do, or codes in long runs.
+// Numbers that repeat each other one by one, as tables of a function do, or codes in runs.
 void ChunkEncoder::EncodeMatched(ElementKind kind, std::span<const uint8_t> elements, size_t begin,
                                  ByteWriter& out) {
-  const FieldType type = ElementOf(kind).fields[0].type;
-  const bool is_of_words = type == FieldType::kFloat16 || type == FieldType::kWords;
-  const Window window = type == FieldType::kCodes ? Window::kSixteenBytes
-                        : is_of_words             ? Window::kSecondWords
-                                                  : Window::kFourBytes;
+  std::span<const uint8_t> bytes = elements;
+  if (HasSymbols(kind)) {
+    UnpackNibbles(elements.data(), elements.size(), false, scratch_.data());
+    bytes = scratch_.span().first(2 * elements.size());
+  }
+  if (!MayMatch(kind, bytes)) return;
   const size_t size = out.size() - begin;
-  // Nibbles of few bits repeat each other by chance.
-  if (type == FieldType::kNibbles && size < elements.size() * 2 / 3) return;
-  if (!HasRepeats(elements, window, 8)) return;
   ByteWriter matched(other_.span().first(size - size / 50));
-  matched_.Encode(elements, ByteLayout::kWords, matched);
+  matched_.Encode(bytes, LayoutOf(kind), matched);
   if (matched.failed()) return;
   out.Truncate(begin);
   out.Number(uint8_t{1});
@@ -245,28 +275,34 @@ StatusOr<ChunkDecoder> ChunkDecoder::Create() {
   return decoder;
 }
 
-Status ChunkDecoder::Decode(std::span<const uint8_t> chunk, ByteReader& other,
-                            std::span<uint8_t> out) {
-  const auto damaged = [] { return FormatError("a chunk of the packed file is damaged"); };
-  ByteReader in(chunk);
+bool ChunkDecoder::TakePieces(ByteReader& in, size_t size) {
   const uint64_t num_pieces = in.Varint();
-  if (num_pieces == 0 || num_pieces > kMaxPieces || out.size() > kMaxChunkBytes) return damaged();
+  if (num_pieces == 0 || num_pieces > kMaxPieces) return false;
   pieces_.clear();
   uint64_t sum = 0;
   int num_matrices = 0;
   for (uint64_t i = 0; i < num_pieces; ++i) {
     const uint8_t kind = in.Number<uint8_t>();
-    const uint64_t size = in.Varint();
-    if (in.failed() || kind >= static_cast<uint8_t>(ElementKind::kCount) || size == 0 ||
-        size > out.size() - sum) {
-      return damaged();
+    const uint64_t of_piece = in.Varint();
+    if (in.failed() || kind >= static_cast<uint8_t>(ElementKind::kCount) || of_piece == 0 ||
+        of_piece > size - sum) {
+      return false;
     }
-    pieces_.push_back({static_cast<ElementKind>(kind), static_cast<uint32_t>(size)});
-    if (IsMatrix(pieces_.back().kind) && ++num_matrices > 1) return damaged();
-    if (size % ElementOf(pieces_.back().kind).size != 0) return damaged();
-    sum += size;
+    pieces_.push_back({static_cast<ElementKind>(kind), static_cast<uint32_t>(of_piece)});
+    if (IsMatrix(pieces_.back().kind) && ++num_matrices > 1) return false;
+    if (of_piece % ElementOf(pieces_.back().kind).size != 0) return false;
+    sum += of_piece;
   }
-  if (sum != out.size()) return damaged();
+  return sum == size;
+}
+
+Status ChunkDecoder::Decode(std::span<const uint8_t> chunk, ByteReader& other,
+                            std::span<uint8_t> out) {
+  const auto damaged = [] { return FormatError("a chunk of the packed file is damaged"); };
+  ByteReader in(chunk);
+  if (out.size() > kMaxChunkBytes || !TakePieces(other, out.size())) return damaged();
+  const bool has_streams = SizeOfKind(pieces_, ElementKind::kBytes) < out.size();
+  if (!has_streams && in.Number<uint8_t>() != 0) return damaged();
   for (size_t k = 0; k < static_cast<size_t>(ElementKind::kCount); ++k) {
     const ElementKind kind = static_cast<ElementKind>(k);
     const size_t size = SizeOfKind(pieces_, kind);
@@ -290,13 +326,21 @@ Status ChunkDecoder::Decode(std::span<const uint8_t> chunk, ByteReader& other,
       to += piece.size;
     }
   }
-  return in.size() == 0 ? Status() : damaged();
+  return in.size() == 0 && !in.failed() ? Status() : damaged();
 }
 
 bool ChunkDecoder::DecodeStreams(ByteReader& in, ElementKind kind, std::span<uint8_t> out) {
   const uint8_t is_matched = in.Number<uint8_t>();
   if (in.failed() || is_matched > 1) return false;
-  if (is_matched == 1) return matched_.Decode(in.Take(in.Varint()), out);
+  if (is_matched == 1) {
+    const auto coded = in.Take(in.Varint());
+    if (!HasSymbols(kind)) return matched_.Decode(coded, out);
+    if (2 * out.size() > kMaxStreamCodes) return false;
+    const std::span<uint8_t> symbols = scratch_.span().first(2 * out.size());
+    if (!matched_.Decode(coded, symbols) || !AreSymbols(symbols)) return false;
+    PackNibbles(symbols.data(), out.size(), out.data());
+    return true;
+  }
   return IsMatrix(kind) ? DecodeMatrix(in, kind, out) : DecodeKind(in, kind, out);
 }
 
@@ -310,6 +354,7 @@ bool ChunkDecoder::DecodeMatrix(ByteReader& in, ElementKind kind, std::span<uint
   }
   const std::span<uint8_t> symbols = scratch_.span().first(2 * out.size());
   if (2 * out.size() > kMaxStreamCodes || !DecodeOrdered(in, symbols)) return false;
+  if (!AreSymbols(symbols)) return false;
   PackNibbles(symbols.data(), out.size(), out.data());
   return true;
 }
@@ -322,7 +367,10 @@ bool ChunkDecoder::DecodeOrdered(ByteReader& in, std::span<uint8_t> codes) {
   const size_t rows = codes.size() / columns;
   const auto column_classes = in.Take(OrderBytes(columns));
   const auto row_classes = in.Take(OrderBytes(rows));
-  if (in.failed() || !streams_.Decode(in, codes.size(), planes_.data())) return false;
+  if (in.failed() || !EndsPlainly(columns, column_classes) || !EndsPlainly(rows, row_classes)) {
+    return false;
+  }
+  if (!streams_.Decode(in, codes.size(), planes_.data())) return false;
   column_positions_.resize(columns);
   row_order_.resize(rows);
   PositionsOf(column_classes, column_positions_);
@@ -339,13 +387,17 @@ bool ChunkDecoder::DecodeKind(ByteReader& in, ElementKind kind, std::span<uint8_
     if (num_codes > kMaxStreamCodes) return false;
     const size_t stride = StrideOf(num_codes);
     const size_t num_planes = NumStreams(field.type);
-    const bool is_sparse = num_planes > 1 && in.Number<uint8_t>() == 1;
-    if (is_sparse) {
+    const uint8_t is_sparse = num_planes > 1 ? in.Number<uint8_t>() : uint8_t{0};
+    if (is_sparse > 1) return false;
+    if (is_sparse == 1) {
       if (!DecodeSparsePlanes(in, num_codes, num_planes, stride)) return false;
     } else {
       for (size_t p = 0; p < num_planes; ++p) {
         if (!streams_.Decode(in, num_codes, planes_.data() + p * stride)) return false;
       }
+    }
+    if (field.type == FieldType::kNibbles && !AreSymbols(planes_.span().first(num_codes))) {
+      return false;
     }
     JoinField(kind, f, planes_.data(), stride, scratch_.data(), out);
   }

@@ -34,13 +34,19 @@ struct Piece {
   uint32_t row_length = 0;
 };
 
+// What a chunk's pieces take among the other bytes of its group, at most.
+inline constexpr size_t kMaxPieceBytes = 3 + 4 * kMaxPieces;
+
+// Appends them: their number, and the kind and the size of each.
+void WritePieces(std::span<const Piece> pieces, ByteWriter& out);
+
 class ChunkEncoder {
  public:
   static StatusOr<ChunkEncoder> Create();
 
   // Appends a chunk of 1 to kMaxPieces pieces of 1 to kMaxChunkBytes bytes, which lie in `bytes`
-  // one after the other. What is of kBytes is not in the chunk. A field of all pieces of a kind has
-  // at most kMaxStreamCodes codes. `out` has room for ChunkBound().
+  // one after the other. The pieces and what is of kBytes are not in the chunk. A field of all
+  // pieces of a kind has at most kMaxStreamCodes codes. `out` has room for ChunkBound().
   void Encode(std::span<const Piece> pieces, std::span<const uint8_t> bytes, ByteWriter& out);
 
   MatchedEncoder& matched() { return matched_; }
@@ -77,13 +83,14 @@ class ChunkDecoder {
   static StatusOr<ChunkDecoder> Create();
 
   // Unpacks a chunk, behind whose bytes kStreamPadding more can be read, into `out`, which has room
-  // for kStreamPadding more. Pieces of kBytes are taken from `other`, in their order. A FormatError
-  // when the chunk, which may be hostile, breaks a rule.
+  // for kStreamPadding more. `other` gives the pieces, and then the bytes of those of kBytes. A
+  // FormatError when the chunk, which may be hostile, breaks a rule.
   Status Decode(std::span<const uint8_t> chunk, ByteReader& other, std::span<uint8_t> out);
 
   MatchedDecoder& matched() { return matched_; }
 
  private:
+  bool TakePieces(ByteReader& in, size_t size);
   bool DecodeStreams(ByteReader& in, ElementKind kind, std::span<uint8_t> out);
   bool DecodeMatrix(ByteReader& in, ElementKind kind, std::span<uint8_t> out);
   bool DecodeOrdered(ByteReader& in, std::span<uint8_t> codes);

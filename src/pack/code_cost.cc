@@ -113,11 +113,12 @@ NibblePlan PlanNibbles(const CodeCounts& counts, bool is_plain) {
 }
 
 uint64_t CostOfWide(const CodeCounts& counts, const ByteFrequencies& frequencies) {
-  uint64_t cost = (32 + 4 * kWideLanes) * 8 * kCostOfBit;
+  uint64_t cost = (4 + 4 * kWideLanes) * 8 * kCostOfBit;
   for (size_t s = 0; s < 256; ++s) {
     if (counts[s] == 0) continue;
     cost += counts[s] * CostOfProbability(frequencies[s], kWideBits);
-    cost += (frequencies[s] < 128 ? 8 : 16) * kCostOfBit;
+    // About what its frequency takes.
+    cost += 6 * kCostOfBit;
   }
   return cost;
 }

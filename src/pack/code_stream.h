@@ -35,6 +35,13 @@ enum class StreamMode : uint8_t {
   kWide = 4,
 };
 
+// Of a number of classes less one, and of a number of raw bits.
+inline constexpr int kBitsOfClass = 4;
+inline constexpr int kBitsOfRawBits = 3;
+static_assert(kMaxBlockClasses == 1 << kBitsOfClass && kPlainSymbols < 1 << kBitsOfRawBits);
+// What the frequencies of all classes, or those of the wide coder, need at most.
+inline constexpr size_t kMaxTableBytes = 1024;
+
 // Encodes streams; keeps the memory for it. Costs decide, which are integers: all builds write the
 // same bytes.
 class CodeStreamEncoder {
@@ -62,11 +69,13 @@ class CodeStreamEncoder {
 
   // What a stream within a stream may not be.
   bool may_be_sparse_ = true;
-  bool may_have_classes_ = true;
   // Of kMaxStreamCodes and some padding each, but for the mask.
-  Buffer<uint8_t> mask_, symbols_, nonzeros_, shifted_, raw_, payload_;
+  Buffer<uint8_t> mask_, symbols_, nonzeros_, shifted_, tables_, raw_, payload_;
   Buffer<uint16_t> magnitudes_;  // of each block
 };
+
+// Whether all codes are below 16.
+bool AreSymbols(std::span<const uint8_t> codes);
 
 // Decodes streams; keeps the memory for it.
 class CodeStreamDecoder {
@@ -80,13 +89,19 @@ class CodeStreamDecoder {
 
  private:
   bool DecodeNibble(ByteReader& in, size_t num_codes, uint8_t* out);
-  // The class of each block, into `ids_`.
-  bool DecodeClasses(ByteReader& in, size_t num_classes, size_t num_blocks);
+  // The classes, and that of each block, into `ids_`, where there is more than one.
+  bool DecodeClasses(ByteReader& in, size_t num_blocks);
   bool DecodeSparse(ByteReader& in, size_t num_codes, uint8_t* out);
+
+  struct Class {
+    int raw_bits = 0;
+    NibbleTable table;
+  };
 
   // What the stream that is decoded may not be, as a part of another.
   bool may_be_sparse_ = true;
-  bool may_have_classes_ = true;
+  size_t num_classes_ = 0;
+  std::array<Class, kMaxBlockClasses> classes_;
   Buffer<uint8_t> mask_, symbols_, nonzeros_, ids_;
   Buffer<uint32_t> blocks_;
 };

@@ -9,22 +9,19 @@
 #include "kernels/nibble_rans.h"
 #include "kernels/wide_rans.h"
 #include "pack/code_stream.h"
+#include "pack/stream_tables.h"
 
 namespace modelshrink {
 namespace {
 
-struct Class {
-  int raw_bits = 0;
-  NibbleTable table;
-};
-
-bool TakeClass(ByteReader& in, Class& taken) {
-  taken.raw_bits = in.Number<uint8_t>();
-  NibbleFrequencies frequencies{};
-  const auto bytes = in.Take(frequencies.size());
-  if (bytes.empty() || taken.raw_bits > kPlainSymbols) return false;
-  std::copy(bytes.begin(), bytes.end(), frequencies.begin());
-  return MakeNibbleTable(frequencies, &taken.table);
+// Takes what StreamTables has, and a size before it.
+template <class Take>
+bool TakeTables(ByteReader& in, const Take& take) {
+  const auto bytes = in.Take(in.Varint());
+  if (in.failed()) return false;
+  RangeDecoder coder(bytes);
+  StreamTables tables(coder);
+  return take(tables) && coder.IsAtEnd();
 }
 
 // The blocks in the order in which they are coded: those of the first class, of the second …; gives
@@ -61,6 +58,12 @@ bool ApplyPatches(ByteReader patches, uint64_t num_patches, size_t num_codes, ui
 
 }  // namespace
 
+bool AreSymbols(std::span<const uint8_t> codes) {
+  uint8_t all = 0;
+  for (const uint8_t code : codes) all |= code;
+  return all < 16;
+}
+
 StatusOr<CodeStreamDecoder> CodeStreamDecoder::Create() {
   CodeStreamDecoder decoder;
   RETURN_IF_ERROR(AllocateAll({{&decoder.mask_, kMaxStreamCodes / 8 + kStreamPadding},
@@ -90,14 +93,10 @@ bool CodeStreamDecoder::Decode(ByteReader& in, size_t num_codes, uint8_t* out) {
       return DecodeSparse(in, num_codes, out);
     case StreamMode::kWide: {
       ByteFrequencies frequencies{};
-      const auto present = in.Take(32);
-      if (present.empty()) return false;
-      for (size_t c = 0; c < 256; ++c) {
-        if ((present[c / 8] >> c % 8 & 1) == 0) continue;
-        const uint64_t less_one = in.Varint();
-        if (less_one >= kWideTotal) return false;
-        frequencies[c] = static_cast<uint16_t>(less_one + 1);
-      }
+      const auto take = [&](StreamTables<RangeDecoder>& tables) {
+        return tables.Frequencies<uint16_t>(kWideTotal, {}, frequencies);
+      };
+      if (!TakeTables(in, take)) return false;
       const auto coded = in.Take(in.Varint());
       return !in.failed() && DecodeBytes(frequencies, coded, {out, num_codes});
     }
@@ -105,37 +104,35 @@ bool CodeStreamDecoder::Decode(ByteReader& in, size_t num_codes, uint8_t* out) {
   return false;
 }
 
-bool CodeStreamDecoder::DecodeClasses(ByteReader& in, size_t num_classes, size_t num_blocks) {
-  if (!may_have_classes_) return false;
-  const bool may_be_sparse = std::exchange(may_be_sparse_, false);
-  may_have_classes_ = false;
-  const bool is_decoded = Decode(in, num_blocks, ids_.data());
-  may_have_classes_ = true;
-  may_be_sparse_ = may_be_sparse;
-  uint8_t id = 0;
-  uint8_t most = 0;
-  for (uint8_t& it : ids_.span().first(num_blocks)) {
-    id = (id + it) & (kMaxBlockClasses - 1);
-    it = id;
-    most = std::max(most, id);
-  }
-  return is_decoded && most < num_classes;
+bool CodeStreamDecoder::DecodeClasses(ByteReader& in, size_t num_blocks) {
+  return TakeTables(in, [&](StreamTables<RangeDecoder>& tables) {
+    num_classes_ = 1 + tables.Number(0, kBitsOfClass);
+    NibbleFrequencies last{};
+    for (size_t c = 0; c < num_classes_; ++c) {
+      const uint32_t raw_bits = tables.Number(0, kBitsOfRawBits);
+      NibbleFrequencies frequencies{};
+      const auto like = std::span<const uint8_t>(last).first(c == 0 ? 0 : last.size());
+      if (raw_bits > static_cast<uint32_t>(kPlainSymbols) ||
+          !tables.Frequencies<uint8_t>(kNibbleTotal, like, frequencies) ||
+          !MakeNibbleTable(frequencies, &classes_[c].table)) {
+        return false;
+      }
+      classes_[c].raw_bits = static_cast<int>(raw_bits);
+      last = frequencies;
+    }
+    if (num_classes_ == 1) return true;
+    const std::span<uint8_t> ids = ids_.span().first(num_blocks);
+    tables.Classes(ids);
+    return *std::max_element(ids.begin(), ids.end()) < num_classes_;
+  });
 }
 
 bool CodeStreamDecoder::DecodeNibble(ByteReader& in, size_t num_codes, uint8_t* out) {
   const size_t num_blocks = (num_codes + kRansLanes - 1) / kRansLanes;
   const uint8_t bias = in.Number<uint8_t>();
-  const size_t num_classes = in.Number<uint8_t>();
-  if (in.failed() || num_classes == 0 || num_classes > kMaxBlockClasses) return false;
-  std::array<Class, kMaxBlockClasses> classes;
-  for (size_t c = 0; c < num_classes; ++c) {
-    if (!TakeClass(in, classes[c])) return false;
-  }
-  std::span<const uint8_t> ids;
-  if (num_classes > 1) {
-    if (!DecodeClasses(in, num_classes, num_blocks)) return false;
-    ids = ids_.span().first(num_blocks);
-  }
+  if (in.failed() || !DecodeClasses(in, num_blocks)) return false;
+  const size_t num_classes = num_classes_;
+  const std::span<const uint8_t> ids = ids_.span().first(num_classes > 1 ? num_blocks : 0);
   const uint64_t num_patches = in.Varint();
   const ByteReader patches = in;
   if (num_patches > num_codes) return false;
@@ -150,7 +147,7 @@ bool CodeStreamDecoder::DecodeNibble(ByteReader& in, size_t num_codes, uint8_t* 
   std::array<const uint8_t*, kMaxBlockClasses> raw{};
   for (size_t c = 0; c < num_classes; ++c) {
     const size_t size = begins[c + 1] - begins[c];
-    raw[c] = in.Take(size * RawBytesPerBlock(classes[c].raw_bits)).data();
+    raw[c] = in.Take(size * RawBytesPerBlock(classes_[c].raw_bits)).data();
   }
   RansStates states;
   const auto state_bytes = in.Take(sizeof(states.bytes));
@@ -160,12 +157,15 @@ bool CodeStreamDecoder::DecodeNibble(ByteReader& in, size_t num_codes, uint8_t* 
   RansInput input{payload.data(), payload.data() + payload.size()};
   for (size_t c = 0; c < num_classes; ++c) {
     const auto of_class = blocks.subspan(begins[c], begins[c + 1] - begins[c]);
-    if (!DecodeCodes(classes[c].table, classes[c].raw_bits, of_class, raw[c], states, input,
+    if (!DecodeCodes(classes_[c].table, classes_[c].raw_bits, of_class, raw[c], states, input,
                      reinterpret_cast<int8_t*>(out))) {
       return false;
     }
   }
   if (input.next != input.end || !(states == RansStates::Initial())) return false;
+  // The last block is filled with 0.
+  const auto is_zero = [](uint8_t code) { return code == 0; };
+  if (!std::all_of(out + num_codes, out + num_blocks * kRansLanes, is_zero)) return false;
   if (!ApplyPatches(patches, num_patches, num_codes, out)) return false;
   if (bias != 0) SubtractFromCodes({out, num_codes}, static_cast<uint8_t>(-bias), out);
   return true;
@@ -186,6 +186,7 @@ bool CodeStreamDecoder::DecodeSparse(ByteReader& in, size_t num_codes, uint8_t* 
       decode(2 * num_mask_bytes, symbols_.data()) && decode(size, nonzeros_.data());
   may_be_sparse_ = true;
   if (!are_decoded) return false;
+  if (!AreSymbols(symbols_.span().first(2 * num_mask_bytes))) return false;
   PackNibbles(symbols_.data(), num_mask_bytes, mask_.data());
   const std::span<const uint8_t> mask = mask_.span().first(num_mask_bytes);
   if (num_codes % 8 != 0 && mask.back() >> num_codes % 8 != 0) return false;

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <utility>
 #include <vector>
 
 #include "kernels/code_mask.h"
@@ -11,12 +10,13 @@
 #include "kernels/wide_rans.h"
 #include "pack/code_cost.h"
 #include "pack/code_stream.h"
+#include "pack/stream_tables.h"
 
 namespace modelshrink {
 namespace {
 
 constexpr uint64_t kCostOfByte = 8 * kCostOfBit;
-// Mode, bias, number of classes, patches and length; the states.
+// Mode, bias, patches and lengths; the states.
 constexpr uint64_t kCostOfNibbleStream = (8 + 2 * kRansLanes) * kCostOfByte;
 
 constexpr uint64_t LessALittle(uint64_t cost) { return cost - cost / 128; }
@@ -76,6 +76,7 @@ StatusOr<CodeStreamEncoder> CodeStreamEncoder::Create() {
                    {&encoder.symbols_, kPadded},
                    {&encoder.nonzeros_, kPadded},
                    {&encoder.shifted_, kPadded},
+                   {&encoder.tables_, kMaxStreamCodes / kRansLanes + kMaxTableBytes},
                    {&encoder.raw_, kMaxStreamCodes / 2 + kStreamPadding},
                    {&encoder.payload_, WideBound(kMaxStreamCodes) + kRansSlack}}));
   ASSIGN_OR_RETURN(encoder.magnitudes_, Buffer<uint16_t>::Allocate(kMaxStreamCodes / kRansLanes));
@@ -99,9 +100,11 @@ void CodeStreamEncoder::Encode(std::span<const uint8_t> codes, CodeKind kind, By
   // The nibble coder decodes several times as fast: it may take a little more.
   const bool is_wide = wide_cost < LessALittle(nibble_cost);
   const uint64_t dense_cost = std::min(is_wide ? wide_cost : nibble_cost, raw_cost);
-  // So may two of its streams, which are slower than one.
-  const uint64_t sparse_limit = std::min(
-      raw_cost, is_wide ? wide_cost + wide_cost / 128 : LessALittle(LessALittle(nibble_cost)));
+  // So may one of its streams instead of two: symbols, of which two are a byte, all the more.
+  const uint64_t nibble_limit = kind == CodeKind::kSymbols ? LessALittle(LessALittle(nibble_cost))
+                                                           : nibble_cost - nibble_cost / 256;
+  const uint64_t sparse_limit =
+      std::min(raw_cost, is_wide ? wide_cost + wide_cost / 128 : nibble_limit);
   const size_t begin = out.size();
   const auto is_smaller = [&](uint64_t cost) {
     return !out.failed() && (out.size() - begin) * kCostOfByte < cost;
@@ -131,7 +134,6 @@ BlockPlan CodeStreamEncoder::PlanOf(std::span<const uint8_t> codes, const CodeCo
   const std::span<uint8_t> shifted = ShiftIntoBlocks(codes, bias);
   CodeCounts of_blocks = Shifted(counts, bias);
   of_blocks[0] += static_cast<uint32_t>(shifted.size() - codes.size());
-  if (!may_have_classes_) return PlanOneClass(of_blocks, kind);
   // Symbols have no magnitudes: their distance from the most frequent one is as good.
   std::span<uint8_t> centered = shifted;
   if (kind == CodeKind::kSymbols) {
@@ -154,13 +156,26 @@ std::span<uint8_t> CodeStreamEncoder::ShiftIntoBlocks(std::span<const uint8_t> c
   return shifted;
 }
 
-// The steps are a stream without classes, whose memory is not that of the stream around it.
+// The tables of the classes, and which blocks they have.
 void CodeStreamEncoder::EncodeClasses(const BlockPlan& plan, ByteWriter& out) {
-  const bool may_be_sparse = std::exchange(may_be_sparse_, false);
-  may_have_classes_ = false;
-  Encode(ClassSteps(plan.of_block), CodeKind::kSymbols, out);
-  may_have_classes_ = true;
-  may_be_sparse_ = may_be_sparse;
+  ByteWriter coded(tables_.span());
+  RangeEncoder coder(coded);
+  StreamTables tables(coder);
+  tables.Number(static_cast<uint32_t>(plan.num_classes - 1), kBitsOfClass);
+  std::span<const uint8_t> last;
+  for (size_t c = 0; c < plan.num_classes; ++c) {
+    tables.Number(static_cast<uint32_t>(plan.tables[c].raw_bits), kBitsOfRawBits);
+    NibbleFrequencies frequencies = plan.tables[c].frequencies;
+    tables.Frequencies<uint8_t>(kNibbleTotal, last, frequencies);
+    last = plan.tables[c].frequencies;
+  }
+  if (plan.num_classes > 1) {
+    std::vector<uint8_t> of_block = plan.of_block;
+    tables.Classes(of_block);
+  }
+  coder.Finish();
+  out.Varint(coded.size());
+  out.Append(coded.written());
 }
 
 // Codes that do not fit into their class; a frequent one stands for each.
@@ -210,12 +225,7 @@ void CodeStreamEncoder::EncodeNibble(std::span<const uint8_t> codes, uint8_t bia
                                      const BlockPlan& plan, ByteWriter& out) {
   out.Number(StreamMode::kNibble);
   out.Number(bias);
-  out.Number(static_cast<uint8_t>(plan.num_classes));
-  for (size_t c = 0; c < plan.num_classes; ++c) {
-    out.Number(static_cast<uint8_t>(plan.tables[c].raw_bits));
-    out.Append(plan.tables[c].frequencies);
-  }
-  if (plan.num_classes > 1) EncodeClasses(plan, out);
+  EncodeClasses(plan, out);
   const std::span<uint8_t> shifted = ShiftIntoBlocks(codes, bias);
   EncodePatches(codes.size(), plan, shifted, out);
 
@@ -266,14 +276,13 @@ void CodeStreamEncoder::EncodeSparse(std::span<const uint8_t> codes, uint8_t bia
 void CodeStreamEncoder::EncodeWide(std::span<const uint8_t> codes,
                                    const ByteFrequencies& frequencies, ByteWriter& out) {
   out.Number(StreamMode::kWide);
-  const auto present = out.Extend(32);
-  if (present.empty()) return;
-  std::fill(present.begin(), present.end(), uint8_t{0});
-  for (size_t c = 0; c < 256; ++c) {
-    if (frequencies[c] == 0) continue;
-    present[c / 8] = static_cast<uint8_t>(present[c / 8] | 1u << c % 8);
-    out.Varint(frequencies[c] - 1u);
-  }
+  ByteWriter coded(tables_.span());
+  RangeEncoder coder(coded);
+  ByteFrequencies written = frequencies;
+  StreamTables(coder).Frequencies<uint16_t>(kWideTotal, {}, written);
+  coder.Finish();
+  out.Varint(coded.size());
+  out.Append(coded.written());
   uint8_t* const end = payload_.data() + payload_.size();
   const uint8_t* const begin = EncodeBytes(frequencies, codes, end);
   out.Varint(static_cast<uint64_t>(end - begin));

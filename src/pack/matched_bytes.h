@@ -21,6 +21,7 @@ inline constexpr size_t kMaxMatchedBytes = size_t{1} << 22;
 enum class ByteLayout : uint8_t {
   kText,   // a byte depends on the one before it
   kWords,  // and on its place in a word of four bytes
+  kCodes,  // on the highest bits of the one before it: there are too few for more
   kCount
 };
 

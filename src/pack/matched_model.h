@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <span>
 
+#include "pack/matched_bytes.h"
+
 namespace modelshrink::matched {
 
 // A probability that the bit is 1: two of 16 bits, of which one learns fast and one slowly.
@@ -32,6 +34,19 @@ constexpr AdaptiveBit Learned(AdaptiveBit bit, uint32_t value) {
   }
   return fast << 16 | slow;
 }
+
+// Codes adaptive bits by a range coder, and lets them learn.
+template <class Coder>
+struct Learner {
+  Coder& coder;
+
+  uint32_t Code(AdaptiveBit& bit, uint32_t value) {
+    const uint32_t coded = coder.Bit(ProbabilityOf(bit), value);
+    bit = Learned(bit, coded);
+    return coded;
+  }
+  uint32_t CodeDirect(uint32_t value, int num_bits) { return coder.Direct(value, num_bits); }
+};
 
 // Lengths of a copy.
 inline constexpr uint32_t kMinLength = 2;
@@ -104,20 +119,21 @@ constexpr uint32_t SlotOf(uint32_t less_one) {
 template <class Coder>
 class Model {
  public:
-  // `bits` has kNumBits words, which Forget() fills. `is_of_words`: contexts have the place in a
-  // word of four bytes.
-  Model(Coder& coder, std::span<uint32_t> bits, bool is_of_words)
+  // `bits` has kNumBits words, which Forget() fills.
+  Model(Coder& coder, std::span<uint32_t> bits, ByteLayout layout)
       : coder_(coder),
         literals_(bits.data()),
         bits_(*reinterpret_cast<TokenBits*>(bits.data() + kLiteralContexts * kTreeOfLiteral)),
-        is_of_words_(is_of_words) {}
+        layout_(layout) {}
 
   static void Forget(std::span<uint32_t> bits) { std::fill(bits.begin(), bits.end(), kUnknownBit); }
 
   const History& history() const { return history_; }
   void set_history(const History& history) { history_ = history; }
   TokenBits& bits() { return bits_; }
-  size_t PlaceOf(size_t position) const { return is_of_words_ ? position % kPlaces : 0; }
+  size_t PlaceOf(size_t position) const {
+    return layout_ == ByteLayout::kWords ? position % kPlaces : 0;
+  }
 
   bool IsCopy(size_t position, bool value) {
     return coder_.Code(bits_.is_copy[history_.state][PlaceOf(position)], value) != 0;
@@ -127,8 +143,7 @@ class Model {
   // go on with.
   uint8_t Literal(const uint8_t* end, size_t position, uint32_t expected, uint32_t value) {
     const uint32_t last = position > 0 ? end[-1] : 0u;
-    const size_t context = is_of_words_ ? last >> 2 << 2 | position % kPlaces : last;
-    AdaptiveBit* const tree = literals_ + context * kTreeOfLiteral;
+    AdaptiveBit* const tree = literals_ + ContextOf(last, position) * kTreeOfLiteral;
     uint32_t node = 1;
     bool agrees = history_.WasCopy();
     for (int shift = 7; shift >= 0; --shift) {
@@ -197,6 +212,17 @@ class Model {
   }
 
  private:
+  size_t ContextOf(uint32_t last, size_t position) const {
+    switch (layout_) {
+      case ByteLayout::kWords:
+        return last >> 2 << 2 | position % kPlaces;
+      case ByteLayout::kCodes:
+        return last >> 5;
+      default:
+        return last;
+    }
+  }
+
   // The highest bit first.
   template <size_t n>
   uint32_t Tree(std::array<AdaptiveBit, n>& bits, uint32_t value) {
@@ -222,7 +248,7 @@ class Model {
   Coder& coder_;
   AdaptiveBit* literals_;
   TokenBits& bits_;
-  bool is_of_words_;
+  ByteLayout layout_;
   History history_;
 };
 

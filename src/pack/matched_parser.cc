@@ -38,9 +38,9 @@ uint32_t PriceCoder::Code(AdaptiveBit bit, uint32_t value) {
   return value;
 }
 
-Parser::Parser(std::span<const uint8_t> bytes, std::span<uint32_t> bits, bool is_of_words,
+Parser::Parser(std::span<const uint8_t> bytes, std::span<uint32_t> bits, ByteLayout layout,
                std::span<uint32_t> heads, std::span<uint32_t> chain)
-    : bytes_(bytes), heads_(heads), chain_(chain), model_(coder_, bits, is_of_words) {
+    : bytes_(bytes), heads_(heads), chain_(chain), model_(coder_, bits, layout) {
   std::fill(heads_.begin(), heads_.end(), kNone);
   nodes_.resize(kMaxNodes + kMaxLength + 1);
 }

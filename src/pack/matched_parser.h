@@ -44,7 +44,7 @@ class Parser {
  public:
   // `bits` are those that the coder learns in; `heads` has 2^kHashBits numbers, `chain` one for
   // each byte.
-  Parser(std::span<const uint8_t> bytes, std::span<uint32_t> bits, bool is_of_words,
+  Parser(std::span<const uint8_t> bytes, std::span<uint32_t> bits, ByteLayout layout,
          std::span<uint32_t> heads, std::span<uint32_t> chain);
 
   // The next tokens, in their order, where `history` is that before them.

@@ -4,6 +4,8 @@
 #include <array>
 #include <bit>
 
+#include "pack/range_coder.h"
+
 namespace modelshrink {
 namespace {
 
@@ -51,9 +53,9 @@ class MixedBytes::Predictor {
  public:
   Predictor(MixedBytes& memory, const uint8_t* bytes)
       : table_(memory.table_.span()), last_(memory.last_.span()), bytes_(bytes) {
-    std::fill(table_.begin(), table_.end(), kUnknown);
+    std::fill(table_.begin(), table_.end(), kUnlearnedBit);
     std::fill(last_.begin(), last_.end(), uint32_t{0});
-    of_match_.fill(kUnknown);
+    of_match_.fill(kUnlearnedBit);
     for (auto& weights : weights_) weights.fill(kFirstWeight);
     FindContexts();
   }
@@ -94,22 +96,14 @@ class MixedBytes::Predictor {
   }
 
  private:
-  // A slot is a probability of 22 bits, and in the low 10 bits how often it has learned.
-  static constexpr uint32_t kUnknown = 1u << 31;
-  static constexpr uint32_t kCountMask = 1023;
   static constexpr uint32_t kMaxCount = 10;
   // In 65536ths.
   static constexpr int32_t kFirstWeight = 20000;
   static constexpr int kLearningRate = 24;
 
-  static int InputOf(uint32_t slot) { return (slot & kCountMask) == 0 ? 0 : kStretch[slot >> 20]; }
-
-  static void Adapt(uint32_t& slot, int bit) {
-    const uint32_t count = slot & kCountMask;
-    const int64_t target = bit == 1 ? 0x3FFFFF : 0;
-    const int64_t p = slot >> 10;
-    const int64_t moved = p + (target - p) * 2 / static_cast<int64_t>(2 * count + 3);
-    slot = static_cast<uint32_t>(moved) << 10 | std::min(count + 1, kMaxCount);
+  static int InputOf(CountedBit slot) { return TimesLearned(slot) == 0 ? 0 : kStretch[slot >> 20]; }
+  static void Adapt(CountedBit& slot, int bit) {
+    slot = Learned(slot, static_cast<uint32_t>(bit), kMaxCount);
   }
 
   uint32_t& OfMatch() { return of_match_[std::min<size_t>(match_length_, of_match_.size() - 1)]; }
@@ -175,53 +169,31 @@ StatusOr<MixedBytes> MixedBytes::Create() {
 
 void MixedBytes::Encode(std::span<const uint8_t> bytes, ByteWriter& out) {
   Predictor predictor(*this, bytes.data());
-  uint32_t low = 0, high = UINT32_MAX;
+  RangeEncoder coder(out);
   for (const uint8_t byte : bytes) {
     for (int shift = 7; shift >= 0; --shift) {
-      const int bit = byte >> shift & 1;
-      const uint32_t middle = low + ((high - low) >> 12) * predictor.Predict();
-      if (bit == 1) {
-        high = middle;
-      } else {
-        low = middle + 1;
-      }
-      predictor.Learn(bit);
-      for (; (low ^ high) >> 24 == 0; low <<= 8, high = high << 8 | 255) {
-        out.Number(static_cast<uint8_t>(high >> 24));
-      }
+      const uint32_t bit = byte >> shift & 1;
+      coder.Bit(predictor.Predict(), bit);
+      predictor.Learn(static_cast<int>(bit));
     }
   }
-  // Enough of a number within the range that any bytes may follow.
-  out.Number(static_cast<uint8_t>(high >> 24));
-  out.Number(static_cast<uint8_t>(0));
-  out.Number(static_cast<uint8_t>(0));
-  out.Number(static_cast<uint8_t>(0));
+  coder.Finish();
 }
 
-void MixedBytes::Decode(std::span<const uint8_t> coded, std::span<uint8_t> out) {
+bool MixedBytes::Decode(std::span<const uint8_t> coded, std::span<uint8_t> out) {
   Predictor predictor(*this, out.data());
-  size_t next = 0;
-  const auto take = [&] { return next < coded.size() ? coded[next++] : uint8_t{0}; };
-  uint32_t low = 0, high = UINT32_MAX, value = 0;
-  for (int i = 0; i < 4; ++i) value = value << 8 | take();
+  RangeDecoder coder(coded);
   for (uint8_t& byte : out) {
     uint32_t bits = 0;
     for (int i = 0; i < 8; ++i) {
-      const uint32_t middle = low + ((high - low) >> 12) * predictor.Predict();
-      const int bit = value <= middle ? 1 : 0;
-      if (bit == 1) {
-        high = middle;
-      } else {
-        low = middle + 1;
-      }
-      bits = bits << 1 | static_cast<uint32_t>(bit);
+      const uint32_t bit = coder.Bit(predictor.Predict(), 0);
+      bits = bits << 1 | bit;
       // The predictor looks at the whole byte once its last bit is learned.
       if (i == 7) byte = static_cast<uint8_t>(bits);
-      predictor.Learn(bit);
-      for (; (low ^ high) >> 24 == 0; low <<= 8, high = high << 8 | 255)
-        value = value << 8 | take();
+      predictor.Learn(static_cast<int>(bit));
     }
   }
+  return coder.IsAtEnd();
 }
 
 }  // namespace modelshrink

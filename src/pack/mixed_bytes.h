@@ -1,5 +1,5 @@
 // Bytes that are not weights (graphs, names, JSON), a bit at a time: the predictions of several
-// contexts are mixed, and an arithmetic coder writes what is left. Slow and small; whole numbers
+// contexts are mixed, and a range coder writes what is left. Slow and small; whole numbers
 // only. The method is that of PAQ (Mahoney 2005, "Adaptive weighing of context models").
 #ifndef MODELSHRINK_PACK_MIXED_BYTES_H_
 #define MODELSHRINK_PACK_MIXED_BYTES_H_
@@ -26,9 +26,9 @@ class MixedBytes {
   // Appends the coded bytes; a few more than `bytes` at worst.
   void Encode(std::span<const uint8_t> bytes, ByteWriter& out);
 
-  // Fills `out` from coded bytes, which may be hostile: then `out` gets other bytes. Reads no
-  // further than `coded`.
-  void Decode(std::span<const uint8_t> coded, std::span<uint8_t> out);
+  // Fills `out` from coded bytes, which may be hostile: false where no encoder writes them, and
+  // other bytes in `out`. Reads no further than `coded`.
+  bool Decode(std::span<const uint8_t> coded, std::span<uint8_t> out);
 
  private:
   class Predictor;

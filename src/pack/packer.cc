@@ -73,11 +73,14 @@ std::span<const uint8_t> Packer::Begin() {
 
 bool Packer::MustEndGroup(size_t size, size_t other_size) const {
   return heads_.size() == kMaxGroupChunks || group_size_ + size > kMaxGroupBytes ||
-         other_size_ + other_size > kMaxOtherBytes;
+         other_size_ + other_size + kMaxPieceBytes > kMaxOtherBytes;
 }
 
 void Packer::Add(std::span<const Piece> pieces, std::span<const uint8_t> bytes) {
   digests_.Take(bytes);
+  ByteWriter other(other_.span().subspan(other_size_));
+  WritePieces(pieces, other);
+  other_size_ += other.size();
   size_t from = 0;
   for (const Piece& piece : pieces) {
     if (piece.kind == ElementKind::kBytes) {
@@ -141,7 +144,7 @@ std::span<const uint8_t> Packer::BeginGroup() {
   }
   const size_t table_end = out.size();
   const auto other = other_.span().first(other_size_);
-  if (other_size_ > 0) EncodeOther(other, out);
+  EncodeOther(other, out);
   const uint32_t numbers[] = {static_cast<uint32_t>(other_size_),
                               static_cast<uint32_t>(out.size() - table_end), Checksum(other),
                               static_cast<uint32_t>(heads_.size())};

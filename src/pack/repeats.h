@@ -16,6 +16,10 @@ enum class Window : uint8_t { kFourBytes, kSixteenBytes, kSecondWords };
 // before it. Windows of zeros do not count.
 bool HasRepeats(std::span<const uint8_t> bytes, Window window, size_t every);
 
+// The same of codes at any place, in windows so long that codes of their frequencies are seldom the
+// same by chance. Where most of them are one code, which lies in runs, it takes more repeats.
+bool HasRepeatedCodes(std::span<const uint8_t> codes);
+
 }  // namespace modelshrink
 
 #endif  // MODELSHRINK_PACK_REPEATS_H_

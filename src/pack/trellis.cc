@@ -50,8 +50,10 @@ bool TakeTrellisStart(ByteReader& in, size_t num_codes, TrellisStart* start) {
   const uint64_t lag = in.Varint();
   if (lag == 0 || lag > num_codes) return false;
   start->lag = static_cast<size_t>(lag);
-  start->parities = in.Take((NumParities(num_codes, start->lag) + 7) / 8);
-  return !in.failed();
+  const size_t num_parities = NumParities(num_codes, start->lag);
+  start->parities = in.Take((num_parities + 7) / 8);
+  // Nothing is behind the last one.
+  return !in.failed() && (num_parities % 8 == 0 || start->parities.back() >> num_parities % 8 == 0);
 }
 
 }  // namespace modelshrink

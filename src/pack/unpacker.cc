@@ -121,8 +121,7 @@ Status Unpacker::TakeGroup(std::span<const uint8_t> bytes) {
   other_checksum_ = NumberAt<uint32_t>(bytes, 8);
   num_chunks_ = NumberAt<uint32_t>(bytes, 12);
   if (other_size_ > kMaxOtherBytes || other_packed_size_ > other_size_ + 1 ||
-      (other_packed_size_ == 0) != (other_size_ == 0) || num_chunks_ == 0 ||
-      num_chunks_ > kMaxGroupChunks) {
+      other_packed_size_ == 0 || num_chunks_ == 0 || num_chunks_ > kMaxGroupChunks) {
     return Broken("a group has impossible sizes");
   }
   groups_.push_back({packed_offset_, offset_});
@@ -154,12 +153,8 @@ Status Unpacker::TakeTable(std::span<const uint8_t> bytes) {
   }
   next_chunk_ = 0;
   other_left_ = ByteReader({});
-  if (other_size_ == 0) {
-    WantNextChunk();
-  } else {
-    wanted_ = other_packed_size_;
-    state_ = State::kOther;
-  }
+  wanted_ = other_packed_size_;
+  state_ = State::kOther;
   return {};
 }
 
@@ -180,8 +175,7 @@ bool Unpacker::DecodeOther(ByteReader in, std::span<uint8_t> other) {
       return true;
     case OtherMode::kMixed:
       if (other.size() > kMaxMixedBytes) return false;
-      mixed_->Decode(in.rest(), other);
-      return true;
+      return mixed_->Decode(in.rest(), other);
     case OtherMode::kMatched:
       return decoder_->matched().Decode(in.rest(), other);
   }

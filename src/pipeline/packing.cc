@@ -10,6 +10,7 @@
 #include "base/quoted.h"
 #include "base/utf8.h"
 #include "formats/path.h"
+#include "kernels/nibble.h"
 #include "pack/code_cost.h"
 #include "pack/packer.h"
 #include "pack/repeats.h"
@@ -172,6 +173,12 @@ class PackRunner final : public StepRunner {
       if ((is_unknown || is_small_float) && HasRepeats(of_piece, Window::kFourBytes, 3)) {
         piece.kind = ElementKind::kBytes;
       }
+      if (piece.kind == ElementKind::kCodes && HasRepeatedCodes(of_piece)) {
+        piece.kind = ElementKind::kRepeatedCodes;
+      }
+      if (piece.kind == ElementKind::kNibbles && HaveRepeatedNibbles(of_piece)) {
+        piece.kind = ElementKind::kRepeatedNibbles;
+      }
       if (piece.kind != ElementKind::kMatrix) continue;
       if (IsTrellis(of_piece)) {
         piece.kind = ElementKind::kTrellisMatrix;
@@ -180,6 +187,12 @@ class PackRunner final : public StepRunner {
         piece.row_length *= 2;
       }
     }
+  }
+
+  static bool HaveRepeatedNibbles(std::span<const uint8_t> bytes) {
+    std::vector<uint8_t> symbols(2 * bytes.size());
+    UnpackNibbles(bytes.data(), bytes.size(), false, symbols.data());
+    return HasRepeatedCodes(symbols);
   }
 
   static bool AreNibbles(std::span<const uint8_t> bytes) {

@@ -1,6 +1,7 @@
 #include "pack_weights.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <optional>
 #include <vector>
@@ -83,7 +84,10 @@ int DecodeChunks() {
   for (const Chunk& chunk : weights.chunks) {
     const std::span<uint8_t> bytes =
         std::span(weights.unpacked).subspan(chunk.begin, chunk.piece.size);
-    ByteReader other({});
+    std::array<uint8_t, 16> memory;
+    ByteWriter pieces(memory);
+    WritePieces({&chunk.piece, 1}, pieces);
+    ByteReader other(pieces.written());
     const std::span<const uint8_t> packed = {weights.packed.data() + chunk.packed_begin,
                                              chunk.packed_size};
     if (!weights.decoder.Decode(packed, other, bytes).ok()) return 0;

@@ -203,19 +203,20 @@ void CheckChunk(Input* input) {
   const size_t size = 1 + input->Below(256) * (input->Once(2) ? 97 : 1);
   const Bytes others = input->Fill(input->Below(256));
   Bytes out(size + kStreamPadding);
-  const auto decode = [&](std::span<const uint8_t> bytes) {
+  const auto decode = [&](const Bytes& others, std::span<const uint8_t> bytes) {
     Bytes chunk(bytes.begin(), bytes.end());
     chunk.resize(chunk.size() + kStreamPadding);
     ByteReader other(others);
     return decoder.Decode({chunk.data(), bytes.size()}, other, std::span(out).first(size)).ok();
   };
-  if (!decode(input->rest())) return;
+  if (!decode(others, input->rest())) return;
   const Bytes decoded(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(size));
   const std::vector<Piece> pieces = {{ElementKind::kMatrix, static_cast<uint32_t>(size), 16}};
-  Bytes memory(ChunkBound(size, 1));
-  ByteWriter again(memory);
+  Bytes memory(ChunkBound(size, 1)), list(kMaxPieceBytes);
+  ByteWriter again(memory), of_group(list);
+  WritePieces(pieces, of_group);
   encoder.Encode(pieces, decoded, again);
-  Require(!again.failed() && decode(again.written()));
+  Require(!again.failed() && decode(list, again.written()));
   Require(std::equal(decoded.begin(), decoded.end(), out.begin()));
 }
 

@@ -1,5 +1,6 @@
 // What the pack makes of weights: all of its kernels are in it.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -37,7 +38,10 @@ void AddChunk(ElementKind kind, std::span<const uint8_t> all, Hasher& hasher) {
   encoder.Encode({&piece, 1}, bytes, out);
   hasher.Add(std::span<const uint8_t>(out.written()));
   std::vector<uint8_t> unpacked(size + kStreamPadding);
-  ByteReader other({});
+  std::array<uint8_t, kMaxPieceBytes> pieces;
+  ByteWriter of_group(pieces);
+  WritePieces({&piece, 1}, of_group);
+  ByteReader other(of_group.written());
   hasher.Add(decoder.Decode(out.written(), other, std::span(unpacked).first(size)));
   hasher.Add(uint64_t{Checksum(std::span(unpacked).first(size))});
 }

@@ -93,16 +93,8 @@ test("a packed file that is cut off anywhere is refused", async () => {
   }
 });
 
-/** Tells whether a packed file gives what the right one does, which a bit that means nothing does not change. */
-async function isRight(changed, files) {
-  const found = await unpack(changed).catch(() => undefined);
-  if (found) assert.deepEqual(await bytesByName(found.files), files, "wrong bytes");
-  return found !== undefined;
-}
-
-test("every flipped bit is found, but for those that mean nothing", async (t) => {
+test("every flipped bit is found", async (t) => {
   const below = numbersBelow(seedFor(t));
-  let [found, meaningless] = [0, 0];
   for (const [name, { files, bytes }] of Object.entries(models)) {
     const heads = placesOf(bytes);
     for (let round = 0; round < 80; round++) {
@@ -112,17 +104,11 @@ test("every flipped bit is found, but for those that mean nothing", async (t) =>
       const bit = below(8);
       const flipped = Buffer.from(bytes);
       flipped[at] ^= 1 << bit;
-      if (await isRight(flipped, files)) {
-        meaningless++;
-        continue;
-      }
       const isOfVersion = at >= 4 && at < 8;
       const isError = isOfVersion ? (it) => it instanceof UnsupportedError : isDamage;
       await checkRefused(flipped, files, `${name}, bit ${bit} of byte ${at}`, isError);
-      found++;
     }
   }
-  assert.ok(found >= 300, `${found} found, ${meaningless} mean nothing`);
 });
 
 test("what is lost, repeated or in another order is found", async () => {
@@ -140,7 +126,7 @@ test("what is lost, repeated or in another order is found", async () => {
       await checkRefused(mixed, files, `${name}, parts ${order.join()}`);
     }
     const zeros = Buffer.from(bytes).fill(0, middle, middle + 64);
-    if (!(await isRight(zeros, files))) await checkRefused(zeros, files, `${name}, zeros`);
+    if (!zeros.equals(bytes)) await checkRefused(zeros, files, `${name}, zeros`);
   }
 });
 

@@ -29,7 +29,7 @@ class MatchedBytesTest : public testing::Test {
   // Gives the size of the text, which is the larger one.
   size_t ExpectSame(const Bytes& bytes) {
     size_t size = 0;
-    for (const ByteLayout layout : {ByteLayout::kText, ByteLayout::kWords}) {
+    for (const ByteLayout layout : {ByteLayout::kText, ByteLayout::kWords, ByteLayout::kCodes}) {
       const Bytes coded = Encode(bytes, layout);
       Bytes decoded(bytes.size(), 7);
       EXPECT_TRUE(decoder_.Decode(coded, decoded));
@@ -89,6 +89,39 @@ TEST_F(MatchedBytesTest, WhatDoesNotFitIsNotWritten) {
       std::all_of(memory.begin() + 900, memory.end(), [](uint8_t it) { return it == 0xEE; }));
 }
 
+// Codes of few repeats: contexts of every byte would have to be learned.
+TEST_F(MatchedBytesTest, CodesHaveFewContexts) {
+  Bytes codes;
+  std::mt19937 random(5);
+  std::normal_distribution<double> normal(0, 25);
+  for (int i = 0; i < 20000; ++i) codes.push_back(static_cast<uint8_t>(int(normal(random))));
+  EXPECT_LT(Encode(codes, ByteLayout::kCodes).size(),
+            0.96 * Encode(codes, ByteLayout::kText).size());
+}
+
+// No other bytes than those that were written decode to the same.
+TEST_F(MatchedBytesTest, EveryBitMeansSomething) {
+  for (const size_t num_lines : {1, 2, 7, 30}) {
+    const Bytes text = Text(num_lines);
+    const Bytes coded = Encode(text, ByteLayout::kText);
+    const auto is_same = [&](const Bytes& other) {
+      Bytes decoded(text.size());
+      return decoder_.Decode(other, decoded) && decoded == text;
+    };
+    for (size_t bit = 0; bit < 8 * coded.size(); ++bit) {
+      Bytes damaged = coded;
+      damaged[bit / 8] = static_cast<uint8_t>(damaged[bit / 8] ^ 1u << bit % 8);
+      EXPECT_FALSE(is_same(damaged)) << bit;
+    }
+    for (const uint8_t more : {uint8_t{0}, uint8_t{1}, uint8_t{255}}) {
+      Bytes longer = coded;
+      longer.push_back(more);
+      EXPECT_FALSE(is_same(longer));
+    }
+    EXPECT_TRUE(is_same(coded));
+  }
+}
+
 // Damaged bytes give others, or are refused, and nothing beyond memory is read or written.
 TEST_F(MatchedBytesTest, DamagedBytesAreRefusedOrOthers) {
   const Bytes text = Text(100);
@@ -107,7 +140,7 @@ TEST_F(MatchedBytesTest, DamagedBytesAreRefusedOrOthers) {
   }
   Bytes decoded(4);
   EXPECT_FALSE(decoder_.Decode({}, decoded));
-  EXPECT_FALSE(decoder_.Decode(Bytes(9, 2), decoded));
+  EXPECT_FALSE(decoder_.Decode(Bytes(9, 3), decoded));
 }
 
 }  // namespace

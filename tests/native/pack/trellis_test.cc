@@ -43,12 +43,16 @@ Bytes Encode(ElementKind kind, const Bytes& codes, uint32_t row_length) {
 }
 
 // The codes; none where the chunk is refused.
-Bytes Decode(Bytes chunk, size_t num_codes) {
+Bytes Decode(Bytes chunk, size_t num_codes, ElementKind kind = ElementKind::kTrellisMatrix) {
   ChunkDecoder decoder = std::move(ChunkDecoder::Create().value());
   const size_t size = chunk.size();
   chunk.resize(size + kStreamPadding);
   Bytes codes(num_codes + kStreamPadding);
-  ByteReader other({});
+  const std::vector<Piece> pieces = {{kind, static_cast<uint32_t>(num_codes)}};
+  Bytes list(kMaxPieceBytes);
+  ByteWriter of_group(list);
+  WritePieces(pieces, of_group);
+  ByteReader other(of_group.written());
   const bool is_good =
       decoder.Decode({chunk.data(), size}, other, std::span(codes).first(num_codes)).ok();
   codes.resize(is_good ? num_codes : 0);
@@ -64,7 +68,7 @@ TEST(PackTrellisTest, ParitiesAreLeftOut) {
     const Bytes chunk = Encode(ElementKind::kTrellisMatrix, codes, 100);
     EXPECT_LT(chunk.size(), plain.size() - size * 95 / 100 / 8 + 32);
     ASSERT_TRUE(Decode(chunk, size) == codes);
-    ASSERT_TRUE(Decode(plain, size) == codes);
+    ASSERT_TRUE(Decode(plain, size, ElementKind::kMatrix) == codes);
     Bytes others = codes;
     for (uint8_t& code : others) code = static_cast<uint8_t>(code + 128);
     const Bytes of_unsigned = Encode(ElementKind::kTrellisMatrix, others, 100);
@@ -93,14 +97,13 @@ TEST(PackTrellisTest, OtherCodesAreNoTrellis) {
 TEST(PackTrellisTest, AnyLagIsRead) {
   for (const size_t lag : {size_t{1}, size_t{3}, size_t{20}, size_t{40}, size_t{100}}) {
     const Bytes codes = CodesAlongTrellis(100, lag, 4);
-    // One piece of the kind, of 100 codes; not matched; the lag.
-    Bytes chunk = {1, static_cast<uint8_t>(ElementKind::kTrellisMatrix), 100, 0,
-                   static_cast<uint8_t>(lag)};
+    // Not matched; the lag.
+    Bytes chunk = {0, static_cast<uint8_t>(lag)};
     const size_t num_parities = std::min<size_t>(100, 3 * lag);
-    chunk.resize(5 + (num_parities + 7) / 8);
+    chunk.resize(2 + (num_parities + 7) / 8);
     for (size_t i = 0; i < num_parities; ++i) {
       const int bit = codes[i] % 2 << i % 8;
-      chunk[5 + i / 8] = static_cast<uint8_t>(chunk[5 + i / 8] | bit);
+      chunk[2 + i / 8] = static_cast<uint8_t>(chunk[2 + i / 8] | bit);
     }
     chunk.push_back(0);  // no columns
     chunk.push_back(0);  // raw
@@ -110,10 +113,10 @@ TEST(PackTrellisTest, AnyLagIsRead) {
     EXPECT_TRUE(Decode(chunk, 100) == codes) << lag;
     for (const uint8_t wrong : {uint8_t{0}, uint8_t{101}, uint8_t{127}}) {
       Bytes hostile = chunk;
-      hostile[4] = wrong;
+      hostile[1] = wrong;
       EXPECT_TRUE(Decode(hostile, 100).empty());
     }
-    for (size_t size = 3; size < chunk.size(); ++size) {
+    for (size_t size = 0; size < chunk.size(); ++size) {
       EXPECT_TRUE(
           Decode(Bytes(chunk.begin(), chunk.begin() + static_cast<ptrdiff_t>(size)), 100).empty());
     }

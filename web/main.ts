@@ -30,8 +30,15 @@ import {
   showQuantized,
   showStrip,
 } from "./recipe/quantized.js";
-import { isCostly, planSizes, stopSizes } from "./recipe/sizes.js";
-import { listenForSlides, moveTo, offeredOf, resetSlider, showSlider } from "./recipe/slider.js";
+import { foreseePacked, isCostly, mayLook, planSizes, stopSizes } from "./recipe/sizes.js";
+import {
+  listenForSlides,
+  markVerdicts,
+  moveTo,
+  offeredOf,
+  resetSlider,
+  showSlider,
+} from "./recipe/slider.js";
 import { sqnrOf } from "./result/changes.js";
 import {
   addPoint,
@@ -50,9 +57,10 @@ import {
 } from "./result/deliver.js";
 import { showNotes } from "./result/notes.js";
 import { outputName, type Origin } from "./result/save.js";
-import { showSize } from "./result/size.js";
+import { showPacked, showSize } from "./result/size.js";
 import { listenForRows, showTensors } from "./result/table.js";
 import { mountTrial } from "./trial/panel.js";
+import { showVerdict, type Verdict } from "./trial/verdict.js";
 import { library } from "./work/client.js";
 import type { Model, Opened, Sized } from "./work/protocol.js";
 
@@ -64,13 +72,24 @@ interface Current extends Origin {
   sample: Sample | undefined;
 }
 
-const trial = mountTrial(ui.trial);
+let current: Current | undefined;
+/** What trials have said of recipes; it goes with the options that they were tried with. */
+const verdicts = new Map<string, Verdict>();
+/** The recipe whose output is offered, as long as nothing is set beside it. */
+let tried: string | undefined;
+
+const trial = mountTrial(ui.trial, (verdict) => {
+  if (verdict && verdict.level !== "none" && tried !== undefined) {
+    verdicts.set(tried, verdict);
+    markVerdicts(verdicts);
+  }
+  showVerdict(ui.verdict, verdict ?? verdicts.get(current?.opened ? chosenPreset() : ""));
+});
 const cached = mountCached(ui.cached, (files) => {
   forgetPending();
   openModel(files);
 });
 
-let current: Current | undefined;
 let shown: Plan | Report | undefined;
 let known: ReadonlyMap<string, Sized> = new Map<string, Sized>();
 /** The only task whose answer still matters. */
@@ -91,6 +110,13 @@ function showReport(report: Plan | Report, label: string): string {
     current && !isIdle ? visible(describeOutputs(current, label, report)) : "";
   showTensors(report.tensors);
   return showNotes(ui.notes, report);
+}
+
+/** Forgets what recipes did: they are others now. */
+function forgetRuns(): void {
+  verdicts.clear();
+  showVerdict(ui.verdict, undefined);
+  markVerdicts(verdicts);
 }
 
 /** There is nothing to show of this recipe. */
@@ -154,13 +180,26 @@ function planAgain(): void {
   ui.error.hidden = true;
   ui.status.textContent = "Reading the model’s structure…";
   const { recipe, label } = choice();
-  follow(library.start("plan", { model: current.model, recipe }), (plan) => {
+  const { model, opened } = current;
+  const hasTarget = recipe.target !== undefined;
+  const looks = hasTarget && opened !== undefined && mayLook(model, opened.inputBytes);
+  follow(library.start("plan", { model, recipe, looks }), (plan) => {
     ui.work.hidden = false;
     const headline = showReport(plan, label);
-    ui.status.textContent = headline || "Planned from the structure alone; this size is exact.";
+    showForeseen(plan.rate?.packedBytes);
+    const how = looks ? "by a look at the weights" : "from the structure alone";
+    const what = hasTarget && !looks ? "it may be smaller" : "this size is exact";
+    ui.status.textContent = headline || `Planned ${how}; ${what}.`;
     ui.shrink.disabled = plan.isIdle === true;
     showSnippet(plan);
   });
+}
+
+/** Shows what the packed file of the chosen recipe is foreseen to take, where that is known. */
+function showForeseen(
+  packedBytes = isPlainMode() ? known.get(chosenPreset())?.packedBytes : undefined,
+): void {
+  if (packedBytes !== undefined) showPacked(packedBytes, false);
 }
 
 function showSnippet({ files }: Plan): void {
@@ -198,7 +237,7 @@ function offerSizes(opened: Opened, found: ReadonlyMap<string, Sized>): void {
   known = new Map(useful.map((it) => [it.name, it]));
   const offered = offeredOf(known.values());
   const chosen = known.get(chosenPreset());
-  const nearest = offered.filter((it) => it.outputBytes < inputBytes).at(-1) ?? offered.at(-1);
+  const nearest = offered.find((it) => it.outputBytes < inputBytes) ?? offered[0];
   showSizes(known);
   const changes = chosen === undefined || chosen.refusal !== undefined || chosen.requantizes;
   if (changes && nearest && !isRunning()) {
@@ -206,15 +245,40 @@ function offerSizes(opened: Opened, found: ReadonlyMap<string, Sized>): void {
     showSizes(known);
     planAgain();
   }
-  showSlider(offered, inputBytes, chosenPreset());
-  if (current) {
-    const { model } = current;
-    showChart({ model, inputBytes, offered, recipes: recipesOf(), chosen: chosenPreset() });
-  }
-  ui.slideNote.textContent = slideNote(opened, offered.length);
+  if (!current) return;
+  const { model } = current;
+  const looks = offered.length > 0 && mayLook(model, inputBytes);
+  offerRecipesBySize(model, opened, offered, !looks);
+  if (looks) lookForPacked(model, opened, offered);
   // Where the visitor has set options, these may be what leaves nothing to change.
   const isLeftAlone = offered.length === 0 && isQuantized(opened) && isPlain();
-  if (current && isLeftAlone) showQuantized(current.model, opened);
+  if (isLeftAlone) showQuantized(model, opened);
+}
+
+/** Shows recipes on the slider and in the chart; `isWhole` as of `showSlider`. */
+function offerRecipesBySize(
+  model: Model,
+  opened: Opened,
+  offered: Sized[],
+  isWhole: boolean,
+): void {
+  const { inputBytes } = opened;
+  showSlider(offered, inputBytes, chosenPreset(), isWhole);
+  showChart({ model, inputBytes, offered, recipes: recipesOf(), chosen: chosenPreset() });
+  markVerdicts(verdicts);
+  ui.slideNote.textContent = slideNote(opened, offered.length);
+}
+
+/** Foresees the packed files of what is offered, which gives the recipes their order. */
+function lookForPacked(model: Model, opened: Opened, offered: readonly Sized[]): void {
+  const recipes = recipesOf().filter(({ name }) => offered.some((it) => it.name === name));
+  foreseePacked({ model, recipes }, (found) => {
+    known = new Map([...known].map(([name, it]) => [name, { ...it, ...found.get(name) }]));
+    showSizes(known);
+    offerRecipesBySize(model, opened, offeredOf(known.values()), true);
+    const isPlan = shown !== undefined && outputFiles() === undefined && !isRunning();
+    if (isPlan) showForeseen();
+  });
 }
 
 /** Shows which recipe is chosen, on the slider and in the table below the chart. */
@@ -226,6 +290,7 @@ function showChosen(name: string): void {
 function planAllSizes(): void {
   const { model, opened } = current ?? {};
   if (model === undefined || !opened) return;
+  forgetRuns();
   known = new Map();
   clearQuantized();
   clearChart();
@@ -252,6 +317,7 @@ function offerAllSizes(): void {
     return;
   }
   stopSizes();
+  forgetRuns();
   clearChart();
   resetSlider("");
   showChosen(chosenPreset());
@@ -281,6 +347,7 @@ function openModel(model: Model, sample?: Sample): void {
     return;
   }
   stopSizes();
+  forgetRuns();
   clearOutput();
   setRunning(false);
   // Until it is known which file is the main one, errors name what was dropped.
@@ -328,6 +395,7 @@ function run(recipe: Recipe | undefined, label: string): void {
     ui.status.textContent = `Done in ${seconds.toFixed(1)} s.`;
     const { model, sample, opened } = from;
     const { format } = report;
+    tried = isMeasured ? preset : undefined;
     // A trial reads again and again: what is elsewhere would be fetched each time.
     const original =
       typeof model === "string"
@@ -362,14 +430,20 @@ listenForChoices(
   },
   (isMode) => {
     planAgain();
-    if (isMode) clearPoints();
-    else offerAllSizes();
+    if (isMode) {
+      clearPoints();
+      forgetRuns();
+    } else offerAllSizes();
   },
 );
 listenForSlides(({ name, outputBytes }) => {
   want(name);
   markChosen(name);
-  if (current?.opened && isPlainMode()) showSize(current.opened.inputBytes, outputBytes);
+  showVerdict(ui.verdict, verdicts.get(name));
+  if (current?.opened && isPlainMode()) {
+    showSize(current.opened.inputBytes, outputBytes);
+    showForeseen();
+  }
   clearTimeout(sliding);
   sliding = setTimeout(planAgain, slideDelay);
 });

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { plan, readTensor, shrink } from "modelshrink";
+import { pack, plan, readTensor, shrink } from "modelshrink";
 import { serve } from "../support/chromium.mjs";
 import {
   allSizes,
@@ -60,25 +60,62 @@ for (const colorScheme of ["light", "dark"]) {
   });
 }
 
-test("the slider goes through the recipes by size, and each size is exact", async (t) => {
+test("the slider goes through the recipes by packed size, and each file's size is exact", async (t) => {
   const page = await visit(t, { viewport: { width: 390, height: 844 } });
   await open(page, ocrModel);
   await allSizes(page);
   const slider = page.getByRole("slider");
-  assert.equal(await slider.getAttribute("aria-valuetext"), "int8, 2.89 MB, 27 %");
+  const valueText = () => slider.getAttribute("aria-valuetext");
+  assert.match(await valueText(), /^int8, 2\.89 MB, 27 %, packed ≈ 2\.\d MB$/);
   for (const locator of [page.locator("#after-bytes"), page.locator("#shrink")]) {
     const { y, height } = await locator.boundingBox();
     assert.ok(y >= 0 && y + height <= 844, "in sight without scrolling");
   }
   await slider.focus();
   await page.keyboard.press("Home");
-  const text = await slider.getAttribute("aria-valuetext");
-  await page.keyboard.press("ArrowRight");
-  assert.notEqual(await slider.getAttribute("aria-valuetext"), text);
+  assert.match(await valueText(), /^int16, /);
+  const packed = [];
+  for (const tick of await page.locator("#slide-sizes li").all()) {
+    const text = await valueText();
+    const { outputBytes, rate } = await plan(ocrModel, text.split(",")[0], { survey: true });
+    packed.push(rate.packedBytes);
+    assert.ok(text.includes(`, ${(outputBytes / 1e6).toFixed(2)} MB, `), text);
+    const about = Number(/packed ≈ ([\d.]+) MB$/.exec(text)[1]);
+    assert.ok(Math.abs(about - rate.packedBytes / 1e6) <= 0.0501, `${text}: ${rate.packedBytes}`);
+    assert.match(await tick.textContent(), new RegExp(`≈ ${about} MB$`));
+    await page.keyboard.press("ArrowRight");
+  }
+  assert.deepEqual(
+    packed,
+    packed.toSorted((a, b) => b - a),
+  );
+});
+
+test("the slider ends in the smallest packed file, and a trial says how that works", async (t) => {
+  const page = await visit(t);
+  await page.getByRole("button", { name: "Text recognition" }).click();
+  await allSizes(page);
+  await page.getByRole("slider").focus();
+  await page.keyboard.press("End");
+  await page.getByText("Out comes ch_PP-OCRv4_rec_infer.small.onnx.").waitFor();
+  assert.match(await page.locator("#packed-bytes").innerText(), /^≈ 1\.\d MB · 13 %$/);
+  await shrinkInPage(page);
+  const verdict = page.locator("#verdict[data-level=good]");
+  await verdict.filter({ hasText: /^Reads as before/ }).waitFor();
+  const { outputBytes } = (await pack((await shrink(ocrModel, "small")).files)).report;
+  const size = `${(outputBytes / 1e6).toFixed(2)} MB`;
+  await page.locator("#packed-bytes").filter({ hasText: size }).waitFor();
+  assert.equal(await page.locator("#packed-bytes").innerText(), `${size} · 13.0 %`);
+  await shoot(page, "smallest");
+  await page.getByRole("slider").focus();
   await page.keyboard.press("Home");
-  await page.getByText("Out comes ch_PP-OCRv4_rec_infer.int4.onnx.").waitFor();
-  const { outputBytes } = await plan(ocrModel, "int4");
-  assert.equal(text, `int4, ${(outputBytes / 1e6).toFixed(2)} MB, 17 %`);
+  assert.equal(await page.locator("#verdict").isVisible(), false, "nobody has tried this one");
+  await page.keyboard.press("End");
+  await verdict.waitFor();
+  assert.deepEqual(
+    await page.locator("#slide-sizes li[data-level=good]").allInnerTexts(),
+    await page.locator("#slide-sizes li").last().allInnerTexts(),
+  );
 });
 
 test("the table of recipes says which one is chosen, however that is done", async (t) => {
@@ -90,7 +127,7 @@ test("the table of recipes says which one is chosen, however that is done", asyn
   assert.deepEqual(await current.allInnerTexts(), ["int8"]);
   await page.getByRole("slider").focus();
   await page.keyboard.press("Home");
-  assert.deepEqual(await current.allInnerTexts(), ["int4"]);
+  assert.deepEqual(await current.allInnerTexts(), ["int16"]);
   await choose(page, "fp16");
   assert.deepEqual(await current.allInnerTexts(), ["fp16"]);
   await page.locator("#slide-sizes li").filter({ hasText: "q4" }).first().click();

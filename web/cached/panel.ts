@@ -34,8 +34,12 @@ const nameOf = ({ url }: Keepable): string =>
 const fileName = ({ url, files }: CachedEntry): string =>
   samples.find((it) => it.url.href === url)?.name ?? files[0]?.name ?? url;
 
-const sizeOf = ({ files }: CachedEntry): number =>
-  files.reduce((bytes, file) => bytes + file.bytes, 0);
+/** The bytes that an entry takes; with what it is unpacked, where that is more. */
+function sizeText({ files, keptBytes }: CachedEntry): string {
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  const kept = formatBytes(keptBytes);
+  return keptBytes < bytes ? `${kept}, packed from ${formatBytes(bytes)}` : kept;
+}
 
 /** A recipe in a few words: what it says beside its number type. */
 function recipeText(recipe: string | Recipe): string {
@@ -126,7 +130,7 @@ class Panel implements Cached {
     const room = await storageText();
     if (own !== this.#listing) return;
     this.#entries = entries;
-    const bytes = this.#entries.reduce((sum, it) => sum + sizeOf(it), 0);
+    const bytes = this.#entries.reduce((sum, it) => sum + it.keptBytes, 0);
     const count = this.#entries.length;
     const models = `${count} ${count === 1 ? "model" : "models"}`;
     this.#total.textContent =
@@ -140,7 +144,7 @@ class Panel implements Cached {
   #itemOf(entry: CachedEntry): HTMLElement {
     const name = visible(fileName(entry));
     const when = new Date(entry.keptAt).toLocaleString();
-    const facts = [recipeText(entry.recipe), formatBytes(sizeOf(entry)), when].join(" · ");
+    const facts = [recipeText(entry.recipe), sizeText(entry), when].join(" · ");
     const open = button("Open", () => {
       this.#attempt(`${name} cannot be opened`, () => this.#open(entry));
     });

@@ -18,6 +18,7 @@ async function load({ url, recipe }: Jobs["load"]["ask"], context: JobContext<Lo
   let failure: string | undefined;
   // A cache of its own hears of this load alone; the store is the same.
   const own = createShrinkCache({
+    packed: true,
     onProgress: ({ status, progress }) => {
       const fraction = progress === undefined ? {} : { fraction: progress / 100 };
       tell({ words: doing[status], ...fraction });

@@ -45,7 +45,7 @@ export function showQuantized(model: Model, opened: Opened): void {
     "which no recipe makes smaller. Open the float model that it was made from to choose among all recipes" +
     (canRestore(opened) ? "; or restore floats here." : ".");
   if (format !== "onnx") return;
-  const own = library.start("plan", { model, recipe: stripping });
+  const own = library.start("plan", { model, recipe: stripping, looks: false });
   task = own;
   own.result.then(
     ({ outputBytes }) => {

@@ -60,8 +60,8 @@ function pageCode(subject: Subject): string {
   return [
     `import { createShrinkCache } from "modelshrink/cache";`,
     ``,
-    `// Downloads and shrinks it once; from then on the small one is there, without a network.`,
-    `const cache = createShrinkCache({ recipe: ${recipeCode(subject)} });`,
+    `// Downloads and shrinks it once; from then on the small one is there, packed, without a network.`,
+    `const cache = createShrinkCache({ recipe: ${recipeCode(subject)}, packed: true });`,
     `const { files } = await cache.cached(${JSON.stringify(address)});`,
     `const [small] = Object.values(files); // a Blob`,
   ].join("\n");

@@ -3,7 +3,7 @@ import { formatBytes } from "modelshrink";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { make } from "../base/dom.js";
-import { formatShare, formatSqnr } from "../base/format.js";
+import { formatAbout, formatShare, formatSqnr } from "../base/format.js";
 import { messageOf, ui } from "../base/ui.js";
 import { Cancelled, type Task } from "../base/jobs.js";
 import { library } from "../work/client.js";
@@ -14,7 +14,7 @@ import type { Measured, Model, NamedRecipe, Sized } from "../work/protocol.js";
 interface Subject {
   model: Model;
   inputBytes: number;
-  /** The recipes that change something, the smallest result first. */
+  /** The recipes that change something, in the slider's order. */
   offered: readonly Sized[];
   recipes: readonly NamedRecipe[];
   chosen: string;
@@ -131,7 +131,7 @@ const placed =
 
 function listRows(): void {
   const { offered = [], inputBytes = 1, chosen } = subject ?? {};
-  const rows = offered.map(({ name, outputBytes }) => {
+  const rows = offered.map(({ name, outputBytes, packedBytes }) => {
     const known = measured.get(name);
     const row = make(
       "tr",
@@ -139,6 +139,7 @@ function listRows(): void {
       make("th", { scope: "row" }, name),
       make("td", { className: "number" }, formatBytes(outputBytes)),
       make("td", { className: "number" }, formatShare(outputBytes / inputBytes)),
+      make("td", { className: "number" }, packedBytes ? formatAbout(packedBytes) : "–"),
       make("td", { className: "number" }, known ? formatSqnr(known.sqnr) : "–"),
     );
     if (name === chosen) row.ariaCurrent = "true";

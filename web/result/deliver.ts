@@ -1,16 +1,27 @@
 /** Hands the output over: a download, a zip file, a folder. */
 import { formatBytes, type Plan } from "modelshrink";
 import { formatPercent } from "../base/format.js";
+import type { Task } from "../base/jobs.js";
 import { messageOf, showError, ui } from "../base/ui.js";
 import type { Files } from "../open/files.js";
+import { library } from "../work/client.js";
 import { Output } from "./output.js";
 import { canPickFolder, download, outputName, saveToFolder, saveZip, type Origin } from "./save.js";
+import { showPacked } from "./size.js";
 
 interface Delivery {
   output: Output;
   origin: Origin;
   label: string;
+  /** Packs the files, once; it begins when it is first asked for. */
+  packed: Task<Blob> | undefined;
 }
+
+/** Outputs of at most so many bytes are packed as soon as they are there, in memory. */
+const packedAtOnce = 64_000_000;
+
+const bytesOf = (files: Files): number =>
+  Object.values(files).reduce((sum, { size }) => sum + size, 0);
 
 let current: Delivery | undefined;
 
@@ -23,14 +34,17 @@ function listNames(names: readonly string[]): string {
 /** What a download will be. */
 export function describeOutputs(origin: Origin, label: string, { files }: Plan): string {
   const name = outputName(origin, label, files.length);
-  if (files.length === 1) return `Out comes ${name}.`;
+  const packed = "Packed it is for lines and stores: unpack() gives every byte back.";
+  if (files.length === 1) return `Out comes ${name}. ${packed}`;
   const where = canPickFolder() ? `${name}.zip or a folder` : `${name}.zip`;
-  return `Out come ${listNames(files.map((file) => file.name))}, in ${where}.`;
+  return `Out come ${listNames(files.map((file) => file.name))}, in ${where}. ${packed}`;
 }
 
 export const outputFiles = (): Files | undefined => current?.output.files;
 
 export function clearDelivery(): void {
+  current?.packed?.cancel();
+  current?.packed?.release();
   current?.output.letGo();
   current = undefined;
   ui.download.hidden = true;
@@ -45,7 +59,9 @@ export function offerDelivery(
   files: Files,
   release: () => void,
 ): void {
-  current = { output: new Output(files, release), origin, label };
+  current = { output: new Output(files, release), origin, label, packed: undefined };
+  // Whoever asks for the packed file hears what went wrong.
+  if (bytesOf(files) <= packedAtOnce) packedOf(current).catch(() => undefined);
   const isOne = Object.keys(files).length === 1;
   ui.download.textContent = isOne ? "Download" : "Download zip";
   ui.download.hidden = false;
@@ -91,18 +107,34 @@ async function saveOutput(): Promise<void> {
   );
 }
 
-/** The same bytes in fewer: who wants them takes the code for that, too. */
+/** Packs what is offered, and shows its size. */
+function packedOf(delivery: Delivery): Promise<Blob> {
+  return delivery.output.during(async (files) => {
+    delivery.packed ??= library.start("pack", {
+      ...{ files, name: `${nameOf(delivery)}.mspk`, toDisk: bytesOf(files) > packedAtOnce },
+    });
+    const own = delivery.packed;
+    try {
+      const blob = await own.result;
+      if (delivery === current) showPacked(blob.size, true);
+      return blob;
+    } catch (error) {
+      if (delivery.packed === own) delivery.packed = undefined;
+      throw error;
+    }
+  });
+}
+
+/** The same bytes in fewer. */
 async function downloadPacked(): Promise<void> {
-  if (!current) return;
-  const name = `${nameOf(current)}.mspk`;
+  const from = current;
+  if (!from) return;
+  const name = `${nameOf(from)}.mspk`;
   await withStatus("Packing…", async (files) => {
-    const { pack } = await import("modelshrink/pack");
-    const { files: packed, report } = await pack(files);
-    const [blob] = Object.values(packed);
-    void download(blob!, name);
-    const { inputBytes, outputBytes } = report;
-    const share = formatPercent(outputBytes / inputBytes);
-    return `${name}: ${formatBytes(outputBytes)}, ${share} of the small model, losslessly. unpack() gives it back.`;
+    const packed = await packedOf(from);
+    void download(packed, name);
+    const share = formatPercent(packed.size / bytesOf(files));
+    return `${name}: ${formatBytes(packed.size)}, ${share} of the small model, losslessly. unpack() gives it back.`;
   });
 }
 

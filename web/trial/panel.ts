@@ -1,6 +1,5 @@
 /** The card that says in plain words what a shrink has done to a model. */
 import type { FormatName, Report } from "modelshrink";
-import { visible } from "modelshrink/text";
 import type { Files } from "../open/files.js";
 import { button, make } from "../base/dom.js";
 import { messageOf } from "../base/ui.js";
@@ -10,7 +9,7 @@ import { OutputsView } from "./outputs-view.js";
 import { ReadingView } from "./reading-view.js";
 import { Runner } from "./runner.js";
 import "./trial.css";
-import { judgeWeights, weightsBounds, type Verdict } from "./verdict.js";
+import { judgeWeights, showVerdict, weightsBounds, type Verdict } from "./verdict.js";
 import type { View } from "./views.js";
 
 /** A model and what was made of it. */
@@ -39,6 +38,7 @@ const viewsOfSamples: Readonly<Record<string, () => View>> = {
 
 class Panel implements Trial {
   readonly #place: HTMLElement;
+  readonly #onVerdict: (verdict: Verdict | undefined) => void;
   readonly #verdict = make("p", { className: "trial-verdict" });
   readonly #bounds = make("p", { className: "trial-note" });
   readonly #progress = make("progress", { max: 1, value: 0, hidden: true });
@@ -52,8 +52,9 @@ class Panel implements Trial {
   /** The number of the run whose outcome still matters. */
   #current = 0;
 
-  constructor(place: HTMLElement) {
+  constructor(place: HTMLElement, onVerdict: (verdict: Verdict | undefined) => void) {
     this.#place = place;
+    this.#onVerdict = onVerdict;
     this.#try = button("Try it", () => void this.#run());
     this.#cancel = button("Cancel the trial", () => {
       this.#stop();
@@ -109,6 +110,7 @@ class Panel implements Trial {
     this.#place.hidden = true;
     this.#body.replaceChildren();
     this.#verdict.textContent = "";
+    this.#onVerdict(undefined);
   }
 
   #stop(): void {
@@ -124,9 +126,9 @@ class Panel implements Trial {
     this.#progress.value = 0;
   }
 
-  #show({ level, words }: Verdict): void {
-    this.#verdict.dataset["level"] = level;
-    this.#verdict.textContent = visible(`${words}.`);
+  #show(verdict: Verdict): void {
+    showVerdict(this.#verdict, verdict);
+    this.#onVerdict(verdict);
   }
 
   async #runnerFor({ original, small, report }: Offer): Promise<Runner> {
@@ -167,5 +169,8 @@ class Panel implements Trial {
   }
 }
 
-/** Makes the card in its place; it is hidden until something is offered. */
-export const mountTrial = (place: HTMLElement): Trial => new Panel(place);
+/** Makes the card in its place; it is hidden until something is offered. `onVerdict` gets what it says. */
+export const mountTrial = (
+  place: HTMLElement,
+  onVerdict: (verdict: Verdict | undefined) => void,
+): Trial => new Panel(place, onVerdict);

@@ -1,5 +1,6 @@
 /** Verdicts in plain words, and the bounds that they stand on. */
 import type { Report } from "modelshrink";
+import { visible } from "modelshrink/text";
 import type { Hearing, OutputsComparison } from "./protocol.js";
 
 /** "none": nothing was tried, so nothing is known. */
@@ -8,6 +9,13 @@ export type Level = "good" | "check" | "bad" | "none";
 export interface Verdict {
   level: Level;
   words: string;
+}
+
+/** Shows a verdict; hides its place where there is none. */
+export function showVerdict(place: HTMLElement, verdict: Verdict | undefined): void {
+  place.hidden = verdict === undefined;
+  place.dataset["level"] = verdict?.level ?? "none";
+  place.textContent = verdict ? visible(`${verdict.words}.`) : "";
 }
 
 /** The most by which the error rate of reading may grow. */

@@ -2,7 +2,7 @@
  * Outputs on the browser's own disk, so that memory does not grow with the model; downloads and
  * copies read from there.
  */
-import type { Sink, SinkFor } from "modelshrink";
+import type { Sink } from "modelshrink";
 import { once } from "../base/once.js";
 
 /** Of workers only. */
@@ -13,7 +13,7 @@ interface SyncAccess {
 type FileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncAccess> };
 
 export interface DiskOutput {
-  sink: SinkFor;
+  sink: (name: string) => Promise<Sink>;
   /** What was written, by name; the main file first. They are read from there. */
   files(): Promise<Record<string, Blob>>;
   remove: () => Promise<void>;

@@ -34,6 +34,16 @@ export interface Sized {
   refusal?: string;
   /** It takes quantized weights, too, because nothing changes otherwise. */
   requantizes: boolean;
+  /** About what the packed file takes; undefined while nobody has looked at the weights. */
+  packedBytes?: number;
+}
+
+/** What a look at the weights tells of a recipe. */
+export interface Foreseen {
+  name: string;
+  /** The size of a recipe with a target is exact only now. */
+  outputBytes: number;
+  packedBytes: number;
 }
 
 /** What a recipe made of the model. */
@@ -53,15 +63,20 @@ export interface Shrunk {
 /** What is asked, told on the way, and answered. */
 export type Jobs = {
   open: { ask: { model: Model }; news: never; result: Opened };
-  plan: { ask: { model: Model; recipe: Recipe }; news: never; result: Plan };
+  /** `looks`: at the weights, too, of which recipes with a target make their steps. */
+  plan: { ask: { model: Model; recipe: Recipe; looks: boolean }; news: never; result: Plan };
   /** `mayRequantize`: recipes that change nothing are planned for quantized weights, too. */
   sizes: {
     ask: { model: Model; recipes: NamedRecipe[]; mayRequantize: boolean };
     news: Sized;
     result: null;
   };
+  /** Looks at the weights for each recipe. */
+  foresee: { ask: { model: Model; recipes: NamedRecipe[] }; news: Foreseen; result: null };
   /** Without a recipe quantized weights become floats again. */
   shrink: { ask: { model: Model; recipe: Recipe | undefined }; news: number; result: Shrunk };
+  /** Packs files into one of this name. */
+  pack: { ask: { files: Files; name: string; toDisk: boolean }; news: never; result: Blob };
   measure: { ask: { model: Model; recipes: NamedRecipe[] }; news: Measured; result: null };
   weights: {
     ask: { before: Model; after: Files | undefined; name: string };

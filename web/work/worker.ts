@@ -1,5 +1,14 @@
 /** Runs the library off the page's thread, so that the page stays responsive. */
-import { inspect, plan, readTensor, restore, shrink, type Plan, type Recipe } from "modelshrink";
+import {
+  inspect,
+  pack,
+  plan,
+  readTensor,
+  restore,
+  shrink,
+  type Plan,
+  type Recipe,
+} from "modelshrink";
 import { serveJobs, type JobContext } from "../base/jobs.js";
 import { suggestionFor } from "../recipe/formats.js";
 import { sqnrOf } from "../result/changes.js";
@@ -62,6 +71,14 @@ async function sizes(ask: Ask<"sizes">, { signal, tell }: Context<"sizes">): Pro
   return null;
 }
 
+async function foresee(ask: Ask<"foresee">, { signal, tell }: Context<"foresee">): Promise<null> {
+  for (const { name, recipe } of ask.recipes) {
+    const { outputBytes, rate } = await plan(ask.model, recipe, { signal, survey: true });
+    if (rate) tell({ name, outputBytes, packedBytes: rate.packedBytes });
+  }
+  return null;
+}
+
 async function shrinkJob(
   { model, recipe }: Ask<"shrink">,
   { signal, tell, leave }: Context<"shrink">,
@@ -79,6 +96,16 @@ async function shrinkJob(
   const result = recipe ? await shrink(model, recipe, options) : await restore(model, options);
   const seconds = (performance.now() - start) / 1000;
   return { report: result.report, files: disk ? await disk.files() : result.files, seconds };
+}
+
+async function packJob(ask: Ask<"pack">, { signal, leave }: Context<"pack">): Promise<Blob> {
+  const { files, name, toDisk } = ask;
+  const disk = toDisk ? await diskOutput() : undefined;
+  if (disk) leave(disk.remove);
+  const sink = await disk?.sink(name);
+  const result = await pack(files, { signal, ...(sink ? { sink } : {}) });
+  const [packed] = Object.values(disk ? await disk.files() : result.files);
+  return packed!;
 }
 
 /** Takes an output that nobody wants. */
@@ -105,9 +132,11 @@ async function weights({ before, after, name }: Ask<"weights">, { signal }: Cont
 
 serveJobs<Jobs>({
   open,
-  plan: ({ model, recipe }, { signal }) => plan(model, recipe, { signal }),
+  plan: ({ model, recipe, looks }, { signal }) => plan(model, recipe, { signal, survey: looks }),
   sizes,
+  foresee,
   shrink: shrinkJob,
+  pack: packJob,
   measure,
   weights,
 });

@@ -2,16 +2,18 @@
 import { poolPort } from "#port";
 import { version } from "./base/version.js";
 import { ModelShrinkError } from "./base/errors.js";
+import { Pacer } from "./base/pace.js";
 import { loadCompiled, unwrap } from "./core/load.js";
+import { packCore } from "./core/packs.js";
 import { wholeCore } from "./core/whole.js";
-import type { CoreModule } from "./core/types.js";
-import { rangesAheadOf, type ReadRange } from "./files/ranges.js";
+import type { CoreModule, CoreUnitReports } from "./core/types.js";
+import { rangesAheadOf, withinRange, type ReadRange } from "./files/ranges.js";
 import type { Piece } from "./files/sink.js";
 import type { OpenFile } from "./files/source.js";
 import { beginJob, finishJob } from "./models/jobs.js";
 import { readStructure, type OpenModel } from "./models/open.js";
 import type { FileName, PlainError, ToWorker, WholeJob } from "./models/protocol.js";
-import { callLive, runUnit } from "./models/steps.js";
+import { callLive, noReports, runSteps, runUnit } from "./models/steps.js";
 import type { Order } from "./recipe/specs.js";
 
 const port = poolPort();
@@ -85,6 +87,17 @@ async function runUnits(
     plan.delete();
     return shrink;
   });
+  return serve((unit, sink) => runUnit(run, { core, pacer, inputs, sink, unit }));
+}
+
+/** Does what a unit is, and gives what it found. */
+type DoUnit = (unit: number, sink: UnitSink) => Promise<CoreUnitReports>;
+interface UnitSink {
+  write(piece: Piece): Promise<void>;
+}
+
+/** Does the units that this worker is given, one after the other, without an end. */
+async function serve(doUnit: DoUnit): Promise<never> {
   let lastWrite = Promise.resolve();
   const sink = {
     async write(piece: Piece) {
@@ -101,7 +114,7 @@ async function runUnits(
     const command = await next;
     if (command.kind !== "unit") throw new ModelShrinkError(`got ${command.kind}`, "internal");
     const { unit } = command;
-    const reports = await runUnit(run, { core, pacer, inputs, sink, unit });
+    const reports = await doUnit(unit, sink);
     await lastWrite;
     next = nextCommand();
     port.post({ kind: "finished", unit, reports });
@@ -124,7 +137,29 @@ async function runWhole(
   port.post({ kind: "result", result });
 }
 
+/** Unpacks the groups that this worker is given. */
+async function unpackGroups(
+  module: WebAssembly.Module,
+  { name, size }: FileName,
+  sha256: boolean,
+): Promise<never> {
+  const core = await loadCompiled(packCore, module);
+  const pacer = new Pacer();
+  const read = remote(0);
+  const steps = callLive(core, () => unwrap(core.createUnpack(size, sha256, true)));
+  const about = name;
+  await runSteps(steps, { core, pacer, inputs: [read], about });
+  const groups = callLive(core, () => steps.groups());
+  return serve(async (unit, sink) => {
+    callLive(core, () => unwrap(steps.startGroup(unit)));
+    const inputs = [withinRange(read, groups[3 * unit]!, groups[3 * unit + 1]!)];
+    await runSteps(steps, { core, pacer, inputs, about, sink, unit });
+    return noReports;
+  });
+}
+
 async function work({ module, models, job }: Extract<ToWorker, { kind: "start" }>): Promise<void> {
+  if (job.kind === "unpack") return unpackGroups(module, models[0]![0]!, job.sha256);
   const core = await loadCompiled(wholeCore, module);
   const files = models.map(filesOf);
   const opened: OpenModel[] = [];

@@ -19,7 +19,10 @@ EMSCRIPTEN_BINDINGS(packs) {
       .function("input", &CoreSteps::Input)
       .function("feed", &CoreSteps::Feed);
   class_<CorePack, base<CoreSteps>>("CorePack");
-  class_<CoreUnpack, base<CoreSteps>>("CoreUnpack").function("files", &CoreUnpack::Files);
+  class_<CoreUnpack, base<CoreSteps>>("CoreUnpack")
+      .function("files", &CoreUnpack::Files)
+      .function("groups", &CoreUnpack::Groups)
+      .function("startGroup", &CoreUnpack::StartGroup);
 }
 
 }  // namespace

@@ -42,6 +42,21 @@ val CoreUnpack::Files() const {
   return ArrayOf(std::span<const InputFile>(files));
 }
 
+val CoreUnpack::Groups() const {
+  std::vector<double> numbers;
+  for (const UnpackRunner::Group& it : unpacker_->Groups()) {
+    for (const uint64_t number : {it.begin, it.end, it.size_bytes}) {
+      numbers.push_back(static_cast<double>(number));
+    }
+  }
+  return val::array(numbers);
+}
+
+val CoreUnpack::StartGroup(double group) {
+  const auto number = IntegerFrom(group, "group", kMaxInteger);
+  return ResultOf(number.ok() ? unpacker_->StartGroup(number.value()) : number.status());
+}
+
 val CreatePack(const val& files, const val& extents) {
   const auto create = [&]() -> StatusOr<std::unique_ptr<StepRunner>> {
     ASSIGN_OR_RETURN(const auto checked_files, From<std::vector<InputFile>>(files, "files"));
@@ -52,11 +67,12 @@ val CreatePack(const val& files, const val& extents) {
   return runner.ok() ? val(CorePack(std::move(runner).value())) : ErrorOf(runner.status());
 }
 
-val CreateUnpack(double size_bytes, bool checks_digests) {
+val CreateUnpack(double size_bytes, bool checks_digests, bool is_for_groups) {
   const auto create = [&]() -> StatusOr<std::unique_ptr<UnpackRunner>> {
     if (size_bytes < 0) return UnpackRunner::Create(std::nullopt, checks_digests);
     ASSIGN_OR_RETURN(const uint64_t size, IntegerFrom(size_bytes, "sizeBytes", kMaxInteger));
-    return UnpackRunner::Create(size, checks_digests);
+    return is_for_groups ? UnpackRunner::CreateForGroups(size, checks_digests)
+                         : UnpackRunner::Create(size, checks_digests);
   };
   auto runner = create();
   return runner.ok() ? val(CoreUnpack(std::move(runner).value())) : ErrorOf(runner.status());

@@ -24,6 +24,11 @@ class CoreUnpack : public CoreSteps {
 
   // CoreFile[], after the "tensor" step; empty before.
   val Files() const;
+  // Of groups, after the first "done", three numbers each: begin and end in the packed file, and
+  // the bytes that it gives.
+  val Groups() const;
+  // Nothing or a CoreError. The next steps are those of the group.
+  val StartGroup(double group);
 
  private:
   UnpackRunner* unpacker_;
@@ -32,7 +37,8 @@ class CoreUnpack : public CoreSteps {
 // A CorePack or a CoreError. `files`: CoreFile[]; `extents`: a Float64Array of CoreModel::Extents.
 val CreatePack(const val& files, const val& extents);
 // A CoreUnpack or a CoreError, of a packed file of so many bytes; negative: nobody knows how many.
-val CreateUnpack(double size_bytes, bool checks_digests);
+// `is_for_groups`: the first steps are those of header and index.
+val CreateUnpack(double size_bytes, bool checks_digests, bool is_for_groups);
 
 }  // namespace modelshrink::wasm
 

@@ -48,53 +48,13 @@ struct ChunkHead {
   uint32_t checksum = 0;  // of the unpacked bytes
 };
 
-// Where a group begins, in the packed file and in the files.
+// Where a group begins, in the packed file and in the files, and the SHA-256 of its unpacked bytes.
 struct GroupPlace {
   uint64_t packed_offset = 0;
   uint64_t offset = 0;
-  bool operator==(const GroupPlace&) const = default;
+  Sha256Digest digest{};
 };
-
-// The SHA-256 of each of several files whose bytes come one after the other.
-class FileDigests {
- public:
-  void Start(const std::vector<PackedFile>& files) {
-    files_ = &files;
-    digests_.clear();
-    left_ = 0;
-    FinishFiles();
-  }
-
-  // `bytes` are within the files.
-  void Take(std::span<const uint8_t> bytes) {
-    while (!bytes.empty()) {
-      const size_t size = bytes.size() < left_ ? bytes.size() : static_cast<size_t>(left_);
-      sha256_.Update(bytes.first(size));
-      bytes = bytes.subspan(size);
-      left_ -= size;
-      FinishFiles();
-    }
-  }
-
-  // One for each file, when all bytes were taken.
-  const std::vector<Sha256Digest>& digests() const { return digests_; }
-
- private:
-  // Goes on to the next file that has bytes.
-  void FinishFiles() {
-    while (left_ == 0 && digests_.size() < files_->size()) {
-      if (is_begun_) digests_.push_back(sha256_.Finish());
-      is_begun_ = digests_.size() < files_->size();
-      if (is_begun_) left_ = (*files_)[digests_.size()].size_bytes;
-    }
-  }
-
-  const std::vector<PackedFile>* files_ = nullptr;
-  bool is_begun_ = false;
-  uint64_t left_ = 0;
-  Sha256 sha256_;
-  std::vector<Sha256Digest> digests_;
-};
+inline constexpr size_t kPlaceBytes = 48;
 
 }  // namespace modelshrink
 

@@ -39,7 +39,7 @@ StatusOr<Packer> Packer::Create(std::vector<PackedFile> files) {
   ASSIGN_OR_RETURN(packer.mixed_, MixedBytes::Create());
   const uint64_t out_size =
       std::max<uint64_t>({header_size + kPackStartBytes, kTableBytes + 3 * kMaxOtherBytes,
-                          files.size() * 32 + kPackEndBytes + kGroupHeadBytes});
+                          kGroupHeadBytes + 8 + kPackEndBytes});
   RETURN_IF_ERROR(AllocateAll({{&packer.out_, out_size},
                                {&packer.chunks_, kChunksBytes},
                                {&packer.other_, kMaxOtherBytes}}));
@@ -53,7 +53,6 @@ std::span<const uint8_t> Packer::GiveOut(size_t size) {
 }
 
 std::span<const uint8_t> Packer::Begin() {
-  digests_.Start(files_);
   ByteWriter out(out_.span());
   out.Number(kPackMagic);
   out.Number(kPackVersion);
@@ -77,7 +76,7 @@ bool Packer::MustEndGroup(size_t size, size_t other_size) const {
 }
 
 void Packer::Add(std::span<const Piece> pieces, std::span<const uint8_t> bytes) {
-  digests_.Take(bytes);
+  sha256_.Update(bytes);
   ByteWriter other(other_.span().subspan(other_size_));
   WritePieces(pieces, other);
   other_size_ += other.size();
@@ -133,7 +132,7 @@ std::span<const uint8_t> Packer::EndGroup() {
 }
 
 std::span<const uint8_t> Packer::BeginGroup() {
-  groups_.push_back({packed_offset_, offset_});
+  groups_.push_back({packed_offset_, offset_, sha256_.Finish()});
   offset_ += group_size_;
   ByteWriter out(out_.span());
   const auto head = out.Extend(kGroupHeadBytes);
@@ -159,18 +158,16 @@ std::span<const uint8_t> Packer::BeginGroup() {
 
 std::span<const uint8_t> Packer::Finish() {
   const uint64_t index_offset = packed_offset_ + kGroupHeadBytes;
-  // The digests fit into the memory; the places of very many groups may not.
-  const size_t needed = kGroupHeadBytes + digests_.digests().size() * 32 + 8 +
-                        groups_.size() * sizeof(GroupPlace) + kPackEndBytes;
+  const size_t needed = kGroupHeadBytes + 8 + groups_.size() * kPlaceBytes + kPackEndBytes;
   if (needed > out_.size() && !out_.Resize(needed).ok()) return {};
   ByteWriter out(out_.span());
   const auto end_of_groups = out.Extend(kGroupHeadBytes);
   std::fill(end_of_groups.begin(), end_of_groups.end(), uint8_t{0});
-  for (const Sha256Digest& digest : digests_.digests()) out.Append(digest);
   out.Number(static_cast<uint64_t>(groups_.size()));
   for (const GroupPlace& group : groups_) {
     out.Number(group.packed_offset);
     out.Number(group.offset);
+    out.Append(group.digest);
   }
   const uint32_t checksum = Checksum(out.written().subspan(kGroupHeadBytes));
   out.Number(index_offset);

@@ -54,7 +54,7 @@ class Packer {
   std::vector<GroupPlace> groups_;
   uint64_t offset_ = 0;         // of what was added
   uint64_t packed_offset_ = 0;  // of what was given out
-  FileDigests digests_;
+  Sha256 sha256_;               // of the group
 };
 
 }  // namespace modelshrink

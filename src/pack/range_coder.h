@@ -57,9 +57,8 @@ class RangeEncoder {
   static constexpr uint32_t kLeastRange = 1u << 24;
 
   void Flush() {
-    if (range_ >= kLeastRange) return;
-    range_ <<= 8;
-    PutByte();
+    // A bit that was unlikely takes two bytes.
+    for (; range_ < kLeastRange; range_ <<= 8) PutByte();
   }
   // A carry runs through the bytes that are held back: one, and those of 255 behind it.
   void PutByte() {
@@ -121,21 +120,23 @@ class RangeDecoder {
   // Whether the bytes are those that an encoder writes for the bits that were read.
   bool IsAtEnd() const {
     const bool ends_plainly = bytes_.empty() || bytes_.back() != 0;
-    return ends_plainly && bytes_.size() + 3 <= taken_ && value_ < 1u << 24;
+    return ends_plainly && !is_outside_ && bytes_.size() + 3 <= taken_ && value_ < 1u << 24;
   }
 
  private:
   uint32_t Take() { return taken_ < bytes_.size() ? bytes_[taken_++] : (++taken_, 0u); }
   void Fill() {
-    if (range_ >= 1u << 24) return;
-    range_ <<= 8;
-    value_ = value_ << 8 | Take();
+    for (; range_ < 1u << 24; range_ <<= 8) {
+      is_outside_ = is_outside_ || value_ >= range_;
+      value_ = value_ << 8 | Take();
+    }
   }
 
   std::span<const uint8_t> bytes_;
   size_t taken_ = 0;  // zeros behind the end, too
   uint32_t range_ = UINT32_MAX;
   uint32_t value_ = 0;
+  bool is_outside_ = false;  // of the range, where no encoder's number is
 };
 
 // A probability of 22 bits, and in the low 10 bits how often it has learned: the first times teach

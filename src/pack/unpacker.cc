@@ -26,6 +26,30 @@ T NumberAt(std::span<const uint8_t> bytes, size_t offset) {
   return value;
 }
 
+bool IsEndOfGroups(std::span<const uint8_t> bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](uint8_t it) { return it == 0; });
+}
+
+GroupPlace TakePlace(ByteReader& in) {
+  GroupPlace place{in.Number<uint64_t>(), 0, {}};
+  place.offset = in.Number<uint64_t>();
+  const auto digest = in.Take(place.digest.size());
+  std::copy(digest.begin(), digest.end(), place.digest.begin());
+  return place;
+}
+
+Status OtherDigest(const GroupPlace& group) {
+  return IntegrityError("The packed file is damaged: the SHA-256 of what is packed from byte " +
+                        std::to_string(group.packed_offset) +
+                        " on is another. Get the file again.");
+}
+
+// The index of so many bytes is read at once; nothing has one that is larger.
+constexpr uint64_t kMaxIndexBytes = uint64_t{1} << 24;
+
+// Start, header, end of groups, index and end of a file of nothing.
+constexpr size_t kLeastPackedBytes = kPackStartBytes + 5 + kGroupHeadBytes + 8 + kPackEndBytes;
+
 }  // namespace
 
 StatusOr<Unpacker> Unpacker::Create(bool checks_digests) {
@@ -40,6 +64,13 @@ StatusOr<Unpacker> Unpacker::Create(bool checks_digests) {
   return unpacker;
 }
 
+StatusOr<Unpacker> Unpacker::CreateForGroups(uint64_t packed_size, bool checks_digests) {
+  if (packed_size < kLeastPackedBytes) return Broken("it is cut off");
+  ASSIGN_OR_RETURN(Unpacker unpacker, Create(checks_digests));
+  unpacker.packed_size_ = packed_size;
+  return unpacker;
+}
+
 Status Unpacker::Feed(std::span<const uint8_t> bytes) {
   output_ = {};
   if (bytes.size() != wanted_ || wanted_ == 0) return ArgumentError("other bytes were asked for");
@@ -47,7 +78,10 @@ Status Unpacker::Feed(std::span<const uint8_t> bytes) {
     wanted_ = 0;
     return std::move(status).AtOffset(packed_offset_);
   }
-  packed_offset_ += bytes.size();
+  // Where the end comes before the index, the offset is set already.
+  if (state_ != State::kEndFirst && state_ != State::kIndexOfGroups) {
+    packed_offset_ += bytes.size();
+  }
   return {};
 }
 
@@ -69,6 +103,10 @@ Status Unpacker::Take(std::span<const uint8_t> bytes) {
       return TakeIndex(bytes);
     case State::kEnd:
       return TakeEnd(bytes);
+    case State::kEndFirst:
+      return TakeEndFirst(bytes);
+    case State::kIndexOfGroups:
+      return TakeIndexOfGroups(bytes);
   }
   return {};
 }
@@ -101,7 +139,13 @@ Status Unpacker::TakeHeader(std::span<const uint8_t> bytes) {
     if (!CheckedAdd(total_size_, size, &total_size_)) return Broken("its files are too large");
   }
   if (in.failed() || in.size() != 0) return Broken("its header is cut off");
-  if (checks_digests_) digests_.Start(files_);
+  if (packed_size_ > 0) {
+    groups_begin_ = kPackStartBytes + bytes.size();
+    packed_offset_ = packed_size_ - kPackEndBytes;
+    wanted_ = kPackEndBytes;
+    state_ = State::kEndFirst;
+    return {};
+  }
   wanted_ = kGroupHeadBytes;
   state_ = State::kGroup;
   return {};
@@ -109,10 +153,10 @@ Status Unpacker::TakeHeader(std::span<const uint8_t> bytes) {
 
 Status Unpacker::TakeGroup(std::span<const uint8_t> bytes) {
   head_.assign(bytes.begin(), bytes.end());
-  if (std::all_of(bytes.begin(), bytes.end(), [](uint8_t it) { return it == 0; })) {
+  if (packed_size_ == 0 && IsEndOfGroups(bytes)) {
     if (offset_ != total_size_) return Broken("it has fewer bytes than its files");
     index_offset_ = packed_offset_ + kGroupHeadBytes;
-    wanted_ = files_.size() * 32 + 8 + groups_.size() * sizeof(GroupPlace);
+    wanted_ = 8 + groups_.size() * kPlaceBytes;
     state_ = State::kIndex;
     return {};
   }
@@ -124,7 +168,8 @@ Status Unpacker::TakeGroup(std::span<const uint8_t> bytes) {
       other_packed_size_ == 0 || num_chunks_ == 0 || num_chunks_ > kMaxGroupChunks) {
     return Broken("a group has impossible sizes");
   }
-  groups_.push_back({packed_offset_, offset_});
+  if (packed_size_ == 0) groups_.push_back({packed_offset_, offset_, {}});
+  sha256_ = Sha256();
   wanted_ = num_chunks_ * kChunkHeadBytes;
   state_ = State::kTable;
   return {};
@@ -183,9 +228,27 @@ bool Unpacker::DecodeOther(ByteReader in, std::span<uint8_t> other) {
 }
 
 void Unpacker::WantNextChunk() {
-  const bool is_last = next_chunk_ == heads_.size();
-  wanted_ = is_last ? kGroupHeadBytes : heads_[next_chunk_].packed_size;
-  state_ = is_last ? State::kGroup : State::kChunk;
+  wanted_ = heads_[next_chunk_].packed_size;
+  state_ = State::kChunk;
+}
+
+Status Unpacker::EndGroup(uint64_t packed_end) {
+  if (other_left_.size() != 0) return Broken("a group has more bytes than its chunks use");
+  wanted_ = kGroupHeadBytes;
+  state_ = State::kGroup;
+  Sha256Digest digest{};
+  if (checks_digests_) digest = sha256_.Finish();
+  if (packed_size_ == 0) {
+    groups_.back().digest = digest;
+    return {};
+  }
+  const GroupPlace end = EndOf(group_);
+  if (end.packed_offset != packed_end || end.offset != offset_) {
+    return Broken("its index has other groups");
+  }
+  if (checks_digests_ && digest != groups_[group_].digest) return OtherDigest(groups_[group_]);
+  wanted_ = 0;
+  return {};
 }
 
 Status Unpacker::TakeChunk(std::span<const uint8_t> bytes) {
@@ -197,35 +260,25 @@ Status Unpacker::TakeChunk(std::span<const uint8_t> bytes) {
     return Damaged("a chunk");
   }
   if (Checksum(chunk) != head.checksum) return Damaged("a chunk");
-  if (checks_digests_) digests_.Take(chunk);
+  if (checks_digests_) sha256_.Update(chunk);
   output_ = chunk;
   output_offset_ = offset_;
   offset_ += head.size;
-  ++next_chunk_;
+  if (++next_chunk_ == heads_.size()) return EndGroup(packed_offset_ + bytes.size());
   WantNextChunk();
-  if (state_ == State::kGroup && other_left_.size() != 0) {
-    return Broken("a group has more bytes than its chunks use");
-  }
   return {};
 }
 
 Status Unpacker::TakeIndex(std::span<const uint8_t> bytes) {
   index_checksum_ = Checksum(bytes);
   ByteReader in(bytes);
-  for (size_t i = 0; i < files_.size(); ++i) {
-    const auto digest = in.Take(32);
-    if (checks_digests_ &&
-        !std::equal(digest.begin(), digest.end(), digests_.digests()[i].begin())) {
-      return IntegrityError("The packed file is damaged: the SHA-256 of \"" + files_[i].name +
-                            "\" is another. Get the file again.");
-    }
-  }
   if (in.Number<uint64_t>() != groups_.size()) return Broken("its index has other groups");
   for (const GroupPlace& group : groups_) {
-    const uint64_t packed_offset = in.Number<uint64_t>();
-    if (group != GroupPlace{packed_offset, in.Number<uint64_t>()}) {
+    const GroupPlace place = TakePlace(in);
+    if (place.packed_offset != group.packed_offset || place.offset != group.offset) {
       return Broken("its index has other groups");
     }
+    if (checks_digests_ && place.digest != group.digest) return OtherDigest(group);
   }
   wanted_ = kPackEndBytes;
   state_ = State::kEnd;
@@ -240,6 +293,65 @@ Status Unpacker::TakeEnd(std::span<const uint8_t> bytes) {
   }
   wanted_ = 0;
   return {};
+}
+
+Status Unpacker::TakeEndFirst(std::span<const uint8_t> bytes) {
+  const uint64_t offset = NumberAt<uint64_t>(bytes, 0);
+  const uint64_t end = packed_size_ - kPackEndBytes;
+  if (NumberAt<uint32_t>(bytes, 12) != kPackMagic) return Damaged("its index");
+  if (offset < groups_begin_ + kGroupHeadBytes || offset > end || end - offset > kMaxIndexBytes) {
+    return Broken("its index has an impossible place");
+  }
+  index_checksum_ = NumberAt<uint32_t>(bytes, 8);
+  index_offset_ = offset;
+  packed_offset_ = offset - kGroupHeadBytes;
+  wanted_ = static_cast<size_t>(end - packed_offset_);
+  state_ = State::kIndexOfGroups;
+  return {};
+}
+
+Status Unpacker::TakeIndexOfGroups(std::span<const uint8_t> bytes) {
+  const auto index = bytes.subspan(kGroupHeadBytes);
+  if (Checksum(index) != index_checksum_) return Damaged("its index");
+  if (!IsEndOfGroups(bytes.first(kGroupHeadBytes))) return Damaged("the end of its groups");
+  ByteReader in(index);
+  const uint64_t num_groups = in.Number<uint64_t>();
+  if (in.failed() || in.size() % kPlaceBytes != 0 || num_groups != in.size() / kPlaceBytes) {
+    return Broken("its index has another size");
+  }
+  for (uint64_t i = 0; i < num_groups; ++i) groups_.push_back(TakePlace(in));
+  // One after the other, from the first byte to the last; the groups themselves tell the rest.
+  GroupPlace next{groups_begin_, 0, {}};
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    const GroupPlace& group = groups_[i];
+    const GroupPlace end = EndOf(i);
+    if (group.packed_offset != next.packed_offset || group.offset != next.offset ||
+        end.packed_offset <= group.packed_offset || end.offset <= group.offset ||
+        end.offset - group.offset > kMaxGroupBytes) {
+      return Broken("its index has other groups");
+    }
+    next = end;
+  }
+  if (next.offset != total_size_) return Broken("it has fewer bytes than its files");
+  if (next.packed_offset != index_offset_ - kGroupHeadBytes) {
+    return Broken("its index has other groups");
+  }
+  wanted_ = 0;
+  return {};
+}
+
+GroupPlace Unpacker::EndOf(size_t group) const {
+  if (group + 1 < groups_.size()) return groups_[group + 1];
+  return {index_offset_ - kGroupHeadBytes, total_size_, {}};
+}
+
+void Unpacker::StartGroup(size_t group) {
+  group_ = group;
+  packed_offset_ = groups_[group].packed_offset;
+  offset_ = groups_[group].offset;
+  output_ = {};
+  wanted_ = kGroupHeadBytes;
+  state_ = State::kGroup;
 }
 
 }  // namespace modelshrink

@@ -13,22 +13,35 @@
 
 namespace modelshrink {
 
-// Unpacks a file from its beginning to its end. The bytes may be hostile: memory has a bound, some
-// 10 MiB and twice the header.
+// Unpacks a file from its beginning to its end, or its groups in any order. The bytes may be
+// hostile: memory has a bound, some 10 MiB and twice the header.
 class Unpacker {
  public:
-  // `checks_digests`: the SHA-256 of each file is checked besides the checksums of the chunks,
+  // `checks_digests`: the SHA-256 of each group is checked besides the checksums of the chunks,
   // which takes several times as long.
   static StatusOr<Unpacker> Create(bool checks_digests);
+  // Of a packed file of this size: it first takes header and index alone, and then the groups that
+  // are started.
+  static StatusOr<Unpacker> CreateForGroups(uint64_t packed_size, bool checks_digests);
 
-  // How many bytes of the packed file it wants next; 0 when it is done.
+  // How many bytes of the packed file it wants next, from which offset; 0 when it is done.
   size_t wanted() const { return wanted_; }
-  // How many it has taken.
   uint64_t packed_offset() const { return packed_offset_; }
   // Takes exactly these. An IntegrityError for damage that a checksum tells, a FormatError for what
   // breaks a rule, an UnsupportedError for another version of the format; each has the offset in
   // the packed file. Nothing of the files is to be trusted then but what was given out before.
   Status Feed(std::span<const uint8_t> bytes);
+
+  // For groups, when the index is read: how many there are, and where one begins and ends in the
+  // packed file, and the bytes that it gives.
+  size_t num_groups() const { return groups_.size(); }
+  uint64_t GroupBegin(size_t group) const { return groups_[group].packed_offset; }
+  uint64_t GroupEnd(size_t group) const { return EndOf(group).packed_offset; }
+  uint64_t GroupBytes(size_t group) const { return EndOf(group).offset - groups_[group].offset; }
+  // Gives up what was started before.
+  void StartGroup(size_t group);
+  // Of the files' bytes that come next.
+  uint64_t offset() const { return offset_; }
 
   // Known after the first two calls of Feed().
   const std::vector<PackedFile>& files() const { return files_; }
@@ -37,7 +50,19 @@ class Unpacker {
   uint64_t output_offset() const { return output_offset_; }
 
  private:
-  enum class State : uint8_t { kStart, kHeader, kGroup, kTable, kOther, kChunk, kIndex, kEnd };
+  enum class State : uint8_t {
+    kStart,
+    kHeader,
+    kGroup,
+    kTable,
+    kOther,
+    kChunk,
+    kIndex,
+    kEnd,
+    // For groups: the end comes before the index.
+    kEndFirst,
+    kIndexOfGroups
+  };
   Status Take(std::span<const uint8_t> bytes);
   Status TakeStart(std::span<const uint8_t> bytes);
   Status TakeHeader(std::span<const uint8_t> bytes);
@@ -47,10 +72,17 @@ class Unpacker {
   Status TakeChunk(std::span<const uint8_t> bytes);
   Status TakeIndex(std::span<const uint8_t> bytes);
   Status TakeEnd(std::span<const uint8_t> bytes);
+  Status TakeEndFirst(std::span<const uint8_t> bytes);
+  Status TakeIndexOfGroups(std::span<const uint8_t> bytes);
+  Status EndGroup(uint64_t packed_end);
+  // Where the group behind this one begins, or the end.
+  GroupPlace EndOf(size_t group) const;
   bool DecodeOther(ByteReader in, std::span<uint8_t> other);
   void WantNextChunk();
 
   bool checks_digests_ = false;
+  uint64_t packed_size_ = 0;  // for groups; else 0
+  size_t group_ = 0;          // that was started
   State state_ = State::kStart;
   size_t wanted_ = kPackStartBytes;
   uint64_t packed_offset_ = 0;
@@ -66,11 +98,12 @@ class Unpacker {
   std::vector<ChunkHead> heads_;
   size_t next_chunk_ = 0;
   std::vector<GroupPlace> groups_;
+  uint64_t groups_begin_ = 0;  // in the packed file
   uint64_t index_offset_ = 0;
   uint32_t index_checksum_ = 0;
   std::span<const uint8_t> output_;
   uint64_t output_offset_ = 0;
-  FileDigests digests_;
+  Sha256 sha256_;  // of the group
 };
 
 }  // namespace modelshrink

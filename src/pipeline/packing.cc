@@ -311,6 +311,14 @@ StatusOr<std::unique_ptr<UnpackRunner>> UnpackRunner::Create(std::optional<uint6
   return std::unique_ptr<UnpackRunner>(new UnpackRunner(packed_size, std::move(unpacker)));
 }
 
+StatusOr<std::unique_ptr<UnpackRunner>> UnpackRunner::CreateForGroups(uint64_t packed_size,
+                                                                      bool checks_digests) {
+  ASSIGN_OR_RETURN(Unpacker unpacker, Unpacker::CreateForGroups(packed_size, checks_digests));
+  std::unique_ptr<UnpackRunner> runner(new UnpackRunner(packed_size, std::move(unpacker)));
+  runner->is_for_groups_ = true;
+  return runner;
+}
+
 StatusOr<Step> UnpackRunner::Next() {
   RETURN_IF_ERROR(failure_);
   auto step = NextStep();
@@ -328,14 +336,39 @@ StatusOr<Step> UnpackRunner::NextStep() {
   }
   if (written_ < unpacker_.output().size()) return WriteNext();
   const size_t wanted = unpacker_.wanted();
+  const uint64_t offset = unpacker_.packed_offset();
   if (wanted == 0) {
-    if (offset_ == packed_size_.value_or(offset_)) return Step{.kind = Step::Kind::kDone};
-    return FormatError("The packed file has more bytes than it needs.").AtOffset(offset_);
+    has_index_ = is_for_groups_;
+    if (is_for_groups_ || offset == packed_size_.value_or(offset)) {
+      return Step{.kind = Step::Kind::kDone};
+    }
+    return FormatError("The packed file has more bytes than it needs.").AtOffset(offset);
   }
-  if (packed_size_ && wanted > *packed_size_ - offset_) {
+  if (packed_size_ && (offset > *packed_size_ || wanted > *packed_size_ - offset)) {
     return FormatError("The packed file is cut off.").AtOffset(*packed_size_);
   }
-  return Step{.kind = Step::Kind::kRead, .range = {.offset = offset_, .size = wanted}};
+  return Step{.kind = Step::Kind::kRead, .range = {.offset = offset, .size = wanted}};
+}
+
+std::vector<UnpackRunner::Group> UnpackRunner::Groups() const {
+  std::vector<Group> groups;
+  for (size_t i = 0; has_index_ && i < unpacker_.num_groups(); ++i) {
+    groups.push_back({unpacker_.GroupBegin(i), unpacker_.GroupEnd(i), unpacker_.GroupBytes(i)});
+  }
+  return groups;
+}
+
+Status UnpackRunner::StartGroup(uint64_t group) {
+  if (!has_index_ || group >= unpacker_.num_groups()) {
+    return ArgumentError("there is no such group, or it is not known yet");
+  }
+  unpacker_.StartGroup(static_cast<size_t>(group));
+  failure_ = {};
+  written_ = 0;
+  file_ = 0;
+  file_offset_ = unpacker_.offset();
+  while (file_offset_ >= files()[file_].size_bytes) file_offset_ -= files()[file_++].size_bytes;
+  return {};
 }
 
 Step UnpackRunner::WriteNext() {
@@ -358,7 +391,6 @@ Step UnpackRunner::WriteNext() {
 Status UnpackRunner::Feed(std::span<const uint8_t> bytes) {
   RETURN_IF_ERROR(failure_);
   failure_ = unpacker_.Feed(bytes);
-  offset_ += bytes.size();
   written_ = 0;
   return failure_;
 }

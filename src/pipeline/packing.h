@@ -49,11 +49,26 @@ class UnpackRunner final : public StepRunner {
   // looks for its end after kDone. `checks_digests`: see Unpacker.
   static StatusOr<std::unique_ptr<UnpackRunner>> Create(std::optional<uint64_t> packed_size,
                                                         bool checks_digests);
+  // The steps read header and index; then those of the group that was started last, in any order
+  // and in as many runners as are there.
+  static StatusOr<std::unique_ptr<UnpackRunner>> CreateForGroups(uint64_t packed_size,
+                                                                 bool checks_digests);
 
   StatusOr<Step> Next() override;
   Status Feed(std::span<const uint8_t> bytes) override;
   // Their names are relative and lead nowhere else; no two are the same.
   const std::vector<PackedFile>& files() const { return unpacker_.files(); }
+
+  // Of a runner for groups, after the first kDone: where each begins and ends in the packed file,
+  // and how many bytes it gives.
+  struct Group {
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    uint64_t size_bytes = 0;
+  };
+  std::vector<Group> Groups() const;
+  // An ArgumentError before that, and for a group that does not exist.
+  Status StartGroup(uint64_t group);
 
  private:
   UnpackRunner(std::optional<uint64_t> packed_size, Unpacker unpacker)
@@ -65,7 +80,8 @@ class UnpackRunner final : public StepRunner {
   std::optional<uint64_t> packed_size_;
   Unpacker unpacker_;
   Status failure_;
-  uint64_t offset_ = 0;  // in the packed file
+  bool is_for_groups_ = false;
+  bool has_index_ = false;
   bool has_files_ = false;
   size_t file_ = 0;  // that is written
   uint64_t file_offset_ = 0;

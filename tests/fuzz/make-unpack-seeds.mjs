@@ -225,7 +225,9 @@ function pack(change = {}) {
   const places = [];
   let offset = 0;
   for (const group of groups) {
-    places.push(...u64(bytes.length), ...u64(offset));
+    const unpacked = group.chunks.flatMap((chunk) => chunk.contents);
+    const digest = createHash("sha256").update(Buffer.from(unpacked)).digest();
+    places.push(...u64(bytes.length), ...u64(offset), ...(it.digest ?? digest));
     const other =
       group.other ?? group.chunks.flatMap(({ list, others = [] }) => [...list, ...others]);
     const packedOther = group.packedOther ?? [0, ...other];
@@ -249,20 +251,7 @@ function pack(change = {}) {
   }
   bytes.push(...zeros(20));
   const indexOffset = bytes.length;
-  let from = 0;
-  const digests = files.flatMap(([, size]) => {
-    const end = from + Number(size);
-    const digest = createHash("sha256")
-      .update(Buffer.from(contents.slice(from, end)))
-      .digest();
-    from = end;
-    return [...digest];
-  });
-  const index = [
-    ...(it.digests ?? digests),
-    ...(it.numGroups ?? u64(groups.length)),
-    ...(it.places ?? places),
-  ];
+  const index = [...(it.numGroups ?? u64(groups.length)), ...(it.places ?? places)];
   bytes.push(...index, ...(it.indexOffset ?? u64(indexOffset)));
   bytes.push(...u32(it.indexChecksum ?? checksum(index)), ...text(it.tail), ...it.after);
   return bytes;
@@ -304,6 +293,15 @@ function trellis(lag, sizeOfLag = varint(lag)) {
   return ofChunk(pieces([kind.trellis, 200]), bytes, contents);
 }
 const eight = [7, 0, 0, 0, 0, 0, 0, 0];
+
+const twoGroups = [{ chunks: [plain] }, { chunks: [plain] }];
+/** The index of these two groups, of which the second is said to begin elsewhere. */
+function otherPlaces(packed, offset) {
+  const index = pack({ groups: twoGroups }).slice(-16 - 96, -16);
+  index[48] += packed;
+  index[56] += offset;
+  return index;
+}
 
 const files = {
   "valid-raw": oneGroup({}),
@@ -375,7 +373,6 @@ const files = {
       ["a", [...zeros(9).map(() => 255), 1]],
       ["b", 1],
     ],
-    digests: zeros(64),
   }),
   "varint-long": pack({ numFiles: [129, 0] }),
   "varint-wide": pack({ numFiles: [...zeros(9).map(() => 255), 2] }),
@@ -514,9 +511,12 @@ const files = {
     zeros(30).map(() => 9),
   ),
   "float-mask-cut": ofChunk(pieces([kind.float16, 4]), [0, 1, ...mask], [0, 0, 0, 0]),
-  "index-digest": pack({ groups: [{ chunks: [plain] }], digests: zeros(32) }),
+  "index-digest": pack({ groups: [{ chunks: [plain] }], digest: zeros(32) }),
   "index-groups": pack({ groups: [{ chunks: [plain] }], numGroups: u64(2) }),
-  "index-place": pack({ groups: [{ chunks: [plain] }], places: [...u64(18), ...u64(1)] }),
+  "index-place": pack({
+    groups: [{ chunks: [plain] }],
+    places: [...u64(18), ...u64(1), ...zeros(32)],
+  }),
   "index-checksum": pack({ indexChecksum: 1 }),
   "index-offset": pack({ indexOffset: u64(1) }),
   "end-magic": pack({ tail: "MSPX" }),
@@ -530,6 +530,12 @@ const write = (name, what, bytes) =>
 await rm(folder, { recursive: true, force: true });
 await mkdir(folder, { recursive: true });
 for (const [name, bytes] of Object.entries(files)) await write(name, 0, bytes);
+for (const name of ["valid-groups", "valid-files", "valid-empty", "index-digest", "index-groups"]) {
+  await write(`groups-${name}`, 4, files[name]);
+}
+await write("groups-place", 5, pack({ groups: twoGroups, places: otherPlaces(1, 0) }));
+await write("groups-offset", 5, pack({ groups: twoGroups, places: otherPlaces(0, 1) }));
+await write("groups-cut", 5, files["valid-groups"].slice(0, 30));
 await write("mended-checksums", 1, oneGroup({ checksum: 1 }));
 const numKinds = 25;
 for (let i = 0; i < numKinds; ++i) {

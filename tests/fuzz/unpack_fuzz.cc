@@ -1,7 +1,7 @@
 // Packed files that may be wrong: they are refused with an error that says so, or give files of the
 // sizes that they name. The first byte says what the others are: a file as it is; a file whose
 // checksums are mended, so that what is behind them is reached; pieces that are packed, and then
-// damaged; a chunk.
+// damaged; a chunk; and both kinds of files again, whose groups are unpacked one by one.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -69,6 +69,14 @@ struct Unpacked {
   Bytes bytes;
 };
 
+void Read(UnpackRunner& runner, const Step& step, const Bytes& packed) {
+  Require(step.range.offset + step.range.size <= packed.size());
+  // Of their own, so that the sanitizer knows their end.
+  const auto begin = packed.begin() + static_cast<std::ptrdiff_t>(step.range.offset);
+  const Bytes exact(begin, begin + static_cast<std::ptrdiff_t>(step.range.size));
+  static_cast<void>(runner.Feed(exact));  // Next() gives its failure
+}
+
 Unpacked Unpack(const Bytes& packed, bool checks_digests) {
   Unpacked unpacked;
   auto runner = UnpackRunner::Create(packed.size(), checks_digests);
@@ -87,13 +95,7 @@ Unpacked Unpack(const Bytes& packed, bool checks_digests) {
       return unpacked;
     }
     if (step.kind == Step::Kind::kTensor) written.resize(runner.value()->files().size());
-    if (step.kind == Step::Kind::kRead) {
-      Require(step.range.offset + step.range.size <= packed.size());
-      // Of their own, so that the sanitizer knows their end.
-      const auto begin = packed.begin() + static_cast<std::ptrdiff_t>(step.range.offset);
-      const Bytes exact(begin, begin + static_cast<std::ptrdiff_t>(step.range.size));
-      static_cast<void>(runner.value()->Feed(exact));  // Next() gives its failure
-    }
+    if (step.kind == Step::Kind::kRead) Read(*runner.value(), step, packed);
     if (step.kind == Step::Kind::kWrite) {
       Require(step.output_offset == written[step.output_file] && !step.bytes.empty());
       written[step.output_file] += step.bytes.size();
@@ -101,6 +103,39 @@ Unpacked Unpack(const Bytes& packed, bool checks_digests) {
       unpacked.bytes.insert(unpacked.bytes.end(), step.bytes.begin(), step.bytes.end());
     }
   }
+  return unpacked;
+}
+
+// The bytes of all groups, unpacked from the last to the first; the first error ends it.
+Unpacked UnpackGroups(const Bytes& packed) {
+  Unpacked unpacked;
+  auto created = UnpackRunner::CreateForGroups(packed.size(), true);
+  unpacked.status = created.status();
+  if (!created.ok()) return unpacked;
+  UnpackRunner& runner = *created.value();
+  const auto run = [&](Bytes& written) {
+    for (;;) {
+      const auto next = runner.Next();
+      unpacked.status = next.status();
+      if (!next.ok()) return false;
+      if (next.value().kind == Step::Kind::kDone) return true;
+      if (next.value().kind == Step::Kind::kRead) Read(runner, next.value(), packed);
+      if (next.value().kind != Step::Kind::kWrite) continue;
+      const auto bytes = next.value().bytes;
+      written.insert(written.end(), bytes.begin(), bytes.end());
+    }
+  };
+  Bytes none;
+  if (!run(none)) return unpacked;
+  Require(none.empty());
+  for (size_t i = runner.Groups().size(); i-- > 0 && unpacked.bytes.size() <= kMaxWritten;) {
+    RequireOk(runner.StartGroup(i));
+    Bytes of_group;
+    if (!run(of_group)) return unpacked;
+    Require(of_group.size() == runner.Groups()[i].size_bytes);
+    unpacked.bytes.insert(unpacked.bytes.begin(), of_group.begin(), of_group.end());
+  }
+  unpacked.is_whole = unpacked.bytes.size() <= kMaxWritten;
   return unpacked;
 }
 
@@ -181,6 +216,7 @@ void CheckPacked(Input* input) {
   const Unpacked same = Unpack(packed, true);
   RequireOk(same.status);
   Require(same.is_whole && same.bytes == all);
+  Require(UnpackGroups(packed).bytes == all);
 
   const bool is_mended = input->Once(2);
   for (size_t left = input->Below(8); left > 0; --left) {
@@ -226,12 +262,13 @@ void CheckChunk(Input* input) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace modelshrink;
   Input input({data, size});
-  const size_t what = input.Below(4);
+  const size_t what = input.Below(6);
   if (what == 2) CheckPacked(&input);
   if (what == 3) CheckChunk(&input);
-  if (what >= 2) return 0;
+  if (what == 2 || what == 3) return 0;
   Bytes packed(input.rest().begin(), input.rest().end());
-  if (what == 1) MendChecksums(packed);
-  RequireRefusal(Unpack(packed, what == 0).status);
+  if (what % 2 == 1) MendChecksums(packed);
+  const Unpacked unpacked = what < 4 ? Unpack(packed, what == 0) : UnpackGroups(packed);
+  RequireRefusal(unpacked.status);
   return 0;
 }

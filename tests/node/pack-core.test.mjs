@@ -64,7 +64,7 @@ function finish(steps, source) {
 
 const file = (sizeBytes = small.length, name = "a") => ({ name, sizeBytes });
 const packing = () => accepted(core.createPack([file()], none));
-const unpacking = (size) => accepted(core.createUnpack(size, true));
+const unpacking = (size) => accepted(core.createUnpack(size, true, false));
 
 test("packing answers calls in any order", () => {
   const expected = finish(packing(), small);
@@ -131,7 +131,7 @@ test("values that make no sense are refused", () => {
     refused(core.createPack([wrong], none));
     // A number's place takes these for 0; -1 is the size that nobody knows.
     if (wrong === null || Array.isArray(wrong) || wrong === -1) continue;
-    refused(core.createUnpack(wrong, true), /sizeBytes/);
+    refused(core.createUnpack(wrong, true, false), /sizeBytes/);
   }
   const one = [file(100)];
   for (const numbers of [

@@ -458,7 +458,7 @@ test("wrong sinks and options are refused before anything is read", async () => 
       [{ signal: 1 }, /signal/],
       [{ onProgress: 1 }, /onProgress/],
       [{ timeoutMs: 0 }, /timeoutMs/],
-      [{ workers: 2 }, /workers/],
+      [{ workers: -1 }, /workers/],
       [7, /options/],
     ]) {
       await assert.rejects(work(source, options), { code: "argument", message: pattern });

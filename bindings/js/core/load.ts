@@ -173,9 +173,9 @@ export const loadCompiled = <C extends AnyModule>(
 /** Tells what a loaded core is. */
 export const infoOf = (core: AnyModule): InitInfo => ({ simd: core.simdTarget() === "WASM" });
 
-/** Gives the compiled module of the loaded core, for workers. */
-export function compiledCore(): WebAssemblyModule {
-  const { binary } = places.core;
+/** Gives the compiled module of the loaded core of a place, for workers. */
+export function compiledCore(place: Place): WebAssemblyModule {
+  const { binary } = places[place];
   if (binary) return binary;
   throw new ModelShrinkError("The core is not loaded.", "internal");
 }

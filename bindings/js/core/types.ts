@@ -194,14 +194,25 @@ export interface AnyModule {
 /** Unpacks a file. A "tensor" step comes once, before the first "write" step: from then on files() are known. */
 export interface CoreUnpack extends CoreSteps {
   files(): CoreFile[];
+  /** Of groups, after the first "done", three numbers each: begin and end in the packed file, and the bytes that it gives. */
+  groups(): number[];
+  /** The next steps are those of the group. */
+  startGroup(group: number): CoreDone;
 }
 
 /** The module of packed files. */
 export interface PackModule extends AnyModule {
   /** Packs files, which count as one after the other; `extents` as CoreModel gives them, of all these files. */
   createPack(files: readonly CoreFile[], extents: Float64Array): CoreResult<CoreSteps>;
-  /** `sizeBytes`: -1 where nobody knows. `checksDigests`: each file's SHA-256 is checked besides the checksums of its pieces. */
-  createUnpack(sizeBytes: number, checksDigests: boolean): CoreResult<CoreUnpack>;
+  /**
+   * `sizeBytes`: -1 where nobody knows. `checksDigests`: each group's SHA-256 is checked besides the checksums of its
+   * pieces. `isForGroups`: the first steps are those of header and index, and then come the groups that are started.
+   */
+  createUnpack(
+    sizeBytes: number,
+    checksDigests: boolean,
+    isForGroups: boolean,
+  ): CoreResult<CoreUnpack>;
 }
 
 /** The module of arrays; that of arrays and models. */

@@ -84,3 +84,35 @@ export function rangesAheadOf(files: readonly OpenFile[]): ReadRange {
     return bytes;
   };
 }
+
+/** The first part of a range, in bytes: enough to begin with. */
+const firstPart = 1 << 19;
+
+/** A range of more bytes is read bit by bit. */
+const maxRange = 1 << 25;
+
+/**
+ * Gives a reader of a range of one file, which is read at once, its first part before the rest: where each read is a way
+ * to another thread and back.
+ */
+export function withinRange(read: ReadRange, begin: number, end: number): ReadRange {
+  if (end - begin > maxRange) return read;
+  const middle = Math.min(begin + firstPart, end);
+  const start = (from: number, to: number) => {
+    const bytes = read({ file: 0, offset: from, size: to - from }, true);
+    // Whoever needs the bytes hears of it.
+    bytes.catch(() => undefined);
+    return bytes;
+  };
+  const first = start(begin, middle);
+  const rest = middle < end ? start(middle, end) : Promise.resolve(new Uint8Array(0));
+  return async ({ offset, size }) => {
+    if (offset + size <= middle)
+      return (await first).subarray(offset - begin, offset + size - begin);
+    if (offset >= middle) return (await rest).subarray(offset - middle, offset + size - middle);
+    const bytes = new Uint8Array(size);
+    bytes.set((await first).subarray(offset - begin));
+    bytes.set((await rest).subarray(0, offset + size - middle), middle - offset);
+    return bytes;
+  };
+}

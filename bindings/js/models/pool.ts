@@ -10,7 +10,7 @@ import { waitFor } from "../files/stream.js";
 import type { Take } from "./found.js";
 import type { Host } from "./host.js";
 import { warnOfMissingWorkers } from "./missing-workers.js";
-import type { FromWorker, Results, ToWorker, WorkerPort } from "./protocol.js";
+import type { FromWorker, Job, Results, ToWorker, WorkerPort } from "./protocol.js";
 
 /** The largest number of workers where the user names none. */
 const enoughWorkers = 8;
@@ -121,7 +121,7 @@ export class WorkerPool {
         if (message.kind === "result") {
           boss.end(message.result);
           end();
-        } else if (this.#host.job.kind === "shrink" && isIdle(message)) {
+        } else if (isIdle(message) && isOfUnits(this.#host.job)) {
           const unit = boss.next();
           if (unit === undefined) end();
           else port.post({ kind: "unit", unit });
@@ -165,7 +165,9 @@ export class WorkerPool {
     const models = this.#host.models.map((files) =>
       files.map(({ name, size }) => ({ name, size })),
     );
-    return { kind: "start", version, module: compiledCore(), models, job: this.#host.job };
+    const { job } = this.#host;
+    const module = compiledCore(job.kind === "unpack" ? "pack" : "core");
+    return { kind: "start", version, module, models, job };
   }
 
   /** Reads and writes for a worker, and takes the reports of its units. */
@@ -196,6 +198,9 @@ export class WorkerPool {
     }
   }
 }
+
+/** True of jobs whose workers are given one unit after the other. */
+const isOfUnits = ({ kind }: Job) => kind === "shrink" || kind === "unpack";
 
 /** True of a worker that waits for a unit. */
 const isIdle = ({ kind }: FromWorker) => kind === "ready" || kind === "finished";

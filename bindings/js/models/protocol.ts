@@ -22,8 +22,11 @@ export type WholeJob =
   | { kind: "channels"; order: Order }
   | { kind: "rates"; order: Order; groups: readonly CoreRateGroup[] };
 
-/** What a worker is started for; of a shrink it is given one unit after the other. */
-export type Job = { kind: "shrink"; order: Order } | WholeJob;
+/** A job whose worker is given one unit after the other; those of unpacking are groups. */
+export type UnitJob = { kind: "shrink"; order: Order } | { kind: "unpack"; sha256: boolean };
+
+/** What a worker is started for. */
+export type Job = UnitJob | WholeJob;
 
 /** What whole jobs give. */
 export interface Results {
@@ -38,7 +41,7 @@ export type ToWorker =
       kind: "start";
       version: string;
       module: WebAssembly.Module;
-      /** The files of each model, in the core's order. */
+      /** The files of each model, in the core's order; or the packed file. */
       models: FileName[][];
       job: Job;
     }

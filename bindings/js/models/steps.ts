@@ -185,6 +185,9 @@ export async function runSteps(steps: CoreSteps, host: StepHost): Promise<void> 
   }
 }
 
+/** Of a unit without tensors. */
+export const noReports: CoreUnitReports = { numbers: {}, texts: [], shared: [] };
+
 /** Runs a unit of a shrink, and gives what it found. */
 export async function runUnit(
   run: CoreShrink,

@@ -1,14 +1,12 @@
 /** Runs the steps of packing or unpacking into a sink. */
 import { Pacer } from "../base/pace.js";
-import type { AnyModule, CoreSteps, CoreUnitReports } from "../core/types.js";
+import type { AnyModule, CoreSteps } from "../core/types.js";
 import type { ReadRange } from "../files/ranges.js";
 import type { FileSetSink, OutputFile, Piece } from "../files/sink.js";
 import { checkSame, type OpenFile } from "../files/source.js";
 import { CheckedSink } from "../files/target.js";
-import { runSteps } from "../models/steps.js";
+import { noReports, runSteps } from "../models/steps.js";
 import type { RunOptions } from "../models/types.js";
-
-const noReports: CoreUnitReports = { numbers: {}, texts: [], shared: [] };
 
 /** The output of a run: its files, and what takes them. */
 export interface Output {

@@ -27,10 +27,15 @@ export interface UnpackOptions extends RunOptions {
    */
   maxGrowth?: number;
   /**
-   * False: of the files only the checksums of their pieces are checked, and not their SHA-256 as well, which takes longer
-   * than everything else. True by default.
+   * False: of the files only the checksums of their pieces are checked, and not the SHA-256 of each 8 MiB as well, which
+   * takes longer than everything else. True by default.
    */
   sha256?: boolean;
+  /**
+   * The number of workers that unpack while this thread reads and writes for them, 0 to 64; by default one for each
+   * processor, up to 8. There are none for little work, or for what comes from front to end. The bytes are the same.
+   */
+  workers?: number;
 }
 
 /** What was packed or unpacked. */

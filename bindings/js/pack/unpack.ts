@@ -17,11 +17,15 @@ import { withTarget } from "../files/with-target.js";
 import { checkRunOptions, runKeys } from "../models/options.js";
 import { resultElsewhere, resultIn } from "../models/result.js";
 import { callLive, release } from "../models/steps.js";
+import { unpackGroups, type GroupsRun } from "./groups.js";
 import { runPacking } from "./output.js";
 import type { PackReport, PackResult, UnpackOptions } from "./types.js";
 
 /** The most output bytes for each input byte, unless `maxGrowth` says another number. */
 const defaultGrowth = 1000;
+
+/** Packed files of fewer bytes are unpacked before a worker has started. */
+const leastForWorkers = 1 << 20;
 
 /** Outputs of fewer bytes do no harm. */
 const harmlessBytes = 1 << 20;
@@ -39,7 +43,7 @@ const harmlessBytes = 1 << 20;
  */
 export async function unpack(source: OneSource, options: UnpackOptions = {}): Promise<PackResult> {
   return behindDoor(options, async () => {
-    checkRunOptions(options, [...runKeys, "sink", "maxGrowth", "sha256"]);
+    checkRunOptions(options, [...runKeys, "sink", "maxGrowth", "sha256", "workers"]);
     const sha256 = checkBoolean("sha256", options.sha256 ?? true);
     options.signal?.throwIfAborted();
     attend(source);
@@ -144,31 +148,52 @@ async function unpackOpen(
   sha256: boolean,
   options: UnpackOptions,
 ): Promise<PackResult> {
-  const { size = -1 } = packed;
-  const steps = callLive(core, () => unwrap(core.createUnpack(size, sha256)));
-  try {
-    const memory = new MemorySink();
-    const growth = new Growth(options, packed);
-    let files: CoreFile[] = [];
-    const begin = async () => {
-      files = callLive(core, () => steps.files());
+  const memory = new MemorySink();
+  const growth = new Growth(options, packed);
+  let files: CoreFile[] = [];
+  const run = {
+    core,
+    sha256,
+    begin: async (known: CoreFile[]) => {
+      files = known;
       growth.begin(files);
       await target?.mainName({ numFiles: files.length });
       return { files, sink: target?.sink() ?? memory };
-    };
-    const outputBytes = await runPacking({
-      ...{ core, steps, ...packed, begin, about: packed.name, signal: options.signal },
-      onRead: (bytes) => (growth.bytesRead += bytes),
-      onWrite: (written) => {
-        growth.advanceTo(written);
-      },
-    });
-    const report: PackReport = {
-      inputBytes: growth.bytesRead,
-      outputBytes,
-      files: files.map(({ name, sizeBytes }) => ({ name, bytes: sizeBytes })),
-    };
-    return target ? resultElsewhere(report) : resultIn(memory.blobs(), report);
+    },
+    onRead: (bytes: number) => (growth.bytesRead += bytes),
+    onWrite: (written: number) => {
+      growth.advanceTo(written);
+    },
+    signal: options.signal,
+  };
+  const outputBytes = (await inGroups(run, packed, options)) ?? (await fromFront(run, packed));
+  const report: PackReport = {
+    inputBytes: packed.size ?? growth.bytesRead,
+    outputBytes,
+    files: files.map(({ name, sizeBytes }) => ({ name, bytes: sizeBytes })),
+  };
+  return target ? resultElsewhere(report) : resultIn(memory.blobs(), report);
+}
+
+type UnpackRun = Omit<GroupsRun, "input" | "workers">;
+
+/** Unpacks in workers where that is worth it and possible; undefined: nothing was done. */
+function inGroups(
+  run: UnpackRun,
+  { inputs: [input], size = 0 }: Packed,
+  { workers }: UnpackOptions,
+): Promise<number | undefined> {
+  if (!input || workers === 0 || size < leastForWorkers) return Promise.resolve(undefined);
+  return unpackGroups({ ...run, input, workers });
+}
+
+async function fromFront(run: UnpackRun, packed: Packed): Promise<number> {
+  const { core, sha256 } = run;
+  const { size = -1 } = packed;
+  const steps = callLive(core, () => unwrap(core.createUnpack(size, sha256, false)));
+  try {
+    const begin = () => run.begin(callLive(core, () => steps.files()));
+    return await runPacking({ ...run, ...packed, steps, begin, about: packed.name });
   } finally {
     release(core, steps);
   }

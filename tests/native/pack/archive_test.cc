@@ -229,6 +229,39 @@ TEST(ArchiveTest, SparseFieldsLeaveTheOthersAlone) {
   EXPECT_TRUE(unpacked.bytes == chunk.bytes);
 }
 
+// Each group by itself, from the last to the first.
+Unpacked UnpackGroups(const Bytes& packed) {
+  Unpacked unpacked;
+  auto created = Unpacker::CreateForGroups(packed.size(), true);
+  unpacked.status = created.status();
+  if (!created.ok()) return unpacked;
+  Unpacker& unpacker = created.value();
+  const auto run = [&](Bytes& out) {
+    while (unpacker.wanted() > 0) {
+      const size_t offset = static_cast<size_t>(unpacker.packed_offset());
+      if (offset > packed.size() || unpacker.wanted() > packed.size() - offset) {
+        unpacked.status = FormatError("cut off");
+        return false;
+      }
+      unpacked.status = unpacker.Feed({packed.data() + offset, unpacker.wanted()});
+      if (!unpacked.status.ok()) return false;
+      Append(unpacker.output(), out);
+    }
+    return true;
+  };
+  Bytes none;
+  if (!run(none)) return unpacked;
+  EXPECT_TRUE(none.empty());
+  for (size_t i = unpacker.num_groups(); i-- > 0;) {
+    unpacker.StartGroup(i);
+    Bytes of_group;
+    if (!run(of_group)) return unpacked;
+    EXPECT_EQ(of_group.size(), unpacker.GroupBytes(i));
+    unpacked.bytes.insert(unpacked.bytes.begin(), of_group.begin(), of_group.end());
+  }
+  return unpacked;
+}
+
 TEST(ArchiveTest, ManyGroups) {
   std::vector<Chunk> chunks;
   for (uint32_t i = 0; i < 600; ++i) {
@@ -238,9 +271,35 @@ TEST(ArchiveTest, ManyGroups) {
     chunks.push_back({{{ElementKind::kFloat32, kMaxChunkBytes}}, RandomBytes(kMaxChunkBytes, i)});
   }
   const Bytes all = AllOf(chunks);
-  const Unpacked unpacked = Unpack(Pack({{"x", all.size()}}, chunks), true);
+  const Bytes packed = Pack({{"x", all.size()}}, chunks);
+  const Unpacked unpacked = Unpack(packed, true);
   ASSERT_TRUE(unpacked.status.ok()) << unpacked.status.message();
   EXPECT_TRUE(unpacked.bytes == all);
+  const Unpacked of_groups = UnpackGroups(packed);
+  ASSERT_TRUE(of_groups.status.ok()) << of_groups.status.message();
+  EXPECT_TRUE(of_groups.bytes == all);
+}
+
+// What one group after the other says of itself is held against the index, too.
+TEST(ArchiveTest, NoBitMakesAnotherByteOfAGroup) {
+  std::vector<Chunk> chunks;
+  for (uint32_t i = 0; i < 300; ++i) {
+    chunks.push_back({{{ElementKind::kCodes, 5}}, RandomBytes(5, i)});
+  }
+  const Bytes packed = Pack({{"x", 1500}}, chunks);
+  ASSERT_TRUE(UnpackGroups(packed).status.ok());
+  for (size_t byte = 0; byte<packed.size(); byte += byte + 300> packed.size() ? 1 : 5) {
+    for (const int bit : {0, 7}) {
+      Bytes damaged = packed;
+      damaged[byte] = static_cast<uint8_t>(damaged[byte] ^ 1u << bit);
+      EXPECT_FALSE(UnpackGroups(damaged).status.ok()) << "byte " << byte;
+    }
+  }
+  for (size_t size = 0; size < packed.size(); size += 1 + size / 20) {
+    const Bytes cut(packed.begin(), packed.begin() + static_cast<ptrdiff_t>(size));
+    EXPECT_FALSE(UnpackGroups(cut).status.ok());
+  }
+  EXPECT_TRUE(UnpackGroups(Pack({{"empty", 0}}, {})).status.ok());
 }
 
 TEST(ArchiveTest, NoFilesOfBytesAtAll) {
@@ -261,7 +320,7 @@ TEST(ArchiveTest, NoBitMakesAnotherByte) {
     Bytes damaged = packed;
     damaged[byte] = static_cast<uint8_t>(damaged[byte] ^ 1u << random() % 8);
     // The chunks' checksums alone; a digest is only checked on request.
-    const bool is_digest = byte >= packed.size() - kPackEndBytes - 16 - 8 - 64;
+    const bool is_digest = byte >= packed.size() - kPackEndBytes - 8 - kPlaceBytes;
     const Unpacked unpacked = Unpack(damaged, is_digest);
     EXPECT_FALSE(unpacked.status.ok()) << "byte " << byte;
     ASSERT_LE(unpacked.bytes.size(), all.size());

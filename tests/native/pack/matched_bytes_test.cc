@@ -99,6 +99,15 @@ TEST_F(MatchedBytesTest, CodesHaveFewContexts) {
             0.96 * Encode(codes, ByteLayout::kText).size());
 }
 
+// Bits that are 1 or 0 once in thousands of times, and then come: a range of few digits is left.
+TEST_F(MatchedBytesTest, WhatIsUnlikelyComesBack) {
+  for (size_t size = 5000; size < 5300; ++size) {
+    Bytes bytes(size, 7);
+    for (uint32_t i = 0; i < 3; ++i) bytes.push_back(static_cast<uint8_t>(size * 37 + 100 * i));
+    ExpectSame(bytes);
+  }
+}
+
 // No other bytes than those that were written decode to the same.
 TEST_F(MatchedBytesTest, EveryBitMeansSomething) {
   for (const size_t num_lines : {1, 2, 7, 30}) {

@@ -135,7 +135,7 @@ export const commands: readonly Command[] = [
     name: "unpack",
     summary: "restore the files of a packed file",
     operands: [{ ...model, name: "packed" }],
-    options: ["output", "quiet", "max-growth", ...common],
+    options: ["output", "quiet", "workers", "max-growth", ...common],
     notes: packNotes,
     examples: ["modelshrink unpack small.onnx.mspk", "modelshrink unpack small.mspk -o models/"],
     run: runUnpack,

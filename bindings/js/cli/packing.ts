@@ -13,7 +13,7 @@ import { packedOutput, refuseLink, standardStream, unpackedOutput } from "./outp
 import { growthFrom, runOptions, sourceOf } from "./reading.js";
 import { standardOutputSink, writingToStandardOutput } from "./standard-streams.js";
 import { UsageError } from "./usage-error.js";
-import { checkStandardOutput } from "./writing.js";
+import { checkStandardOutput, workersFrom } from "./writing.js";
 
 /** The place that -o names, or the one beside the input, which `beside` gives. */
 async function outputOf({ operands: [input = ""], values }: Invocation, beside: string) {
@@ -63,8 +63,9 @@ export async function runUnpack(invocation: Invocation, context: Context): Promi
   const source = (await sourceOf(input, context)) as OneSource;
   const sink = isPiped ? standardOutputSink(process.stdout) : output;
   const maxGrowth = growthFrom(values);
+  const running = { ...runOptions(context), ...workersFrom(values) };
   const growth = maxGrowth === undefined ? {} : { maxGrowth };
-  const work = () => unpack(source, { ...runOptions(context), ...growth, sink });
+  const work = () => unpack(source, { ...running, ...growth, sink });
   const result = await (isPiped ? writingToStandardOutput(work) : work());
   return outcomeOf(result, "unpacked", isPiped ? "standard output" : visible(output));
 }

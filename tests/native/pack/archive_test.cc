@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/checksum.h"
 #include "pack/packer.h"
 #include "pack/unpacker.h"
 
@@ -326,6 +327,27 @@ TEST(ArchiveTest, NoBitMakesAnotherByte) {
     ASSERT_LE(unpacked.bytes.size(), all.size());
     ASSERT_TRUE(std::equal(unpacked.bytes.begin(), unpacked.bytes.end(), all.begin()))
         << "byte " << byte;
+  }
+}
+
+// An index whose own checksum is right, with another digest or another place.
+TEST(ArchiveTest, WhatTheIndexSaysIsChecked) {
+  std::vector<Chunk> chunks;
+  for (uint32_t i = 0; i < 300; ++i) {
+    chunks.push_back({{{ElementKind::kCodes, 5}}, RandomBytes(5, i)});
+  }
+  const Bytes packed = Pack({{"x", 1500}}, chunks);
+  const size_t index = packed.size() - kPackEndBytes - 8 - 2 * kPlaceBytes;
+  for (const size_t at : {size_t{0}, size_t{8}, size_t{16}, size_t{24}, size_t{55}, size_t{56},
+                          size_t{64}, size_t{103}}) {
+    Bytes other = packed;
+    other[index + at] ^= 1;
+    const uint32_t checksum = Checksum(std::span(other).subspan(index, 8 + 2 * kPlaceBytes));
+    std::memcpy(other.data() + other.size() - 8, &checksum, sizeof(checksum));
+    EXPECT_FALSE(Unpack(other, true).status.ok()) << at;
+    EXPECT_FALSE(UnpackGroups(other).status.ok()) << at;
+    const bool is_of_digest = at >= 24 && at != 56 && at != 64;
+    EXPECT_EQ(Unpack(other, false).status.ok(), is_of_digest) << at;
   }
 }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "reference/matched_reference.h"
+
 namespace modelshrink {
 namespace {
 
@@ -87,6 +89,35 @@ TEST_F(MatchedBytesTest, WhatDoesNotFitIsNotWritten) {
   EXPECT_TRUE(out.failed());
   EXPECT_TRUE(
       std::all_of(memory.begin() + 900, memory.end(), [](uint8_t it) { return it == 0xEE; }));
+}
+
+// Text, words and codes that are copied near and far, again and again from the same distances, and
+// what may be damaged.
+TEST_F(MatchedBytesTest, TheReferenceDecodesTheSame) {
+  Bytes mixed = Text(60);
+  const Bytes noise = Noise(600, 6);
+  for (size_t i = 0; i < 40; ++i) {
+    const auto from = noise.begin() + static_cast<ptrdiff_t>(i * 97 % 500);
+    mixed.insert(mixed.end(), from, from + static_cast<ptrdiff_t>(3 + i * 7 % 90));
+    mixed.push_back(static_cast<uint8_t>(i));
+  }
+  mixed.insert(mixed.end(), 3000, 9);
+  mixed.insert(mixed.end(), mixed.begin(), mixed.begin() + 2000);
+  std::mt19937 random(7);
+  for (const ByteLayout layout : {ByteLayout::kText, ByteLayout::kWords, ByteLayout::kCodes}) {
+    Bytes coded = Encode(mixed, layout);
+    EXPECT_EQ(reference::DecodeMatched(coded, mixed.size()), mixed);
+    for (int round = 0; round < 60; ++round) {
+      Bytes damaged = coded;
+      uint8_t& byte = damaged[random() % damaged.size()];
+      byte = static_cast<uint8_t>(byte ^ 1u << random() % 8);
+      Bytes decoded(mixed.size());
+      const bool is_good = decoder_.Decode(damaged, decoded);
+      const auto found = reference::DecodeMatched(damaged, mixed.size());
+      ASSERT_EQ(is_good, found.has_value()) << round;
+      if (is_good) EXPECT_EQ(*found, decoded);
+    }
+  }
 }
 
 // Codes of few repeats: contexts of every byte would have to be learned.

@@ -44,6 +44,7 @@ globalThis.result = (async () => ({
 
 /** A page that imports a packed model. */
 const packedPage = `import address, { load } from "./split.onnx?shrink=fp16&packed";
+import { load as loadSmall } from "./model.onnx?shrink=small&packed";
 globalThis.result = (async () => {
   const { files, report } = await load();
   const entries = Object.entries(files).map(async ([name, blob]) => [
@@ -51,7 +52,9 @@ globalThis.result = (async () => {
     Array.from(new Uint8Array(await blob.arrayBuffer())),
   ]);
   const { size } = await (await fetch(address)).blob();
-  return { files: await Promise.all(entries), isPacked: size === report.inputBytes };
+  // What a runtime's session is made of.
+  const small = Array.from(await (await loadSmall()).bytes());
+  return { files: await Promise.all(entries), isPacked: size === report.inputBytes, small };
 })();`;
 
 const recipes = { tiny: { weights: "int4", blockSize: 32 } };
@@ -93,7 +96,11 @@ before(async () => {
     ]);
     return Promise.all(entries);
   };
-  expectedUnpacked = { files: await filesOf("split.onnx", "fp16"), isPacked: true };
+  expectedUnpacked = {
+    files: await filesOf("split.onnx", "fp16"),
+    isPacked: true,
+    small: await bytesOf("model.onnx", "small"),
+  };
   expected = {
     small: await bytesOf("model.onnx", "int8"),
     tiny: await bytesOf("model.onnx", recipes.tiny),
@@ -216,6 +223,35 @@ test("a packed model is unpacked in the page: Vite", async () => {
   assert.deepEqual(await runSite(browser, outDir), expectedUnpacked);
 });
 
+test("a packed model is unpacked in the page: Vite, dev", async () => {
+  const server = await vite.createServer({
+    ...{ root: folder, logLevel: "error", configFile: false, plugins: [plugin("vite")] },
+    ...{ server: { port: 0, host: "127.0.0.1" }, optimizeDeps: { exclude: ["modelshrink"] } },
+  });
+  try {
+    await server.listen();
+    const url = `${server.resolvedUrls.local[0]}packed.html`;
+    assert.deepEqual(await runInPage(browser, url), expectedUnpacked);
+  } finally {
+    await server.close();
+  }
+});
+
+test("a packed model is unpacked in the page: Rollup", async () => {
+  const path = await emptySite(folder, "rollup-packed");
+  const door = join(folder, "node_modules/modelshrink/dist/pack.web.js");
+  // Rollup finds packages by a plugin alone.
+  const resolver = { resolveId: (id) => (id === "modelshrink/pack" ? door : undefined) };
+  const bundle = await rollup({
+    ...{ input: join(folder, "packed.mjs"), plugins: [plugin("rollup"), resolver] },
+    onwarn: () => undefined,
+  });
+  await bundle.write({ dir: path, entryFileNames: "bundle.js", chunkFileNames: "[name].js" });
+  await bundle.close();
+  await copyBeside(installed, path, "wasm");
+  assert.deepEqual(await runSite(browser, path), expectedUnpacked);
+});
+
 test("a packed model is unpacked in the page: webpack", async () => {
   const path = await emptySite(folder, "webpack-packed");
   const compiler = webpack({
@@ -227,7 +263,7 @@ test("a packed model is unpacked in the page: webpack", async () => {
   assert.deepEqual(stats.toJson({ errors: true }).errors, []);
   await promisify(compiler.close.bind(compiler))();
   const models = (await readdir(path)).filter((name) => name.includes(".onnx"));
-  assert.match(models.join(), /^split\.onnx-[\da-f]{8}\.mspk$/);
+  assert.match(models.sort().join(), /^model\.onnx-[\da-f]{8}\.mspk,split\.onnx-[\da-f]{8}\.mspk$/);
   assert.deepEqual(await runSite(browser, path), expectedUnpacked);
 });
 

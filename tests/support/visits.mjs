@@ -30,7 +30,10 @@ const bareDownload = (models) => `
   }
 `;
 
-/** Runs a page of `code` in a browser of its own: seconds until its end, and the bytes that the tab's process grew by. */
+/**
+ * Runs a page of `code` in a browser of its own: seconds until its end, the bytes that the tab's process grew by, and what the
+ * code has put into `globalThis.noted`.
+ */
 async function visit(profile, base, { prepare = "", code }) {
   const context = await launchWithProfile(profile);
   try {
@@ -49,7 +52,7 @@ async function visit(profile, base, { prepare = "", code }) {
     await Promise.race([tab.waitForFunction("globalThis.seconds", null, { timeout: 0 }), failed]);
     const seconds = await tab.evaluate("globalThis.seconds");
     const tabBytes = Math.max(...processes.map(({ id, before }) => field(id, "VmHWM") - before));
-    return { seconds, tabBytes };
+    return { seconds, tabBytes, noted: await tab.evaluate("globalThis.noted") };
   } finally {
     await context.close();
   }
@@ -70,6 +73,16 @@ async function visitTwice(base, app, { isOnce = false } = {}) {
     return { first, second: isOnce ? undefined : await visit(profile, base, app) };
   } finally {
     await rm(profile, { recursive: true, force: true });
+  }
+}
+
+/** The first and the second visit of an app on the site that `openSite` makes of `given`. */
+export async function measureTwoVisits({ code, prepare, ...given }) {
+  const site = await openSite(given);
+  try {
+    return await visitTwice(site.base, { prepare, code });
+  } finally {
+    site.close();
   }
 }
 

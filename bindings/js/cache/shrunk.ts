@@ -109,6 +109,8 @@ interface NewEntry {
   asked: string | Recipe;
 }
 
+const loadUnpack = () => import("../pack/unpack.js");
+
 /** How a model is loaded. */
 export interface Loading {
   signal?: AbortSignal | undefined;
@@ -154,6 +156,11 @@ export class ShrunkModels {
   async load(url: string, recipe: string | Recipe, how: Loading = {}): Promise<Served> {
     // Leftovers are swept meanwhile, and the stores are open when they are asked for the model.
     void this.records();
+    // What unpacks comes while the packed bytes are read; what it fails with is heard of when it is used.
+    if (this.#settings.packed)
+      loadUnpack()
+        .then((it) => it.readyToUnpack())
+        .catch(() => undefined);
     const id = await this.#idOf(url, recipe);
     const load = () => this.#loadAlone(id, url, recipe, how);
     const { signal, request = {} } = how;
@@ -237,7 +244,7 @@ export class ShrunkModels {
     const last = this.#unpacked;
     if (last?.id === id && last.keptAt === keptAt) return last.files;
     this.#unpacked = undefined;
-    const { unpack } = await import("../pack/unpack.js");
+    const { unpack } = await loadUnpack();
     const [packed] = Object.values(files);
     // The record has checked the SHA-256 of each part.
     const options = { sha256: false, maxGrowth: Infinity };

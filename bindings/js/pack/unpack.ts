@@ -51,6 +51,11 @@ export async function unpack(source: OneSource, options: UnpackOptions = {}): Pr
   });
 }
 
+/** Loads the module of packed files, for an `unpack` that is to come. */
+export async function readyToUnpack(): Promise<void> {
+  await loadCore(packCore);
+}
+
 /** A packed file that is open. */
 interface Packed {
   name: string;

@@ -16,7 +16,6 @@ namespace {
 constexpr int kBinShift = 19;
 constexpr int kClassShift = 21;
 constexpr int kBinsPerOctave = 16;
-constexpr int kClassesPerOctave = 4;
 // What comes after the first weights may be so much larger.
 constexpr int kSpareOctaves = 8;
 

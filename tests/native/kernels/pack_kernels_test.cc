@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <random>
 #include <vector>
@@ -125,7 +126,7 @@ TEST(BlockClassesTest, SumsAndChoicesAreThoseOfTheHeader) {
   // Several classes that cost the same, and codes that cost the most in all.
   for (auto& of_code : costs.of_code) of_code[9] = of_code[4];
   std::fill_n(costs.of_code[0], kMaxBlockClasses, static_cast<uint16_t>(kMaxClassCost));
-  for (const uint16_t switch_cost : {0, 96, 4000}) {
+  for (const uint16_t switch_cost : std::array<uint16_t, 3>{0, 96, 4000}) {
     std::vector<uint16_t> expected_sums;
     std::vector<uint8_t> expected_classes;
     for (size_t b = 0; b < 50; ++b) {

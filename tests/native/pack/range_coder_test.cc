@@ -46,8 +46,8 @@ TEST(RangeCoderTest, BitsOfAnyProbabilityComeBackAndFromNoOtherBytes) {
   for (size_t round = 0; round < 3000; ++round) {
     std::vector<CodedBit> bits(random() % 60);
     for (CodedBit& it : bits) {
-      const uint32_t choices[] = {0, 1, 4095, 1 + random() % 4095};
-      it = {choices[random() % 4], random() % 2};
+      const uint32_t choices[] = {0, 1, 4095, static_cast<uint32_t>(1 + random() % 4095)};
+      it = {choices[random() % 4], static_cast<uint32_t>(random() % 2)};
     }
     std::vector<uint8_t> coded = Encode(bits);
     ASSERT_TRUE(IsOf(coded, bits)) << round;

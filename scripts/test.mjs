@@ -65,11 +65,15 @@ async function seedOfCommit() {
   return ok ? { TEST_SEED: `${Number.parseInt(output, 16)}` } : {};
 }
 
+/** A file of tests that takes longer hangs: the longest takes two minutes. */
+const maxMilliseconds = 600_000;
+
 /** The *.test.mjs of a folder of tests/, file after file: another step has the other core. */
 async function nodeTests(folder) {
   const names = (await readdir(join(root, "tests", folder))).filter((n) => n.endsWith(".test.mjs"));
   const paths = names.sort().map((name) => `tests/${folder}/${name}`);
-  const args = ["--test", "--test-concurrency=1", "--test-reporter=spec", ...paths];
+  const options = ["--test-concurrency=1", "--test-reporter=spec"];
+  const args = ["--test", `--test-timeout=${maxMilliseconds}`, ...options, ...paths];
   const env = process.env.TEST_SEED === undefined ? await seedOfCommit() : {};
   const result = await run(process.execPath, args, { env });
   const count = (word) =>
